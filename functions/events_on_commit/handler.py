@@ -1,0 +1,33 @@
+"""Publishes the events that committed items carry."""
+
+from functools import lru_cache
+from typing import Any
+
+from trimtab.runtime.measures import metrics
+from trimtab.runtime.observability import logger
+from trimtab.runtime.publishing import Publisher, eventbridge
+from trimtab.runtime.queue import sqs
+from trimtab.runtime.settings import Settings
+
+
+class PublisherSettings(Settings):
+    """What this function is told by its environment."""
+
+    event_bus_name: str
+    events_undelivered_queue_url: str
+
+
+@lru_cache(maxsize=1)
+def publisher() -> Publisher:
+    """The publisher, wired to EventBridge and SQS."""
+    settings = PublisherSettings.load()
+    return Publisher(eventbridge(), settings.event_bus_name, sqs(), settings.events_undelivered_queue_url)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of the stream; raises only if neither the bus nor the queue can be reached: it is delivered again."""
+    delivered, undelivered = publisher().publish(event["Records"])
+    logger.info("published", delivered=delivered, undelivered=undelivered)
+    return {"batchItemFailures": []}

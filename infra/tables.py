@@ -1,0 +1,49 @@
+"""The tables' keys and indexes, as plain data: the stack and the tests make the same tables of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """A table with keys `pk` and `sk` and keys-only indexes.
+
+    A local index sorts by the attribute of its own name; a global one has the keys `<name>_pk` and `<name>_sk`. All
+    are texts. Local indexes cannot be added to a table that exists.
+    """
+
+    local_indexes: tuple[str, ...] = ()
+    global_indexes: tuple[str, ...] = ()
+
+    def attributes(self) -> list[str]:
+        """Every attribute that is part of a key."""
+        of_global = [f"{name}_{part}" for name in self.global_indexes for part in ("pk", "sk")]
+        return ["pk", "sk", *self.local_indexes, *of_global]
+
+    def create_arguments(self, table_name: str) -> dict[str, Any]:
+        """The arguments of `CreateTable`."""
+        arguments: dict[str, Any] = {
+            "TableName": table_name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in self.attributes()],
+            "KeySchema": _keys("pk", "sk"),
+            "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+        }
+        if self.local_indexes:
+            arguments["LocalSecondaryIndexes"] = [_index(name, "pk", name) for name in self.local_indexes]
+        if self.global_indexes:
+            arguments["GlobalSecondaryIndexes"] = [
+                _index(name, f"{name}_pk", f"{name}_sk") for name in self.global_indexes
+            ]
+        return arguments
+
+
+PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def _index(name: str, partition: str, sort: str) -> dict[str, Any]:
+    return {"IndexName": name, "KeySchema": _keys(partition, sort), "Projection": {"ProjectionType": "KEYS_ONLY"}}

@@ -1,0 +1,106 @@
+"""Domain events: facts that a write produced, published after it with ids that follow from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from trimtab.contracts.fields import Model
+from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
+
+SOURCE = "trimtab"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, as its item carries it: a type (a past participle) and plain JSON data."""
+
+    type: str
+    data: Mapping[str, Any]
+
+
+class PortfolioData(Model):
+    """The portfolio that was created, updated or closed."""
+
+    portfolio_id: str
+    user_id: str
+    name: str
+
+
+class RebalanceData(Model):
+    """The outcome of a drift report: read the transactions at /portfolios/{portfolio_id}/rebalances/{rebalance_id}."""
+
+    rebalance_id: str
+    portfolio_id: str
+    user_id: str
+    request_id: str
+    status: str
+    rule: str
+
+
+class StuckData(Model):
+    """A request that was sent again three times and is still not decided: somebody has to look."""
+
+    rebalance_id: str
+    portfolio_id: str
+
+
+DATA: Mapping[str, type[Model]] = {
+    "portfolio.created": PortfolioData,
+    "portfolio.updated": PortfolioData,
+    "portfolio.closed": PortfolioData,
+    "rebalance.completed": RebalanceData,
+    "rebalance.rejected": RebalanceData,
+    "rebalance.stuck": StuckData,
+}
+"""The data of every type of event that is published."""
+
+
+class CloudEvent(Model):
+    """CloudEvents 1.0 in JSON; `tenantid` is an extension attribute. Deliveries repeat; the id tells them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    specversion: Literal["1.0"]
+    id: str
+    source: Literal["trimtab"]
+    type: str
+    time: datetime
+    datacontenttype: Literal["application/json"]
+    tenantid: str
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+def event_id(key: str, version: int, position: int) -> str:
+    """The id of the event at `position` among those that `version` of the item at `key` produced."""
+    return ids.derive_id(key, version, position)
+
+
+def cloud_event(event: Event, *, id: str, tenant_id: str, time: datetime) -> dict[str, Any]:
+    """The event as a `CloudEvent`."""
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": SOURCE,
+        "type": event.type,
+        "time": format_time(time),
+        "datacontenttype": "application/json",
+        "tenantid": tenant_id,
+        "data": dict(event.data),
+    }
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of every event, by its type: the envelope with the data of that type."""
+    written = {}
+    for type, data in DATA.items():
+        schema = CloudEvent.model_json_schema()
+        schema["title"] = type
+        schema["properties"]["type"] = {"const": type}
+        schema["properties"]["data"] = data.model_json_schema()
+        schema["required"] = [*schema["required"], "data"]
+        written[type] = schema
+    return written

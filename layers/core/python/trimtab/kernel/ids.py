@@ -1,0 +1,34 @@
+"""Identifiers: what may be one, and how one is derived, so that a repeat of a request names the same thing."""
+
+import hashlib
+import json
+import re
+import uuid
+
+ASSET_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+IDENTIFIER_PATTERN = r"[A-Za-z0-9._:@|-]{1,64}"
+
+_ASSET = re.compile(ASSET_PATTERN)
+_IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
+_NAMESPACE = uuid.UUID("6f1dcb0c-5b0e-5a0e-9b59-0d3b6f1f2c11")
+
+
+def is_asset(text: str) -> bool:
+    """Whether the text can name an asset: ASCII, no `#`, at most 32 characters."""
+    return _ASSET.fullmatch(text) is not None
+
+
+def is_identifier(text: str) -> bool:
+    """Whether the text can be an identifier: ASCII, no `#`, so that none can forge a key."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+def derive_id(*parts: str | int) -> str:
+    """The UUID (version 5) of the parts: the same parts always, and no others, give the same id."""
+    return str(uuid.uuid5(_NAMESPACE, json.dumps(parts, separators=(",", ":"))))
+
+
+def fingerprint(*parts: object) -> str:
+    """128 bits of SHA-256 over the parts as canonical JSON, in hexadecimal: tells a repeat from another body."""
+    text = json.dumps(parts, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

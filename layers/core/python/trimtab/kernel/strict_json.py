@@ -1,0 +1,59 @@
+"""JSON read strictly: bounded in size and depth, numbers as exact decimals, no key twice, no NaN."""
+
+import json
+import re
+from typing import Any
+
+from trimtab.kernel.errors import Invalid, TooLarge
+from trimtab.kernel.money import parse_number
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 32
+
+# The closing quote is optional so that the match never backtracks: an unterminated string is the parser's to refuse.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.?)*"?|[\[\]{}]', re.DOTALL)
+
+
+def loads(text: str, max_bytes: int = MAX_BYTES) -> Any:
+    """The value that the text writes; numbers become Decimal. `TooLarge` over the size, `Invalid` otherwise.
+
+    Size and depth are looked at before anything is parsed, so that a hostile text costs one pass over it.
+    """
+    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise TooLarge("body_too_large", f"Send at most {max_bytes} bytes.")
+    _check_depth(text)
+    try:
+        return json.loads(
+            text,
+            parse_float=parse_number,
+            parse_int=parse_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except json.JSONDecodeError as error:
+        raise Invalid(
+            "invalid_json", f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        first = token.group()[0]
+        if first in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise Invalid("too_deep", f"Nest at most {MAX_DEPTH} levels.")
+        elif first in "]}":
+            depth -= 1
+
+
+def _refuse_constant(name: str) -> None:
+    raise Invalid("invalid_number", f"{name} is not a number that is accepted here.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Invalid("duplicate_key", "A key stands twice in one object.")
+    return members

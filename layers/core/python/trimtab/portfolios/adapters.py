@@ -1,0 +1,295 @@
+"""Portfolios and rebalances in DynamoDB, and the queue that asks for decisions.
+
+One item is one aggregate. Weights are packed into one text each: a map of ninety assets costs three times the time
+and twice the size.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.money import plain
+from trimtab.kernel.retry import ConditionFailed
+from trimtab.portfolios.domain.plan import Leg
+from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
+from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why
+from trimtab.portfolios.service.ports import Listing
+from trimtab.runtime import dynamo, queue
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_sqs import SQSClient
+
+BY_TIME = dynamo.Index("by_time", "pk", "by_time")
+BY_USER = dynamo.Index("by_user", "by_user_pk", "by_user_sk")
+BY_TENANT = dynamo.Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
+OPEN_WORK = dynamo.Index("open_work", "open_work_pk", "open_work_sk")
+PORTFOLIO = "PORTFOLIO"
+REBALANCE = "REBALANCE#"
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoStore:
+    """The store of portfolios and rebalances in the table `portfolios`."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    def portfolio(self, tenant_id: str, portfolio_id: str) -> Portfolio | None:
+        """See `Store.portfolio`."""
+        item = dynamo.get(self.client, self.table, _portfolio_key(tenant_id, portfolio_id))
+        return _to_portfolio(item) if item else None
+
+    def rebalance(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
+        """See `Store.rebalance`."""
+        item = dynamo.get(self.client, self.table, _rebalance_key(tenant_id, portfolio_id, rebalance_id))
+        return _to_rebalance(item) if item else None
+
+    def both(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> tuple[Portfolio | None, Rebalance | None]:
+        """See `Store.both`."""
+        keys = [_portfolio_key(tenant_id, portfolio_id), _rebalance_key(tenant_id, portfolio_id, rebalance_id)]
+        items = {item["sk"]: item for item in dynamo.batch_get(self.client, self.table, keys, consistent=True)}
+        portfolio, rebalance = (items.get(key["sk"]) for key in keys)
+        return _to_portfolio(portfolio) if portfolio else None, _to_rebalance(rebalance) if rebalance else None
+
+    def insert(self, portfolio: Portfolio) -> Portfolio | None:
+        """See `Store.insert`."""
+        existing = self._insert(_from_portfolio(portfolio))
+        return _to_portfolio(existing) if existing else None
+
+    def request(self, report: Rebalance) -> Rebalance | None:
+        """See `Store.request`."""
+        existing = self._insert(_from_rebalance(report))
+        return _to_rebalance(existing) if existing else None
+
+    def _insert(self, item: dynamo.Item) -> dynamo.Item | None:
+        try:
+            dynamo.put(self.client, self.table, item)
+        except ConditionFailed as refused:
+            existing: dynamo.Item = refused.failed[0]
+            return existing
+        return None
+
+    def put(self, *things: Portfolio | Rebalance) -> None:
+        """See `Store.put`."""
+        items = [_from_portfolio(it) if isinstance(it, Portfolio) else _from_rebalance(it) for it in things]
+        if len(items) == 1:
+            dynamo.put(self.client, self.table, items[0])
+        else:
+            dynamo.transact(self.client, [{"Put": dynamo.guarded_put(self.table, item)} for item in items])
+
+    def portfolios(self, tenant_id: str, user_id: str | None, *, limit: int, after: Any) -> Listing[Portfolio]:
+        """See `Store.portfolios`. The indexes are global: a portfolio shows up a moment after its creation."""
+        index = BY_TENANT if user_id is None else BY_USER
+        partition = _tenant(tenant_id) if user_id is None else _user(tenant_id, user_id)
+        page = dynamo.query(self.client, self.table, index, partition, limit=limit, after=after)
+        return Listing([_to_portfolio(item) for item in page.items], page.next_position)
+
+    def rebalances(self, tenant_id: str, portfolio_id: str, *, limit: int, after: Any) -> Listing[Rebalance]:
+        """See `Store.rebalances`."""
+        partition = _portfolio_key(tenant_id, portfolio_id)["pk"]
+        kind = ("begins_with(#s, :kind)", {":kind": REBALANCE})
+        page = dynamo.query(self.client, self.table, BY_TIME, partition, kind, limit=limit, after=after)
+        return Listing([_to_rebalance(item) for item in page.items], page.next_position)
+
+    def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Rebalance]:
+        """See `Store.overdue`."""
+        due = ("#s <= :now", {":now": format_time(now)})
+        page = dynamo.query(
+            self.client, self.table, OPEN_WORK, f"OPEN#{shard}", due, limit=limit, after=after, newest_first=False
+        )
+        return Listing([_to_rebalance(item) for item in page.items], page.next_position)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueue:
+    """The queue `rebalance-requests`, from the inside."""
+
+    client: "SQSClient"
+    url: str
+
+    def send(self, report: Rebalance) -> None:
+        """See `Requests.send`. The message is the one that a provider would send for the same report."""
+        message = {
+            "schema_version": 1,
+            "type": "rebalance.requested",
+            "tenant_id": report.tenant_id,
+            "request_id": report.request_id,
+            "user_id": report.user_id,
+            "name": report.name,
+            "new_allocation": {asset: plain(weight) for asset, weight in report.weights.items()},
+        }
+        if report.as_of_given:
+            message["as_of"] = format_time(report.as_of)
+        queue.send(self.client, self.url, message, tenant_id=report.tenant_id)
+
+
+# Keys ------------------------------------------------------------------------------------------------------------
+
+
+def _tenant(tenant_id: str) -> str:
+    return f"T#{tenant_id}"
+
+
+def _user(tenant_id: str, user_id: str) -> str:
+    return f"T#{tenant_id}#U#{user_id}"
+
+
+def _portfolio_key(tenant_id: str, portfolio_id: str) -> dynamo.Key:
+    return {"pk": f"T#{tenant_id}#P#{portfolio_id}", "sk": PORTFOLIO}
+
+
+def _rebalance_key(tenant_id: str, portfolio_id: str, rebalance_id: str) -> dynamo.Key:
+    return {"pk": f"T#{tenant_id}#P#{portfolio_id}", "sk": REBALANCE + rebalance_id}
+
+
+# Portfolios ------------------------------------------------------------------------------------------------------
+
+
+def _from_portfolio(it: Portfolio) -> dynamo.Item:
+    created = format_time(it.created_at)
+    return {
+        **_portfolio_key(it.tenant_id, it.portfolio_id),
+        "by_user_pk": _user(it.tenant_id, it.user_id),
+        "by_user_sk": created,
+        "by_tenant_pk": _tenant(it.tenant_id),
+        "by_tenant_sk": created,
+        "tenant_id": it.tenant_id,
+        "user_id": it.user_id,
+        "name": it.name,
+        "currency": it.currency,
+        "allocation": _pack(it.allocation) if it.allocation else None,
+        "policy": _pack_policy(it.policy),
+        "cash": None if it.cash is None else plain(it.cash),
+        "request_hash": it.request_hash,
+        "status": it.status.value,
+        "version": it.version,
+        "revision": it.revision,
+        "last_as_of": it.last_report and format_time(it.last_report.as_of),
+        "last_report": it.last_report and it.last_report.rebalance_id,
+        "rebalanced_at": it.rebalanced_at and format_time(it.rebalanced_at),
+        "updated_at": format_time(it.updated_at),
+        "events": dynamo.pack_events(it.events),
+    }
+
+
+def _to_portfolio(item: dynamo.Item) -> Portfolio:
+    rebalanced_at = item.get("rebalanced_at")
+    return Portfolio(
+        tenant_id=item["tenant_id"],
+        portfolio_id=item["pk"].rpartition("#")[2],
+        user_id=item["user_id"],
+        name=item["name"],
+        currency=item["currency"],
+        allocation=_unpack(item.get("allocation", "")),
+        policy=_unpack_policy(item.get("policy")),
+        cash=Decimal(item["cash"]) if "cash" in item else None,
+        request_hash=item["request_hash"],
+        created_at=parse_time(item["by_user_sk"]),
+        updated_at=parse_time(item["updated_at"]),
+        status=PortfolioStatus(item["status"]),
+        version=item["version"],
+        revision=item["revision"],
+        last_report=ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None,
+        rebalanced_at=parse_time(rebalanced_at) if rebalanced_at else None,
+    )
+
+
+def _pack_policy(policy: Policy) -> str | None:
+    if policy == Policy():
+        return None
+    band = policy.band and [policy.band.type.value, plain(policy.band.value), plain(policy.band.points)]
+    return json.dumps([band, policy.destination.value, policy.cooldown_seconds], separators=(",", ":"))
+
+
+def _unpack_policy(text: str | None) -> Policy:
+    if text is None:
+        return Policy()
+    band, destination, cooldown_seconds = json.loads(text)
+    return Policy(
+        Band(BandType(band[0]), Decimal(band[1]), Decimal(band[2])) if band else None,
+        Destination(destination),
+        cooldown_seconds,
+    )
+
+
+# Rebalances ------------------------------------------------------------------------------------------------------
+
+
+def _from_rebalance(it: Rebalance) -> dynamo.Item:
+    waits = it.status is RebalanceStatus.REQUESTED and not it.is_stuck
+    return {
+        **_rebalance_key(it.tenant_id, it.portfolio_id, it.rebalance_id),
+        "by_time": REBALANCE + format_time(it.created_at),
+        "open_work_pk": f"OPEN#{it.rebalance_id[-1]}" if waits else None,
+        "open_work_sk": format_time(it.due_at) if waits else None,
+        "tenant_id": it.tenant_id,
+        "user_id": it.user_id,
+        "name": it.name,
+        "request_id": it.request_id,
+        "request_hash": it.request_hash,
+        # A decided leg names its reported weight: the weights are kept once.
+        "weights": None if it.legs else _pack(it.weights),
+        "legs": _pack_legs(it.legs) if it.legs else None,
+        "as_of": format_time(it.as_of),
+        "as_of_given": it.as_of_given,
+        "status": it.status.value,
+        "why": it.why and json.dumps([it.why.rule, it.why.detail, it.why.facts], separators=(",", ":")),
+        "resends": it.resends or None,
+        "is_stuck": it.is_stuck or None,
+        "version": it.version,
+        "updated_at": format_time(it.updated_at),
+        "events": dynamo.pack_events(it.events),
+    }
+
+
+def _to_rebalance(item: dynamo.Item) -> Rebalance:
+    legs = _unpack_legs(item["legs"]) if "legs" in item else ()
+    return Rebalance(
+        tenant_id=item["tenant_id"],
+        portfolio_id=item["pk"].rpartition("#")[2],
+        rebalance_id=item["sk"].removeprefix(REBALANCE),
+        user_id=item["user_id"],
+        name=item["name"],
+        request_id=item["request_id"],
+        request_hash=item["request_hash"],
+        weights=_unpack(item["weights"]) if "weights" in item else {leg.asset: leg.drifted for leg in legs},
+        as_of=parse_time(item["as_of"]),
+        as_of_given=item["as_of_given"],
+        created_at=parse_time(item["by_time"].removeprefix(REBALANCE)),
+        updated_at=parse_time(item["updated_at"]),
+        status=RebalanceStatus(item["status"]),
+        legs=legs,
+        why=Why(*json.loads(item["why"])) if "why" in item else None,
+        resends=item.get("resends", 0),
+        is_stuck=item.get("is_stuck", False),
+        version=item["version"],
+    )
+
+
+# Packed texts: `stocks:60,bonds:40`; no asset key holds a colon or a comma ----------------------------------------
+
+
+def _pack(weights: Mapping[str, Decimal]) -> str:
+    return ",".join(f"{asset}:{plain(weight)}" for asset, weight in weights.items())
+
+
+def _unpack(text: str) -> dict[str, Decimal]:
+    return {asset: Decimal(weight) for asset, weight in _rows(text)}
+
+
+def _pack_legs(legs: Iterable[Leg]) -> str:
+    return ",".join(f"{leg.asset}:{plain(leg.drifted)}:{plain(leg.target)}:{plain(leg.change)}" for leg in legs)
+
+
+def _unpack_legs(text: str) -> tuple[Leg, ...]:
+    return tuple(Leg(asset, *(Decimal(number) for number in numbers)) for asset, *numbers in _rows(text))
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [row.split(":") for row in text.split(",")] if text else []

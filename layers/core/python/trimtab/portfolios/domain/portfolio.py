@@ -1,0 +1,126 @@
+"""A portfolio: a user's target allocation and the policy that keeps it, changed only through its version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from trimtab.contracts.events import Event
+from trimtab.kernel import ids
+from trimtab.kernel.errors import Conflict
+from trimtab.portfolios.domain.policy import Policy
+
+Allocation = Mapping[str, Decimal]
+
+
+class PortfolioStatus(StrEnum):
+    """ACTIVE, or CLOSED: readable, and open again once it is created again."""
+
+    ACTIVE = "ACTIVE"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ReportMark:
+    """The newest drift report that was applied: later ones replace it, ties are broken by id."""
+
+    as_of: datetime
+    rebalance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """One aggregate: its target, its policy, and what the last reports did.
+
+    `version` counts every write and guards the next one. `revision` counts the changes of target and policy only:
+    it is what a client compares.
+    """
+
+    tenant_id: str
+    portfolio_id: str
+    user_id: str
+    name: str
+    currency: str
+    allocation: Allocation
+    policy: Policy
+    cash: Decimal | None
+    request_hash: str
+    created_at: datetime
+    updated_at: datetime
+    status: PortfolioStatus = PortfolioStatus.ACTIVE
+    version: int = 1
+    revision: int = 1
+    last_report: ReportMark | None = None
+    rebalanced_at: datetime | None = None
+    events: tuple[Event, ...] = field(default=(), compare=False)
+
+    def require_active(self) -> None:
+        """`Conflict` where the portfolio is closed."""
+        if self.status is PortfolioStatus.CLOSED:
+            raise Conflict("closed", "The portfolio is closed; create it again to open it.")
+
+    def changed(
+        self, now: datetime, *, allocation: Allocation | None = None, policy: Policy | None = None
+    ) -> "Portfolio":
+        """With another target or policy: a new revision. A new target takes effect at once, so it ends a cooldown."""
+        self.require_active()
+        return replace(
+            self._revised(now, "portfolio.updated"),
+            allocation=self.allocation if allocation is None else allocation,
+            policy=self.policy if policy is None else policy,
+            rebalanced_at=self.rebalanced_at if allocation is None else None,
+        )
+
+    def closed(self, now: datetime) -> "Portfolio":
+        """Closed: readable still, refusing everything else."""
+        return replace(self._revised(now, "portfolio.closed"), status=PortfolioStatus.CLOSED)
+
+    def reopened(self, wanted: "Portfolio") -> "Portfolio":
+        """Open again with what the new creation asks for; version and revision go on counting."""
+        return replace(
+            self._revised(wanted.created_at, "portfolio.created"),
+            status=PortfolioStatus.ACTIVE,
+            currency=wanted.currency,
+            allocation=wanted.allocation,
+            policy=wanted.policy,
+            cash=wanted.cash,
+            request_hash=wanted.request_hash,
+            rebalanced_at=None,
+        )
+
+    def _revised(self, now: datetime, event: str) -> "Portfolio":
+        return replace(
+            self,
+            version=self.version + 1,
+            revision=self.revision + 1,
+            updated_at=now,
+            events=(portfolio_event(event, self.portfolio_id, self.user_id, self.name),),
+        )
+
+    def advanced(self, now: datetime, report: ReportMark, *, rebalanced: bool) -> "Portfolio":
+        """After a drift report was applied; `rebalanced` where it led to transactions."""
+        return replace(
+            self,
+            last_report=report,
+            rebalanced_at=report.as_of if rebalanced else self.rebalanced_at,
+            version=self.version + 1,
+            updated_at=now,
+            events=(),
+        )
+
+    def cools_down_until(self) -> datetime | None:
+        """When the next rebalance is allowed again, None if one is allowed at any time."""
+        if self.rebalanced_at is None or not self.policy.cooldown_seconds:
+            return None
+        return self.rebalanced_at + timedelta(seconds=self.policy.cooldown_seconds)
+
+
+def portfolio_id_of(tenant_id: str, user_id: str, name: str) -> str:
+    """The id that this portfolio has: the same for every creation of it."""
+    return ids.derive_id(tenant_id, user_id, name)
+
+
+def portfolio_event(type: str, portfolio_id: str, user_id: str, name: str) -> Event:
+    """A fact about a portfolio."""
+    return Event(type, {"portfolio_id": portfolio_id, "user_id": user_id, "name": name})

@@ -1,0 +1,367 @@
+"""The bodies that the portfolio routes read, and the answers that they give."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, model_validator
+
+from trimtab.contracts.fields import Allocation, Identifier, Model, Money, Percent, TargetAllocation, Time
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import to_percent
+from trimtab.portfolios.domain import plan
+from trimtab.portfolios.domain.policy import HYBRID_PERCENT, HYBRID_POINTS, Band, BandType, Destination, Policy
+from trimtab.portfolios.domain.portfolio import Portfolio
+from trimtab.portfolios.domain.rebalance import Rebalance
+from trimtab.portfolios.service.portfolios import NewPortfolio
+
+Answer = dict[str, Any]
+MAX_COOLDOWN_SECONDS = 366 * 24 * 3600
+_USER = AliasChoices("user_id", "UserID")
+_EXAMPLE = {"stocks": 60, "bonds": 30, "gold": 10}
+_DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
+
+
+class BandBody(Model):
+    """How far a weight may be from its target before it counts as drifted (strictly further).
+
+    `value` is percentage points for `absolute`, percent of the target for `relative` and `hybrid` (20 by default).
+    `points` is the least tolerance of a hybrid band, 1 by default.
+    """
+
+    type: BandType
+    value: Annotated[Percent, Field(ge=0, le=100)] | None = None
+    points: Annotated[Percent, Field(ge=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "BandBody":
+        if self.type is not BandType.HYBRID and self.value is None:
+            raise ValueError(f"Give the value of the {self.type.value} band.")
+        if self.type is not BandType.HYBRID and self.points is not None:
+            raise ValueError("Only a hybrid band has points.")
+        return self
+
+    def to_domain(self) -> Band:
+        """The band, with its defaults filled in."""
+        if self.type is not BandType.HYBRID:
+            return Band(self.type, self.value or Decimal(0))
+        return Band(
+            self.type,
+            HYBRID_PERCENT if self.value is None else self.value,
+            HYBRID_POINTS if self.points is None else self.points,
+        )
+
+
+class PolicyBody(Model):
+    """A change of policy: what is left out stays, null goes back to the default."""
+
+    band: BandBody | None = None
+    destination: Destination | None = None
+    cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = None
+
+    def apply(self, policy: Policy) -> Policy:
+        """The policy with this change."""
+        given, default = self.model_fields_set, Policy()
+        if "band" in given:
+            policy = replace(policy, band=self.band.to_domain() if self.band else None)
+        if "destination" in given:
+            policy = replace(policy, destination=self.destination or default.destination)
+        if "cooldown_seconds" in given:
+            policy = replace(policy, cooldown_seconds=self.cooldown_seconds or 0)
+        return policy
+
+
+class CreatePortfolio(Model):
+    """A new portfolio. Without an allocation it is never rebalanced."""
+
+    user_id: Annotated[Identifier, Field(validation_alias=_USER, examples=["1"])]
+    allocation: Annotated[
+        TargetAllocation | None,
+        Field(validation_alias=AliasChoices("allocation", "Allocation"), examples=[_EXAMPLE]),
+    ] = None
+    name: Identifier = "default"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    cash: Annotated[Money, Field(ge=0)] | None = None
+    policy: PolicyBody = PolicyBody()
+
+    def to_domain(self) -> NewPortfolio:
+        """What the client asks for, with the defaults filled in."""
+        return NewPortfolio(
+            user_id=self.user_id,
+            name=self.name,
+            currency=self.currency,
+            allocation=self.allocation or {},
+            policy=self.policy.apply(Policy()),
+            cash=self.cash,
+        )
+
+
+class ChangePolicy(Model):
+    """`{"policy": {…}}`, or the members of the policy by themselves."""
+
+    policy: PolicyBody
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap(cls, body: Any) -> Any:
+        return body if not isinstance(body, dict) or "policy" in body else {"policy": body}
+
+
+class SetAllocation(Model):
+    """A new target."""
+
+    allocation: Annotated[TargetAllocation, Field(examples=[_EXAMPLE])]
+
+
+class RequestRebalance(Model):
+    """A drift report: what a user's portfolio has become. `request_id` makes it safe to send again."""
+
+    user_id: Annotated[Identifier, Field(validation_alias=_USER, examples=["1"])]
+    new_allocation: Annotated[
+        Allocation, Field(validation_alias=AliasChoices("new_allocation", "NewAllocation"), examples=[_DRIFTED])
+    ]
+    name: Identifier = "default"
+    as_of: Time | None = None
+    request_id: Identifier | None = None
+
+
+class PreviewRebalance(Model):
+    """Weights to plan for, without storing anything."""
+
+    new_allocation: Annotated[Allocation, Field(examples=[_DRIFTED])]
+    as_of: Time | None = None
+
+
+# Answers: documentation of their form; the functions below make them ----------------------------------------------
+
+PercentText = Annotated[str, Field(pattern=r"^\d{1,3}\.\d{4}$", examples=["10.0000"])]
+
+
+class BandView(Model):
+    """A band, with its defaults filled in."""
+
+    type: BandType
+    value: str
+    points: str | None = None
+
+
+class PolicyView(Model):
+    """A policy, with its defaults filled in; `band` is null where every drift counts."""
+
+    band: BandView | None
+    destination: Destination
+    cooldown_seconds: int
+
+
+class PortfolioView(Model):
+    """A portfolio. `revision` is its ETag: it changes with the target, the policy and the status."""
+
+    portfolio_id: str
+    user_id: str
+    name: str
+    currency: str
+    allocation: dict[str, PercentText] | None
+    policy: PolicyView
+    cash: str | None
+    status: str
+    version: int
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class PortfolioList(Model):
+    """A page of portfolios, newest first; `next_cursor` is null on the last one."""
+
+    items: list[PortfolioView]
+    next_cursor: str | None
+
+
+class MoveView(Model):
+    """Buy or sell this percent of the portfolio's value in the asset."""
+
+    action: plan.Action
+    asset: str
+    rebalance_percent: PercentText
+
+
+class TransactionView(MoveView):
+    """A stored transaction: a move that a rebalance decided."""
+
+    user_id: str
+    rebalance_id: str
+    created_at: datetime
+
+
+class TransactionList(Model):
+    """A page of transactions, newest rebalance first; a page may be short and still have a successor."""
+
+    items: list[TransactionView]
+    next_cursor: str | None
+
+
+class LegView(Model):
+    """One asset as the decision saw it."""
+
+    reported: PercentText
+    target: PercentText
+
+
+class WhyView(Model):
+    """Why it was decided so: the rule, in words, and the numbers that the rule looked at."""
+
+    rule: str
+    detail: str
+    facts: dict[str, Any]
+    weights: dict[str, LegView]
+
+
+class RebalanceView(Model):
+    """A rebalance: what was reported, what was decided, why, and the transactions that lead back to the target."""
+
+    rebalance_id: str
+    portfolio_id: str
+    user_id: str
+    request_id: str
+    status: str
+    as_of: datetime
+    new_allocation: dict[str, PercentText]
+    transactions: list[TransactionView]
+    why: WhyView | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RebalanceList(Model):
+    """A page of rebalances, newest first."""
+
+    items: list[RebalanceView]
+    next_cursor: str | None
+
+
+class PreviewView(Model):
+    """What the worker would decide now."""
+
+    status: str
+    transactions: list[MoveView]
+    why: WhyView
+
+
+class Links(Model):
+    """Paths below the API's address."""
+
+    self: str
+    portfolio: str
+    transactions: str
+
+
+class AcceptedView(Model):
+    """The request is stored and will be decided; ask its `links.self`. Not `retry_safe`: a repeat is a new request."""
+
+    rebalance_id: str
+    portfolio_id: str
+    request_id: str
+    status: str
+    retry_safe: bool
+    links: Links
+
+
+def portfolio_view(it: Portfolio) -> Answer:
+    """See `PortfolioView`."""
+    band = it.policy.band
+    return {
+        "portfolio_id": it.portfolio_id,
+        "user_id": it.user_id,
+        "name": it.name,
+        "currency": it.currency,
+        "allocation": _percents(it.allocation) if it.allocation else None,
+        "policy": {
+            "band": band and _band_view(band),
+            "destination": it.policy.destination.value,
+            "cooldown_seconds": it.policy.cooldown_seconds,
+        },
+        "cash": None if it.cash is None else f"{it.cash:.2f}",
+        "status": it.status.value,
+        "version": it.version,
+        "revision": it.revision,
+        "created_at": format_time(it.created_at),
+        "updated_at": format_time(it.updated_at),
+    }
+
+
+def _band_view(band: Band) -> Answer:
+    points = {"points": _percent(band.points)} if band.type is BandType.HYBRID else {}
+    return {"type": band.type.value, "value": _percent(band.value), **points}
+
+
+def accepted_view(it: Rebalance, *, retry_safe: bool) -> Answer:
+    """See `AcceptedView`; the same for every repeat, whatever has become of the request."""
+    portfolio = f"/portfolios/{it.portfolio_id}"
+    return {
+        "rebalance_id": it.rebalance_id,
+        "portfolio_id": it.portfolio_id,
+        "request_id": it.request_id,
+        "status": "REQUESTED",
+        "retry_safe": retry_safe,
+        "links": {
+            "self": f"{portfolio}/rebalances/{it.rebalance_id}",
+            "portfolio": portfolio,
+            "transactions": f"{portfolio}/transactions",
+        },
+    }
+
+
+def rebalance_view(it: Rebalance) -> Answer:
+    """See `RebalanceView`."""
+    return {
+        "rebalance_id": it.rebalance_id,
+        "portfolio_id": it.portfolio_id,
+        "user_id": it.user_id,
+        "request_id": it.request_id,
+        "status": it.status.value,
+        "as_of": format_time(it.as_of),
+        "new_allocation": _percents(it.weights),
+        "transactions": [transaction_view(it, each) for each in it.transactions],
+        "why": _why_view(it),
+        "created_at": format_time(it.created_at),
+        "updated_at": format_time(it.updated_at),
+    }
+
+
+def preview_view(it: Rebalance) -> Answer:
+    """See `PreviewView`."""
+    return {
+        "status": it.status.value,
+        "transactions": [_move_view(each) for each in it.transactions],
+        "why": _why_view(it),
+    }
+
+
+def transaction_view(it: Rebalance, each: plan.Transaction) -> Answer:
+    """See `TransactionView`."""
+    return {
+        "user_id": it.user_id,
+        "rebalance_id": it.rebalance_id,
+        **_move_view(each),
+        "created_at": format_time(it.updated_at),
+    }
+
+
+def _move_view(each: plan.Transaction) -> Answer:
+    return {"action": each.action.value, "asset": each.asset, "rebalance_percent": _percent(each.percent)}
+
+
+def _why_view(it: Rebalance) -> Answer | None:
+    if it.why is None:
+        return None
+    weights = {leg.asset: {"reported": _percent(leg.drifted), "target": _percent(leg.target)} for leg in it.legs}
+    return {"rule": it.why.rule, "detail": it.why.detail, "facts": dict(it.why.facts), "weights": weights}
+
+
+def _percents(weights: Any) -> dict[str, str]:
+    return {asset: _percent(weight) for asset, weight in weights.items()}
+
+
+def _percent(number: Decimal) -> str:
+    return f"{to_percent(number):f}"

@@ -1,0 +1,62 @@
+"""Sweeping: what was accepted and never decided is asked for again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.retry import ConditionFailed
+from trimtab.portfolios.domain.rebalance import Rebalance
+from trimtab.portfolios.service.ports import Requests, Store
+
+SHARDS = "0123456789abcdef"
+PAGE = 100
+PAGES_A_SHARD = 10
+
+
+@dataclass(slots=True)
+class Swept:
+    """How much a pass sent again, and how much it gave up."""
+
+    resent: int = 0
+    stuck: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """What the five-minute rule does."""
+
+    store: Store
+    requests: Requests
+    clock: Clock
+
+    def sweep(self) -> Swept:
+        """Sends again what was accepted and never decided; after three times it says so and stops.
+
+        Each resend is stamped on the item before it is sent, so that two sweepers do not send twice, and a lost one
+        costs a wait and nothing else.
+        """
+        now, swept = self.clock(), Swept()
+        for shard in SHARDS:
+            position = None
+            for _ in range(PAGES_A_SHARD):
+                page = self.store.overdue(shard, now, limit=PAGE, after=position)
+                for rebalance in page.items:
+                    self._repair(rebalance, now, swept)
+                position = page.next_position
+                if position is None:
+                    break
+        return swept
+
+    def _repair(self, rebalance: Rebalance, now: datetime, swept: Swept) -> None:
+        if not rebalance.is_overdue(now):
+            return  # the index lags behind the item
+        repaired = rebalance.stuck(now) if rebalance.is_given_up else rebalance.resent(now)
+        try:
+            self.store.put(repaired)
+        except ConditionFailed:
+            return  # decided, or stamped by another sweeper, in the meantime
+        if rebalance.is_given_up:
+            swept.stuck += 1
+        else:
+            self.requests.send(repaired)
+            swept.resent += 1

@@ -1,0 +1,314 @@
+"""HTTP for every API function: admission, problem documents, answers, cursors and their documentation."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from botocore.exceptions import ClientError
+from pydantic import BaseModel
+
+from trimtab.kernel import ids, strict_json
+from trimtab.kernel.caller import Caller
+from trimtab.kernel.clock import Clock, utc_now
+from trimtab.kernel.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Refusal,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from trimtab.runtime import auth
+from trimtab.runtime.observability import logger
+
+STATUS: Mapping[type[Refusal], HTTPStatus] = {
+    Invalid: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+THROTTLES = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
+PROBLEM_TYPE = "urn:trimtab:problem:"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+MAX_FIELD_ERRORS = 20
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 writes it. `type` is stable; `detail` says what to do; `trace_id` finds it in the log."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    trace_id: str
+    errors: list[FieldError] | None = None
+
+
+class Api(APIGatewayRestResolver):
+    """An API function's routes behind one gate.
+
+    A request is admitted when its size and type fit and, unless the API is public, a token is verified: by the
+    gateway's authorizer where there is one, by the function itself where not. A route's `security` names the scopes
+    that it needs, for the documentation and for the check alike. Every error leaves as a problem document.
+    """
+
+    def __init__(
+        self, *, verifier: Callable[[], auth.Verifier] | None, clock: Clock = utc_now, max_bytes: int | None = None
+    ) -> None:
+        self._max_bytes = max_bytes or strict_json.MAX_BYTES
+        super().__init__(
+            enable_validation=True, json_body_deserializer=lambda text: strict_json.loads(text, self._max_bytes)
+        )
+        self._verifier = verifier
+        self._clock = clock
+        self.use([_check_scopes])
+        self.exception_handler(Refusal)(_refused)
+        self.exception_handler(RequestValidationError)(_invalid)
+        self.exception_handler(NotFoundError)(_no_route)
+        self.exception_handler(Exception)(_failed)
+
+    @property
+    def caller(self) -> Caller:
+        """Who sent the request that is being answered."""
+        caller: Caller = self.context["caller"]
+        return caller
+
+    @property
+    def request_id(self) -> str:
+        """The gateway's id of the request that is being answered."""
+        return str(self.current_event.request_context.request_id)
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+        """The gateway's answer to its event; never raises for what a client can cause."""
+        logger.append_keys(trace_id=_trace_id(event))
+        logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
+        try:
+            _check_body(event, self._max_bytes)
+            if self._verifier is not None:
+                self.context["caller"] = self._authenticate(event)
+        except Refusal as refusal:
+            return _as_gateway_answer(_problem(refusal, _trace_id(event)))
+        except Exception as error:  # noqa: BLE001 - a client is told nothing but the trace id; the log has the rest
+            return _as_gateway_answer(_failed(error, _trace_id(event)))
+        return super().resolve(event, context)
+
+    def _authenticate(self, event: Mapping[str, Any]) -> Caller:
+        context = (event.get("requestContext") or {}).get("authorizer") or {}
+        if "tenant_id" in context:
+            return auth.from_context(context, self._clock().timestamp())
+        assert self._verifier is not None  # noqa: S101 - resolve asks only then
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        return self._verifier().verify(headers.get("authorization"))[0]
+
+
+def _check_body(event: Mapping[str, Any], max_bytes: int) -> None:
+    body = event.get("body")
+    if not body:
+        return
+    # Base64 is four characters for three bytes: this bound is checked before anything is decoded.
+    if len(body) > (max_bytes * 4 // 3 + 4 if event.get("isBase64Encoded") else max_bytes):
+        raise TooLarge("body_too_large", f"Send at most {max_bytes} bytes.")
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    media_type = str(headers.get("content-type") or "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMedia("unsupported_media_type", "Send the body as application/json.")
+
+
+def _check_scopes(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:
+    for requirement in app.context["_route"].security or ():
+        for scopes in requirement.values():
+            for scope in scopes:
+                app.caller.require(scope)
+    return next_middleware(app)
+
+
+# Answers ---------------------------------------------------------------------------------------------------------
+
+
+def answer(
+    body: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response[str]:
+    """A JSON answer. Decimals must already be text; anything that JSON does not know is a mistake and raises."""
+    return Response(
+        int(status), "application/json", json.dumps(body, separators=(",", ":")), headers=dict(headers or {})
+    )
+
+
+def page(items: Sequence[Mapping[str, Any]], next_position: Any, *query: str) -> Response[str]:
+    """A page of a list, with the cursor of the next one."""
+    return answer({"items": list(items), "next_cursor": encode_cursor(next_position, *query)})
+
+
+def no_content() -> Response[str]:
+    """204."""
+    return Response(int(HTTPStatus.NO_CONTENT), None, "")
+
+
+def location(app: Api, path: str) -> str:
+    """A reference to a path of this API, relative to the request: right behind any stage or custom domain."""
+    depth = str(app.current_event.path).strip("/").count("/")
+    return "../" * depth + path.lstrip("/")
+
+
+def require_revision(if_match: str | None, revision: int) -> None:
+    """`PreconditionFailed` where an If-Match header names other revisions than this one."""
+    if if_match is None or if_match.strip() == "*":
+        return
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(",")]
+    if str(revision) not in tags:
+        raise PreconditionFailed(
+            "revision_mismatch", f"It is at revision {revision} now: read it again, then decide whether to change it."
+        )
+
+
+def _problem(refusal: Refusal, trace_id: str) -> Response[str]:
+    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    headers = {}
+    if refusal.retry_after_seconds is not None:
+        headers["Retry-After"] = str(refusal.retry_after_seconds)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    logger.info("refused", type=refusal.type, status=int(status))
+    return _problem_response(
+        status, refusal.type, refusal.detail, trace_id=trace_id, errors=refusal.errors, headers=headers
+    )
+
+
+def _problem_response(
+    status: HTTPStatus,
+    type: str,
+    detail: str,
+    *,
+    trace_id: str,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
+    body: dict[str, Any] = {
+        "type": PROBLEM_TYPE + type,
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "trace_id": trace_id,
+    }
+    if errors:
+        body["errors"] = list(errors)[:MAX_FIELD_ERRORS]
+    return Response(
+        int(status), PROBLEM_MEDIA_TYPE, json.dumps(body, separators=(",", ":")), headers=dict(headers or {})
+    )
+
+
+def _refused(refusal: Refusal) -> Response[str]:
+    return _problem(refusal, _current_trace_id())
+
+
+def _invalid(error: RequestValidationError) -> Response[str]:
+    errors = [{"field": _field(each["loc"]), "detail": _sentence(each["msg"])} for each in error.errors()]
+    refusal = Invalid(
+        "invalid_request", "Some fields do not have the form that is asked for; see errors.", errors=errors
+    )
+    return _problem(refusal, _current_trace_id())
+
+
+def _no_route(_: NotFoundError) -> Response[str]:
+    return _problem(NotFound("no_route", "There is no such route; see /openapi.json."), _current_trace_id())
+
+
+def _failed(error: Exception, trace_id: str | None = None) -> Response[str]:
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLES:
+        busy = Unavailable("busy", "The service is busy; send the same request again.", retry_after_seconds=1)
+        return _problem(busy, trace_id or _current_trace_id())
+    logger.exception("request failed")
+    return _problem_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something failed on our side. Send the same request again; if it goes on, tell us the trace_id.",
+        trace_id=trace_id or _current_trace_id(),
+    )
+
+
+def _field(loc: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in (loc[1:] if len(loc) > 1 else loc))
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _trace_id(event: Mapping[str, Any]) -> str:
+    return str((event.get("requestContext") or {}).get("requestId", ""))
+
+
+def _current_trace_id() -> str:
+    return str(logger.get_current_keys().get("trace_id", ""))
+
+
+def _as_gateway_answer(response: Response[str]) -> dict[str, Any]:
+    headers = {name: [value] for name, value in response.headers.items()}
+    return {
+        "statusCode": response.status_code,
+        "body": response.body,
+        "isBase64Encoded": False,
+        "multiValueHeaders": headers,
+    }
+
+
+# Cursors ---------------------------------------------------------------------------------------------------------
+
+
+def encode_cursor(position: Any, *query: str) -> str | None:
+    """Where the next page starts, opaque and bound to the query (tenant first) that it continues."""
+    if position is None:
+        return None
+    text = json.dumps([ids.fingerprint(*query), position], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, *query: str) -> Any:
+    """The position in a cursor of the same query; `Invalid` for any other text.
+
+    It holds no partition key, so a forged one can only move within what the caller may read anyway.
+    """
+    if cursor is None:
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", cursor):
+        _bad_cursor()
+    try:
+        bound_to, position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        _bad_cursor()
+    if bound_to != ids.fingerprint(*query) or not _is_position(position):
+        _bad_cursor()
+    return position
+
+
+def _is_position(position: Any) -> bool:
+    return isinstance(position, list) and all(isinstance(part, str | int) for part in position)
+
+
+def _bad_cursor() -> NoReturn:
+    raise Invalid("invalid_cursor", "Give the next_cursor of this very list, or none to start at the newest.")

@@ -1,0 +1,106 @@
+"""Publishes the events that items carry: every committed event reaches the bus, or the queue of the undelivered."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trimtab.contracts.events import SOURCE, cloud_event, event_id
+from trimtab.kernel.clock import parse_time
+from trimtab.kernel.retry import TRIES, pause
+from trimtab.runtime.dynamo import from_item, unpack_events
+from trimtab.runtime.measures import count
+from trimtab.runtime.observability import logger
+
+if TYPE_CHECKING:
+    from types_boto3_events import EventBridgeClient
+    from types_boto3_sqs import SQSClient
+
+MAX_ENTRIES = 10
+
+CloudEvent = dict[str, Any]
+
+
+@lru_cache(maxsize=1)
+def eventbridge() -> "EventBridgeClient":
+    """The client, made on first use."""
+    return boto3.client("events")
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Takes events from the stream to the bus; what the bus goes on refusing goes whole to a queue."""
+
+    bus: "EventBridgeClient"
+    bus_name: str
+    queue: "SQSClient"
+    undelivered_url: str
+
+    def publish(self, records: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """How many events of the records were put on the bus, and how many on the queue of the undelivered.
+
+        Each event reaches one of the two at least once, or this raises and the stream delivers the records again.
+        """
+        events: list[CloudEvent] = []
+        unreadable: list[Any] = []
+        for record in records:
+            try:
+                events += events_of(record)
+            except (KeyError, ValueError, TypeError):
+                logger.exception("events of an item cannot be read")
+                unreadable.append(record)
+        refused: list[CloudEvent] = []
+        for start in range(0, len(events), MAX_ENTRIES):
+            refused += self._put(events[start : start + MAX_ENTRIES])
+        for undelivered in [*unreadable, *refused]:
+            self.queue.send_message(QueueUrl=self.undelivered_url, MessageBody=json.dumps(undelivered, default=str))
+        count("EventsPublished", len(events) - len(refused))
+        count("EventsUndelivered", len(refused) + len(unreadable))
+        return len(events) - len(refused), len(refused) + len(unreadable)
+
+    def _put(self, events: list[CloudEvent]) -> list[CloudEvent]:
+        """The events that the bus refused three times. It reports refusals in a successful answer: look at each."""
+        for attempt in range(TRIES):
+            if attempt:
+                pause(attempt)
+            try:
+                answer = self.bus.put_events(Entries=[self._entry(event) for event in events])
+            except (ClientError, BotoCoreError):
+                logger.exception("events not put")
+                continue
+            entries = zip(events, answer["Entries"], strict=True)
+            events = [event for event, entry in entries if entry.get("ErrorCode") is not None]
+            if not events:
+                break
+            logger.warning("events refused by the bus", refused=len(events))
+        return events
+
+    def _entry(self, event: CloudEvent) -> Any:
+        return {
+            "EventBusName": self.bus_name,
+            "Source": SOURCE,
+            "DetailType": event["type"],
+            "Detail": json.dumps(event, separators=(",", ":")),
+        }
+
+
+def events_of(record: Mapping[str, Any]) -> list[CloudEvent]:
+    """The CloudEvents that a stream record's new image carries; their ids follow from the item and its version."""
+    image = record["dynamodb"].get("NewImage", {})
+    if "events" not in image:
+        return []
+    item = from_item(image)
+    key = f"{item['pk']}|{item['sk']}"
+    return [
+        cloud_event(
+            event,
+            id=event_id(key, item["version"], position),
+            tenant_id=item["tenant_id"],
+            time=parse_time(item["updated_at"]),
+        )
+        for position, event in enumerate(unpack_events(item["events"]))
+    ]

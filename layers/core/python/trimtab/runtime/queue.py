@@ -1,0 +1,95 @@
+"""SQS for every queue worker and every sender."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.config import Config
+from pydantic import BaseModel, ValidationError
+
+from trimtab.kernel import strict_json
+from trimtab.kernel.clock import from_epoch_milliseconds
+from trimtab.kernel.errors import Refusal
+from trimtab.runtime.measures import count
+from trimtab.runtime.observability import logger
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from types_boto3_sqs import SQSClient
+
+M = TypeVar("M", bound=BaseModel)
+
+_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
+
+
+@lru_cache(maxsize=1)
+def sqs() -> "SQSClient":
+    """The client, made on first use."""
+    return boto3.client("sqs", config=_TIMEOUTS)
+
+
+class PoisonError(Exception):
+    """A message that cannot be understood, or whose sender may not send it: it goes to the dead-letter queue as is."""
+
+
+def send(client: "SQSClient", queue_url: str, message: Mapping[str, Any], *, tenant_id: str) -> None:
+    """Sends a message; the tenant is its group, so that one tenant's backlog does not hold up the others."""
+    body = json.dumps(message, separators=(",", ":"))
+    client.send_message(QueueUrl=queue_url, MessageBody=body, MessageGroupId=tenant_id)
+
+
+def read(record: SQSRecord, model: type[M]) -> M:
+    """The record's body as a message of that model; `PoisonError` if it is not one."""
+    try:
+        return model.model_validate(strict_json.loads(record.body))
+    except ValidationError as error:
+        fields = [".".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)]
+        raise PoisonError(f"not a {model.__name__}: {fields[:10]}") from None
+    except Refusal as refusal:
+        raise PoisonError(str(refusal)) from None
+
+
+def sent_at(record: SQSRecord) -> "datetime":
+    """When the message was first put on the queue."""
+    return from_epoch_milliseconds(int(record.attributes.sent_timestamp or 0))
+
+
+def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, list[str]]) -> None:
+    """`PoisonError` unless the sender of the message is mapped to the tenant that the message names.
+
+    A role's sender id is `<role id>:<session>`; the map names the role id. The key `*` stands for any sender, the
+    value `*` for any tenant.
+    """
+    sender = str(record.attributes.sender_id or "").partition(":")[0]
+    allowed = [*tenants_of.get(sender, []), *tenants_of.get("*", [])]
+    if tenant_id not in allowed and "*" not in allowed:
+        raise PoisonError(f"sender {sender} is not mapped to tenant {tenant_id}")
+
+
+def process(event: Mapping[str, Any], context: Any, handle: Callable[[SQSRecord], None]) -> dict[str, Any]:
+    """Handles each record by itself; those whose handling raised are returned to the queue, the others are done."""
+
+    def handle_record(record: SQSRecord) -> None:
+        logger.append_keys(message_id=record.message_id)
+        try:
+            handle(record)
+        except PoisonError as poison:
+            count("PoisonMessages")
+            logger.warning("message refused", reason=str(poison))
+            raise
+        except Exception:
+            count("FailedMessages")
+            logger.exception("message failed")
+            raise
+
+    # A batch of which every record fails is answered like any other: an exception would only hide which ones.
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    response = process_partial_response(
+        event=dict(event), record_handler=handle_record, processor=processor, context=context
+    )
+    return dict(response)

@@ -1,0 +1,18 @@
+"""What several kinds of tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.world import World, world
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+@pytest.fixture
+def system() -> Iterator[World]:
+    """The whole system in this process, over moto."""
+    with world() as fresh:
+        yield fresh

@@ -1,0 +1,232 @@
+"""The whole system in one process: the real handlers over moto, driven like the gateway and the event sources do."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import boto3
+from botocore.client import BaseClient
+from moto import mock_aws
+
+from functions.events_on_commit import handler as publisher_function
+from functions.portfolios_api import handler as api_function
+from functions.portfolios_on_rebalance_requested import handler as worker_function
+from functions.portfolios_on_sweep import handler as sweep_function
+from infra.tables import PORTFOLIOS
+
+EVENTS = Path(__file__).parents[2] / "events"
+ALL_SCOPES = "portfolios:read portfolios:write"
+TABLE, BUS = "portfolios", "trimtab"
+AUTH = {
+    "issuer": "https://issuer.example",
+    "audience": "trimtab",
+    "jwks_parameter": "/trimtab/test/jwks",
+}
+
+
+@dataclass
+class LambdaContext:
+    """What Powertools looks at in the context of an invocation."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:function"
+    aws_request_id: str = "11111111-2222-3333-4444-555555555555"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Plenty."""
+        return 30_000
+
+
+@dataclass
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.text)
+
+
+@lru_cache
+def payload_text(path: str) -> str:
+    """A payload of `events/`, as text."""
+    return (EVENTS / path).read_text()
+
+
+def payload(path: str) -> Any:
+    """A payload of `events/`, fresh."""
+    return json.loads(payload_text(path))
+
+
+def gateway_event(
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    query: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+    authorizer: dict[str, str] | None = None,
+    request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+) -> dict[str, Any]:
+    """The gateway's proxy event: a real one, with these parts put in."""
+    event = payload("portfolios_api/create_portfolio.json")
+    all_headers = {"Content-Type": "application/json", **(headers or {})}
+    event |= {
+        "httpMethod": method,
+        "path": path,
+        "resource": path,
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "headers": all_headers,
+        "multiValueHeaders": {name: [value] for name, value in all_headers.items()},
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+    }
+    context = event["requestContext"]
+    context |= {"httpMethod": method, "path": "/local" + path, "requestId": request_id}
+    if authorizer is None:
+        context.pop("authorizer", None)
+    else:
+        context["authorizer"] = authorizer
+    return dict(event)
+
+
+def authorized(
+    tenant_id: str = "demo", user_id: str = "", scope: str = ALL_SCOPES, exp: str = "9999999999"
+) -> dict[str, str]:
+    """The authorizer's context for a caller."""
+    return {"tenant_id": tenant_id, "user_id": user_id, "scope": scope, "subject": "test", "exp": exp}
+
+
+def sqs_record(body: str, *, message_id: str = "059f36b4-87a3-44ab-83d2-661975830a7d", **attributes: str) -> Any:
+    """A record of an SQS batch: a real one, with this body."""
+    record = payload("portfolios_on_rebalance_requested/batch_with_poison.json")["Records"][0]
+    record |= {"body": body, "messageId": message_id}
+    record["attributes"] |= attributes
+    return record
+
+
+@dataclass
+class World:
+    """The stack in one process."""
+
+    queue_url: str
+    undelivered_url: str
+    context: LambdaContext = field(default_factory=LambdaContext)
+
+    def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """Sends a request as the tenant `demo` with all scopes, unless told otherwise."""
+        options.setdefault("authorizer", authorized())
+        return self.answer(gateway_event(method, path, body, **options))
+
+    def answer(self, event: dict[str, Any]) -> Answer:
+        """The API function's answer to a gateway event."""
+        raw = api_function.handler(event, self.context)
+        headers = {name: values[0] for name, values in raw.get("multiValueHeaders", {}).items()}
+        return Answer(raw["statusCode"], headers, raw["body"])
+
+    def work(self, *records: Any) -> set[str]:
+        """The worker's answer to a batch: the ids of the messages that it returned."""
+        response = worker_function.handler({"Records": list(records)}, self.context)
+        return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+
+    def work_off(self) -> int:
+        """Lets the worker take everything that is on the queue; how many messages it took."""
+        sqs, taken = boto3.client("sqs"), 0
+        while messages := sqs.receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
+        ).get("Messages"):
+            records = [
+                sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
+                for message in messages
+            ]
+            failed = self.work(*records)
+            for message in messages:
+                if message["MessageId"] not in failed:
+                    sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+            taken += len(messages)
+        return taken
+
+    def sweep(self) -> dict[str, int]:
+        """One pass of the sweeper."""
+        return dict(sweep_function.handler(payload("portfolios_on_sweep/schedule.json"), self.context))
+
+    def publish(self, records: list[Any]) -> Any:
+        """The publisher's answer to a batch of the stream."""
+        return publisher_function.handler({"Records": records}, self.context)
+
+    def items(self) -> list[dict[str, Any]]:
+        """Every item of the table."""
+        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+    def portfolio(self, user_id: str = "1", allocation: dict[str, Any] | None = None, **members: Any) -> Any:
+        """Creates a portfolio; the target is that of the example unless another is given."""
+        target = allocation or {"stocks": 60, "bonds": 30, "gold": 10}
+        answer = self.http("POST", "/portfolio", {"user_id": user_id, "allocation": target, **members})
+        assert answer.status == 201, answer.text
+        return answer.json
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """A fresh world; moto's state, the environment and every cached client end with it."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
+    }
+    with mock.patch.dict("os.environ", environment), mock_aws(), _one_call_at_a_time():
+        forget_cached()
+        sqs = boto3.client("sqs")
+        boto3.client("dynamodb").create_table(**PORTFOLIOS.create_arguments(TABLE))
+        boto3.client("events").create_event_bus(Name=BUS)
+        queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
+        undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
+        settings = {
+            "PORTFOLIOS_TABLE": TABLE,
+            "REBALANCE_REQUESTS_QUEUE_URL": queue_url,
+            "AUTH": json.dumps(AUTH),
+            "SENDER_TENANTS": '{"*": ["*"]}',
+            "EVENT_BUS_NAME": BUS,
+            "EVENTS_UNDELIVERED_QUEUE_URL": undelivered_url,
+            "VERSION": "test",
+        }
+        with mock.patch.dict("os.environ", settings):
+            yield World(queue_url, undelivered_url)
+        forget_cached()
+
+
+@contextmanager
+def _one_call_at_a_time() -> Iterator[None]:
+    """moto is not thread-safe: without this, acknowledged writes of concurrent callers get lost."""
+    lock, call = threading.RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def locked(self: Any, operation: str, arguments: Any) -> Any:
+        with lock:
+            return call(self, operation, arguments)
+
+    with mock.patch.object(BaseClient, "_make_api_call", locked):
+        yield
+
+
+def forget_cached() -> None:
+    """Clears what functions keep between invocations, as a cold start does."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("trimtab.", "functions.")):
+            for thing in vars(module).values():
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
