@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, SecurityScheme, Server
+
 from trimtab.contracts import events, messages
 
 ROOT = Path(__file__).parents[1]

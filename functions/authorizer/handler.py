@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from trimtab.kernel.errors import Unauthenticated
-from trimtab.runtime import auth
+from trimtab.runtime import auth, authorizer_context
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 
@@ -36,5 +36,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {
         "principalId": caller.subject or caller.tenant_id,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": auth.to_context(caller, expires_at),
+        "context": authorizer_context.to_context(caller, expires_at),
     }

@@ -6,8 +6,8 @@ from typing import Any
 from trimtab.runtime.measures import metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.publishing import Publisher, eventbridge
-from trimtab.runtime.queue import sqs
 from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sqs
 
 
 class PublisherSettings(Settings):

@@ -10,12 +10,13 @@ from aws_lambda_powertools.event_handler import openapi as openapi_package
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
+
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.observability import logger
-from trimtab.runtime.queue import sqs
 from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sqs
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
@@ -47,7 +48,11 @@ def settings() -> PlatformSettings:
 app = http.Api(verifier=None)
 
 
-@app.get("/health", **route("Is it up?", tag="Platform", answers=Health))
+healthy_or_not = route("Is it up?", tag="Platform", answers=Health)
+healthy_or_not["responses"][503] = {**healthy_or_not["responses"][200], "description": "A part does not answer."}
+
+
+@app.get("/health", **healthy_or_not)
 def health() -> Response[Any]:
     """Ask the table and the queue; 503 if one of them does not answer."""
     table, queue = _table_state(), _queue_state()

@@ -3,8 +3,11 @@
 from functools import lru_cache
 from typing import Any
 
+# Stands before pydantic on purpose: after it, Powertools would build its models of four event sources.
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import Json
+
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.adapters import DynamoStore
@@ -21,6 +24,10 @@ class WorkerSettings(Settings):
 
     portfolios_table: str
     sender_tenants: Json[dict[str, list[str]]]
+
+
+# A batch of which every record fails is answered like any other: an exception would only hide which ones.
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @lru_cache(maxsize=1)
@@ -48,4 +55,4 @@ def decide(record: SQSRecord) -> None:
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of messages; those that could not be decided are returned to the queue."""
-    return queue.process(event, context, decide)
+    return queue.process(processor, event, context, decide)

@@ -9,8 +9,8 @@ from trimtab.portfolios.service.sweeping import Sweeper
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
-from trimtab.runtime.queue import sqs
 from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sqs
 
 
 class SweepSettings(Settings):

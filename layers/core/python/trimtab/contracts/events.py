@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel import ids
@@ -61,8 +61,6 @@ DATA: Mapping[str, type[Model]] = {
 
 class CloudEvent(Model):
     """CloudEvents 1.0 in JSON; `tenantid` is an extension attribute. Deliveries repeat; the id tells them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     specversion: Literal["1.0"]
     id: str

@@ -1,5 +1,6 @@
 """The field types of every body, message and answer: one place where text from outside becomes a value."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -15,18 +16,39 @@ T = TypeVar("T")
 
 
 class Model(BaseModel):
-    """A value read from outside or written to it: unknown fields are refused, and it cannot be changed."""
+    """A value read from outside or written to it: unknown fields are refused, and it cannot be changed.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Its validator is built on first use: most models of a function document it, and a cold start needs few.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+def _digits(value: str | int | Decimal) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _number(places: int) -> Callable[[Any], Decimal]:
     def read(value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise ValueError("Give a number, or a text that writes one.")
-        return _explain(lambda: money.parse_number(value if isinstance(value, str) else f"{value:f}", places))
+        return _explain(lambda: money.parse_number(_digits(value), places))
 
     return read
+
+
+def whole(value: Any) -> int:
+    """A whole number in plain digits; neither true nor 1_0 is one."""
+    if not isinstance(value, bool) and isinstance(value, str | int | Decimal):
+        text = _digits(value)
+        if re.fullmatch(r"-?[0-9]{1,12}", text):
+            return int(text)
+    raise ValueError("Give a whole number in plain digits.")
+
+
+def constant(value: Any) -> Any:
+    """A number that must be this very one: a text that writes it is not it, nor is true."""
+    return None if isinstance(value, bool | str) else value
 
 
 def _time(value: Any) -> datetime:
@@ -49,9 +71,11 @@ def _decimal_schema(places: int) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern}, {"type": "number"}]}, mode="validation")
 
 
+Whole = Annotated[int, BeforeValidator(whole)]
 Percent = Annotated[Decimal, BeforeValidator(_number(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
 Weight = Annotated[Percent, Field(ge=0, le=100)]
 Money = Annotated[Decimal, BeforeValidator(_number(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]
+Quantity = Annotated[Decimal, BeforeValidator(_number(money.QUANTITY_PLACES)), _decimal_schema(money.QUANTITY_PLACES)]
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
 ]
@@ -67,14 +91,13 @@ def _sums_to_hundred(weights: dict[str, Decimal]) -> dict[str, Decimal]:
 
 
 MAX_ASSETS = 90
-Weights = Annotated[dict[Asset, Weight], Field(min_length=1, max_length=MAX_ASSETS)]
+_ASSETS_ONLY = Field(min_length=1, max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
+Weights = Annotated[dict[Asset, Weight], _ASSETS_ONLY]
 """Percent by asset, zeros allowed, whatever the sum."""
 
 Allocation = Annotated[Weights, AfterValidator(_sums_to_hundred)]
 """Percent by asset, zeros allowed, summing to exactly 100."""
 
 PositiveWeight = Annotated[Percent, Field(gt=0, le=100)]
-TargetAllocation = Annotated[
-    dict[Asset, PositiveWeight], Field(min_length=1, max_length=MAX_ASSETS), AfterValidator(_sums_to_hundred)
-]
+TargetAllocation = Annotated[dict[Asset, PositiveWeight], _ASSETS_ONLY, AfterValidator(_sums_to_hundred)]
 """Percent by asset, each above zero, summing to exactly 100."""

@@ -1,10 +1,10 @@
 """The messages on the public queues."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from trimtab.contracts.fields import Identifier, Model, Time, Weights
+from trimtab.contracts.fields import Identifier, Model, Time, Weights, constant
 
 
 class RebalanceRequested(Model):
@@ -14,7 +14,7 @@ class RebalanceRequested(Model):
     time at which the message was sent. A sum other than 100 is understood and refused, with a recorded outcome.
     """
 
-    schema_version: Literal[1]
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
     type: Literal["rebalance.requested"]
     tenant_id: Identifier
     request_id: Identifier

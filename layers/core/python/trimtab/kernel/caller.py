@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trimtab.kernel.errors import Forbidden, NotFound
+from trimtab.kernel.errors import Forbidden, no_such_thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +27,4 @@ class Caller:
     def require_owner(self, user_id: str) -> None:
         """`NotFound` where an end user's token meets another user's thing: it does not exist for them."""
         if self.user_id is not None and self.user_id != user_id:
-            raise NotFound("not_found", "There is no such thing here.")
+            raise no_such_thing()

@@ -63,3 +63,13 @@ class Unprocessable(Refusal):
 
 class Unavailable(Refusal):
     """Something that is needed does not answer; the same request may succeed later."""
+
+
+def no_such_thing() -> NotFound:
+    """One answer for what is not there and for what is somebody else's: it must not tell which."""
+    return NotFound("not_found", "There is no such thing here, or it is not yours.")
+
+
+def invalid_cursor() -> Invalid:
+    """The answer to a cursor that was not given out for this very list."""
+    return Invalid("invalid_cursor", "Give the next_cursor of this very list, or none to start at the newest.")

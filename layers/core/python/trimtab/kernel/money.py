@@ -32,7 +32,7 @@ def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
     number = Decimal(text)
     if -int(number.as_tuple().exponent) > places and number != number.quantize(_unit(places), context=CONTEXT):
         raise Invalid("too_many_decimals", f"Give at most {places} decimals; nothing is rounded silently.")
-    return number
+    return number or ZERO  # minus zero is zero
 
 
 def plain(number: Decimal) -> str:
@@ -43,9 +43,19 @@ def plain(number: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
+def to_places(number: Decimal, places: int) -> Decimal:
+    """Rounded half up to that many places; what rounds to zero has no sign."""
+    return number.quantize(_unit(places), context=CONTEXT) + ZERO
+
+
 def to_percent(number: Decimal) -> Decimal:
     """Rounded half up to the 4 places of a percent."""
-    return number.quantize(_unit(PERCENT_PLACES), context=CONTEXT)
+    return to_places(number, PERCENT_PLACES)
+
+
+def to_money(number: Decimal) -> Decimal:
+    """Rounded half up to the 2 places of money."""
+    return to_places(number, MONEY_PLACES)
 
 
 def apportion(total: Decimal, weights: Mapping[str, Decimal], places: int) -> dict[str, Decimal]:

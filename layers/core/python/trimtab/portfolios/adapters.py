@@ -5,7 +5,7 @@ and twice the size.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
+from trimtab.portfolios.domain.ledger import Holding, SecurityType
 from trimtab.portfolios.domain.plan import Leg
 from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark
+from trimtab.portfolios.domain.portfolio import Lock, Portfolio, PortfolioStatus, ReportMark
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.service.ports import Listing
-from trimtab.runtime import dynamo, queue
+from trimtab.runtime import dynamo, sqs
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -50,6 +51,16 @@ class DynamoStore:
         item = dynamo.get(self.client, self.table, _rebalance_key(tenant_id, portfolio_id, rebalance_id))
         return _to_rebalance(item) if item else None
 
+    def rebalance_at(self, tenant_id: str, portfolio_id: str, position: Sequence[Any]) -> Rebalance | None:
+        """See `Store.rebalance_at`."""
+        dynamo.check_position(BY_TIME, position)
+        return self.rebalance(tenant_id, portfolio_id, position[1].removeprefix(REBALANCE))
+
+    def position_of(self, rebalance: Rebalance) -> list[Any]:
+        """See `Store.position_of`."""
+        item = _from_rebalance(rebalance)
+        return [item[name] for name in BY_TIME.key_attributes]
+
     def both(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> tuple[Portfolio | None, Rebalance | None]:
         """See `Store.both`."""
         keys = [_portfolio_key(tenant_id, portfolio_id), _rebalance_key(tenant_id, portfolio_id, rebalance_id)]
@@ -71,6 +82,8 @@ class DynamoStore:
         try:
             dynamo.put(self.client, self.table, item)
         except ConditionFailed as refused:
+            if not refused.failed:
+                raise  # a transaction is at work on it: whether it will stand there is not known yet
             existing: dynamo.Item = refused.failed[0]
             return existing
         return None
@@ -126,7 +139,7 @@ class RequestQueue:
         }
         if report.as_of_given:
             message["as_of"] = format_time(report.as_of)
-        queue.send(self.client, self.url, message, tenant_id=report.tenant_id)
+        sqs.send(self.client, self.url, message, tenant_id=report.tenant_id)
 
 
 # Keys ------------------------------------------------------------------------------------------------------------
@@ -174,6 +187,8 @@ def _from_portfolio(it: Portfolio) -> dynamo.Item:
         "last_report": it.last_report and it.last_report.rebalance_id,
         "rebalanced_at": it.rebalanced_at and format_time(it.rebalanced_at),
         "updated_at": format_time(it.updated_at),
+        "holdings": _pack_holdings(it.holdings.values()),
+        "lock": it.lock and f"{format_time(it.lock.until)}|{it.lock.reason}",
         "events": dynamo.pack_events(it.events),
     }
 
@@ -197,14 +212,22 @@ def _to_portfolio(item: dynamo.Item) -> Portfolio:
         revision=item["revision"],
         last_report=ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None,
         rebalanced_at=parse_time(rebalanced_at) if rebalanced_at else None,
+        holdings={holding.symbol: holding for holding in _unpack_holdings(item.get("holdings", ""))},
+        lock=_unpack_lock(item.get("lock")),
     )
+
+
+def _unpack_lock(text: str | None) -> Lock | None:
+    if text is None:
+        return None
+    until, _, reason = text.partition("|")
+    return Lock(reason, parse_time(until))
 
 
 def _pack_policy(policy: Policy) -> str | None:
     if policy == Policy():
         return None
-    band = policy.band and [policy.band.type.value, plain(policy.band.value), plain(policy.band.points)]
-    return json.dumps([band, policy.destination.value, policy.cooldown_seconds], separators=(",", ":"))
+    return json.dumps(policy.columns(), separators=(",", ":"))
 
 
 def _unpack_policy(text: str | None) -> Policy:
@@ -289,6 +312,47 @@ def _pack_legs(legs: Iterable[Leg]) -> str:
 
 def _unpack_legs(text: str) -> tuple[Leg, ...]:
     return tuple(Leg(asset, *(Decimal(number) for number in numbers)) for asset, *numbers in _rows(text))
+
+
+def _pack_holdings(holdings: Iterable[Holding]) -> str | None:
+    """A row a symbol. The reference id is the last column, because it alone may hold a bar."""
+    rows = [
+        "|".join(
+            (
+                it.symbol,
+                it.security_type.value,
+                plain(it.quantity),
+                plain(it.cost),
+                plain(it.realised),
+                format_time(it.last[0]) if it.last else "",
+                str(it.trades),
+                str(it.splits),
+                format_time(it.split_at) if it.split_at else "",
+                it.last[1] if it.last else "",
+            )
+        )
+        for it in holdings
+    ]
+    return "\n".join(rows) or None
+
+
+def _unpack_holdings(text: str) -> list[Holding]:
+    return [_unpack_holding(row.split("|", 9)) for row in text.split("\n") if row]
+
+
+def _unpack_holding(row: list[str]) -> Holding:
+    symbol, kind, quantity, cost, realised, last_at, trades, splits, split_at, last_ref = row
+    return Holding(
+        symbol=symbol,
+        security_type=SecurityType(kind),
+        quantity=Decimal(quantity),
+        cost=Decimal(cost),
+        realised=Decimal(realised),
+        last=(parse_time(last_at), last_ref) if last_at else None,
+        trades=int(trades),
+        splits=int(splits),
+        split_at=parse_time(split_at) if split_at else None,
+    )
 
 
 def _rows(text: str) -> list[list[str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, model_validator
 
-from trimtab.contracts.fields import Allocation, Identifier, Model, Money, Percent, TargetAllocation, Time
+from trimtab.contracts.fields import Allocation, Identifier, Model, Money, Percent, TargetAllocation, Time, Whole
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.domain import plan
@@ -58,7 +58,7 @@ class PolicyBody(Model):
 
     band: BandBody | None = None
     destination: Destination | None = None
-    cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = None
+    cooldown_seconds: Annotated[Whole, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = None
 
     def apply(self, policy: Policy) -> Policy:
         """The policy with this change."""

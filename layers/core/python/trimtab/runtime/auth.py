@@ -14,11 +14,11 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, utc_now
 from trimtab.kernel.errors import Unauthenticated, Unavailable
 from trimtab.kernel.ids import is_identifier
+from trimtab.runtime.authorizer_context import LEEWAY_SECONDS
 from trimtab.runtime.observability import logger
 
 ALGORITHMS = ("RS256", "ES256")
 MAX_TOKEN_LENGTH = 8192
-LEEWAY_SECONDS = 30
 KEYS_FRESH_FOR = timedelta(minutes=10)
 KEYS_REFETCH_AFTER = timedelta(seconds=10)
 MAX_JWKS_BYTES = 64 * 1024
@@ -80,9 +80,12 @@ class KeySet:
     def get(self, kid: str) -> jwt.PyJWK:
         """The key of that id; `Unauthenticated` if the issuer has none, `Unavailable` if the keys cannot be had."""
         age = None if self._tried_at is None else self.clock() - self._tried_at
-        limit = KEYS_FRESH_FOR if kid in self._keys else KEYS_REFETCH_AFTER
-        if age is None or age >= limit:
+        if age is None or age >= (KEYS_FRESH_FOR if kid in self._keys else KEYS_REFETCH_AFTER):
             self._refresh()
+        if not self._keys:
+            raise Unavailable(
+                "keys_unavailable", "Tokens cannot be verified at the moment; try again.", retry_after_seconds=10
+            )
         if kid not in self._keys:
             raise Unauthenticated("invalid_token", "The token is signed with a key that its issuer does not publish.")
         return self._keys[kid]
@@ -94,13 +97,19 @@ class KeySet:
         except Exception:  # noqa: BLE001
             # Whatever kept the keys away (network, permissions, a broken document): say so, go on with what we have.
             logger.exception("the issuer's keys could not be fetched")
-            if not self._keys:
-                self._tried_at = None
-                raise Unavailable(
-                    "keys_unavailable", "Tokens cannot be verified at the moment; try again.", retry_after_seconds=5
-                ) from None
             return
-        self._keys = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
+        self._keys = {str(key.key_id): key for key in keys if _signs(key)}
+
+
+def _signs(key: jwt.PyJWK) -> bool:
+    return bool(key.key_id) and key.algorithm_name in ALGORITHMS and key.public_key_use in {None, "sig"}
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """An https address may not lead on to another one: a redirect is an error."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +155,16 @@ class Verifier:
         if user is not None and (not isinstance(user, str) or not is_identifier(user)):
             raise Unauthenticated("invalid_token", "The token's user is not an identifier that is accepted here.")
         scopes = claims.get(names.scope, "")
-        granted = scopes.split() if isinstance(scopes, str) else [str(scope) for scope in scopes]
         prefix = self.settings.scope_prefix
-        return Caller(
-            tenant, frozenset(scope.removeprefix(prefix) for scope in granted), user, str(claims.get("sub", client))
-        )
+        granted = frozenset(scope.removeprefix(prefix) for scope in _texts(scopes) if scope.startswith(prefix))
+        return Caller(tenant, granted, user, str(claims.get("sub", client)))
+
+
+def _texts(scopes: object) -> list[str]:
+    """Issuers write scopes as one text or as a list; anything else grants nothing."""
+    if isinstance(scopes, str):
+        return scopes.split()
+    return [scope for scope in scopes if isinstance(scope, str)] if isinstance(scopes, list) else []
 
 
 def _bearer(authorization: str | None) -> str:
@@ -158,29 +172,6 @@ def _bearer(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN_LENGTH:
         raise Unauthenticated("missing_token", "Send the header Authorization: Bearer <token>.")
     return token.strip()
-
-
-def to_context(caller: Caller, expires_at: int) -> dict[str, str]:
-    """The caller as the authorizer's context, which API Gateway hands to the function behind it."""
-    return {
-        "tenant_id": caller.tenant_id,
-        "scope": " ".join(sorted(caller.scopes)),
-        "user_id": caller.user_id or "",
-        "subject": caller.subject,
-        "exp": str(expires_at),
-    }
-
-
-def from_context(context: Mapping[str, Any], now: float) -> Caller:
-    """The caller that the gateway's authorizer found; it caches, so the expiry is looked at again."""
-    if now > int(context["exp"]) + LEEWAY_SECONDS:
-        raise Unauthenticated("invalid_token", "The token has expired.")
-    return Caller(
-        context["tenant_id"],
-        frozenset(str(context.get("scope", "")).split()),
-        context.get("user_id") or None,
-        str(context.get("subject", "")),
-    )
 
 
 @lru_cache(maxsize=1)
@@ -192,7 +183,7 @@ def verifier(settings_json: str) -> Verifier:
 
 def _fetch(settings: AuthSettings) -> str:
     if settings.jwks_url is not None:
-        with urllib.request.urlopen(settings.jwks_url, timeout=5) as answer:  # noqa: S310 - the settings admit https only
+        with urllib.request.build_opener(_NoRedirect).open(settings.jwks_url, timeout=5) as answer:
             return str(answer.read(MAX_JWKS_BYTES), "utf-8")
     import boto3  # noqa: PLC0415 - only this way of keeping keys needs it in the authorizer
 

@@ -18,6 +18,7 @@ _REFUSALS = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A well-formed request that a rule refuses.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests; wait as long as Retry-After says.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Busy, or a part does not answer; wait as long as Retry-After says.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something failed on our side; `trace_id` finds it in the log.",
 }
 
@@ -31,7 +32,7 @@ def route(
     tag: str,
 ) -> dict[str, Any]:
     """The documentation of a route, and the scope that it needs: the check reads it from here."""
-    success: dict[str, Any] = {"description": status.phrase}
+    success: dict[str, Any] = {"description": status.phrase, "content": {}}
     if answers is not None:
         success["content"] = {"application/json": {"model": answers}}
     problem = {"content": {PROBLEM_MEDIA_TYPE: {"model": Problem}}}

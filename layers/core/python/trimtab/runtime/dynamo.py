@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from trimtab.contracts.events import Event
-from trimtab.kernel.errors import Conflict, Invalid
+from trimtab.kernel.errors import Unavailable, invalid_cursor
 from trimtab.kernel.retry import TRIES, ConditionFailed, pause
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ Key = dict[str, Any]
 
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
-
-INVALID_POSITION = Invalid("invalid_cursor", "Give the next_cursor of this very list, or none to start at the newest.")
 
 
 @lru_cache(maxsize=1)
@@ -74,19 +72,30 @@ def _old(answer: Mapping[str, Any]) -> Item | None:
 
 def batch_get(client: "DynamoDBClient", table: str, keys: Sequence[Key], *, consistent: bool) -> list[Item]:
     """The items at the keys, in any order, without those that are not there; at most 100 keys."""
-    found: list[Item] = []
-    wanted = [to_item(key) for key in keys]
+    return batch_get_tables(client, {table: keys}, consistent=consistent)[table]
+
+
+def batch_get_tables(
+    client: "DynamoDBClient", keys: Mapping[str, Sequence[Key]], *, consistent: bool = True
+) -> dict[str, list[Item]]:
+    """The items at the keys of several tables in one call; at most 100 keys in all."""
+    found: dict[str, list[Item]] = {table: [] for table in keys}
+    wanted: dict[str, Any] = {
+        table: {"Keys": [to_item(key) for key in of_table], "ConsistentRead": consistent}
+        for table, of_table in keys.items()
+        if of_table
+    }
     for attempt in range(TRIES):
         if not wanted:
             return found
         if attempt:
             pause(attempt)
-        answer = client.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": consistent}})
-        found += [from_item(item) for item in answer["Responses"].get(table, [])]
-        left: dict[str, Any] = dict(answer.get("UnprocessedKeys", {}))
-        wanted = left[table]["Keys"] if table in left else []
+        answer = client.batch_get_item(RequestItems=wanted)
+        for table, items in answer["Responses"].items():
+            found[table] += [from_item(item) for item in items]
+        wanted = dict(answer.get("UnprocessedKeys", {}))
     if wanted:
-        raise Conflict("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
+        raise Unavailable("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
     return found
 
 
@@ -138,6 +147,14 @@ def put(client: "DynamoDBClient", table: str, item: Item) -> None:
         _raise_refusal(error)
 
 
+def update(client: "DynamoDBClient", **arguments: Any) -> None:
+    """`UpdateItem`; raises `ConditionFailed` with what stood in the way."""
+    try:
+        client.update_item(ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+    except ClientError as error:
+        _raise_refusal(error)
+
+
 def get(client: "DynamoDBClient", table: str, key: Key) -> Item | None:
     """The item at the key, read consistently."""
     answer = client.get_item(TableName=table, Key=to_item(key), ConsistentRead=True)
@@ -154,11 +171,12 @@ def query(
     limit: int,
     after: Any = None,
     newest_first: bool = True,
+    consistent: bool = False,
 ) -> Page:
     """A page of the index's partition, each item whole (read through the index, then from the table).
 
-    `condition` is an expression over `#s` (the index's sort key) with its values; `limit` is at most 100; `after` is
-    the `next_position` of the page before.
+    Only a local index can be read consistently. `condition` is an expression over `#s` (the index's sort key) with
+    its values; `limit` is at most 100; `after` is the `next_position` of the page before.
     """
     expression, values = condition or ("", {})
     start = _start_key(index, partition, after)
@@ -170,6 +188,7 @@ def query(
         "ExpressionAttributeValues": to_item({":p": partition, **values}),
         "ScanIndexForward": not newest_first,
         "Limit": limit,
+        "ConsistentRead": consistent,
     }
     if start is not None:
         arguments["ExclusiveStartKey"] = start
@@ -177,7 +196,7 @@ def query(
         answer = client.query(**arguments)
     except ClientError as error:
         if start and error.response["Error"]["Code"] == "ValidationException":
-            raise INVALID_POSITION from None
+            raise invalid_cursor() from None
         raise
     keys = [(row["pk"]["S"], row["sk"]["S"]) for row in answer["Items"]]
     found = batch_get(client, table, [{"pk": pk, "sk": sk} for pk, sk in keys], consistent=True)
@@ -189,11 +208,17 @@ def query(
     )
 
 
+def check_position(index: Index, position: Sequence[Any]) -> None:
+    """`Invalid` for what cannot be a position in the index: it comes from a cursor, so anybody may have made it."""
+    whole = len(position) == len(index.key_attributes)
+    if not whole or not all(isinstance(part, str) and part and part.isascii() for part in position):
+        raise invalid_cursor()
+
+
 def _start_key(index: Index, partition: str, after: Any) -> Item | None:
     if after is None:
         return None
-    if len(after) != len(index.key_attributes) or not all(isinstance(part, str) for part in after):
-        raise INVALID_POSITION
+    check_position(index, after)
     return to_item({index.partition: partition, **dict(zip(index.key_attributes, after, strict=True))})
 
 

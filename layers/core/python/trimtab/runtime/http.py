@@ -5,13 +5,14 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from botocore.exceptions import ClientError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from botocore.exceptions import ClientError, HTTPClientError
 from pydantic import BaseModel
 
 from trimtab.kernel import ids, strict_json
@@ -29,9 +30,13 @@ from trimtab.kernel.errors import (
     Unavailable,
     Unprocessable,
     UnsupportedMedia,
+    invalid_cursor,
 )
-from trimtab.runtime import auth
+from trimtab.runtime import authorizer_context
 from trimtab.runtime.observability import logger
+
+if TYPE_CHECKING:
+    from trimtab.runtime.auth import Verifier
 
 STATUS: Mapping[type[Refusal], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
@@ -45,7 +50,13 @@ STATUS: Mapping[type[Refusal], HTTPStatus] = {
     Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-THROTTLES = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
+THROTTLES = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "Throttling",
+    "ThrottlingException",
+}
 PROBLEM_TYPE = "urn:trimtab:problem:"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 20
@@ -69,6 +80,17 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a route takes as its body: the media type, and how many bytes at most."""
+
+    media_type: str = "application/json"
+    max_bytes: int = strict_json.MAX_BYTES
+
+
+JSON_BODY = Body()
+
+
 class Api(APIGatewayRestResolver):
     """An API function's routes behind one gate.
 
@@ -78,17 +100,23 @@ class Api(APIGatewayRestResolver):
     """
 
     def __init__(
-        self, *, verifier: Callable[[], auth.Verifier] | None, clock: Clock = utc_now, max_bytes: int | None = None
+        self,
+        *,
+        verifier: Callable[[], "Verifier"] | None,
+        clock: Clock = utc_now,
+        bodies: Mapping[str, Body] | None = None,
     ) -> None:
-        self._max_bytes = max_bytes or strict_json.MAX_BYTES
+        self._bodies = bodies or {}
+        largest = max(body.max_bytes for body in (JSON_BODY, *self._bodies.values()))
         super().__init__(
-            enable_validation=True, json_body_deserializer=lambda text: strict_json.loads(text, self._max_bytes)
+            enable_validation=True, json_body_deserializer=lambda text: _object(strict_json.loads(text, largest))
         )
         self._verifier = verifier
         self._clock = clock
         self.use([_check_scopes])
         self.exception_handler(Refusal)(_refused)
         self.exception_handler(RequestValidationError)(_invalid)
+        self.exception_handler(RequestUnsupportedContentType)(_unsupported)
         self.exception_handler(NotFoundError)(_no_route)
         self.exception_handler(Exception)(_failed)
 
@@ -108,35 +136,57 @@ class Api(APIGatewayRestResolver):
         logger.append_keys(trace_id=_trace_id(event))
         logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
         try:
-            _check_body(event, self._max_bytes)
+            _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
             if self._verifier is not None:
                 self.context["caller"] = self._authenticate(event)
         except Refusal as refusal:
             return _as_gateway_answer(_problem(refusal, _trace_id(event)))
         except Exception as error:  # noqa: BLE001 - a client is told nothing but the trace id; the log has the rest
             return _as_gateway_answer(_failed(error, _trace_id(event)))
-        return super().resolve(event, context)
+        # The media type is settled; Powertools would compare it again, by its letter case.
+        headers = {
+            name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"
+        }
+        return super().resolve({**event, "headers": headers}, context)
 
     def _authenticate(self, event: Mapping[str, Any]) -> Caller:
         context = (event.get("requestContext") or {}).get("authorizer") or {}
         if "tenant_id" in context:
-            return auth.from_context(context, self._clock().timestamp())
+            return authorizer_context.from_context(context, self._clock().timestamp())
         assert self._verifier is not None  # noqa: S101 - resolve asks only then
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         return self._verifier().verify(headers.get("authorization"))[0]
 
 
-def _check_body(event: Mapping[str, Any], max_bytes: int) -> None:
+def _check_body(event: Mapping[str, Any], wanted: Body) -> None:
     body = event.get("body")
     if not body:
         return
     # Base64 is four characters for three bytes: this bound is checked before anything is decoded.
-    if len(body) > (max_bytes * 4 // 3 + 4 if event.get("isBase64Encoded") else max_bytes):
-        raise TooLarge("body_too_large", f"Send at most {max_bytes} bytes.")
+    most = wanted.max_bytes * 4 // 3 + 4 if event.get("isBase64Encoded") else wanted.max_bytes
+    if len(body) > most or len(body.encode("utf-8", "surrogatepass")) > most:
+        raise TooLarge("body_too_large", f"Send at most {wanted.max_bytes} bytes.")
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    media_type = str(headers.get("content-type") or "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise UnsupportedMedia("unsupported_media_type", "Send the body as application/json.")
+    media_type = str(headers.get("content-type") or wanted.media_type).partition(";")[0].strip().lower()
+    json_like = wanted is JSON_BODY and media_type.startswith("application/") and media_type.endswith("+json")
+    if media_type != wanted.media_type and not json_like:
+        raise UnsupportedMedia("unsupported_media_type", f"Send the body as {wanted.media_type}.")
+    if event.get("isBase64Encoded"):
+        _check_text(body)
+
+
+def _check_text(body: str) -> None:
+    try:
+        base64.b64decode(body, validate=True).decode()
+    except ValueError:
+        raise Invalid("invalid_body", "Send the body as text in UTF-8.") from None
+
+
+def _object(value: Any) -> Any:
+    # Powertools would take the only member of a list for the body.
+    if not isinstance(value, dict):
+        raise Invalid("invalid_request", "Send a JSON object.")
+    return value
 
 
 def _check_scopes(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:
@@ -171,7 +221,7 @@ def no_content() -> Response[str]:
 
 def location(app: Api, path: str) -> str:
     """A reference to a path of this API, relative to the request: right behind any stage or custom domain."""
-    depth = str(app.current_event.path).strip("/").count("/")
+    depth = str(app.current_event.path).lstrip("/").count("/")
     return "../" * depth + path.lstrip("/")
 
 
@@ -216,7 +266,7 @@ def _problem_response(
         "trace_id": trace_id,
     }
     if errors:
-        body["errors"] = list(errors)[:MAX_FIELD_ERRORS]
+        body["errors"] = list(errors)
     return Response(
         int(status), PROBLEM_MEDIA_TYPE, json.dumps(body, separators=(",", ":")), headers=dict(headers or {})
     )
@@ -227,11 +277,17 @@ def _refused(refusal: Refusal) -> Response[str]:
 
 
 def _invalid(error: RequestValidationError) -> Response[str]:
-    errors = [{"field": _field(each["loc"]), "detail": _sentence(each["msg"])} for each in error.errors()]
+    errors = [
+        {"field": _field(each["loc"]), "detail": _sentence(each["msg"])} for each in error.errors()[:MAX_FIELD_ERRORS]
+    ]
     refusal = Invalid(
         "invalid_request", "Some fields do not have the form that is asked for; see errors.", errors=errors
     )
     return _problem(refusal, _current_trace_id())
+
+
+def _unsupported(_: RequestUnsupportedContentType) -> Response[str]:
+    return _refused(UnsupportedMedia("unsupported_media_type", f"Send the body as {JSON_BODY.media_type}."))
 
 
 def _no_route(_: NotFoundError) -> Response[str]:
@@ -240,9 +296,15 @@ def _no_route(_: NotFoundError) -> Response[str]:
 
 def _failed(error: Exception, trace_id: str | None = None) -> Response[str]:
     if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLES:
+        logger.warning("throttled", code=error.response["Error"]["Code"])
         busy = Unavailable("busy", "The service is busy; send the same request again.", retry_after_seconds=1)
         return _problem(busy, trace_id or _current_trace_id())
     logger.exception("request failed")
+    if isinstance(error, HTTPClientError):
+        away = Unavailable(
+            "no_answer", "The service could not be reached; send the same request again.", retry_after_seconds=1
+        )
+        return _problem(away, trace_id or _current_trace_id())
     return _problem_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
@@ -296,19 +358,15 @@ def decode_cursor(cursor: str | None, *query: str) -> Any:
     if cursor is None:
         return None
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", cursor):
-        _bad_cursor()
+        raise invalid_cursor()
     try:
         bound_to, position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        _bad_cursor()
+        raise invalid_cursor() from None
     if bound_to != ids.fingerprint(*query) or not _is_position(position):
-        _bad_cursor()
+        raise invalid_cursor()
     return position
 
 
 def _is_position(position: Any) -> bool:
     return isinstance(position, list) and all(isinstance(part, str | int) for part in position)
-
-
-def _bad_cursor() -> NoReturn:
-    raise Invalid("invalid_cursor", "Give the next_cursor of this very list, or none to start at the newest.")

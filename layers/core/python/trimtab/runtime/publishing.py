@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from trimtab.contracts.events import SOURCE, cloud_event, event_id
 from trimtab.kernel.clock import parse_time
+from trimtab.kernel.errors import Refusal
 from trimtab.kernel.retry import TRIES, pause
 from trimtab.runtime.dynamo import from_item, unpack_events
 from trimtab.runtime.measures import count
@@ -27,8 +29,8 @@ CloudEvent = dict[str, Any]
 
 @lru_cache(maxsize=1)
 def eventbridge() -> "EventBridgeClient":
-    """The client, made on first use."""
-    return boto3.client("events")
+    """The client, made on first use. It tries once: the publisher counts the tries, and must end before its timeout."""
+    return boto3.client("events", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Publisher:
         for record in records:
             try:
                 events += events_of(record)
-            except (KeyError, ValueError, TypeError):
+            except (KeyError, ValueError, TypeError, Refusal):
                 logger.exception("events of an item cannot be read")
                 unreadable.append(record)
         refused: list[CloudEvent] = []

@@ -1,14 +1,10 @@
-"""SQS for every queue worker and every sender."""
+"""SQS for every queue worker: each record is read, checked and handled by itself."""
 
-import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import BatchProcessor, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.config import Config
 from pydantic import BaseModel, ValidationError
 
 from trimtab.kernel import strict_json
@@ -20,27 +16,11 @@ from trimtab.runtime.observability import logger
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from types_boto3_sqs import SQSClient
-
 M = TypeVar("M", bound=BaseModel)
-
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
-
-
-@lru_cache(maxsize=1)
-def sqs() -> "SQSClient":
-    """The client, made on first use."""
-    return boto3.client("sqs", config=_TIMEOUTS)
 
 
 class PoisonError(Exception):
     """A message that cannot be understood, or whose sender may not send it: it goes to the dead-letter queue as is."""
-
-
-def send(client: "SQSClient", queue_url: str, message: Mapping[str, Any], *, tenant_id: str) -> None:
-    """Sends a message; the tenant is its group, so that one tenant's backlog does not hold up the others."""
-    body = json.dumps(message, separators=(",", ":"))
-    client.send_message(QueueUrl=queue_url, MessageBody=body, MessageGroupId=tenant_id)
 
 
 def read(record: SQSRecord, model: type[M]) -> M:
@@ -71,7 +51,9 @@ def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, l
         raise PoisonError(f"sender {sender} is not mapped to tenant {tenant_id}")
 
 
-def process(event: Mapping[str, Any], context: Any, handle: Callable[[SQSRecord], None]) -> dict[str, Any]:
+def process(
+    processor: BatchProcessor, event: Mapping[str, Any], context: Any, handle: Callable[[SQSRecord], None]
+) -> dict[str, Any]:
     """Handles each record by itself; those whose handling raised are returned to the queue, the others are done."""
 
     def handle_record(record: SQSRecord) -> None:
@@ -87,8 +69,6 @@ def process(event: Mapping[str, Any], context: Any, handle: Callable[[SQSRecord]
             logger.exception("message failed")
             raise
 
-    # A batch of which every record fails is answered like any other: an exception would only hide which ones.
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     response = process_partial_response(
         event=dict(event), record_handler=handle_record, processor=processor, context=context
     )

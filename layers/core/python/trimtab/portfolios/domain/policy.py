@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
 
 
 class BandType(StrEnum):
@@ -53,3 +53,8 @@ class Policy:
     band: Band | None = None
     destination: Destination = Destination.TARGET
     cooldown_seconds: int = 0
+
+    def columns(self) -> list[object]:
+        """The policy as plain values; equal policies give equal ones, however their numbers were written."""
+        band = self.band and [self.band.type.value, plain(self.band.value), plain(self.band.points)]
+        return [band, self.destination.value, self.cooldown_seconds]

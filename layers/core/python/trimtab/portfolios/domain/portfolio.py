@@ -1,6 +1,6 @@
 """A portfolio: a user's target allocation and the policy that keeps it, changed only through its version."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,10 +8,13 @@ from enum import StrEnum
 
 from trimtab.contracts.events import Event
 from trimtab.kernel import ids
-from trimtab.kernel.errors import Conflict
+from trimtab.kernel.errors import Conflict, Unprocessable
+from trimtab.kernel.money import plain
+from trimtab.portfolios.domain.ledger import Holding
 from trimtab.portfolios.domain.policy import Policy
 
 Allocation = Mapping[str, Decimal]
+MAX_HOLDINGS = 500
 
 
 class PortfolioStatus(StrEnum):
@@ -27,6 +30,14 @@ class ReportMark:
 
     as_of: datetime
     rebalance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Holdings and cash are being changed by something long: until then, nobody else changes them."""
+
+    reason: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,8 @@ class Portfolio:
     revision: int = 1
     last_report: ReportMark | None = None
     rebalanced_at: datetime | None = None
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
+    lock: Lock | None = None
     events: tuple[Event, ...] = field(default=(), compare=False)
 
     def require_active(self) -> None:
@@ -63,17 +76,25 @@ class Portfolio:
     def changed(
         self, now: datetime, *, allocation: Allocation | None = None, policy: Policy | None = None
     ) -> "Portfolio":
-        """With another target or policy: a new revision. A new target takes effect at once, so it ends a cooldown."""
+        """With another target or policy: a new revision. A new target takes effect at once, so it ends a cooldown.
+
+        The portfolio itself where it is so already: a repeat changes nothing.
+        """
         self.require_active()
+        wanted = (self.allocation if allocation is None else allocation, self.policy if policy is None else policy)
+        if wanted == (self.allocation, self.policy):
+            return self
         return replace(
             self._revised(now, "portfolio.updated"),
-            allocation=self.allocation if allocation is None else allocation,
-            policy=self.policy if policy is None else policy,
+            allocation=wanted[0],
+            policy=wanted[1],
             rebalanced_at=self.rebalanced_at if allocation is None else None,
         )
 
     def closed(self, now: datetime) -> "Portfolio":
-        """Closed: readable still, refusing everything else."""
+        """Closed: readable still, refusing everything else; the portfolio itself where it is closed already."""
+        if self.status is PortfolioStatus.CLOSED:
+            return self
         return replace(self._revised(now, "portfolio.closed"), status=PortfolioStatus.CLOSED)
 
     def reopened(self, wanted: "Portfolio") -> "Portfolio":
@@ -108,6 +129,22 @@ class Portfolio:
             updated_at=now,
             events=(),
         )
+
+    def require_tradable(self, now: datetime) -> None:
+        """`Conflict` where holdings and cash may not be changed now."""
+        self.require_active()
+        if self.lock is not None and self.lock.until > now:
+            wait = min(60, int((self.lock.until - now).total_seconds()) + 1)
+            raise Conflict("locked", f"The portfolio is locked: {self.lock.reason}.", retry_after_seconds=wait)
+
+    def booked(self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None) -> "Portfolio":
+        """With holdings and cash as the ledger has them now; tracked cash never goes below zero."""
+        if cash is not None and cash < 0:
+            raise Unprocessable("insufficient_cash", f"The portfolio's cash would be {plain(cash)}; deposit first.")
+        changed = {**self.holdings, **{holding.symbol: holding for holding in holdings}}
+        if len(changed) > MAX_HOLDINGS:
+            raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
+        return replace(self, holdings=changed, cash=cash, version=self.version + 1, updated_at=now, events=())
 
     def cools_down_until(self) -> datetime | None:
         """When the next rebalance is allowed again, None if one is allowed at any time."""

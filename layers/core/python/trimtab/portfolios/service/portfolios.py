@@ -8,7 +8,7 @@ from typing import Any
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, NotFound
+from trimtab.kernel.errors import Conflict, no_such_thing
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.domain.policy import Policy
@@ -34,7 +34,7 @@ class NewPortfolio:
         """Tells the same creation again from another one of the same portfolio."""
         weights = {asset: plain(weight) for asset, weight in self.allocation.items()}
         return ids.fingerprint(
-            self.currency, weights, repr(self.policy), None if self.cash is None else plain(self.cash)
+            self.currency, weights, self.policy.columns(), None if self.cash is None else plain(self.cash)
         )
 
 
@@ -68,7 +68,7 @@ class Portfolios:
         """The portfolio; `NotFound` for another tenant's, another user's, or none."""
         portfolio = self.store.portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
-            raise NotFound("not_found", "There is no such portfolio here.")
+            raise no_such_thing()
         caller.require_owner(portfolio.user_id)
         return portfolio
 
@@ -92,21 +92,17 @@ class Portfolios:
 
     def close(self, caller: Caller, portfolio_id: str, check: Revised) -> None:
         """Closes the portfolio; nothing happens to one that is closed."""
-        self._change(
-            caller,
-            portfolio_id,
-            check,
-            lambda it: it if it.status is PortfolioStatus.CLOSED else it.closed(self.clock()),
-        )
+        self._change(caller, portfolio_id, check, lambda it: it.closed(self.clock()))
 
     def _change(
         self, caller: Caller, portfolio_id: str, check: Revised, change: Callable[[Portfolio], Portfolio]
     ) -> Portfolio:
         def attempt() -> Portfolio:
             portfolio = self.get(caller, portfolio_id)
-            check(portfolio)
             changed = change(portfolio)
+            # What is so already needs no precondition: this is how a repeat looks whose first answer got lost.
             if changed is not portfolio:
+                check(portfolio)
                 self.store.put(changed)
             return changed
 

@@ -1,11 +1,15 @@
 """What the portfolios need from the world outside; the adapters provide it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from trimtab.contracts.quotes import Quote
+from trimtab.portfolios.domain.ledger import TradeStatus
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance
+from trimtab.portfolios.domain.trades import CashEntry, Trade
 
 T = TypeVar("T")
 
@@ -16,6 +20,16 @@ class Listing(Generic[T]):
 
     items: list[T]
     next_position: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Which trades of a portfolio are wanted; None lets everything through. From is inclusive, to is not."""
+
+    symbol: str | None = None
+    status: TradeStatus | None = None
+    from_time: datetime | None = None
+    to_time: datetime | None = None
 
 
 class Store(Protocol):
@@ -29,6 +43,12 @@ class Store(Protocol):
 
     def rebalance(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
         """The rebalance, None if there is none."""
+
+    def rebalance_at(self, tenant_id: str, portfolio_id: str, position: Sequence[Any]) -> Rebalance | None:
+        """The rebalance at a position of the list; `Invalid` for what is no position."""
+
+    def position_of(self, rebalance: Rebalance) -> list[Any]:
+        """The position of a rebalance in the list of its portfolio."""
 
     def both(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> tuple[Portfolio | None, Rebalance | None]:
         """Both in one call."""
@@ -50,6 +70,48 @@ class Store(Protocol):
 
     def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Rebalance]:
         """Requests of a shard that should have been decided by now, the longest waiting first."""
+
+
+class Ledger(Protocol):
+    """Keeps trades, cash entries and, with them, the holdings of portfolios. Reads are consistent.
+
+    `put` raises `ConditionFailed` where a version before is not the stored one, and changes nothing then.
+    """
+
+    def portfolio_and_quote(
+        self, tenant_id: str, portfolio_id: str, symbol: str
+    ) -> tuple[Portfolio | None, Quote | None]:
+        """Both in one call."""
+
+    def portfolio_and_trade(
+        self, tenant_id: str, portfolio_id: str, ref_id: str
+    ) -> tuple[Portfolio | None, Trade | None]:
+        """Both in one call."""
+
+    def portfolio_and_cash_entry(
+        self, tenant_id: str, portfolio_id: str, ref_id: str
+    ) -> tuple[Portfolio | None, CashEntry | None]:
+        """Both in one call."""
+
+    def trade(self, tenant_id: str, portfolio_id: str, ref_id: str) -> Trade | None:
+        """The trade, None if there is none."""
+
+    def some_trades(self, tenant_id: str, portfolio_id: str, ref_ids: Sequence[str]) -> dict[str, Trade]:
+        """Those of the named trades that are there, by name."""
+
+    def trades_of(self, tenant_id: str, portfolio_id: str, symbol: str) -> list[Trade]:
+        """All trades of a symbol, whatever their status."""
+
+    def trades(
+        self, tenant_id: str, portfolio_id: str, wanted: TradeFilter, *, limit: int, after: Any
+    ) -> Listing[Trade]:
+        """The trades that the filter lets through, latest execution first; a page may be short and not the last."""
+
+    def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """What is known of the symbols, by symbol."""
+
+    def put(self, *things: Portfolio | Trade | CashEntry) -> None:
+        """Stores all of them or none, in one transaction."""
 
 
 class Requests(Protocol):

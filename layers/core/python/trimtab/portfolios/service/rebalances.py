@@ -8,7 +8,8 @@ from typing import Any
 
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, Invalid, NotFound, Refusal, Unprocessable
+from trimtab.kernel.errors import Conflict, Invalid, NotFound, Refusal, Unprocessable, invalid_cursor, no_such_thing
+from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.domain.plan import Transaction
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Report, Why, decide, refusal, requested
@@ -16,6 +17,7 @@ from trimtab.portfolios.service.ports import Listing, Requests, Store
 
 TRANSACTION_PAGE = 25
 TRANSACTION_PAGES = 4
+ALL_GIVEN = 1_000  # more than a rebalance has transactions
 _KINDS: Mapping[str, type[Refusal]] = {"unknown_portfolio": NotFound, "closed": Conflict, "not_100": Invalid}
 
 
@@ -41,7 +43,7 @@ class Rebalances:
         stored = self._stored(rebalance) if why and portfolio else None
         if why is not None and stored is None:
             raise _as_refusal(why)
-        stored = stored or self.store.request(rebalance)
+        stored = stored or retrying_on_conflict(lambda: self.store.request(rebalance))
         if stored is not None and stored.request_hash != rebalance.request_hash:
             raise Conflict("request_id_reused", "This request id came with another body; give each request its own.")
         if stored is None or stored.status is RebalanceStatus.REQUESTED:
@@ -62,7 +64,7 @@ class Rebalances:
         """The rebalance of a portfolio."""
         rebalance = self.store.rebalance(portfolio.tenant_id, portfolio.portfolio_id, rebalance_id)
         if rebalance is None:
-            raise NotFound("not_found", "The portfolio has no such rebalance.")
+            raise no_such_thing()
         return rebalance
 
     def list(self, portfolio: Portfolio, *, limit: int, after: Any) -> Listing[Rebalance]:
@@ -72,23 +74,29 @@ class Rebalances:
     def transactions(self, portfolio: Portfolio, *, limit: int, after: Any) -> Listing[tuple[Rebalance, Transaction]]:
         """The transactions of a portfolio's rebalances, newest rebalance first, each rebalance's in their order.
 
-        Reads a bounded number of rebalances, so a page may be short and still have a successor. A position is that of
-        a page of rebalances, then how many of its transactions have been given.
+        A position names the rebalance that was being given and how many of its transactions were, so that what comes
+        newer moves nothing. Reads a bounded number of rebalances: a page may be short and still have a successor.
         """
-        *start, given = after or [0]
         found: list[tuple[Rebalance, Transaction]] = []
+        position, given = None, 0
+        if after is not None:
+            *position, given = after or [-1]
+            if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+                raise invalid_cursor()
+            begun = self.store.rebalance_at(portfolio.tenant_id, portfolio.portfolio_id, position)
+            found += [(begun, each) for each in begun.transactions[given:]] if begun else []
         for _ in range(TRANSACTION_PAGES):
-            page = self.list(portfolio, limit=TRANSACTION_PAGE, after=start or None)
-            here = [(rebalance, each) for rebalance in page.items for each in rebalance.transactions]
-            taken = here[given : given + limit - len(found)]
-            found += taken
-            given += len(taken)
-            if given < len(here):
-                return Listing(found, [*start, given])
-            if page.next_position is None:
-                return Listing(found)
-            start, given = page.next_position, 0
-        return Listing(found, [*start, given])
+            if len(found) >= limit:
+                break
+            page = self.list(portfolio, limit=TRANSACTION_PAGE, after=position)
+            found += [(rebalance, each) for rebalance in page.items for each in rebalance.transactions]
+            position = page.next_position
+            if position is None:
+                break
+        if len(found) <= limit:
+            return Listing(found, None if position is None else [*position, ALL_GIVEN])
+        last, each = found[limit - 1]
+        return Listing(found[:limit], [*self.store.position_of(last), last.transactions.index(each) + 1])
 
     def _stored(self, rebalance: Rebalance) -> Rebalance | None:
         return self.store.rebalance(rebalance.tenant_id, rebalance.portfolio_id, rebalance.rebalance_id)

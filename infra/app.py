@@ -1,0 +1,42 @@
+"""The CDK app: `cdk synth -c env=prod`. It needs no AWS account to synthesise."""
+
+import sys
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from infra.config import ENVIRONMENTS, Config, load
+from infra.data_stack import DataStack
+from infra.service_stack import ServiceStack
+
+
+def build(app: cdk.App, config: Config) -> tuple[DataStack, ServiceStack]:
+    """The two stacks of one environment. Stacks name no account: each deploy goes to where its credentials point."""
+    data = DataStack(app, f"{config.prefix}-data", config=config, description=f"Trimtab {config.env}: data")
+    service = ServiceStack(
+        app,
+        f"{config.prefix}-service",
+        config=config,
+        data=data,
+        description=f"Trimtab {config.env}: functions and API",
+    )
+    cdk.Tags.of(app).add("application", "trimtab")
+    cdk.Tags.of(app).add("environment", config.env)
+    if config.policy_checks:
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return data, service
+
+
+def main() -> None:
+    """Synthesises the environment of `-c env=`; without one it says which there are."""
+    app = cdk.App()
+    try:
+        config = load(str(app.node.try_get_context("env") or ""), app.node.try_get_context("bundle"))
+    except ValueError as error:
+        sys.exit(f"{error}. Choose with -c env={'|'.join(ENVIRONMENTS)}")
+    build(app, config)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Builds what Lambda runs, without Docker: layers by uv, functions by copying, byte code compiled for the target.
+
+A bundle is a directory named by the digest of everything that went into it. The same sources give the same digest on
+every synth, so CDK's asset hashes are stable and a bundle that exists is never built again.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from infra.config import Target
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = ("core", "dependencies")
+REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
+CORE = ROOT / "layers" / "core" / "python"
+
+_RECIPE = "1"  # raise it when the way of building changes, so that older bundles are not taken for current ones
+_KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A built directory and the digest of its inputs."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Bundler:
+    """Builds layers and functions for one target into a cache of bundles."""
+
+    target: Target
+    cache: Path = ROOT / ".local" / "bundles"
+
+    def layer(self, name: str) -> Bundle:
+        """A layer as Lambda expects it: packages under `python/`."""
+
+        def inputs() -> list[bytes]:
+            return [REQUIREMENTS.read_bytes()] if name == "dependencies" else _contents(CORE)
+
+        return self._build(f"layer-{name}", inputs, "/opt", lambda out: self._fill_layer(name, out / "python"))
+
+    def function(self, name: str, *, inline_layers: bool) -> Bundle:
+        """`functions/__init__.py` and `functions/<name>/`, and with `inline_layers` what the layers would bring."""
+        source = ROOT / "functions" / name
+        layers = [self.layer(layer) for layer in LAYERS] if inline_layers else []
+
+        def inputs() -> list[bytes]:
+            return [*_contents(source), *(layer.digest.encode() for layer in layers)]
+
+        def fill(out: Path) -> None:
+            for layer in layers:
+                shutil.copytree(layer.path / "python", out, dirs_exist_ok=True, copy_function=_link)
+            (out / "functions").mkdir()
+            shutil.copy(ROOT / "functions" / "__init__.py", out / "functions")
+            shutil.copytree(source, out / "functions" / name, ignore=_COMPILED)
+
+        return self._build(f"function-{name}", inputs, "/var/task", fill)
+
+    def _fill_layer(self, name: str, out: Path) -> None:
+        if name == "dependencies":
+            self._install(out)
+        else:
+            shutil.copytree(CORE, out, ignore=_COMPILED)
+
+    def _install(self, out: Path) -> None:
+        where = ["--python", sys.executable]
+        if self.target.platform:
+            version = ["--python-version", self.target.python_version]
+            where = [*version, "--python-platform", self.target.platform, "--only-binary", ":all:"]
+        command = [_uv(), "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)]
+        subprocess.run([*command, *where, "--target", str(out)], check=True)
+        shutil.rmtree(out / "bin", ignore_errors=True)
+        (out / ".lock").unlink(missing_ok=True)
+
+    def _build(self, name: str, inputs: Callable[[], list[bytes]], mount: str, fill: Callable[[Path], None]) -> Bundle:
+        digest = self._digest(name, inputs())
+        path = self.cache / f"{name}-{digest[:20]}"
+        if not path.exists():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.cache))
+            try:
+                fill(draft)
+                if self._digest(name, inputs()) != digest:
+                    # Kept under this digest, it would be taken for what it is not ever after.
+                    raise RuntimeError(f"the sources of {name} changed while they were bundled: run it again")
+                self._compile(draft, mount)
+                draft.chmod(0o755)
+                _settle(draft, path)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+            self._prune(name, path)
+        return Bundle(path, digest)
+
+    def _digest(self, name: str, inputs: list[bytes]) -> str:
+        digest = hashlib.sha256()
+        for part in (self._fingerprint, name.encode(), *inputs):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _compile(self, directory: Path, mount: str) -> None:
+        """`unchecked-hash`: archives carry no true times, so byte code that is checked against them would be stale."""
+        if not self._interpreter:
+            return
+        mode = ["--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", mount]
+        subprocess.run([self._interpreter, "-m", "compileall", "-q", "-j", "2", *mode, str(directory)], check=True)
+
+    def _prune(self, name: str, current: Path) -> None:
+        oldest = time.time() - _KEPT_SECONDS
+        for path in self.cache.glob(f"{name}-*"):
+            if path != current and path.stat().st_mtime < oldest:
+                shutil.rmtree(path, ignore_errors=True)
+
+    @cached_property
+    def _interpreter(self) -> str | None:
+        found = _interpreter(self.target.python_version)
+        if not found:
+            message = f"no Python {self.target.python_version} here: shipping no byte code, cold starts take longer"
+            warnings.warn(message, stacklevel=2)
+        return found
+
+    @cached_property
+    def _fingerprint(self) -> bytes:
+        where = self.target.platform or sysconfig.get_platform()
+        return f"{_RECIPE} {self.target.python_version} {where} {bool(self._interpreter)}".encode()
+
+
+_COMPILED = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+def _interpreter(version: str) -> str | None:
+    """An interpreter of exactly that minor version: byte code of any other is not read."""
+    candidates = [sys.executable, shutil.which(f"python{version}")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
+    check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    for candidate in candidates:
+        if candidate and subprocess.run([candidate, "-c", check], check=False, capture_output=True).returncode == 0:
+            return candidate
+    return None
+
+
+def _uv() -> str:
+    beside = Path(sys.prefix) / "bin" / "uv"
+    return str(beside) if beside.exists() else "uv"
+
+
+def _sources(directory: Path) -> Iterator[Path]:
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+            yield path
+
+
+def _contents(directory: Path) -> list[bytes]:
+    return [part for path in _sources(directory) for part in (str(path.relative_to(ROOT)).encode(), path.read_bytes())]
+
+
+def _link(source: str, destination: str) -> None:
+    """Inlined layers are the same files in every function: a hard link costs no space."""
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copy2(source, destination)
+
+
+def _settle(draft: Path, path: Path) -> None:
+    """Two synths may build the same bundle at once: whoever comes second finds it there and drops its own."""
+    try:
+        draft.rename(path)
+    except OSError:
+        if not path.exists():
+            raise

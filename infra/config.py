@@ -1,0 +1,172 @@
+"""Every deployment's settings, typed and frozen. `-c env=NAME` chooses one; no other file knows an environment's name.
+
+A platform engineer edits `PRODUCTION` (or adds a neighbour to `ENVIRONMENTS`): identity, providers, limits. Nothing
+here imports the CDK, so that the local tools can read it quickly.
+"""
+
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+SCOPES = (
+    "portfolios:read",
+    "portfolios:write",
+    "trades:read",
+    "trades:write",
+    "betting:read",
+    "betting:write",
+    "analytics:read",
+    "market:read",
+    "market:write",
+    "operator",
+)
+
+LOCAL_ISSUER = "https://issuer.trimtab.localhost"
+LOCAL_AUDIENCE = "trimtab"
+LOCAL_JWKS_PARAMETER = "/trimtab/local/jwks"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the bundled code will run on: a Python version and uv's name of the platform (None: this machine)."""
+
+    python_version: str
+    platform: str | None
+
+
+def host() -> Target:
+    """This machine's interpreter: local clouds that run functions as plain processes use it."""
+    return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None)
+
+
+def container() -> Target:
+    """The Lambda runtime image of this machine's processor, in which a LocalStack with Docker runs functions."""
+    machine = "aarch64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    return Target("3.13", f"{machine}-manylinux_2_28")
+
+
+def lambda_arm64() -> Target:
+    """AWS Lambda as deployed: arm64, Amazon Linux 2023 (glibc newer than 2.28)."""
+    return Target("3.13", "aarch64-manylinux_2_28")
+
+
+TARGETS: dict[str, Callable[[], Target]] = {"host": host, "container": container, "lambda": lambda_arm64}
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An OIDC issuer that exists already. Its keys come from `jwks_url` or from an SSM parameter, never both."""
+
+    issuer: str
+    audience: str | None = None
+    jwks_url: str | None = None
+    jwks_parameter: str | None = None
+    client_ids: tuple[str, ...] = ()
+    scope_prefix: str = ""
+    client_tenants: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.jwks_url) == bool(self.jwks_parameter):
+            raise ValueError("an issuer needs exactly one of jwks_url and jwks_parameter")
+        if self.audience is None and not self.client_ids:
+            raise ValueError("an issuer needs an audience or client_ids: otherwise any of its tokens would do")
+
+
+@dataclass(frozen=True)
+class Cognito:
+    """The stack creates a user pool. Each tenant named here gets a machine client (client credentials)."""
+
+    machine_tenants: tuple[str, ...] = ("demo",)
+    scope_prefix: str = "trimtab"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Someone outside who may put messages on the public queues, and the tenants they may speak for.
+
+    `sender_id` is the unique id of the role (`aws iam get-role`, RoleId, `AROA…`) or user that sends: SQS reports that
+    id with each message and not the ARN, so both are needed.
+    """
+
+    principal_arn: str
+    sender_id: str
+    tenants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """One environment. Defaults are production's; an environment states only where it differs."""
+
+    env: str
+    identity: Issuer | Cognito
+    target: Target
+    providers: tuple[Provider, ...] = ()
+    any_sender: bool = False
+    """Accept queue messages of every sender, whatever the tenant: local clouds report no useful sender id."""
+    inline_layers: bool = False
+    gateway_authorizer: bool = True
+    gateway_logs: bool = True
+    stateful_protection: bool = True
+    """RETAIN, point-in-time recovery and deletion protection of everything that holds data."""
+    policy_checks: bool = True
+    alarms: bool = True
+    oldest_message_alarm_seconds: int = 300
+    log_retention_days: int = 90
+    log_level: str = "INFO"
+    throttle_rate: int = 500
+    throttle_burst: int = 1000
+    worker_timeout_seconds: int = 30
+    worker_visibility_seconds: int = 180
+    worker_batch_window_seconds: int = 1
+    worker_max_concurrency: int = 20
+
+    @property
+    def prefix(self) -> str:
+        """Heads the name of everything that has a fixed name, so that environments share an account in peace."""
+        return f"trimtab-{self.env}"
+
+
+PRODUCTION = Config(env="prod", identity=Cognito(), target=lambda_arm64())
+
+DEVELOPMENT = replace(
+    PRODUCTION, env="dev", stateful_protection=False, log_retention_days=7, throttle_rate=50, throttle_burst=100
+)
+
+LOCAL = Config(
+    env="local",
+    identity=Issuer(issuer=LOCAL_ISSUER, audience=LOCAL_AUDIENCE, jwks_parameter=LOCAL_JWKS_PARAMETER),
+    target=host(),
+    any_sender=True,
+    gateway_logs=False,  # nobody reads access logs on a laptop, and the local gateways write none
+    stateful_protection=False,
+    policy_checks=False,  # they judge what goes to AWS; here they would only delay `make up`
+    log_retention_days=1,
+    throttle_rate=10_000,
+    throttle_burst=10_000,
+    # Shorter than the rule of six timeouts: a refused message waits this long, and five times that on its way to the
+    # dead-letter queue. A slow batch may so be delivered twice, which the worker bears by design.
+    worker_visibility_seconds=5,
+    worker_batch_window_seconds=0,
+)
+
+LOCALSTACK = replace(
+    LOCAL,
+    env="localstack",
+    target=container(),
+    inline_layers=True,  # layers of functions are a paid feature there
+    gateway_authorizer=False,  # community ignores authorizers: the functions verify the token themselves
+)
+
+ENVIRONMENTS = {config.env: config for config in (LOCAL, LOCALSTACK, DEVELOPMENT, PRODUCTION)}
+
+
+def load(env: str, bundle: str | None = None) -> Config:
+    """The environment of that name; `bundle` (host, container or lambda) overrides what its code is built for."""
+    if env not in ENVIRONMENTS:
+        raise ValueError(f"no environment {env!r}: one of {', '.join(ENVIRONMENTS)}")
+    if not bundle:
+        return ENVIRONMENTS[env]
+    if bundle not in TARGETS:
+        raise ValueError(f"no bundle target {bundle!r}: one of {', '.join(TARGETS)}")
+    return replace(ENVIRONMENTS[env], target=TARGETS[bundle]())

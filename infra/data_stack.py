@@ -1,0 +1,160 @@
+"""What outlives a release: tables, queues, the event bus and the alerts topic."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.config import Config
+from infra.policies import acknowledge
+from infra.tables import PORTFOLIOS
+from trimtab.contracts.events import SOURCE
+
+ALERT_EVENTS = ("rebalance.stuck", "portfolio.stale")
+
+_DEAD_LETTER_RETENTION = Duration.days(14)
+_MAX_RECEIVES = 5
+
+
+class DataStack(Stack):
+    """Stateful resources. A release of the service stack never replaces any of them."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, description: str) -> None:
+        super().__init__(scope, id, description=description, termination_protection=config.stateful_protection)
+        self._config = config
+        self.portfolios = self._portfolios_table()
+        self.rebalance_requests, self.rebalance_requests_dead = self._public_queue(
+            "rebalance-requests", config.worker_visibility_seconds
+        )
+        self.events_undelivered = self._last_resort("events-undelivered", "events that the bus did not take")
+        self.sweeps_failed = self._last_resort("sweeps-failed", "sweeps that failed all their tries")
+        self.event_bus = events.EventBus(self, "EventBus", event_bus_name=config.prefix)
+        self.alerts = self._alerts_topic()
+        self._route_alerts()
+        self._outputs()
+
+    def _portfolios_table(self) -> dynamodb.Table:
+        keep = self._config.stateful_protection
+        table = dynamodb.Table(
+            self,
+            "Portfolios",
+            partition_key=_text("pk"),
+            sort_key=_text("sk"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            stream=dynamodb.StreamViewType.NEW_IMAGE,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=keep
+            ),
+            deletion_protection=keep,
+            removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
+        )
+        keys_only = dynamodb.ProjectionType.KEYS_ONLY
+        for name in PORTFOLIOS.local_indexes:
+            table.add_local_secondary_index(index_name=name, sort_key=_text(name), projection_type=keys_only)
+        for name in PORTFOLIOS.global_indexes:
+            table.add_global_secondary_index(
+                index_name=name,
+                partition_key=_text(f"{name}_pk"),
+                sort_key=_text(f"{name}_sk"),
+                projection_type=keys_only,
+            )
+        if not keep:
+            acknowledge(table, "AwsSolutions-DDB3", "An environment whose data may be lost needs no recovery.")
+        return table
+
+    def _public_queue(self, name: str, visibility_seconds: int) -> tuple[sqs.Queue, sqs.Queue]:
+        """A queue that providers may send to, and its dead-letter queue, which keeps messages longer: the time that a
+        message spent before it died counts there too."""
+        dead = self._queue(f"{name}-dead", retention_period=_DEAD_LETTER_RETENTION)
+        queue = self._queue(
+            name,
+            visibility_timeout=Duration.seconds(visibility_seconds),
+            retention_period=Duration.days(4),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=_MAX_RECEIVES),
+        )
+        for provider in self._config.providers:
+            queue.grant(iam.ArnPrincipal(provider.principal_arn), "sqs:SendMessage", "sqs:GetQueueUrl")
+        return queue, dead
+
+    def _last_resort(self, name: str, holds: str) -> sqs.Queue:
+        queue = self._queue(name, retention_period=_DEAD_LETTER_RETENTION)
+        reason = f"It is itself the last resort: it holds {holds}, and an alarm tells of the first message."
+        acknowledge(queue, "AwsSolutions-SQS3", reason)
+        return queue
+
+    def _queue(
+        self,
+        name: str,
+        *,
+        retention_period: Duration,
+        visibility_timeout: Duration | None = None,
+        dead_letter_queue: sqs.DeadLetterQueue | None = None,
+    ) -> sqs.Queue:
+        keep = self._config.stateful_protection
+        return sqs.Queue(
+            self,
+            "".join(part.title() for part in name.split("-")),
+            queue_name=f"{self._config.prefix}-{name}",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=retention_period,
+            visibility_timeout=visibility_timeout,
+            dead_letter_queue=dead_letter_queue,
+            removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
+        )
+
+    def _alerts_topic(self) -> sns.Topic:
+        """Encrypted with a key of our own: with the AWS-managed one neither CloudWatch nor EventBridge may publish."""
+        key = kms.Key(
+            self,
+            "AlertsKey",
+            description="Encrypts the alerts topic",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.DESTROY,  # it guards messages in flight, nothing that is kept
+        )
+        senders = ("cloudwatch.amazonaws.com", "events.amazonaws.com")
+        for sender in senders:
+            key.grant_encrypt_decrypt(_service_of_this_account(sender))
+        topic = sns.Topic(self, "Alerts", topic_name=f"{self._config.prefix}-alerts", master_key=key, enforce_ssl=True)
+        topic.grant_publish(_service_of_this_account(senders[0]))
+        return topic
+
+    def _route_alerts(self) -> None:
+        """An alert is a domain event, so it is exactly as durable as the commit that caused it."""
+        events.Rule(
+            self,
+            "AlertsRule",
+            description="Domain events that a person has to see",
+            event_bus=self.event_bus,
+            event_pattern=events.EventPattern(source=[SOURCE], detail_type=list(ALERT_EVENTS)),
+            targets=[targets.SnsTopic(self.alerts, dead_letter_queue=self.events_undelivered)],
+        )
+
+    def _outputs(self) -> None:
+        """`Table…`, `Queue…`: the local tools make `.local/stack.json` of them."""
+        CfnOutput(self, "TablePortfolios", value=self.portfolios.table_name)
+        queues: Sequence[sqs.Queue] = (
+            self.rebalance_requests,
+            self.rebalance_requests_dead,
+            self.events_undelivered,
+            self.sweeps_failed,
+        )
+        for queue in queues:
+            CfnOutput(self, f"Queue{queue.node.id}", value=queue.queue_url)
+        CfnOutput(self, "EventBusName", value=self.event_bus.event_bus_name)
+        CfnOutput(self, "AlertsTopicArn", value=self.alerts.topic_arn)
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def _service_of_this_account(service: str) -> iam.ServicePrincipal:
+    return iam.ServicePrincipal(service, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})

@@ -1,0 +1,136 @@
+"""Who may call: an OIDC issuer that exists, or a Cognito pool that the stack makes. Both end in one setting, `AUTH`."""
+
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from infra.config import SCOPES, Cognito, Config, Issuer
+from infra.function import Function, account_and_region
+from infra.policies import acknowledge
+
+
+class Identity(Construct):
+    """The verifier's settings. `auth` is the JSON of the functions' environment variable `AUTH`."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+        super().__init__(scope, id)
+        self._parameter: str | None = None
+        if isinstance(config.identity, Cognito):
+            self._settings = _pool_settings(self, config, config.identity)
+        else:
+            self._settings = _issuer_settings(config.identity)
+            self._parameter = config.identity.jwks_parameter
+        self.auth: str = Stack.of(self).to_json_string(self._settings)
+
+    def let_verify(self, function: Function) -> None:
+        """Allows a function to read the issuer's keys, where they lie in an SSM parameter."""
+        if self._parameter:
+            name = self._parameter.lstrip("/")
+            arn = f"arn:{Aws.PARTITION}:ssm:{account_and_region(self)}:parameter/{name}"
+            function.allow(["ssm:GetParameter"], [arn])
+
+
+def _auth(
+    *,
+    issuer: str,
+    audience: str | None,
+    client_ids: list[str],
+    jwks_url: str | None,
+    jwks_parameter: str | None,
+    scope_prefix: str,
+    client_tenants: dict[str, str],
+) -> dict[str, object]:
+    return {
+        "issuer": issuer,
+        "audience": audience,
+        "client_ids": client_ids,
+        "jwks_url": jwks_url,
+        "jwks_parameter": jwks_parameter,
+        "scope_prefix": scope_prefix,
+        "claims": {"tenant": "tenant_id", "user": "user_id", "scope": "scope"},
+        "client_tenants": client_tenants,
+    }
+
+
+def _issuer_settings(identity: Issuer) -> dict[str, object]:
+    return _auth(
+        issuer=identity.issuer,
+        audience=identity.audience,
+        client_ids=list(identity.client_ids),
+        jwks_url=identity.jwks_url,
+        jwks_parameter=identity.jwks_parameter,
+        scope_prefix=identity.scope_prefix,
+        client_tenants=dict(identity.client_tenants),
+    )
+
+
+def _pool_settings(scope: Construct, config: Config, identity: Cognito) -> dict[str, object]:
+    """A pool of machine clients, one a tenant. Cognito's access tokens have no `aud`: the client id stands for it."""
+    pool = _pool(scope, config)
+    server, scopes = _resource_server(pool, identity)
+    clients = {tenant: _machine_client(pool, tenant, server, scopes) for tenant in identity.machine_tenants}
+    for tenant, client in clients.items():
+        CfnOutput(Stack.of(scope), f"Client{tenant.title()}", value=client, description=f"Machine client of {tenant}")
+    return _auth(
+        issuer=pool.user_pool_provider_url,
+        audience=None,
+        client_ids=list(clients.values()),
+        jwks_url=f"{pool.user_pool_provider_url}/.well-known/jwks.json",
+        jwks_parameter=None,
+        scope_prefix=f"{identity.scope_prefix}/",
+        client_tenants={client: tenant for tenant, client in clients.items()},
+    )
+
+
+def _pool(scope: Construct, config: Config) -> cognito.UserPool:
+    pool = cognito.UserPool(
+        scope,
+        "Pool",
+        self_sign_up_enabled=False,
+        sign_in_aliases=cognito.SignInAliases(email=True),
+        password_policy=cognito.PasswordPolicy(
+            min_length=12, require_digits=True, require_lowercase=True, require_uppercase=True, require_symbols=True
+        ),
+        mfa=cognito.Mfa.REQUIRED,
+        mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
+        account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+        deletion_protection=config.stateful_protection,
+        removal_policy=RemovalPolicy.RETAIN if config.stateful_protection else RemovalPolicy.DESTROY,
+    )
+    domain = cognito.CognitoDomainOptions(domain_prefix=f"{config.prefix}-{Aws.ACCOUNT_ID}")
+    CfnOutput(
+        Stack.of(scope), "TokenUrl", value=f"{pool.add_domain('Domain', cognito_domain=domain).base_url()}/oauth2/token"
+    )
+    acknowledge(
+        pool, "AwsSolutions-COG3", "The pool has machine clients only: threat protection watches the sign-in of people."
+    )
+    acknowledge(
+        pool, "AwsSolutions-COG8", "The Plus plan adds threat protection for people; there are none in the pool."
+    )
+    return pool
+
+
+def _resource_server(
+    pool: cognito.UserPool, identity: Cognito
+) -> tuple[cognito.UserPoolResourceServer, list[cognito.ResourceServerScope]]:
+    scopes = [cognito.ResourceServerScope(scope_name=name, scope_description=name) for name in SCOPES]
+    server = pool.add_resource_server("Scopes", identifier=identity.scope_prefix, scopes=scopes)
+    return server, scopes
+
+
+def _machine_client(
+    pool: cognito.UserPool,
+    tenant: str,
+    server: cognito.UserPoolResourceServer,
+    scopes: list[cognito.ResourceServerScope],
+) -> str:
+    client = pool.add_client(
+        f"Machine-{tenant}",
+        generate_secret=True,
+        access_token_validity=Duration.hours(1),
+        o_auth=cognito.OAuthSettings(
+            flows=cognito.OAuthFlows(client_credentials=True),
+            scopes=[cognito.OAuthScope.resource_server(server, scope) for scope in scopes],
+        ),
+    )
+    return client.user_pool_client_id

@@ -1,0 +1,124 @@
+"""Deploys the app to a local cloud with the pinned CDK command line, and notes where everything is."""
+
+import json
+import re
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from infra.bundling import ROOT
+from infra.config import load
+from infra.local.environment import REGION, LocalError, Workspace, isolated
+
+CDK = ROOT / ".local" / "node" / "node_modules" / ".bin" / "cdk"
+ACCOUNT = "000000000000"
+STAGE = "v1"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is deployed and where: the content of `stack.json`."""
+
+    api_url: str
+    token: str
+    endpoint_url: str
+    region: str
+    queues: dict[str, str]
+    tables: dict[str, str]
+    event_bus: str
+
+    def save(self, workspace: Workspace) -> None:
+        """Writes it down for people and tools; it holds a token, so only its owner may read it."""
+        workspace.stack_file.touch(mode=0o600)
+        workspace.stack_file.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One way of deploying: which environment, what the functions' code is built for, and where to."""
+
+    workspace: Workspace
+    endpoint: str
+    env: str = "local"
+    bundle: str | None = None
+
+    def run(self, token: str) -> Stack:
+        """Synthesises while the cloud is bootstrapped, deploys both stacks, returns where everything is."""
+        if not CDK.exists():
+            raise LocalError("the CDK command line is not installed: run `make up`")
+        self.workspace.deploy_log.unlink(missing_ok=True)
+        with ThreadPoolExecutor(2) as pool:
+            steps = [pool.submit(self._bootstrap), pool.submit(self._synthesise)]
+            for step in steps:
+                step.result()
+        outputs = self.workspace.directory / "outputs.json"
+        choices = ["--method", "direct", "--require-approval", "never", "--outputs-file", str(outputs)]
+        self._cdk(["deploy", "--all", "--app", str(self.workspace.assembly), *choices])
+        return self._stack(json.loads(outputs.read_text()), token)
+
+    def _bootstrap(self) -> None:
+        self._cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", ""])
+
+    def _synthesise(self) -> None:
+        context = {**json.loads((ROOT / "cdk.json").read_text())["context"], "env": self.env, "bundle": self.bundle}
+        # The assets are read once, right here: copying them into the assembly first would only take time.
+        context["aws:cdk:disable-asset-staging"] = True
+        places = {"CDK_OUTDIR": str(self.workspace.assembly), "CDK_CONTEXT_JSON": json.dumps(context)}
+        self._logged([sys.executable, "-m", "infra.app"], places)
+
+    def _cdk(self, arguments: Sequence[str]) -> None:
+        quiet = ["--no-notices", "--no-version-reporting", "--ci", "--output", str(self.workspace.assembly)]
+        self._logged([str(CDK), *arguments, *quiet], {})
+
+    def _logged(self, command: Sequence[str], extra: dict[str, str]) -> None:
+        environment = {
+            **isolated(),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "NO_COLOR": "1",
+            **extra,
+        }
+        with self.workspace.deploy_log.open("ab") as log:
+            code = subprocess.run(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+            ).returncode
+        if code:
+            lines = self.workspace.deploy_log.read_text(errors="replace").splitlines()
+            told = "\n".join(lines[-25:])
+            raise LocalError(f"the deployment failed; {self.workspace.deploy_log} ends with:\n{told}")
+
+    def _stack(self, outputs: dict[str, dict[str, str]], token: str) -> Stack:
+        prefix = load(self.env).prefix
+        data, service = outputs[f"{prefix}-data"], outputs[f"{prefix}-service"]
+        port = urllib.parse.urlsplit(self.endpoint).port
+        # This form needs no name resolution and works with every local cloud.
+        api_url = f"http://localhost:{port}/restapis/{service['ApiId']}/{STAGE}/_user_request_"
+        return Stack(
+            api_url=api_url,
+            token=token,
+            endpoint_url=self.endpoint,
+            region=REGION,
+            queues=_named(data, "Queue"),
+            tables=_named(data, "Table"),
+            event_bus=data["EventBusName"],
+        )
+
+
+def read(workspace: Workspace) -> Stack:
+    """What the last `make up` deployed."""
+    try:
+        noted: dict[str, Any] = json.loads(workspace.stack_file.read_text())
+    except FileNotFoundError:
+        raise LocalError("nothing is deployed: run `make up` first") from None
+    return Stack(**noted)
+
+
+def _named(outputs: dict[str, str], kind: str) -> dict[str, str]:
+    """`QueueRebalanceRequests: url` gives `rebalance-requests: url`."""
+    found = {key.removeprefix(kind): value for key, value in outputs.items() if key.startswith(kind)}
+    return {re.sub(r"(?<!^)(?=[A-Z])", "-", key).lower(): value for key, value in found.items()}

@@ -1,0 +1,38 @@
+"""Health and the description of the API, open to all."""
+
+import tomllib
+
+from constructs import Construct
+
+from infra.api import Api
+from infra.bundling import ROOT
+from infra.data_stack import DataStack
+from infra.function import Function, Shared
+
+
+class Platform(Construct):
+    """One function that looks at the table and the queue and describes every API function's routes."""
+
+    def __init__(self, scope: Construct, id: str, *, shared: Shared, data: DataStack, api: Api) -> None:
+        super().__init__(scope, id)
+        function = Function(
+            self,
+            "Api",
+            shared=shared,
+            package="platform_api",
+            description="Health, OpenAPI document and its page",
+            environment={
+                "PORTFOLIOS_TABLE": data.portfolios.table_name,
+                "REBALANCE_REQUESTS_QUEUE_URL": data.rebalance_requests.queue_url,
+                "VERSION": version(),
+            },
+        )
+        function.allow(["dynamodb:DescribeTable"], [data.portfolios.table_arn])
+        function.allow(["sqs:GetQueueAttributes"], [data.rebalance_requests.queue_arn])
+        api.add(function, "platform_api", public=True)
+
+
+def version() -> str:
+    """The project's version: pyproject.toml is where it is written."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project["version"])

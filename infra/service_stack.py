@@ -1,0 +1,38 @@
+"""What a release replaces: functions, the API and the alarms."""
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from infra.alarms import Alarms
+from infra.api import STAGE, Api
+from infra.config import Config
+from infra.data_stack import DataStack
+from infra.events import Events
+from infra.function import Layers, Shared
+from infra.identity import Identity
+from infra.platform import Platform
+from infra.portfolios import Portfolios
+
+
+class ServiceStack(Stack):
+    """Stateless: it can be deleted and deployed again without losing anything."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, data: DataStack, description: str) -> None:
+        super().__init__(scope, id, description=description)
+        alarms = Alarms(self, "Alarms", config=config, topic=data.alerts)
+        shared = Shared(config=config, layers=Layers(self, "Layers", config=config), alarms=alarms)
+        identity = Identity(self, "Identity", config=config)
+        self.api = Api(self, "Gateway", shared=shared, identity=identity)
+        self.portfolios = Portfolios(self, "Portfolios", shared=shared, data=data, api=self.api, identity=identity)
+        Platform(self, "Platform", shared=shared, data=data, api=self.api)
+        Events(self, "Events", shared=shared, data=data)
+        _watch_queues(alarms, data)
+        CfnOutput(self, "ApiUrl", value=self.api.url)
+        CfnOutput(self, "ApiId", value=self.api.rest_api.rest_api_id, description=f"Stage {STAGE}")
+
+
+def _watch_queues(alarms: Alarms, data: DataStack) -> None:
+    alarms.oldest_message(data.rebalance_requests, "rebalance-requests")
+    alarms.any_message(data.rebalance_requests_dead, "rebalance-requests-dead")
+    alarms.any_message(data.events_undelivered, "events-undelivered")
+    alarms.any_message(data.sweeps_failed, "sweeps-failed")

@@ -1,0 +1,163 @@
+"""Trades and cash entries as they are recorded: who said what when, and what each correction changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from trimtab.contracts.events import Event
+from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.errors import Unprocessable
+from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
+from trimtab.portfolios.domain.ledger import Execution, SecurityType, Side, TradeStatus
+
+MAX_CLOCK_LEAD = timedelta(minutes=5)
+MAX_REVISIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a trade was before a correction, who corrected it, and when."""
+
+    by: str
+    at: datetime
+    quantity: Decimal
+    amount: Decimal
+    status: TradeStatus
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A trade of a portfolio. Its `version` counts its revisions; `history` holds those before the present one."""
+
+    tenant_id: str
+    portfolio_id: str
+    user_id: str
+    ref_id: str
+    side: Side
+    security_type: SecurityType
+    symbol: str
+    quantity: Decimal
+    amount: Decimal
+    fees: Decimal
+    status: TradeStatus
+    executed_at: datetime
+    request_hash: str
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+    history: tuple[Revision, ...] = ()
+    events: tuple[Event, ...] = field(default=(), compare=False)
+
+    @property
+    def price(self) -> Decimal:
+        """Amount of one unit, 9 places."""
+        return to_places(CONTEXT.divide(self.amount, self.quantity), QUANTITY_PLACES)
+
+    @property
+    def execution(self) -> Execution | None:
+        """What it does to holding and cash; None unless it was successful."""
+        if self.status is not TradeStatus.SUCCESS:
+            return None
+        return Execution(self.ref_id, self.side, self.symbol, self.quantity, self.amount, self.fees, self.executed_at)
+
+    @property
+    def cash_change(self) -> Decimal:
+        """What it adds to the portfolio's cash."""
+        return self.execution.cash_change if self.execution else ZERO
+
+    def recorded(self) -> "Trade":
+        """With the event that says that it stands from now on."""
+        return replace(self, events=(self._event("trade.recorded"),))
+
+    def as_first_recorded(self) -> "Trade":
+        """As it was before any correction: what the first answer said."""
+        if not self.history:
+            return self
+        first = self.history[0]
+        return replace(
+            self,
+            quantity=first.quantity,
+            amount=first.amount,
+            status=first.status,
+            executed_at=first.executed_at,
+            updated_at=self.created_at,
+            version=1,
+            history=(),
+        )
+
+    def corrected(self, change: Mapping[str, Any], *, by: str, now: datetime) -> "Trade":
+        """With these members changed; what they were becomes history. The same trade where nothing differs."""
+        wanted = replace(self, **change)
+        if wanted == self:
+            return self
+        if len(self.history) >= MAX_REVISIONS:
+            raise Unprocessable("too_many_corrections", f"A trade is corrected at most {MAX_REVISIONS} times.")
+        before = Revision(by, now, self.quantity, self.amount, self.status, self.executed_at)
+        wanted = replace(wanted, version=self.version + 1, updated_at=now, history=(*self.history, before))
+        return replace(wanted, events=(wanted._event("trade.corrected"),))
+
+    def _event(self, type: str) -> Event:
+        return Event(
+            type,
+            {
+                "portfolio_id": self.portfolio_id,
+                "user_id": self.user_id,
+                "ref_id": self.ref_id,
+                "side": self.side.value,
+                "symbol": self.symbol,
+                "quantity": plain(self.quantity),
+                "amount": plain(self.amount),
+                "status": self.status.value,
+                "executed_at": format_time(self.executed_at),
+                "revision": self.version,
+            },
+        )
+
+
+def gross_amount(quantity: Decimal, price: Decimal) -> Decimal:
+    """The amount that follows from a price, in money."""
+    return to_money(CONTEXT.multiply(quantity, price))
+
+
+def require_not_ahead(executed_at: datetime, now: datetime) -> None:
+    """`Unprocessable` for a trade that has not happened yet."""
+    if executed_at > now + MAX_CLOCK_LEAD:
+        raise Unprocessable("executed_at_in_future", "executed_at lies more than 5 minutes ahead.")
+
+
+class CashType(StrEnum):
+    """Why cash comes or goes."""
+
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    DIVIDEND = "dividend"
+    FEE = "fee"
+
+    @property
+    def sign(self) -> int:
+        """1 where cash comes in, -1 where it goes out."""
+        return 1 if self in {CashType.DEPOSIT, CashType.DIVIDEND} else -1
+
+
+@dataclass(frozen=True, slots=True)
+class CashEntry:
+    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards."""
+
+    tenant_id: str
+    portfolio_id: str
+    ref_id: str
+    type: CashType
+    amount: Decimal
+    balance: Decimal
+    created_at: datetime
+    version: int = 1
+
+    @property
+    def request_hash(self) -> str:
+        """Tells a repeat from another entry under the same id."""
+        return ids.fingerprint(self.type.value, plain(self.amount))

@@ -1,0 +1,151 @@
+"""CPU time of warm invocations, with the SDK's transport answered from memory."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.client import BaseClient
+from botocore.httpsession import URLLib3Session
+
+from functions.portfolios_api import handler as api
+from functions.portfolios_on_rebalance_requested import handler as worker
+from tests.support import world
+from trimtab.contracts.messages import RebalanceRequested
+from trimtab.kernel import strict_json
+from trimtab.kernel.clock import utc_now
+from trimtab.portfolios.adapters import _from_portfolio
+from trimtab.portfolios.domain.policy import Policy
+from trimtab.portfolios.domain.portfolio import Portfolio, portfolio_id_of
+from trimtab.runtime.dynamo import to_item
+from trimtab.runtime.observability import logger
+
+ROUNDS = 300
+NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115 - log lines cost what they cost, but need not be seen
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "PORTFOLIOS_TABLE": world.TABLE,
+    "REBALANCE_REQUESTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/rebalance-requests",
+    "AUTH": "{}",
+    "SENDER_TENANTS": '{"*": ["*"]}',
+}
+
+
+def accept(assets: int) -> tuple[float, float]:
+    """Seconds of CPU of one accepted report: outside the SDK's calls, and inside them."""
+    weights = _weights(assets)
+    body = {"user_id": "1", "new_allocation": weights, "request_id": "r"}
+    event = world.gateway_event("POST", "/rebalance", body, authorizer=world.authorized())
+    with _answered_from_memory(_portfolio(weights)) as inside:
+        api.handler(event, world.LambdaContext())
+        inside.clear()
+        total = _cpu(lambda: api.handler(event, world.LambdaContext()))
+    sdk = sum(inside) / ROUNDS
+    return total - sdk, sdk
+
+
+def worker_against_loop() -> float:
+    """CPU of the worker's batch of ten against the same decisions in a plain loop."""
+    weights = _weights(5)
+    message = {**world.payload("direct/rebalance_requested.json"), "new_allocation": weights}
+    records = [world.sqs_record(json.dumps({**message, "request_id": f"r{n}"}), message_id=str(n)) for n in range(10)]
+    context = world.LambdaContext()
+    with _answered_from_memory(_portfolio(weights)):
+        worker.handler({"Records": records}, context)
+        whole = _cpu(lambda: worker.handler({"Records": records}, context), ROUNDS // 10)
+        loop = _cpu(lambda: _plain_loop(records), ROUNDS // 10)
+    return whole / loop
+
+
+def _plain_loop(records: list[Any]) -> None:
+    for record in records:
+        message = RebalanceRequested.model_validate(strict_json.loads(record["body"]))
+        worker.decisions().decide(message, utc_now())
+
+
+def _cpu(run: Callable[[], Any], rounds: int = ROUNDS) -> float:
+    started = time.process_time()
+    for _ in range(rounds):
+        run()
+    return (time.process_time() - started) / rounds
+
+
+class _Raw:
+    """An HTTP answer's content, as urllib3 streams it."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        """All of it."""
+        yield self._content
+
+
+@contextmanager
+def _answered_from_memory(portfolio: dict[str, Any]) -> Iterator[list[float]]:
+    """The SDK runs whole but for the wire; the list gathers the CPU seconds of each of its calls."""
+    inside: list[float] = []
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def timed(self: Any, operation: str, arguments: Any) -> Any:
+        started = time.process_time()
+        try:
+            return call(self, operation, arguments)
+        finally:
+            inside.append(time.process_time() - started)
+
+    def send(_: Any, request: Any) -> AWSResponse:
+        operation = str(request.headers["X-Amz-Target"], "ascii").rpartition(".")[2]
+        answers = {
+            "GetItem": {"Item": portfolio},
+            "BatchGetItem": {"Responses": {world.TABLE: [portfolio]}, "UnprocessedKeys": {}},
+            "SendMessage": {"MessageId": "m"},
+        }
+        content = json.dumps(answers.get(operation, {})).encode()
+        headers = HeadersDict({"content-type": "application/x-amz-json-1.0"})
+        return AWSResponse(request.url, 200, headers, _Raw(content))  # type: ignore[arg-type]
+
+    with (
+        mock.patch.dict(os.environ, ENVIRONMENT),
+        mock.patch.object(BaseClient, "_make_api_call", timed),
+        mock.patch.object(URLLib3Session, "send", send),
+        redirect_stdout(NOWHERE),
+    ):
+        world.forget_cached()
+        for handler in logging.getLogger(logger.name).handlers:
+            handler.setStream(NOWHERE)  # type: ignore[attr-defined]
+        yield inside
+        world.forget_cached()
+
+
+def _weights(assets: int) -> dict[str, str]:
+    first = 100 - 2 * (assets - 1)
+    return {f"SYM{n}": "2" if n else str(first) for n in range(assets)}
+
+
+def _portfolio(weights: dict[str, str]) -> dict[str, Any]:
+    target = {f"SYM{n}": Decimal(weight) for n, weight in enumerate(weights.values())}
+    now = utc_now()
+    portfolio = Portfolio(
+        tenant_id="demo",
+        portfolio_id=portfolio_id_of("demo", "1", "default"),
+        user_id="1",
+        name="default",
+        currency="USD",
+        allocation=target,
+        policy=Policy(),
+        cash=None,
+        request_hash="0" * 32,
+        created_at=now,
+        updated_at=now,
+    )
+    return to_item(_from_portfolio(portfolio))

@@ -1,0 +1,133 @@
+"""The main job and the edges of the deployed system, over HTTP and over the queue."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from infra.local import demo
+from tests.e2e.conftest import System
+
+EXPECTED = [("SELL", "stocks", "10.0000"), ("BUY", "bonds", "10.0000")]
+
+
+def test_a_drift_report_over_http_ends_in_the_transactions_that_lead_back(system: System) -> None:
+    outcome = demo.run(system.client(tenant="http"))
+
+    assert outcome["status"] == "COMPLETED"
+    assert _transactions(outcome) == EXPECTED
+
+
+def test_a_drift_report_put_on_the_queue_by_a_provider_has_the_same_effect(system: System) -> None:
+    client = system.client(tenant="queue")
+    portfolio_id = client.post("/portfolio", demo.PORTFOLIO).json["portfolio_id"]
+    message = {
+        "schema_version": 1,
+        "type": "rebalance.requested",
+        "tenant_id": "queue",
+        "request_id": "provider-1",
+        **demo.REPORT,
+    }
+    queue = system.stack.queues["rebalance-requests"]
+    for _ in range(2):
+        system.aws("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(message))
+
+    listed = demo.poll(
+        lambda: client.get(f"/portfolios/{portfolio_id}/rebalances").json["items"],
+        lambda items: bool(items) and items[0]["status"] not in demo.PENDING,
+        "the message had no effect",
+        30,
+    )
+
+    assert [_transactions(each) for each in listed] == [EXPECTED]
+
+
+def test_what_a_commit_carries_is_published_on_the_bus(system: System) -> None:
+    client = system.client(tenant="published")
+    portfolio_id = client.post("/portfolio", demo.PORTFOLIO).json["portfolio_id"]
+    ours = {"detail-type": ["rebalance.completed"], "detail": {"data": {"portfolio_id": [portfolio_id]}}}
+    with _queue(system) as (queue, arn):
+        rule = {"Name": f"e2e-{uuid.uuid4().hex[:8]}", "EventBusName": system.stack.event_bus}
+        events = system.aws("events")
+        events.put_rule(**rule, EventPattern=json.dumps(ours))
+        targets = {"Rule": rule["Name"], "EventBusName": rule["EventBusName"]}
+        events.put_targets(**targets, Targets=[{"Id": "queue", "Arn": arn}])
+        outcome = demo.run(client)
+
+        event = json.loads(_received(system, queue))["detail"]
+
+        events.remove_targets(**targets, Ids=["queue"])
+        events.delete_rule(**rule)
+    assert event["specversion"] == "1.0"
+    assert event["data"]["rebalance_id"] == outcome["rebalance_id"]
+
+
+def test_no_token_a_broken_one_and_an_expired_one_are_refused_with_a_problem(system: System) -> None:
+    expired = system.issuer.token(seconds=-3600)
+
+    for client in (system.nobody(), system.nobody("broken"), system.nobody(expired)):
+        answer = client.get("/portfolios")
+        assert answer.status == 401
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.json["trace_id"]
+
+
+def test_an_unknown_route_is_a_problem_too(system: System) -> None:
+    answer = system.client().get("/nowhere")
+
+    assert answer.status == 404
+    if system.cloud_name == "local":  # LocalStack takes only the status of a gateway response
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json["type"] == "urn:trimtab:problem:no_route"
+
+
+def test_a_portfolio_of_another_tenant_is_not_there(system: System) -> None:
+    portfolio_id = system.client(tenant="one").post("/portfolio", demo.PORTFOLIO).json["portfolio_id"]
+
+    assert system.client(tenant="two").get(f"/portfolios/{portfolio_id}").status == 404
+
+
+def test_health_needs_no_token(system: System) -> None:
+    answer = system.nobody().get("/health")
+
+    assert answer.status == 200
+    assert answer.json["status"] == "ok"
+
+
+def test_an_event_that_somebody_has_to_see_reaches_the_alerts_topic(system: System) -> None:
+    topics = system.aws("sns").list_topics()["Topics"]
+    (topic,) = (each["TopicArn"] for each in topics if each["TopicArn"].endswith("-alerts"))
+    with _queue(system) as (queue, arn):
+        system.aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        entry = {"EventBusName": system.stack.event_bus, "Source": "trimtab", "DetailType": "rebalance.stuck"}
+        system.aws("events").put_events(Entries=[{**entry, "Detail": json.dumps({"rebalance_id": "r1"})}])
+
+        assert "r1" in _received(system, queue)
+
+
+@contextmanager
+def _queue(system: System) -> Iterator[tuple[str, str]]:
+    """A queue to listen with: its url and its ARN."""
+    sqs = system.aws("sqs")
+    url = sqs.create_queue(QueueName=f"e2e-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    try:
+        yield url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    finally:
+        sqs.delete_queue(QueueUrl=url)
+
+
+def _received(system: System, queue: str) -> str:
+    """The first message that arrives."""
+    answer = demo.poll(
+        lambda: system.aws("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1),
+        lambda answer: bool(answer.get("Messages")),
+        "no message arrived",
+        30,
+    )
+    return str(answer["Messages"][0]["Body"])
+
+
+def _transactions(rebalance: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(each["action"], each["asset"], each["rebalance_percent"]) for each in rebalance["transactions"]]

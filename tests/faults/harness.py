@@ -1,0 +1,330 @@
+"""Runs of the system under faults, the repairs that it has, and what must hold when they are done.
+
+A run is one portfolio and one report. It is driven as AWS drives it: the client repeats until it is answered, the
+queue delivers until the worker acknowledges, the stream until the publisher does, and time passes for the sweeper.
+"""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from unittest import mock
+
+import boto3
+
+from functions.portfolios_api import handler as api_function
+from functions.portfolios_on_rebalance_requested import handler as worker_function
+from functions.portfolios_on_sweep import handler as sweep_function
+from tests.support.faults import FOR_EVER, BusRefusal, Crash, Fault, Faults, injecting
+from tests.support.inside_moto import (
+    carries_events,
+    commits,
+    forget_everything,
+    lose_messages,
+    quick_transactions,
+    stored_items,
+    waiting,
+)
+from tests.support.world import World, sqs_record, world
+from trimtab.kernel.clock import utc_now
+from trimtab.portfolios.domain.portfolio import portfolio_id_of
+from trimtab.portfolios.domain.rebalance import rebalance_id_of
+from trimtab.portfolios.service import sweeping
+
+T = TypeVar("T")
+DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
+EXPECTED = [("SELL", "stocks", "10.0000"), ("BUY", "bonds", "10.0000")]
+EVENT_NAMESPACE = uuid.UUID("6f1dcb0c-5b0e-5a0e-9b59-0d3b6f1f2c11")
+ROUNDS = 8
+# A sweep looks at sixteen shards; the fifteen that are empty differ in nothing but the time that they take.
+SHARD = rebalance_id_of(portfolio_id_of("demo", "1", "default"), "k1")[-1]
+
+
+@dataclass
+class MovableClock:
+    """The system's clock, which a test can move ahead."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        """Now, as the system sees it."""
+        return utc_now() + self.ahead
+
+
+@dataclass
+class Run:
+    """One portfolio, one report, and everything that happens to them."""
+
+    world: World
+    faults: Faults
+    clock: MovableClock
+    client_repeats: bool = True
+    on_queue: bool = False
+    """The report is put straight on the queue; no client waits for an answer."""
+    is_lost: bool = False
+    """The message of an accepted report is lost before anything else happens."""
+    is_answered: bool = False
+    complaints: list[str] = field(default_factory=list)
+    _published: int = 0
+    _delivered: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._sqs = boto3.client("sqs")
+        with self.faults.paused():
+            self.faults.clear()
+            self.faults.reached_the_bus.clear()
+            forget_everything()
+            self.portfolio = self.world.portfolio()
+            if self.on_queue:
+                self._send(self.message)
+            if self.is_lost:
+                self.accept()
+                lose_messages()
+
+    @property
+    def message(self) -> str:
+        """The report as a provider sends it."""
+        report = {"tenant_id": "demo", "request_id": "k1", "user_id": "1", "new_allocation": DRIFTED}
+        return json.dumps({"schema_version": 1, "type": "rebalance.requested", **report})
+
+    # What drives the system ------------------------------------------------------------------------------------
+
+    def accept(self) -> int | None:
+        """The client sends its request; the status, None where the function ended before it answered."""
+
+        def post() -> int:
+            headers = {"Idempotency-Key": "k1"}
+            answer = self.world.http("POST", "/rebalance", {"user_id": "1", "new_allocation": DRIFTED}, headers=headers)
+            return answer.status
+
+        status = survive(post)
+        if status == 202:
+            self.is_answered = True
+            if not self._rebalances():
+                self.complaints.append("accepted, but not stored")
+            if not self._outcomes() and not waiting(self.world.queue_url):
+                self.complaints.append("accepted, but neither decided nor on the queue")
+        return status
+
+    def deliver(self) -> None:
+        """The queue hands what it has to the worker, and takes back what that does not acknowledge."""
+        with self.faults.paused():
+            received = self._receive()
+            self._delivered += received
+        records = [_record(message) for message in received]
+        failed = survive(lambda: self.world.work(*records)) if records else set()
+        with self.faults.paused():
+            for message in received:
+                handle = {"QueueUrl": self.world.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
+                if failed is None or message["MessageId"] in failed:
+                    self._sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+                    continue
+                self._sqs.delete_message(**handle)
+                if not self._outcomes():
+                    self.complaints.append("acknowledged without an outcome")
+
+    def publish(self) -> None:
+        """The stream hands what is new to the publisher, and goes on only when that returns."""
+        new = commits()[self._published :]
+        records = [record for record in new if carries_events(record)]
+        if records and survive(lambda: self.world.publish(records)) is None:
+            return
+        self._published += len(new)
+        if missing := {each for record in records for each in event_ids(record)} - {it["id"] for it in self.events()}:
+            self.complaints.append(f"published, but {len(missing)} events are nowhere")
+
+    def sweep_later(self) -> None:
+        """An hour passes, and the sweeper runs."""
+        self.clock.ahead += timedelta(hours=1)
+        survive(self.world.sweep)
+
+    def settle(self) -> "Run":
+        """Lets everything run until nothing is left to do, then once more, as if all answers had been lost."""
+        for number in range(ROUNDS):
+            self.try_once(repeats=number > 0)
+            if self._is_settled():
+                self._repeat_everything()
+                return self
+        self.complaints.append("does not come to rest")
+        return self
+
+    def try_once(self, *, repeats: bool = False) -> None:
+        """Each function is invoked once, whatever happens to it."""
+        if not (self.is_answered or self.on_queue) and (self.client_repeats or not repeats):
+            self.accept()
+        if self.is_lost or repeats:
+            self.sweep_later()
+        self.deliver()
+        self.publish()
+
+    def _repeat_everything(self) -> None:
+        self.faults.clear()
+        if self.client_repeats and not self.on_queue:
+            self.accept()
+        with self.faults.paused():
+            for message in self._delivered:
+                self._send(message["Body"])  # a redrive: the same body under a new message id
+        self.sweep_later()
+        self.deliver()
+        self._published = 0
+        self.publish()
+
+    def _is_settled(self) -> bool:
+        asked = self.is_answered or self.on_queue or not self.client_repeats
+        open_work = len(self._rebalances()) - len(self._outcomes())
+        return asked and not open_work and not waiting(self.world.queue_url) and self._published == len(commits())
+
+    # What must hold --------------------------------------------------------------------------------------------
+
+    def violations(self) -> list[str]:
+        """Everything that was lost or doubled; empty where nothing was."""
+        found = list(self.complaints)
+        if not self._rebalances() and not self.is_answered and not self.on_queue:
+            return found  # the client gave up before anything was stored: nothing was asked for
+        with self.faults.paused():
+            found += [f"{what}: {have!r}, not {want!r}" for what, have, want in self._facts() if have != want]
+            found += self._event_violations()
+        return found
+
+    def _facts(self) -> Iterator[tuple[str, Any, Any]]:
+        home = f"/portfolios/{self.portfolio['portfolio_id']}"
+        portfolio = self.world.http("GET", home).json
+        rebalances = self.world.http("GET", f"{home}/rebalances").json["items"]
+        moves = self.world.http("GET", f"{home}/transactions").json["items"]
+        versions: dict[str, list[int]] = {}
+        for record in commits():
+            image = record["dynamodb"]["NewImage"]
+            versions.setdefault(image["sk"]["S"], []).append(int(image["version"]["N"]))
+        decided = [record for record in commits() if record["dynamodb"]["NewImage"]["status"] == {"S": "COMPLETED"}]
+        yield "outcomes", [each["status"] for each in rebalances], ["COMPLETED"]
+        yield "transactions", [(it["action"], it["asset"], it["rebalance_percent"]) for it in moves], EXPECTED
+        yield "version of the portfolio", portfolio["version"], 2
+        yield "target", portfolio["allocation"], self.portfolio["allocation"]
+        yield "commits of an outcome", len(decided), 1
+        yield "messages left", len(waiting(self.world.queue_url)), 0
+        for key, written in versions.items():
+            yield f"versions of {key}", written, list(range(1, len(written) + 1))
+
+    def _event_violations(self) -> list[str]:
+        committed = [each for record in commits() for each in event_ids(record)]
+        events = self.events()
+        found = []
+        if {event["id"] for event in events} != set(committed):
+            found.append("the ids of the events are not those of the commits")
+        if len(set(committed)) != len(committed):
+            found.append("two commits have events of one id")
+        if len({json.dumps(event, sort_keys=True) for event in events}) != len(set(committed)):
+            found.append("one id stands for two events")
+        types = Counter(event["type"] for event in {event["id"]: event for event in events}.values())
+        if types != {"portfolio.created": 1, "rebalance.completed": 1}:
+            found.append(f"events: {dict(types)}")
+        return found
+
+    def events(self) -> list[Any]:
+        """Every event that reached the bus or the queue of the undelivered."""
+        return [*self.faults.reached_the_bus, *(json.loads(each.body) for each in waiting(self.world.undelivered_url))]
+
+    # The queue, the table ----------------------------------------------------------------------------------------
+
+    def _send(self, body: str) -> None:
+        self._sqs.send_message(QueueUrl=self.world.queue_url, MessageBody=body, MessageGroupId="demo")
+
+    def _receive(self) -> list[Any]:
+        received: list[Any] = []
+        while waiting(self.world.queue_url):
+            received += self._sqs.receive_message(
+                QueueUrl=self.world.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
+            )["Messages"]
+        return received
+
+    def _rebalances(self) -> list[Any]:
+        return [item for item in stored_items() if item["sk"]["S"].startswith("REBALANCE#")]
+
+    def _outcomes(self) -> list[Any]:
+        return [item for item in self._rebalances() if item["status"]["S"] != "REQUESTED"]
+
+
+def survive(invoke: Callable[[], T]) -> T | None:
+    """What the function returns; None where it crashes or raises, which its event source sees as no answer."""
+    try:
+        return invoke()
+    except (Crash, Exception):  # noqa: BLE001 - whatever ends an invocation, the event source only sees that it ended
+        return None
+
+
+def event_ids(record: Any) -> list[str]:
+    """The ids that follow from a commit: of the item's key, its version and the event's position."""
+    image = record["dynamodb"]["NewImage"]
+    if "events" not in image:
+        return []
+    key, version = f"{image['pk']['S']}|{image['sk']['S']}", int(image["version"]["N"])
+    count = len(json.loads(image["events"]["S"]))
+    return [
+        str(uuid.uuid5(EVENT_NAMESPACE, json.dumps([key, version, position], separators=(",", ":"))))
+        for position in range(count)
+    ]
+
+
+def _record(message: Any) -> Any:
+    return sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
+
+
+ACCEPT, DECIDE, PUBLISH = ["GetItem", "PutItem", "SendMessage"], ["BatchGetItem", "TransactWriteItems"], ["PutEvents"]
+SCENARIOS = {
+    "client repeats": ACCEPT + DECIDE + PUBLISH,
+    "client gives up": ACCEPT + DECIDE + PUBLISH,
+    "put on the queue": DECIDE + PUBLISH,
+    "message lost": ["Query", "BatchGetItem", "PutItem", "SendMessage", *DECIDE, *PUBLISH],
+    "bus down": ACCEPT + DECIDE + PUBLISH * 3 + ["SendMessage"] * 2,
+}
+"""What can happen to a report, and the calls that it takes when nothing goes wrong."""
+
+
+def faults_of(scenario: str) -> list[Fault]:
+    """The faults that make the scenario."""
+    return [BusRefusal(0, FOR_EVER)] if scenario == "bus down" else []
+
+
+@dataclass
+class Laboratory:
+    """A world with faults and a clock, in which runs follow each other."""
+
+    world: World
+    faults: Faults
+    clock: MovableClock
+
+    def run(self, scenario: str, *faults: Fault) -> Run:
+        """A run of the scenario in which these faults happen, to its end."""
+        run = self.start(scenario)
+        self.faults.set(*faults)
+        return run.settle()
+
+    def start(self, scenario: str) -> Run:
+        """A run of the scenario, before its first call."""
+        self.clock.ahead = timedelta()
+        return Run(
+            self.world,
+            self.faults,
+            self.clock,
+            client_repeats=scenario != "client gives up",
+            on_queue=scenario == "put on the queue",
+            is_lost=scenario == "message lost",
+        )
+
+
+@contextmanager
+def laboratory() -> Iterator[Laboratory]:
+    """A fresh laboratory."""
+    clock = MovableClock()
+    with ExitStack() as stack:
+        for function in (api_function, worker_function, sweep_function):
+            stack.enter_context(mock.patch.object(function, "utc_now", clock))
+        stack.enter_context(mock.patch.object(sweeping, "SHARDS", SHARD))
+        here = stack.enter_context(world())
+        stack.enter_context(quick_transactions())
+        faults = stack.enter_context(injecting())
+        yield Laboratory(here, faults, clock)

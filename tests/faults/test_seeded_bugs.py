@@ -1,0 +1,102 @@
+"""The harness itself: each known bug, put in on purpose, is found by it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.portfolios_on_rebalance_requested import handler as worker_function
+from tests.faults.harness import SCENARIOS, Laboratory, faults_of
+from tests.support.faults import FOR_EVER, CrashAfter, CrashBefore, Fault, Throttle
+from trimtab.portfolios.adapters import DynamoStore
+from trimtab.runtime import dynamo, publishing, queue
+
+Seed = Callable[[pytest.MonkeyPatch], None]
+CRASHES: list[Callable[[int], Fault]] = [CrashBefore, CrashAfter]
+THROTTLES: list[Callable[[int], Fault]] = [lambda call: Throttle(call, FOR_EVER)]
+
+
+def drops_the_condition(patch: pytest.MonkeyPatch) -> None:
+    guarded_put = dynamo.guarded_put
+
+    def unguarded_put(table: str, item: dynamo.Item) -> dict[str, Any]:
+        return {name: value for name, value in guarded_put(table, item).items() if name in {"TableName", "Item"}}
+
+    patch.setattr(dynamo, "guarded_put", unguarded_put)
+
+
+def keys_the_rebalance_by_message_id(patch: pytest.MonkeyPatch) -> None:
+    read = queue.read
+
+    def read_with_message_id(record: Any, model: Any) -> Any:
+        return read(record, model).model_copy(update={"request_id": record.message_id})
+
+    patch.setattr(queue, "read", read_with_message_id)
+
+
+def keys_events_by_delivery(patch: pytest.MonkeyPatch) -> None:
+    deliveries = iter(range(1_000_000))
+    patch.setattr(publishing, "event_id", lambda *_: f"delivery-{next(deliveries)}")
+
+
+def acknowledges_on_throttle(patch: pytest.MonkeyPatch) -> None:
+    decide = worker_function.decide
+
+    def decide_or_forget(record: Any) -> None:
+        try:
+            decide(record)
+        except ClientError:
+            return
+
+    patch.setattr(worker_function, "decide", decide_or_forget)
+
+
+def overlooks_refused_entries(patch: pytest.MonkeyPatch) -> None:
+    put = publishing.Publisher._put
+    patch.setattr(publishing.Publisher, "_put", lambda self, events: put(self, events) and [])
+
+
+def writes_the_outcome_and_the_portfolio_apart(patch: pytest.MonkeyPatch) -> None:
+    put = DynamoStore.put
+
+    def put_apart(self: DynamoStore, *things: Any) -> None:
+        for thing in things:
+            put(self, thing)
+
+    patch.setattr(DynamoStore, "put", put_apart)
+
+
+SEEDS: list[tuple[Seed, str, list[Callable[[int], Fault]]]] = [
+    (drops_the_condition, "client repeats", CRASHES),
+    (drops_the_condition, "message lost", CRASHES),
+    (keys_the_rebalance_by_message_id, "put on the queue", CRASHES),
+    (keys_the_rebalance_by_message_id, "client repeats", CRASHES),
+    (keys_events_by_delivery, "client repeats", CRASHES),
+    (acknowledges_on_throttle, "client repeats", THROTTLES),
+    (acknowledges_on_throttle, "put on the queue", THROTTLES),
+    (overlooks_refused_entries, "bus down", CRASHES),
+    (writes_the_outcome_and_the_portfolio_apart, "put on the queue", CRASHES),
+]
+
+
+def finds_something(lab: Laboratory, scenario: str, kinds: list[Callable[[int], Fault]]) -> bool:
+    """Whether the harness complains, with a fault of these kinds at each call in turn."""
+    for kind in kinds:
+        for call in range(len(SCENARIOS[scenario])):
+            run = lab.start(scenario)
+            lab.faults.set(*faults_of(scenario), kind(call))
+            run.try_once()
+            if kinds is THROTTLES:
+                lab.faults.clear()
+            if run.settle().violations():
+                return True
+    return False
+
+
+@pytest.mark.parametrize(("seed", "scenario", "kinds"), SEEDS, ids=[f"{it[0].__name__}, {it[1]}" for it in SEEDS])
+def test_the_harness_finds_a_system_that(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch, seed: Seed, scenario: str, kinds: Any
+) -> None:
+    seed(monkeypatch)
+    assert finds_something(lab, scenario, kinds)

@@ -1,0 +1,96 @@
+"""Each environment is synthesised once for all tests: importing and running the CDK takes seconds."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from infra.app import build
+from infra.bundling import ROOT
+from infra.config import PRODUCTION, Config, Provider, host
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """An environment's stacks and what they become."""
+
+    app: cdk.App
+    data: cdk.Stack
+    service: cdk.Stack
+    directory: Path
+
+    @property
+    def data_template(self) -> Template:
+        return Template.from_stack(self.data)
+
+    @property
+    def service_template(self) -> Template:
+        return Template.from_stack(self.service)
+
+    def resources(self, kind: str) -> dict[str, Any]:
+        """Resources of both stacks by logical id."""
+        found: dict[str, Any] = {}
+        for template in (self.data_template, self.service_template):
+            found.update(template.find_resources(kind))
+        return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Parallel runs (`--dist loadgroup`) give these tests to one worker, which so synthesises for all of them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("infra"))
+
+
+PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROAPROVIDER", ("acme",))
+# Policies, names and routes do not depend on what the code is built for, and building for this machine is quick.
+PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=(PROVIDER,))
+
+
+def synthesise(config: Config, directory: Path) -> Synthesised:
+    """Synthesises into a directory, with the feature flags of cdk.json."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(outdir=str(directory), context=context)
+    data, service = build(app, config)
+    app.synth()
+    return Synthesised(app, data, service, directory)
+
+
+def flat(joined: Any) -> str:
+    """A joined text with each reference written as the name of what it gets."""
+    if isinstance(joined, str):
+        return joined
+    return "".join(part if isinstance(part, str) else _name(part) for part in joined["Fn::Join"][1])
+
+
+def _name(reference: dict[str, Any]) -> str:
+    return ".".join(reference["Fn::GetAtt"]) if "Fn::GetAtt" in reference else str(reference["Ref"])
+
+
+@pytest.fixture(scope="session")
+def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], Synthesised]:
+    """Synthesises an environment, once a session."""
+
+    @cache
+    def once(env: str) -> Synthesised:
+        return synthesise(configs[env], tmp_path_factory.mktemp(env))
+
+    configs: dict[str, Config] = {}
+
+    def of(config: Config) -> Synthesised:
+        configs.setdefault(config.env, config)
+        return once(config.env)
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def production(synthesised: Callable[[Config], Synthesised]) -> Synthesised:
+    """Production with one provider, built for this machine."""
+    return synthesised(PRODUCTION_HERE)

@@ -1,0 +1,175 @@
+"""Functions, API and alarms of production."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match
+
+from infra.bundling import ROOT
+from infra.gateway_responses import GATEWAY_PROBLEMS
+from infra.routes import routes_of
+from tests.infra.conftest import PROVIDER, Synthesised, flat
+
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+PUBLIC = {route.path for route in routes_of("platform_api")}
+
+
+def test_every_handler_in_the_repository_is_a_deployed_function(production: Synthesised) -> None:
+    assert sorted(_functions(production)) == FUNCTIONS
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_asset_of_a_function_holds_its_handler_and_no_other(production: Synthesised, name: str) -> None:
+    asset = _asset(production, _functions(production)[name])
+    packages = {path.parent.name for path in asset.rglob("handler.py")}
+
+    assert packages == {name}
+    assert (asset / "functions" / "__init__.py").exists()
+    assert sorted(path.name for path in asset.iterdir()) in (["functions"], ["__pycache__", "functions"])
+
+
+def test_every_function_has_its_own_role_a_log_group_that_ends_and_both_layers(production: Synthesised) -> None:
+    functions = [function["Properties"] for function in _functions(production).values()]
+    roles = Counter(json.dumps(function["Role"]) for function in functions)
+
+    assert set(roles.values()) == {1}
+    assert all(len(function["Layers"]) == 2 for function in functions)
+    assert all("LogGroup" in function["LoggingConfig"] for function in functions)
+    groups = production.service_template.find_resources("AWS::Logs::LogGroup").values()
+    assert all(group["Properties"]["RetentionInDays"] == 90 for group in groups)
+
+
+def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(production: Synthesised) -> None:
+    statements = [
+        statement
+        for policy in production.service_template.find_resources("AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    broad = [each for each in statements if "*" in _strings(each["Resource"])]
+
+    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"]
+    assert not [each for each in statements if any("*" in action for action in _strings(each["Action"]))]
+
+
+def test_the_gateways_methods_are_the_resolvers_routes(production: Synthesised) -> None:
+    declared = {(route.method, route.path) for name in FUNCTIONS if name.endswith("_api") for route in routes_of(name)}
+
+    assert {(method, path) for method, path, _ in _methods(production)} == declared
+
+
+def test_every_method_but_the_platforms_needs_the_authorizer(production: Synthesised) -> None:
+    open_paths = {path for _, path, kind in _methods(production) if kind == "NONE"}
+    guarded = {kind for _, path, kind in _methods(production) if path not in PUBLIC}
+
+    assert open_paths == PUBLIC
+    assert guarded == {"CUSTOM"}
+
+
+def test_the_gateways_own_answers_are_problem_documents(production: Synthesised) -> None:
+    responses = production.service_template.find_resources("AWS::ApiGateway::GatewayResponse").values()
+
+    assert len(responses) == len(GATEWAY_PROBLEMS)
+    for response in responses:
+        properties = response["Properties"]
+        assert properties["ResponseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+        template = properties["ResponseTemplates"]["application/json"]
+        body = json.loads(template.replace("$context.error.messageString", '"why"'))
+        assert set(body) == {"type", "title", "status", "detail", "trace_id"}
+        assert str(body["status"]) == properties["StatusCode"]
+        assert re.fullmatch(r"urn:trimtab:problem:[a-z_]+", body["type"])
+
+
+def test_the_stage_is_throttled_and_writes_access_logs_as_json(production: Synthesised) -> None:
+    (stage,) = production.service_template.find_resources("AWS::ApiGateway::Stage").values()
+    (settings,) = stage["Properties"]["MethodSettings"]
+
+    assert settings["ThrottlingRateLimit"] == 500
+    assert settings["DataTraceEnabled"] is False
+    assert "$context.requestId" in json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values()
+
+
+def test_the_worker_returns_single_messages_and_is_limited(production: Synthesised) -> None:
+    production.service_template.has_resource_properties(
+        "AWS::Lambda::EventSourceMapping",
+        {
+            "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": Match.any_value()},
+        },
+    )
+
+
+def test_the_publisher_bisects_gives_up_and_leaves_what_failed_in_a_queue(production: Synthesised) -> None:
+    production.service_template.has_resource_properties(
+        "AWS::Lambda::EventSourceMapping",
+        {
+            "BisectBatchOnFunctionError": True,
+            "MaximumRetryAttempts": 10,
+            "MaximumRecordAgeInSeconds": 12 * 3600,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "DestinationConfig": {"OnFailure": {"Destination": Match.any_value()}},
+            "FilterCriteria": {
+                "Filters": [{"Pattern": '{"dynamodb":{"NewImage":{"events":{"S":[{"exists":true}]}}}}'}]
+            },
+        },
+    )
+
+
+def test_the_sweeper_runs_every_five_minutes_and_its_failures_are_kept(production: Synthesised) -> None:
+    production.service_template.has_resource_properties("AWS::Events::Rule", {"ScheduleExpression": "rate(5 minutes)"})
+    production.service_template.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig", {"DestinationConfig": {"OnFailure": {"Destination": Match.any_value()}}}
+    )
+
+
+def test_the_worker_believes_our_roles_for_every_tenant_and_a_provider_for_its_own(production: Synthesised) -> None:
+    worker = _functions(production)["portfolios_on_rebalance_requested"]
+    text = flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])
+    senders = json.loads(text)
+
+    assert senders.pop(PROVIDER.sender_id) == ["acme"]
+    assert list(senders.values()) == [["*"], ["*"]]
+    assert all("RoleId" in sender for sender in senders)
+
+
+def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(production: Synthesised) -> None:
+    alarms = [alarm["Properties"] for alarm in production.resources("AWS::CloudWatch::Alarm").values()]
+    metrics = Counter(alarm["MetricName"] for alarm in alarms)
+
+    assert metrics["Errors"] == len(FUNCTIONS)
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 3
+    assert metrics["ApproximateAgeOfOldestMessage"] == 1
+    assert all(alarm["AlarmActions"] for alarm in alarms)
+
+
+def _functions(production: Synthesised) -> dict[str, Any]:
+    found = production.service_template.find_resources("AWS::Lambda::Function").values()
+    return {function["Properties"]["Handler"].split(".")[1]: function for function in found}
+
+
+def _asset(production: Synthesised, function: dict[str, Any]) -> Path:
+    key = str(function["Properties"]["Code"]["S3Key"])
+    return production.directory / f"asset.{key.removesuffix('.zip')}"
+
+
+def _methods(production: Synthesised) -> list[tuple[str, str, str]]:
+    template = production.service_template
+    resources = template.find_resources("AWS::ApiGateway::Resource")
+
+    def path(reference: dict[str, Any]) -> str:
+        if "Ref" not in reference:
+            return ""
+        resource = resources[reference["Ref"]]["Properties"]
+        return f"{path(resource['ParentId'])}/{resource['PathPart']}"
+
+    methods = [method["Properties"] for method in template.find_resources("AWS::ApiGateway::Method").values()]
+    return [(each["HttpMethod"], path(each["ResourceId"]), each["AuthorizationType"]) for each in methods]
+
+
+def _strings(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [each if isinstance(each, str) else json.dumps(each) for each in values if isinstance(each, str)]

@@ -1,0 +1,76 @@
+"""The templates as a whole: clean, stable, and built for what runs them."""
+
+import json
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cdk_nag import AwsSolutionsChecks
+
+from infra.bundling import Bundler
+from infra.config import DEVELOPMENT, LOCALSTACK, PRODUCTION, Config, host, lambda_arm64
+from infra.local.issuer import Issuer
+from tests.infra.conftest import PRODUCTION_HERE, Synthesised, synthesise
+
+Synthesise = Callable[[Config], Synthesised]
+
+
+def test_production_passes_the_policy_checks(production: Synthesised) -> None:
+    for stack in (production.data, production.service):
+        assert not AwsSolutionsChecks(production.app).validate_scope(stack).violations
+
+
+def test_a_development_environment_passes_them_too(synthesised: Synthesise) -> None:
+    assert synthesised(_here(DEVELOPMENT)).directory.exists()  # a violation fails the synthesis
+
+
+def test_two_syntheses_give_the_same_templates_and_assets(production: Synthesised, tmp_path: Path) -> None:
+    again = synthesise(PRODUCTION_HERE, tmp_path)
+
+    for name in ("trimtab-prod-data", "trimtab-prod-service"):
+        for kind in ("template", "assets"):
+            first, second = (each.directory / f"{name}.{kind}.json" for each in (production, again))
+            assert json.loads(first.read_text()) == json.loads(second.read_text())
+
+
+def test_what_goes_to_aws_is_built_for_arm64_and_python_3_13() -> None:
+    assert PRODUCTION.target == lambda_arm64()
+
+    layer = Bundler(lambda_arm64()).layer("dependencies").path / "python"
+    libraries = [path.name for path in layer.glob("pydantic_core/*.so")]
+
+    assert libraries
+    assert all("cpython-313-aarch64" in name for name in libraries)
+
+
+def test_byte_code_is_compiled_for_the_target_and_never_checked_against_the_source() -> None:
+    core = Bundler(host()).layer("core").path
+    compiled = list(core.rglob("*.pyc"))
+
+    assert {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in compiled} == set(core.rglob("*.py"))
+    for path in compiled:
+        assert sys.implementation.cache_tag in path.name
+        (flags,) = struct.unpack("<I", path.read_bytes()[4:8])
+        assert flags == 0b01  # hash-based, unchecked
+
+
+def test_a_function_with_inlined_layers_holds_all_it_imports() -> None:
+    bundle = Bundler(host()).function("portfolios_api", inline_layers=LOCALSTACK.inline_layers).path
+
+    assert (bundle / "functions" / "portfolios_api" / "handler.py").exists()
+    assert (bundle / "trimtab").is_dir()
+    assert (bundle / "pydantic").is_dir()
+
+
+def test_the_local_issuers_key_is_its_owners_alone(tmp_path: Path) -> None:
+    key = tmp_path / "issuer.pem"
+    Issuer(key).create()
+
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "d" not in Issuer(key).jwks()["keys"][0]
+
+
+def _here(config: Config) -> Config:
+    return replace(config, target=host())

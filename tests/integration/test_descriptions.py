@@ -1,0 +1,217 @@
+"""The descriptions are those of the code, they are valid, and what the system says conforms to them."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+
+from functions.platform_api import handler as platform_function
+from functions.portfolios_on_sweep import handler as sweep_function
+from infra import descriptions
+from infra.routes import routes_of
+from tests.support.world import EVENTS, Answer, LambdaContext, World, authorized, gateway_event, payload
+from trimtab.kernel.clock import parse_time
+from trimtab.runtime.publishing import events_of
+
+ROOT = Path(descriptions.ROOT)
+WRITTEN = descriptions.files()
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions/platform_api/openapi.json").read_text())
+OPERATIONS = [
+    (method, path, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
+]
+ID = "265076e4-f1a0-5d1f-99a9-59a8b0e03f01"
+TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
+WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
+formats = FormatChecker(formats=())
+
+
+@formats.checks("date-time", raises=Exception)
+def is_time(text: Any) -> bool:
+    """RFC 3339, as our own clock reads it."""
+    return bool(parse_time(text))
+
+
+def schema(name: str) -> Draft202012Validator:
+    """The schema of an event or a message."""
+    return Draft202012Validator(json.loads((EVENTS / f"schemas/{name}.json").read_text()), format_checker=formats)
+
+
+@pytest.mark.parametrize("path", sorted(map(str, WRITTEN)))
+def test_the_written_file_is_what_the_code_says(path: str) -> None:
+    assert (ROOT / path).read_text() == WRITTEN[Path(path)], "run `python -m infra.descriptions`"
+
+
+def test_no_schema_is_left_over() -> None:
+    schemas = {path.relative_to(ROOT) for path in (EVENTS / "schemas").iterdir()}
+    assert schemas == {path for path in WRITTEN if path.parent.name == "schemas"}
+
+
+def test_the_document_describes_exactly_the_routes_of_the_resolvers() -> None:
+    routes = {(it.method.lower(), it.path) for name in descriptions.API_FUNCTIONS for it in routes_of(name)}
+    assert {(method, path) for method, path, _ in OPERATIONS} == routes
+
+
+def test_the_document_is_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert set(DOCUMENT) <= {"openapi", "info", "servers", "paths", "components", "tags", "security"}
+    assert {"title", "version"} <= set(DOCUMENT["info"])
+    assert DOCUMENT["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    ids = [operation["operationId"] for _, _, operation in OPERATIONS]
+    assert len(set(ids)) == len(ids)
+    for method, path, operation in OPERATIONS:
+        assert operation["responses"], path
+        assert operation["summary"], path
+        named = {it["name"] for it in operation.get("parameters", []) if it["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path)), path
+        assert ("requestBody" in operation) is (method in {"post", "put", "patch"}), path
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (path, status)
+            # Health says which part does not answer in the form in which it says that all do.
+            if status.startswith(("4", "5")) and (path, status) != ("/health", "503"):
+                assert list(answer["content"]) == ["application/problem+json"], (path, status)
+
+
+def test_every_schema_of_the_document_is_valid_and_every_reference_leads_somewhere() -> None:
+    for component in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(component)
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT)):
+        found: Any = DOCUMENT
+        for part in reference.split("/"):
+            found = found[part]
+
+
+def test_the_asynchronous_document_refers_to_schemas_that_exist() -> None:
+    document = yaml.safe_load((EVENTS / "asyncapi.yaml").read_text())
+    for name, message in document["components"]["messages"].items():
+        assert (EVENTS / message["payload"]["$ref"]).is_file(), name
+    for path in (EVENTS / "schemas").iterdir():
+        Draft202012Validator.check_schema(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted((EVENTS / "direct").iterdir()), ids=lambda path: path.stem)
+def test_a_message_for_the_queue_fits_its_schema(path: Path) -> None:
+    schema("rebalance.requested").validate(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"schema_version": 2}, {"user_id": "a#b"}, {"new_allocation": {"\u0430": 100}}, {"new_allocation": {}}, {"x": 1}],
+)
+def test_the_schema_of_the_message_refuses_what_the_worker_refuses(change: dict[str, Any]) -> None:
+    assert not schema("rebalance.requested").is_valid(payload("direct/rebalance_requested.json") | change)
+
+
+def conforms(answer: Answer, method: str, path: str) -> None:
+    """Asserts that the answer is one that the document foresees, body and all."""
+    operation = DOCUMENT["paths"][path][method.lower()]
+    assert str(answer.status) in operation["responses"], f"{answer.status} is not documented for {method} {path}"
+    content = operation["responses"][str(answer.status)].get("content")
+    if not content:
+        assert answer.text == ""
+        return
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0]
+    assert media_type in content, f"{method} {path} answers {answer.status} with {media_type or 'nothing'}"
+    described = {**content[media_type]["schema"], "components": DOCUMENT["components"]}
+    Draft202012Validator(described, format_checker=formats).validate(answer.json)
+
+
+FLOW: list[tuple[str, str, Any, int]] = [
+    (
+        "POST",
+        "/portfolio",
+        {"user_id": "1", "allocation": TARGET, "cash": "1", "policy": {"band": {"type": "hybrid"}}},
+        201,
+    ),
+    ("POST", "/portfolios", {"user_id": "2"}, 201),
+    ("POST", "/portfolio", {"user_id": "1"}, 409),
+    ("POST", "/portfolio", {"user_id": "#"}, 400),
+    ("POST", "/portfolio", "{}" + " " * 65_536, 413),
+    ("GET", "/portfolios", None, 200),
+    ("GET", "/portfolios/{portfolio_id}", None, 200),
+    ("PATCH", "/portfolios/{portfolio_id}", {"band": {"type": "absolute", "value": 1}}, 200),
+    ("POST", "/rebalance", {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "drift-2026-11-21"}, 202),
+    ("GET", "/portfolios/{portfolio_id}/rebalances/{rebalance_id}", None, 200),
+    ("WORK", "", None, 0),
+    ("GET", "/portfolios/{portfolio_id}/rebalances/{rebalance_id}", None, 200),
+    ("POST", "/rebalance", {"user_id": "1", "new_allocation": TARGET, "request_id": "inside"}, 202),
+    ("WORK", "", None, 0),
+    ("GET", "/portfolios/{portfolio_id}/rebalances", None, 200),
+    ("GET", "/portfolios/{portfolio_id}/transactions", None, 200),
+    ("POST", "/portfolios/{portfolio_id}/rebalances/preview", {"new_allocation": WEIGHTS}, 200),
+    ("POST", "/rebalance", {"user_id": "1", "new_allocation": WEIGHTS, "as_of": "2999-01-01T00:00:00Z"}, 422),
+    ("POST", "/rebalance", {"user_id": "9", "new_allocation": WEIGHTS}, 404),
+    ("PUT", "/portfolios/{portfolio_id}/allocation", {"allocation": {"cash": 100}}, 200),
+    ("DELETE", "/portfolios/{portfolio_id}", None, 204),
+    ("GET", "/portfolios/{portfolio_id}", None, 200),
+]
+IDS = {"portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
+
+
+def test_every_answer_is_one_that_the_document_describes(system: World) -> None:
+    for method, path, body, status in FLOW:
+        if method == "WORK":
+            system.work_off()
+            continue
+        answer = system.http(method, path.format(**IDS), body)
+        assert answer.status == status, f"{method} {path}: {answer.text}"
+        conforms(answer, method, path)
+    conforms(system.http("GET", "/portfolios", authorizer=None), "GET", "/portfolios")
+    conforms(system.http("GET", "/portfolios", authorizer=authorized(scope="")), "GET", "/portfolios")
+
+
+@pytest.mark.parametrize("is_well", [True, False])
+def test_health_answers_as_it_is_described(system: World, is_well: bool) -> None:
+    with mock.patch.object(platform_function, "_queue_state", return_value="ok" if is_well else "unreachable"):
+        raw = platform_function.handler(gateway_event("GET", "/health"), LambdaContext())
+    conforms(
+        Answer(raw["statusCode"], {"Content-Type": raw["multiValueHeaders"]["Content-Type"][0]}, raw["body"]),
+        "GET",
+        "/health",
+    )
+
+
+def test_a_service_that_is_busy_is_described_for_every_route_that_needs_a_token() -> None:
+    undescribed = [path for _, path, it in OPERATIONS if it.get("security") and "503" not in it["responses"]]
+    assert undescribed == []
+
+
+def test_every_event_fits_its_schema(system: World) -> None:
+    seen: set[str] = set()
+
+    def look() -> None:
+        for item in system.items():
+            for event in events_of({"dynamodb": {"NewImage": item}}):
+                schema(event["type"]).validate(event)
+                seen.add(event["type"])
+
+    report = {"user_id": "1", "new_allocation": WEIGHTS}
+    for method, path, body in (
+        ("POST", "/portfolio", {"user_id": "1", "allocation": TARGET}),
+        ("PATCH", f"/portfolios/{ID}", {"cooldown_seconds": 60}),
+        ("POST", "/rebalance", {**report, "request_id": "done"}),
+        ("WORK", "", None),
+        ("POST", "/rebalance", {**report, "request_id": "refused"}),
+        ("DELETE", f"/portfolios/{ID}", None),
+        ("WORK", "", None),
+        ("POST", "/portfolio", {"user_id": "2", "allocation": TARGET}),
+        ("POST", "/rebalance", {**report, "user_id": "2", "request_id": "stuck"}),
+    ):
+        if method == "WORK":
+            system.work_off()
+        else:
+            assert system.http(method, path, body).status < 300
+        look()
+    clock = {"now": datetime.now(UTC)}
+    with mock.patch.object(sweep_function, "utc_now", side_effect=lambda: clock["now"]):
+        for _ in range(4):
+            clock["now"] += timedelta(days=1)
+            system.sweep()
+    look()
+    schemas = {path.stem for path in (EVENTS / "schemas").iterdir()}
+    assert seen == schemas - {"rebalance.requested"}

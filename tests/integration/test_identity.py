@@ -1,0 +1,290 @@
+"""Who may do what: every route asks, and a tenant's things do not exist for another."""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from functions.authorizer import handler as authorizer_function
+from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
+from tests.support.world import AUTH, LambdaContext, World, authorized, forget_cached, payload
+from trimtab.portfolios.domain.portfolio import portfolio_id_of
+from trimtab.portfolios.domain.rebalance import rebalance_id_of
+
+DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/platform_api/openapi.json").read_text())
+TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
+WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/portfolio"): {"user_id": "1", "allocation": TARGET},
+    ("POST", "/portfolios"): {"user_id": "1", "allocation": TARGET},
+    ("PATCH", "/portfolios/{portfolio_id}"): {"cooldown_seconds": 60},
+    ("PUT", "/portfolios/{portfolio_id}/allocation"): {"allocation": {"cash": 100}},
+    ("POST", "/portfolios/{portfolio_id}/rebalances/preview"): {"new_allocation": WEIGHTS},
+    ("POST", "/rebalance"): {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "k"},
+}
+ROUTES = [
+    (method.upper(), path, requirement[0]["bearer"][0])
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    if (requirement := operation.get("security"))
+]
+WITH_ID = [(method, path) for method, path, _ in ROUTES if "{" in path]
+PORTFOLIO_ID = portfolio_id_of("demo", "1", "default")
+IDS = {"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k")}
+
+
+def send(system: World, method: str, path: str, **options: Any) -> Any:
+    """A request to the route that would succeed for the tenant `demo`, with these options."""
+    return system.http(method, path.format(**IDS), BODIES.get((method, path)), **options)
+
+
+def with_token(system: World, token: str, method: str = "GET", path: str = "/portfolios") -> Any:
+    """A request behind a gateway that does not authorize."""
+    return send(system, method, path, authorizer=None, headers=bearer(token))
+
+
+def filled(system: World) -> None:
+    """A portfolio of user 1 of the tenant `demo` with a decided rebalance, which every route with an id names."""
+    system.portfolio()
+    assert send(system, "POST", "/rebalance").status == 202
+    system.work_off()
+
+
+def test_only_the_three_open_routes_ask_for_no_token() -> None:
+    asked = {path for _, path, _ in ROUTES}
+    assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs"}
+    assert len(ROUTES) == 12
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_every_bad_token_is_refused_on_every_route(system: World, method: str, path: str, scope: str) -> None:
+    publish()
+    filled(system)
+    before, answers = system.items(), {}
+    for name, header in bad_tokens().items():
+        headers = {} if header is None else {"Authorization": header}
+        answer = send(system, method, path, authorizer=None, headers=headers)
+        answers[name] = (answer.status, answer.headers["Content-Type"], answer.headers.get("WWW-Authenticate"))
+        assert answer.json["type"] in {"urn:trimtab:problem:invalid_token", "urn:trimtab:problem:missing_token"}, name
+    assert set(answers.values()) == {(401, "application/problem+json", "Bearer")}, answers
+    assert system.items() == before
+
+
+@pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_good_token_of_either_algorithm_is_believed(system: World, key: Any, scheme: str) -> None:
+    publish()
+    headers = {"authorization": f"{scheme} {mint(key)}"}
+    created = system.http("POST", "/portfolio", {"user_id": "1"}, authorizer=None, headers=headers)
+    assert created.status == 201, created.text
+    assert system.items()[0]["tenant_id"]["S"] == "demo"
+
+
+@pytest.mark.parametrize("change", [{"exp": -20}, {"nbf": 20}, {"iat": 20}])
+def test_clocks_may_be_half_a_minute_apart(system: World, change: dict[str, Any]) -> None:
+    publish()
+    now = int(time.time())
+    assert with_token(system, mint(None, **{name: now + seconds for name, seconds in change.items()})).status == 200
+
+
+@pytest.mark.parametrize("audience", [["other", "trimtab"], "trimtab"])
+def test_one_of_several_audiences_is_enough(system: World, audience: Any) -> None:
+    publish()
+    assert with_token(system, mint(aud=audience)).status == 200
+
+
+@pytest.mark.parametrize("scope", ["portfolios:read", ["portfolios:read"], "openid  portfolios:read "])
+def test_scopes_come_as_a_text_or_a_list(system: World, scope: Any) -> None:
+    publish()
+    assert with_token(system, mint(scope=scope)).status == 200
+
+
+@pytest.mark.parametrize("scope", [None, "", [], 5, {}, "portfolios:reads", "PORTFOLIOS:READ", "portfolios:*"])
+def test_a_token_without_the_scope_is_forbidden_whatever_its_scope_claim_is(system: World, scope: Any) -> None:
+    publish()
+    assert with_token(system, mint(scope=scope)).status in {401, 403}
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_every_route_asks_for_its_scope(system: World, method: str, path: str, scope: str) -> None:
+    filled(system)
+    before = system.items()
+    others = {"portfolios:read", "portfolios:write", "trades:write", "operator"} - {scope}
+    for granted in (" ".join(others), ""):
+        answer = send(system, method, path, authorizer=authorized(scope=granted))
+        assert (answer.status, answer.json["type"]) == (403, "urn:trimtab:problem:insufficient_scope")
+        assert scope in answer.json["detail"]
+    assert system.items() == before
+    assert send(system, method, path, authorizer=authorized(scope=scope)).status < 300
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_ID)
+@pytest.mark.parametrize("caller", [authorized("acme"), authorized("demo", user_id="2")], ids=["tenant", "user"])
+def test_the_ids_of_others_are_not_found(system: World, caller: dict[str, str], method: str, path: str) -> None:
+    filled(system)
+    before = system.items()
+    theirs, nobodys = send(system, method, path, authorizer=caller), {**IDS, "portfolio_id": "nobody"}
+    missing = system.http(method, path.format(**nobodys), BODIES.get((method, path)), authorizer=caller)
+    assert (theirs.status, missing.status) == (404, 404)
+    assert theirs.json["type"] == missing.json["type"]
+    assert theirs.json["detail"] == missing.json["detail"], "the answer tells that it exists"
+    assert system.items() == before
+    assert send(system, method, path).status < 300
+
+
+def test_another_tenants_reports_and_lists_do_not_meet_ours(system: World) -> None:
+    filled(system)
+    acme = authorized("acme")
+    assert send(system, "POST", "/rebalance", authorizer=acme).status == 404
+    assert system.http("GET", "/portfolios", authorizer=acme).json["items"] == []
+    assert system.http("GET", "/portfolios", query={"user_id": "1"}, authorizer=acme).json["items"] == []
+
+
+def test_an_end_user_sees_and_acts_for_itself_only(system: World) -> None:
+    filled(system)
+    system.portfolio("2")
+    user = authorized(user_id="1")
+    assert [it["user_id"] for it in system.http("GET", "/portfolios", authorizer=user).json["items"]] == ["1"]
+    assert system.http("GET", "/portfolios", query={"user_id": "1"}, authorizer=user).status == 200
+    assert all(send(system, method, path, authorizer=user).status < 300 for method, path in WITH_ID if method == "GET")
+    assert send(system, "POST", "/rebalance", authorizer=user).status == 202
+    body = {"user_id": "2", "new_allocation": WEIGHTS}
+    for answer in (
+        system.http("GET", "/portfolios", query={"user_id": "2"}, authorizer=user),
+        system.http("POST", "/rebalance", body, authorizer=user),
+        system.http("POST", "/portfolio", {"user_id": "2", "name": "x"}, authorizer=user),
+    ):
+        assert (answer.status, answer.json["type"]) == (403, "urn:trimtab:problem:other_user")
+
+
+def test_a_users_token_is_limited_to_its_user(system: World) -> None:
+    publish()
+    system.portfolio("1")
+    system.portfolio("2")
+    items = with_token(system, mint(user_id="2")).json["items"]
+    assert [it["user_id"] for it in items] == ["2"]
+
+
+def test_what_the_authorizer_cached_ends_with_the_token(system: World) -> None:
+    past, leeway = str(int(time.time()) - 60), str(int(time.time()) - 10)
+    expired = system.http("GET", "/portfolios", authorizer=authorized(exp=past))
+    assert (expired.status, expired.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert system.http("GET", "/portfolios", authorizer=authorized(exp=leeway)).status == 200
+
+
+def test_headers_that_look_like_the_gateways_context_mean_nothing(system: World) -> None:
+    headers = {"tenant_id": "demo", "x-amzn-authorizer-tenant_id": "demo", "X-Tenant-Id": "demo"}
+    assert system.http("GET", "/portfolios", authorizer=None, headers=headers).status == 401
+
+
+def authorize(authorization: str | None) -> dict[str, Any]:
+    """The authorizer function's answer."""
+    event = {**payload("authorizer/token.json"), "authorizationToken": authorization}
+    return authorizer_function.handler(event, LambdaContext())
+
+
+def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: World) -> None:
+    publish()
+    answer = authorize(f"Bearer {mint(user_id='u1', exp=(expiry := int(time.time()) + 60))}")
+    assert answer["policyDocument"]["Statement"] == [
+        {
+            "Action": "execute-api:Invoke",
+            "Effect": "Allow",
+            "Resource": "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod/*",
+        }
+    ]
+    assert answer["principalId"] == "client-1"
+    scope = "portfolios:read portfolios:write"
+    assert answer["context"] == {
+        "tenant_id": "demo",
+        "user_id": "u1",
+        "scope": scope,
+        "subject": "client-1",
+        "exp": str(expiry),
+    }
+    behind = system.http("GET", "/portfolios", authorizer={**answer["context"], "principalId": "client-1"})
+    assert behind.status == 200
+
+
+@pytest.mark.parametrize("name", bad_tokens())
+def test_the_authorizer_answers_every_bad_token_with_the_one_message_that_is_a_401(system: World, name: str) -> None:
+    publish()
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(bad_tokens()[name])
+
+
+def configured(**changes: Any) -> Any:
+    """The functions with another AUTH."""
+    return mock.patch.dict("os.environ", AUTH=json.dumps({**AUTH, **changes}))
+
+
+def test_a_machine_without_a_tenant_in_its_token_is_mapped_by_its_client(system: World) -> None:
+    publish()
+    with configured(client_tenants={"m1": "demo", "m2": "demo#P"}):
+        forget_cached()
+        assert with_token(system, mint(tenant_id=None, client_id="m1")).status == 200
+        assert with_token(system, mint(tenant_id=None, azp="m1")).status == 200
+        others: list[dict[str, Any]] = [{"client_id": "m2"}, {"client_id": "m3"}, {}, {"sub": "m1"}]
+        for claims in others:
+            assert with_token(system, mint(tenant_id=None, **claims)).status == 401, claims
+        system.http("POST", "/portfolio", {"user_id": "1"}, authorizer=authorized("acme"))
+        own = with_token(system, mint(tenant_id="acme", client_id="m1")).json["items"]
+        assert len(own) == 1, "the token's own tenant comes first"
+
+
+def test_tokens_without_an_audience_are_bound_by_their_client(system: World) -> None:
+    publish()
+    with configured(audience=None, client_ids=["m1"]):
+        forget_cached()
+        assert with_token(system, mint(aud=None, client_id="m1")).status == 200
+        others: list[dict[str, Any]] = [{}, {"client_id": "m2"}, {"client_id": ["m1"]}, {"sub": "m1"}]
+        for claims in others:
+            assert with_token(system, mint(aud=None, **claims)).status == 401, claims
+
+
+def test_other_claim_names_are_read_where_they_are_configured(system: World) -> None:
+    publish()
+    with configured(claims={"tenant": "https://x/tenant", "user": "uid", "scope": "scp"}):
+        forget_cached()
+        named: dict[str, Any] = {"https://x/tenant": "demo", "uid": "1", "scp": ["portfolios:read"]}
+        token = mint(**named, tenant_id="acme", scope="")
+        assert with_token(system, token).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [("trimtab/portfolios:read", 200), ("x trimtab/portfolios:read", 200), ("other/portfolios:read", 403)],
+)
+def test_a_prefix_of_scopes_is_taken_off(system: World, scope: str, status: int) -> None:
+    publish()
+    with configured(scope_prefix="trimtab/"):
+        forget_cached()
+        assert with_token(system, mint(scope=scope)).status == status
+
+
+def test_where_scopes_have_a_prefix_a_scope_without_it_is_none_of_ours(system: World) -> None:
+    publish()
+    with configured(scope_prefix="trimtab/"):
+        forget_cached()
+        assert with_token(system, mint(scope="portfolios:read")).status == 403
+
+
+def test_keys_that_cannot_be_had_are_a_503_and_not_an_open_door(system: World) -> None:
+    answer = with_token(system, mint())
+    assert (answer.status, answer.json["type"]) == (503, "urn:trimtab:problem:keys_unavailable")
+    assert answer.headers["Retry-After"]
+    with pytest.raises(Exception, match="keys_unavailable"):
+        authorize(f"Bearer {mint()}")
+
+
+def test_a_rotated_key_is_found_without_a_restart(system: World) -> None:
+    publish(rsa_key())
+    assert with_token(system, mint(rsa_key())).status == 200
+    publish(ec_key())
+    with mock.patch("trimtab.runtime.auth.KEYS_REFETCH_AFTER", timedelta(0)):
+        assert with_token(system, mint(ec_key())).status == 200
+        assert with_token(system, mint(rsa_key())).status == 401

@@ -1,0 +1,129 @@
+"""A thousand messages as they come: repeated, out of order, some of them unreadable."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.inside_moto import commits, quick_transactions, stored_items, waiting
+from tests.support.world import World, sqs_record
+
+MESSAGES, PORTFOLIOS, DUPLICATES, POISON = 1000, 200, 50, 10
+MAX_RECEIVES, WAVE = 5, 20
+NOW = datetime.now(UTC)
+UNREADABLE = [
+    " ",
+    "not JSON",
+    "{",
+    '{"schema_version": 1}',
+    '  {"schema_version":2, "type":"rebalance.requested"}\n',
+    '{"amount": 1e400, "name": "Größe \\u0000 ✓"}',
+    "[" * 5000,
+    '{"schema_version":1,"type":"rebalance.requested","tenant_id":"a#b","request_id":"r","user_id":"1","new_allocation":{"x":100}}',
+    '{"schema_version":1,"type":"rebalance.requested","tenant_id":"demo","request_id":"r","user_id":"1","new_allocation":{"x":NaN}}',
+    "\t" + "9" * 6_000,
+]
+
+
+@pytest.fixture
+def dead_letters(system: World) -> Iterator[str]:
+    """The dead-letter queue of the requests; a message that is not acknowledged comes back at once."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="rebalance-requests-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
+    attributes: Any = {"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(policy)}
+    sqs.set_queue_attributes(QueueUrl=system.queue_url, Attributes=attributes)
+    with quick_transactions():
+        yield url
+
+
+def requests() -> Iterator[tuple[str, str]]:
+    """Each request, as its user and its message: five reports or so of each portfolio, all out of the band."""
+    for number in range(MESSAGES - DUPLICATES - POISON):
+        user, stocks = f"u{number % PORTFOLIOS}", 61 + number % 20
+        message = {
+            "schema_version": 1,
+            "type": "rebalance.requested",
+            "tenant_id": "demo",
+            "request_id": f"r{number}",
+            "user_id": user,
+            "new_allocation": {"stocks": stocks, "bonds": 90 - stocks, "gold": 10},
+            "as_of": (NOW - timedelta(seconds=MESSAGES - number)).isoformat(),
+        }
+        yield user, json.dumps(message)
+
+
+def send(url: str, bodies: list[str]) -> None:
+    """Puts messages on the queue as a provider does, in batches."""
+    for start in range(0, len(bodies), 10):
+        batch = enumerate(bodies[start : start + 10])
+        entries: Any = [{"Id": str(number), "MessageBody": body, "MessageGroupId": "demo"} for number, body in batch]
+        boto3.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
+
+
+def work_off(system: World) -> Counter[str]:
+    """Lets the worker take messages until none comes any more; how often each message id was delivered."""
+    sqs, deliveries = boto3.client("sqs"), Counter[str]()
+    while messages := sqs.receive_message(
+        QueueUrl=system.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
+    ).get("Messages"):
+        deliveries.update(message["MessageId"] for message in messages)
+        records = [sqs_record(it["Body"], message_id=it["MessageId"], **it["Attributes"]) for it in messages]
+        failed = system.work(*records)
+        for message in messages:
+            if message["MessageId"] not in failed:
+                sqs.delete_message(QueueUrl=system.queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return deliveries
+
+
+def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharmed(
+    system: World, dead_letters: str
+) -> None:
+    ordered = random.Random(2)  # noqa: S311 - the same order in every run
+    portfolios = {f"u{n}": system.portfolio(user_id=f"u{n}")["portfolio_id"] for n in range(PORTFOLIOS)}
+    good, poison = [body for _, body in requests()], UNREADABLE
+    bodies = [*good, *ordered.sample(good, DUPLICATES), *poison]
+    assert len(bodies) == MESSAGES
+    ordered.shuffle(bodies)
+    deliveries = Counter[str]()
+    for start in range(0, MESSAGES, WAVE):  # the worker keeps up: moto walks over all that waits at every call
+        send(system.queue_url, bodies[start : start + WAVE])
+        deliveries += work_off(system)
+
+    # Everything is acknowledged but the poison, which is delivered as often as allowed and then set aside as it was.
+    assert waiting(system.queue_url) == []
+    assert sorted(message.body for message in waiting(dead_letters)) == sorted(poison)
+    assert Counter(deliveries.values()) == {1: MESSAGES - POISON, MAX_RECEIVES: POISON}
+
+    items = stored_items()
+    outcomes = {item["request_id"]["S"]: item for item in items if "request_id" in item}
+    assert len(items) == PORTFOLIOS + len(good)
+    assert outcomes.keys() == {f"r{number}" for number in range(len(good))}
+    assert {item["status"]["S"] for item in outcomes.values()} == {"COMPLETED", "SUPERSEDED"}
+
+    # Each outcome was committed once; each portfolio went one version further with each report that was applied.
+    keys = Counter((it["dynamodb"]["Keys"]["pk"]["S"], it["dynamodb"]["Keys"]["sk"]["S"]) for it in commits())
+    newest = {json.loads(body)["user_id"]: json.loads(body) for body in good}
+    for user, portfolio_id in portfolios.items():
+        key = f"T#demo#P#{portfolio_id}"
+        mine = [item for item in items if item["pk"]["S"] == key]
+        (portfolio,) = [item for item in mine if item["sk"]["S"] == "PORTFOLIO"]
+        applied = [item for item in mine if item["status"]["S"] == "COMPLETED"]
+        assert all(keys[key, item["sk"]["S"]] == 1 for item in mine if item is not portfolio)
+        assert int(portfolio["version"]["N"]) == keys[key, "PORTFOLIO"] == 1 + len(applied)
+        assert outcomes[newest[user]["request_id"]]["status"]["S"] == "COMPLETED"
+        assert portfolio["last_report"]["S"] == outcomes[newest[user]["request_id"]]["sk"]["S"].partition("#")[2]
+        assert all(leads_back(item["legs"]["S"]) for item in applied)
+
+
+def leads_back(legs: str) -> bool:
+    """Whether the changes lead from the reported weights to the target of the example."""
+    rows = [leg.split(":") for leg in legs.split(",")]
+    ends = {asset: int(drifted) + int(change) for asset, drifted, _, change in rows}
+    return ends == {"stocks": 60, "bonds": 30, "gold": 10}

@@ -1,0 +1,207 @@
+"""Every payload of `events/`, through the real handler of the function whose folder it lies in."""
+
+import importlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+
+from functions.portfolios_api import handler as api_function
+from functions.portfolios_on_rebalance_requested import handler as worker_function
+from tests.support.tokens import mint, publish
+from tests.support.world import EVENTS, LambdaContext, World, payload, sqs_record
+
+DOCUMENTATION = {"schemas"}
+FILES = sorted(
+    str(path.relative_to(EVENTS)) for path in EVENTS.glob("*/*.json") if path.parent.name not in DOCUMENTATION
+)
+WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
+
+
+def now() -> datetime:
+    """A minute after the time that the payloads name."""
+    return datetime(2026, 11, 21, 9, 31, tzinfo=UTC)
+
+
+def run(path: str) -> Any:
+    """The handler's answer to the payload."""
+    handler = importlib.import_module(f"functions.{Path(path).parent}.handler").handler
+    return handler(payload(path), LambdaContext())
+
+
+def http(path: str, status: int) -> Any:
+    """The body of the HTTP answer to the payload."""
+    answer = run(path)
+    assert answer["statusCode"] == status, answer["body"]
+    if status == 204:
+        return answer["body"]
+    return json.loads(answer["body"]) if not path.endswith("docs.json") else answer["body"]
+
+
+def decided(system: World) -> None:
+    """The portfolio and the rebalance that payloads name by id."""
+    system.portfolio()
+    body = {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "drift-2026-11-21"}
+    assert system.http("POST", "/rebalance", body).status == 202
+    system.work_off()
+
+
+def creates(path: str) -> Callable[[World], None]:
+    """The payload creates what it asks for."""
+
+    def check(system: World) -> None:
+        created, asked = http(path, 201), json.loads(payload(path)["body"])
+        assert created["user_id"] == asked.get("user_id", asked.get("UserID"))
+        assert len(system.items()) == 1
+
+    return check
+
+
+def answers(path: str, status: int, member: str, value: Any) -> Callable[[World], None]:
+    """About a decided rebalance the payload answers with this member."""
+
+    def check(system: World) -> None:
+        decided(system)
+        assert http(path, status)[member] == value
+
+    return check
+
+
+def lists(path: str, amount: int) -> Callable[[World], None]:
+    """The payload lists that many items."""
+
+    def check(system: World) -> None:
+        decided(system)
+        assert len(http(path, 200)["items"]) == amount
+
+    return check
+
+
+def closes(system: World) -> None:
+    decided(system)
+    assert http("portfolios_api/close_portfolio.json", 204) == ""
+    assert system.http("GET", payload("portfolios_api/get_portfolio.json")["path"]).json["status"] == "CLOSED"
+
+
+def sets_the_allocation(system: World) -> None:
+    decided(system)
+    changed = http("portfolios_api/set_allocation.json", 200)
+    assert changed["allocation"] == {"stocks": "50.0000", "bonds": "50.0000"}
+
+
+def is_accepted(system: World) -> None:
+    system.portfolio()
+    assert http("portfolios_api/request_rebalance.json", 202)["request_id"] == "drift-2026-11-21"
+    assert system.work_off() == 1
+
+
+def statuses(system: World) -> dict[str, str]:
+    """The status of each stored rebalance by its request."""
+    return {item["request_id"]["S"]: item["status"]["S"] for item in system.items() if "request_id" in item}
+
+
+def poison_is_returned(system: World) -> None:
+    system.portfolio()
+    answer = run("portfolios_on_rebalance_requested/batch_with_poison.json")
+    poison = payload("portfolios_on_rebalance_requested/batch_with_poison.json")["Records"][1]["messageId"]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": poison}]}
+    assert set(statuses(system)) == {"drift-2026-11-21", "drift-2026-11-22"}
+
+
+def is_decided(system: World) -> None:
+    system.portfolio()
+    answer = run("portfolios_on_rebalance_requested/direct_injection.json")
+    assert answer == {"batchItemFailures": []}
+    assert statuses(system) == {"drift-2026-11-21": "COMPLETED"}
+
+
+def is_a_message(path: str) -> Callable[[World], None]:
+    """The payload is the body of a message that the worker decides."""
+
+    def check(system: World) -> None:
+        system.portfolio()
+        assert system.work(sqs_record((EVENTS / path).read_text())) == set()
+        assert statuses(system) == {"drift-2026-11-21": "COMPLETED"}
+
+    return check
+
+
+def undelivered(system: World) -> list[Any]:
+    """What lies on the queue of the undelivered."""
+    answer = boto3.client("sqs").receive_message(QueueUrl=system.undelivered_url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def is_published(system: World) -> None:
+    assert run("events_on_commit/stream.json") == {"batchItemFailures": []}
+    assert undelivered(system) == []
+
+
+def unreadable_goes_to_the_undelivered(system: World) -> None:
+    assert run("events_on_commit/stream_with_poison.json") == {"batchItemFailures": []}
+    assert undelivered(system) == [payload("events_on_commit/stream_with_poison.json")["Records"][0]]
+
+
+def is_swept(system: World) -> None:
+    decided(system)
+    assert run("portfolios_on_sweep/schedule.json") == {"resent": 0, "stuck": 0}
+
+
+def is_authorized_once_its_token_is_good(system: World) -> None:
+    publish()
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        run("authorizer/token.json")
+    handler = importlib.import_module("functions.authorizer.handler").handler
+    event = payload("authorizer/token.json") | {"authorizationToken": f"Bearer {mint()}"}
+    assert handler(event, LambdaContext())["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+
+
+EXPECTED: dict[str, Callable[[World], Any]] = {
+    "authorizer/token.json": is_authorized_once_its_token_is_good,
+    "direct/rebalance_requested.json": is_a_message("direct/rebalance_requested.json"),
+    "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
+    "events_on_commit/stream.json": is_published,
+    "events_on_commit/stream_with_poison.json": unreadable_goes_to_the_undelivered,
+    "platform_api/docs.json": lambda _: http("platform_api/docs.json", 200).index("swagger"),
+    "platform_api/health.json": lambda _: http("platform_api/health.json", 200)["table"],
+    "platform_api/openapi.json": lambda _: http("platform_api/openapi.json", 200)["paths"],
+    "portfolios_api/change_policy.json": lambda system: (
+        system.portfolio(),
+        http("portfolios_api/change_policy.json", 200)["policy"]["band"]["value"],
+    ),
+    "portfolios_api/close_portfolio.json": closes,
+    "portfolios_api/create_portfolio.json": creates("portfolios_api/create_portfolio.json"),
+    "portfolios_api/create_portfolio_aliases.json": creates("portfolios_api/create_portfolio_aliases.json"),
+    "portfolios_api/create_portfolio_with_policy.json": creates("portfolios_api/create_portfolio_with_policy.json"),
+    "portfolios_api/get_portfolio.json": answers("portfolios_api/get_portfolio.json", 200, "user_id", "1"),
+    "portfolios_api/get_rebalance.json": answers("portfolios_api/get_rebalance.json", 200, "status", "COMPLETED"),
+    "portfolios_api/list_portfolios.json": lists("portfolios_api/list_portfolios.json", 1),
+    "portfolios_api/list_rebalances.json": lists("portfolios_api/list_rebalances.json", 1),
+    "portfolios_api/list_transactions.json": lists("portfolios_api/list_transactions.json", 2),
+    "portfolios_api/preview_rebalance.json": answers(
+        "portfolios_api/preview_rebalance.json", 200, "status", "COMPLETED"
+    ),
+    "portfolios_api/request_rebalance.json": is_accepted,
+    "portfolios_api/set_allocation.json": sets_the_allocation,
+    "portfolios_on_rebalance_requested/batch_with_poison.json": poison_is_returned,
+    "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
+    "portfolios_on_sweep/schedule.json": is_swept,
+}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_payload_does_what_it_documents(system: World, path: str) -> None:
+    assert path in EXPECTED, "a payload without an expectation documents nothing: add it here"
+    with mock.patch.multiple(worker_function, utc_now=now), mock.patch.multiple(api_function, utc_now=now):
+        EXPECTED[path](system)
+
+
+def test_every_expectation_has_its_payload_and_every_function_has_one() -> None:
+    assert set(EXPECTED) == set(FILES)
+    functions = {path.parent.name for path in (EVENTS.parent / "functions").glob("*/handler.py")}
+    assert {str(Path(path).parent) for path in FILES} == functions | {"direct"}

@@ -1,0 +1,269 @@
+"""Portfolios over HTTP: created, listed, changed, closed and opened again."""
+
+import json
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.support.world import World, authorized
+
+TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
+MEMBERS = {
+    *("portfolio_id", "user_id", "name", "currency", "allocation", "policy", "cash", "status", "version", "revision"),
+    *("created_at", "updated_at"),
+}
+DEFAULT_POLICY = {"band": None, "destination": "target", "cooldown_seconds": 0}
+HYBRID = {"type": "hybrid", "value": "20.0000", "points": "1.0000"}
+
+
+def test_a_new_portfolio_is_answered_in_full_and_can_be_read_where_location_says(system: World) -> None:
+    created = system.http("POST", "/portfolio", {"user_id": "1", "allocation": TARGET, "cash": "12.5"})
+    assert created.status == 201
+    assert set(created.json) == MEMBERS
+    it = created.json
+    assert it["allocation"] == {"stocks": "60.0000", "bonds": "30.0000", "gold": "10.0000"}
+    assert (it["name"], it["currency"], it["cash"], it["policy"]) == ("default", "USD", "12.50", DEFAULT_POLICY)
+    assert (it["status"], it["version"], it["revision"]) == ("ACTIVE", 1, 1)
+    assert created.headers["ETag"] == '"1"'
+    path = urljoin("/portfolio", created.headers["Location"])
+    read = system.http("GET", path)
+    assert (read.status, read.json, read.headers["ETag"]) == (200, it, '"1"')
+
+
+@pytest.mark.parametrize("path", ["/portfolio", "/portfolio/", "/portfolios", "/portfolios/"])
+def test_location_is_right_however_the_route_was_written(system: World, path: str) -> None:
+    created = system.http("POST", path, {"user_id": "1"})
+    base = f"https://api.example/prod{path}"
+    expected = f"https://api.example/prod/portfolios/{created.json['portfolio_id']}"
+    assert urljoin(base, created.headers["Location"]) == expected
+
+
+def test_the_assignments_field_names_are_aliases(system: World) -> None:
+    first = system.http("POST", "/portfolio", {"UserID": "1", "Allocation": TARGET})
+    again = system.http("POST", "/portfolios", {"user_id": "1", "allocation": TARGET})
+    assert (first.status, again.status) == (201, 201)
+    assert first.json == again.json
+
+
+def test_a_name_twice_in_two_spellings_is_refused(system: World) -> None:
+    assert system.http("POST", "/portfolio", {"UserID": "1", "user_id": "2"}).status == 400
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"allocation": TARGET, "policy": {"band": {"type": "absolute", "value": 5}}},
+        {
+            "allocation": {"gold": "10.0", "bonds": "30", "stocks": 60.0},
+            "policy": {"band": {"type": "absolute", "value": "5.00"}},
+        },
+        {
+            "allocation": TARGET,
+            "policy": {"band": {"type": "absolute", "value": 5}, "destination": "target"},
+            "name": "default",
+        },
+    ],
+)
+def test_the_same_creation_again_answers_with_the_portfolio_as_it_is_now(system: World, again: dict[str, Any]) -> None:
+    first = system.portfolio(policy={"band": {"type": "absolute", "value": 5}})
+    system.http("PUT", f"/portfolios/{first['portfolio_id']}/allocation", {"allocation": {"cash": 100}})
+    repeated = system.http("POST", "/portfolio", {"user_id": "1", **again})
+    assert repeated.status == 201, repeated.text
+    assert repeated.json["allocation"] == {"cash": "100.0000"}
+    assert (repeated.json["revision"], repeated.headers["ETag"]) == (2, '"2"')
+    assert len(system.items()) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"allocation": {"stocks": 100}},
+        {"allocation": TARGET, "currency": "EUR"},
+        {"allocation": TARGET, "cash": 0},
+        {"allocation": TARGET, "policy": {"cooldown_seconds": 1}},
+    ],
+)
+def test_another_creation_of_the_same_portfolio_is_refused(system: World, other: dict[str, Any]) -> None:
+    before = system.portfolio()
+    answer = system.http("POST", "/portfolio", {"user_id": "1", **other})
+    assert (answer.status, answer.json["type"]) == (409, "urn:trimtab:problem:exists")
+    assert system.http("GET", f"/portfolios/{before['portfolio_id']}").json == before
+
+
+@pytest.mark.parametrize("wanted", [TARGET, {"stocks": 100}])
+def test_a_closed_portfolio_is_opened_by_creating_it_again(system: World, wanted: dict[str, Any]) -> None:
+    first = system.portfolio()
+    assert system.http("DELETE", f"/portfolios/{first['portfolio_id']}").status == 204
+    opened = system.http("POST", "/portfolio", {"user_id": "1", "allocation": wanted})
+    assert (opened.status, opened.json["status"], opened.json["revision"]) == (201, "ACTIVE", 3)
+    assert opened.json["portfolio_id"] == first["portfolio_id"]
+    assert opened.json["created_at"] == first["created_at"]
+    assert list(opened.json["allocation"]) == list(wanted)
+
+
+def test_users_names_and_tenants_have_portfolios_of_their_own(system: World) -> None:
+    acme = {"authorizer": authorized("acme")}
+    ids = {
+        system.portfolio("1")["portfolio_id"],
+        system.portfolio("2")["portfolio_id"],
+        system.portfolio("1", name="other")["portfolio_id"],
+        system.http("POST", "/portfolio", {"user_id": "1", "allocation": TARGET}, **acme).json["portfolio_id"],
+    }
+    assert len(ids) == 4
+
+
+def pages(system: World, path: str, **query: str) -> list[list[Any]]:
+    """Every page of a list."""
+    found, cursor = [], ""
+    while True:
+        answer = system.http("GET", path, query={**query, **({"cursor": cursor} if cursor else {})})
+        assert answer.status == 200, answer.text
+        found.append(answer.json["items"])
+        cursor = answer.json["next_cursor"]
+        if cursor is None:
+            return found
+        assert len(found) < 50
+
+
+def test_lists_are_newest_first_and_their_pages_meet(system: World) -> None:
+    for number in range(7):
+        system.portfolio(str(number % 2), name=f"n{number}")
+    system.http("POST", "/portfolio", {"user_id": "0"}, authorizer=authorized("acme"))
+    tenant = pages(system, "/portfolios", limit="3")
+    assert [[it["name"] for it in page] for page in tenant][:3] == [["n6", "n5", "n4"], ["n3", "n2", "n1"], ["n0"]]
+    assert [it["name"] for page in pages(system, "/portfolios", user_id="1", limit="2") for it in page] == [
+        *("n5", "n3", "n1"),
+    ]
+    assert pages(system, "/portfolios", user_id="nobody") == [[]]
+    assert set(tenant[0][0]) == MEMBERS
+
+
+def test_a_portfolio_created_between_two_pages_moves_nothing(system: World) -> None:
+    for number in range(4):
+        system.portfolio(name=f"n{number}")
+    first = system.http("GET", "/portfolios", query={"limit": "2"}).json
+    system.portfolio(name="late")
+    second = system.http("GET", "/portfolios", query={"limit": "2", "cursor": first["next_cursor"]}).json
+    assert [it["name"] for it in first["items"] + second["items"]] == ["n3", "n2", "n1", "n0"]
+
+
+PATCHES: list[tuple[Any, dict[str, Any]]] = [
+    ({"policy": {"band": {"type": "hybrid"}}}, {"band": HYBRID}),
+    ({"band": {"type": "hybrid"}}, {"band": HYBRID}),
+    (
+        {"band": {"type": "hybrid", "value": 10, "points": "0.5"}},
+        {"band": {"type": "hybrid", "value": "10.0000", "points": "0.5000"}},
+    ),
+    ({"destination": "band_edge"}, {"destination": "band_edge"}),
+    ({"policy": {"cooldown_seconds": "3600"}}, {"cooldown_seconds": 3600}),
+    ({"policy": {"band": None}}, {"band": None}),
+    ({"destination": None}, {"destination": "target"}),
+    ({"policy": {"cooldown_seconds": None}}, {"cooldown_seconds": 0}),
+    ({}, {}),
+]
+
+
+@pytest.mark.parametrize(("body", "change"), PATCHES)
+def test_a_policy_is_merged(system: World, body: Any, change: dict[str, Any]) -> None:
+    policy = {"band": {"type": "absolute", "value": "5.0000"}, "destination": "band_edge", "cooldown_seconds": 60}
+    path = f"/portfolios/{system.portfolio(policy=policy)['portfolio_id']}"
+    answer = system.http("PATCH", path, body)
+    assert (answer.status, answer.json["policy"]) == (200, policy | change)
+    assert system.http("GET", path).json == answer.json
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/merge-patch+json", "Application/JSON", "application/json; charset=UTF-8"]
+)
+def test_a_merge_patch_may_say_that_it_is_one_in_any_case(system: World, media_type: str) -> None:
+    path = f"/portfolios/{system.portfolio()['portfolio_id']}"
+    answer = system.http("PATCH", path, {"cooldown_seconds": 60}, headers={"Content-Type": media_type})
+    assert (answer.status, answer.json.get("policy", {}).get("cooldown_seconds")) == (200, 60)
+
+
+def test_a_change_that_changes_nothing_is_no_new_revision(system: World) -> None:
+    path = f"/portfolios/{system.portfolio()['portfolio_id']}"
+    assert system.http("PATCH", path, {}).json["revision"] == 1
+
+
+@pytest.mark.parametrize(
+    ("if_match", "status"), [(None, 200), ("*", 200), ('"1"', 200), ('W/"1"', 200), ('"2"', 412), ('"11"', 412)]
+)
+@pytest.mark.parametrize(
+    ("method", "suffix", "body"),
+    [
+        ("PUT", "/allocation", {"allocation": {"cash": 100}}),
+        ("PATCH", "", {"cooldown_seconds": 1}),
+        ("DELETE", "", None),
+    ],
+)
+def test_a_change_is_made_only_at_the_revision_that_if_match_names(  # noqa: PLR0917 - a table of cases
+    system: World, method: str, suffix: str, body: Any, if_match: str | None, status: int
+) -> None:
+    before = system.portfolio()
+    path, headers = f"/portfolios/{before['portfolio_id']}", {} if if_match is None else {"if-match": if_match}
+    answer = system.http(method, path + suffix, body, headers=headers)
+    assert answer.status == (204 if status == 200 and method == "DELETE" else status)
+    after = system.http("GET", path)
+    assert (after.json == before) is (status == 412)
+    assert after.headers["ETag"] == ('"1"' if status == 412 else '"2"')
+    if status == 412:
+        assert answer.json["type"] == "urn:trimtab:problem:revision_mismatch"
+    elif method != "DELETE":
+        assert answer.headers["ETag"] == '"2"'
+
+
+def test_provider_traffic_does_not_defeat_if_match(system: World) -> None:
+    it = system.portfolio()
+    system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": {"cash": 100}})
+    system.work_off()
+    path = f"/portfolios/{it['portfolio_id']}"
+    assert system.http("GET", path).json["version"] == 2
+    body = {"allocation": {"cash": 100}}
+    assert system.http("PUT", f"{path}/allocation", body, headers={"If-Match": '"1"'}).status == 200
+
+
+def test_a_closed_portfolio_is_readable_and_refuses_everything_else(system: World) -> None:
+    path = f"/portfolios/{system.portfolio()['portfolio_id']}"
+    for _ in range(2):
+        closed = system.http("DELETE", path)
+        assert (closed.status, closed.text) == (204, "")
+    read = system.http("GET", path).json
+    assert (read["status"], read["version"]) == ("CLOSED", 2)
+    assert [it["status"] for it in system.http("GET", "/portfolios", query={"user_id": "1"}).json["items"]] == [
+        "CLOSED"
+    ]
+    weights = {"new_allocation": TARGET}
+    for method, where, body in (
+        ("PATCH", path, {"cooldown_seconds": 1}),
+        ("PUT", f"{path}/allocation", {"allocation": TARGET}),
+        ("POST", f"{path}/rebalances/preview", weights),
+        ("POST", "/rebalance", {"user_id": "1", **weights}),
+    ):
+        answer = system.http(method, where, body)
+        assert (answer.status, answer.json["type"]) == (409, "urn:trimtab:problem:closed"), where
+    assert system.http("GET", f"{path}/rebalances").status == 200
+
+
+def test_a_portfolio_without_a_target_gets_one_later(system: World) -> None:
+    it = system.http("POST", "/portfolio", {"user_id": "1"}).json
+    assert it["allocation"] is None
+    changed = system.http("PUT", f"/portfolios/{it['portfolio_id']}/allocation", {"allocation": TARGET})
+    assert changed.json["allocation"]["stocks"] == "60.0000"
+
+
+def test_no_cash_below_zero_is_ever_written(system: World) -> None:
+    answer = system.http("POST", "/portfolio", json.dumps({"user_id": "1", "cash": "-0"}))
+    assert (answer.status, answer.json["cash"]) == (201, "0.00")
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])
+@pytest.mark.parametrize("portfolio_id", ["unknown", "265076e4-f1a0-5d1f-99a9-59a8b0e03f01"])
+def test_an_unknown_portfolio_is_not_found(system: World, method: str, portfolio_id: str) -> None:
+    bodies = {"PUT": {"allocation": TARGET}, "PATCH": {}}
+    path = f"/portfolios/{portfolio_id}" + ("/allocation" if method == "PUT" else "")
+    answer = system.http(method, path, bodies.get(method))
+    assert (answer.status, answer.json["type"]) == (404, "urn:trimtab:problem:not_found")
+    assert system.items() == []

@@ -1,0 +1,234 @@
+"""Faults at the border to AWS: crashes, throttles, time-outs and lost answers at the n-th call, and a record of calls.
+
+A call is what our code asks of a client; a request is one attempt of botocore at it. Crashes happen around calls.
+Everything else happens to requests, inside botocore's own retry loop.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+from unittest import mock
+
+from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
+from botocore.compat import HTTPHeaders
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ReadTimeoutError
+
+FOR_EVER = inf
+_THROTTLES = {
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "sqs": "RequestThrottled",
+    "events": "ThrottlingException",
+}
+
+
+class Crash(BaseException):
+    """The process ends here; like the end of a process, it passes every `except Exception`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that our code made."""
+
+    service: str
+    operation: str
+    arguments: Any = field(compare=False, repr=False)
+
+
+@dataclass(slots=True)
+class Fault:
+    """What happens at the call with that number, counted from 0 since the faults were set.
+
+    The first `times` requests from that call on meet it, whichever call they belong to.
+    """
+
+    call: int
+    times: float = 1
+
+
+class CrashBefore(Fault):
+    """The process ends before the call has any effect."""
+
+
+class CrashAfter(Fault):
+    """The process ends after the call has had its effect, before its answer is seen."""
+
+
+class Throttle(Fault):
+    """Refused for its rate, without effect."""
+
+
+class TransactionThrottle(Fault):
+    """A transaction is cancelled because one of its actions was throttled; a put is throttled as usual."""
+
+
+class TransactionConflict(Fault):
+    """A write is refused because another transaction is at work on the item."""
+
+
+class TimeOut(Fault):
+    """No answer in time, and no effect."""
+
+
+class LostAnswer(Fault):
+    """No answer in time, but the effect took place."""
+
+
+class BusRefusal(Fault):
+    """The bus refuses every entry in a successful answer."""
+
+
+class BusPartialRefusal(Fault):
+    """The bus takes the first entry and refuses the others in a successful answer."""
+
+
+@dataclass
+class Faults:
+    """The faults of a test: `set` them, let the system run, look at `calls` and at what `reached_the_bus`."""
+
+    calls: list[Call] = field(default_factory=list)
+    reached_the_bus: list[Any] = field(default_factory=list)
+    met: list[Fault] = field(default_factory=list)
+    on_answer: Callable[[Call], None] | None = None
+    _faults: list[Fault] = field(default_factory=list)
+    _thread: threading.local = field(default_factory=threading.local)
+
+    def set(self, *faults: Fault) -> None:
+        """Forgets calls and faults of before, and counts calls from 0."""
+        self.calls.clear()
+        self.met.clear()
+        self._faults[:] = faults
+
+    def clear(self) -> None:
+        """The faults are over; calls go on being recorded."""
+        self._faults.clear()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What the test itself asks of AWS neither counts nor fails."""
+        before, self._thread.is_paused = getattr(self._thread, "is_paused", False), True
+        try:
+            yield
+        finally:
+            self._thread.is_paused = before
+
+    @property
+    def operations(self) -> list[str]:
+        """The names of the calls."""
+        return [call.operation for call in self.calls]
+
+    def around_call(self, make: Callable[..., Any], client: Any, operation: str, arguments: Any) -> Any:
+        """A call with its crashes."""
+        if getattr(self._thread, "is_paused", False):
+            return make(client, operation, arguments)
+        call = Call(client.meta.service_model.service_name, operation, arguments)
+        self._thread.number = number = len(self.calls)
+        self.calls.append(call)
+        if self._meets(number, CrashBefore):
+            raise Crash
+        try:
+            return make(client, operation, arguments)
+        finally:
+            if self.on_answer is not None:
+                self.on_answer(call)
+            if self._meets(number, CrashAfter):
+                raise Crash
+
+    def around_request(self, send: Callable[..., Any], endpoint: Any, request: Any, model: Any, context: Any) -> Any:
+        """A request with what befalls it: an error to the retry loop, or an answer."""
+        if getattr(self._thread, "is_paused", False):
+            return send(endpoint, request, model, context)
+        number, service = self._thread.number, model.service_model.service_name
+        if self._meets(number, TimeOut):
+            return None, ReadTimeoutError(endpoint_url=request.url)
+        if (error := self._refusal(number, model.name, _THROTTLES[service])) is not None:
+            return _answer(request, 400, error), None
+        answer = self._bus(request) if model.name == "PutEvents" else send(endpoint, request, model, context)
+        return (None, ReadTimeoutError(endpoint_url=request.url)) if self._meets(number, LostAnswer) else answer
+
+    def _refusal(self, number: int, operation: str, throttle: str) -> dict[str, Any] | None:
+        """The error that the request is answered with, None if it goes through."""
+        if self._meets(number, Throttle):
+            return _error(throttle)
+        if operation not in {"PutItem", "TransactWriteItems"}:
+            return None
+        if self._meets(number, TransactionThrottle):
+            return _error(throttle) if operation == "PutItem" else _cancelled("ThrottlingError")
+        if self._meets(number, TransactionConflict):
+            conflict = "TransactionConflict"
+            return _error(f"{conflict}Exception") if operation == "PutItem" else _cancelled(conflict)
+        return None
+
+    def _bus(self, request: Any) -> Any:
+        """The bus: it takes entries, and notes what it took."""
+        number, body = self._thread.number, json.loads(request.body)
+        entries = taken = body["Entries"]
+        if self._meets(number, BusRefusal):
+            taken = []
+        elif self._meets(number, BusPartialRefusal):
+            taken = entries[:1]
+        self.reached_the_bus += [json.loads(entry["Detail"]) for entry in taken]
+        refused = [{"ErrorCode": "InternalFailure", "ErrorMessage": "injected"}] * (len(entries) - len(taken))
+        results = [{"EventId": str(position)} for position in range(len(taken))] + refused
+        return _answer(request, 200, {"FailedEntryCount": len(refused), "Entries": results}), None
+
+    def _meets(self, number: int, kind: type[Fault]) -> bool:
+        for fault in self._faults:
+            crashes = kind in {CrashBefore, CrashAfter}
+            due = fault.call == number if crashes else fault.call <= number
+            if type(fault) is kind and due and fault.times > 0:
+                fault.times -= 1
+                self.met.append(fault)
+                return True
+        return False
+
+
+def _error(code: str) -> dict[str, Any]:
+    return {"Error": {"Code": code, "Message": "injected"}}
+
+
+def _cancelled(reason: str) -> dict[str, Any]:
+    reasons = [{"Code": "None"}, {"Code": reason, "Message": "injected"}]
+    return {**_error("TransactionCanceledException"), "CancellationReasons": reasons}
+
+
+class _NoBody:
+    """A body of no bytes: what is parsed has been given already."""
+
+    def stream(self) -> Iterator[bytes]:
+        """Nothing."""
+        return iter(())
+
+
+def _answer(request: Any, status: int, parsed: dict[str, Any]) -> Any:
+    metadata = {"HTTPStatusCode": status, "HTTPHeaders": {}}
+    return AWSResponse(request.url, status, HTTPHeaders(), _NoBody()), {**parsed, "ResponseMetadata": metadata}
+
+
+@contextmanager
+def injecting(*, sleeps: bool = False) -> Iterator[Faults]:
+    """Faults around every AWS client of the process. Waits between retries take no time unless `sleeps`."""
+    faults = Faults()
+    make, send = BaseClient._make_api_call, Endpoint._do_get_response  # type: ignore[attr-defined]
+
+    def make_call(client: Any, operation: str, arguments: Any) -> Any:
+        return faults.around_call(make, client, operation, arguments)
+
+    def send_request(endpoint: Any, request: Any, model: Any, context: Any) -> Any:
+        return faults.around_request(send, endpoint, request, model, context)
+
+    patches: Sequence[Any] = (
+        mock.patch.object(BaseClient, "_make_api_call", make_call),
+        mock.patch.object(Endpoint, "_do_get_response", send_request),
+    )
+    with patches[0], patches[1]:
+        if sleeps:
+            yield faults
+        else:
+            with mock.patch("time.sleep"):
+                yield faults

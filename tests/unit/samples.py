@@ -1,0 +1,68 @@
+"""Small domain values that unit tests start from."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from trimtab.portfolios.domain.policy import Band, BandType, Policy
+from trimtab.portfolios.domain.portfolio import Portfolio, portfolio_id_of
+from trimtab.portfolios.domain.rebalance import Rebalance, Report, requested
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TARGET = {"stocks": Decimal(60), "bonds": Decimal(30), "gold": Decimal(10)}
+ASSETS = tuple("abcdefghijkl")
+UNITS = 1_000_000
+
+
+def percents(**weights: float | str) -> dict[str, Decimal]:
+    """Weights by asset."""
+    return {asset: Decimal(str(weight)) for asset, weight in weights.items()}
+
+
+DRIFTED = percents(stocks=70, bonds=20, gold=10)
+
+
+def portfolio(**changes: Any) -> Portfolio:
+    """An active portfolio of the tenant `demo` with the example's target."""
+    first = Portfolio(
+        tenant_id="demo",
+        portfolio_id=portfolio_id_of("demo", "1", "default"),
+        user_id="1",
+        name="default",
+        currency="USD",
+        allocation=TARGET,
+        policy=Policy(),
+        cash=None,
+        request_hash="hash",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(first, **changes)
+
+
+def report(weights: dict[str, Decimal] = DRIFTED, as_of: datetime = NOW, request_id: str = "r1") -> Rebalance:
+    """A drift report about it, as accepted."""
+    return requested("demo", Report("1", "default", weights, as_of, request_id), as_of, NOW)
+
+
+@st.composite
+def allocations(draw: st.DrawFn, *, zeros: bool) -> dict[str, Decimal]:
+    """Weights of four decimals that sum to 100; each above zero, unless `zeros` are allowed."""
+    names = draw(st.lists(st.sampled_from(ASSETS), min_size=1, max_size=len(ASSETS), unique=True))
+    low, high = (0, UNITS) if zeros else (1, UNITS - 1)
+    size = len(names) - 1
+    cuts = sorted(draw(st.lists(st.integers(low, high), min_size=size, max_size=size, unique=not zeros)))
+    ends = zip([0, *cuts], [*cuts, UNITS], strict=True)
+    return {name: Decimal(end - start).scaleb(-4) for name, (start, end) in zip(names, ends, strict=True)}
+
+
+bands = st.builds(
+    Band,
+    st.sampled_from(BandType),
+    st.integers(0, 300_000).map(lambda units: Decimal(units).scaleb(-4)),
+    st.integers(0, 30_000).map(lambda units: Decimal(units).scaleb(-4)),
+)

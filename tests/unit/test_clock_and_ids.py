@@ -1,0 +1,104 @@
+"""Times and identifiers."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.kernel import clock, ids
+from trimtab.kernel.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-21T09:30:00Z", "2026-11-21t09:30:00z", "2026-11-21T10:30:00+01:00", "2026-11-21T09:30:00.000000-00:00"],
+)
+def test_rfc_3339_is_read_as_utc(text: str) -> None:
+    read = clock.parse_time(text)
+    assert read == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    assert read.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "now", "2026-11-21", "2026-11-21T09:30:00", "2026-11-21 09:30:00Z", "20261121T093000Z", "1795253400"),
+        *("2026-11-21T09:30Z", "2026-11-21T09:30:00+0100", "2026-11-21T09:30:00.1234567Z", "2026-W47-6T09:30:00Z"),
+        *("2026-02-30T09:30:00Z", "2026-11-21T24:00:00Z", "2026-11-21T09:60:00Z", "0000-01-01T00:00:00Z"),
+        *(
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+            "\u0662\u0660\u0662\u0666-11-21T09:30:00Z",
+            "2026-11-21T09:30:00Z\n",
+        ),
+        *("2026-11-21T09:30:00+24:00", "2026-11-21T09:30:00+05:99", "2026-11-21T09:30:00+99:00"),
+    ],
+)
+def test_what_is_not_a_time_of_rfc_3339_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        clock.parse_time(text)
+    assert refused.value.type == "invalid_time"
+
+
+instants = st.datetimes(
+    min_value=datetime(1, 1, 2),  # noqa: DTZ001 - Hypothesis asks for naive bounds
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+
+
+@given(instants, instants, st.integers(-14, 14))
+def test_written_times_are_read_again_and_sort_as_the_instants_do(one: datetime, other: datetime, hours: int) -> None:
+    local = one.astimezone(timezone(timedelta(hours=hours)))
+    assert clock.parse_time(clock.format_time(local)) == one
+    assert (clock.format_time(one) < clock.format_time(other)) == (one < other)
+
+
+def test_milliseconds_of_aws_are_instants() -> None:
+    assert clock.from_epoch_milliseconds(1795253400123) == datetime(2026, 11, 21, 9, 30, 0, 123000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "asset", "identifier"),
+    [
+        ("stocks", True, True),
+        ("VWCE.DE", True, True),
+        ("a" * 32, True, True),
+        ("a" * 33, False, True),
+        ("a" * 64, False, True),
+        ("a" * 65, False, False),
+        ("auth0|user:1@x", False, True),
+        ("-a", False, True),
+        ("", False, False),
+        ("a#b", False, False),
+        ("\u0430", False, False),
+        ("a b", False, False),
+        ("a\n", False, False),
+        ("a/b", False, False),
+        ("a,b", False, False),
+        ("\u0661", False, False),
+    ],
+)
+def test_names_are_ascii_and_cannot_forge_a_key(text: str, asset: bool, identifier: bool) -> None:
+    assert ids.is_asset(text) is asset
+    assert ids.is_identifier(text) is identifier
+
+
+texts = st.lists(st.text(max_size=5), max_size=3)
+
+
+@given(texts, texts)
+def test_an_id_stands_for_its_parts_and_no_others(some: list[str], others: list[str]) -> None:
+    assert (ids.derive_id(*some) == ids.derive_id(*others)) == (some == others)
+    assert (ids.fingerprint(*some) == ids.fingerprint(*others)) == (some == others)
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_of_members() -> None:
+    assert ids.fingerprint({"a": 1, "b": 2}) == ids.fingerprint({"b": 2, "a": 1})
+    assert len(ids.fingerprint()) == 32
+
+
+def test_ids_of_stored_items_never_change() -> None:
+    # Items under these ids exist: another derivation would orphan every one of them.
+    assert ids.derive_id("demo", "1", "default") == "265076e4-f1a0-5d1f-99a9-59a8b0e03f01"

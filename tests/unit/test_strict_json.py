@@ -1,0 +1,100 @@
+"""JSON from outside: bounded before it is parsed."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from trimtab.kernel import strict_json
+from trimtab.kernel.errors import Invalid, Refusal, TooLarge
+
+LIMIT = strict_json.MAX_BYTES
+
+
+def text_of_bytes(size: int, character: str = "x") -> str:
+    """A JSON text of that many bytes."""
+    width = len(character.encode())
+    return '"' + character * ((size - 2) // width) + "x" * ((size - 2) % width) + '"'
+
+
+@pytest.mark.parametrize("character", ["x", "é", "€", "🦊"])
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_the_limit_counts_bytes(character: str, over: int) -> None:
+    text = text_of_bytes(LIMIT + over, character)
+    assert len(text.encode()) == LIMIT + over
+    if over > 0:
+        with pytest.raises(TooLarge):
+            strict_json.loads(text)
+    else:
+        assert len(strict_json.loads(text).encode()) == LIMIT + over - 2
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_32_levels_are_read_and_33_are_refused(opening: str, closing: str) -> None:
+    assert strict_json.loads(opening * 32 + "1" + closing * 32)
+    for depth in (33, 10**5):
+        with pytest.raises(Invalid, match="32 levels"):
+            strict_json.loads(opening * depth, max_bytes=10**6)
+
+
+def test_brackets_in_texts_do_not_count() -> None:
+    assert strict_json.loads('["' + "[" * 100 + r"\"[[" * 20 + '"]')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('"' + r"\"" * (LIMIT // 2 - 1), '"' + "\\" * (LIMIT - 1), '"' * LIMIT, "[" * LIMIT, '{"":' * 16_000),
+        *("]" * 30_000 + "[" * 30_000, "[" + "1," * 32_000, "-" * LIMIT, "9" * LIMIT, "\\" * 20_000 + "[" * 40_000),
+    ],
+    ids=lambda text: text[:4],
+)
+def test_a_hostile_text_of_the_largest_size_is_refused_within_a_tenth_of_a_second(text: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(Refusal):
+        strict_json.loads(text)
+    assert time.perf_counter() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "type"),
+    [
+        ('{"a":1,"a":1}', "duplicate_key"),
+        ('{"a":1,"\\u0061":2}', "duplicate_key"),
+        ('[{"b":{"a":1,"a":2}}]', "duplicate_key"),
+        ("NaN", "invalid_number"),
+        ("[-Infinity]", "invalid_number"),
+        ("1e400", "invalid_number"),
+        ("1E1", "invalid_number"),
+        ("0.0000000001", "invalid_number"),
+        ("1234567890123", "invalid_number"),
+        ("", "invalid_json"),
+        ("{", "invalid_json"),
+        ("{} {}", "invalid_json"),
+        ("[1,]", "invalid_json"),
+        ("'a'", "invalid_json"),
+        ("01", "invalid_json"),
+        ("\ufeff{}", "invalid_json"),
+        ('"\n"', "invalid_json"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused_with_its_reason(text: str, type: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        strict_json.loads(text)
+    assert refused.value.type == type
+
+
+def test_the_place_of_the_mistake_is_named() -> None:
+    with pytest.raises(Invalid, match="line 2, column 4"):
+        strict_json.loads('{\n"a"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.1", Decimal("0.1")), ("7", Decimal(7)), ("[true, null]", [True, None]), ('"\\ud800"', "\ud800"), ("{}", {})],
+)
+def test_values_are_read_exactly(text: str, value: Any) -> None:
+    read = strict_json.loads(text)
+    assert read == value
+    assert type(read) is type(value)
