@@ -25,7 +25,7 @@ LAYERS = ("core", "dependencies")
 REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
 CORE = ROOT / "layers" / "core" / "python"
 
-_RECIPE = "1"  # raise it when the way of building changes, so that older bundles are not taken for current ones
+_RECIPE = "2"  # raise it when the way of building changes, so that older bundles are not taken for current ones
 _KEPT_SECONDS = 24 * 3600
 
 
@@ -50,7 +50,7 @@ class Bundler:
         def inputs() -> list[bytes]:
             return [REQUIREMENTS.read_bytes()] if name == "dependencies" else _contents(CORE)
 
-        return self._build(f"layer-{name}", inputs, "/opt", lambda out: self._fill_layer(name, out / "python"))
+        return self._build(f"layer-{name}", inputs, lambda out: self._fill_layer(name, out / "python"))
 
     def function(self, name: str, *, inline_layers: bool) -> Bundle:
         """`functions/__init__.py` and `functions/<name>/`, and with `inline_layers` what the layers would bring."""
@@ -63,17 +63,20 @@ class Bundler:
         def fill(out: Path) -> None:
             for layer in layers:
                 shutil.copytree(layer.path / "python", out, dirs_exist_ok=True, copy_function=_link)
-            (out / "functions").mkdir()
-            shutil.copy(ROOT / "functions" / "__init__.py", out / "functions")
-            shutil.copytree(source, out / "functions" / name, ignore=_COMPILED)
+            own = out / "functions"
+            own.mkdir()
+            shutil.copy(ROOT / "functions" / "__init__.py", own)
+            shutil.copytree(source, own / name, ignore=_COMPILED)
+            self._compile(own, "/var/task/functions")  # the layers are compiled already
 
-        return self._build(f"function-{name}", inputs, "/var/task", fill)
+        return self._build(f"function-{name}", inputs, fill)
 
     def _fill_layer(self, name: str, out: Path) -> None:
         if name == "dependencies":
             self._install(out)
         else:
             shutil.copytree(CORE, out, ignore=_COMPILED)
+        self._compile(out, "/opt/python")
 
     def _install(self, out: Path) -> None:
         where = ["--python", sys.executable]
@@ -85,7 +88,7 @@ class Bundler:
         shutil.rmtree(out / "bin", ignore_errors=True)
         (out / ".lock").unlink(missing_ok=True)
 
-    def _build(self, name: str, inputs: Callable[[], list[bytes]], mount: str, fill: Callable[[Path], None]) -> Bundle:
+    def _build(self, name: str, inputs: Callable[[], list[bytes]], fill: Callable[[Path], None]) -> Bundle:
         digest = self._digest(name, inputs())
         path = self.cache / f"{name}-{digest[:20]}"
         if not path.exists():
@@ -96,7 +99,6 @@ class Bundler:
                 if self._digest(name, inputs()) != digest:
                     # Kept under this digest, it would be taken for what it is not ever after.
                     raise RuntimeError(f"the sources of {name} changed while they were bundled: run it again")
-                self._compile(draft, mount)
                 draft.chmod(0o755)
                 _settle(draft, path)
             finally:

@@ -120,6 +120,8 @@ class Config:
     worker_visibility_seconds: int = 180
     worker_batch_window_seconds: int = 1
     worker_max_concurrency: int = 20
+    recalculation_timeout_seconds: int = 300
+    recalculation_visibility_seconds: int = 1800
 
     @property
     def prefix(self) -> str:
@@ -147,6 +149,7 @@ LOCAL = Config(
     # Shorter than the rule of six timeouts: a refused message waits this long, and five times that on its way to the
     # dead-letter queue. A slow batch may so be delivered twice, which the worker bears by design.
     worker_visibility_seconds=5,
+    recalculation_visibility_seconds=30,
     worker_batch_window_seconds=0,
 )
 

@@ -14,10 +14,10 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.policies import acknowledge
-from infra.tables import PORTFOLIOS
+from infra.tables import MARKET, PORTFOLIOS, TableShape
 from trimtab.contracts.events import SOURCE
 
-ALERT_EVENTS = ("rebalance.stuck", "portfolio.stale")
+ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale")
 
 _DEAD_LETTER_RETENTION = Duration.days(14)
 _MAX_RECEIVES = 5
@@ -29,9 +29,13 @@ class DataStack(Stack):
     def __init__(self, scope: Construct, id: str, *, config: Config, description: str) -> None:
         super().__init__(scope, id, description=description, termination_protection=config.stateful_protection)
         self._config = config
-        self.portfolios = self._portfolios_table()
+        self.portfolios = self._table("Portfolios", PORTFOLIOS)
+        self.market = self._table("Market", MARKET)
         self.rebalance_requests, self.rebalance_requests_dead = self._public_queue(
             "rebalance-requests", config.worker_visibility_seconds
+        )
+        self.recalculations, self.recalculations_dead = self._work_queue(
+            "recalculations", config.recalculation_visibility_seconds
         )
         self.events_undelivered = self._last_resort("events-undelivered", "events that the bus did not take")
         self.sweeps_failed = self._last_resort("sweeps-failed", "sweeps that failed all their tries")
@@ -40,15 +44,15 @@ class DataStack(Stack):
         self._route_alerts()
         self._outputs()
 
-    def _portfolios_table(self) -> dynamodb.Table:
+    def _table(self, id: str, shape: TableShape) -> dynamodb.Table:
         keep = self._config.stateful_protection
         table = dynamodb.Table(
             self,
-            "Portfolios",
+            id,
             partition_key=_text("pk"),
             sort_key=_text("sk"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            stream=dynamodb.StreamViewType.NEW_IMAGE,
+            stream=dynamodb.StreamViewType.NEW_IMAGE if shape.stream else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=keep
             ),
@@ -56,9 +60,9 @@ class DataStack(Stack):
             removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
         )
         keys_only = dynamodb.ProjectionType.KEYS_ONLY
-        for name in PORTFOLIOS.local_indexes:
+        for name in shape.local_indexes:
             table.add_local_secondary_index(index_name=name, sort_key=_text(name), projection_type=keys_only)
-        for name in PORTFOLIOS.global_indexes:
+        for name in shape.global_indexes:
             table.add_global_secondary_index(
                 index_name=name,
                 partition_key=_text(f"{name}_pk"),
@@ -70,8 +74,15 @@ class DataStack(Stack):
         return table
 
     def _public_queue(self, name: str, visibility_seconds: int) -> tuple[sqs.Queue, sqs.Queue]:
-        """A queue that providers may send to, and its dead-letter queue, which keeps messages longer: the time that a
-        message spent before it died counts there too."""
+        """A queue that providers may send to, and its dead-letter queue."""
+        queue, dead = self._work_queue(name, visibility_seconds)
+        for provider in self._config.providers:
+            queue.grant(iam.ArnPrincipal(provider.principal_arn), "sqs:SendMessage", "sqs:GetQueueUrl")
+        return queue, dead
+
+    def _work_queue(self, name: str, visibility_seconds: int) -> tuple[sqs.Queue, sqs.Queue]:
+        """A queue and its dead-letter queue, which keeps messages longer: the time that a message spent before it died
+        counts there too."""
         dead = self._queue(f"{name}-dead", retention_period=_DEAD_LETTER_RETENTION)
         queue = self._queue(
             name,
@@ -79,8 +90,6 @@ class DataStack(Stack):
             retention_period=Duration.days(4),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=_MAX_RECEIVES),
         )
-        for provider in self._config.providers:
-            queue.grant(iam.ArnPrincipal(provider.principal_arn), "sqs:SendMessage", "sqs:GetQueueUrl")
         return queue, dead
 
     def _last_resort(self, name: str, holds: str) -> sqs.Queue:
@@ -139,10 +148,13 @@ class DataStack(Stack):
 
     def _outputs(self) -> None:
         """`Table…`, `Queue…`: the local tools make `.local/stack.json` of them."""
-        CfnOutput(self, "TablePortfolios", value=self.portfolios.table_name)
+        for table in (self.portfolios, self.market):
+            CfnOutput(self, f"Table{table.node.id}", value=table.table_name)
         queues: Sequence[sqs.Queue] = (
             self.rebalance_requests,
             self.rebalance_requests_dead,
+            self.recalculations,
+            self.recalculations_dead,
             self.events_undelivered,
             self.sweeps_failed,
         )

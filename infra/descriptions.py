@@ -13,10 +13,12 @@ import yaml
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, SecurityScheme, Server
 
+from functions.portfolios_api.app import IMPORT
 from trimtab.contracts import events, messages
+from trimtab.portfolios.schemas.trades import COLUMNS, MAX_ROWS
 
 ROOT = Path(__file__).parents[1]
-API_FUNCTIONS = ("platform_api", "portfolios_api")
+API_FUNCTIONS = ("platform_api", "portfolios_api", "market_api")
 VERSION = "1.0.0"
 TITLE = "Trimtab"
 DESCRIPTION = """Keeps portfolios on course: store a target allocation, report what the markets made of it, read the
@@ -45,7 +47,19 @@ def openapi() -> dict[str, Any]:
         schema = json.loads(app.get_openapi_json_schema(title=TITLE, version=VERSION, security_schemes=SECURITY))
         merge.add_schema(schema)
     document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
+    document["paths"][IMPORT]["post"]["requestBody"] = _csv_body()
     return document
+
+
+def _csv_body() -> dict[str, Any]:
+    """The body of the import: its route reads the text itself, so the resolver cannot describe it."""
+    schema = {
+        "type": "string",
+        "title": "Trades as CSV",
+        "description": f"Up to {MAX_ROWS} rows below a header with columns of: {', '.join(COLUMNS)}.",
+        "examples": [(ROOT / "events" / "direct" / "trades.csv").read_text()],
+    }
+    return {"required": True, "content": {"text/csv": {"schema": schema}}}
 
 
 def asyncapi() -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Portfolios(Construct):
         api.add(self.api, "portfolios_api")
         self.sweeper = self._sweeper()
         self.worker = self._worker()
+        self.recalculator = self._recalculator()
 
     def _api_function(self, identity: Identity) -> Function:
         function = Function(
@@ -39,10 +40,15 @@ class Portfolios(Construct):
             package="portfolios_api",
             description="Portfolios and rebalances over HTTP",
             memory_mb=1024,
-            environment={**self._store_and_queue(), "AUTH": identity.auth},
+            environment={
+                **self._store_and_queue(),
+                "MARKET_TABLE": self._data.market.table_name,
+                "AUTH": identity.auth,
+            },
         )
         identity.let_verify(function)
-        self._allow_table(function, _API_ACTIONS, indexes=("by_time", "by_user", "by_tenant"))
+        self._allow_table(function, _API_ACTIONS, indexes=("by_time", "by_symbol", "by_user", "by_tenant"))
+        function.allow(["dynamodb:BatchGetItem"], [self._data.market.table_arn])
         self._allow_sending(function)
         return function
 
@@ -70,6 +76,30 @@ class Portfolios(Construct):
             max_batching_window=Duration.seconds(window) if window else None,
             max_concurrency=config.worker_max_concurrency,
             report_batch_item_failures=True,
+        )
+        function.function.add_event_source(source)
+        return function
+
+    def _recalculator(self) -> Function:
+        """Writes trades whose fold takes longer than a client can wait: one at a time, minutes if it has to be."""
+        function = Function(
+            self,
+            "OnRecalculationRequested",
+            shared=self._shared,
+            package="portfolios_on_recalculation_requested",
+            description="Folds the trades of a symbol that has very many",
+            memory_mb=1024,
+            timeout_seconds=self._shared.config.recalculation_timeout_seconds,
+            environment={
+                "PORTFOLIOS_TABLE": self._data.portfolios.table_name,
+                "MARKET_TABLE": self._data.market.table_name,
+            },
+        )
+        self._allow_table(function, ("GetItem", "BatchGetItem", "PutItem"))
+        function.allow(["dynamodb:Query"], [f"{self._data.portfolios.table_arn}/index/by_symbol"])
+        function.allow(["dynamodb:BatchGetItem"], [self._data.market.table_arn])
+        source = sources.SqsEventSource(
+            self._data.recalculations, batch_size=1, max_concurrency=5, report_batch_item_failures=True
         )
         function.function.add_event_source(source)
         return function
@@ -110,6 +140,7 @@ class Portfolios(Construct):
         return {
             "PORTFOLIOS_TABLE": self._data.portfolios.table_name,
             "REBALANCE_REQUESTS_QUEUE_URL": self._data.rebalance_requests.queue_url,
+            "RECALCULATIONS_QUEUE_URL": self._data.recalculations.queue_url,
         }
 
     def _allow_table(self, function: Function, actions: Sequence[str], indexes: Sequence[str] = ()) -> None:
@@ -118,4 +149,5 @@ class Portfolios(Construct):
         function.allow([f"dynamodb:{action}" for action in actions], resources)
 
     def _allow_sending(self, function: Function) -> None:
-        function.allow(["sqs:SendMessage"], [self._data.rebalance_requests.queue_arn])
+        queues = (self._data.rebalance_requests, self._data.recalculations)
+        function.allow(["sqs:SendMessage"], [queue.queue_arn for queue in queues])

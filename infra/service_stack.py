@@ -10,6 +10,7 @@ from infra.data_stack import DataStack
 from infra.events import Events
 from infra.function import Layers, Shared
 from infra.identity import Identity
+from infra.market import Market
 from infra.platform import Platform
 from infra.portfolios import Portfolios
 
@@ -24,6 +25,7 @@ class ServiceStack(Stack):
         identity = Identity(self, "Identity", config=config)
         self.api = Api(self, "Gateway", shared=shared, identity=identity)
         self.portfolios = Portfolios(self, "Portfolios", shared=shared, data=data, api=self.api, identity=identity)
+        Market(self, "Market", shared=shared, data=data, api=self.api, identity=identity)
         Platform(self, "Platform", shared=shared, data=data, api=self.api)
         Events(self, "Events", shared=shared, data=data)
         _watch_queues(alarms, data)
@@ -34,5 +36,7 @@ class ServiceStack(Stack):
 def _watch_queues(alarms: Alarms, data: DataStack) -> None:
     alarms.oldest_message(data.rebalance_requests, "rebalance-requests")
     alarms.any_message(data.rebalance_requests_dead, "rebalance-requests-dead")
+    alarms.oldest_message(data.recalculations, "recalculations")
+    alarms.any_message(data.recalculations_dead, "recalculations-dead")
     alarms.any_message(data.events_undelivered, "events-undelivered")
     alarms.any_message(data.sweeps_failed, "sweeps-failed")

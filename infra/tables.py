@@ -9,11 +9,12 @@ class TableShape:
     """A table with keys `pk` and `sk` and keys-only indexes.
 
     A local index sorts by the attribute of its own name; a global one has the keys `<name>_pk` and `<name>_sk`. All
-    are texts. Local indexes cannot be added to a table that exists.
+    are texts. Local indexes cannot be added to a table that exists. `stream`: its writes carry events to publish.
     """
 
     local_indexes: tuple[str, ...] = ()
     global_indexes: tuple[str, ...] = ()
+    stream: bool = True
 
     def attributes(self) -> list[str]:
         """Every attribute that is part of a key."""
@@ -27,8 +28,9 @@ class TableShape:
             "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in self.attributes()],
             "KeySchema": _keys("pk", "sk"),
-            "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         }
+        if self.stream:
+            arguments["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
         if self.local_indexes:
             arguments["LocalSecondaryIndexes"] = [_index(name, "pk", name) for name in self.local_indexes]
         if self.global_indexes:
@@ -39,6 +41,7 @@ class TableShape:
 
 
 PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
+MARKET = TableShape((), ("by_sector",), stream=False)
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:

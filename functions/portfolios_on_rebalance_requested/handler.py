@@ -10,7 +10,7 @@ from pydantic import Json
 
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.adapters import DynamoStore
+from trimtab.portfolios.adapters.store import DynamoStore
 from trimtab.portfolios.service.decisions import Decisions
 from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb

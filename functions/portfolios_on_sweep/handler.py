@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.adapters import DynamoStore, RequestQueue
+from trimtab.portfolios.adapters.open_work import DynamoOpenWork, RequestQueues
 from trimtab.portfolios.service.sweeping import Sweeper
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics
@@ -18,14 +18,15 @@ class SweepSettings(Settings):
 
     portfolios_table: str
     rebalance_requests_queue_url: str
+    recalculations_queue_url: str
 
 
 @lru_cache(maxsize=1)
 def sweeper() -> Sweeper:
     """The sweeper, wired to DynamoDB and SQS."""
     settings = SweepSettings.load()
-    queue = RequestQueue(sqs(), settings.rebalance_requests_queue_url)
-    return Sweeper(DynamoStore(dynamodb(), settings.portfolios_table), queue, utc_now)
+    queues = RequestQueues(sqs(), settings.rebalance_requests_queue_url, settings.recalculations_queue_url)
+    return Sweeper(DynamoOpenWork(dynamodb(), settings.portfolios_table), queues, utc_now)
 
 
 @metrics.log_metrics

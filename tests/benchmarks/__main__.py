@@ -21,7 +21,7 @@ from tests.benchmarks import cost, warm
 ROOT = Path(__file__).parents[2]
 FLOOR = "import json, logging, http.client, boto3\nboto3.client('dynamodb')\n"
 COLD_STARTS = {
-    "portfolios_api": ("from functions.portfolios_api import handler\nhandler.rebalances()\n", 1.5),
+    "portfolios_api": ("from functions.portfolios_api import handler\nhandler.portfolios.rebalances()\n", 1.5),
     "portfolios_on_rebalance_requested": (
         "from functions.portfolios_on_rebalance_requested import handler\nhandler.decisions()\n",
         1.45,

@@ -21,7 +21,7 @@ from tests.support import world
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import strict_json
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.adapters import _from_portfolio
+from trimtab.portfolios.adapters.store import from_portfolio
 from trimtab.portfolios.domain.policy import Policy
 from trimtab.portfolios.domain.portfolio import Portfolio, portfolio_id_of
 from trimtab.runtime.dynamo import to_item
@@ -34,7 +34,9 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "PORTFOLIOS_TABLE": world.TABLE,
+    "MARKET_TABLE": world.MARKET_TABLE,
     "REBALANCE_REQUESTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/rebalance-requests",
+    "RECALCULATIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/recalculations",
     "AUTH": "{}",
     "SENDER_TENANTS": '{"*": ["*"]}',
 }
@@ -148,4 +150,4 @@ def _portfolio(weights: dict[str, str]) -> dict[str, Any]:
         created_at=now,
         updated_at=now,
     )
-    return to_item(_from_portfolio(portfolio))
+    return to_item(from_portfolio(portfolio))

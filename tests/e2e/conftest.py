@@ -56,6 +56,14 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield from _on_own_cloud(workspace)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unreadable(system: System) -> str:
+    """A message that no worker can read, sent before the first test: it fails all its tries while the others run."""
+    body = ' not JSON:\t{"schema_version": 1,}\r\n é 漢 '
+    system.aws("sqs").send_message(QueueUrl=system.stack.queues["rebalance-requests"], MessageBody=body)
+    return body
+
+
 def _on_own_cloud(workspace: Workspace) -> Iterator[System]:
     try:
         running = cloud.start(workspace, cloud.free_port())

@@ -1,12 +1,10 @@
 """The main job and the edges of the deployed system, over HTTP and over the queue."""
 
 import json
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from infra.local import demo
+from tests.e2e import listening
 from tests.e2e.conftest import System
 
 EXPECTED = [("SELL", "stocks", "10.0000"), ("BUY", "bonds", "10.0000")]
@@ -47,18 +45,10 @@ def test_what_a_commit_carries_is_published_on_the_bus(system: System) -> None:
     client = system.client(tenant="published")
     portfolio_id = client.post("/portfolio", demo.PORTFOLIO).json["portfolio_id"]
     ours = {"detail-type": ["rebalance.completed"], "detail": {"data": {"portfolio_id": [portfolio_id]}}}
-    with _queue(system) as (queue, arn):
-        rule = {"Name": f"e2e-{uuid.uuid4().hex[:8]}", "EventBusName": system.stack.event_bus}
-        events = system.aws("events")
-        events.put_rule(**rule, EventPattern=json.dumps(ours))
-        targets = {"Rule": rule["Name"], "EventBusName": rule["EventBusName"]}
-        events.put_targets(**targets, Targets=[{"Id": "queue", "Arn": arn}])
+    with listening.bus(system, ours) as queue:
         outcome = demo.run(client)
+        event = json.loads(listening.received(system, queue))["detail"]
 
-        event = json.loads(_received(system, queue))["detail"]
-
-        events.remove_targets(**targets, Ids=["queue"])
-        events.delete_rule(**rule)
     assert event["specversion"] == "1.0"
     assert event["data"]["rebalance_id"] == outcome["rebalance_id"]
 
@@ -99,34 +89,23 @@ def test_health_needs_no_token(system: System) -> None:
 def test_an_event_that_somebody_has_to_see_reaches_the_alerts_topic(system: System) -> None:
     topics = system.aws("sns").list_topics()["Topics"]
     (topic,) = (each["TopicArn"] for each in topics if each["TopicArn"].endswith("-alerts"))
-    with _queue(system) as (queue, arn):
+    with listening.queue(system) as (queue, arn):
         system.aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         entry = {"EventBusName": system.stack.event_bus, "Source": "trimtab", "DetailType": "rebalance.stuck"}
         system.aws("events").put_events(Entries=[{**entry, "Detail": json.dumps({"rebalance_id": "r1"})}])
 
-        assert "r1" in _received(system, queue)
+        assert "r1" in listening.received(system, queue)
 
 
-@contextmanager
-def _queue(system: System) -> Iterator[tuple[str, str]]:
-    """A queue to listen with: its url and its ARN."""
-    sqs = system.aws("sqs")
-    url = sqs.create_queue(QueueName=f"e2e-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    try:
-        yield url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    finally:
-        sqs.delete_queue(QueueUrl=url)
+def test_what_nobody_can_read_ends_unharmed_among_the_dead_letters_and_can_be_moved_back(
+    system: System, unreadable: str
+) -> None:
+    dead = system.stack.queues["rebalance-requests-dead"]
 
+    assert listening.received(system, dead, patience_seconds=90) == unreadable
 
-def _received(system: System, queue: str) -> str:
-    """The first message that arrives."""
-    answer = demo.poll(
-        lambda: system.aws("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1),
-        lambda answer: bool(answer.get("Messages")),
-        "no message arrived",
-        30,
-    )
-    return str(answer["Messages"][0]["Body"])
+    if system.cloud_name == "localstack":  # the local AWS knows no move tasks
+        system.aws("sqs").start_message_move_task(SourceArn=listening.arn_of(system, dead))
 
 
 def _transactions(rebalance: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ from unittest import mock
 
 import boto3
 
-from functions.portfolios_api import handler as api_function
+from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from functions.portfolios_on_sweep import handler as sweep_function
 from tests.support.faults import FOR_EVER, BusRefusal, Crash, Fault, Faults, injecting

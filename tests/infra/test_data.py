@@ -2,71 +2,75 @@
 
 from typing import Any
 
+import pytest
 from aws_cdk.assertions import Match
 
 from tests.infra.conftest import PROVIDER, Synthesised
 
 DAY = 24 * 3600
+QUEUES = {
+    "rebalance-requests": "portfolios-on-rebalance-requested",
+    "recalculations": "portfolios-on-recalculation-requested",
+}
 
 
-def test_the_portfolios_table_has_every_index_with_keys_only(production: Synthesised) -> None:
-    (table,) = production.data_template.find_resources("AWS::DynamoDB::Table").values()
-    properties = table["Properties"]
+def test_the_tables_have_every_index_with_keys_only_and_only_portfolios_streams(production: Synthesised) -> None:
+    tables = production.data_template.find_resources("AWS::DynamoDB::Table").values()
+    portfolios, market = (table["Properties"] for table in tables)
 
-    def indexes(kind: str) -> dict[str, Any]:
-        return {each["IndexName"]: each for each in properties[kind]}
-
-    def keys(index: dict[str, Any]) -> list[str]:
-        return [key["AttributeName"] for key in index["KeySchema"]]
-
-    locals_, globals_ = indexes("LocalSecondaryIndexes"), indexes("GlobalSecondaryIndexes")
-    assert {name: keys(index) for name, index in locals_.items()} == {
+    assert _indexes(portfolios, "LocalSecondaryIndexes") == {
         "by_time": ["pk", "by_time"],
         "by_symbol": ["pk", "by_symbol"],
     }
-    assert {name: keys(index) for name, index in globals_.items()} == {
+    assert _indexes(portfolios, "GlobalSecondaryIndexes") == {
         name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_tenant", "open_work", "calendar_due")
     }
-    assert {each["Projection"]["ProjectionType"] for each in [*locals_.values(), *globals_.values()]} == {"KEYS_ONLY"}
-    assert properties["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert _indexes(market, "LocalSecondaryIndexes") == {}
+    assert _indexes(market, "GlobalSecondaryIndexes") == {"by_sector": ["by_sector_pk", "by_sector_sk"]}
+    assert portfolios["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert "StreamSpecification" not in market
 
 
-def test_production_keeps_its_table_whatever_happens_to_the_stack(production: Synthesised) -> None:
-    production.data_template.has_resource(
-        "AWS::DynamoDB::Table",
-        {
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
-            "Properties": {
-                "DeletionProtectionEnabled": True,
-                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-            },
+def test_production_keeps_its_tables_whatever_happens_to_the_stack(production: Synthesised) -> None:
+    kept = {
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "DeletionProtectionEnabled": True,
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         },
-    )
+    }
+    tables = production.data_template.find_resources("AWS::DynamoDB::Table")
+
+    assert set(production.data_template.find_resources("AWS::DynamoDB::Table", kept)) == set(tables)
 
 
-def test_a_message_is_tried_five_times_and_kept_fourteen_days_when_dead(production: Synthesised) -> None:
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_message_is_tried_five_times_and_kept_fourteen_days_when_dead(production: Synthesised, name: str) -> None:
     production.data_template.has_resource_properties(
         "AWS::SQS::Queue",
-        {"QueueName": "trimtab-prod-rebalance-requests", "RedrivePolicy": Match.object_like({"maxReceiveCount": 5})},
+        {"QueueName": f"trimtab-prod-{name}", "RedrivePolicy": Match.object_like({"maxReceiveCount": 5})},
     )
     production.data_template.has_resource_properties(
         "AWS::SQS::Queue",
-        {"QueueName": "trimtab-prod-rebalance-requests-dead", "MessageRetentionPeriod": 14 * DAY},
+        {"QueueName": f"trimtab-prod-{name}-dead", "MessageRetentionPeriod": 14 * DAY},
     )
 
 
-def test_a_message_stays_hidden_for_six_times_the_workers_timeout(production: Synthesised) -> None:
+@pytest.mark.parametrize(("name", "worker"), QUEUES.items())
+def test_a_message_stays_hidden_for_six_times_the_workers_timeout(
+    production: Synthesised, name: str, worker: str
+) -> None:
     queues = production.data_template.find_resources(
-        "AWS::SQS::Queue", {"Properties": {"QueueName": "trimtab-prod-rebalance-requests"}}
+        "AWS::SQS::Queue", {"Properties": {"QueueName": f"trimtab-prod-{name}"}}
     )
     workers = production.service_template.find_resources(
         "AWS::Lambda::Function",
-        {"Properties": {"FunctionName": "trimtab-prod-portfolios-on-rebalance-requested"}},
+        {"Properties": {"FunctionName": f"trimtab-prod-{worker}"}},
     )
-    (queue,), (worker,) = queues.values(), workers.values()
+    (queue,), (function,) = queues.values(), workers.values()
 
-    assert queue["Properties"]["VisibilityTimeout"] >= 6 * worker["Properties"]["Timeout"]
+    assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
 
 
 def test_every_queue_and_topic_refuses_plain_http(production: Synthesised) -> None:
@@ -99,7 +103,10 @@ def test_events_that_somebody_has_to_see_go_to_the_alerts_topic(production: Synt
     production.data_template.has_resource_properties(
         "AWS::Events::Rule",
         {
-            "EventPattern": {"source": ["trimtab"], "detail-type": Match.array_with(["rebalance.stuck"])},
+            "EventPattern": {
+                "source": ["trimtab"],
+                "detail-type": Match.array_with(["rebalance.stuck", "recalculation.stuck"]),
+            },
             "Targets": [Match.object_like({"DeadLetterConfig": Match.any_value()})],
         },
     )
@@ -111,6 +118,13 @@ def test_the_key_of_the_alerts_topic_admits_its_senders(production: Synthesised)
 
     assert "cloudwatch.amazonaws.com" in policy
     assert "events.amazonaws.com" in policy
+
+
+def _indexes(table: dict[str, Any], kind: str) -> dict[str, list[str]]:
+    """The keys of each index of that kind, all of which hold keys only."""
+    found = table.get(kind, [])
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in found)
+    return {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in found}
 
 
 def _denies_plain_http(policy: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from infra.config import LOCAL, LOCALSTACK, SCOPES, Config, Issuer, host, load
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat
 
 Synthesise = Callable[[Config], Synthesised]
+VERIFIERS = ("authorizer", "market_api", "portfolios_api")
 
 
 def test_cognito_gets_a_pool_our_scopes_and_a_machine_client_a_tenant(production: Synthesised) -> None:
@@ -33,7 +34,7 @@ def test_cognito_gets_a_pool_our_scopes_and_a_machine_client_a_tenant(production
 def test_cognitos_tokens_are_bound_to_its_clients_and_carry_the_prefix_of_its_scopes(production: Synthesised) -> None:
     settings = _auth(production)
 
-    assert len(settings) == 2
+    assert len(settings) == len(VERIFIERS)
     for each in settings:
         assert each["scope_prefix"] == "trimtab/"
         assert "audience" not in each
@@ -46,14 +47,14 @@ def test_an_issuer_that_exists_is_taken_as_it_is_configured(synthesised: Synthes
     stacks = synthesised(replace(PRODUCTION_HERE, env="oidc", identity=issuer))
 
     stacks.service_template.resource_count_is("AWS::Cognito::UserPool", 0)
-    assert [each["jwks_url"] for each in _auth(stacks)] == ["https://login.example.com/keys"] * 2
+    assert [each["jwks_url"] for each in _auth(stacks)] == ["https://login.example.com/keys"] * len(VERIFIERS)
 
 
 def test_keys_in_a_parameter_may_be_read_by_those_who_verify(synthesised: Synthesise) -> None:
     template = synthesised(LOCAL).service_template
     policies = json.dumps(template.find_resources("AWS::IAM::Policy"))
 
-    assert policies.count("ssm:GetParameter") == 2
+    assert policies.count("ssm:GetParameter") == len(VERIFIERS)
     assert ":parameter/trimtab/local/jwks" in policies
 
 

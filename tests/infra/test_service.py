@@ -55,6 +55,21 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
     assert not [each for each in statements if any("*" in action for action in _strings(each["Action"]))]
 
 
+def test_market_data_are_written_by_their_own_function_and_only_read_for_portfolios(production: Synthesised) -> None:
+    (table,) = (it for it in production.data_template.find_resources("AWS::DynamoDB::Table") if "Market" in it)
+    granted: dict[str, set[str]] = {}
+    for name, function in _functions(production).items():
+        for statement in _statements(production, function):
+            if table in json.dumps(statement["Resource"]):
+                granted.setdefault(name, set()).update(_strings(statement["Action"]))
+
+    assert granted == {
+        "market_api": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "portfolios_api": {"dynamodb:BatchGetItem"},
+        "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
+    }
+
+
 def test_the_gateways_methods_are_the_resolvers_routes(production: Synthesised) -> None:
     declared = {(route.method, route.path) for name in FUNCTIONS if name.endswith("_api") for route in routes_of(name)}
 
@@ -141,14 +156,23 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 3
-    assert metrics["ApproximateAgeOfOldestMessage"] == 1
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 4
+    assert metrics["ApproximateAgeOfOldestMessage"] == 2
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 
 def _functions(production: Synthesised) -> dict[str, Any]:
     found = production.service_template.find_resources("AWS::Lambda::Function").values()
     return {function["Properties"]["Handler"].split(".")[1]: function for function in found}
+
+
+def _statements(production: Synthesised, function: dict[str, Any]) -> list[Any]:
+    """What the function's role may do."""
+    role, _ = function["Properties"]["Role"]["Fn::GetAtt"]
+    policies = production.service_template.find_resources(
+        "AWS::IAM::Policy", {"Properties": {"Roles": [{"Ref": role}]}}
+    )
+    return [each for it in policies.values() for each in it["Properties"]["PolicyDocument"]["Statement"]]
 
 
 def _asset(production: Synthesised, function: dict[str, Any]) -> Path:

@@ -46,10 +46,12 @@ def test_what_goes_to_aws_is_built_for_arm64_and_python_3_13() -> None:
 
 
 def test_byte_code_is_compiled_for_the_target_and_never_checked_against_the_source() -> None:
-    core = Bundler(host()).layer("core").path
-    compiled = list(core.rglob("*.pyc"))
+    function = Bundler(host()).function("portfolios_api", inline_layers=True).path
+    ours = [function / "functions", function / "trimtab"]
+    compiled = [path for each in ours for path in each.rglob("*.pyc")]
 
-    assert {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in compiled} == set(core.rglob("*.py"))
+    sources = {path for each in ours for path in each.rglob("*.py")}
+    assert {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in compiled} == sources
     for path in compiled:
         assert sys.implementation.cache_tag in path.name
         (flags,) = struct.unpack("<I", path.read_bytes()[4:8])

@@ -348,7 +348,7 @@ THROTTLES = ["ThrottlingException", "ProvisionedThroughputExceededException", "R
         ("SendMessage", "POST", "/rebalance", {"user_id": "1", "new_allocation": TARGET}),
     ],
 )
-def test_a_throttled_store_is_a_503_that_says_when_to_come_back(  # noqa: PLR0917 - a table of cases
+def test_a_throttled_store_is_a_503_that_says_when_to_come_back(
     system: World, operation: str, method: str, path: str, body: Any, code: str
 ) -> None:
     system.portfolio()

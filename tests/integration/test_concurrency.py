@@ -17,7 +17,7 @@ from tests.support.world import TABLE, World, sqs_record
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.adapters import DynamoStore
+from trimtab.portfolios.adapters.store import DynamoStore
 from trimtab.portfolios.service.decisions import Decisions
 from trimtab.runtime import queue
 

@@ -94,7 +94,7 @@ def test_the_asynchronous_document_refers_to_schemas_that_exist() -> None:
         Draft202012Validator.check_schema(json.loads(path.read_text()))
 
 
-@pytest.mark.parametrize("path", sorted((EVENTS / "direct").iterdir()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((EVENTS / "direct").glob("*.json")), ids=lambda path: path.stem)
 def test_a_message_for_the_queue_fits_its_schema(path: Path) -> None:
     schema("rebalance.requested").validate(json.loads(path.read_text()))
 
@@ -181,6 +181,9 @@ def test_a_service_that_is_busy_is_described_for_every_route_that_needs_a_token(
     assert undescribed == []
 
 
+TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
+
+
 def test_every_event_fits_its_schema(system: World) -> None:
     seen: set[str] = set()
 
@@ -197,6 +200,8 @@ def test_every_event_fits_its_schema(system: World) -> None:
         ("POST", "/rebalance", {**report, "request_id": "done"}),
         ("WORK", "", None),
         ("POST", "/rebalance", {**report, "request_id": "refused"}),
+        ("POST", f"/portfolios/{ID}/trades", TRADE),
+        ("PATCH", f"/portfolios/{ID}/trades/t1", {"quantity": 2}),
         ("DELETE", f"/portfolios/{ID}", None),
         ("WORK", "", None),
         ("POST", "/portfolio", {"user_id": "2", "allocation": TARGET}),
@@ -214,4 +219,5 @@ def test_every_event_fits_its_schema(system: World) -> None:
             system.sweep()
     look()
     schemas = {path.stem for path in (EVENTS / "schemas").iterdir()}
-    assert seen == schemas - {"rebalance.requested"}
+    # A recalculation takes more than 10,000 trades: its event is held by the tests of recalculations.
+    assert seen == schemas - {"rebalance.requested", "recalculation.stuck"}

@@ -11,10 +11,10 @@ from unittest import mock
 import boto3
 import pytest
 
-from functions.portfolios_api import handler as api_function
+from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from tests.support.tokens import mint, publish
-from tests.support.world import EVENTS, LambdaContext, World, payload, sqs_record
+from tests.support.world import EVENTS, LambdaContext, World, payload, payload_text, sqs_record
 
 DOCUMENTATION = {"schemas"}
 FILES = sorted(
@@ -152,6 +152,59 @@ def is_swept(system: World) -> None:
     assert run("portfolios_on_sweep/schedule.json") == {"resent": 0, "stuck": 0}
 
 
+def an_unknown_job_is_returned(_: World) -> None:
+    response = run("portfolios_on_recalculation_requested/unknown_job.json")
+    assert [it["itemIdentifier"] for it in response["batchItemFailures"]] == ["059f36b4-87a3-44ab-83d2-661975830001"]
+
+
+def traded(system: World) -> None:
+    """The portfolio and the trade that payloads name by id."""
+    system.portfolio()
+    trade = http("portfolios_api/record_trade.json", 201)
+    assert (trade["ref_id"], trade["amount"], trade["price"]) == ("broker-4711", "1500.00", "150.000000000")
+
+
+def lists_the_trade(system: World) -> None:
+    traded(system)
+    assert [it["ref_id"] for it in http("portfolios_api/list_trades.json", 200)["items"]] == ["broker-4711"]
+
+
+def is_corrected(system: World) -> None:
+    traded(system)
+    assert http("portfolios_api/correct_trade.json", 200)["history"][0]["quantity"] == "10.000000000"
+    assert http("portfolios_api/read_holdings.json", 200)["items"][0]["cost_basis"] == "1801.00"
+
+
+def is_imported(system: World) -> None:
+    system.portfolio()
+    assert json.loads(payload_text("portfolios_api/import_trades.json"))["body"] == payload_text("direct/trades.csv")
+    for counts in ({"recorded": 4, "already_recorded": 0}, {"recorded": 0, "already_recorded": 4}):
+        assert http("portfolios_api/import_trades.json", 200) == counts
+
+
+def shows(path: str, member: str, value: Any) -> Callable[[World], None]:
+    """After the trade and a quote of 187.42 the payload answers with this member."""
+
+    def check(system: World) -> None:
+        traded(system)
+        assert http("market_api/store_quotes.json", 200) == {"stored": 2, "dropped": 0}
+        assert http(f"portfolios_api/{path}.json", 200)[member] == value
+
+    return check
+
+
+def moves_cash(system: World) -> None:
+    system.portfolio()
+    assert http("portfolios_api/move_cash.json", 201)["balance"] == "2500.00"
+
+
+def splits(system: World) -> None:
+    traded(system)
+    (split,) = http("market_api/enter_split.json", 200)["splits"]
+    assert (split["ratio"], split["effective_at"][:10]) == ("4", "2026-06-10")
+    assert http("portfolios_api/read_holdings.json", 200)["items"][0]["quantity"] == "10.000000000"  # bought later
+
+
 def is_authorized_once_its_token_is_good(system: World) -> None:
     publish()
     with pytest.raises(Exception, match=r"^Unauthorized$"):
@@ -167,6 +220,8 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
     "events_on_commit/stream.json": is_published,
     "events_on_commit/stream_with_poison.json": unreadable_goes_to_the_undelivered,
+    "market_api/enter_split.json": splits,
+    "market_api/store_quotes.json": lambda _: http("market_api/store_quotes.json", 200)["stored"],
     "platform_api/docs.json": lambda _: http("platform_api/docs.json", 200).index("swagger"),
     "platform_api/health.json": lambda _: http("platform_api/health.json", 200)["table"],
     "platform_api/openapi.json": lambda _: http("platform_api/openapi.json", 200)["paths"],
@@ -175,21 +230,30 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
         http("portfolios_api/change_policy.json", 200)["policy"]["band"]["value"],
     ),
     "portfolios_api/close_portfolio.json": closes,
+    "portfolios_api/correct_trade.json": is_corrected,
     "portfolios_api/create_portfolio.json": creates("portfolios_api/create_portfolio.json"),
     "portfolios_api/create_portfolio_aliases.json": creates("portfolios_api/create_portfolio_aliases.json"),
     "portfolios_api/create_portfolio_with_policy.json": creates("portfolios_api/create_portfolio_with_policy.json"),
     "portfolios_api/get_portfolio.json": answers("portfolios_api/get_portfolio.json", 200, "user_id", "1"),
     "portfolios_api/get_rebalance.json": answers("portfolios_api/get_rebalance.json", 200, "status", "COMPLETED"),
+    "portfolios_api/import_trades.json": is_imported,
     "portfolios_api/list_portfolios.json": lists("portfolios_api/list_portfolios.json", 1),
     "portfolios_api/list_rebalances.json": lists("portfolios_api/list_rebalances.json", 1),
+    "portfolios_api/list_trades.json": lists_the_trade,
     "portfolios_api/list_transactions.json": lists("portfolios_api/list_transactions.json", 2),
+    "portfolios_api/move_cash.json": moves_cash,
     "portfolios_api/preview_rebalance.json": answers(
         "portfolios_api/preview_rebalance.json", 200, "status", "COMPLETED"
     ),
+    "portfolios_api/read_holdings.json": shows("read_holdings", "cash", None),
+    "portfolios_api/read_returns.json": shows("read_returns", "unrealised", "373.20"),  # 1874.20 - 1501
+    "portfolios_api/read_summary.json": shows("read_summary", "count", 1),
+    "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
     "portfolios_api/set_allocation.json": sets_the_allocation,
     "portfolios_on_rebalance_requested/batch_with_poison.json": poison_is_returned,
     "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
+    "portfolios_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
     "portfolios_on_sweep/schedule.json": is_swept,
 }
 

@@ -199,7 +199,7 @@ def test_a_change_that_changes_nothing_is_no_new_revision(system: World) -> None
         ("DELETE", "", None),
     ],
 )
-def test_a_change_is_made_only_at_the_revision_that_if_match_names(  # noqa: PLR0917 - a table of cases
+def test_a_change_is_made_only_at_the_revision_that_if_match_names(
     system: World, method: str, suffix: str, body: Any, if_match: str | None, status: int
 ) -> None:
     before = system.portfolio()

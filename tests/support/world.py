@@ -13,22 +13,28 @@ from unittest import mock
 
 import boto3
 from botocore.client import BaseClient
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from functions.events_on_commit import handler as publisher_function
+from functions.market_api import handler as market_function
 from functions.portfolios_api import handler as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
+from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
-from infra.tables import PORTFOLIOS
+from infra.tables import MARKET, PORTFOLIOS
 
 EVENTS = Path(__file__).parents[2] / "events"
-ALL_SCOPES = "portfolios:read portfolios:write"
-TABLE, BUS = "portfolios", "trimtab"
+ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write"
+TABLE, MARKET_TABLE, BUS = "portfolios", "market", "trimtab"
 AUTH = {
     "issuer": "https://issuer.example",
     "audience": "trimtab",
     "jwks_parameter": "/trimtab/test/jwks",
 }
+
+
+_LOADER = create_loader()  # the models of the services, read once and not for each world again
 
 
 @dataclass
@@ -86,7 +92,7 @@ def gateway_event(
     event |= {
         "httpMethod": method,
         "path": path,
-        "resource": path,
+        "resource": _resource(path),
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "headers": all_headers,
         "multiValueHeaders": {name: [value] for name, value in all_headers.items()},
@@ -100,6 +106,17 @@ def gateway_event(
     else:
         context["authorizer"] = authorizer
     return dict(event)
+
+
+def _resource(path: str) -> str:
+    """The gateway's name for the resource that a path leads to."""
+    found = [
+        str(route.openapi_path)
+        for app in (api_function.app, market_function.app)
+        for route in (*app._static_routes, *app._dynamic_routes)
+        if route.rule.match(path)
+    ]
+    return min(found, key=lambda name: name.count("{"), default=path)  # the gateway prefers what is written out
 
 
 def authorized(
@@ -123,6 +140,7 @@ class World:
 
     queue_url: str
     undelivered_url: str
+    recalculations_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -131,30 +149,35 @@ class World:
         return self.answer(gateway_event(method, path, body, **options))
 
     def answer(self, event: dict[str, Any]) -> Answer:
-        """The API function's answer to a gateway event."""
-        raw = api_function.handler(event, self.context)
+        """The answer of the API function that has the route to a gateway event."""
+        market = event["path"].startswith(("/quotes", "/assets"))
+        raw = (market_function if market else api_function).handler(event, self.context)
         headers = {name: values[0] for name, values in raw.get("multiValueHeaders", {}).items()}
         return Answer(raw["statusCode"], headers, raw["body"])
 
-    def work(self, *records: Any) -> set[str]:
+    def work(self, *records: Any, worker: Any = worker_function) -> set[str]:
         """The worker's answer to a batch: the ids of the messages that it returned."""
-        response = worker_function.handler({"Records": list(records)}, self.context)
+        response = worker.handler({"Records": list(records)}, self.context)
         return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
-    def work_off(self) -> int:
-        """Lets the worker take everything that is on the queue; how many messages it took."""
-        sqs, taken = boto3.client("sqs"), 0
-        while messages := sqs.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
-        ).get("Messages"):
+    def recalculate(self) -> int:
+        """Lets the worker of recalculations take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.recalculations_url, recalculation_function)
+
+    def work_off(self, url: str = "", worker: Any = worker_function) -> int:
+        """Lets a worker take everything that is on its queue; how many messages it took."""
+        sqs, taken, url = boto3.client("sqs"), 0, url or self.queue_url
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
+            "Messages"
+        ):
             records = [
                 sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
                 for message in messages
             ]
-            failed = self.work(*records)
+            failed = self.work(*records, worker=worker)
             for message in messages:
                 if message["MessageId"] not in failed:
-                    sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             taken += len(messages)
         return taken
 
@@ -189,16 +212,21 @@ def world() -> Iterator[World]:
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
-    with mock.patch.dict("os.environ", environment), mock_aws(), _one_call_at_a_time():
+    loader = mock.patch("botocore.session.create_loader", return_value=_LOADER)
+    with mock.patch.dict("os.environ", environment), mock_aws(), loader, _one_call_at_a_time():
         forget_cached()
         sqs = boto3.client("sqs")
         boto3.client("dynamodb").create_table(**PORTFOLIOS.create_arguments(TABLE))
+        boto3.client("dynamodb").create_table(**MARKET.create_arguments(MARKET_TABLE))
         boto3.client("events").create_event_bus(Name=BUS)
         queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
         undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
+        recalculations_url = sqs.create_queue(QueueName="recalculations")["QueueUrl"]
         settings = {
             "PORTFOLIOS_TABLE": TABLE,
+            "MARKET_TABLE": MARKET_TABLE,
             "REBALANCE_REQUESTS_QUEUE_URL": queue_url,
+            "RECALCULATIONS_QUEUE_URL": recalculations_url,
             "AUTH": json.dumps(AUTH),
             "SENDER_TENANTS": '{"*": ["*"]}',
             "EVENT_BUS_NAME": BUS,
@@ -206,7 +234,7 @@ def world() -> Iterator[World]:
             "VERSION": "test",
         }
         with mock.patch.dict("os.environ", settings):
-            yield World(queue_url, undelivered_url)
+            yield World(queue_url, undelivered_url, recalculations_url)
         forget_cached()
 
 

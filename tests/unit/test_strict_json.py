@@ -50,11 +50,12 @@ def test_brackets_in_texts_do_not_count() -> None:
     ],
     ids=lambda text: text[:4],
 )
-def test_a_hostile_text_of_the_largest_size_is_refused_within_a_tenth_of_a_second(text: str) -> None:
+def test_a_hostile_text_of_the_largest_size_is_refused_at_once(text: str) -> None:
     started = time.perf_counter()
     with pytest.raises(Refusal):
         strict_json.loads(text)
-    assert time.perf_counter() - started < 0.1
+    # It takes a few milliseconds; what this tells from is a regular expression that goes back and forth for minutes.
+    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(

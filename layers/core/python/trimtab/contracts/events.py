@@ -48,6 +48,28 @@ class StuckData(Model):
     portfolio_id: str
 
 
+class StuckJobData(Model):
+    """A recalculation that was asked for three times more and is still not done: somebody has to look."""
+
+    job_id: str
+    portfolio_id: str
+
+
+class TradeData(Model):
+    """A trade as it stands since this event; `revision` counts its corrections."""
+
+    portfolio_id: str
+    user_id: str
+    ref_id: str
+    side: str
+    symbol: str
+    quantity: str
+    amount: str
+    status: str
+    executed_at: str
+    revision: int
+
+
 DATA: Mapping[str, type[Model]] = {
     "portfolio.created": PortfolioData,
     "portfolio.updated": PortfolioData,
@@ -55,6 +77,9 @@ DATA: Mapping[str, type[Model]] = {
     "rebalance.completed": RebalanceData,
     "rebalance.rejected": RebalanceData,
     "rebalance.stuck": StuckData,
+    "recalculation.stuck": StuckJobData,
+    "trade.recorded": TradeData,
+    "trade.corrected": TradeData,
 }
 """The data of every type of event that is published."""
 

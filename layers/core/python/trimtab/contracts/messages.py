@@ -24,6 +24,16 @@ class RebalanceRequested(Model):
     as_of: Time | None = Field(default=None)
 
 
+class RecalculationRequested(Model):
+    """On the internal queue `recalculations`: a trade waits for all trades of its symbol to be folded with it."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["recalculation.requested"]
+    tenant_id: Identifier
+    portfolio_id: Identifier
+    job_id: Identifier
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of every public message, by its type."""
     return {"rebalance.requested": RebalanceRequested.model_json_schema()}

@@ -11,6 +11,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from trimtab.kernel.errors import Invalid
 
 CONTEXT = Context(prec=28, rounding=ROUND_HALF_UP)
+_WIDE = Context(prec=100, rounding=ROUND_HALF_UP)  # rounding to places must not fail on a large number
 MONEY_PLACES = 2
 QUANTITY_PLACES = 9
 PERCENT_PLACES = 4
@@ -45,7 +46,8 @@ def plain(number: Decimal) -> str:
 
 def to_places(number: Decimal, places: int) -> Decimal:
     """Rounded half up to that many places; what rounds to zero has no sign."""
-    return number.quantize(_unit(places), context=CONTEXT) + ZERO
+    rounded = number.quantize(_unit(places), context=_WIDE)
+    return rounded if rounded else abs(rounded)
 
 
 def to_percent(number: Decimal) -> Decimal:

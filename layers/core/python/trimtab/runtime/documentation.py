@@ -30,13 +30,17 @@ def route(
     status: HTTPStatus = HTTPStatus.OK,
     *,
     tag: str,
+    accepted: type[BaseModel] | None = None,
 ) -> dict[str, Any]:
     """The documentation of a route, and the scope that it needs: the check reads it from here."""
     success: dict[str, Any] = {"description": status.phrase, "content": {}}
     if answers is not None:
         success["content"] = {"application/json": {"model": answers}}
-    problem = {"content": {PROBLEM_MEDIA_TYPE: {"model": Problem}}}
     responses: dict[int, Any] = {int(status): success}
+    if accepted is not None:
+        later = {"description": "A worker will do it.", "content": {"application/json": {"model": accepted}}}
+        responses[int(HTTPStatus.ACCEPTED)] = later
+    problem = {"content": {PROBLEM_MEDIA_TYPE: {"model": Problem}}}
     for refusal, description in _REFUSALS.items():
         responses[int(refusal)] = {"description": description, **problem}
     return {

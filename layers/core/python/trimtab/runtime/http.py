@@ -55,6 +55,7 @@ THROTTLES = {
     "RequestLimitExceeded",
     "RequestThrottled",
     "Throttling",
+    "ThrottlingError",
     "ThrottlingException",
 }
 PROBLEM_TYPE = "urn:trimtab:problem:"
@@ -172,14 +173,17 @@ def _check_body(event: Mapping[str, Any], wanted: Body) -> None:
     if media_type != wanted.media_type and not json_like:
         raise UnsupportedMedia("unsupported_media_type", f"Send the body as {wanted.media_type}.")
     if event.get("isBase64Encoded"):
-        _check_text(body)
+        _check_text(body, wanted.max_bytes)
 
 
-def _check_text(body: str) -> None:
+def _check_text(body: str, max_bytes: int) -> None:
     try:
-        base64.b64decode(body, validate=True).decode()
+        decoded = base64.b64decode(body, validate=True)
+        decoded.decode()
     except ValueError:
         raise Invalid("invalid_body", "Send the body as text in UTF-8.") from None
+    if len(decoded) > max_bytes:
+        raise TooLarge("body_too_large", f"Send at most {max_bytes} bytes.")
 
 
 def _object(value: Any) -> Any:
@@ -295,7 +299,7 @@ def _no_route(_: NotFoundError) -> Response[str]:
 
 
 def _failed(error: Exception, trace_id: str | None = None) -> Response[str]:
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLES:
+    if isinstance(error, ClientError) and _throttled(error):
         logger.warning("throttled", code=error.response["Error"]["Code"])
         busy = Unavailable("busy", "The service is busy; send the same request again.", retry_after_seconds=1)
         return _problem(busy, trace_id or _current_trace_id())
@@ -311,6 +315,12 @@ def _failed(error: Exception, trace_id: str | None = None) -> Response[str]:
         "Something failed on our side. Send the same request again; if it goes on, tell us the trace_id.",
         trace_id=trace_id or _current_trace_id(),
     )
+
+
+def _throttled(error: ClientError) -> bool:
+    reasons: Any = error.response.get("CancellationReasons", ())
+    codes = {error.response["Error"]["Code"], *(reason.get("Code") for reason in reasons)}
+    return bool(codes & THROTTLES)
 
 
 def _field(loc: Sequence[Any]) -> str:

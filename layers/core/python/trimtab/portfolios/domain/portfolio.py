@@ -36,6 +36,7 @@ class ReportMark:
 class Lock:
     """Holdings and cash are being changed by something long: until then, nobody else changes them."""
 
+    owner: str
     reason: str
     until: datetime
 
@@ -105,7 +106,7 @@ class Portfolio:
             currency=wanted.currency,
             allocation=wanted.allocation,
             policy=wanted.policy,
-            cash=wanted.cash,
+            cash=wanted.cash if self.cash is None else self.cash,  # what its ledger says, if it says anything
             request_hash=wanted.request_hash,
             rebalanced_at=None,
         )
@@ -136,6 +137,17 @@ class Portfolio:
         if self.lock is not None and self.lock.until > now:
             wait = min(60, int((self.lock.until - now).total_seconds()) + 1)
             raise Conflict("locked", f"The portfolio is locked: {self.lock.reason}.", retry_after_seconds=wait)
+
+    def locked(self, lock: Lock, now: datetime) -> "Portfolio":
+        """Closed to everybody but the lock's owner until it ends."""
+        return replace(self, lock=lock, version=self.version + 1, updated_at=now, events=())
+
+    def unlocked_by(self, owner: str, now: datetime) -> "Portfolio":
+        """Open again to its owner; `Conflict` while another one's lock holds. The next write stores it."""
+        if self.lock is not None and self.lock.owner == owner:
+            return replace(self, lock=None)
+        self.require_tradable(now)
+        return self
 
     def booked(self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None) -> "Portfolio":
         """With holdings and cash as the ledger has them now; tracked cash never goes below zero."""

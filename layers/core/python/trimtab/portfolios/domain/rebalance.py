@@ -11,13 +11,12 @@ from trimtab.contracts.events import Event
 from trimtab.kernel import ids, money
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.domain import plan
+from trimtab.portfolios.domain.open_work import OpenWork
 from trimtab.portfolios.domain.plan import Leg, Transaction
 from trimtab.portfolios.domain.policy import Band
 from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark, portfolio_id_of
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
-RESEND_AFTER = timedelta(minutes=5)
-MAX_RESENDS = 3
 NO_BAND = Band()
 
 
@@ -70,7 +69,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebalance:
+class Rebalance(OpenWork):
     """One drift report and what became of it. `weights` are the reported ones, `as_of` when they were true."""
 
     tenant_id: str
@@ -102,24 +101,6 @@ class Rebalance:
     def mark(self) -> ReportMark:
         """Where the report stands in the order of reports."""
         return ReportMark(self.as_of, self.rebalance_id)
-
-    @property
-    def due_at(self) -> datetime:
-        """When it should have been decided: five minutes after it was accepted, twice as long after each resend."""
-        return self.updated_at + RESEND_AFTER * (1 << self.resends)
-
-    def is_overdue(self, now: datetime) -> bool:
-        """Whether its message seems to have been lost."""
-        return self.status is RebalanceStatus.REQUESTED and not self.is_stuck and self.due_at <= now
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether it has been sent again as often as it will be."""
-        return self.resends >= MAX_RESENDS
-
-    def resent(self, now: datetime) -> "Rebalance":
-        """Stamped for another resend."""
-        return replace(self, resends=self.resends + 1, version=self.version + 1, updated_at=now, events=())
 
     def stuck(self, now: datetime) -> "Rebalance":
         """Given up by the sweeper, with the event that alerts an operator; a late message still decides it."""

@@ -16,6 +16,7 @@ from trimtab.portfolios.domain.ledger import Execution, SecurityType, Side, Trad
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 MAX_REVISIONS = 100
+MAX_AMOUNT = Decimal("999999999999.99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A trade of a portfolio. Its `version` counts its revisions; `history` holds those before the present one."""
+    """A trade of a portfolio. Its `version` counts its revisions; `history` holds those before the present one.
+
+    `moves_cash` says whether cash was tracked when it was executed: what was not paid then does not come back.
+    """
 
     tenant_id: str
     portfolio_id: str
@@ -49,6 +53,7 @@ class Trade:
     request_hash: str
     created_at: datetime
     updated_at: datetime
+    moves_cash: bool = False
     version: int = 1
     history: tuple[Revision, ...] = ()
     events: tuple[Event, ...] = field(default=(), compare=False)
@@ -68,11 +73,17 @@ class Trade:
     @property
     def cash_change(self) -> Decimal:
         """What it adds to the portfolio's cash."""
-        return self.execution.cash_change if self.execution else ZERO
+        return self.execution.cash_change if self.execution and self.moves_cash else ZERO
 
-    def recorded(self) -> "Trade":
-        """With the event that says that it stands from now on."""
-        return replace(self, events=(self._event("trade.recorded"),))
+    def settled(self, before: "Trade | None", *, cash_is_tracked: bool) -> "Trade":
+        """With its say in the portfolio's cash: settled when it was first executed, and then for good."""
+        executed = before is not None and before.execution is not None
+        return replace(self, moves_cash=before.moves_cash if before and executed else cash_is_tracked)
+
+    def announced(self) -> "Trade":
+        """With the event that says what its present revision is."""
+        type = "trade.recorded" if self.version == 1 else "trade.corrected"
+        return replace(self, events=(self._event(type),))
 
     def as_first_recorded(self) -> "Trade":
         """As it was before any correction: what the first answer said."""
@@ -99,7 +110,7 @@ class Trade:
             raise Unprocessable("too_many_corrections", f"A trade is corrected at most {MAX_REVISIONS} times.")
         before = Revision(by, now, self.quantity, self.amount, self.status, self.executed_at)
         wanted = replace(wanted, version=self.version + 1, updated_at=now, history=(*self.history, before))
-        return replace(wanted, events=(wanted._event("trade.corrected"),))
+        return wanted.announced()
 
     def _event(self, type: str) -> Event:
         return Event(
@@ -120,7 +131,7 @@ class Trade:
 
 
 def gross_amount(quantity: Decimal, price: Decimal) -> Decimal:
-    """The amount that follows from a price, in money."""
+    """The amount that follows from a price, in money; it may be larger than `MAX_AMOUNT`."""
     return to_money(CONTEXT.multiply(quantity, price))
 
 

@@ -9,6 +9,7 @@ from trimtab.contracts.quotes import Quote
 from trimtab.portfolios.domain.ledger import TradeStatus
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance
+from trimtab.portfolios.domain.recalculation import Recalculation
 from trimtab.portfolios.domain.trades import CashEntry, Trade
 
 T = TypeVar("T")
@@ -68,8 +69,15 @@ class Store(Protocol):
     def rebalances(self, tenant_id: str, portfolio_id: str, *, limit: int, after: Any) -> Listing[Rebalance]:
         """The portfolio's rebalances."""
 
-    def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Rebalance]:
-        """Requests of a shard that should have been decided by now, the longest waiting first."""
+
+class OpenWorkStore(Protocol):
+    """Finds what waits for a worker, and stamps it; `put` is that of `Store`."""
+
+    def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Rebalance | Recalculation]:
+        """What of a shard should have been decided by now, the longest waiting first."""
+
+    def put(self, work: Rebalance | Recalculation) -> None:
+        """Stores it on the version before."""
 
 
 class Ledger(Protocol):
@@ -110,12 +118,17 @@ class Ledger(Protocol):
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """What is known of the symbols, by symbol."""
 
-    def put(self, *things: Portfolio | Trade | CashEntry) -> None:
+    def portfolio_and_job(
+        self, tenant_id: str, portfolio_id: str, job_id: str
+    ) -> tuple[Portfolio | None, Recalculation | None]:
+        """Both in one call."""
+
+    def put(self, *things: Portfolio | Trade | CashEntry | Recalculation) -> None:
         """Stores all of them or none, in one transaction."""
 
 
 class Requests(Protocol):
-    """The queue `rebalance-requests`."""
+    """The queues of the workers."""
 
-    def send(self, report: Rebalance) -> None:
-        """Asks the worker to decide the report."""
+    def send(self, work: Rebalance | Recalculation) -> None:
+        """Asks a worker to decide it."""

@@ -6,7 +6,8 @@ from datetime import datetime
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.domain.rebalance import Rebalance
-from trimtab.portfolios.service.ports import Requests, Store
+from trimtab.portfolios.domain.recalculation import Recalculation
+from trimtab.portfolios.service.ports import OpenWorkStore, Requests
 
 SHARDS = "0123456789abcdef"
 PAGE = 100
@@ -25,7 +26,7 @@ class Swept:
 class Sweeper:
     """What the five-minute rule does."""
 
-    store: Store
+    store: OpenWorkStore
     requests: Requests
     clock: Clock
 
@@ -40,22 +41,22 @@ class Sweeper:
             position = None
             for _ in range(PAGES_A_SHARD):
                 page = self.store.overdue(shard, now, limit=PAGE, after=position)
-                for rebalance in page.items:
-                    self._repair(rebalance, now, swept)
+                for work in page.items:
+                    self._repair(work, now, swept)
                 position = page.next_position
                 if position is None:
                     break
         return swept
 
-    def _repair(self, rebalance: Rebalance, now: datetime, swept: Swept) -> None:
-        if not rebalance.is_overdue(now):
+    def _repair(self, work: Rebalance | Recalculation, now: datetime, swept: Swept) -> None:
+        if not work.is_overdue(now):
             return  # the index lags behind the item
-        repaired = rebalance.stuck(now) if rebalance.is_given_up else rebalance.resent(now)
+        repaired = work.stuck(now) if work.is_given_up else work.resent(now)
         try:
             self.store.put(repaired)
         except ConditionFailed:
             return  # decided, or stamped by another sweeper, in the meantime
-        if rebalance.is_given_up:
+        if work.is_given_up:
             swept.stuck += 1
         else:
             self.requests.send(repaired)

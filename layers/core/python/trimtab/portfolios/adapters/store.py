@@ -7,7 +7,6 @@ and twice the size.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +14,20 @@ from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.domain.ledger import Holding, SecurityType
+from trimtab.portfolios.domain.open_work import OpenWork
 from trimtab.portfolios.domain.plan import Leg
 from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
 from trimtab.portfolios.domain.portfolio import Lock, Portfolio, PortfolioStatus, ReportMark
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.service.ports import Listing
-from trimtab.runtime import dynamo, sqs
+from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_sqs import SQSClient
 
 BY_TIME = dynamo.Index("by_time", "pk", "by_time")
 BY_USER = dynamo.Index("by_user", "by_user_pk", "by_user_sk")
 BY_TENANT = dynamo.Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
-OPEN_WORK = dynamo.Index("open_work", "open_work_pk", "open_work_sk")
 PORTFOLIO = "PORTFOLIO"
 REBALANCE = "REBALANCE#"
 
@@ -43,13 +41,13 @@ class DynamoStore:
 
     def portfolio(self, tenant_id: str, portfolio_id: str) -> Portfolio | None:
         """See `Store.portfolio`."""
-        item = dynamo.get(self.client, self.table, _portfolio_key(tenant_id, portfolio_id))
-        return _to_portfolio(item) if item else None
+        item = dynamo.get(self.client, self.table, portfolio_key(tenant_id, portfolio_id))
+        return to_portfolio(item) if item else None
 
     def rebalance(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
         """See `Store.rebalance`."""
         item = dynamo.get(self.client, self.table, _rebalance_key(tenant_id, portfolio_id, rebalance_id))
-        return _to_rebalance(item) if item else None
+        return to_rebalance(item) if item else None
 
     def rebalance_at(self, tenant_id: str, portfolio_id: str, position: Sequence[Any]) -> Rebalance | None:
         """See `Store.rebalance_at`."""
@@ -58,25 +56,25 @@ class DynamoStore:
 
     def position_of(self, rebalance: Rebalance) -> list[Any]:
         """See `Store.position_of`."""
-        item = _from_rebalance(rebalance)
+        item = from_rebalance(rebalance)
         return [item[name] for name in BY_TIME.key_attributes]
 
     def both(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> tuple[Portfolio | None, Rebalance | None]:
         """See `Store.both`."""
-        keys = [_portfolio_key(tenant_id, portfolio_id), _rebalance_key(tenant_id, portfolio_id, rebalance_id)]
+        keys = [portfolio_key(tenant_id, portfolio_id), _rebalance_key(tenant_id, portfolio_id, rebalance_id)]
         items = {item["sk"]: item for item in dynamo.batch_get(self.client, self.table, keys, consistent=True)}
         portfolio, rebalance = (items.get(key["sk"]) for key in keys)
-        return _to_portfolio(portfolio) if portfolio else None, _to_rebalance(rebalance) if rebalance else None
+        return to_portfolio(portfolio) if portfolio else None, to_rebalance(rebalance) if rebalance else None
 
     def insert(self, portfolio: Portfolio) -> Portfolio | None:
         """See `Store.insert`."""
-        existing = self._insert(_from_portfolio(portfolio))
-        return _to_portfolio(existing) if existing else None
+        existing = self._insert(from_portfolio(portfolio))
+        return to_portfolio(existing) if existing else None
 
     def request(self, report: Rebalance) -> Rebalance | None:
         """See `Store.request`."""
-        existing = self._insert(_from_rebalance(report))
-        return _to_rebalance(existing) if existing else None
+        existing = self._insert(from_rebalance(report))
+        return to_rebalance(existing) if existing else None
 
     def _insert(self, item: dynamo.Item) -> dynamo.Item | None:
         try:
@@ -90,7 +88,7 @@ class DynamoStore:
 
     def put(self, *things: Portfolio | Rebalance) -> None:
         """See `Store.put`."""
-        items = [_from_portfolio(it) if isinstance(it, Portfolio) else _from_rebalance(it) for it in things]
+        items = [from_portfolio(it) if isinstance(it, Portfolio) else from_rebalance(it) for it in things]
         if len(items) == 1:
             dynamo.put(self.client, self.table, items[0])
         else:
@@ -101,45 +99,14 @@ class DynamoStore:
         index = BY_TENANT if user_id is None else BY_USER
         partition = _tenant(tenant_id) if user_id is None else _user(tenant_id, user_id)
         page = dynamo.query(self.client, self.table, index, partition, limit=limit, after=after)
-        return Listing([_to_portfolio(item) for item in page.items], page.next_position)
+        return Listing([to_portfolio(item) for item in page.items], page.next_position)
 
     def rebalances(self, tenant_id: str, portfolio_id: str, *, limit: int, after: Any) -> Listing[Rebalance]:
         """See `Store.rebalances`."""
-        partition = _portfolio_key(tenant_id, portfolio_id)["pk"]
+        partition = portfolio_key(tenant_id, portfolio_id)["pk"]
         kind = ("begins_with(#s, :kind)", {":kind": REBALANCE})
         page = dynamo.query(self.client, self.table, BY_TIME, partition, kind, limit=limit, after=after)
-        return Listing([_to_rebalance(item) for item in page.items], page.next_position)
-
-    def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Rebalance]:
-        """See `Store.overdue`."""
-        due = ("#s <= :now", {":now": format_time(now)})
-        page = dynamo.query(
-            self.client, self.table, OPEN_WORK, f"OPEN#{shard}", due, limit=limit, after=after, newest_first=False
-        )
-        return Listing([_to_rebalance(item) for item in page.items], page.next_position)
-
-
-@dataclass(frozen=True, slots=True)
-class RequestQueue:
-    """The queue `rebalance-requests`, from the inside."""
-
-    client: "SQSClient"
-    url: str
-
-    def send(self, report: Rebalance) -> None:
-        """See `Requests.send`. The message is the one that a provider would send for the same report."""
-        message = {
-            "schema_version": 1,
-            "type": "rebalance.requested",
-            "tenant_id": report.tenant_id,
-            "request_id": report.request_id,
-            "user_id": report.user_id,
-            "name": report.name,
-            "new_allocation": {asset: plain(weight) for asset, weight in report.weights.items()},
-        }
-        if report.as_of_given:
-            message["as_of"] = format_time(report.as_of)
-        sqs.send(self.client, self.url, message, tenant_id=report.tenant_id)
+        return Listing([to_rebalance(item) for item in page.items], page.next_position)
 
 
 # Keys ------------------------------------------------------------------------------------------------------------
@@ -153,7 +120,7 @@ def _user(tenant_id: str, user_id: str) -> str:
     return f"T#{tenant_id}#U#{user_id}"
 
 
-def _portfolio_key(tenant_id: str, portfolio_id: str) -> dynamo.Key:
+def portfolio_key(tenant_id: str, portfolio_id: str) -> dynamo.Key:
     return {"pk": f"T#{tenant_id}#P#{portfolio_id}", "sk": PORTFOLIO}
 
 
@@ -161,13 +128,20 @@ def _rebalance_key(tenant_id: str, portfolio_id: str, rebalance_id: str) -> dyna
     return {"pk": f"T#{tenant_id}#P#{portfolio_id}", "sk": REBALANCE + rebalance_id}
 
 
+def open_work(it: OpenWork, id: str) -> dict[str, str]:
+    """The keys under which the sweeper finds it while it waits: a shard, and when it should have been decided."""
+    if not it.is_open or it.is_stuck:
+        return {}
+    return {"open_work_pk": f"OPEN#{id[-1]}", "open_work_sk": format_time(it.due_at)}
+
+
 # Portfolios ------------------------------------------------------------------------------------------------------
 
 
-def _from_portfolio(it: Portfolio) -> dynamo.Item:
+def from_portfolio(it: Portfolio) -> dynamo.Item:
     created = format_time(it.created_at)
     return {
-        **_portfolio_key(it.tenant_id, it.portfolio_id),
+        **portfolio_key(it.tenant_id, it.portfolio_id),
         "by_user_pk": _user(it.tenant_id, it.user_id),
         "by_user_sk": created,
         "by_tenant_pk": _tenant(it.tenant_id),
@@ -188,12 +162,12 @@ def _from_portfolio(it: Portfolio) -> dynamo.Item:
         "rebalanced_at": it.rebalanced_at and format_time(it.rebalanced_at),
         "updated_at": format_time(it.updated_at),
         "holdings": _pack_holdings(it.holdings.values()),
-        "lock": it.lock and f"{format_time(it.lock.until)}|{it.lock.reason}",
+        "lock": it.lock and f"{format_time(it.lock.until)}|{it.lock.owner}|{it.lock.reason}",
         "events": dynamo.pack_events(it.events),
     }
 
 
-def _to_portfolio(item: dynamo.Item) -> Portfolio:
+def to_portfolio(item: dynamo.Item) -> Portfolio:
     rebalanced_at = item.get("rebalanced_at")
     return Portfolio(
         tenant_id=item["tenant_id"],
@@ -220,8 +194,8 @@ def _to_portfolio(item: dynamo.Item) -> Portfolio:
 def _unpack_lock(text: str | None) -> Lock | None:
     if text is None:
         return None
-    until, _, reason = text.partition("|")
-    return Lock(reason, parse_time(until))
+    until, owner, reason = text.split("|", 2)
+    return Lock(owner, reason, parse_time(until))
 
 
 def _pack_policy(policy: Policy) -> str | None:
@@ -244,13 +218,11 @@ def _unpack_policy(text: str | None) -> Policy:
 # Rebalances ------------------------------------------------------------------------------------------------------
 
 
-def _from_rebalance(it: Rebalance) -> dynamo.Item:
-    waits = it.status is RebalanceStatus.REQUESTED and not it.is_stuck
+def from_rebalance(it: Rebalance) -> dynamo.Item:
     return {
         **_rebalance_key(it.tenant_id, it.portfolio_id, it.rebalance_id),
         "by_time": REBALANCE + format_time(it.created_at),
-        "open_work_pk": f"OPEN#{it.rebalance_id[-1]}" if waits else None,
-        "open_work_sk": format_time(it.due_at) if waits else None,
+        **open_work(it, it.rebalance_id),
         "tenant_id": it.tenant_id,
         "user_id": it.user_id,
         "name": it.name,
@@ -271,7 +243,7 @@ def _from_rebalance(it: Rebalance) -> dynamo.Item:
     }
 
 
-def _to_rebalance(item: dynamo.Item) -> Rebalance:
+def to_rebalance(item: dynamo.Item) -> Rebalance:
     legs = _unpack_legs(item["legs"]) if "legs" in item else ()
     return Rebalance(
         tenant_id=item["tenant_id"],

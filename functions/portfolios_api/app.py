@@ -1,0 +1,102 @@
+"""What the routes of portfolios share: the settings, the services as they are wired, the parameters."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+from trimtab.contracts.fields import Identifier, Whole
+from trimtab.kernel.clock import utc_now
+from trimtab.portfolios.adapters.ledger import DynamoLedger
+from trimtab.portfolios.adapters.open_work import RequestQueues
+from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.service.holdings import Holdings
+from trimtab.portfolios.service.imports import Imports
+from trimtab.portfolios.service.portfolios import Portfolios
+from trimtab.portfolios.service.rebalances import Rebalances
+from trimtab.portfolios.service.trades import Trades
+from trimtab.runtime import http
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sqs
+
+if TYPE_CHECKING:
+    from trimtab.runtime.auth import Verifier
+
+
+class ApiSettings(Settings):
+    """What this function is told by its environment."""
+
+    portfolios_table: str
+    market_table: str
+    rebalance_requests_queue_url: str
+    recalculations_queue_url: str
+    auth: str
+
+
+@lru_cache(maxsize=1)
+def settings() -> ApiSettings:
+    """The settings, read on first use."""
+    return ApiSettings.load()
+
+
+@lru_cache(maxsize=1)
+def portfolios() -> Portfolios:
+    """The portfolios, wired to DynamoDB."""
+    return Portfolios(DynamoStore(dynamodb(), settings().portfolios_table), utc_now)
+
+
+@lru_cache(maxsize=1)
+def rebalances() -> Rebalances:
+    """The rebalances, wired to DynamoDB and SQS."""
+    return Rebalances(DynamoStore(dynamodb(), settings().portfolios_table), _requests(), utc_now)
+
+
+def _requests() -> RequestQueues:
+    return RequestQueues(sqs(), settings().rebalance_requests_queue_url, settings().recalculations_queue_url)
+
+
+def _ledger() -> DynamoLedger:
+    return DynamoLedger(dynamodb(), settings().portfolios_table, settings().market_table)
+
+
+@lru_cache(maxsize=1)
+def trades() -> Trades:
+    """The trades and cash entries, wired to DynamoDB."""
+    return Trades(_ledger(), _requests(), utc_now)
+
+
+@lru_cache(maxsize=1)
+def imports() -> Imports:
+    """The imports of trades, wired to DynamoDB."""
+    return Imports(_ledger(), utc_now)
+
+
+@lru_cache(maxsize=1)
+def holdings() -> Holdings:
+    """The holdings, wired to DynamoDB."""
+    return Holdings(_ledger(), utc_now)
+
+
+def verifier() -> "Verifier":
+    """The verifier, for a gateway that does not authorize; behind one that does, no cold start pays for its import."""
+    from trimtab.runtime import auth  # noqa: PLC0415
+
+    return auth.verifier(settings().auth)
+
+
+IMPORT = "/portfolios/{portfolio_id}/trades/import"
+
+app = http.Api(verifier=verifier, bodies={IMPORT: http.Body("text/csv", 2 * 1024 * 1024)})
+
+PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
+RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]
+JobId = Annotated[Identifier, Path(description="The `job_id` of a recalculation.")]
+RebalanceId = Annotated[Identifier, Path(description="The `rebalance_id` of a rebalance.")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="Change it only at this revision (the ETag).")]
+IdempotencyKey = Annotated[
+    Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to send again.")
+]
+Limit = Annotated[Whole, Query(ge=1, le=100, description="How many items a page has at most.")]
+Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
+UserId = Annotated[Identifier | None, Query(description="Only this user's; without it, the tenant's.")]

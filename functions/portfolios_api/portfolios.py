@@ -1,0 +1,154 @@
+"""The routes of portfolios and rebalances."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from functions.portfolios_api.app import (
+    Cursor,
+    IdempotencyKey,
+    IfMatch,
+    Limit,
+    PortfolioId,
+    RebalanceId,
+    UserId,
+    app,
+    portfolios,
+    rebalances,
+)
+from trimtab.kernel.errors import Invalid
+from trimtab.portfolios.domain.portfolio import Portfolio
+from trimtab.portfolios.domain.rebalance import Report
+from trimtab.portfolios.schemas import portfolios as schemas
+from trimtab.runtime import http
+from trimtab.runtime.documentation import route
+
+READ, WRITE = "portfolios:read", "portfolios:write"
+portfolio_route = partial(route, tag="Portfolios")
+rebalance_route = partial(route, tag="Rebalances")
+creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.PortfolioView, HTTPStatus.CREATED)
+
+
+@app.post("/portfolio", **creates_portfolio)
+@app.post("/portfolios", **creates_portfolio)
+def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
+    """Create the user's portfolio of that name; the same request again answers with the portfolio as it is now."""
+    portfolio = portfolios().create(app.caller, body.to_domain())
+    headers = {**_etag(portfolio), "Location": http.location(app, f"portfolios/{portfolio.portfolio_id}")}
+    return http.answer(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
+
+
+@app.get("/portfolios", **portfolio_route("List portfolios", READ, schemas.PortfolioList))
+def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
+    """List the user's portfolios, or the tenant's, newest first."""
+    query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "")
+    after = http.decode_cursor(cursor, *query)
+    page = portfolios().list(app.caller, user_id, limit=limit, after=after)
+    return http.page([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
+
+
+@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, schemas.PortfolioView))
+def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
+    """Read a portfolio; the ETag is its revision."""
+    return _portfolio(portfolios().get(app.caller, portfolio_id))
+
+
+@app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change the policy", WRITE, schemas.PortfolioView))
+def change_policy(portfolio_id: PortfolioId, body: schemas.ChangePolicy, if_match: IfMatch = None) -> Response[Any]:
+    """Change members of the policy: what is left out stays, null goes back to the default."""
+    return _portfolio(
+        portfolios().change_policy(app.caller, portfolio_id, body.policy.apply, _revision_check(if_match))
+    )
+
+
+@app.put("/portfolios/<portfolio_id>/allocation", **portfolio_route("Set a new target", WRITE, schemas.PortfolioView))
+def set_allocation(portfolio_id: PortfolioId, body: schemas.SetAllocation, if_match: IfMatch = None) -> Response[Any]:
+    """Set a new target allocation."""
+    return _portfolio(portfolios().set_allocation(app.caller, portfolio_id, body.allocation, _revision_check(if_match)))
+
+
+@app.delete(
+    "/portfolios/<portfolio_id>",
+    **portfolio_route("Close a portfolio", WRITE, status=HTTPStatus.NO_CONTENT),
+)
+def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Response[Any]:
+    """Close a portfolio: it stays readable and refuses everything else until it is created again."""
+    portfolios().close(app.caller, portfolio_id, _revision_check(if_match))
+    return http.no_content()
+
+
+@app.post(
+    "/rebalance",
+    **rebalance_route("Report a drifted allocation", WRITE, schemas.AcceptedView, HTTPStatus.ACCEPTED),
+)
+def request_rebalance(body: schemas.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
+    """Report what a user's portfolio has become; a worker decides which transactions lead back to the target."""
+    request_id = _request_id(idempotency_key, body.request_id)
+    report = Report(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
+    view = schemas.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
+    headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
+    return http.answer(view, HTTPStatus.ACCEPTED, headers)
+
+
+@app.post(
+    "/portfolios/<portfolio_id>/rebalances/preview",
+    **rebalance_route("Preview a rebalance", READ, schemas.PreviewView),
+)
+def preview_rebalance(portfolio_id: PortfolioId, body: schemas.PreviewRebalance) -> Response[Any]:
+    """What the worker would decide about these weights now; nothing is stored."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    return http.answer(schemas.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
+
+
+@app.get(
+    "/portfolios/<portfolio_id>/rebalances",
+    **rebalance_route("List rebalances", READ, schemas.RebalanceList),
+)
+def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
+    """List a portfolio's rebalances, newest first."""
+    query = (app.caller.tenant_id, "rebalances", portfolio_id)
+    after = http.decode_cursor(cursor, *query)
+    page = rebalances().list(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
+    return http.page([schemas.rebalance_view(it) for it in page.items], page.next_position, *query)
+
+
+@app.get(
+    "/portfolios/<portfolio_id>/rebalances/<rebalance_id>",
+    **rebalance_route("Read a rebalance", READ, schemas.RebalanceView),
+)
+def get_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
+    """Read a rebalance: its status, its transactions, and why it was decided so."""
+    rebalance = rebalances().get(portfolios().get(app.caller, portfolio_id), rebalance_id)
+    return http.answer(schemas.rebalance_view(rebalance))
+
+
+@app.get(
+    "/portfolios/<portfolio_id>/transactions",
+    **rebalance_route("List transactions", READ, schemas.TransactionList),
+)
+def list_transactions(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
+    """List the transactions of a portfolio's rebalances, newest rebalance first."""
+    query = (app.caller.tenant_id, "transactions", portfolio_id)
+    after = http.decode_cursor(cursor, *query)
+    page = rebalances().transactions(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
+    return http.page([schemas.transaction_view(*each) for each in page.items], page.next_position, *query)
+
+
+def _portfolio(portfolio: Portfolio) -> Response[Any]:
+    return http.answer(schemas.portfolio_view(portfolio), headers=_etag(portfolio))
+
+
+def _etag(portfolio: Portfolio) -> dict[str, str]:
+    return {"ETag": f'"{portfolio.revision}"'}
+
+
+def _revision_check(if_match: str | None) -> Any:
+    return lambda portfolio: http.require_revision(if_match, portfolio.revision)
+
+
+def _request_id(header: str | None, member: str | None) -> str | None:
+    if header is not None and member is not None and header != member:
+        raise Invalid("two_request_ids", "Idempotency-Key and request_id differ; give one of them, or the same.")
+    return header or member

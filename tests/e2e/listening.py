@@ -1,0 +1,54 @@
+"""Ears of the end-to-end tests: queues that hear what the deployed system publishes."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from infra.local import demo
+from tests.e2e.conftest import System
+
+
+@contextmanager
+def queue(system: System) -> Iterator[tuple[str, str]]:
+    """A queue to listen with: its url and its ARN."""
+    sqs = system.aws("sqs")
+    url = sqs.create_queue(QueueName=f"e2e-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    try:
+        yield url, arn_of(system, url)
+    finally:
+        sqs.delete_queue(QueueUrl=url)
+
+
+@contextmanager
+def bus(system: System, pattern: dict[str, Any]) -> Iterator[str]:
+    """The url of a queue that hears those events on the bus that match the pattern."""
+    events = system.aws("events")
+    rule = {"Name": f"e2e-{uuid.uuid4().hex[:8]}", "EventBusName": system.stack.event_bus}
+    targets = {"Rule": rule["Name"], "EventBusName": rule["EventBusName"]}
+    with queue(system) as (url, arn):
+        events.put_rule(**rule, EventPattern=json.dumps(pattern))
+        events.put_targets(**targets, Targets=[{"Id": "queue", "Arn": arn}])
+        try:
+            yield url
+        finally:
+            events.remove_targets(**targets, Ids=["queue"])
+            events.delete_rule(**rule)
+
+
+def received(system: System, url: str, patience_seconds: float = 30) -> str:
+    """The body of the first message that arrives; it stays in the queue, hidden."""
+    answer = demo.poll(
+        lambda: system.aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1),
+        lambda answer: bool(answer.get("Messages")),
+        "no message arrived",
+        patience_seconds,
+    )
+    return str(answer["Messages"][0]["Body"])
+
+
+def arn_of(system: System, url: str) -> str:
+    """The ARN of a queue."""
+    attributes = system.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    return str(attributes["QueueArn"])

@@ -1,0 +1,98 @@
+"""Cash: tracked once it was given or moved, and never below zero from then on."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.inside_moto import stored_items
+from tests.support.trading import account, refused
+from tests.support.world import World
+
+
+def test_cash_comes_and_goes_and_each_entry_answers_with_its_balance(system: World) -> None:
+    mine = account(system, cash="100")
+    steps = [("deposit", "50.25", "150.25"), ("fee", "0.25", "150.00"), ("dividend", "5", "155.00")]
+    for number, (type, amount, balance) in enumerate([*steps, ("withdrawal", "155", "0.00")]):
+        answer = mine.cash(f"c{number}", type, amount)
+        assert (answer.status, answer.json["balance"], answer.json["type"]) == (201, balance, type)
+    assert mine.holdings()["cash"] == "0.00"
+    before = stored_items()
+    for type in ("withdrawal", "fee"):
+        refused(mine.cash("d", type, "0.01"), 422, "insufficient_cash")
+    assert stored_items() == before
+
+
+def test_the_same_entry_again_answers_as_the_first_did_and_another_one_is_a_conflict(system: World) -> None:
+    mine = account(system)
+    first = mine.cash("c", "deposit", "10")
+    mine.cash("d", "withdrawal", "10.00")
+    again = mine.cash("c", "deposit", "10.00")
+    assert (again.status, again.json) == (201, first.json)
+    assert mine.cash("d", "withdrawal", 10).status == 201  # although nothing is left
+    refused(mine.cash("c", "deposit", "11"), 409, "ref_id_reused")
+    refused(mine.cash("c", "dividend", "10"), 409, "ref_id_reused")
+    assert mine.holdings()["cash"] == "0.00"
+    assert mine.record("c", "BUY", 1, 1, status="failed").status == 201, "trades have ids of their own"
+
+
+@pytest.mark.parametrize("type", ["withdrawal", "fee"])
+def test_where_cash_is_not_tracked_none_can_be_taken(system: World, type: str) -> None:
+    mine = account(system)
+    refused(mine.cash("c", type, "1"), 422, "insufficient_cash")
+    assert mine.holdings()["cash"] is None
+    assert mine.record("a", "BUY", 10, 1000).status == 201, "and trades need none"
+    assert mine.holdings()["cash"] is None
+
+
+@pytest.mark.parametrize(("given", "first"), [("0", None), (None, "dividend")])
+def test_where_it_is_tracked_trades_pay_from_it_and_into_it(system: World, given: Any, first: str | None) -> None:
+    mine = account(system, cash=given) if given else account(system)
+    if first:
+        mine.cash("c0", first, "1")
+        mine.cash("c1", "fee", "1")
+    refused(mine.record("a", "BUY", 1, "10.00", 1), 422, "insufficient_cash")
+    mine.cash("c2", "deposit", "10.50")
+    refused(mine.record("a", "BUY", 1, "10.00", 1, fees="0.51"), 422, "insufficient_cash")
+    assert mine.record("a", "BUY", 1, "10.00", 1, fees="0.50").status == 201
+    assert mine.holdings()["cash"] == "0.00"
+    mine.record("b", "SELL", 1, "20.00", 2, fees="1.00")
+    assert mine.holdings()["cash"] == "19.00"
+    mine.cash("c3", "withdrawal", "15")
+    before = stored_items()
+    refused(mine.correct("b", status="failed"), 422, "insufficient_cash")
+    refused(mine.correct("a", amount="14.01"), 422, "insufficient_cash")
+    assert stored_items() == before
+    assert mine.correct("a", amount="14").status == 200
+    assert mine.holdings()["cash"] == "0.00"
+
+
+@pytest.mark.parametrize("change", [{"status": "failed"}, {"amount": "400"}])
+def test_a_trade_that_took_no_cash_gives_none_back_when_it_is_corrected(system: World, change: Any) -> None:
+    """It was recorded while cash was not tracked: nothing was ever paid, so nothing comes back."""
+    mine = account(system)
+    mine.record("a", "BUY", 10, 1000, 1)
+    mine.cash("c", "deposit", 500)
+    assert mine.correct("a", **change).status == 200
+    assert mine.holdings()["cash"] == "500.00"
+
+
+def test_a_trade_that_brought_no_cash_can_fail_when_cash_is_tracked_since(system: World) -> None:
+    mine = account(system)
+    mine.record("a", "BUY", 10, 1000, 1)
+    mine.record("b", "SELL", 10, 1000, 2)
+    mine.cash("c", "deposit", 500)
+    assert mine.correct("b", status="failed").status == 200
+    assert mine.holdings()["cash"] == "500.00"
+
+
+@pytest.mark.parametrize(("given", "before"), [(None, "30.00"), ("7", "30.00")])
+def test_a_portfolio_that_is_closed_and_opened_again_keeps_what_its_ledger_says(
+    system: World, given: Any, before: str
+) -> None:
+    """Its cash entries are still there, so its cash is tracked, and it is their sum and not what a body says."""
+    mine = account(system)
+    mine.cash("c", "deposit", 40)
+    mine.record("a", "BUY", 1, 10, 1)
+    system.http("DELETE", mine.home)
+    account(system, **({"cash": given} if given else {}))
+    assert (mine.sums(), mine.holdings()["cash"]) == (("1", "10.00", "0.00"), before)

@@ -1,0 +1,110 @@
+"""What trades and holdings cost: AWS calls, counted at the client; and eight writers on one portfolio."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.faults import Faults, injecting
+from tests.support.inside_moto import commits, quick_transactions
+from tests.support.trading import account, csv_file, ledger_items, quote, split, trade
+from tests.support.world import MARKET_TABLE, TABLE, World
+from trimtab.kernel.caller import Caller
+from trimtab.kernel.clock import utc_now
+from trimtab.kernel.errors import Conflict
+from trimtab.portfolios.adapters.ledger import DynamoLedger
+from trimtab.portfolios.domain.ledger import Holding, SecurityType, Side, TradeStatus, fold
+from trimtab.portfolios.service.trades import NewTrade, Trades
+
+READ, WRITE = "BatchGetItem", "TransactWriteItems"
+WRITERS, EACH = 8, 50
+
+
+@pytest.fixture
+def calls(system: World) -> Iterator[Faults]:
+    """A record of the calls, and no faults."""
+    with injecting() as faults:
+        yield faults
+
+
+def test_recording_takes_one_read_and_one_transaction_and_holdings_one_or_two_reads(
+    system: World, calls: Faults
+) -> None:
+    def made(answer: Any) -> list[str]:
+        operations = list(calls.operations)
+        assert getattr(answer, "status", 200) in {200, 201}
+        calls.set()
+        return operations
+
+    mine = account(system, cash="1000")
+    calls.set()
+    assert made(mine.holdings()) == ["GetItem"]
+    assert made(mine.record("a", "BUY", 10, 100, 2)) == [READ, WRITE]
+    assert made(mine.record("b", "SELL", 1, 100)) == [READ, WRITE]
+    assert made(mine.record("p", "BUY", 1, 100, 1, status="pending")) == [READ, WRITE]
+    assert made(mine.record("b", "SELL", 1, 100)) == [READ, WRITE, "GetItem"]  # a repeat
+    assert made(mine.record("c", "BUY", 1, 1, 1)) == [READ, "Query", READ, WRITE]  # back-dated
+    assert made(mine.holdings()) == ["GetItem", READ]
+    quote(system, 5)
+    split(system, 3, 2)
+    calls.set()
+    assert made(mine.record("d", "BUY", 1, 1))[:1] == [READ]
+    assert made(mine.record("e", "SELL", 1, 1)) == [READ, WRITE]  # although there is a split
+    assert made(mine.holdings()) == ["GetItem", READ]
+    assert made(mine.cash("c", "deposit", 1)) == [READ, WRITE]
+    assert made(mine.correct("a", quantity=11)) == [READ, READ, "Query", READ, WRITE]
+    assert made(mine.correct("p", status="failed")).count(WRITE) == 1
+
+
+def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: World, calls: Faults) -> None:
+    mine = account(system)
+    calls.set()
+    rows = [trade(f"r{number}", "BUY", 1, 2, number / 24) for number in range(181)]
+    assert mine.upload(csv_file(rows)).status == 200
+    # The portfolio, the stored rows (two pages), the quotes; then three transactions.
+    assert calls.operations == [*[READ] * 4, *[WRITE] * 3]
+    calls.set()
+    assert mine.upload(csv_file(rows)).json["already_recorded"] == 181
+    assert WRITE not in calls.operations
+
+
+def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: World) -> None:
+    portfolio_id = account(system).portfolio["portfolio_id"]
+    ledger = DynamoLedger(boto3.client("dynamodb"), TABLE, MARKET_TABLE)
+    caller = Caller("demo", frozenset())
+    unused: Any = None  # the queue of recalculations
+
+    def write(writer: int) -> int:
+        # As invocations do, but with nothing shared: Powertools keeps the request in the process.
+        repeats = 0
+        for number in range(EACH):
+            side = Side.SELL if number % 3 == 2 else Side.BUY
+            ref_id, quantity, amount = f"w{writer}-{number}", Decimal(1 + number % 3), Decimal(100 + writer)
+            new = NewTrade(
+                ref_id, side, SecurityType.STOCK, "A", quantity, amount, Decimal(1), TradeStatus.SUCCESS, None
+            )
+            while True:
+                try:
+                    Trades(ledger, unused, utc_now).record(caller, portfolio_id, new)
+                    break
+                except Conflict:  # 409 with Retry-After: the client sends it again
+                    repeats += 1
+                    assert repeats < 500
+        return repeats
+
+    with quick_transactions(), ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    trades = ledger.trades_of("demo", portfolio_id, "A")
+    portfolio, _ = ledger.portfolio_and_quote("demo", portfolio_id, "A")
+    assert portfolio is not None
+    executions = [trade.execution for trade in trades if trade.execution is not None]
+    assert len(executions) == len(ledger_items()) == WRITERS * EACH
+    assert portfolio.holdings["A"] == fold(Holding("A", SecurityType.STOCK), executions, [])
+    assert portfolio.holdings["A"].quantity == WRITERS * sum(
+        (-1 if n % 3 == 2 else 1) * (1 + n % 3) for n in range(EACH)
+    )
+    assert portfolio.version == 1 + WRITERS * EACH
+    assert len(commits()) == 1 + 2 * WRITERS * EACH  # each trade with its version of the portfolio, and nothing else

@@ -1,0 +1,221 @@
+"""Importing trades: all rows or none, every bad row by line and field, and the same file again completes the first."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.faults import CrashBefore, injecting
+from tests.support.inside_moto import quick_transactions, stored_items
+from tests.support.trading import Account, account, csv_file, day, ledger_items, refused, split, trade
+from tests.support.world import EVENTS, World
+from trimtab.kernel.retry import TRIES
+
+SAMPLE = (EVENTS / "direct/trades.csv").read_text()
+
+
+@pytest.fixture
+def mine(system: World) -> Account:
+    """A portfolio of user 1."""
+    return account(system)
+
+
+def buys(count: int, first: int = 0, **members: Any) -> list[dict[str, Any]]:
+    """That many purchases of one unit for 2, an hour apart."""
+    return [trade(f"r{number}", "BUY", 1, 2, number / 24, **members) for number in range(first, first + count)]
+
+
+def imported(recorded: int, already: int) -> dict[str, int]:
+    """The answer to a good file."""
+    return {"recorded": recorded, "already_recorded": already}
+
+
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_the_sample_is_imported_and_importing_it_again_changes_nothing(mine: Account, is_base64: bool) -> None:
+    assert mine.upload(SAMPLE, is_base64=is_base64).json == imported(4, 0)
+    # 10 for 1500 + 1; 4 of them cost 600.40: 6 for 900.60, realised 720 - 1 - 600.40 = 118.60. 25.5 * 101.20 = 2580.60
+    assert (mine.sums(), mine.sums("VWCE.DE")) == (("6", "900.60", "118.60"), ("25.5", "2580.60", "0.00"))
+    assert mine.sums("BTC") is None  # pending
+    before = stored_items()
+    assert mine.upload(SAMPLE).json == imported(0, 4)
+    assert stored_items() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + SAMPLE,
+        SAMPLE.replace("\n", "\r\n"),
+        SAMPLE.rstrip("\n"),
+        SAMPLE.replace("\n", "\n\n"),
+        SAMPLE.replace(",", " , "),
+        "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in SAMPLE.splitlines()),
+        "\n".join(",".join(reversed(line.split(","))) for line in SAMPLE.splitlines()),
+    ],
+    ids=["byte order mark", "CRLF", "no last line end", "blank lines", "blanks", "quotes", "other order of columns"],
+)
+def test_a_file_may_be_written_as_programs_write_them(mine: Account, text: str) -> None:
+    assert mine.upload(SAMPLE).status == 200
+    answer = mine.upload(text)
+    assert answer.json == imported(0, 4), answer.text
+
+
+def test_every_bad_row_is_named_by_line_and_field_and_nothing_is_written(mine: Account) -> None:
+    good = trade("a", "BUY", 1, 2, 1)
+    rows = [
+        good,
+        good | {"ref_id": "b", "quantity": -1},
+        good | {"ref_id": "c", "symbol": "\u0410", "amount": "1.001"},
+        good,
+        good | {"ref_id": "e", "price": 3},
+        good | {"ref_id": "f", "amount": ""},
+        good | {"ref_id": "", "side": "KEEP", "executed_at": "yesterday"},
+        good | {"ref_id": "g", "quantity": "1e400"},
+        good | {"ref_id": "h", "quantity": "NaN"},
+    ]
+    problem = refused(mine.upload(csv_file(rows) + "i,BUY,stock,A,1,1,,,,,more\nj,BUY\n"), 400, "invalid_rows")
+    fields = [error["field"] for error in problem["errors"]]
+    assert fields == [
+        "line 3: quantity",
+        *("line 4: symbol", "line 4: amount"),
+        "line 5: ref_id",
+        *("line 6", "line 7"),
+        *("line 8: ref_id", "line 8: side", "line 8: executed_at"),
+        *("line 9: quantity", "line 10: quantity"),
+        "line 11",
+        *("line 12: security_type", "line 12: symbol", "line 12: quantity"),
+    ]
+    assert all(error["detail"] for error in problem["errors"])
+    assert ledger_items() == []
+
+
+def test_a_row_that_has_not_happened_yet_is_named_by_line_and_field(mine: Account) -> None:
+    rows = [trade("a", "BUY", 1, 2, 1), trade("b", "BUY", 1, 2, executed_at="2999-01-01T00:00:00Z")]
+    answer = mine.upload(csv_file(rows))
+    assert answer.status in {400, 422}
+    assert [error["field"] for error in answer.json.get("errors", [])] == ["line 3: executed_at"]
+    assert ledger_items() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "type"),
+    [
+        ("", "invalid_header"),
+        ("a,b\n1,2\n", "invalid_header"),
+        (SAMPLE.replace("quantity", "volume"), "invalid_header"),
+        (SAMPLE.replace("price", "amount"), "invalid_header"),
+        (SAMPLE.splitlines()[0] + "\n", "no_rows"),
+        (SAMPLE + '"unfinished', "invalid_csv"),
+        (SAMPLE + '"a"b,BUY\n', "invalid_csv"),
+        (SAMPLE.replace("\n", "\r"), "invalid_csv"),
+        (SAMPLE + "x" * 140_000, "invalid_csv"),
+        (SAMPLE.replace("import-2", "import\x002"), "invalid_rows"),
+    ],
+)
+def test_what_is_no_file_of_trades_is_refused(mine: Account, text: str, type: str) -> None:
+    refused(mine.upload(text), 400, type)
+    assert ledger_items() == []
+
+
+def test_2000_rows_are_imported_and_one_more_is_not(mine: Account) -> None:
+    refused(mine.upload(csv_file(buys(2001))), 400, "too_many_rows")
+    assert ledger_items() == []
+    with quick_transactions(), injecting() as calls:
+        assert mine.upload(csv_file(buys(2000))).json == imported(2000, 0)
+    writes = [len(call.arguments["TransactItems"]) for call in calls.calls if call.operation == "TransactWriteItems"]
+    assert len(writes) == -(-2000 // 90)
+    assert max(writes) <= 91
+    assert mine.sums() == ("2000", "4000.00", "0.00")
+
+
+def test_2_mib_are_read_and_a_byte_more_is_not(mine: Account) -> None:
+    frame = csv_file(buys(1))
+    blank = " " * 100_000 + "\n"
+    text = frame + blank * ((2 * 1024 * 1024 - len(frame)) // len(blank))
+    text += "\n" * (2 * 1024 * 1024 - len(text))
+    assert mine.upload(text).status in {200, 400}
+    refused(mine.upload(text + "\n"), 413, "body_too_large")
+    refused(mine.upload(text + "\n" * 3, is_base64=True), 413, "body_too_large")
+
+
+def test_a_file_that_is_no_csv_by_its_type_is_refused(mine: Account) -> None:
+    path = f"{mine.home}/trades/import"
+    assert mine.world.http("POST", path, SAMPLE).status == 415
+    assert mine.world.http("POST", path, {"rows": []}).status == 415
+    assert mine.world.http("POST", f"{mine.home}/trades", SAMPLE, headers={"Content-Type": "text/csv"}).status == 415
+
+
+def test_rows_that_are_recorded_with_another_body_are_named_and_nothing_is_written(mine: Account) -> None:
+    mine.record("r1", "BUY", 5, 5, 1)
+    problem = refused(mine.upload(csv_file(buys(3))), 409, "ref_id_reused")
+    assert [error["field"] for error in problem["errors"]] == ["line 3: ref_id"]
+    assert len(ledger_items()) == 1
+
+
+def test_a_trade_that_was_recorded_or_corrected_before_is_not_imported_again(mine: Account) -> None:
+    mine.post_trade(buys(1)[0])
+    mine.correct("r0", quantity=3)
+    assert mine.upload(csv_file(buys(3))).json == imported(2, 1)
+    assert mine.sums() == ("5", "6.00", "0.00")
+
+
+@pytest.mark.parametrize("count", [2, 89, 181])
+def test_nothing_is_written_where_the_rows_together_break_a_rule(system: World, count: int) -> None:
+    rows = buys(count)
+    mine = account(system)
+    refused(mine.upload(csv_file([*rows, trade("s", "SELL", count + 1, 9, 30)])), 422, "insufficient_quantity")
+    refused(mine.upload(csv_file([*rows, trade("s", "SELL", 1, 9, -1)])), 422, "insufficient_quantity")
+    poor = account(system, "2", cash=2 * count - 1)
+    refused(poor.upload(csv_file(rows)), 422, "insufficient_cash")
+    assert ledger_items() == []
+    assert account(system, "3", cash=2 * count).upload(csv_file(rows)).status == 200
+
+
+@pytest.mark.parametrize("crash_at", [1, 2])
+def test_a_crash_between_two_chunks_is_made_up_for_by_the_same_file(mine: Account, crash_at: int) -> None:
+    rows = buys(200)
+    rows[5::10] = [row | {"side": "SELL", "amount": 3} for row in rows[5::10]]
+    from_the_start = account(mine.world, "2")
+    with quick_transactions(), injecting() as faults:
+        from_the_start.upload(csv_file(rows))
+        first_write = faults.operations.index("TransactWriteItems")
+        faults.set(CrashBefore(first_write + crash_at))
+        with pytest.raises(BaseException, match=r"^$"):
+            mine.upload(csv_file(rows))
+        assert int(mine.holding()["quantity"].partition(".")[0]) > 0
+        assert mine.upload(csv_file(rows)).json == imported(200 - 90 * crash_at, 90 * crash_at)
+        assert mine.upload(csv_file(rows)).json == imported(0, 200)
+    assert mine.sums() == from_the_start.sums()
+    assert len(ledger_items()) == 400
+
+
+def test_rows_may_pay_for_sells_that_are_recorded_already_whatever_their_order(mine: Account) -> None:
+    """Ninety sells come first in the file, and are covered only by what the next chunk buys, before them in time."""
+    mine.record("a", "BUY", 100, 200, 0)
+    mine.record("z", "SELL", 100, 400, 20)
+    sells = [trade(f"s{number}", "SELL", 1, 3, 1 + number / 100) for number in range(95)]
+    refills = [trade(f"b{number}", "BUY", 1, 2, 3 + number / 100) for number in range(95)]
+    assert mine.upload(csv_file(sells + refills)).json == imported(190, 0)
+    assert mine.holding()["quantity"] == "0.000000000"
+
+
+def test_a_split_within_the_time_of_a_file_is_in_its_holding(mine: Account) -> None:
+    split(mine.world, 2, 3)
+    rows = [trade("a", "BUY", 2, 60, 1), trade("b", "SELL", 4, 60, 3), trade("c", "BUY", 1, 9, 2)]
+    assert mine.upload(csv_file(rows)).status == 200
+    # 2 for 60; 6 for 60; 7 for 69; 4 of 7 cost 39.43: 3 for 29.57, realised 60 - 39.43 = 20.57
+    assert mine.sums() == ("3", "29.57", "20.57")
+
+
+def test_an_import_meets_a_trade_of_somebody_else_and_goes_on_from_it(mine: Account) -> None:
+    intruders = iter(range(TRIES - 1))
+    with injecting() as faults:
+
+        def intrude(call: Any) -> None:
+            if call.operation == "TransactWriteItems" and (number := next(intruders, None)) is not None:
+                with faults.paused():
+                    mine.record(f"x{number}", "BUY", 1, 2, 100 + number)
+
+        faults.on_answer = intrude
+        assert mine.upload(csv_file(buys(300))).json == imported(300, 0)
+    assert mine.sums() == (str(300 + TRIES - 1), f"{2 * (300 + TRIES - 1)}.00", "0.00")
+    assert day(0)[:4] in mine.trades()["items"][-1]["executed_at"]

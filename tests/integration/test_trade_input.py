@@ -1,0 +1,138 @@
+"""Hostile and mistaken trades, corrections and cash entries: a clear 4xx, and nothing changed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.inside_moto import stored_items
+from tests.support.trading import Account, account, quote, refused, split, trade
+from tests.support.world import World
+
+GOOD = trade("a", "BUY", "10", "100.00", 1)
+NUMBERS: list[Any] = ["-1", -1, 0, "1.0000000001", "NaN", "1e400", "١٢", "1_0", "", " 1", "9" * 13, True, None, [], {}]
+
+
+@pytest.fixture
+def mine(system: World) -> Account:
+    """A portfolio with one trade."""
+    it = account(system, cash="1000")
+    it.record("first", "BUY", 1, 1, 1)
+    return it
+
+
+def all_refused(mine: Account, method: str, path: str, bodies: list[Any]) -> None:
+    """Each body is answered with 400 and a problem document, and changes nothing."""
+    before = stored_items()
+    for body in bodies:
+        answer = mine.world.http(method, mine.home + path, body)
+        assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json"), (body, answer.text)
+    assert stored_items() == before
+
+
+@pytest.mark.parametrize("field", ["quantity", "amount", "price", "fees"])
+def test_no_number_of_a_trade_is_taken_for_what_it_is_not(mine: Account, field: str) -> None:
+    base = {**GOOD, "amount": None} if field == "price" else GOOD
+    bad = [number for number in NUMBERS if field != "fees" or number != 0 or number is True]
+    bodies = [{name: it for name, it in (base | {field: number}).items() if it is not None or name == field}
+              for number in bad]  # fmt: skip
+    all_refused(mine, "POST", "/trades", bodies)
+    raw = json.dumps({**base, field: "@"})
+    all_refused(mine, "POST", "/trades", [raw.replace('"@"', it) for it in ("NaN", "1e400", "-Infinity", "1" * 9999)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unknown": 1},
+        {"amount": "1.001"},
+        {"symbol": "\u0410APL"},
+        {"symbol": "A#B"},
+        {"symbol": "A" * 33},
+        {"symbol": "A\n"},
+        {"ref_id": "a#b"},
+        {"ref_id": ""},
+        {"ref_id": "r" * 65},
+        {"ref_id": 7},
+        {"side": "HOLD"},
+        {"side": "buy"},
+        {"security_type": "house"},
+        {"status": "done"},
+        {"executed_at": "2024-01-01"},
+        {"executed_at": "2024-02-30T00:00:00Z"},
+        {"executed_at": "0001-01-01T00:00:00+14:00"},
+        {"executed_at": 1704067200},
+        {"amount": "100", "price": "11"},
+        {"amount": None, "price": "0.0001", "quantity": "0.1"},
+        *({name: ...} for name in ("ref_id", "side", "security_type", "symbol", "quantity", "amount")),
+    ],
+)
+def test_a_trade_that_does_not_fit_is_refused(mine: Account, change: Any) -> None:
+    body = {name: it for name, it in (GOOD | change).items() if it is not ... and it is not None}
+    all_refused(mine, "POST", "/trades", [body])
+
+
+def test_a_correction_or_a_cash_entry_that_does_not_fit_is_refused(mine: Account) -> None:
+    bad = [number for number in NUMBERS if number is not None]
+    corrections = [{name: number} for name in ("quantity", "amount") for number in bad]
+    more: list[Any] = [
+        {},
+        {"quantity": None},
+        {"symbol": "B"},
+        {"side": "SELL"},
+        {"fees": 1},
+        {"price": 1},
+        {"status": "x"},
+    ]
+    all_refused(mine, "PATCH", "/trades/first", [*corrections, *more, {"executed_at": "now"}])
+    entry = {"ref_id": "c", "type": "deposit", "amount": 1}
+    entries = [entry | {"amount": number} for number in [*bad, "1.001"]]
+    all_refused(mine, "POST", "/cash", [*entries, entry | {"type": "gift"}, entry | {"ref_id": "#"}, entry | {"x": 1}])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"symbol": "A#"}, {"symbol": "\u0410"}, {"status": "done"}, {"from": "now"}, {"to": "2024-01-01"}]
+    + [{"limit": it} for it in ("0", "101", "x", "1e2")]
+    + [{"cursor": it} for it in ("x", "", "\u0410")],
+)
+def test_a_filter_that_does_not_fit_is_refused(mine: Account, query: Any) -> None:
+    assert mine.world.http("GET", f"{mine.home}/trades", query=query).status == 400
+
+
+def readable(mine: Account) -> list[int]:
+    """The statuses of everything that can be read."""
+    paths = ("trades", "holdings", "cumulative-returns")
+    return [mine.world.http("GET", f"{mine.home}/{what}").status for what in paths]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount"),
+    [("0.000000001", "999999999999.99"), ("0.000000001", "10000000000"), ("999999999999.999999999", "0.01")],
+)
+def test_a_trade_at_the_limits_is_refused_or_stays_readable(system: World, quantity: str, amount: str) -> None:
+    """It must not be stored and then break each answer that shows it."""
+    mine = account(system)
+    assert mine.record("a", "BUY", quantity, amount, 1).status in {201, 400, 422}
+    assert readable(mine) == [200, 200, 200]
+
+
+def test_an_amount_that_follows_from_a_price_has_the_same_limit_as_one_that_is_given(system: World) -> None:
+    mine = account(system)
+    body = {**trade("a", "BUY", "999999999999", None, 1), "price": "999999999999"}
+    assert mine.post_trade(body).status in {400, 422}
+    assert readable(mine) == [200, 200, 200]
+
+
+def test_a_portfolio_stays_readable_whatever_the_market_says_of_its_symbols(system: World) -> None:
+    mine = account(system)
+    mine.record("a", "BUY", "999999999999", "1", 1)
+    quote(system, "999999999999")
+    for number in range(3):
+        split(system, 2 + number, 1_000_000)
+    assert readable(mine) == [200, 200, 200]
+
+
+def test_a_reference_that_names_the_import_can_be_corrected_or_is_refused(system: World) -> None:
+    """The gateway has a resource `/trades/import` of its own: a PATCH of it never reaches `/trades/{ref_id}`."""
+    refused(account(system).record("import", "BUY", 1, 1, 1), 400, "invalid_request")

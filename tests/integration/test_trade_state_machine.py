@@ -1,0 +1,211 @@
+"""Anything a client may do with trades, in any order, against a model that folds exact fractions from scratch."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import count
+from math import floor
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.support.inside_moto import forget_everything, quick_transactions
+from tests.support.trading import Account, account, csv_file, day, split, trade
+from tests.support.world import world
+
+STATUSES = ["success", "success", "pending", "failed"]
+numbers = st.integers(1, 12)
+symbols = st.sampled_from("AB")
+days = st.integers(0, 8)
+statuses = st.sampled_from(STATUSES)
+sides = st.sampled_from(["BUY", "BUY", "SELL"])
+CHANGES = st.fixed_dictionaries({}, optional={"quantity": numbers, "amount": numbers, "status": statuses, "at": days})
+ROWS = st.fixed_dictionaries(
+    {"side": sides, "symbol": symbols, "quantity": numbers, "amount": numbers, "status": statuses, "at": days}
+)
+
+
+class Negative(Exception):
+    """More is sold than is held."""
+
+
+def rounded(number: Fraction, places: int) -> Fraction:
+    """Half up."""
+    return Fraction(floor(number * 10**places + Fraction(1, 2)), 10**places)
+
+
+@dataclass
+class Model:
+    """Trades by reference as they are now, as they were first, splits, and the cash that moved."""
+
+    cash: Fraction | None
+    trades: dict[str, dict[str, Any]] = field(default_factory=dict)
+    first: dict[str, dict[str, Any]] = field(default_factory=dict)
+    splits: dict[tuple[str, int], Fraction] = field(default_factory=dict)
+
+    def sums(self) -> dict[str, tuple[Fraction, Fraction, Fraction]]:
+        """Quantity, cost and profit of each symbol that was ever held; `Negative`."""
+        result = {}
+        steps: list[tuple[int, int, str, str, Any]] = [
+            (at, 0, "", symbol, ratio) for (symbol, at), ratio in self.splits.items()
+        ]
+        steps += [(it["at"], 1, ref, it["symbol"], it) for ref, it in self.trades.items() if it["status"] == "success"]
+        for symbol in "AB":
+            quantity = cost = profit = Fraction()
+            for *_, step in sorted((it for it in steps if it[3] == symbol), key=lambda it: it[:3]):
+                if isinstance(step, Fraction):
+                    quantity = rounded(quantity * step, 9)
+                elif step["side"] == "BUY":
+                    quantity, cost = quantity + step["quantity"], cost + step["amount"] + 1
+                else:
+                    if step["quantity"] > quantity:
+                        raise Negative
+                    sold = rounded(cost * step["quantity"] / quantity, 2)
+                    quantity, cost = quantity - step["quantity"], cost - sold
+                    profit += step["amount"] - 1 - sold
+            result[symbol] = (quantity, cost, profit)
+        return result
+
+    def left(self) -> Fraction | None:
+        """The cash after all successful trades; each costs a fee of 1."""
+        if self.cash is None:
+            return None
+        done = [it for it in self.trades.values() if it["status"] == "success"]
+        return self.cash + sum((it["amount"] * (-1 if it["side"] == "BUY" else 1) - 1 for it in done), Fraction())
+
+    def allows(self, trades: dict[str, Any], splits: dict[Any, Any] | None = None) -> bool:
+        """Whether these trades and splits break no rule."""
+        then = Model(self.cash, trades, {}, self.splits if splits is None else splits)
+        try:
+            then.sums()
+        except Negative:
+            return False
+        left = then.left()
+        return left is None or left >= 0
+
+
+class Trading(RuleBasedStateMachine):
+    """One portfolio and its client."""
+
+    stack: ExitStack
+    system: Any
+
+    @initialize(cash=st.sampled_from([None, 0, 300]))
+    def open(self, cash: int | None) -> None:
+        forget_everything()
+        market = boto3.client("dynamodb")
+        for symbol in "AB":
+            market.delete_item(TableName="market", Key={"pk": {"S": f"ASSET#{symbol}"}, "sk": {"S": "QUOTE"}})
+        members: dict[str, Any] = {} if cash is None else {"cash": cash}
+        self.mine: Account = account(self.system, "1", **members)
+        self.model = Model(None if cash is None else Fraction(cash))
+        self.refs = count()
+
+    def _body(self, ref: str, it: dict[str, Any]) -> dict[str, Any]:
+        times = {"symbol": it["symbol"], "fees": 1, "status": it["status"]}
+        return dict(trade(ref, it["side"], it["quantity"], it["amount"], it["at"], **times))
+
+    def _expect(self, answer: Any, ref: str, it: dict[str, Any], done: int) -> None:
+        then = {**self.model.trades, ref: it}
+        if it == self.model.trades.get(ref):
+            assert answer.status == done
+        elif (it["status"] == "success" or self._counts(ref)) and not self.model.allows(then):
+            assert answer.status == 422, answer.text
+        else:
+            assert answer.status == done, answer.text
+            self.model.trades = then
+            self.model.first.setdefault(ref, it)
+
+    def _counts(self, ref: str) -> bool:
+        return bool(self.model.trades.get(ref, {}).get("status") == "success")
+
+    @rule(side=sides, symbol=symbols, quantity=numbers, amount=numbers, status=statuses, at=days)
+    def record(self, **it: Any) -> None:
+        ref = f"t{next(self.refs)}"
+        self._expect(self.mine.post_trade(self._body(ref, it)), ref, it, 201)
+
+    @rule(data=st.data(), change=CHANGES)
+    def correct(self, data: Any, change: dict[str, Any]) -> None:
+        if not self.model.trades or not change:
+            return
+        ref = data.draw(st.sampled_from(sorted(self.model.trades)))
+        sent = {name: it for name, it in change.items() if name != "at"}
+        sent |= {"executed_at": day(change["at"])} if "at" in change else {}
+        self._expect(self.mine.correct(ref, **sent), ref, {**self.model.trades[ref], **change}, 200)
+
+    @rule(data=st.data(), is_other=st.booleans())
+    def repeat(self, data: Any, is_other: bool) -> None:
+        if not self.model.first:
+            return
+        ref = data.draw(st.sampled_from(sorted(self.model.first)))
+        first = self.model.first[ref]
+        body = self._body(ref, first | ({"amount": 99} if is_other else {}))
+        answer = self.mine.post_trade(body)
+        assert answer.status == (409 if is_other else 201)
+        assert is_other or (answer.json["revision"], answer.json["status"]) == (1, first["status"])
+
+    @rule(rows=st.lists(ROWS, min_size=1, max_size=5), again=st.booleans())
+    def import_rows(self, rows: list[dict[str, Any]], again: bool) -> None:
+        new = {f"t{next(self.refs)}": row for row in rows}
+        old = dict(list(self.model.first.items())[:3]) if again else {}
+        text = csv_file([self._body(ref, it) for ref, it in {**old, **new}.items()])
+        answer = self.mine.upload(text)
+        then = {**self.model.trades, **new}
+        if not self.model.allows(then):
+            assert answer.status == 422, answer.text
+            return
+        assert answer.json == {"recorded": len(new), "already_recorded": len(old)}
+        self.model.trades = then
+        self.model.first |= new
+        assert self.mine.upload(text).json["recorded"] == 0
+
+    @rule(type=st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]), amount=st.integers(1, 30))
+    def move_cash(self, type: str, amount: int) -> None:
+        if self.model.cash is None:
+            return  # what trades of before tracking do to cash has tests of its own
+        change = amount if type in {"deposit", "dividend"} else -amount
+        answer = self.mine.cash(f"c{next(self.refs)}", type, amount)
+        assert answer.status == (201 if (self.model.left() or 0) + change >= 0 else 422)
+        if answer.status == 201:
+            self.model.cash += change
+
+    @rule(symbol=symbols, at=days, new=st.integers(1, 3), old=st.integers(1, 3))
+    def enter_split(self, symbol: str, at: int, new: int, old: int) -> None:
+        known = self.model.splits.get((symbol, at))
+        splits = {**self.model.splits, (symbol, at): Fraction(new, old)}
+        if known is not None or not self.model.allows(self.model.trades, splits):
+            return  # a split that contradicts recorded sells has a test of its own
+        assert split(self.system, at, new, old, symbol).status == 200
+        self.model.splits = splits
+
+    @invariant()
+    def holdings_are_those_of_the_model(self) -> None:
+        if not hasattr(self, "mine"):
+            return
+        answer = self.mine.holdings()
+        sums = self.model.sums()
+        seen = {
+            it["symbol"]: tuple(Fraction(it[name]) for name in ("quantity", "cost_basis", "realised_profit"))
+            for it in answer["items"]
+        }
+        zero = (Fraction(), Fraction(), Fraction())
+        assert {symbol: seen.get(symbol, zero) for symbol in "AB"} == sums
+        left = self.model.left()
+        assert (None if answer["cash"] is None else Fraction(answer["cash"])) == left
+
+
+@pytest.fixture
+def trading() -> Iterator[type[Trading]]:
+    """The machine over a world that all its examples share."""
+    with world() as system, quick_transactions():
+        Trading.system = system
+        yield Trading
+
+
+def test_whatever_a_client_does_the_holdings_are_the_fold_of_its_trades(trading: type[Trading]) -> None:
+    run_state_machine_as_test(trading, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))

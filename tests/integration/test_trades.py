@@ -1,0 +1,268 @@
+"""Recording trades: the trade and the holding change together, a repeat answers as the first did, lists filter."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.faults import injecting
+from tests.support.inside_moto import carries_events, commits, stored_items
+from tests.support.trading import Account, account, day, ledger_items, refused, trade
+from tests.support.world import TABLE, World, authorized
+from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.domain.portfolio import Lock
+
+
+@pytest.fixture
+def mine(system: World) -> Account:
+    """A portfolio of user 1."""
+    return account(system)
+
+
+def test_buys_and_sells_change_the_holding_by_the_weighted_average(mine: Account) -> None:
+    first = mine.record("a", "BUY", "10", "1000.00", 1, fees="10.00")
+    assert first.status == 201
+    assert first.json["created_at"] == first.json["updated_at"]
+    assert (first.json["price"], first.json["revision"], first.json["history"]) == ("100.000000000", 1, [])
+    mine.record("b", "BUY", 30, 3990, 2)  # cost 1010 + 3990 = 5000 for 40
+    it = mine.holding()
+    assert (it["average_cost"], it["cost_basis"], it["realised_profit"]) == ("125.000000000", "5000.00", "0.00")
+    mine.record("c", "SELL", "8", "1200.00", 3, fees="1.50")  # 8 of 40 cost 1000; 1200 - 1.50 - 1000 = 198.50
+    it = mine.holding()
+    assert (it["quantity"], it["average_cost"], it["realised_profit"]) == ("32.000000000", "125.000000000", "198.50")
+    assert it["updated_at"][:10] == day(3)[:10]
+    mine.record("d", "SELL", "32", "4000.00", 4)
+    it = mine.holding()
+    assert (it["quantity"], it["average_cost"], it["cost_basis"]) == ("0.000000000", None, "0.00")
+
+
+@pytest.mark.parametrize(
+    ("members", "amount", "price"),
+    [
+        ({"amount": "1500"}, "1500.00", "150.000000000"),
+        ({"amount": None, "price": "150.005"}, "1500.05", "150.005000000"),
+        ({"amount": "1500.05", "price": "150.005"}, "1500.05", "150.005000000"),
+        ({"amount": None, "price": "0.3333"}, "3.33", "0.333000000"),
+    ],
+)
+def test_the_amount_gives_the_price_or_the_price_the_amount(
+    mine: Account, members: Any, amount: str, price: str
+) -> None:
+    view = mine.post_trade({**trade("a", "BUY", 10, None), **members}).json
+    assert (view["amount"], view["price"]) == (amount, price)
+    assert mine.sums() == ("10", amount, "0.00")
+
+
+def test_the_names_and_values_of_the_earlier_api_are_the_same_trade(mine: Account) -> None:
+    old = {"ref_id": "a", "trade_type": 1, "security_type": "stock", "ticker": "AAPL", "volume": "4", "amount": 8}
+    assert mine.post_trade(old).json["side"] == "BUY"
+    new = {"ref_id": "a", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 4, "price": "2"}
+    assert mine.post_trade(new).status == 201  # a repeat: amount and price say the same
+    assert mine.post_trade({**old, "ref_id": "b", "trade_type": "2"}).json["side"] == "SELL"
+    assert mine.sums() == ("0", "0.00", "0.00")
+    for wrong in ({"trade_type": 3}, {"trade_type": 0}, {"trade_type": True}, {"side": "BUY"}, {"quantity": 4}):
+        assert mine.post_trade({**old, "ref_id": "c", **wrong}).status == 400, wrong
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_a_trade_that_is_not_successful_touches_neither_holding_nor_cash(system: World, status: str) -> None:
+    mine = account(system, cash="5")
+    assert mine.record("a", "BUY", 10, 1000, status=status).json["status"] == status
+    assert mine.record("b", "SELL", 10, 1000, status=status).status == 201
+    assert (mine.holdings()["items"], mine.holdings()["cash"]) == ([], "5.00")
+
+
+def test_the_same_trade_again_answers_as_the_first_did_whatever_happened_since(mine: Account) -> None:
+    first = mine.record("a", "BUY", "10", "1000", 5)
+    again = mine.record("a", "BUY", "10.000", 1000.0, 5)
+    assert (again.status, again.json) == (201, first.json)
+    mine.correct("a", quantity=12, executed_at=day(4))
+    assert mine.record("a", "BUY", 10, 1000, 5).json == first.json
+    sold = mine.record("b", "SELL", "12", "1300", 6)
+    assert mine.record("b", "SELL", "12", "1300", 6).json == sold.json  # nothing is held any more
+    early = mine.record("c", "BUY", "1", "90", 2)
+    assert mine.record("c", "BUY", "1", "90", 2).json == early.json
+    untimed = mine.record("d", "SELL", "1", "80")
+    assert mine.record("d", "SELL", "1", "80").json == untimed.json
+    assert len(ledger_items()) == 4
+    mine.world.http("DELETE", mine.home)
+    assert mine.record("b", "SELL", "12", "1300", 6).json == sold.json  # also once it is closed
+    assert mine.record("a", "BUY", 10, 1000, 5).json == first.json
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"side": "SELL"},
+        {"security_type": "etf"},
+        {"symbol": "MSFT"},
+        {"quantity": 11},
+        {"amount": 1001},
+        {"fees": "0.01"},
+        {"status": "pending"},
+        {"executed_at": day(2)},
+        {"executed_at": None},
+    ],
+)
+def test_another_trade_under_the_same_id_is_a_conflict(mine: Account, change: dict[str, Any]) -> None:
+    body = trade("a", "BUY", 10, 1000, 1)
+    mine.post_trade(body)
+    before = stored_items()
+    refused(mine.post_trade({name: it for name, it in (body | change).items() if it is not None}), 409, "ref_id_reused")
+    assert stored_items() == before
+
+
+def test_more_than_is_held_cannot_be_sold(mine: Account) -> None:
+    refused(mine.record("a", "SELL", 1, 1, 1), 422, "insufficient_quantity")
+    mine.record("b", "BUY", "10", "100", 1)
+    before = stored_items()
+    problem = refused(mine.record("c", "SELL", "10.000000001", "100", 2), 422, "insufficient_quantity")
+    assert "10.000000001" in problem["detail"]
+    refused(mine.record("d", "SELL", "1", "100", 0), 422, "insufficient_quantity")  # before the purchase
+    refused(mine.record("e", "SELL", "1", "100", 2, symbol="MSFT"), 422, "insufficient_quantity")
+    assert stored_items() == before
+
+
+def test_a_trade_that_has_not_happened_yet_is_refused(mine: Account) -> None:
+    soon, late = (datetime.now(UTC) + timedelta(minutes=it) for it in (4, 6))
+    refused(mine.record("a", "BUY", 1, 1, executed_at=late.isoformat()), 422, "executed_at_in_future")
+    assert mine.record("a", "BUY", 1, 1, executed_at=soon.isoformat()).status == 201
+    refused(mine.correct("a", executed_at=late.isoformat()), 422, "executed_at_in_future")
+
+
+def test_a_trade_without_a_time_comes_after_all_that_are_recorded_also_where_clocks_differ(mine: Account) -> None:
+    """A purchase stamped by a clock that is 2 seconds fast is accepted; what is sold next is sold after it."""
+    fast = datetime.now(UTC) + timedelta(seconds=2)
+    assert mine.record("a", "BUY", 1, 1, executed_at=fast.isoformat()).status == 201
+    assert mine.record("b", "SELL", 1, 1).status == 201
+
+
+def test_a_closed_portfolio_refuses_trades_cash_and_corrections_and_stays_readable(mine: Account) -> None:
+    mine.record("a", "BUY", 1, 10, 1)
+    mine.world.http("DELETE", mine.home)
+    before = stored_items()
+    for answer in (
+        mine.record("b", "BUY", 1, 1),
+        mine.correct("a", quantity=2),
+        mine.cash("c", "deposit", 5),
+        mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n"),
+    ):
+        refused(answer, 409, "closed")
+    assert stored_items() == before
+    assert mine.sums() == ("1", "10.00", "0.00")
+    assert len(mine.trades()["items"]) == 1
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(30, 30), (3600, 60)])
+def test_a_locked_portfolio_answers_with_the_time_to_wait(mine: Account, seconds: int, wait: int) -> None:
+    first = mine.record("a", "BUY", 1, 10, 1)
+    lock(mine, timedelta(seconds=seconds))
+    for answer in (
+        mine.record("b", "BUY", 1, 1),
+        mine.correct("a", status="failed"),
+        mine.cash("c", "deposit", 5),
+        mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n"),
+    ):
+        assert "rebalance" in refused(answer, 409, "locked")["detail"]
+        assert wait - 3 <= int(answer.headers["Retry-After"]) <= wait + 1
+    assert mine.record("a", "BUY", 1, 10, 1).json == first.json
+    lock(mine, timedelta(seconds=-1))
+    assert mine.record("b", "BUY", 1, 1).status == 201
+
+
+def lock(mine: Account, time_left: timedelta) -> None:
+    """Locks the portfolio as a rebalance will."""
+    store = DynamoStore(boto3.client("dynamodb"), TABLE)
+    portfolio = store.portfolio("demo", mine.portfolio["portfolio_id"])
+    assert portfolio is not None
+    held = Lock("job-1", "a rebalance", datetime.now(UTC) + time_left)
+    store.put(replace(portfolio, lock=held, version=portfolio.version + 1, events=()))
+
+
+@pytest.mark.parametrize("caller", [{"tenant_id": "other"}, {"user_id": "2"}])
+def test_the_portfolio_of_somebody_else_is_not_there(mine: Account, caller: Any) -> None:
+    mine.record("a", "BUY", 1, 10, 1)
+    before = stored_items()
+    home = mine.home
+    requests: list[tuple[str, str, Any]] = [
+        ("POST", f"{home}/trades", trade("a", "BUY", 1, 10, 1)),
+        ("PATCH", f"{home}/trades/a", {"quantity": 2}),
+        ("POST", f"{home}/cash", {"ref_id": "c", "type": "deposit", "amount": 1}),
+        *(("GET", f"{home}/{what}", None) for what in ("trades", "holdings", "cumulative-returns")),
+    ]
+    answers = [mine.world.http(*request, authorizer=authorized(**caller)) for request in requests]
+    answers.append(mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n",
+                               authorizer=authorized(**caller)))  # fmt: skip
+    query = {"user_id": "1", "portfolio_id": mine.portfolio["portfolio_id"]}
+    answers.append(mine.world.http("GET", "/portfolio-summary", query=query, authorizer=authorized(**caller)))
+    for answer in answers:
+        refused(answer, 404, "not_found")
+        assert "AAPL" not in answer.text
+    assert stored_items() == before
+
+
+def test_a_list_is_filtered_by_symbol_status_and_time_page_by_page(mine: Account) -> None:
+    for number in range(6):
+        symbol, status = ("AAPL", "A")[number % 2], ("success", "pending", "failed")[number % 3]
+        mine.record(f"t{number}", "BUY", 1, 1, number, symbol=symbol, status=status)
+
+    def refs(limit: int, **query: str) -> str:
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        for _ in range(9):
+            page = mine.trades(limit=str(limit), **query, **cursor)
+            found += [it["ref_id"][1:] for it in page["items"]]
+            if page["next_cursor"] is None:
+                return "".join(found)
+            cursor = {"cursor": page["next_cursor"]}
+        raise AssertionError("the list has no end")
+
+    for limit in (1, 2, 100):
+        assert refs(limit) == "543210"
+        assert refs(limit, symbol="AAPL") == "420"
+        assert refs(limit, symbol="A") == "531"
+        assert refs(limit, status="pending") == "41"
+        assert refs(limit, **{"from": day(1), "to": day(4)}) == "321"
+        assert refs(limit, symbol="A", **{"from": day(2)}) == "53"
+        assert refs(limit, symbol="A", status="success", to=day(5)) == "3"
+        assert refs(limit, symbol="MSFT") == ""
+        assert refs(limit, **{"from": day(2), "to": day(2)}) == ""
+
+
+def test_a_cursor_belongs_to_its_filter(mine: Account) -> None:
+    for number in range(3):
+        mine.record(f"t{number}", "BUY", 1, 1, number)
+    cursor = mine.trades(limit="1")["next_cursor"]
+    for query in ({"symbol": "AAPL"}, {"status": "success"}, {"from": day(0)}):
+        answer = mine.world.http("GET", f"{mine.home}/trades", query={"cursor": cursor, **query})
+        refused(answer, 400, "invalid_cursor")
+
+
+def test_a_time_span_that_ends_before_it_begins_never_reaches_the_table(mine: Account) -> None:
+    """DynamoDB refuses a BETWEEN whose lower bound is the higher one (moto does not): that would be a 500."""
+    mine.record("a", "BUY", 1, 1, 2)
+    with injecting() as calls:
+        answer = mine.world.http("GET", f"{mine.home}/trades", query={"from": day(5), "to": day(1)})
+    bounds = [call.arguments["ExpressionAttributeValues"] for call in calls.calls if call.operation == "Query"]
+    assert all(it[":first"]["S"] <= it[":last"]["S"] for it in bounds), "DynamoDB answers this with an error"
+    assert answer.status in {200, 400}
+
+
+def test_each_commit_of_a_trade_carries_its_event_and_no_other_does(mine: Account) -> None:
+    mine.record("a", "BUY", 2, 10, 3)
+    mine.record("a", "BUY", 2, 10, 3)
+    mine.record("b", "BUY", 2, 10, 2, status="pending")
+    mine.correct("a", amount="12.5")
+    mine.correct("a", amount="12.5")
+    mine.cash("c", "deposit", 1)
+    images = [record["dynamodb"]["NewImage"] for record in commits() if carries_events(record)]
+    assert [(it["sk"]["S"], it["version"]["N"]) for it in images] == [
+        ("PORTFOLIO", "1"),
+        ("TRADE#C#a", "1"),
+        ("TRADE#C#b", "1"),
+        ("TRADE#C#a", "2"),
+    ]
+    assert '"trade.corrected"' in images[-1]["events"]["S"]
+    assert '"amount":"12.5"' in images[-1]["events"]["S"]
