@@ -12,7 +12,7 @@ from tests.support.inside_moto import carries_events, commits, stored_items
 from tests.support.trading import Account, account, day, ledger_items, refused, trade
 from tests.support.world import TABLE, World, authorized
 from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.domain.portfolio import Lock
+from trimtab.portfolios.domain.portfolio import Lock, PortfolioStatus
 
 
 @pytest.fixture
@@ -172,13 +172,32 @@ def test_a_locked_portfolio_answers_with_the_time_to_wait(mine: Account, seconds
     assert mine.record("b", "BUY", 1, 1).status == 201
 
 
+def test_a_stale_portfolio_refuses_trades_and_rebalances_with_its_reason_and_stays_readable(mine: Account) -> None:
+    mine.record("a", "BUY", 1, 10, 1)
+    change(mine, status=PortfolioStatus.STALE, stale_reason="a reversal failed")
+    report = {"user_id": "1", "new_allocation": {"A": 100}}
+    for answer in (
+        mine.record("b", "BUY", 1, 1),
+        mine.correct("a", quantity=2),
+        mine.cash("c", "deposit", 5),
+        mine.world.http("POST", "/rebalance", report),
+    ):
+        assert "a reversal failed" in refused(answer, 409, "stale")["detail"]
+    assert mine.world.http("GET", mine.home).json["status"] == "STALE"
+    assert mine.holdings()["items"][0]["quantity"] == "1.000000000"
+
+
 def lock(mine: Account, time_left: timedelta) -> None:
     """Locks the portfolio as a rebalance will."""
+    change(mine, lock=Lock("job-1", "a rebalance", datetime.now(UTC) + time_left))
+
+
+def change(mine: Account, **members: Any) -> None:
+    """Changes the portfolio as only the system does."""
     store = DynamoStore(boto3.client("dynamodb"), TABLE)
     portfolio = store.portfolio("demo", mine.portfolio["portfolio_id"])
     assert portfolio is not None
-    held = Lock("job-1", "a rebalance", datetime.now(UTC) + time_left)
-    store.put(replace(portfolio, lock=held, version=portfolio.version + 1, events=()))
+    store.put(replace(portfolio, **members, version=portfolio.version + 1, events=()))
 
 
 @pytest.mark.parametrize("caller", [{"tenant_id": "other"}, {"user_id": "2"}])

@@ -163,6 +163,7 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
         "updated_at": format_time(it.updated_at),
         "holdings": _pack_holdings(it.holdings.values()),
         "lock": it.lock and f"{format_time(it.lock.until)}|{it.lock.owner}|{it.lock.reason}",
+        "stale_reason": it.stale_reason,
         "events": dynamo.pack_events(it.events),
     }
 
@@ -188,6 +189,7 @@ def to_portfolio(item: dynamo.Item) -> Portfolio:
         rebalanced_at=parse_time(rebalanced_at) if rebalanced_at else None,
         holdings={holding.symbol: holding for holding in _unpack_holdings(item.get("holdings", ""))},
         lock=_unpack_lock(item.get("lock")),
+        stale_reason=item.get("stale_reason"),
     )
 
 

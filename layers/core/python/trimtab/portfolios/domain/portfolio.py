@@ -18,10 +18,14 @@ MAX_HOLDINGS = 500
 
 
 class PortfolioStatus(StrEnum):
-    """ACTIVE, or CLOSED: readable, and open again once it is created again."""
+    """ACTIVE; CLOSED: readable, and open again once it is created again; STALE: it may not be what it says it is.
+
+    A STALE portfolio is readable and refuses trades and rebalances until an operator has said what it holds.
+    """
 
     ACTIVE = "ACTIVE"
     CLOSED = "CLOSED"
+    STALE = "STALE"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +71,7 @@ class Portfolio:
     rebalanced_at: datetime | None = None
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
+    stale_reason: str | None = None
     events: tuple[Event, ...] = field(default=(), compare=False)
 
     def require_active(self) -> None:
@@ -134,6 +139,8 @@ class Portfolio:
     def require_tradable(self, now: datetime) -> None:
         """`Conflict` where holdings and cash may not be changed now."""
         self.require_active()
+        if self.status is PortfolioStatus.STALE:
+            raise Conflict("stale", f"The portfolio is stale until an operator resolves it: {self.stale_reason}.")
         if self.lock is not None and self.lock.until > now:
             wait = min(60, int((self.lock.until - now).total_seconds()) + 1)
             raise Conflict("locked", f"The portfolio is locked: {self.lock.reason}.", retry_after_seconds=wait)

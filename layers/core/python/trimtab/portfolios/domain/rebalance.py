@@ -164,8 +164,10 @@ def refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> Wh
         return Why("unknown_portfolio", "The user has no portfolio of this name.")
     total = sum(report.weights.values(), money.ZERO)
     newest = portfolio.last_report
+    stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
     rules = (
         (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed; create it again to open it."),
+        (portfolio.status is PortfolioStatus.STALE, "stale", stale),
         (total != money.HUNDRED, "not_100", f"The weights sum to {money.plain(total)}; they must sum to exactly 100."),
         (not portfolio.allocation, "no_target", "The portfolio has no target allocation; set one first."),
         (report.as_of > now + MAX_CLOCK_LEAD, "as_of_in_future", "as_of lies more than 5 minutes ahead."),

@@ -18,7 +18,12 @@ from trimtab.portfolios.service.ports import Listing, Requests, Store
 TRANSACTION_PAGE = 25
 TRANSACTION_PAGES = 4
 ALL_GIVEN = 1_000  # more than a rebalance has transactions
-_KINDS: Mapping[str, type[Refusal]] = {"unknown_portfolio": NotFound, "closed": Conflict, "not_100": Invalid}
+_KINDS: Mapping[str, type[Refusal]] = {
+    "unknown_portfolio": NotFound,
+    "closed": Conflict,
+    "stale": Conflict,
+    "not_100": Invalid,
+}
 
 
 @dataclass(frozen=True, slots=True)
