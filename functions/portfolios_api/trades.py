@@ -25,6 +25,7 @@ from trimtab.portfolios.domain.ledger import TradeStatus
 from trimtab.portfolios.domain.recalculation import Recalculation
 from trimtab.portfolios.domain.trades import Trade
 from trimtab.portfolios.schemas import trades as schemas
+from trimtab.portfolios.schemas.trade_file import read_csv
 from trimtab.portfolios.service.ports import TradeFilter
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
@@ -97,7 +98,7 @@ def list_trades(
 @app.post("/portfolios/<portfolio_id>/trades/import", **trade_route("Import trades", WRITE, schemas.ImportedView))
 def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
     """Import trades from CSV: nothing is written unless all rows are good; the same file again completes the first."""
-    rows = schemas.read_csv(app.current_event.decoded_body or "")
+    rows = read_csv(app.current_event.decoded_body or "")
     return http.answer(schemas.imported_view(imports().run(app.caller, portfolio_id, rows)))
 
 
