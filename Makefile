@@ -48,7 +48,7 @@ test: $(TOOLS) static ## everything: format, lint, types, import contracts, unit
 	@$(MAKE) --no-print-directory e2e
 
 check: $(BIN)/.ready static ## the fast part of `make test`, before every commit
-	@python -m pytest -n $(WORKERS) -m "not proof" tests/unit tests/integration
+	@python -m pytest -n $(WORKERS) -m "not proof" tests/unit tests/integration/test_main_job.py tests/integration/test_payloads.py
 
 proof: $(BIN)/.ready ## exhaustive fault runs
 	@python -m pytest -n $(WORKERS) -m proof tests
