@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, time
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
@@ -18,9 +18,6 @@ from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-
-if TYPE_CHECKING:
-    from trimtab.runtime.auth import Verifier
 
 MAX_BYTES = 256 * 1024
 
@@ -44,14 +41,7 @@ def market() -> Market:
     return Market(DynamoMarket(dynamodb(), settings().market_table), utc_now)
 
 
-def verifier() -> "Verifier":
-    """The verifier, for a gateway that does not authorize; behind one that does, no cold start pays for its import."""
-    from trimtab.runtime import auth  # noqa: PLC0415
-
-    return auth.verifier(settings().auth)
-
-
-app = http.Api(verifier=verifier, bodies={"/quotes": http.Body(max_bytes=MAX_BYTES)})
+app = http.Api(auth=lambda: settings().auth, bodies={"/quotes": http.Body(max_bytes=MAX_BYTES)})
 market_route = partial(route, scope="market:write", tag="Market")
 
 

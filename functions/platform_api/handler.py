@@ -45,7 +45,7 @@ def settings() -> PlatformSettings:
     return PlatformSettings.load()
 
 
-app = http.Api(verifier=None)
+app = http.Api(auth=None)
 
 
 healthy_or_not = route("Is it up?", tag="Platform", answers=Health)

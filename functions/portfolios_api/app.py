@@ -1,7 +1,7 @@
 """What the routes of portfolios share: the settings, the services as they are wired, the parameters."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
@@ -19,9 +19,6 @@ from trimtab.runtime import http
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs import sqs
-
-if TYPE_CHECKING:
-    from trimtab.runtime.auth import Verifier
 
 
 class ApiSettings(Settings):
@@ -78,16 +75,9 @@ def holdings() -> Holdings:
     return Holdings(_ledger(), utc_now)
 
 
-def verifier() -> "Verifier":
-    """The verifier, for a gateway that does not authorize; behind one that does, no cold start pays for its import."""
-    from trimtab.runtime import auth  # noqa: PLC0415
-
-    return auth.verifier(settings().auth)
-
-
 IMPORT = "/portfolios/{portfolio_id}/trades/import"
 
-app = http.Api(verifier=verifier, bodies={IMPORT: http.Body("text/csv", 2 * 1024 * 1024)})
+app = http.Api(auth=lambda: settings().auth, bodies={IMPORT: http.Body("text/csv", 2 * 1024 * 1024)})
 
 PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
 RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]

@@ -18,12 +18,11 @@ from botocore.httpsession import URLLib3Session
 from functions.portfolios_api import handler as api
 from functions.portfolios_on_rebalance_requested import handler as worker
 from tests.support import world
+from tests.unit.samples import portfolio
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import strict_json
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.adapters.store import from_portfolio
-from trimtab.portfolios.domain.policy import Policy
-from trimtab.portfolios.domain.portfolio import Portfolio, portfolio_id_of
 from trimtab.runtime.dynamo import to_item
 from trimtab.runtime.observability import logger
 
@@ -136,18 +135,4 @@ def _weights(assets: int) -> dict[str, str]:
 
 def _portfolio(weights: dict[str, str]) -> dict[str, Any]:
     target = {f"SYM{n}": Decimal(weight) for n, weight in enumerate(weights.values())}
-    now = utc_now()
-    portfolio = Portfolio(
-        tenant_id="demo",
-        portfolio_id=portfolio_id_of("demo", "1", "default"),
-        user_id="1",
-        name="default",
-        currency="USD",
-        allocation=target,
-        policy=Policy(),
-        cash=None,
-        request_hash="0" * 32,
-        created_at=now,
-        updated_at=now,
-    )
-    return to_item(from_portfolio(portfolio))
+    return to_item(from_portfolio(portfolio(allocation=target)))

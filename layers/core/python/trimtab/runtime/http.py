@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -34,9 +34,6 @@ from trimtab.kernel.errors import (
 )
 from trimtab.runtime import authorizer_context
 from trimtab.runtime.observability import logger
-
-if TYPE_CHECKING:
-    from trimtab.runtime.auth import Verifier
 
 STATUS: Mapping[type[Refusal], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
@@ -96,14 +93,15 @@ class Api(APIGatewayRestResolver):
     """An API function's routes behind one gate.
 
     A request is admitted when its size and type fit and, unless the API is public, a token is verified: by the
-    gateway's authorizer where there is one, by the function itself where not. A route's `security` names the scopes
+    gateway's authorizer where there is one, by the function itself where not (`auth` gives the
+    setting AUTH). A route's `security` names the scopes
     that it needs, for the documentation and for the check alike. Every error leaves as a problem document.
     """
 
     def __init__(
         self,
         *,
-        verifier: Callable[[], "Verifier"] | None,
+        auth: Callable[[], str] | None,
         clock: Clock = utc_now,
         bodies: Mapping[str, Body] | None = None,
     ) -> None:
@@ -112,7 +110,7 @@ class Api(APIGatewayRestResolver):
         super().__init__(
             enable_validation=True, json_body_deserializer=lambda text: _object(strict_json.loads(text, largest))
         )
-        self._verifier = verifier
+        self._auth = auth
         self._clock = clock
         self.use([_check_scopes])
         self.exception_handler(Refusal)(_refused)
@@ -138,7 +136,7 @@ class Api(APIGatewayRestResolver):
         logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
         try:
             _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
-            if self._verifier is not None:
+            if self._auth is not None:
                 self.context["caller"] = self._authenticate(event)
         except Refusal as refusal:
             return _as_gateway_answer(_problem(refusal, _trace_id(event)))
@@ -154,9 +152,12 @@ class Api(APIGatewayRestResolver):
         context = (event.get("requestContext") or {}).get("authorizer") or {}
         if "tenant_id" in context:
             return authorizer_context.from_context(context, self._clock().timestamp())
-        assert self._verifier is not None  # noqa: S101 - resolve asks only then
+        assert self._auth is not None  # noqa: S101 - resolve asks only then
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        return self._verifier().verify(headers.get("authorization"))[0]
+        # Behind a gateway that authorizes, no cold start pays for this import.
+        from trimtab.runtime.auth import verifier  # noqa: PLC0415
+
+        return verifier(self._auth()).verify(headers.get("authorization"))[0]
 
 
 def _check_body(event: Mapping[str, Any], wanted: Body) -> None:
