@@ -24,7 +24,7 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
-.PHONY: help up down token logs test check proof bench e2e describe synth lock clean
+.PHONY: help up down token logs test check proof bench e2e describe synth lock sessions simulate clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -73,6 +73,12 @@ lock: $(BIN)/.ready ## compile the requirement locks again
 	@for list in layers/dependencies/requirements infra/toolchain/development infra/toolchain/local-aws; do \
 		uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
+
+sessions: $(BIN)/.ready ## write the table of the exchange's trading days again
+	@uv run -q --script infra/toolchain/trading_days.py
+
+simulate: $(BIN)/.ready ## move prices on the running stack: CHANGES=200 PORTFOLIOS=20 SEED=
+	@python -m infra.local simulate --changes $(or $(CHANGES),200) --portfolios $(or $(PORTFOLIOS),20) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove everything that was installed or built
 	@[ ! -x $(BIN)/python ] || python -m infra.local down

@@ -83,15 +83,38 @@ class Cognito:
 
 @dataclass(frozen=True)
 class Provider:
-    """Someone outside who may put messages on the public queues, and the tenants they may speak for.
+    """Someone outside who may put drift reports on the public queue, and the tenants they may speak for.
 
     `sender_id` is the unique id of the role (`aws iam get-role`, RoleId, `AROA…`) or user that sends: SQS reports that
-    id with each message and not the ARN, so both are needed.
+    id with each message and not the ARN, so both are needed. `quotes` lets them send prices too: those are everybody's.
     """
 
     principal_arn: str
     sender_id: str
     tenants: tuple[str, ...]
+    quotes: bool = False
+
+
+@dataclass(frozen=True)
+class Paper:
+    """No market: orders fill at the stored quotes. `scenario` is a file below the repository that says what goes wrong
+    (`infra/local/scenarios` has some); without one nothing does."""
+
+    scenario: str | None = None
+
+
+@dataclass(frozen=True)
+class Alpaca:
+    """Orders go to Alpaca. The secret of this name in Secrets Manager is made by hand: JSON `{"key_id", "secret_key"}`.
+
+    The address of the live market is `https://api.alpaca.markets`.
+    """
+
+    secret_name: str
+    base_url: str = "https://paper-api.alpaca.markets"
+
+
+MAX_RUN_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -102,6 +125,7 @@ class Config:
     identity: Issuer | Cognito
     target: Target
     providers: tuple[Provider, ...] = ()
+    broker: Paper | Alpaca = Paper()
     any_sender: bool = False
     """Accept queue messages of every sender, whatever the tenant: local clouds report no useful sender id."""
     inline_layers: bool = False
@@ -122,6 +146,29 @@ class Config:
     worker_max_concurrency: int = 20
     recalculation_timeout_seconds: int = 300
     recalculation_visibility_seconds: int = 1800
+    quote_timeout_seconds: int = 120
+    """Enough for ten messages of 500 symbols each."""
+    quote_visibility_seconds: int = 720
+    execution_timeout_seconds: int = 120
+    """Enough for two waves of ninety orders at a slow broker; a crashed worker is replaced 30 seconds after it."""
+    execution_visibility_seconds: int = 720
+    execution_max_concurrency: int = 10
+    threads: int = 8
+    """How many symbols or orders a worker handles at once."""
+    watch_shards: int = 4
+    """Partitions a symbol's watches are spread over. Once there are watches it may grow, and never shrink."""
+    run_seconds: int = 6 * 3600
+    """A rebalance that has not ended by then is given up: its portfolio is STALE."""
+    order_seconds: int = 300
+    """An order that is still open then is cancelled."""
+    reversal_seconds: int = 30
+    """The pause before each try to reverse what was filled."""
+    halt_seconds: int = 60
+    """How soon a rebalance notices that a halt was lifted."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.run_seconds <= MAX_RUN_SECONDS:
+            raise ValueError(f"run_seconds must lie between 1 and {MAX_RUN_SECONDS}")
 
     @property
     def prefix(self) -> str:
@@ -150,7 +197,12 @@ LOCAL = Config(
     # dead-letter queue. A slow batch may so be delivered twice, which the worker bears by design.
     worker_visibility_seconds=5,
     recalculation_visibility_seconds=30,
+    quote_visibility_seconds=5,
+    execution_visibility_seconds=10,
     worker_batch_window_seconds=0,
+    watch_shards=1,
+    reversal_seconds=2,
+    halt_seconds=5,
 )
 
 LOCALSTACK = replace(

@@ -1,6 +1,7 @@
 """What outlives a release: tables, queues, the event bus and the alerts topic."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -12,15 +13,34 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import Config
+from infra.config import Config, Provider
 from infra.policies import acknowledge
-from infra.tables import MARKET, PORTFOLIOS, TableShape
+from infra.tables import MARKET, PAPER, PORTFOLIOS, WATCHES, TableShape
 from trimtab.contracts.events import SOURCE
 
 ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale")
 
 _DEAD_LETTER_RETENTION = Duration.days(14)
 _MAX_RECEIVES = 5
+
+
+@dataclass(frozen=True)
+class WorkQueue:
+    """A queue that a worker empties, and where its messages go that no try could settle."""
+
+    name: str
+    queue: sqs.Queue
+    dead: sqs.Queue
+
+    @property
+    def url(self) -> str:
+        """What sends and receives name it by."""
+        return self.queue.queue_url
+
+    @property
+    def arn(self) -> str:
+        """What grants name it by."""
+        return self.queue.queue_arn
 
 
 class DataStack(Stack):
@@ -31,18 +51,35 @@ class DataStack(Stack):
         self._config = config
         self.portfolios = self._table("Portfolios", PORTFOLIOS)
         self.market = self._table("Market", MARKET)
-        self.rebalance_requests, self.rebalance_requests_dead = self._public_queue(
-            "rebalance-requests", config.worker_visibility_seconds
-        )
-        self.recalculations, self.recalculations_dead = self._work_queue(
-            "recalculations", config.recalculation_visibility_seconds
-        )
+        self.watches = self._table("Watches", WATCHES)
+        self.paper = self._table("Paper", PAPER)
+        seconds = config.worker_visibility_seconds
+        self.rebalance_requests = self._public_queue("rebalance-requests", seconds, config.providers)
+        self.quotes = self._public_queue("quotes", config.quote_visibility_seconds, _of_quotes(config))
+        self.checks = self._work_queue("checks", seconds)
+        self.executions = self._work_queue("rebalance-executions", config.execution_visibility_seconds)
+        self.recalculations = self._work_queue("recalculations", config.recalculation_visibility_seconds)
         self.events_undelivered = self._last_resort("events-undelivered", "events that the bus did not take")
         self.sweeps_failed = self._last_resort("sweeps-failed", "sweeps that failed all their tries")
+        self.changes_unchecked = self._last_resort("changes-unchecked", "changes that no check could be asked for")
         self.event_bus = events.EventBus(self, "EventBus", event_bus_name=config.prefix)
         self.alerts = self._alerts_topic()
         self._route_alerts()
         self._outputs()
+
+    @property
+    def work_queues(self) -> tuple[WorkQueue, ...]:
+        """Queues with a worker."""
+        return self.rebalance_requests, self.quotes, self.checks, self.executions, self.recalculations
+
+    @property
+    def last_resorts(self) -> dict[str, sqs.Queue]:
+        """Queues without a worker by name: they are empty while all is well."""
+        return {
+            "events-undelivered": self.events_undelivered,
+            "sweeps-failed": self.sweeps_failed,
+            "changes-unchecked": self.changes_unchecked,
+        }
 
     def _table(self, id: str, shape: TableShape) -> dynamodb.Table:
         keep = self._config.stateful_protection
@@ -73,14 +110,14 @@ class DataStack(Stack):
             acknowledge(table, "AwsSolutions-DDB3", "An environment whose data may be lost needs no recovery.")
         return table
 
-    def _public_queue(self, name: str, visibility_seconds: int) -> tuple[sqs.Queue, sqs.Queue]:
-        """A queue that providers may send to, and its dead-letter queue."""
-        queue, dead = self._work_queue(name, visibility_seconds)
-        for provider in self._config.providers:
-            queue.grant(iam.ArnPrincipal(provider.principal_arn), "sqs:SendMessage", "sqs:GetQueueUrl")
-        return queue, dead
+    def _public_queue(self, name: str, visibility_seconds: int, providers: Sequence[Provider]) -> WorkQueue:
+        """A queue that these providers may send to."""
+        work = self._work_queue(name, visibility_seconds)
+        for provider in providers:
+            work.queue.grant(iam.ArnPrincipal(provider.principal_arn), "sqs:SendMessage", "sqs:GetQueueUrl")
+        return work
 
-    def _work_queue(self, name: str, visibility_seconds: int) -> tuple[sqs.Queue, sqs.Queue]:
+    def _work_queue(self, name: str, visibility_seconds: int) -> WorkQueue:
         """A queue and its dead-letter queue, which keeps messages longer: the time that a message spent before it died
         counts there too."""
         dead = self._queue(f"{name}-dead", retention_period=_DEAD_LETTER_RETENTION)
@@ -90,7 +127,7 @@ class DataStack(Stack):
             retention_period=Duration.days(4),
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=_MAX_RECEIVES),
         )
-        return queue, dead
+        return WorkQueue(name, queue, dead)
 
     def _last_resort(self, name: str, holds: str) -> sqs.Queue:
         queue = self._queue(name, retention_period=_DEAD_LETTER_RETENTION)
@@ -148,20 +185,17 @@ class DataStack(Stack):
 
     def _outputs(self) -> None:
         """`Table…`, `Queue…`: the local tools make `.local/stack.json` of them."""
-        for table in (self.portfolios, self.market):
+        for table in (self.portfolios, self.market, self.watches, self.paper):
             CfnOutput(self, f"Table{table.node.id}", value=table.table_name)
-        queues: Sequence[sqs.Queue] = (
-            self.rebalance_requests,
-            self.rebalance_requests_dead,
-            self.recalculations,
-            self.recalculations_dead,
-            self.events_undelivered,
-            self.sweeps_failed,
-        )
-        for queue in queues:
+        worked_off = (queue for work in self.work_queues for queue in (work.queue, work.dead))
+        for queue in (*worked_off, *self.last_resorts.values()):
             CfnOutput(self, f"Queue{queue.node.id}", value=queue.queue_url)
         CfnOutput(self, "EventBusName", value=self.event_bus.event_bus_name)
         CfnOutput(self, "AlertsTopicArn", value=self.alerts.topic_arn)
+
+
+def _of_quotes(config: Config) -> list[Provider]:
+    return [provider for provider in config.providers if provider.quotes]
 
 
 def _text(name: str) -> dynamodb.Attribute:

@@ -18,13 +18,19 @@ from trimtab.contracts import events, messages
 from trimtab.portfolios.schemas.trade_file import COLUMNS, MAX_ROWS
 
 ROOT = Path(__file__).parents[1]
-API_FUNCTIONS = ("platform_api", "portfolios_api", "market_api")
+API_FUNCTIONS = ("platform_api", "portfolios_api", "balancing_api", "market_api")
 VERSION = "1.0.0"
 TITLE = "Trimtab"
 DESCRIPTION = """Keeps portfolios on course: store a target allocation, report what the markets made of it, read the
 transactions that lead back. Every request carries a token (`Authorization: Bearer …`) but those to `/health`,
 `/openapi.json` and `/docs`. Decimals are JSON strings in answers, numbers or strings in requests. Errors are
 `application/problem+json` with a stable `type`."""
+
+IDEMPOTENCY = {
+    "rebalance-requests": "idempotent by tenant_id, user_id, name and request_id",
+    "quotes": "of each symbol the newest quote wins, in whatever order they come",
+}
+"""What a delivery more than once comes to, by public queue."""
 
 SECURITY: dict[str, SecurityScheme] = {
     "bearer": HTTPBearer(bearerFormat="JWT", description="A token of the configured issuer.")
@@ -64,17 +70,14 @@ def _csv_body() -> dict[str, Any]:
 
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI 3.0 document: the public queues and the event bus."""
-    queue_schemas, event_schemas = messages.schemas(), events.schemas()
-    names = {**queue_schemas, **event_schemas}
+    queues = [queue for queue, _ in messages.PUBLIC.values()]
+    event_schemas = events.schemas()
+    names = {**messages.schemas(), **event_schemas}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": TITLE, "version": VERSION, "description": "Public queues in, domain events out."},
         "channels": {
-            "rebalance-requests": {
-                "address": "rebalance-requests",
-                "description": "SQS. At least once; idempotent by tenant_id, user_id, name and request_id.",
-                "messages": {name: _message_ref(name) for name in queue_schemas},
-            },
+            **{queue: _queue_channel(queue) for queue in queues},
             "events": {
                 "address": "trimtab",
                 "description": "EventBridge. At least once; the id of an event is the same at each delivery.",
@@ -82,8 +85,8 @@ def asyncapi() -> dict[str, Any]:
             },
         },
         "operations": {
-            "receiveRebalanceRequests": {"action": "receive", "channel": {"$ref": "#/channels/rebalance-requests"}},
-            "publishEvents": {"action": "send", "channel": {"$ref": "#/channels/events"}},
+            **{_operation(queue): {"action": "receive", "channel": _channel_ref(queue)} for queue in queues},
+            "publishEvents": {"action": "send", "channel": _channel_ref("events")},
         },
         "components": {
             "messages": {
@@ -91,6 +94,22 @@ def asyncapi() -> dict[str, Any]:
             }
         },
     }
+
+
+def _queue_channel(queue: str) -> dict[str, Any]:
+    return {
+        "address": queue,
+        "description": f"SQS. At least once; {IDEMPOTENCY[queue]}.",
+        "messages": {name: _message_ref(name) for name, (it, _) in messages.PUBLIC.items() if it == queue},
+    }
+
+
+def _operation(queue: str) -> str:
+    return "receive" + "".join(part.title() for part in queue.split("-"))
+
+
+def _channel_ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/channels/{name}"}
 
 
 def _message_ref(name: str) -> dict[str, str]:

@@ -1,16 +1,14 @@
 """Publishes what the tables' streams say happened."""
 
-from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from infra.data_stack import DataStack
+from infra.feeds import feed_from_stream
 from infra.function import Function, Shared
-from infra.policies import acknowledge
 
 # Only writes that carry events are worth an invocation. `exists` matches leaves only, hence the `S`.
-_CARRIES_EVENTS = {"dynamodb": {"NewImage": {"events": {"S": lambda_.FilterRule.exists()}}}}
+_CARRIES_EVENTS = {"events": {"S": lambda_.FilterRule.exists()}}
 
 
 class Events(Construct):
@@ -32,20 +30,5 @@ class Events(Construct):
         )
         self.publisher.allow(["events:PutEvents"], [data.event_bus.event_bus_arn])
         self.publisher.allow(["sqs:SendMessage"], [data.events_undelivered.queue_arn])
-        self.publisher.function.add_event_source(
-            sources.DynamoEventSource(
-                data.portfolios,
-                starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-                batch_size=100,
-                bisect_batch_on_error=True,
-                report_batch_item_failures=True,
-                retry_attempts=10,
-                max_record_age=Duration.hours(12),  # half of what a stream keeps
-                filters=[lambda_.FilterCriteria.filter(_CARRIES_EVENTS)],
-                on_failure=sources.SqsDlq(data.events_undelivered),
-            )
-        )
+        feed_from_stream(self.publisher, data.portfolios, _CARRIES_EVENTS, data.events_undelivered)
         shared.alarms.stream_age(self.publisher.function, "events_on_commit")
-        acknowledge(
-            self.publisher.role, "AwsSolutions-IAM5[Resource::*]", "dynamodb:ListStreams knows no narrower resource."
-        )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
@@ -14,6 +15,7 @@ from constructs import Construct
 from infra.alarms import Alarms
 from infra.bundling import LAYERS, Bundler
 from infra.config import Config
+from infra.data_stack import WorkQueue
 from infra.policies import acknowledge
 
 
@@ -112,6 +114,18 @@ class Function(Construct):
     def allow(self, actions: Sequence[str], resources: Sequence[str]) -> None:
         """Grants exactly these actions on exactly these resources."""
         self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+
+    def allow_table(self, table: dynamodb.ITable, actions: Sequence[str]) -> None:
+        """Grants these actions on the table's items."""
+        self.allow([f"dynamodb:{action}" for action in actions], [table.table_arn])
+
+    def allow_indexes(self, table: dynamodb.ITable, indexes: Sequence[str]) -> None:
+        """Allows to query these indexes of the table."""
+        self.allow(["dynamodb:Query"], [f"{table.table_arn}/index/{index}" for index in indexes])
+
+    def allow_sending(self, *queues: WorkQueue) -> None:
+        """Allows to put messages on these queues."""
+        self.allow(["sqs:SendMessage"], [work.arn for work in queues])
 
     def _on_failure(self, queue: sqs.IQueue | None) -> None:
         if queue is None:

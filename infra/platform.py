@@ -23,12 +23,12 @@ class Platform(Construct):
             description="Health, OpenAPI document and its page",
             environment={
                 "PORTFOLIOS_TABLE": data.portfolios.table_name,
-                "REBALANCE_REQUESTS_QUEUE_URL": data.rebalance_requests.queue_url,
+                "REBALANCE_REQUESTS_QUEUE_URL": data.rebalance_requests.url,
                 "VERSION": version(),
             },
         )
         function.allow(["dynamodb:DescribeTable"], [data.portfolios.table_arn])
-        function.allow(["sqs:GetQueueAttributes"], [data.rebalance_requests.queue_arn])
+        function.allow(["sqs:GetQueueAttributes"], [data.rebalance_requests.arn])
         api.add(function, "platform_api", public=True)
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from infra.api import Api
 from infra.data_stack import DataStack
+from infra.feeds import feed_from_queue
 from infra.function import Function, Shared
 from infra.identity import Identity
 
@@ -18,7 +18,7 @@ _WORKER_ACTIONS = ("BatchGetItem", "PutItem")
 
 
 class Portfolios(Construct):
-    """Functions of the portfolios context, wired to its table and queue."""
+    """The API of portfolios and trades, and the workers of drift reports, recalculations and forgotten work."""
 
     def __init__(
         self, scope: Construct, id: str, *, shared: Shared, data: DataStack, api: Api, identity: Identity
@@ -48,8 +48,8 @@ class Portfolios(Construct):
         )
         identity.let_verify(function)
         self._allow_table(function, _API_ACTIONS, indexes=("by_time", "by_symbol", "by_user", "by_tenant"))
-        function.allow(["dynamodb:BatchGetItem"], [self._data.market.table_arn])
-        self._allow_sending(function)
+        function.allow_table(self._data.market, ("BatchGetItem",))
+        function.allow_sending(self._data.rebalance_requests, self._data.recalculations)
         return function
 
     def _worker(self) -> Function:
@@ -69,15 +69,12 @@ class Portfolios(Construct):
             },
         )
         self._allow_table(function, _WORKER_ACTIONS)
-        window = config.worker_batch_window_seconds
-        source = sources.SqsEventSource(
+        feed_from_queue(
+            function,
             self._data.rebalance_requests,
-            batch_size=10,
-            max_batching_window=Duration.seconds(window) if window else None,
+            window_seconds=config.worker_batch_window_seconds,
             max_concurrency=config.worker_max_concurrency,
-            report_batch_item_failures=True,
         )
-        function.function.add_event_source(source)
         return function
 
     def _recalculator(self) -> Function:
@@ -96,12 +93,9 @@ class Portfolios(Construct):
             },
         )
         self._allow_table(function, ("GetItem", "BatchGetItem", "PutItem"))
-        function.allow(["dynamodb:Query"], [f"{self._data.portfolios.table_arn}/index/by_symbol"])
-        function.allow(["dynamodb:BatchGetItem"], [self._data.market.table_arn])
-        source = sources.SqsEventSource(
-            self._data.recalculations, batch_size=1, max_concurrency=5, report_batch_item_failures=True
-        )
-        function.function.add_event_source(source)
+        function.allow_indexes(self._data.portfolios, ("by_symbol",))
+        function.allow_table(self._data.market, ("BatchGetItem",))
+        feed_from_queue(function, self._data.recalculations, batch_size=1, max_concurrency=5)
         return function
 
     def _sweeper(self) -> Function:
@@ -110,15 +104,19 @@ class Portfolios(Construct):
             "OnSweep",
             shared=self._shared,
             package="portfolios_on_sweep",
-            description="Sends again what was accepted and never decided",
+            description="Sends again what was accepted and never decided, and wakes portfolios whose day has come",
             timeout_seconds=60,
-            environment=self._store_and_queue(),
+            environment={
+                **self._store_and_queue(),
+                "CHECKS_QUEUE_URL": self._data.checks.url,
+                "EXECUTIONS_QUEUE_URL": self._data.executions.url,
+            },
             on_failure=self._data.sweeps_failed,
         )
-        table = self._data.portfolios.table_arn
         self._allow_table(function, _WORKER_ACTIONS)
-        function.allow(["dynamodb:Query"], [f"{table}/index/open_work"])
-        self._allow_sending(function)
+        function.allow_indexes(self._data.portfolios, ("open_work", "calendar_due"))
+        data = self._data
+        function.allow_sending(data.rebalance_requests, data.recalculations, data.checks, data.executions)
         events.Rule(
             self,
             "SweepRule",
@@ -139,15 +137,11 @@ class Portfolios(Construct):
     def _store_and_queue(self) -> dict[str, str]:
         return {
             "PORTFOLIOS_TABLE": self._data.portfolios.table_name,
-            "REBALANCE_REQUESTS_QUEUE_URL": self._data.rebalance_requests.queue_url,
-            "RECALCULATIONS_QUEUE_URL": self._data.recalculations.queue_url,
+            "REBALANCE_REQUESTS_QUEUE_URL": self._data.rebalance_requests.url,
+            "RECALCULATIONS_QUEUE_URL": self._data.recalculations.url,
         }
 
     def _allow_table(self, function: Function, actions: Sequence[str], indexes: Sequence[str] = ()) -> None:
         table = self._data.portfolios.table_arn
         resources = [table, *(f"{table}/index/{index}" for index in indexes)]
         function.allow([f"dynamodb:{action}" for action in actions], resources)
-
-    def _allow_sending(self, function: Function) -> None:
-        queues = (self._data.rebalance_requests, self._data.recalculations)
-        function.allow(["sqs:SendMessage"], [queue.queue_arn for queue in queues])

@@ -5,6 +5,7 @@ from constructs import Construct
 
 from infra.alarms import Alarms
 from infra.api import STAGE, Api
+from infra.balancing import Balancing
 from infra.config import Config
 from infra.data_stack import DataStack
 from infra.events import Events
@@ -25,6 +26,7 @@ class ServiceStack(Stack):
         identity = Identity(self, "Identity", config=config)
         self.api = Api(self, "Gateway", shared=shared, identity=identity)
         self.portfolios = Portfolios(self, "Portfolios", shared=shared, data=data, api=self.api, identity=identity)
+        Balancing(self, "Balancing", shared=shared, data=data, api=self.api, identity=identity)
         Market(self, "Market", shared=shared, data=data, api=self.api, identity=identity)
         Platform(self, "Platform", shared=shared, data=data, api=self.api)
         Events(self, "Events", shared=shared, data=data)
@@ -34,9 +36,8 @@ class ServiceStack(Stack):
 
 
 def _watch_queues(alarms: Alarms, data: DataStack) -> None:
-    alarms.oldest_message(data.rebalance_requests, "rebalance-requests")
-    alarms.any_message(data.rebalance_requests_dead, "rebalance-requests-dead")
-    alarms.oldest_message(data.recalculations, "recalculations")
-    alarms.any_message(data.recalculations_dead, "recalculations-dead")
-    alarms.any_message(data.events_undelivered, "events-undelivered")
-    alarms.any_message(data.sweeps_failed, "sweeps-failed")
+    for work in data.work_queues:
+        alarms.oldest_message(work.queue, work.name)
+        alarms.any_message(work.dead, f"{work.name}-dead")
+    for name, queue in data.last_resorts.items():
+        alarms.any_message(queue, name)

@@ -41,6 +41,8 @@ class TableShape:
 
 
 PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
+WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
+PAPER = TableShape(stream=False)
 MARKET = TableShape((), ("by_sector",), stream=False)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -11,13 +12,15 @@ from trimtab.contracts.fields import Asset, Day
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import utc_now
 from trimtab.market import schemas
-from trimtab.market.adapters import DynamoMarket
+from trimtab.market.adapters import DynamoMarket, Quotes
+from trimtab.market.domain import require_not_ahead
 from trimtab.market.service import Market
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sqs
 
 MAX_BYTES = 256 * 1024
 
@@ -26,6 +29,7 @@ class MarketSettings(Settings):
     """What this function is told by its environment."""
 
     market_table: str
+    quotes_queue_url: str
     auth: str
 
 
@@ -41,14 +45,26 @@ def market() -> Market:
     return Market(DynamoMarket(dynamodb(), settings().market_table), utc_now)
 
 
+@lru_cache(maxsize=1)
+def quote_queue() -> Quotes:
+    """The queue of quotes, wired to SQS."""
+    return Quotes(sqs(), settings().quotes_queue_url)
+
+
 app = http.Api(auth=lambda: settings().auth, bodies={"/quotes": http.Body(max_bytes=MAX_BYTES)})
 market_route = partial(route, scope="market:write", tag="Market")
 
 
-@app.post("/quotes", **market_route("Store quotes", answers=schemas.StoredView))
+@app.post("/quotes", **market_route("Store quotes", answers=schemas.AcceptedView, status=HTTPStatus.ACCEPTED))
 def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
-    """Store quotes; of each symbol the newest wins, whatever order they come in."""
-    return http.answer(schemas.stored_view(market().store_quotes([quote.to_domain() for quote in body.quotes])))
+    """Hand in quotes: of each symbol the newest wins, whatever order they come in, and an older one is dropped.
+
+    A worker stores them, and finds the portfolios that they move out of their bands.
+    """
+    quotes = schemas.to_domain(body.quotes)
+    require_not_ahead(quotes, utc_now())
+    quote_queue().send(quotes, app.caller.tenant_id)
+    return http.answer({"accepted": len(quotes)}, HTTPStatus.ACCEPTED)
 
 
 @app.put("/assets/<symbol>/splits/<effective_on>", **market_route("Enter a split", answers=schemas.SplitsView))

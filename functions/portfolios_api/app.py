@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from trimtab.contracts.fields import Identifier, Whole
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.open_work import RequestQueues
+from trimtab.portfolios.adapters.queues import Queues, QueueSettings
 from trimtab.portfolios.adapters.store import DynamoStore
 from trimtab.portfolios.service.holdings import Holdings
 from trimtab.portfolios.service.imports import Imports
@@ -17,17 +17,14 @@ from trimtab.portfolios.service.rebalances import Rebalances
 from trimtab.portfolios.service.trades import Trades
 from trimtab.runtime import http
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs import sqs
 
 
-class ApiSettings(Settings):
+class ApiSettings(QueueSettings):
     """What this function is told by its environment."""
 
     portfolios_table: str
     market_table: str
-    rebalance_requests_queue_url: str
-    recalculations_queue_url: str
     auth: str
 
 
@@ -49,8 +46,8 @@ def rebalances() -> Rebalances:
     return Rebalances(DynamoStore(dynamodb(), settings().portfolios_table), _requests(), utc_now)
 
 
-def _requests() -> RequestQueues:
-    return RequestQueues(sqs(), settings().rebalance_requests_queue_url, settings().recalculations_queue_url)
+def _requests() -> Queues:
+    return Queues(sqs(), settings())
 
 
 def _ledger() -> DynamoLedger:

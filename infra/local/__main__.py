@@ -1,7 +1,8 @@
-"""`python -m infra.local up|down|token|logs`: the system on one laptop. The Makefile calls it."""
+"""`python -m infra.local up|down|token|logs|simulate`: the system on one laptop. The Makefile calls it."""
 
 import argparse
 import json
+import secrets
 import shutil
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from infra.config import SCOPES
-from infra.local import cloud, demo, deploy, logs
+from infra.local import cloud, demo, deploy, logs, report, simulate
 from infra.local.client import Client
 from infra.local.environment import LocalError, Workspace, isolate
 from infra.local.issuer import Issuer
@@ -61,6 +62,18 @@ def follow_logs(_: argparse.Namespace) -> None:
     logs.follow(deploy.read(Workspace()).endpoint_url)
 
 
+def run_simulation(arguments: argparse.Namespace) -> None:
+    """Moves prices and shows what the balancer made of it."""
+    stack = deploy.read(Workspace())
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    _console.print(f"seed {seed}", markup=False)
+    simulation = simulate.Simulation(Client(stack.api_url, stack.token), portfolios=arguments.portfolios, seed=seed)
+    story = report.run(_console, simulation, portfolios=arguments.portfolios, changes=arguments.changes)
+    report.show(_console, story)
+    if not all(story.outside.values()):
+        raise LocalError("a portfolio is out of its band and nothing says why: see `make logs`")
+
+
 @contextmanager
 def _step(title: str) -> Iterator[None]:
     started = time.monotonic()
@@ -102,7 +115,19 @@ def _arguments() -> argparse.Namespace:
     mint.add_argument("--scopes", default="", help="separated by commas or spaces; all without it")
     mint.set_defaults(run=token)
     commands.add_parser("logs", help="follow the functions' logs").set_defaults(run=follow_logs)
+    moves = commands.add_parser("simulate", help="move prices on the running system")
+    moves.add_argument("--changes", type=_positive, default=200)
+    moves.add_argument("--portfolios", type=_positive, default=20)
+    moves.add_argument("--seed", type=int, default=None, help="makes the same portfolios and prices again")
+    moves.set_defaults(run=run_simulation)
     return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def main() -> int:

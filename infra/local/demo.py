@@ -19,15 +19,15 @@ def run(client: Client) -> dict[str, Any]:
     """Creates the portfolio, reports its drift, waits for the outcome. Running it again gives the same outcome."""
     created = client.post("/portfolio", PORTFOLIO)
     # The portfolio of an earlier run may have been changed by hand since: the report is answered all the same.
-    _expect(created, 201, 409)
-    accepted = _expect(client.post("/rebalance", REPORT, Idempotency_Key="make-up-example"), 202)
+    expect(created, 201, 409)
+    accepted = expect(client.post("/rebalance", REPORT, Idempotency_Key="make-up-example"), 202)
     return wait_for(client, accepted["links"]["self"])
 
 
 def wait_for(client: Client, path: str, patience_seconds: float = _PATIENCE_SECONDS) -> dict[str, Any]:
     """The rebalance at `path` once it is decided."""
     return poll(
-        lambda: _expect(client.get(path), 200),
+        lambda: expect(client.get(path), 200),
         lambda rebalance: rebalance["status"] not in PENDING,
         f"{path} was not decided",
         patience_seconds,
@@ -46,7 +46,8 @@ def poll(look: Callable[[], T], settled: Callable[[T], bool], complaint: str, pa
         time.sleep(0.1)
 
 
-def _expect(answer: Answer, *statuses: int) -> Any:
+def expect(answer: Answer, *statuses: int) -> Any:
+    """The JSON of an answer that has one of these statuses; raises with what it says otherwise."""
     if answer.status not in statuses:
         raise LocalError(f"the API answered {answer.status}: {answer.text[:500]}")
     return answer.json

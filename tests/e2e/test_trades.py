@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.bundling import ROOT
+from infra.local import demo
 from infra.local.client import Answer, Client
 from tests.e2e import listening
 from tests.e2e.conftest import System
@@ -64,9 +65,14 @@ def test_quotes_price_a_holding_and_a_split_leaves_its_cost(system: System) -> N
 
     assert system.client(scopes=["market:read"]).post("/quotes", quotes).status == 403
     platform = system.client(tenant="platform", scopes=["market:write"])
-    assert [platform.post("/quotes", quotes).json["stored"] for _ in range(2)] == [1, 0]
+    assert [platform.post("/quotes", quotes).json for _ in range(2)] == [{"accepted": 1}] * 2
 
-    (holding,) = client.get(f"{path}/holdings").json["items"]
+    (holding,) = demo.poll(
+        lambda: client.get(f"{path}/holdings").json["items"],
+        lambda items: items[0]["quote"] is not None,
+        "the quote was not stored",
+        30,
+    )
     assert (holding["quote"], holding["market_value"]) == ("200.000000000", "3000.00")
     returns = client.get(f"{path}/cumulative-returns").json
     assert (returns["realised"], returns["unrealised"], returns["total"]) == ("0.00", "674.25", "674.25")

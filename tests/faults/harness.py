@@ -278,7 +278,7 @@ SCENARIOS = {
     "client repeats": ACCEPT + DECIDE + PUBLISH,
     "client gives up": ACCEPT + DECIDE + PUBLISH,
     "put on the queue": DECIDE + PUBLISH,
-    "message lost": ["Query", "BatchGetItem", "PutItem", "SendMessage", *DECIDE, *PUBLISH],
+    "message lost": ["Query", "BatchGetItem", "PutItem", "SendMessage", "Query", *DECIDE, *PUBLISH],
     "bus down": ACCEPT + DECIDE + PUBLISH * 3 + ["SendMessage"] * 2,
 }
 """What can happen to a report, and the calls that it takes when nothing goes wrong."""

@@ -49,8 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROAPROVIDER", ("acme",))
+FEED = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED", ("acme",), quotes=True)
 # Policies, names and routes do not depend on what the code is built for, and building for this machine is quick.
-PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=(PROVIDER,))
+PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=(PROVIDER, FEED))
 
 
 def synthesise(config: Config, directory: Path) -> Synthesised:
@@ -73,6 +74,25 @@ def _name(reference: dict[str, Any]) -> str:
     return ".".join(reference["Fn::GetAtt"]) if "Fn::GetAtt" in reference else str(reference["Ref"])
 
 
+def functions_of(stacks: Synthesised) -> dict[str, Any]:
+    """The functions by the name of their package."""
+    found = stacks.service_template.find_resources("AWS::Lambda::Function").values()
+    return {function["Properties"]["Handler"].split(".")[1]: function for function in found}
+
+
+def statements_of(stacks: Synthesised, function: dict[str, Any]) -> list[Any]:
+    """What the function's role may do."""
+    role, _ = function["Properties"]["Role"]["Fn::GetAtt"]
+    policies = stacks.service_template.find_resources("AWS::IAM::Policy", {"Properties": {"Roles": [{"Ref": role}]}})
+    return [each for it in policies.values() for each in it["Properties"]["PolicyDocument"]["Statement"]]
+
+
+def strings(value: Any) -> list[str]:
+    """A text or a list of them, without what is computed on deploy."""
+    values = value if isinstance(value, list) else [value]
+    return [each for each in values if isinstance(each, str)]
+
+
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], Synthesised]:
     """Synthesises an environment, once a session."""
@@ -92,5 +112,5 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], 
 
 @pytest.fixture(scope="session")
 def production(synthesised: Callable[[Config], Synthesised]) -> Synthesised:
-    """Production with one provider, built for this machine."""
+    """Production with two providers, built for this machine."""
     return synthesised(PRODUCTION_HERE)

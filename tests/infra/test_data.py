@@ -1,34 +1,48 @@
 """What holds data is as the contract says, and protected where it must be."""
 
+import re
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match
 
-from tests.infra.conftest import PROVIDER, Synthesised
+from infra.config import Provider
+from tests.infra.conftest import FEED, PROVIDER, Synthesised
 
 DAY = 24 * 3600
 QUEUES = {
     "rebalance-requests": "portfolios-on-rebalance-requested",
+    "quotes": "market-on-quote-received",
+    "checks": "portfolios-on-check-requested",
+    "rebalance-executions": "portfolios-on-execution-requested",
     "recalculations": "portfolios-on-recalculation-requested",
 }
 
 
 def test_the_tables_have_every_index_with_keys_only_and_only_portfolios_streams(production: Synthesised) -> None:
-    tables = production.data_template.find_resources("AWS::DynamoDB::Table").values()
-    portfolios, market = (table["Properties"] for table in tables)
+    tables = production.data_template.find_resources("AWS::DynamoDB::Table")
+    by_name = {re.sub(r"[0-9A-F]{8}$", "", name): table["Properties"] for name, table in tables.items()}
 
-    assert _indexes(portfolios, "LocalSecondaryIndexes") == {
-        "by_time": ["pk", "by_time"],
-        "by_symbol": ["pk", "by_symbol"],
+    assert {name: _indexes(table, "LocalSecondaryIndexes") for name, table in by_name.items()} == {
+        "Portfolios": {"by_time": ["pk", "by_time"], "by_symbol": ["pk", "by_symbol"]},
+        "Watches": {"upper_edge": ["pk", "upper_edge"], "lower_edge": ["pk", "lower_edge"]},
+        "Market": {},
+        "Paper": {},
     }
-    assert _indexes(portfolios, "GlobalSecondaryIndexes") == {
-        name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_tenant", "open_work", "calendar_due")
+    assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in by_name.items()} == {
+        "Portfolios": {
+            name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_tenant", "open_work", "calendar_due")
+        },
+        "Watches": {},
+        "Market": {"by_sector": ["by_sector_pk", "by_sector_sk"]},
+        "Paper": {},
     }
-    assert _indexes(market, "LocalSecondaryIndexes") == {}
-    assert _indexes(market, "GlobalSecondaryIndexes") == {"by_sector": ["by_sector_pk", "by_sector_sk"]}
-    assert portfolios["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
-    assert "StreamSpecification" not in market
+    assert {name: table.get("StreamSpecification") for name, table in by_name.items()} == {
+        "Portfolios": {"StreamViewType": "NEW_IMAGE"},
+        "Watches": None,
+        "Market": None,
+        "Paper": None,
+    }
 
 
 def test_production_keeps_its_tables_whatever_happens_to_the_stack(production: Synthesised) -> None:
@@ -87,16 +101,21 @@ def test_every_queue_and_topic_refuses_plain_http(production: Synthesised) -> No
     assert all(_denies_plain_http(policy) for policy in production.resources("AWS::SNS::TopicPolicy").values())
 
 
-def test_a_provider_may_send_to_the_public_queue_and_to_no_other(production: Synthesised) -> None:
-    allowed = [
-        policy["Properties"]["Queues"]
+def test_a_provider_may_send_to_the_queues_that_it_is_configured_for_and_to_no_other(production: Synthesised) -> None:
+    assert _may_be_sent_to(production, PROVIDER) == ["RebalanceRequests"]
+    assert _may_be_sent_to(production, FEED) == ["Quotes", "RebalanceRequests"]
+
+
+def _may_be_sent_to(production: Synthesised, provider: Provider) -> list[str]:
+    queues = [
+        policy["Properties"]["Queues"][0]["Fn::GetAtt"][0]
+        if "Fn::GetAtt" in policy["Properties"]["Queues"][0]
+        else policy["Properties"]["Queues"][0]["Ref"]
         for policy in production.resources("AWS::SQS::QueuePolicy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow" and PROVIDER.principal_arn in str(statement["Principal"])
+        if statement["Effect"] == "Allow" and provider.principal_arn in str(statement["Principal"])
     ]
-
-    assert len(allowed) == 1
-    assert "RebalanceRequests" in str(allowed[0])
+    return sorted(re.sub(r"[0-9A-F]{8}$", "", queue) for queue in queues)
 
 
 def test_events_that_somebody_has_to_see_go_to_the_alerts_topic(production: Synthesised) -> None:
@@ -105,7 +124,7 @@ def test_events_that_somebody_has_to_see_go_to_the_alerts_topic(production: Synt
         {
             "EventPattern": {
                 "source": ["trimtab"],
-                "detail-type": Match.array_with(["rebalance.stuck", "recalculation.stuck"]),
+                "detail-type": Match.array_with(["rebalance.stuck", "recalculation.stuck", "portfolio.stale"]),
             },
             "Targets": [Match.object_like({"DeadLetterConfig": Match.any_value()})],
         },
@@ -125,6 +144,10 @@ def _indexes(table: dict[str, Any], kind: str) -> dict[str, list[str]]:
     found = table.get(kind, [])
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in found)
     return {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in found}
+
+
+def _all_indexes(table: dict[str, Any]) -> list[str]:
+    return [each["IndexName"] for kind in ("Local", "Global") for each in table.get(f"{kind}SecondaryIndexes", [])]
 
 
 def _denies_plain_http(policy: dict[str, Any]) -> bool:

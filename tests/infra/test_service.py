@@ -12,19 +12,20 @@ from aws_cdk.assertions import Match
 from infra.bundling import ROOT
 from infra.gateway_responses import GATEWAY_PROBLEMS
 from infra.routes import routes_of
-from tests.infra.conftest import PROVIDER, Synthesised, flat
+from tests.infra.conftest import FEED, PROVIDER, Synthesised, flat, functions_of, statements_of, strings
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+WATCHERS = ("market_on_quote_received", "portfolios_on_check_requested")
 PUBLIC = {route.path for route in routes_of("platform_api")}
 
 
 def test_every_handler_in_the_repository_is_a_deployed_function(production: Synthesised) -> None:
-    assert sorted(_functions(production)) == FUNCTIONS
+    assert sorted(functions_of(production)) == FUNCTIONS
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_asset_of_a_function_holds_its_handler_and_no_other(production: Synthesised, name: str) -> None:
-    asset = _asset(production, _functions(production)[name])
+    asset = _asset(production, functions_of(production)[name])
     packages = {path.parent.name for path in asset.rglob("handler.py")}
 
     assert packages == {name}
@@ -33,7 +34,7 @@ def test_the_asset_of_a_function_holds_its_handler_and_no_other(production: Synt
 
 
 def test_every_function_has_its_own_role_a_log_group_that_ends_and_both_layers(production: Synthesised) -> None:
-    functions = [function["Properties"] for function in _functions(production).values()]
+    functions = [function["Properties"] for function in functions_of(production).values()]
     roles = Counter(json.dumps(function["Role"]) for function in functions)
 
     assert set(roles.values()) == {1}
@@ -49,22 +50,26 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
         for policy in production.service_template.find_resources("AWS::IAM::Policy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     ]
-    broad = [each for each in statements if "*" in _strings(each["Resource"])]
+    broad = [each for each in statements if "*" in strings(each["Resource"])]
 
-    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"]
-    assert not [each for each in statements if any("*" in action for action in _strings(each["Action"]))]
+    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"] * 2  # one a stream's reader
+    assert not [each for each in statements if any("*" in action for action in strings(each["Action"]))]
 
 
-def test_market_data_are_written_by_their_own_function_and_only_read_for_portfolios(production: Synthesised) -> None:
+def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfolios(production: Synthesised) -> None:
     (table,) = (it for it in production.data_template.find_resources("AWS::DynamoDB::Table") if "Market" in it)
     granted: dict[str, set[str]] = {}
-    for name, function in _functions(production).items():
-        for statement in _statements(production, function):
+    for name, function in functions_of(production).items():
+        for statement in statements_of(production, function):
             if table in json.dumps(statement["Resource"]):
-                granted.setdefault(name, set()).update(_strings(statement["Action"]))
+                granted.setdefault(name, set()).update(strings(statement["Action"]))
 
     assert granted == {
-        "market_api": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "market_api": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "market_on_quote_received": {"dynamodb:UpdateItem"},
+        "balancing_api": {"dynamodb:BatchGetItem"},
+        "portfolios_on_check_requested": {"dynamodb:BatchGetItem"},
+        "portfolios_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "portfolios_api": {"dynamodb:BatchGetItem"},
         "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
     }
@@ -107,31 +112,51 @@ def test_the_stage_is_throttled_and_writes_access_logs_as_json(production: Synth
     assert "$context.requestId" in json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values()
 
 
-def test_the_worker_returns_single_messages_and_is_limited(production: Synthesised) -> None:
-    production.service_template.has_resource_properties(
-        "AWS::Lambda::EventSourceMapping",
-        {
-            "BatchSize": 10,
-            "FunctionResponseTypes": ["ReportBatchItemFailures"],
-            "ScalingConfig": {"MaximumConcurrency": Match.any_value()},
-        },
-    )
+def test_every_queue_worker_returns_single_messages_and_is_limited(production: Synthesised) -> None:
+    batches = {}
+    for feed in _feeds(production):
+        if "ScalingConfig" in feed:
+            assert feed["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            batches[_function_of(production, feed)] = (feed["BatchSize"], feed["ScalingConfig"]["MaximumConcurrency"])
+
+    assert batches == {
+        "market_on_quote_received": (10, 20),
+        "portfolios_on_check_requested": (10, 20),
+        "portfolios_on_execution_requested": (1, 10),
+        "portfolios_on_rebalance_requested": (10, 20),
+        "portfolios_on_recalculation_requested": (1, 5),
+    }
 
 
-def test_the_publisher_bisects_gives_up_and_leaves_what_failed_in_a_queue(production: Synthesised) -> None:
-    production.service_template.has_resource_properties(
-        "AWS::Lambda::EventSourceMapping",
-        {
-            "BisectBatchOnFunctionError": True,
-            "MaximumRetryAttempts": 10,
-            "MaximumRecordAgeInSeconds": 12 * 3600,
-            "FunctionResponseTypes": ["ReportBatchItemFailures"],
-            "DestinationConfig": {"OnFailure": {"Destination": Match.any_value()}},
-            "FilterCriteria": {
-                "Filters": [{"Pattern": '{"dynamodb":{"NewImage":{"events":{"S":[{"exists":true}]}}}}'}]
-            },
-        },
-    )
+def test_a_reader_of_the_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue(production: Synthesised) -> None:
+    readers = {_function_of(production, feed): feed for feed in _feeds(production) if "StartingPosition" in feed}
+    patterns = {
+        name: [json.loads(each["Pattern"]) for each in feed["FilterCriteria"]["Filters"]]
+        for name, feed in readers.items()
+    }
+
+    exists = {"S": [{"exists": True}]}
+    assert patterns == {
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}],
+        "portfolios_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
+    }
+    for feed in readers.values():
+        assert feed["BisectBatchOnFunctionError"]
+        assert (feed["MaximumRetryAttempts"], feed["MaximumRecordAgeInSeconds"]) == (10, 12 * 3600)
+        assert feed["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert feed["DestinationConfig"]["OnFailure"]["Destination"]
+
+
+def test_a_lease_outlives_the_worker_that_holds_it_by_thirty_seconds(production: Synthesised) -> None:
+    worker = functions_of(production)["portfolios_on_execution_requested"]["Properties"]
+
+    assert int(worker["Environment"]["Variables"]["LEASE_SECONDS"]) == worker["Timeout"] + 30
+
+
+def test_readers_and_writers_of_watches_agree_on_their_shards(production: Synthesised) -> None:
+    settings = [functions_of(production)[name]["Properties"]["Environment"]["Variables"] for name in WATCHERS]
+
+    assert [each["WATCH_SHARDS"] for each in settings] == ["4", "4"]
 
 
 def test_the_sweeper_runs_every_five_minutes_and_its_failures_are_kept(production: Synthesised) -> None:
@@ -142,11 +167,11 @@ def test_the_sweeper_runs_every_five_minutes_and_its_failures_are_kept(productio
 
 
 def test_the_worker_believes_our_roles_for_every_tenant_and_a_provider_for_its_own(production: Synthesised) -> None:
-    worker = _functions(production)["portfolios_on_rebalance_requested"]
+    worker = functions_of(production)["portfolios_on_rebalance_requested"]
     text = flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])
     senders = json.loads(text)
 
-    assert senders.pop(PROVIDER.sender_id) == ["acme"]
+    assert [senders.pop(provider.sender_id) for provider in (PROVIDER, FEED)] == [["acme"], ["acme"]]
     assert list(senders.values()) == [["*"], ["*"]]
     assert all("RoleId" in sender for sender in senders)
 
@@ -156,23 +181,19 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 4
-    assert metrics["ApproximateAgeOfOldestMessage"] == 2
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 8  # five of the dead, three last resorts
+    assert metrics["ApproximateAgeOfOldestMessage"] == 5
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 
-def _functions(production: Synthesised) -> dict[str, Any]:
-    found = production.service_template.find_resources("AWS::Lambda::Function").values()
-    return {function["Properties"]["Handler"].split(".")[1]: function for function in found}
+def _feeds(production: Synthesised) -> list[dict[str, Any]]:
+    feeds = production.service_template.find_resources("AWS::Lambda::EventSourceMapping").values()
+    return [feed["Properties"] for feed in feeds]
 
 
-def _statements(production: Synthesised, function: dict[str, Any]) -> list[Any]:
-    """What the function's role may do."""
-    role, _ = function["Properties"]["Role"]["Fn::GetAtt"]
-    policies = production.service_template.find_resources(
-        "AWS::IAM::Policy", {"Properties": {"Roles": [{"Ref": role}]}}
-    )
-    return [each for it in policies.values() for each in it["Properties"]["PolicyDocument"]["Statement"]]
+def _function_of(production: Synthesised, feed: dict[str, Any]) -> str:
+    functions = production.service_template.find_resources("AWS::Lambda::Function")
+    return str(functions[feed["FunctionName"]["Ref"]]["Properties"]["Handler"].split(".")[1])
 
 
 def _asset(production: Synthesised, function: dict[str, Any]) -> Path:
@@ -192,8 +213,3 @@ def _methods(production: Synthesised) -> list[tuple[str, str, str]]:
 
     methods = [method["Properties"] for method in template.find_resources("AWS::ApiGateway::Method").values()]
     return [(each["HttpMethod"], path(each["ResourceId"]), each["AuthorizationType"]) for each in methods]
-
-
-def _strings(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [each if isinstance(each, str) else json.dumps(each) for each in values if isinstance(each, str)]

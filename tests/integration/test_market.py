@@ -25,11 +25,12 @@ def known() -> list[Any]:
 def test_the_newest_quote_wins_whatever_order_they_come_in(system: World) -> None:
     mine = account(system)
     mine.record("a", "BUY", 1, 1, 1)
-    assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {"stored": 1, "dropped": 1}
-    assert mine.holding()["quote"] == "5.000000000"
-    assert quote(system, 4, at=4).json == {"stored": 0, "dropped": 1}
-    assert quote(system, 6, at=5).json == {"stored": 0, "dropped": 1}, "a repeat of the instant changes nothing"
-    assert quote(system, "6.000000001", at=5.1).json == {"stored": 1, "dropped": 0}
+    assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {"accepted": 2}
+    assert system.take_quotes() == 1
+    for price, at in ((4, 4), (6, 5)):  # an older one, and another one of the same instant
+        assert quote(system, price, at=at).status == 202
+        assert mine.holding()["quote"] == "5.000000000"
+    quote(system, "6.000000001", at=5.1)
     assert mine.holding()["quote"] == "6.000000001"
 
 

@@ -11,8 +11,10 @@ from unittest import mock
 import boto3
 import pytest
 
+from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
+from tests.support.inside_moto import waiting
 from tests.support.tokens import mint, publish
 from tests.support.world import EVENTS, LambdaContext, World, payload, payload_text, sqs_record
 
@@ -149,7 +151,7 @@ def unreadable_goes_to_the_undelivered(system: World) -> None:
 
 def is_swept(system: World) -> None:
     decided(system)
-    assert run("portfolios_on_sweep/schedule.json") == {"resent": 0, "stuck": 0}
+    assert run("portfolios_on_sweep/schedule.json") == {"resent": 0, "stuck": 0, "due": 0}
 
 
 def an_unknown_job_is_returned(_: World) -> None:
@@ -187,7 +189,8 @@ def shows(path: str, member: str, value: Any) -> Callable[[World], None]:
 
     def check(system: World) -> None:
         traded(system)
-        assert http("market_api/store_quotes.json", 200) == {"stored": 2, "dropped": 0}
+        assert http("market_api/store_quotes.json", 202) == {"accepted": 2}
+        assert system.take_quotes() == 1
         assert http(f"portfolios_api/{path}.json", 200)[member] == value
 
     return check
@@ -214,14 +217,59 @@ def is_authorized_once_its_token_is_good(system: World) -> None:
     assert handler(event, LambdaContext())["policyDocument"]["Statement"][0]["Effect"] == "Allow"
 
 
+def quotes_are_stored(path: str) -> Callable[[World], Any]:
+    """Both quotes are stored, and a repeat changes nothing."""
+
+    def check(system: World) -> None:
+        for _ in range(2):
+            if path.startswith("direct/"):
+                record = sqs_record((EVENTS / path).read_text())
+                assert system.work(record, worker=quote_function) == set()
+            else:
+                assert run(path) == {"batchItemFailures": []}
+        stored = boto3.client("dynamodb").scan(TableName="market")["Items"]
+        assert {item["price"]["S"] for item in stored} == {"187.42", "402.1"}
+        assert {item["version"]["N"] for item in stored} == {"1"}
+
+    return check
+
+
+def runs_a_rebalance(system: World) -> None:
+    system.portfolio()
+    accepted = http("balancing_api/run_rebalance.json", 202)
+    assert accepted["request_id"] == "run-2026-11-21"
+    assert system.check() == 1
+    found = system.http("GET", f"/portfolios/{accepted['portfolio_id']}/rebalances").json["items"]
+    assert [(it["status"], it["trigger"], it["why"]["rule"]) for it in found] == [("NO_ACTION", "person", "no_quote")]
+
+
+def a_check_is_asked_for(system: World) -> None:
+    assert run("portfolios_on_commit/stream.json") == {"batchItemFailures": []}
+    assert len(waiting(system.checks_url)) == 1
+
+
+def is_checked(system: World) -> None:
+    system.portfolio()
+    assert run("portfolios_on_check_requested/crossed.json") == {"batchItemFailures": []}
+
+
+def an_unknown_rebalance_is_returned(system: World) -> None:
+    failures = run("portfolios_on_execution_requested/unknown_rebalance.json")["batchItemFailures"]
+    assert len(failures) == 1
+
+
 EXPECTED: dict[str, Callable[[World], Any]] = {
     "authorizer/token.json": is_authorized_once_its_token_is_good,
+    "balancing_api/halt.json": lambda _: http("balancing_api/halt.json", 200)["halts"][0]["reason"],
+    "balancing_api/run_rebalance.json": runs_a_rebalance,
+    "direct/quote_received.json": quotes_are_stored("direct/quote_received.json"),
     "direct/rebalance_requested.json": is_a_message("direct/rebalance_requested.json"),
     "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
     "events_on_commit/stream.json": is_published,
     "events_on_commit/stream_with_poison.json": unreadable_goes_to_the_undelivered,
     "market_api/enter_split.json": splits,
-    "market_api/store_quotes.json": lambda _: http("market_api/store_quotes.json", 200)["stored"],
+    "market_api/store_quotes.json": lambda _: http("market_api/store_quotes.json", 202)["accepted"],
+    "market_on_quote_received/quotes.json": quotes_are_stored("market_on_quote_received/quotes.json"),
     "platform_api/docs.json": lambda _: http("platform_api/docs.json", 200).index("swagger"),
     "platform_api/health.json": lambda _: http("platform_api/health.json", 200)["table"],
     "platform_api/openapi.json": lambda _: http("platform_api/openapi.json", 200)["paths"],
@@ -251,6 +299,9 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
     "portfolios_api/set_allocation.json": sets_the_allocation,
+    "portfolios_on_check_requested/crossed.json": is_checked,
+    "portfolios_on_commit/stream.json": a_check_is_asked_for,
+    "portfolios_on_execution_requested/unknown_rebalance.json": an_unknown_rebalance_is_returned,
     "portfolios_on_rebalance_requested/batch_with_poison.json": poison_is_returned,
     "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
     "portfolios_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,

@@ -11,9 +11,25 @@ from tests.support.world import World, authorized
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 MEMBERS = {
     *("portfolio_id", "user_id", "name", "currency", "allocation", "policy", "cash", "status", "version", "revision"),
-    *("created_at", "updated_at"),
+    *("created_at", "updated_at", "status_reason", "locked_by"),
 }
-DEFAULT_POLICY = {"band": None, "destination": "target", "cooldown_seconds": 0}
+DEFAULT_POLICY = {
+    "band": None,
+    "destination": "target",
+    "cooldown_seconds": 0,
+    "automation": "auto",
+    "total_drift": None,
+    "calendar": None,
+    "mode": "full",
+    "minimum_trade": "1.00",
+    "whole_shares": False,
+    "cash_target": "0.0000",
+    "cash_buffer": "0.2500",
+    "max_slippage": "1.0000",
+    "max_quote_age_seconds": 86_400,
+    "on_partial_fill": "compensate",
+    "on_cancel": "compensate",
+}
 HYBRID = {"type": "hybrid", "value": "20.0000", "points": "1.0000"}
 
 
@@ -162,7 +178,38 @@ PATCHES: list[tuple[Any, dict[str, Any]]] = [
     ({"destination": None}, {"destination": "target"}),
     ({"policy": {"cooldown_seconds": None}}, {"cooldown_seconds": 0}),
     ({}, {}),
+    ({"automation": "manual", "mode": "invest_cash"}, {"automation": "manual", "mode": "invest_cash"}),
+    ({"calendar": {"every": "monthly", "day": 31}}, {"calendar": {"every": "monthly", "day": 31, "month": 1}}),
+    ({"total_drift": 3, "cash_target": "2.5"}, {"total_drift": "3.0000", "cash_target": "2.5000"}),
+    ({"cash_buffer": 0, "max_slippage": "0.5"}, {"cash_buffer": "0.0000", "max_slippage": "0.5000"}),
+    ({"minimum_trade": 25, "whole_shares": True}, {"minimum_trade": "25.00", "whole_shares": True}),
+    ({"max_quote_age_seconds": 60}, {"max_quote_age_seconds": 60}),
+    ({"on_partial_fill": "keep", "on_cancel": "keep"}, {"on_partial_fill": "keep", "on_cancel": "keep"}),
 ]
+BAD_POLICIES: list[dict[str, Any]] = [
+    {"automation": "sometimes"},
+    {"calendar": {"every": "weekly", "day": 8}},
+    {"calendar": {"every": "quarterly", "month": 4}},
+    {"calendar": {"every": "monthly", "month": 2}},
+    {"calendar": {"every": "daily"}},
+    {"total_drift": 0},
+    {"cash_target": 100},
+    {"cash_buffer": -1},
+    {"max_slippage": 0},
+    {"minimum_trade": "0.001"},
+    {"whole_shares": "yes"},
+    {"max_quote_age_seconds": 0},
+    {"mode": "none"},
+    {"on_cancel": "forget"},
+]
+
+
+@pytest.mark.parametrize("policy", BAD_POLICIES)
+def test_a_policy_that_makes_no_sense_is_refused_and_changes_nothing(system: World, policy: dict[str, Any]) -> None:
+    before = system.portfolio()
+    path = f"/portfolios/{before['portfolio_id']}"
+    assert system.http("PATCH", path, policy).status == 400
+    assert system.http("GET", path).json == before
 
 
 @pytest.mark.parametrize(("body", "change"), PATCHES)
@@ -170,7 +217,7 @@ def test_a_policy_is_merged(system: World, body: Any, change: dict[str, Any]) ->
     policy = {"band": {"type": "absolute", "value": "5.0000"}, "destination": "band_edge", "cooldown_seconds": 60}
     path = f"/portfolios/{system.portfolio(policy=policy)['portfolio_id']}"
     answer = system.http("PATCH", path, body)
-    assert (answer.status, answer.json["policy"]) == (200, policy | change)
+    assert (answer.status, answer.json["policy"]) == (200, DEFAULT_POLICY | policy | change)
     assert system.http("GET", path).json == answer.json
 
 

@@ -329,11 +329,11 @@ def test_a_lost_message_is_sent_again_three_times_and_then_an_event_says_so(syst
             assert tuple(system.sweep().values()) == expected, minutes
             lose_messages(system)
         clock["now"] = now + timedelta(minutes=79)
-        assert system.sweep() == {"resent": 0, "stuck": 1}
+        assert system.sweep() == {"resent": 0, "stuck": 1, "due": 0}
         (item,) = rebalances(system)
         assert "rebalance.stuck" in item["events"]["S"]
         clock["now"] = now + timedelta(days=30)
-        assert system.sweep() == {"resent": 0, "stuck": 0}
+        assert system.sweep() == {"resent": 0, "stuck": 0, "due": 0}
     assert accept(system, "k") == accepted
     assert system.work_off() == 1
     assert read(system, accepted)["status"] == "COMPLETED"
@@ -345,7 +345,7 @@ def test_what_was_decided_is_not_swept(system: World) -> None:
     system.work_off()
     later = datetime.now(UTC) + timedelta(days=1)
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
-        assert system.sweep() == {"resent": 0, "stuck": 0}
+        assert system.sweep() == {"resent": 0, "stuck": 0, "due": 0}
 
 
 @pytest.mark.parametrize("body", [{"user_id": "1", "allocation": {"cash": 100}}, {**REPORT, "request_id": "k"}])

@@ -69,7 +69,7 @@ def test_a_message_delivered_again_and_a_lost_one_have_one_effect(system: World,
     asked = record(system, path, "late", "BUY", "5", 1)
     later = parse_time(asked.json["created_at"]) + RESEND_AFTER
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
-        assert system.sweep() == {"resent": 1, "stuck": 0}
+        assert system.sweep() == {"resent": 1, "stuck": 0, "due": 0}
     assert system.recalculate() == 2
     assert quantity(system, path) == "13.000000000"
     versions = [item["version"]["N"] for item in system.items() if item["sk"]["S"] == "TRADE#C#late"]
@@ -84,7 +84,7 @@ def test_a_recalculation_that_is_never_done_ends_in_an_event(system: World, path
         for resend in range(4):
             now += RESEND_AFTER * (1 << resend)
             swept.append(system.sweep())
-    assert swept == [{"resent": 1, "stuck": 0}] * 3 + [{"resent": 0, "stuck": 1}]
+    assert swept == [{"resent": 1, "stuck": 0, "due": 0}] * 3 + [{"resent": 0, "stuck": 1, "due": 0}]
     (job,) = [item for item in system.items() if item["sk"]["S"].startswith("JOB#")]
     (event,) = events_of({"dynamodb": {"NewImage": job}})
     Draft202012Validator(payload("schemas/recalculation.stuck.json")).validate(event)

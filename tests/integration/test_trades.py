@@ -162,12 +162,15 @@ def test_a_locked_portfolio_answers_with_the_time_to_wait(mine: Account, seconds
     for answer in (
         mine.record("b", "BUY", 1, 1),
         mine.correct("a", status="failed"),
-        mine.cash("c", "deposit", 5),
+        mine.record("c", "SELL", 1, 1),
+        mine.cash("c", "withdrawal", 5),
+        mine.world.http("DELETE", mine.home),
         mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n"),
     ):
         assert "rebalance" in refused(answer, 409, "locked")["detail"]
         assert wait - 3 <= int(answer.headers["Retry-After"]) <= wait + 1
     assert mine.record("a", "BUY", 1, 10, 1).json == first.json
+    assert mine.cash("in", "deposit", 5).status == 201, "cash may come in"
     lock(mine, timedelta(seconds=-1))
     assert mine.record("b", "BUY", 1, 1).status == 201
 

@@ -108,7 +108,9 @@ def account(world: World, user_id: str = "1", **members: Any) -> Account:
 def quote(world: World, price: Any, symbol: str = "AAPL", at: float = 300) -> Answer:
     """A quote of the symbol from the feed."""
     body = {"quotes": [{"symbol": symbol, "price": price, "as_of": day(at)}]}
-    return world.http("POST", "/quotes", body, authorizer=FEED)
+    answer = world.http("POST", "/quotes", body, authorizer=FEED)
+    world.take_quotes()
+    return answer
 
 
 def split(world: World, at: int, ratio: Any, per: Any = 1, symbol: str = "AAPL") -> Answer:

@@ -16,16 +16,22 @@ from botocore.client import BaseClient
 from botocore.loaders import create_loader
 from moto import mock_aws
 
+from functions.balancing_api import handler as balancing_function
 from functions.events_on_commit import handler as publisher_function
 from functions.market_api import handler as market_function
+from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import handler as api_function
+from functions.portfolios_on_check_requested import handler as check_function
+from functions.portfolios_on_commit import handler as commit_function
+from functions.portfolios_on_execution_requested import handler as execution_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
-from infra.tables import MARKET, PORTFOLIOS
+from infra.tables import MARKET, PAPER, PORTFOLIOS, WATCHES
 
 EVENTS = Path(__file__).parents[2] / "events"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write"
+APPS = (api_function, market_function, balancing_function)
 TABLE, MARKET_TABLE, BUS = "portfolios", "market", "trimtab"
 AUTH = {
     "issuer": "https://issuer.example",
@@ -110,13 +116,21 @@ def gateway_event(
 
 def _resource(path: str) -> str:
     """The gateway's name for the resource that a path leads to."""
-    found = [
-        str(route.openapi_path)
-        for app in (api_function.app, market_function.app)
-        for route in (*app._static_routes, *app._dynamic_routes)
-        if route.rule.match(path)
-    ]
+    found = [str(route.openapi_path) for app in APPS for route in _routes(app) if route.rule.match(path)]
     return min(found, key=lambda name: name.count("{"), default=path)  # the gateway prefers what is written out
+
+
+def _routes(function: Any) -> list[Any]:
+    return [*function.app._static_routes, *function.app._dynamic_routes]
+
+
+def _function_of(resource: str, method: str) -> Any:
+    """The function that has the method of the resource, else one that has the resource, else any."""
+    having = [app for app in APPS if any(route.openapi_path == resource for route in _routes(app))]
+    exact = [
+        app for app in having if any(it.openapi_path == resource and it.method.upper() == method for it in _routes(app))
+    ]
+    return next(iter([*exact, *having]), api_function)
 
 
 def authorized(
@@ -141,6 +155,9 @@ class World:
     queue_url: str
     undelivered_url: str
     recalculations_url: str
+    quotes_url: str
+    checks_url: str
+    executions_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -150,8 +167,7 @@ class World:
 
     def answer(self, event: dict[str, Any]) -> Answer:
         """The answer of the API function that has the route to a gateway event."""
-        market = event["path"].startswith(("/quotes", "/assets"))
-        raw = (market_function if market else api_function).handler(event, self.context)
+        raw = _function_of(event["resource"], event["httpMethod"]).handler(event, self.context)
         headers = {name: values[0] for name, values in raw.get("multiValueHeaders", {}).items()}
         return Answer(raw["statusCode"], headers, raw["body"])
 
@@ -180,6 +196,22 @@ class World:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             taken += len(messages)
         return taken
+
+    def take_quotes(self) -> int:
+        """Lets the worker of quotes take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.quotes_url, quote_function)
+
+    def check(self) -> int:
+        """Lets the worker of checks take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.checks_url, check_function)
+
+    def execute(self) -> int:
+        """Lets the execution worker take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.executions_url, execution_function)
+
+    def stream(self, records: list[Any]) -> Any:
+        """Hands a batch of the stream to the function that asks for checks."""
+        return commit_function.handler({"Records": records}, self.context)
 
     def sweep(self) -> dict[str, int]:
         """One pass of the sweeper."""
@@ -218,11 +250,25 @@ def world() -> Iterator[World]:
         sqs = boto3.client("sqs")
         boto3.client("dynamodb").create_table(**PORTFOLIOS.create_arguments(TABLE))
         boto3.client("dynamodb").create_table(**MARKET.create_arguments(MARKET_TABLE))
+        boto3.client("dynamodb").create_table(**WATCHES.create_arguments("watches"))
+        boto3.client("dynamodb").create_table(**PAPER.create_arguments("paper"))
         boto3.client("events").create_event_bus(Name=BUS)
         queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
         undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
         recalculations_url = sqs.create_queue(QueueName="recalculations")["QueueUrl"]
+        quotes_url, checks_url, executions_url = (
+            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("quotes", "checks", "rebalance-executions")
+        )
         settings = {
+            "WATCHES_TABLE": "watches",
+            "WATCH_SHARDS": "1",
+            "PAPER_TABLE": "paper",
+            "QUOTES_QUEUE_URL": quotes_url,
+            "CHECKS_QUEUE_URL": checks_url,
+            "EXECUTIONS_QUEUE_URL": executions_url,
+            "RUN_SECONDS": "21600",
+            "LEASE_SECONDS": "90",
+            "THREADS": "1",
             "PORTFOLIOS_TABLE": TABLE,
             "MARKET_TABLE": MARKET_TABLE,
             "REBALANCE_REQUESTS_QUEUE_URL": queue_url,
@@ -234,7 +280,7 @@ def world() -> Iterator[World]:
             "VERSION": "test",
         }
         with mock.patch.dict("os.environ", settings):
-            yield World(queue_url, undelivered_url, recalculations_url)
+            yield World(queue_url, undelivered_url, recalculations_url, quotes_url, checks_url, executions_url)
         forget_cached()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.samples import NOW
 from trimtab.contracts.quotes import Quote, Split, from_item, to_item
 from trimtab.kernel.errors import Unprocessable
-from trimtab.portfolios.adapters.store import _pack_holdings, _unpack_holdings
+from trimtab.portfolios.adapters import holdings_text
 from trimtab.portfolios.domain.ledger import Execution, Holding, SecurityType, Side, fold
 
 EMPTY = Holding("A", SecurityType.STOCK)
@@ -105,7 +105,7 @@ def test_adding_one_by_one_is_the_same_as_folding_and_no_cent_is_lost(history: A
     paid = sum((trade.cash_change for trade in trades), Decimal(0))
     assert held.cost - held.realised == -paid
     assert held.cost >= 0
-    assert _unpack_holdings(_pack_holdings([held]) or "") == [held]
+    assert holdings_text.unpack(holdings_text.pack([held]) or "") == [held]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def planned(
     drifted: Weights, target: Weights, band: Band = NO_BAND, to: Destination = Destination.TARGET
 ) -> tuple[Transaction, ...]:
     """The transactions that lead back."""
-    return plan.transactions(plan.moved(plan.legs(drifted, target), band, to))
+    return plan.transactions(plan.moved(plan.legs(drifted, target), plan.within(band), to))
 
 
 def applied(transactions: tuple[Transaction, ...], weights: Weights) -> Weights:
@@ -75,7 +75,7 @@ def test_weights_on_target_need_no_transaction(target: Weights) -> None:
 @given(allocations(zeros=True), allocations(zeros=False), bands)
 def test_at_the_bands_edge_all_is_inside_with_the_least_turnover(drifted: Weights, target: Weights, band: Band) -> None:
     legs = plan.legs(drifted, target)
-    ends = plan.moved(legs, band, Destination.BAND_EDGE)
+    ends = plan.moved(legs, plan.within(band), Destination.BAND_EDGE)
     found = plan.transactions(ends)
     assert_well_formed(found)
     after = {leg.asset: leg.drifted + leg.change for leg in ends}
@@ -125,7 +125,7 @@ def test_what_is_inside_pays_for_what_is_outside_in_proportion_to_its_drift() ->
 )
 def test_outside_is_strictly_further_than_the_tolerance(band: Band, target: str, weight: str, is_outside: bool) -> None:
     legs = plan.legs(percents(it=weight), percents(it=target))
-    assert bool(plan.outside(legs, band)) is is_outside
+    assert bool(plan.outside(legs, plan.within(band))) is is_outside
 
 
 def test_drift_is_the_share_in_the_wrong_place() -> None:

@@ -10,7 +10,7 @@ from tests.unit.samples import MINUTE, NOW, TARGET, percents, portfolio
 from trimtab.kernel.errors import Conflict
 from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
 from trimtab.portfolios.domain.portfolio import PortfolioStatus, ReportMark, portfolio_id_of
-from trimtab.portfolios.schemas.portfolios import BandBody, PolicyBody
+from trimtab.portfolios.schemas.policies import BandBody, PolicyBody
 from trimtab.portfolios.service.portfolios import NewPortfolio
 
 LATER = NOW + MINUTE

@@ -31,7 +31,7 @@ class PortfolioData(Model):
 
 
 class RebalanceData(Model):
-    """The outcome of a drift report: read the transactions at /portfolios/{portfolio_id}/rebalances/{rebalance_id}."""
+    """The outcome of a rebalance: read the transactions at /portfolios/{portfolio_id}/rebalances/{rebalance_id}."""
 
     rebalance_id: str
     portfolio_id: str
@@ -39,6 +39,12 @@ class RebalanceData(Model):
     request_id: str
     status: str
     rule: str
+
+
+class StaleData(PortfolioData):
+    """The portfolio that is STALE from now on, and why: an operator has to resolve it."""
+
+    reason: str
 
 
 class StuckData(Model):
@@ -74,8 +80,12 @@ DATA: Mapping[str, type[Model]] = {
     "portfolio.created": PortfolioData,
     "portfolio.updated": PortfolioData,
     "portfolio.closed": PortfolioData,
+    "portfolio.stale": StaleData,
+    "portfolio.resolved": PortfolioData,
     "rebalance.completed": RebalanceData,
     "rebalance.rejected": RebalanceData,
+    "rebalance.cancelled": RebalanceData,
+    "rebalance.rolled_back": RebalanceData,
     "rebalance.stuck": StuckData,
     "recalculation.stuck": StuckJobData,
     "trade.recorded": TradeData,

@@ -1,10 +1,11 @@
-"""The messages on the public queues."""
+"""The messages on the queues."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trimtab.contracts.fields import Identifier, Model, Time, Weights, constant
+from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, Time, Weights, Whole, constant
 
 
 class RebalanceRequested(Model):
@@ -34,6 +35,61 @@ class RecalculationRequested(Model):
     job_id: Identifier
 
 
+class QuoteBody(Model):
+    """A price of one unit of a symbol, and when it was true."""
+
+    symbol: Asset
+    price: Annotated[Quantity, Field(gt=0)]
+    as_of: Time
+    source: Identifier | None = None
+
+
+Quotes = Annotated[list[QuoteBody], Field(min_length=1, max_length=500)]
+
+
+class QuoteReceived(Model):
+    """On the queue `quotes`: prices of any symbols; the newest of each wins, and an older one is dropped.
+
+    Market data belong to the platform, so a message names no tenant.
+    """
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["quote.received"]
+    quotes: Quotes
+
+
+class CheckRequested(Model):
+    """On the internal queue `checks`: a portfolio may have to be rebalanced, or its watches written again.
+
+    `epoch` is the newest of the watches that a quote crossed; `rebalance_id` is the rebalance that a person asked for.
+    """
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["check.requested"]
+    tenant_id: Identifier
+    portfolio_id: Identifier
+    trigger: Literal["crossed", "due", "changed", "person"]
+    epoch: Whole | None = None
+    rebalance_id: Identifier | None = None
+
+
+class ExecutionRequested(Model):
+    """On the internal queue `rebalance-executions`: a planned rebalance has something to do."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["execution.requested"]
+    tenant_id: Identifier
+    portfolio_id: Identifier
+    rebalance_id: Identifier
+
+
+PUBLIC: Mapping[str, tuple[str, type[Model]]] = {
+    "rebalance.requested": ("rebalance-requests", RebalanceRequested),
+    "quote.received": ("quotes", QuoteReceived),
+}
+"""The messages that others may send: the queue that takes each, and its model."""
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of every public message, by its type."""
-    return {"rebalance.requested": RebalanceRequested.model_json_schema()}
+    return {type: model.model_json_schema() for type, (_, model) in PUBLIC.items()}

@@ -1,6 +1,8 @@
-"""The table `market`: one item a symbol for its newest quote and its splits."""
+"""The table `market`: one item a symbol for its newest quote and its splits; and the queue `quotes`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from trimtab.contracts import quotes
@@ -9,10 +11,11 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.market.domain import NewQuote
-from trimtab.runtime import dynamo
+from trimtab.runtime import dynamo, sqs
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_sqs import SQSClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class DynamoMarket:
     client: "DynamoDBClient"
     table: str
 
-    def advance(self, quote: NewQuote) -> bool:
+    def advance(self, quote: NewQuote) -> Decimal | None:
         """See `Store.advance`. One conditional update and no read; the splits beside it stay."""
         values = {
             ":price": plain(quote.price),
@@ -40,9 +43,12 @@ class DynamoMarket:
                 ExpressionAttributeNames={"#source": "source"},
                 ExpressionAttributeValues=dynamo.to_item(values),
             )
-        except ConditionFailed:
-            return False
-        return True
+        except ConditionFailed as refused:
+            stored = refused.failed.get(0)
+            if stored is None:
+                raise  # a split is being entered: whether the quote is newer is not known yet
+            return Decimal(stored["price"]) if stored["as_of"] == format_time(quote.as_of) else None
+        return quote.price
 
     def quote(self, symbol: str) -> Quote | None:
         """See `Store.quote`."""
@@ -52,3 +58,20 @@ class DynamoMarket:
     def put(self, quote: Quote) -> None:
         """See `Store.put`."""
         dynamo.put(self.client, self.table, quotes.to_item(quote))
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """The queue `quotes`."""
+
+    client: "SQSClient"
+    url: str
+
+    def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
+        """See `QuoteQueue.send`."""
+        rows = [
+            {"symbol": it.symbol, "price": plain(it.price), "as_of": format_time(it.as_of), "source": it.source}
+            for it in quotes
+        ]
+        message = {"schema_version": 1, "type": "quote.received", "quotes": rows}
+        sqs.send(self.client, self.url, message, tenant_id=tenant_id)

@@ -1,5 +1,6 @@
 """What the platform knows of symbols: the newest quote wins, a split is entered once for its day."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,12 +22,22 @@ class NewQuote:
     source: str | None
 
 
-def newest_by_symbol(quotes: list[NewQuote], now: datetime) -> list[NewQuote]:
-    """The newest quote of each symbol, by name; `Unprocessable` where one lies ahead of now."""
+def is_ahead(quote: NewQuote, now: datetime) -> bool:
+    """Whether its time lies more than 5 minutes ahead: no clock is that wrong."""
+    return quote.as_of > now + MAX_CLOCK_LEAD
+
+
+def require_not_ahead(quotes: Sequence[NewQuote], now: datetime) -> None:
+    """`Unprocessable` where a quote lies ahead of now."""
+    ahead = [quote.symbol for quote in quotes if is_ahead(quote, now)]
+    if ahead:
+        raise Unprocessable("as_of_in_future", f"The quote of {ahead[0]} lies more than 5 minutes ahead.")
+
+
+def newest_by_symbol(quotes: Sequence[NewQuote]) -> list[NewQuote]:
+    """The newest quote of each symbol, by name; of two of one instant the first."""
     newest: dict[str, NewQuote] = {}
     for quote in quotes:
-        if quote.as_of > now + MAX_CLOCK_LEAD:
-            raise Unprocessable("as_of_in_future", f"The quote of {quote.symbol} lies more than 5 minutes ahead.")
         if quote.symbol not in newest or quote.as_of > newest[quote.symbol].as_of:
             newest[quote.symbol] = quote
     return [newest[symbol] for symbol in sorted(newest)]

@@ -1,38 +1,25 @@
 """The bodies that the market routes read, and the answers that they give."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, Time
+from trimtab.contracts.fields import Model, Quantity
+from trimtab.contracts.messages import QuoteBody, Quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.market.domain import NewQuote
-from trimtab.market.service import Stored
 
 Answer = dict[str, Any]
-MAX_QUOTES = 500
-
-
-class QuoteBody(Model):
-    """A price of one unit of a symbol, and when it was true."""
-
-    symbol: Asset
-    price: Annotated[Quantity, Field(gt=0)]
-    as_of: Time
-    source: Identifier | None = None
-
-    def to_domain(self) -> NewQuote:
-        """The quote."""
-        return NewQuote(self.symbol, self.price, self.as_of, self.source)
 
 
 class StoreQuotes(Model):
     """Quotes of any symbols; the newest of each wins."""
 
-    quotes: Annotated[list[QuoteBody], Field(min_length=1, max_length=MAX_QUOTES)]
+    quotes: Quotes
 
 
 class EnterSplit(Model):
@@ -42,11 +29,10 @@ class EnterSplit(Model):
     per: Annotated[Quantity, Field(gt=0, le=1_000_000)] = Decimal(1)
 
 
-class StoredView(Model):
-    """How many quotes were newer than what was known, and how many were dropped."""
+class AcceptedView(Model):
+    """How many quotes a worker will store where they are newer than what is known."""
 
-    stored: int
-    dropped: int
+    accepted: int
 
 
 class SplitView(Model):
@@ -64,9 +50,9 @@ class SplitsView(Model):
     splits: list[SplitView]
 
 
-def stored_view(it: Stored) -> Answer:
-    """See `StoredView`."""
-    return {"stored": it.stored, "dropped": it.dropped}
+def to_domain(quotes: Sequence[QuoteBody]) -> list[NewQuote]:
+    """The quotes of a body or a message."""
+    return [NewQuote(it.symbol, it.price, it.as_of, it.source) for it in quotes]
 
 
 def splits_view(it: Quote) -> Answer:

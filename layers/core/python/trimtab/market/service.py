@@ -1,20 +1,22 @@
 """Quotes and splits: stored for everyone, written by the platform."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.market.domain import NewQuote, newest_by_symbol, with_split
+from trimtab.market.domain import NewQuote, is_ahead, newest_by_symbol, with_split
 
 
 class Store(Protocol):
     """Keeps what is known of symbols."""
 
-    def advance(self, quote: NewQuote) -> bool:
-        """Stores the quote if it is newer than the stored one; False if it is not."""
+    def advance(self, quote: NewQuote) -> Decimal | None:
+        """Stores the quote if it is newer than the stored one, and gives the price that counts then: this one, or the
+        stored one of the same instant; None where the stored one is newer."""
 
     def quote(self, symbol: str) -> Quote | None:
         """What is known of the symbol, read consistently."""
@@ -23,11 +25,19 @@ class Store(Protocol):
         """Stores it on the version before; raises `ConditionFailed` otherwise."""
 
 
+class QuoteQueue(Protocol):
+    """The public queue `quotes`, from the inside."""
+
+    def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
+        """Hands the quotes to the worker that stores them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many quotes were newer than what was known, and how many were dropped."""
+    """The prices that count now by symbol, of the quotes that were not older than what was known; and how many were
+    dropped, because something newer was known or because they lie ahead of now."""
 
-    stored: int
+    prices: Mapping[str, Decimal]
     dropped: int
 
 
@@ -39,10 +49,15 @@ class Market:
     clock: Clock
 
     def store_quotes(self, quotes: Sequence[NewQuote]) -> Stored:
-        """The newest quote of each symbol, stored where it is newer than the one that is known."""
-        newest = newest_by_symbol(list(quotes), self.clock())
-        stored = sum(self.store.advance(quote) for quote in newest)
-        return Stored(stored, len(quotes) - stored)
+        """The newest quote of each symbol, stored where it is newer than the one that is known.
+
+        The price of a repeat counts again: whoever stored it first may have ended before it told anybody.
+        """
+        now = self.clock()
+        newest = newest_by_symbol([quote for quote in quotes if not is_ahead(quote, now)])
+        prices = {quote.symbol: self.store.advance(quote) for quote in newest}
+        counted = {symbol: price for symbol, price in prices.items() if price is not None}
+        return Stored(counted, len(quotes) - len(counted))
 
     def enter_split(self, symbol: str, split: Split) -> Quote:
         """With the split among the symbol's splits; every holding of it is adjusted from that day on."""

@@ -1,7 +1,7 @@
 """DynamoDB for aggregates: items as plain values, conditional writes whose refusal is told apart from its failure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -206,6 +206,27 @@ def query(
         [by_key[key] for key in keys if key in by_key],
         [last[name] for name in index.key_attributes] if last else None,
     )
+
+
+def query_keys(
+    client: "DynamoDBClient", table: str, index: Index, partition: str, condition: tuple[str, Mapping[str, str]]
+) -> Iterator[Item]:
+    """The keys of every entry of a local index's partition that the condition lets through, read consistently."""
+    expression, values = condition
+    arguments: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": index.name,
+        "KeyConditionExpression": f"#p = :p AND {expression}",
+        "ExpressionAttributeNames": {"#p": index.partition, "#s": index.sort},
+        "ExpressionAttributeValues": to_item({":p": partition, **values}),
+        "ConsistentRead": True,
+    }
+    while True:
+        answer = client.query(**arguments)
+        yield from (from_item(row) for row in answer["Items"])
+        if not answer.get("LastEvaluatedKey"):
+            return
+        arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
 def check_position(index: Index, position: Sequence[Any]) -> None:

@@ -73,3 +73,24 @@ def process(
         event=dict(event), record_handler=handle_record, processor=processor, context=context
     )
     return dict(response)
+
+
+def process_together(event: Mapping[str, Any], model: type[M], handle: Callable[[list[M]], None]) -> dict[str, Any]:
+    """Handles all records of a batch at once; those that cannot be read are returned to the queue by themselves, and
+    all of them where the handling raised."""
+    records = [SQSRecord(record) for record in event["Records"]]
+    messages, failed = [], []
+    for record in records:
+        try:
+            messages.append(read(record, model))
+        except PoisonError as poison:
+            count("PoisonMessages")
+            logger.warning("message refused", message_id=record.message_id, reason=str(poison))
+            failed.append(record.message_id)
+    try:
+        handle(messages)
+    except Exception:  # noqa: BLE001 - whatever it is, the queue delivers them again
+        count("FailedMessages", len(messages))
+        logger.exception("batch failed")
+        failed = [record.message_id for record in records]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -10,9 +10,17 @@ from trimtab.contracts import quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
-from trimtab.portfolios.adapters.store import BY_TIME, from_portfolio, open_work, portfolio_key, to_portfolio
+from trimtab.portfolios.adapters.store import (
+    BY_TIME,
+    from_portfolio,
+    from_rebalance,
+    open_work,
+    portfolio_key,
+    to_portfolio,
+)
 from trimtab.portfolios.domain.ledger import SecurityType, Side, TradeStatus
 from trimtab.portfolios.domain.portfolio import Portfolio
+from trimtab.portfolios.domain.rebalance import Rebalance
 from trimtab.portfolios.domain.recalculation import Recalculation, RecalculationStatus
 from trimtab.portfolios.domain.trades import CashEntry, CashType, Revision, Trade
 from trimtab.portfolios.service.ports import Listing, TradeFilter
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 BY_SYMBOL = dynamo.Index("by_symbol", "pk", "by_symbol")
-TRADE, CASH, JOB = "TRADE#C#", "CASH#", "JOB#"
+TRADE, FILL, CASH, JOB = "TRADE#C#", "TRADE#R#", "CASH#", "JOB#"
 TRADES_BY_TIME = "TRADE#"
 PAGE = 100
 
@@ -135,12 +143,12 @@ class DynamoLedger:
                 found[quote.symbol] = quote
         return found
 
-    def put(self, *things: Portfolio | Trade | CashEntry | Recalculation) -> None:
+    def put(self, *things: Portfolio | Trade | CashEntry | Recalculation | Rebalance) -> None:
         """See `Ledger.put`."""
         dynamo.transact(self.client, [{"Put": dynamo.guarded_put(self.table, _from(thing))} for thing in things])
 
 
-def _from(thing: Portfolio | Trade | CashEntry | Recalculation) -> dynamo.Item:
+def _from(thing: Portfolio | Trade | CashEntry | Recalculation | Rebalance) -> dynamo.Item:
     match thing:
         case Portfolio():
             return from_portfolio(thing)
@@ -150,13 +158,15 @@ def _from(thing: Portfolio | Trade | CashEntry | Recalculation) -> dynamo.Item:
             return _from_cash_entry(thing)
         case Recalculation():
             return from_job(thing)
+        case Rebalance():
+            return from_rebalance(thing)
 
 
 def _from_trade(it: Trade) -> dynamo.Item:
     executed = format_time(it.executed_at)
     return {
         **portfolio_key(it.tenant_id, it.portfolio_id),
-        "sk": TRADE + it.ref_id,
+        "sk": (FILL if it.rebalance_id else TRADE) + it.ref_id,
         "by_time": f"{TRADES_BY_TIME}{executed}#{it.ref_id}",
         "by_symbol": f"{it.symbol}#{executed}#{it.ref_id}",
         "tenant_id": it.tenant_id,
@@ -173,6 +183,7 @@ def _from_trade(it: Trade) -> dynamo.Item:
         "created_at": format_time(it.created_at),
         "updated_at": format_time(it.updated_at),
         "moves_cash": it.moves_cash or None,
+        "rebalance_id": it.rebalance_id,
         "version": it.version,
         "history": _pack_history(it.history),
         "events": dynamo.pack_events(it.events),
@@ -184,7 +195,7 @@ def _to_trade(item: dynamo.Item) -> Trade:
         tenant_id=item["tenant_id"],
         portfolio_id=item["pk"].rpartition("#")[2],
         user_id=item["user_id"],
-        ref_id=item["sk"].removeprefix(TRADE),
+        ref_id=item["sk"].removeprefix(TRADE).removeprefix(FILL),
         side=Side(item["side"]),
         security_type=SecurityType(item["security_type"]),
         symbol=item["symbol"],
@@ -197,6 +208,7 @@ def _to_trade(item: dynamo.Item) -> Trade:
         created_at=parse_time(item["created_at"]),
         updated_at=parse_time(item["updated_at"]),
         moves_cash=item.get("moves_cash", False),
+        rebalance_id=item.get("rebalance_id"),
         version=item["version"],
         history=_unpack_history(item.get("history")),
     )

@@ -7,18 +7,19 @@ and twice the size.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.domain.ledger import Holding, SecurityType
+from trimtab.portfolios.adapters import holdings_text, journal
 from trimtab.portfolios.domain.open_work import OpenWork
 from trimtab.portfolios.domain.plan import Leg
-from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
-from trimtab.portfolios.domain.portfolio import Lock, Portfolio, PortfolioStatus, ReportMark
-from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why
+from trimtab.portfolios.domain.policy import Mode, Policy, policy_of
+from trimtab.portfolios.domain.portfolio import Lock, Portfolio, PortfolioStatus, ReportMark, WatchDue, Watching
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, Why
 from trimtab.portfolios.service.ports import Listing
 from trimtab.runtime import dynamo
 
@@ -161,9 +162,10 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
         "last_report": it.last_report and it.last_report.rebalance_id,
         "rebalanced_at": it.rebalanced_at and format_time(it.rebalanced_at),
         "updated_at": format_time(it.updated_at),
-        "holdings": _pack_holdings(it.holdings.values()),
-        "lock": it.lock and f"{format_time(it.lock.until)}|{it.lock.owner}|{it.lock.reason}",
+        "holdings": holdings_text.pack(it.holdings.values()),
+        "lock": it.lock and f"{_time(it.lock.until) or ''}|{it.lock.owner}|{it.lock.reason}",
         "stale_reason": it.stale_reason,
+        **_watching_item(it),
         "events": dynamo.pack_events(it.events),
     }
 
@@ -187,17 +189,54 @@ def to_portfolio(item: dynamo.Item) -> Portfolio:
         revision=item["revision"],
         last_report=ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None,
         rebalanced_at=parse_time(rebalanced_at) if rebalanced_at else None,
-        holdings={holding.symbol: holding for holding in _unpack_holdings(item.get("holdings", ""))},
+        holdings={holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
         lock=_unpack_lock(item.get("lock")),
         stale_reason=item.get("stale_reason"),
+        watching=_to_watching(item),
     )
+
+
+def _watching_item(it: Portfolio) -> dynamo.Item:
+    """`watch_due` is what the stream's filter looks for; the keys of `calendar_due` are what time asks for."""
+    at, watching = it.watching.next_at, it.watching
+    return {
+        "watch_begun": watching.begun or None,
+        "watch_done": watching.done or None,
+        "watched": ",".join(watching.symbols) or None,
+        "watch_due": watching.due and watching.due.value,
+        "watch_pending": watching.pending and watching.pending.value,
+        "calendar_at": _time(watching.calendar_at),
+        "cooldown_ends": _time(watching.cooldown_ends),
+        "calendar_due_pk": f"DUE#{it.portfolio_id[-1]}" if at else None,
+        "calendar_due_sk": _time(at),
+    }
+
+
+def _to_watching(item: dynamo.Item) -> Watching:
+    return Watching(
+        begun=item.get("watch_begun", 0),
+        done=item.get("watch_done", 0),
+        symbols=tuple(item["watched"].split(",")) if "watched" in item else (),
+        due=WatchDue(item["watch_due"]) if "watch_due" in item else None,
+        pending=WatchDue(item["watch_pending"]) if "watch_pending" in item else None,
+        calendar_at=_instant(item.get("calendar_at")),
+        cooldown_ends=_instant(item.get("cooldown_ends")),
+    )
+
+
+def _time(instant: datetime | None) -> str | None:
+    return None if instant is None else format_time(instant)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text)
 
 
 def _unpack_lock(text: str | None) -> Lock | None:
     if text is None:
         return None
     until, owner, reason = text.split("|", 2)
-    return Lock(owner, reason, parse_time(until))
+    return Lock(owner, reason, parse_time(until) if until else None)
 
 
 def _pack_policy(policy: Policy) -> str | None:
@@ -207,14 +246,7 @@ def _pack_policy(policy: Policy) -> str | None:
 
 
 def _unpack_policy(text: str | None) -> Policy:
-    if text is None:
-        return Policy()
-    band, destination, cooldown_seconds = json.loads(text)
-    return Policy(
-        Band(BandType(band[0]), Decimal(band[1]), Decimal(band[2])) if band else None,
-        Destination(destination),
-        cooldown_seconds,
-    )
+    return Policy() if text is None else policy_of(json.loads(text))
 
 
 # Rebalances ------------------------------------------------------------------------------------------------------
@@ -231,11 +263,15 @@ def from_rebalance(it: Rebalance) -> dynamo.Item:
         "request_id": it.request_id,
         "request_hash": it.request_hash,
         # A decided leg names its reported weight: the weights are kept once.
-        "weights": None if it.legs else _pack(it.weights),
+        "weights": None if it.legs else _pack(it.weights) or None,
         "legs": _pack_legs(it.legs) if it.legs else None,
         "as_of": format_time(it.as_of),
         "as_of_given": it.as_of_given,
         "status": it.status.value,
+        "trigger": None if it.trigger is Trigger.REPORT else it.trigger.value,
+        "mode": it.mode and it.mode.value,
+        "execution": it.execution and journal.pack(it.execution),
+        "resolution": it.resolution and json.dumps(it.resolution, separators=(",", ":")),
         "why": it.why and json.dumps([it.why.rule, it.why.detail, it.why.facts], separators=(",", ":")),
         "resends": it.resends or None,
         "is_stuck": it.is_stuck or None,
@@ -247,22 +283,27 @@ def from_rebalance(it: Rebalance) -> dynamo.Item:
 
 def to_rebalance(item: dynamo.Item) -> Rebalance:
     legs = _unpack_legs(item["legs"]) if "legs" in item else ()
+    rebalance_id = item["sk"].removeprefix(REBALANCE)
     return Rebalance(
         tenant_id=item["tenant_id"],
         portfolio_id=item["pk"].rpartition("#")[2],
-        rebalance_id=item["sk"].removeprefix(REBALANCE),
+        rebalance_id=rebalance_id,
         user_id=item["user_id"],
         name=item["name"],
         request_id=item["request_id"],
         request_hash=item["request_hash"],
-        weights=_unpack(item["weights"]) if "weights" in item else {leg.asset: leg.drifted for leg in legs},
+        weights={leg.asset: leg.drifted for leg in legs} if legs else _unpack(item.get("weights", "")),
         as_of=parse_time(item["as_of"]),
         as_of_given=item["as_of_given"],
         created_at=parse_time(item["by_time"].removeprefix(REBALANCE)),
         updated_at=parse_time(item["updated_at"]),
         status=RebalanceStatus(item["status"]),
         legs=legs,
+        trigger=Trigger(item.get("trigger", Trigger.REPORT)),
+        mode=Mode(item["mode"]) if "mode" in item else None,
         why=Why(*json.loads(item["why"])) if "why" in item else None,
+        execution=journal.unpack(item["execution"], rebalance_id) if "execution" in item else None,
+        resolution=json.loads(item["resolution"]) if "resolution" in item else None,
         resends=item.get("resends", 0),
         is_stuck=item.get("is_stuck", False),
         version=item["version"],
@@ -286,47 +327,6 @@ def _pack_legs(legs: Iterable[Leg]) -> str:
 
 def _unpack_legs(text: str) -> tuple[Leg, ...]:
     return tuple(Leg(asset, *(Decimal(number) for number in numbers)) for asset, *numbers in _rows(text))
-
-
-def _pack_holdings(holdings: Iterable[Holding]) -> str | None:
-    """A row a symbol. The reference id is the last column, because it alone may hold a bar."""
-    rows = [
-        "|".join(
-            (
-                it.symbol,
-                it.security_type.value,
-                plain(it.quantity),
-                plain(it.cost),
-                plain(it.realised),
-                format_time(it.last[0]) if it.last else "",
-                str(it.trades),
-                str(it.splits),
-                format_time(it.split_at) if it.split_at else "",
-                it.last[1] if it.last else "",
-            )
-        )
-        for it in holdings
-    ]
-    return "\n".join(rows) or None
-
-
-def _unpack_holdings(text: str) -> list[Holding]:
-    return [_unpack_holding(row.split("|", 9)) for row in text.split("\n") if row]
-
-
-def _unpack_holding(row: list[str]) -> Holding:
-    symbol, kind, quantity, cost, realised, last_at, trades, splits, split_at, last_ref = row
-    return Holding(
-        symbol=symbol,
-        security_type=SecurityType(kind),
-        quantity=Decimal(quantity),
-        cost=Decimal(cost),
-        realised=Decimal(realised),
-        last=(parse_time(last_at), last_ref) if last_at else None,
-        trades=int(trades),
-        splits=int(splits),
-        split_at=parse_time(split_at) if split_at else None,
-    )
 
 
 def _rows(text: str) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Planning in weights: the moves that lead a drifted allocation back, in percent of the portfolio."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
@@ -44,6 +44,15 @@ class Leg:
         return self.drifted - self.target
 
 
+Tolerance = Callable[[Leg], Decimal]
+"""How far a leg may be from its target, in percentage points; outside is strictly further."""
+
+
+def within(band: Band) -> Tolerance:
+    """The tolerance that this band gives every leg."""
+    return lambda leg: band.tolerance(leg.target)
+
+
 def legs(drifted: Weights, target: Weights) -> tuple[Leg, ...]:
     """The union of both allocations, by name: an asset that one of them does not name has no weight in it."""
     return tuple(Leg(asset, drifted.get(asset, ZERO), target.get(asset, ZERO)) for asset in sorted({*drifted, *target}))
@@ -54,12 +63,12 @@ def drift(all_legs: tuple[Leg, ...]) -> Decimal:
     return sum((abs(leg.drift) for leg in all_legs), ZERO) / 2
 
 
-def outside(all_legs: tuple[Leg, ...], band: Band) -> tuple[Leg, ...]:
+def outside(all_legs: tuple[Leg, ...], tolerance: Tolerance) -> tuple[Leg, ...]:
     """The legs whose distance from target is strictly greater than their tolerance."""
-    return tuple(leg for leg in all_legs if abs(leg.drift) > band.tolerance(leg.target))
+    return tuple(leg for leg in all_legs if abs(leg.drift) > tolerance(leg))
 
 
-def moved(all_legs: tuple[Leg, ...], band: Band, destination: Destination) -> tuple[Leg, ...]:
+def moved(all_legs: tuple[Leg, ...], tolerance: Tolerance, destination: Destination) -> tuple[Leg, ...]:
     """The legs with the change that leads each to the destination; the changes sum to zero exactly.
 
     To the target, every leg moves by its whole drift. To the band's edge, the least that brings every weight inside
@@ -67,12 +76,12 @@ def moved(all_legs: tuple[Leg, ...], band: Band, destination: Destination) -> tu
     their drift, none of which passes its target.
     """
     at_target = destination is Destination.TARGET
-    ends = {leg.asset: leg.target for leg in all_legs} if at_target else _edges(all_legs, band)
+    ends = {leg.asset: leg.target for leg in all_legs} if at_target else _edges(all_legs, tolerance)
     return tuple(Leg(leg.asset, leg.drifted, leg.target, ends[leg.asset] - leg.drifted) for leg in all_legs)
 
 
-def _edges(all_legs: tuple[Leg, ...], band: Band) -> dict[str, Decimal]:
-    ends = {leg.asset: _clipped(leg, band.tolerance(leg.target)) for leg in all_legs}
+def _edges(all_legs: tuple[Leg, ...], tolerance: Tolerance) -> dict[str, Decimal]:
+    ends = {leg.asset: _clipped(leg, tolerance(leg)) for leg in all_legs}
     excess = sum(ends.values(), ZERO) - HUNDRED
     sign = 1 if excess > 0 else -1
     # Targets sum to 100, so the legs on the side of the excess have room for all of it before they reach theirs.

@@ -9,9 +9,9 @@ from enum import StrEnum
 from trimtab.contracts.events import Event
 from trimtab.kernel import ids
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import plain
+from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.domain.ledger import Holding
-from trimtab.portfolios.domain.policy import Policy
+from trimtab.portfolios.domain.policy import Automation, Policy
 
 Allocation = Mapping[str, Decimal]
 MAX_HOLDINGS = 500
@@ -38,16 +38,60 @@ class ReportMark:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Holdings and cash are being changed by something long: until then, nobody else changes them."""
+    """Holdings and cash are being changed by something long: until then, nobody else changes them.
+
+    Without an end it holds until its owner lets go: an owner that may have sent orders never just runs out of time.
+    """
 
     owner: str
     reason: str
-    until: datetime
+    until: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it still keeps others out."""
+        return self.until is None or self.until > now
+
+
+class WatchDue(StrEnum):
+    """Why the price watches of a portfolio have to be written again; a new target is worth a rebalance at once."""
+
+    HOLDINGS = "holdings"
+    REFUSED = "refused"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Where the price watches of a portfolio stand.
+
+    `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place. `symbols`
+    have rows in the table of watches. `due` says that something changed, `pending` the same once an evaluation has
+    begun that is not done. `calendar_at` is the next day of the calendar rule, `cooldown_ends` when a check that came
+    too early is made up for.
+    """
+
+    begun: int = 0
+    done: int = 0
+    symbols: tuple[str, ...] = ()
+    due: WatchDue | None = None
+    pending: WatchDue | None = None
+    calendar_at: datetime | None = None
+    cooldown_ends: datetime | None = None
+
+    @property
+    def reason(self) -> WatchDue | None:
+        """The weightier of what changed before and after the present evaluation began."""
+        return max((each for each in (self.due, self.pending) if each), key=list(WatchDue).index, default=None)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When time alone asks for the next check."""
+        return min((each for each in (self.calendar_at, self.cooldown_ends) if each), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """One aggregate: its target, its policy, and what the last reports did.
+    """One aggregate: its target, its policy, its holdings and cash, and what the last reports and checks did.
 
     `version` counts every write and guards the next one. `revision` counts the changes of target and policy only:
     it is what a client compares.
@@ -72,6 +116,7 @@ class Portfolio:
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
     stale_reason: str | None = None
+    watching: Watching = field(default_factory=Watching)
     events: tuple[Event, ...] = field(default=(), compare=False)
 
     def require_active(self) -> None:
@@ -95,13 +140,16 @@ class Portfolio:
             allocation=wanted[0],
             policy=wanted[1],
             rebalanced_at=self.rebalanced_at if allocation is None else None,
-        )
+            watching=replace(self.watching, calendar_at=None),
+        ).to_be_watched(WatchDue.HOLDINGS if allocation is None else WatchDue.TARGET)
 
     def closed(self, now: datetime) -> "Portfolio":
         """Closed: readable still, refusing everything else; the portfolio itself where it is closed already."""
         if self.status is PortfolioStatus.CLOSED:
             return self
-        return replace(self._revised(now, "portfolio.closed"), status=PortfolioStatus.CLOSED)
+        self._require_unlocked(now)
+        closed = replace(self._revised(now, "portfolio.closed"), status=PortfolioStatus.CLOSED)
+        return closed.to_be_watched(WatchDue.HOLDINGS)
 
     def reopened(self, wanted: "Portfolio") -> "Portfolio":
         """Open again with what the new creation asks for; version and revision go on counting."""
@@ -114,7 +162,7 @@ class Portfolio:
             cash=wanted.cash if self.cash is None else self.cash,  # what its ledger says, if it says anything
             request_hash=wanted.request_hash,
             rebalanced_at=None,
-        )
+        ).to_be_watched(WatchDue.TARGET)
 
     def _revised(self, now: datetime, event: str) -> "Portfolio":
         return replace(
@@ -136,13 +184,21 @@ class Portfolio:
             events=(),
         )
 
-    def require_tradable(self, now: datetime) -> None:
-        """`Conflict` where holdings and cash may not be changed now."""
+    def require_open_to_deposits(self) -> None:
+        """`Conflict` where not even cash may come in; a lock does not keep that out."""
         self.require_active()
         if self.status is PortfolioStatus.STALE:
             raise Conflict("stale", f"The portfolio is stale until an operator resolves it: {self.stale_reason}.")
-        if self.lock is not None and self.lock.until > now:
-            wait = min(60, int((self.lock.until - now).total_seconds()) + 1)
+
+    def require_tradable(self, now: datetime) -> None:
+        """`Conflict` where holdings and cash may not be changed now."""
+        self.require_open_to_deposits()
+        self._require_unlocked(now)
+
+    def _require_unlocked(self, now: datetime) -> None:
+        if self.lock is not None and self.lock.holds(now):
+            left = (self.lock.until - now).total_seconds() if self.lock.until else 60
+            wait = min(60, int(left) + 1)
             raise Conflict("locked", f"The portfolio is locked: {self.lock.reason}.", retry_after_seconds=wait)
 
     def locked(self, lock: Lock, now: datetime) -> "Portfolio":
@@ -163,7 +219,82 @@ class Portfolio:
         changed = {**self.holdings, **{holding.symbol: holding for holding in holdings}}
         if len(changed) > MAX_HOLDINGS:
             raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
-        return replace(self, holdings=changed, cash=cash, version=self.version + 1, updated_at=now, events=())
+        after = replace(self, holdings=changed, cash=cash, version=self.version + 1, updated_at=now, events=())
+        return after.to_be_watched(WatchDue.HOLDINGS)
+
+    # Balancing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def balances_itself(self) -> bool:
+        """Whether prices and the calendar rebalance it: active, automatic, with a target, holding something."""
+        wants = self.status is PortfolioStatus.ACTIVE and self.policy.automation is Automation.AUTO
+        return wants and bool(self.allocation) and any(holding.quantity for holding in self.holdings.values())
+
+    def is_busy(self, now: datetime) -> bool:
+        """Whether somebody else is changing its holdings just now; of a stale one nobody is."""
+        return self.status is PortfolioStatus.ACTIVE and self.lock is not None and self.lock.holds(now)
+
+    def to_be_watched(self, due: WatchDue) -> "Portfolio":
+        """With the mark that its watches have to be written again, where it has any or needs any."""
+        if not (self.balances_itself or self.watching.symbols or self.watching.next_at):
+            return self
+        if self.watching.due is WatchDue.TARGET:
+            return self
+        return replace(self, watching=replace(self.watching, due=due))
+
+    def evaluation_begun(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
+        """In the next epoch, with the symbols that may have rows until it is done."""
+        either = tuple(sorted({*self.watching.symbols, *symbols}))
+        begun, pending = self.watching.begun + 1, self.watching.reason
+        watching = replace(self.watching, begun=begun, symbols=either, due=None, pending=pending)
+        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
+
+    def evaluation_done(
+        self,
+        now: datetime,
+        symbols: Iterable[str],
+        *,
+        calendar_at: datetime | None,
+        cooldown_ends: datetime | None,
+    ) -> "Portfolio":
+        """With all watches of the epoch in place."""
+        watching = replace(
+            self.watching,
+            done=self.watching.begun,
+            symbols=tuple(sorted(symbols)),
+            pending=None,
+            calendar_at=calendar_at,
+            cooldown_ends=cooldown_ends,
+        )
+        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
+
+    def rebalancing(self, rebalance_id: str, now: datetime, calendar_at: datetime | None) -> "Portfolio":
+        """Locked by a planned rebalance, until that lets go. Cash that was not tracked counts as none from here on."""
+        lock = Lock(rebalance_id, "it is being rebalanced", None)
+        watching = replace(self.watching, pending=None, calendar_at=calendar_at, cooldown_ends=None)
+        cash = ZERO if self.cash is None else self.cash
+        return replace(self.locked(lock, now), cash=cash, watching=watching)
+
+    def released(self, now: datetime, due: WatchDue, *, rebalanced: bool) -> "Portfolio":
+        """Unlocked by the rebalance that locked it; `rebalanced` where it moved anything for good."""
+        free = replace(self, lock=None, version=self.version + 1, updated_at=now, events=())
+        return replace(free, rebalanced_at=now if rebalanced else self.rebalanced_at).to_be_watched(due)
+
+    def stale(self, reason: str, now: datetime) -> "Portfolio":
+        """Not known to be what it says: closed to trades and rebalances until an operator resolves it; one alert.
+
+        The lock stays: it names the rebalance that is to be resolved.
+        """
+        event = portfolio_event("portfolio.stale", self.portfolio_id, self.user_id, self.name)
+        told = (Event(event.type, {**event.data, "reason": reason}),)
+        marked = replace(self, status=PortfolioStatus.STALE, stale_reason=reason, version=self.version + 1)
+        return replace(marked, updated_at=now, events=told).to_be_watched(WatchDue.HOLDINGS)
+
+    def resolved(self, now: datetime) -> "Portfolio":
+        """Active again, as an operator has said what it holds."""
+        event = portfolio_event("portfolio.resolved", self.portfolio_id, self.user_id, self.name)
+        active = replace(self, status=PortfolioStatus.ACTIVE, stale_reason=None, lock=None, version=self.version + 1)
+        return replace(active, updated_at=now, events=(event,)).to_be_watched(WatchDue.REFUSED)
 
     def cools_down_until(self) -> datetime | None:
         """When the next rebalance is allowed again, None if one is allowed at any time."""

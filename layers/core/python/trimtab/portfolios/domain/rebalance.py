@@ -1,4 +1,4 @@
-"""A rebalance: a drift report, the decision about it, and the reason for that decision."""
+"""A rebalance: what asked for it, the decision about it and its reason, and the execution where there is one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,11 @@ from trimtab.contracts.events import Event
 from trimtab.kernel import ids, money
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.domain import plan
-from trimtab.portfolios.domain.open_work import OpenWork
+from trimtab.portfolios.domain.execution import Execution
+from trimtab.portfolios.domain.open_work import RESEND_AFTER, OpenWork
+from trimtab.portfolios.domain.orders import CASH
 from trimtab.portfolios.domain.plan import Leg, Transaction
-from trimtab.portfolios.domain.policy import Band
+from trimtab.portfolios.domain.policy import Band, Mode
 from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark, portfolio_id_of
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
@@ -28,19 +30,48 @@ class RebalanceStatus(StrEnum):
     COMPLETED = "COMPLETED"
     REJECTED = "REJECTED"
     SUPERSEDED = "SUPERSEDED"
+    CANCELLED = "CANCELLED"
+    PLANNED = "PLANNED"
+    EXECUTING = "EXECUTING"
+    COMPENSATING = "COMPENSATING"
+    COMPLETED_ADJUSTED = "COMPLETED_ADJUSTED"
+    ROLLED_BACK = "ROLLED_BACK"
+    STALE = "STALE"
+    RESOLVED = "RESOLVED"
 
 
+_S = RebalanceStatus
 TRANSITIONS: Mapping[RebalanceStatus, frozenset[RebalanceStatus]] = {
-    RebalanceStatus.REQUESTED: frozenset(
-        {
-            RebalanceStatus.NO_ACTION,
-            RebalanceStatus.COMPLETED,
-            RebalanceStatus.REJECTED,
-            RebalanceStatus.SUPERSEDED,
-        }
-    ),
+    _S.REQUESTED: frozenset({_S.NO_ACTION, _S.COMPLETED, _S.REJECTED, _S.SUPERSEDED, _S.CANCELLED, _S.PLANNED}),
+    _S.PLANNED: frozenset({_S.EXECUTING, _S.CANCELLED}),
+    _S.EXECUTING: frozenset({_S.COMPLETED, _S.COMPLETED_ADJUSTED, _S.COMPENSATING, _S.STALE}),
+    _S.COMPENSATING: frozenset({_S.ROLLED_BACK, _S.STALE}),
+    _S.STALE: frozenset({_S.RESOLVED}),
 }
 """The one transition table; a state that it does not name is final."""
+
+WITH_THE_BROKER = frozenset({_S.PLANNED, _S.EXECUTING, _S.COMPENSATING})
+"""The states in which the portfolio is locked and the execution worker has something to do."""
+
+_EVENTS = {
+    _S.REJECTED: "rebalance.rejected",
+    _S.SUPERSEDED: "rebalance.rejected",
+    _S.CANCELLED: "rebalance.cancelled",
+    _S.ROLLED_BACK: "rebalance.rolled_back",
+    _S.NO_ACTION: "rebalance.completed",
+    _S.COMPLETED: "rebalance.completed",
+    _S.COMPLETED_ADJUSTED: "rebalance.completed",
+}
+
+
+class Trigger(StrEnum):
+    """What asked for a rebalance: a drift report, a price that crossed an edge, time, a new target, a person."""
+
+    REPORT = "report"
+    CROSSED = "crossed"
+    DUE = "due"
+    TARGET = "target"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +101,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Rebalance(OpenWork):
-    """One drift report and what became of it. `weights` are the reported ones, `as_of` when they were true."""
+    """One rebalance and what became of it.
+
+    For a drift report, `weights` are the reported ones and `as_of` is when they were true; its outcome is a set of
+    transactions. For any other trigger `weights` are those that the check found, and `execution` is what the broker is
+    asked for. `note` is what was asked beside: the mode of a run, the resolution of a stale one.
+    """
 
     tenant_id: str
     portfolio_id: str
@@ -85,8 +121,12 @@ class Rebalance(OpenWork):
     updated_at: datetime
     as_of_given: bool = True
     status: RebalanceStatus = RebalanceStatus.REQUESTED
+    trigger: Trigger = Trigger.REPORT
+    mode: Mode | None = None
     legs: tuple[Leg, ...] = ()
     why: Why | None = None
+    execution: Execution | None = None
+    resolution: Mapping[str, Any] | None = None
     resends: int = 0
     is_stuck: bool = False
     version: int = 1
@@ -94,41 +134,65 @@ class Rebalance(OpenWork):
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
-        """What leads back to the target: sells first, each above zero, sums equal."""
-        return plan.transactions(self.legs)
+        """What leads back to the target: sells first, each above zero; cash is not one of them."""
+        return tuple(each for each in plan.transactions(self.legs) if each.asset != CASH)
 
     @property
     def mark(self) -> ReportMark:
         """Where the report stands in the order of reports."""
         return ReportMark(self.as_of, self.rebalance_id)
 
+    @property
+    def is_with_the_broker(self) -> bool:
+        """Whether the execution worker has something to do about it."""
+        return self.status in WITH_THE_BROKER
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker has something to do about it."""
+        return self.status is RebalanceStatus.REQUESTED or self.is_with_the_broker
+
+    @property
+    def due_at(self) -> datetime:
+        """See `OpenWork.due_at`; one that waits on purpose is not due before it wakes."""
+        wake_at = self.execution.wake_at if self.execution else None
+        return max(self.updated_at, wake_at or self.updated_at) + RESEND_AFTER * (1 << self.resends)
+
     def stuck(self, now: datetime) -> "Rebalance":
         """Given up by the sweeper, with the event that alerts an operator; a late message still decides it."""
         event = Event("rebalance.stuck", {"rebalance_id": self.rebalance_id, "portfolio_id": self.portfolio_id})
         return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
 
-    def decided(self, status: RebalanceStatus, why: Why, now: datetime, all_legs: tuple[Leg, ...] = ()) -> "Rebalance":
-        """With its outcome, and the event that says so."""
-        if status not in TRANSITIONS.get(self.status, frozenset()):
+    def moved_to(self, status: RebalanceStatus, now: datetime, **changes: Any) -> "Rebalance":
+        """In another state, with the event that says so where it is one for others to hear."""
+        if status is not self.status and status not in TRANSITIONS.get(self.status, frozenset()):
             raise ValueError(f"a rebalance does not go from {self.status} to {status}")
-        refused = status in {RebalanceStatus.REJECTED, RebalanceStatus.SUPERSEDED}
+        moved = replace(
+            self,
+            status=status,
+            version=self.version + 1,
+            updated_at=now,
+            **{"resends": 0, "is_stuck": False, **changes},
+        )
+        told = status in _EVENTS and status is not self.status
+        return replace(moved, events=(moved._event(_EVENTS[status]),) if told else ())
+
+    def decided(self, status: RebalanceStatus, why: Why, now: datetime, all_legs: tuple[Leg, ...] = ()) -> "Rebalance":
+        """With its outcome, and the event that says so; only a request is decided, and only once."""
+        if self.status is not RebalanceStatus.REQUESTED or status is self.status:
+            raise ValueError(f"a decision does not go from {self.status} to {status}")
+        return self.moved_to(status, now, why=why, legs=all_legs, resends=self.resends, is_stuck=self.is_stuck)
+
+    def _event(self, type: str) -> Event:
         data = {
             "rebalance_id": self.rebalance_id,
             "portfolio_id": self.portfolio_id,
             "user_id": self.user_id,
             "request_id": self.request_id,
-            "status": status.value,
-            "rule": why.rule,
+            "status": self.status.value,
+            "rule": self.why.rule if self.why else "",
         }
-        return replace(
-            self,
-            status=status,
-            why=why,
-            legs=all_legs,
-            version=self.version + 1,
-            updated_at=now,
-            events=(Event("rebalance.rejected" if refused else "rebalance.completed", data),),
-        )
+        return Event(type, data)
 
 
 def rebalance_id_of(portfolio_id: str, request_id: str) -> str:
@@ -200,7 +264,7 @@ def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, 
     """Whether the reported weights call for a rebalance, and where each leg moves then."""
     legs = plan.legs(report.weights, portfolio.allocation)
     band = portfolio.policy.band or NO_BAND
-    far = plan.outside(legs, band)
+    far = plan.outside(legs, plan.within(band))
     cooldown_end = portfolio.cools_down_until()
     facts = _facts(portfolio, legs, band, far)
     if not far:
@@ -208,7 +272,7 @@ def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, 
     if cooldown_end is not None and report.as_of < cooldown_end:
         facts["cooldown_until"] = format_time(cooldown_end)
         return RebalanceStatus.NO_ACTION, Why("cooldown", "The last rebalance was too short a time ago.", facts), legs
-    moved = plan.moved(legs, band, portfolio.policy.destination)
+    moved = plan.moved(legs, plan.within(band), portfolio.policy.destination)
     return RebalanceStatus.COMPLETED, Why("outside_band", "At least one weight is outside its band.", facts), moved
 
 

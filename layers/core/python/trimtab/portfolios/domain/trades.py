@@ -36,6 +36,7 @@ class Trade:
     """A trade of a portfolio. Its `version` counts its revisions; `history` holds those before the present one.
 
     `moves_cash` says whether cash was tracked when it was executed: what was not paid then does not come back.
+    `rebalance_id` names the rebalance whose order it is the fill of; nobody corrects such a trade.
     """
 
     tenant_id: str
@@ -54,6 +55,7 @@ class Trade:
     created_at: datetime
     updated_at: datetime
     moves_cash: bool = False
+    rebalance_id: str | None = None
     version: int = 1
     history: tuple[Revision, ...] = ()
     events: tuple[Event, ...] = field(default=(), compare=False)

@@ -1,75 +1,26 @@
 """The bodies that the portfolio routes read, and the answers that they give."""
 
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, model_validator
 
-from trimtab.contracts.fields import Allocation, Identifier, Model, Money, Percent, TargetAllocation, Time, Whole
+from trimtab.contracts.fields import Allocation, Identifier, Model, Money, TargetAllocation, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.domain import plan
-from trimtab.portfolios.domain.policy import HYBRID_PERCENT, HYBRID_POINTS, Band, BandType, Destination, Policy
+from trimtab.portfolios.domain.policy import Policy
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance
+from trimtab.portfolios.schemas.orders import ExecutionView, execution_view
+from trimtab.portfolios.schemas.policies import PolicyBody, PolicyView, policy_view
 from trimtab.portfolios.service.portfolios import NewPortfolio
 
 Answer = dict[str, Any]
-MAX_COOLDOWN_SECONDS = 366 * 24 * 3600
 _USER = AliasChoices("user_id", "UserID")
 _EXAMPLE = {"stocks": 60, "bonds": 30, "gold": 10}
 _DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
-
-
-class BandBody(Model):
-    """How far a weight may be from its target before it counts as drifted (strictly further).
-
-    `value` is percentage points for `absolute`, percent of the target for `relative` and `hybrid` (20 by default).
-    `points` is the least tolerance of a hybrid band, 1 by default.
-    """
-
-    type: BandType
-    value: Annotated[Percent, Field(ge=0, le=100)] | None = None
-    points: Annotated[Percent, Field(ge=0, le=100)] | None = None
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> "BandBody":
-        if self.type is not BandType.HYBRID and self.value is None:
-            raise ValueError(f"Give the value of the {self.type.value} band.")
-        if self.type is not BandType.HYBRID and self.points is not None:
-            raise ValueError("Only a hybrid band has points.")
-        return self
-
-    def to_domain(self) -> Band:
-        """The band, with its defaults filled in."""
-        if self.type is not BandType.HYBRID:
-            return Band(self.type, self.value or Decimal(0))
-        return Band(
-            self.type,
-            HYBRID_PERCENT if self.value is None else self.value,
-            HYBRID_POINTS if self.points is None else self.points,
-        )
-
-
-class PolicyBody(Model):
-    """A change of policy: what is left out stays, null goes back to the default."""
-
-    band: BandBody | None = None
-    destination: Destination | None = None
-    cooldown_seconds: Annotated[Whole, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = None
-
-    def apply(self, policy: Policy) -> Policy:
-        """The policy with this change."""
-        given, default = self.model_fields_set, Policy()
-        if "band" in given:
-            policy = replace(policy, band=self.band.to_domain() if self.band else None)
-        if "destination" in given:
-            policy = replace(policy, destination=self.destination or default.destination)
-        if "cooldown_seconds" in given:
-            policy = replace(policy, cooldown_seconds=self.cooldown_seconds or 0)
-        return policy
 
 
 class CreatePortfolio(Model):
@@ -138,24 +89,11 @@ class PreviewRebalance(Model):
 PercentText = Annotated[str, Field(pattern=r"^\d{1,3}\.\d{4}$", examples=["10.0000"])]
 
 
-class BandView(Model):
-    """A band, with its defaults filled in."""
-
-    type: BandType
-    value: str
-    points: str | None = None
-
-
-class PolicyView(Model):
-    """A policy, with its defaults filled in; `band` is null where every drift counts."""
-
-    band: BandView | None
-    destination: Destination
-    cooldown_seconds: int
-
-
 class PortfolioView(Model):
-    """A portfolio. `revision` is its ETag: it changes with the target, the policy and the status."""
+    """A portfolio. `revision` is its ETag: it changes with the target, the policy and the status.
+
+    `status_reason` says why it is STALE; `locked_by` names the rebalance or the job that is changing its holdings.
+    """
 
     portfolio_id: str
     user_id: str
@@ -165,6 +103,8 @@ class PortfolioView(Model):
     policy: PolicyView
     cash: str | None
     status: str
+    status_reason: str | None
+    locked_by: str | None
     version: int
     revision: int
     created_at: datetime
@@ -218,7 +158,10 @@ class WhyView(Model):
 
 
 class RebalanceView(Model):
-    """A rebalance: what was reported, what was decided, why, and the transactions that lead back to the target."""
+    """A rebalance: what asked for it, what was decided, why, and the transactions that lead back to the target.
+
+    `execution` is there where a broker trades it: every order with what was asked for, sent and filled.
+    """
 
     rebalance_id: str
     portfolio_id: str
@@ -227,8 +170,12 @@ class RebalanceView(Model):
     status: str
     as_of: datetime
     new_allocation: dict[str, PercentText]
+    trigger: str
+    mode: str | None
     transactions: list[TransactionView]
     why: WhyView | None
+    execution: ExecutionView | None
+    resolution: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
 
@@ -269,30 +216,22 @@ class AcceptedView(Model):
 
 def portfolio_view(it: Portfolio) -> Answer:
     """See `PortfolioView`."""
-    band = it.policy.band
     return {
         "portfolio_id": it.portfolio_id,
         "user_id": it.user_id,
         "name": it.name,
         "currency": it.currency,
         "allocation": _percents(it.allocation) if it.allocation else None,
-        "policy": {
-            "band": band and _band_view(band),
-            "destination": it.policy.destination.value,
-            "cooldown_seconds": it.policy.cooldown_seconds,
-        },
+        "policy": policy_view(it.policy),
         "cash": None if it.cash is None else f"{it.cash:.2f}",
         "status": it.status.value,
+        "status_reason": it.stale_reason,
+        "locked_by": it.lock and it.lock.owner,
         "version": it.version,
         "revision": it.revision,
         "created_at": format_time(it.created_at),
         "updated_at": format_time(it.updated_at),
     }
-
-
-def _band_view(band: Band) -> Answer:
-    points = {"points": _percent(band.points)} if band.type is BandType.HYBRID else {}
-    return {"type": band.type.value, "value": _percent(band.value), **points}
 
 
 def accepted_view(it: Rebalance, *, retry_safe: bool) -> Answer:
@@ -322,8 +261,12 @@ def rebalance_view(it: Rebalance) -> Answer:
         "status": it.status.value,
         "as_of": format_time(it.as_of),
         "new_allocation": _percents(it.weights),
+        "trigger": it.trigger.value,
+        "mode": it.mode and it.mode.value,
         "transactions": [transaction_view(it, each) for each in it.transactions],
-        "why": _why_view(it),
+        "why": why_view(it),
+        "execution": it.execution and execution_view(it.execution),
+        "resolution": it.resolution and dict(it.resolution),
         "created_at": format_time(it.created_at),
         "updated_at": format_time(it.updated_at),
     }
@@ -334,7 +277,7 @@ def preview_view(it: Rebalance) -> Answer:
     return {
         "status": it.status.value,
         "transactions": [_move_view(each) for each in it.transactions],
-        "why": _why_view(it),
+        "why": why_view(it),
     }
 
 
@@ -352,7 +295,7 @@ def _move_view(each: plan.Transaction) -> Answer:
     return {"action": each.action.value, "asset": each.asset, "rebalance_percent": _percent(each.percent)}
 
 
-def _why_view(it: Rebalance) -> Answer | None:
+def why_view(it: Rebalance) -> Answer | None:
     if it.why is None:
         return None
     weights = {leg.asset: {"reported": _percent(leg.drifted), "target": _percent(leg.target)} for leg in it.legs}

@@ -117,7 +117,10 @@ class RevisionView(Model):
 
 
 class TradeView(Model):
-    """A trade as it stands; `history` holds what it was before each correction."""
+    """A trade as it stands; `history` holds what it was before each correction.
+
+    `rebalance_id` is there where it is the fill of a rebalance's order.
+    """
 
     ref_id: str
     portfolio_id: str
@@ -130,6 +133,7 @@ class TradeView(Model):
     fees: str
     status: TradeStatus
     executed_at: datetime
+    rebalance_id: str | None
     revision: int
     history: list[RevisionView]
     created_at: datetime
@@ -246,6 +250,7 @@ def trade_view(it: Trade) -> Answer:
         "fees": _money(it.fees),
         "status": it.status.value,
         "executed_at": format_time(it.executed_at),
+        "rebalance_id": it.rebalance_id,
         "revision": it.version,
         "history": [
             {

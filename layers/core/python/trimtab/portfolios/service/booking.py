@@ -1,10 +1,15 @@
 """Booking: what a trade makes of a portfolio's holdings and cash."""
 
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from trimtab.contracts.quotes import Quote
-from trimtab.kernel.money import ZERO
-from trimtab.portfolios.domain.ledger import Execution, Holding, fold
+from trimtab.kernel import ids
+from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.portfolios.domain.ledger import Execution, Holding, SecurityType, Side, TradeStatus, fold
+from trimtab.portfolios.domain.orders import Order
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.trades import Trade
 from trimtab.portfolios.service.ports import Ledger
@@ -43,6 +48,73 @@ def booked(
         raise TooManyTrades
     holding = added or _folded(ledger, portfolio, quote, after, now)
     return after, portfolio.booked(now, holdings=[holding], cash=cash)
+
+
+def booked_together(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
+    """The portfolio's holdings and cash with these new trades, at most one of a symbol.
+
+    Its version is left to who writes it. `Unprocessable` where a balance would be negative.
+    """
+    if not trades:
+        return portfolio
+    holdings, cash = [], portfolio.cash or ZERO
+    quotes = ledger.quotes(sorted({trade.symbol for trade in trades}))
+    for trade in trades:
+        holding = portfolio.holdings.get(trade.symbol, Holding(trade.symbol, trade.security_type))
+        quote = quotes.get(trade.symbol)
+        added = _added(holding, quote, trade.execution, now) if trade.execution else None
+        holdings.append(added or _folded(ledger, portfolio, quote, trade, now))
+        cash += trade.cash_change
+    return replace(portfolio.booked(now, holdings=holdings, cash=cash), version=portfolio.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Something bought or sold that no client recorded; `paid` is amount and fees, None for an adjustment of what is
+    held, which is entered at the average cost and moves no cash."""
+
+    ref_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    paid: tuple[Decimal, Decimal] | None = None
+
+
+def trades_of_fills(portfolio: Portfolio, rebalance_id: str, orders: Iterable[Order], now: datetime) -> list[Trade]:
+    """The trades that the fills of these orders are; the id of each is its order's."""
+    fills = [
+        Movement(each.client_order_id, each.symbol, each.side, each.filled, (each.amount, each.fees))
+        for each in orders
+        if each.filled
+    ]
+    return [trade_of(portfolio, rebalance_id, fill, now) for fill in fills]
+
+
+def trade_of(portfolio: Portfolio, rebalance_id: str, it: Movement, now: datetime) -> Trade:
+    """The trade that the movement is: it comes after everything that is recorded of its symbol."""
+    holding = portfolio.holdings.get(it.symbol, Holding(it.symbol, SecurityType.STOCK))
+    after_all = holding.last[0] + timedelta(microseconds=1) if holding.last else now
+    amount, fees = it.paid or (to_money(CONTEXT.multiply(it.quantity, holding.average_cost or ZERO)), ZERO)
+    trade = Trade(
+        tenant_id=portfolio.tenant_id,
+        portfolio_id=portfolio.portfolio_id,
+        user_id=portfolio.user_id,
+        ref_id=it.ref_id,
+        side=it.side,
+        security_type=holding.security_type,
+        symbol=it.symbol,
+        quantity=it.quantity,
+        amount=amount,
+        fees=fees,
+        status=TradeStatus.SUCCESS,
+        executed_at=max(now, after_all),
+        request_hash=ids.fingerprint(it.ref_id),
+        created_at=now,
+        updated_at=now,
+        moves_cash=it.paid is not None,
+        rebalance_id=rebalance_id,
+    )
+    return trade.announced()
 
 
 def _added(holding: Holding, quote: Quote | None, trade: Execution, now: datetime) -> Holding | None:

@@ -60,10 +60,12 @@ class Holdings:
         if not portfolio.holdings:
             return []
         quotes = self.ledger.quotes(sorted(portfolio.holdings))
-        return [
-            Position(self._now(portfolio, holding, quotes), quotes.get(symbol))
-            for symbol, holding in sorted(portfolio.holdings.items())
-        ]
+        held = self.now(portfolio, quotes)
+        return [Position(holding, quotes.get(symbol)) for symbol, holding in sorted(held.items())]
+
+    def now(self, portfolio: Portfolio, quotes: Mapping[str, Quote]) -> dict[str, Holding]:
+        """The holdings with the splits since their last trade in them, by symbol."""
+        return {symbol: self._now(portfolio, holding, quotes) for symbol, holding in portfolio.holdings.items()}
 
     def returns(self, portfolio: Portfolio) -> Returns:
         """What the portfolio has earned since its first trade."""

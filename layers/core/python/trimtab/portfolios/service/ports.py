@@ -1,16 +1,18 @@
 """What the portfolios need from the world outside; the adapters provide it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
 
 from trimtab.contracts.quotes import Quote
 from trimtab.portfolios.domain.ledger import TradeStatus
 from trimtab.portfolios.domain.portfolio import Portfolio
-from trimtab.portfolios.domain.rebalance import Rebalance
+from trimtab.portfolios.domain.rebalance import Rebalance, Why
 from trimtab.portfolios.domain.recalculation import Recalculation
 from trimtab.portfolios.domain.trades import CashEntry, Trade
+from trimtab.portfolios.domain.watching import Edges
 
 T = TypeVar("T")
 
@@ -123,12 +125,101 @@ class Ledger(Protocol):
     ) -> tuple[Portfolio | None, Recalculation | None]:
         """Both in one call."""
 
-    def put(self, *things: Portfolio | Trade | CashEntry | Recalculation) -> None:
+    def put(self, *things: Portfolio | Trade | CashEntry | Recalculation | Rebalance) -> None:
         """Stores all of them or none, in one transaction."""
 
 
 class Requests(Protocol):
     """The queues of the workers."""
 
-    def send(self, work: Rebalance | Recalculation) -> None:
-        """Asks a worker to decide it."""
+    def send(self, work: Rebalance | Recalculation, *, delay_seconds: int = 0) -> None:
+        """Asks the worker whose turn it is, after a wait of at most 900 seconds (longer ones are cut)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """A portfolio that has a watch which a quote crossed, and the newest epoch of those watches."""
+
+    tenant_id: str
+    portfolio_id: str
+    epoch: int
+
+
+class Watches(Protocol):
+    """The price watches: by symbol, at which prices which portfolios want to be looked at."""
+
+    def write(self, portfolio: Portfolio, edges: Mapping[str, Edges], dropped: Iterable[str]) -> None:
+        """Writes the portfolio's watches of its present epoch, and takes away those of the dropped symbols.
+
+        Raises `ConditionFailed` where a newer evaluation has written one of them: then that one's count.
+        """
+
+    def crossed(self, symbol: str, price: Decimal) -> Iterator[Crossed]:
+        """The watches that the price crosses, read consistently."""
+
+
+class CheckQueue(Protocol):
+    """The queue `checks`."""
+
+    def crossed(self, portfolios: Iterable[Crossed]) -> None:
+        """Asks for a check of each."""
+
+    def ask(self, tenant_id: str, portfolio_id: str, trigger: str) -> None:
+        """Asks for a check because time has come (`due`) or something has changed (`changed`)."""
+
+
+class Checks(Protocol):
+    """What a check reads and writes beside portfolios and rebalances."""
+
+    def save(self, portfolio: Portfolio, note: "CheckNote | None" = None) -> None:
+        """The portfolio on the version before and, in the same transaction, what its last check found."""
+
+    def note(self, note: "CheckNote") -> None:
+        """What the last check found, where the portfolio is not touched by it."""
+
+    def last(self, tenant_id: str, portfolio_id: str) -> "CheckNote | None":
+        """What the last check found that decided nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNote:
+    """A check that decided nothing: the newest one of a portfolio is kept, with its reason."""
+
+    tenant_id: str
+    portfolio_id: str
+    trigger: str
+    at: datetime
+    why: Why
+
+
+class DueStore(Protocol):
+    """Finds the portfolios of which time asks for a check."""
+
+    def due(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Portfolio]:
+        """Those of a shard whose time has come, the longest waiting first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """No order is sent to a broker while it stands: those of one tenant, or (without one) of all."""
+
+    tenant_id: str | None
+    reason: str
+    by: str
+    at: datetime
+
+
+class Halts(Protocol):
+    """The halt switches."""
+
+    def reason(self, tenant_id: str) -> str | None:
+        """Why the tenant's orders are halted, None if they are not. One consistent read of both switches."""
+
+    def standing(self, tenant_id: str) -> list[Halt]:
+        """The switches that are on for the tenant."""
+
+    def halt(self, halt: Halt) -> None:
+        """Switches it on; a second time only the reason changes."""
+
+    def lift(self, tenant_id: str | None) -> None:
+        """Switches it off; nothing happens where it is off."""

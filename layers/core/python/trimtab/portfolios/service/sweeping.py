@@ -1,13 +1,18 @@
-"""Sweeping: what was accepted and never decided is asked for again."""
+"""Sweeping: what was accepted and never decided is asked for again, and what time asks for is checked."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.domain.rebalance import Rebalance
 from trimtab.portfolios.domain.recalculation import Recalculation
-from trimtab.portfolios.service.ports import OpenWorkStore, Requests
+from trimtab.portfolios.service.ports import CheckQueue, DueStore, Listing, OpenWorkStore, Requests
+
+T = TypeVar("T")
 
 SHARDS = "0123456789abcdef"
 PAGE = 100
@@ -16,10 +21,11 @@ PAGES_A_SHARD = 10
 
 @dataclass(slots=True)
 class Swept:
-    """How much a pass sent again, and how much it gave up."""
+    """How much a pass sent again, how much it gave up, and how many portfolios it found due for a check."""
 
     resent: int = 0
     stuck: int = 0
+    due: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,9 @@ class Sweeper:
     """What the five-minute rule does."""
 
     store: OpenWorkStore
+    calendar: DueStore
     requests: Requests
+    checks: CheckQueue
     clock: Clock
 
     def sweep(self) -> Swept:
@@ -38,14 +46,11 @@ class Sweeper:
         """
         now, swept = self.clock(), Swept()
         for shard in SHARDS:
-            position = None
-            for _ in range(PAGES_A_SHARD):
-                page = self.store.overdue(shard, now, limit=PAGE, after=position)
-                for work in page.items:
-                    self._repair(work, now, swept)
-                position = page.next_position
-                if position is None:
-                    break
+            for work in _all(partial(self.store.overdue, shard, now)):
+                self._repair(work, now, swept)
+            for portfolio in _all(partial(self.calendar.due, shard, now)):
+                self.checks.ask(portfolio.tenant_id, portfolio.portfolio_id, "due")
+                swept.due += 1
         return swept
 
     def _repair(self, work: Rebalance | Recalculation, now: datetime, swept: Swept) -> None:
@@ -61,3 +66,14 @@ class Sweeper:
         else:
             self.requests.send(repaired)
             swept.resent += 1
+
+
+def _all(page_after: Callable[..., Listing[T]]) -> Iterator[T]:
+    """What a shard has, page after page, as much of it as one pass looks at."""
+    position: Any = None
+    for _ in range(PAGES_A_SHARD):
+        page = page_after(limit=PAGE, after=position)
+        yield from page.items
+        position = page.next_position
+        if position is None:
+            return

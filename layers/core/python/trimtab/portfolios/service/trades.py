@@ -146,7 +146,10 @@ class Trades:
             if stored is not None:
                 require_same(stored.request_hash, entry.request_hash)
                 return stored
-            portfolio.require_tradable(self.clock())
+            if type.sign > 0:
+                portfolio.require_open_to_deposits()
+            else:
+                portfolio.require_tradable(self.clock())
             self.ledger.put(entry, portfolio.booked(self.clock(), cash=balance))
             return entry
 

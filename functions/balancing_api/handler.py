@@ -1,0 +1,172 @@
+"""The routes by which persons steer the balancing: runs, cancels, resolutions, halts, and what checks have found."""
+
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+from trimtab.contracts.fields import Identifier
+from trimtab.kernel.clock import utc_now
+from trimtab.kernel.errors import Invalid, Unavailable, no_such_thing
+from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
+from trimtab.portfolios.adapters.checks import DynamoChecks
+from trimtab.portfolios.adapters.halts import DynamoHalts
+from trimtab.portfolios.adapters.ledger import DynamoLedger
+from trimtab.portfolios.adapters.queues import Queues, QueueSettings
+from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.schemas import control as schemas
+from trimtab.portfolios.schemas import portfolios as views
+from trimtab.portfolios.service.broker import Broker, OutcomeUnknown
+from trimtab.portfolios.service.control import Control
+from trimtab.portfolios.service.portfolios import Portfolios
+from trimtab.portfolios.service.ports import Halt
+from trimtab.runtime import http
+from trimtab.runtime.documentation import route
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.observability import logger
+from trimtab.runtime.sqs import sqs
+
+
+class BalancingSettings(QueueSettings, BrokerSettings):
+    """What this function is told by its environment."""
+
+    portfolios_table: str
+    auth: str
+
+
+@lru_cache(maxsize=1)
+def settings() -> BalancingSettings:
+    """The settings, read on first use."""
+    return BalancingSettings.load()
+
+
+@lru_cache(maxsize=1)
+def control() -> Control:
+    """The control, wired to DynamoDB and SQS."""
+    table, market = settings().portfolios_table, settings().market_table
+    store, ledger = DynamoStore(dynamodb(), table), DynamoLedger(dynamodb(), table, market)
+    return Control(store, ledger, Queues(sqs(), settings()), utc_now)
+
+
+@lru_cache(maxsize=1)
+def portfolios() -> Portfolios:
+    """The portfolios, wired to DynamoDB."""
+    return Portfolios(DynamoStore(dynamodb(), settings().portfolios_table), utc_now)
+
+
+def halts() -> DynamoHalts:
+    """The halt switches."""
+    return DynamoHalts(dynamodb(), settings().portfolios_table)
+
+
+@lru_cache(maxsize=1)
+def broker() -> Broker:
+    """The broker."""
+    return broker_from(settings(), dynamodb(), utc_now)
+
+
+app = http.Api(auth=lambda: settings().auth)
+
+READ, WRITE, OPERATOR = "portfolios:read", "portfolios:write", "operator"
+PLATFORM = "market:write"
+rebalance_route = partial(route, tag="Rebalances")
+operator_route = partial(route, scope=OPERATOR, tag="Operators")
+
+PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
+RebalanceId = Annotated[Identifier, Path(description="The `rebalance_id` of a rebalance.")]
+IdempotencyKey = Annotated[
+    Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to send again.")
+]
+
+
+@app.post(
+    "/portfolios/<portfolio_id>/rebalances",
+    **rebalance_route("Run a rebalance", WRITE, views.AcceptedView, HTTPStatus.ACCEPTED),
+)
+def run_rebalance(
+    portfolio_id: PortfolioId, body: schemas.RunRebalance, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
+    """Ask for a rebalance of what the portfolio holds, at the quotes of now, inside its band or not."""
+    if idempotency_key is not None and body.request_id is not None and idempotency_key != body.request_id:
+        raise Invalid("two_request_ids", "Idempotency-Key and request_id differ; give one of them, or the same.")
+    given = idempotency_key or body.request_id
+    asked = control().request(app.caller, portfolio_id, body.mode, given or str(uuid4()))
+    view = views.accepted_view(asked, retry_safe=given is not None)
+    headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
+    return http.answer(view, HTTPStatus.ACCEPTED, headers)
+
+
+@app.post(
+    "/portfolios/<portfolio_id>/rebalances/<rebalance_id>/cancel",
+    **rebalance_route("Cancel a rebalance", WRITE, views.RebalanceView),
+)
+def cancel_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
+    """Cancel a rebalance: at once where nothing was sent; else its later orders are not sent, and what was filled is
+    reversed or kept, as the policy says."""
+    return http.answer(views.rebalance_view(control().cancel(app.caller, portfolio_id, rebalance_id)))
+
+
+@app.get("/portfolios/<portfolio_id>/checks/last", **rebalance_route("Read the last check", READ, schemas.CheckView))
+def read_last_check(portfolio_id: PortfolioId) -> Response[Any]:
+    """Read why the newest price check that decided nothing did so."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    checks = DynamoChecks(dynamodb(), settings().portfolios_table)
+    note = checks.last(portfolio.tenant_id, portfolio.portfolio_id)
+    if note is None:
+        raise no_such_thing()
+    return http.answer(schemas.check_view(note))
+
+
+@app.post(
+    "/portfolios/<portfolio_id>/resolve", **operator_route("Resolve a stale portfolio", answers=views.PortfolioView)
+)
+def resolve_portfolio(portfolio_id: PortfolioId, body: schemas.Resolve) -> Response[Any]:
+    """Say what a stale portfolio holds: it is active again, and its rebalance keeps who said so and why."""
+    return http.answer(views.portfolio_view(control().resolve(app.caller, portfolio_id, body.to_domain())))
+
+
+@app.get("/portfolios/<portfolio_id>/broker", **operator_route("Read the broker's view", answers=schemas.AccountView))
+def read_broker(portfolio_id: PortfolioId) -> Response[Any]:
+    """Read cash and positions as the broker has them: what to compare a stale portfolio with."""
+    account = portfolios().get(app.caller, portfolio_id).portfolio_id
+    try:
+        return http.answer(schemas.account_view(broker().account(account), dict(broker().positions(account))))
+    except OutcomeUnknown:
+        raise Unavailable("broker_silent", "The broker does not answer; try again.", retry_after_seconds=5) from None
+
+
+@app.get("/halt", **operator_route("Read the halt switches", answers=schemas.HaltList))
+def read_halts() -> Response[Any]:
+    """Read which halt switches are on for the tenant."""
+    return http.answer(schemas.halts_view(halts().standing(app.caller.tenant_id)))
+
+
+@app.put("/halt", **operator_route("Halt all orders", answers=schemas.HaltList))
+def put_halt(body: schemas.SwitchHalt) -> Response[Any]:
+    """Send no more orders: the tenant's, or everybody's (`everything` needs the platform scope `market:write`)."""
+    halts().halt(Halt(_reach(body.reach), body.reason, app.caller.subject, utc_now()))
+    return read_halts()
+
+
+@app.delete("/halt", **operator_route("Lift a halt", status=HTTPStatus.NO_CONTENT))
+def delete_halt(reach: Annotated[schemas.Reach, Query(description="Which switch.")] = "tenant") -> Response[Any]:
+    """Let orders go out again."""
+    halts().lift(_reach(reach))
+    return http.no_content()
+
+
+def _reach(reach: schemas.Reach) -> str | None:
+    """The tenant that is meant, None for everybody: that is for the platform to say."""
+    if reach == "everything":
+        app.caller.require(PLATFORM)
+        return None
+    return app.caller.tenant_id
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The gateway's proxy integration."""
+    return app.resolve(event, context)

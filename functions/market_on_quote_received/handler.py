@@ -1,0 +1,67 @@
+"""Stores quotes from the queue `quotes`, and finds the portfolios that waited for them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+from trimtab.contracts.messages import QuoteReceived
+from trimtab.kernel.clock import utc_now
+from trimtab.market.adapters import DynamoMarket
+from trimtab.market.schemas import to_domain
+from trimtab.market.service import Market
+from trimtab.portfolios.adapters.queues import Queues, QueueSettings
+from trimtab.portfolios.adapters.watches import DynamoWatches
+from trimtab.portfolios.service.crossings import Crossings
+from trimtab.runtime import queue
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.observability import logger
+from trimtab.runtime.sqs import sqs
+
+
+class QuoteSettings(QueueSettings):
+    """What this function is told by its environment."""
+
+    market_table: str
+    watches_table: str
+    watch_shards: int
+    threads: int = 8
+
+
+@lru_cache(maxsize=1)
+def settings() -> QuoteSettings:
+    """The settings, read on first use."""
+    return QuoteSettings.load()
+
+
+@lru_cache(maxsize=1)
+def market() -> Market:
+    """The market, wired to DynamoDB."""
+    return Market(DynamoMarket(dynamodb(), settings().market_table), utc_now)
+
+
+@lru_cache(maxsize=1)
+def crossings() -> Crossings:
+    """The crossings, wired to DynamoDB and SQS; several symbols are looked at at once."""
+    watches = DynamoWatches(dynamodb(), settings().watches_table, settings().watch_shards)
+    threads = settings().threads
+    parallel = ThreadPoolExecutor(threads).map if threads > 1 else map
+    return Crossings(watches, Queues(sqs(), settings()), parallel)
+
+
+def store(messages: list[QuoteReceived]) -> None:
+    """Stores the newest quote of each symbol in the batch; raising returns the batch to the queue."""
+    quotes = [quote for message in messages for quote in to_domain(message.quotes)]
+    stored = market().store_quotes(quotes)
+    crossed = crossings().look_for(stored.prices)
+    count("QuotesStored", len(stored.prices))
+    count("QuotesDropped", stored.dropped)
+    count("PortfoliosCrossed", crossed)
+    logger.info("quotes stored", stored=len(stored.prices), dropped=stored.dropped, crossed=crossed)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of messages; those that could not be stored are returned to the queue."""
+    return queue.process_together(event, QuoteReceived, store)

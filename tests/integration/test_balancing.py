@@ -1,0 +1,232 @@
+"""Price-driven balancing: quotes find the portfolios that left their bands, and nothing else is touched."""
+
+import json
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.balancing import OPERATOR, Balancing, balanced
+from tests.support.inside_moto import quick_transactions, waiting
+from tests.support.trading import refused
+from tests.support.world import World, authorized
+
+
+@pytest.fixture
+def mine(system: World) -> Iterator[Balancing]:
+    """A balanced portfolio."""
+    with quick_transactions():
+        yield balanced(system)
+
+
+def rows() -> dict[str, Any]:
+    """The watches by symbol."""
+    items = boto3.client("dynamodb").scan(TableName="watches")["Items"]
+    return {item["pk"]["S"].split("#")[1]: item for item in items}
+
+
+def scenario(monkeypatch: pytest.MonkeyPatch, *rules: Any) -> None:
+    """What the paper broker does from now on."""
+    from functions.portfolios_on_execution_requested import handler  # noqa: PLC0415
+
+    monkeypatch.setenv("PAPER_SCENARIO", json.dumps(rules))
+    handler.executions.cache_clear()
+
+
+def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing) -> None:
+    mine.move(AAPL=140)
+    (it,) = mine.rebalances()
+    assert (it["status"], it["trigger"], it["why"]["facts"]["decided"]) == ("COMPLETED", "crossed", "outside_band")
+    orders = it["execution"]["orders"]
+    assert [(each["symbol"], each["side"], each["status"], each["attempts"]) for each in orders] == [
+        ("AAPL", "SELL", "FILLED", 1),
+        ("MSFT", "BUY", "FILLED", 1),
+    ]
+    sold, bought = (Decimal(each["filled_amount"]) for each in orders)
+    assert mine.quantities()["AAPL"] == Decimal("42.857142858")
+    assert mine.quantities()["MSFT"] == 50 + Decimal(orders[1]["filled_quantity"])
+    assert mine.cash() == sold - bought
+    assert 30 <= mine.cash() <= 60, "the buffer and what the limit prices could have cost more"
+    fills = [trade for trade in mine.account.trades()["items"] if trade["rebalance_id"] == it["rebalance_id"]]
+    assert {trade["ref_id"] for trade in fills} == {each["client_order_id"] for each in orders}
+    assert (mine.now()["locked_by"], mine.last_check()["rule"]) == (None, "within_band")
+
+
+def test_a_quote_inside_the_edges_costs_no_check(mine: Balancing) -> None:
+    mine.quote(AAPL=101, MSFT=99)
+    assert waiting(mine.world.checks_url) == []
+
+
+def test_however_many_symbols_cross_one_check_is_asked_for(mine: Balancing) -> None:
+    mine.quote(AAPL=300, MSFT=20)
+    assert len(waiting(mine.world.checks_url)) == 1
+
+
+def test_watches_have_edges_of_fixed_width_on_both_sides_of_the_price(mine: Balancing) -> None:
+    row = rows()["AAPL"]
+    lower, upper = (row[f"{name}_edge"]["S"].partition("#")[0] for name in ("lower", "upper"))
+    assert Decimal(lower) < 100 < Decimal(upper)
+    assert {len(lower), len(upper)} == {22}
+
+
+def test_a_new_target_is_rebalanced_at_once_even_in_a_cooldown(system: World) -> None:
+    mine = balanced(system, policy={"cooldown_seconds": 86_400})
+    mine.move(AAPL=140)
+    target = {"allocation": {"AAPL": 20, "MSFT": 80}}
+    system.http("PUT", f"{mine.account.home}/allocation", target)
+    mine.settle()
+    assert [(it["trigger"], it["status"]) for it in mine.rebalances()] == [
+        ("target", "COMPLETED"),
+        ("crossed", "COMPLETED"),
+    ]
+
+
+def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: World) -> None:
+    mine = balanced(system, policy={"cooldown_seconds": 86_400})
+    mine.move(AAPL=140)
+    mine.move(AAPL=200)
+    assert (len(mine.rebalances()), mine.last_check()["rule"]) == (1, "cooldown")
+    (portfolio,) = (item for item in system.items() if item["sk"]["S"] == "PORTFOLIO")
+    assert portfolio["calendar_due_sk"]["S"] == portfolio["cooldown_ends"]["S"]
+
+
+def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine: Balancing) -> None:
+    mine.deposit(5_000, "more")
+    mine.settle()
+    assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "waits_for_a_quote")
+    mine.move(AAPL=100)
+    assert [(it["status"], it["trigger"]) for it in mine.rebalances()] == [("COMPLETED", "crossed")]
+
+
+@pytest.mark.parametrize("change", [{"automation": "manual"}, None])
+def test_manual_and_closed_portfolios_have_no_watches(mine: Balancing, change: Any) -> None:
+    mine.world.http("PATCH" if change else "DELETE", mine.account.home, change)
+    mine.settle()
+    assert rows() == {}
+    mine.move(AAPL=300)
+    assert mine.rebalances() == []
+
+
+def test_a_symbol_that_leaves_the_target_loses_its_watch(mine: Balancing) -> None:
+    mine.world.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
+    mine.settle()
+    assert (set(rows()), mine.last_check()["rule"]) == ({"AAPL", "MSFT", "NEW"}, "no_quote")
+    mine.world.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 50}})
+    mine.settle()
+    assert set(rows()) == {"AAPL", "MSFT"}
+
+
+def test_a_symbol_without_a_quote_waits_for_any_and_then_is_bought(mine: Balancing) -> None:
+    mine.world.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
+    mine.settle()
+    mine.move(NEW=7)
+    assert mine.rebalances()[0]["status"] == "COMPLETED"
+    assert mine.quantities()["NEW"] > 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "sides"), [("invest_cash", {"BUY"}), ("sell_only", {"SELL"}), ("full", {"BUY", "SELL"})]
+)
+def test_a_person_runs_a_rebalance_in_the_mode_of_the_day(mine: Balancing, mode: str, sides: set[str]) -> None:
+    mine.deposit(300, "more")
+    mine.move(AAPL=108)
+    it = mine.run("r1", mode=mode)
+    assert (it["status"], it["trigger"], it["mode"]) == ("COMPLETED", "person", mode)
+    assert {order["side"] for order in it["execution"]["orders"]} == sides
+    assert mine.run("r1", mode=mode) == it, "the same request again is the same run"
+    again = {"mode": "full" if mode != "full" else "sell_only", "request_id": "r1"}
+    refused(mine.world.http("POST", f"{mine.account.home}/rebalances", again), 409, "request_id_reused")
+
+
+def test_a_refused_order_reverses_what_was_filled(mine: Balancing, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario(monkeypatch, {"match": {"symbol": "MSFT", "nth": 1}, "refuse": "not today"})
+    before, cash = mine.quantities(), mine.cash()
+    mine.move(AAPL=140)
+    (it,) = mine.rebalances()
+    assert (it["status"], it["why"]["rule"]) == ("ROLLED_BACK", "order_refused")
+    assert (mine.quantities(), mine.cash()) == (before, cash)
+    assert mine.now()["locked_by"] is None
+
+
+def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is_resolved(
+    mine: Balancing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario(
+        monkeypatch,
+        {"match": {"symbol": "MSFT"}, "refuse": "not today"},
+        {"match": {"symbol": "AAPL", "side": "BUY"}, "refuse": "halted"},
+    )
+    monkeypatch.setenv("REVERSAL_SECONDS", "0")
+    mine.move(AAPL=140)
+    (it,) = mine.rebalances()
+    assert (it["status"], mine.now()["status"], it["execution"]["reversal_waves"]) == ("STALE", "STALE", 3)
+    trade = {"ref_id": "x", "side": "SELL", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 1}
+    refused(mine.account.post_trade(trade), 409, "stale")
+    body = {"reason": "The broker says so.", "holdings": {"AAPL": "42", "MSFT": "50"}, "cash": "1100.00"}
+    refused(mine.world.http("POST", f"{mine.account.home}/resolve", body), 403, "insufficient_scope")
+    resolved = mine.world.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
+    assert (resolved.status, resolved.json["status"]) == (200, "ACTIVE"), resolved.text
+    assert (mine.quantities(), mine.cash()) == ({"AAPL": Decimal(42), "MSFT": Decimal(50)}, Decimal(1100))
+    audit = mine.rebalance(it["rebalance_id"])
+    assert (audit["status"], audit["resolution"]["reason"]) == ("RESOLVED", "The broker says so.")
+    assert mine.account.post_trade(trade).status == 201
+
+
+def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
+    body = {"reach": "tenant", "reason": "The feed looks wrong."}
+    assert mine.world.http("PUT", "/halt", body).status == 403
+    assert mine.world.http("PUT", "/halt", body, authorizer=OPERATOR).status == 200
+    everything = {**body, "reach": "everything"}
+    assert mine.world.http("PUT", "/halt", everything, authorizer=OPERATOR).status == 403, "that is for the platform"
+    mine.move(AAPL=140)
+    assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "halted")
+    assert mine.world.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
+    mine.move(AAPL=150)
+    assert [it["status"] for it in mine.rebalances()] == ["COMPLETED"]
+
+
+def test_a_planned_rebalance_locks_out_sells_and_is_cancelled_before_anything_is_sent(mine: Balancing) -> None:
+    mine.quote(AAPL=140)
+    mine.world.check()
+    (it,) = mine.rebalances()
+    assert it["status"] == "PLANNED"
+    refused(mine.account.record("s", "SELL", 1, 100), 409, "locked")
+    mine.deposit(10, "while-locked")
+    path = f"{mine.account.home}/rebalances/{it['rebalance_id']}/cancel"
+    assert [mine.world.http("POST", path).json["status"] for _ in range(2)] == ["CANCELLED", "CANCELLED"]
+    mine.settle()
+    assert (mine.quantities(), mine.now()["locked_by"]) == ({"AAPL": Decimal(50), "MSFT": Decimal(50)}, None)
+
+
+def test_another_tenant_can_steer_nothing(mine: Balancing) -> None:
+    mine.move(AAPL=140)
+    home, id = mine.account.home, mine.rebalances()[0]["rebalance_id"]
+    scopes = "operator portfolios:read portfolios:write"
+    stranger = {"authorizer": authorized(tenant_id="acme", scope=scopes)}
+    for method, path, body in (
+        ("POST", "/rebalances", {}),
+        ("POST", f"/rebalances/{id}/cancel", None),
+        ("POST", "/resolve", {"reason": "mine now"}),
+        ("GET", "/checks/last", None),
+        ("GET", "/broker", None),
+    ):
+        assert mine.world.http(method, home + path, body, **stranger).status == 404, path
+
+
+def test_two_hundred_random_price_changes_leave_the_portfolio_in_its_band_or_say_why(mine: Balancing) -> None:
+    steps, price = random.Random(7), {"AAPL": 100.0, "MSFT": 100.0}  # noqa: S311 - a walk, no secret
+    for _ in range(200):
+        symbol = steps.choice(sorted(price))
+        price[symbol] *= steps.uniform(0.93, 1.08)
+        mine.move(**{symbol: round(price[symbol], 4)})
+        assert mine.last_check()["rule"] in {"within_band", "nothing_to_trade"}
+    assert {it["status"] for it in mine.rebalances()} == {"COMPLETED"}
+    held, cash = mine.quantities(), mine.cash()
+    bought = {row["symbol"]: Decimal(row["market_value"]) for row in mine.account.holdings()["items"]}
+    total = sum(bought.values()) + cash
+    assert all(abs(value / total * 100 - 50) <= 5 for value in bought.values())
+    assert cash >= 0
+    assert all(quantity > 0 for quantity in held.values())

@@ -1,0 +1,139 @@
+"""What the tests of brokers share: the tables in moto, and what every broker promises, whichever it is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import boto3
+from botocore.loaders import create_loader
+from moto import mock_aws
+
+from infra.tables import MARKET, TableShape
+from trimtab.portfolios.domain.ledger import Side
+from trimtab.portfolios.service.broker import Broker, BrokerOrder, BrokerReport, BrokerStatus
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+PAPER_TABLE, MARKET_TABLE = "paper", "market"
+_LOADER = create_loader()
+
+
+@contextmanager
+def broker_tables() -> Iterator["DynamoDBClient"]:
+    """The tables `paper` and `market`, empty, and a client."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_SERVICE_NAME": "test",
+    }
+    loader = mock.patch("botocore.session.create_loader", return_value=_LOADER)
+    with mock.patch.dict("os.environ", environment), mock_aws(), loader:
+        client = boto3.client("dynamodb")
+        client.create_table(**TableShape(stream=False).create_arguments(PAPER_TABLE))
+        client.create_table(**MARKET.create_arguments(MARKET_TABLE))
+        yield client
+
+
+def an_order(
+    client_order_id: str = "o1",
+    symbol: str = "AAPL",
+    quantity: str = "3",
+    *,
+    sells: bool = False,
+    limit: str | None = None,
+) -> BrokerOrder:
+    """An order: buys three AAPL at any price, unless told otherwise."""
+    side = Side.SELL if sells else Side.BUY
+    return BrokerOrder(client_order_id, symbol, side, Decimal(quantity), Decimal(limit) if limit else None)
+
+
+def told(report: BrokerReport, *names: str) -> tuple[Any, ...]:
+    """What a report says of these."""
+    return tuple(getattr(report, name) for name in names)
+
+
+@dataclass
+class Bench:
+    """A broker under test, and how to set a price there. Orders in SLOW stay open there."""
+
+    broker: Broker
+    set_price: Callable[[str, str], None]
+
+    def settled(self, order: BrokerOrder) -> BrokerReport:
+        """What becomes of an order."""
+        self.broker.submit("p1", order)
+        return self.found(order.client_order_id)
+
+    def found(self, client_order_id: str = "o1") -> BrokerReport:
+        """What is found of an order that arrived."""
+        report = self.broker.look_up("p1", client_order_id)
+        assert report is not None
+        return report
+
+
+class BrokerContract:
+    """What every broker promises; a subclass gives the fixture `bench`."""
+
+    def test_an_order_is_filled_and_its_amount_is_money(self, bench: Bench) -> None:
+        bench.set_price("AAPL", "10.005")
+        report = bench.settled(an_order(quantity="1.234567891"))
+        assert told(report, "status", "filled") == (BrokerStatus.FILLED, Decimal("1.234567891"))
+        assert str(report.amount) == "12.35"
+        assert told(report, "fees", "reason") == (0, None)
+        assert report.broker_id
+
+    def test_an_id_takes_effect_once_whatever_comes_with_it_later(self, bench: Bench) -> None:
+        bench.set_price("AAPL", "10")
+        first = bench.settled(an_order())
+        bench.set_price("AAPL", "20")
+        assert bench.broker.submit("p1", an_order()) == first
+        assert bench.broker.submit("p1", an_order(quantity="5")) == first
+        assert bench.broker.positions("p1") == {"AAPL": 3}
+
+    def test_what_never_arrived_is_not_found_and_can_be_cancelled(self, bench: Bench) -> None:
+        assert bench.broker.look_up("p1", "o1") is None
+        bench.broker.cancel("p1", "o1")
+        assert bench.broker.look_up("p1", "o1") is None
+
+    def test_a_limit_is_no_price(self, bench: Bench) -> None:
+        bench.set_price("AAPL", "10")
+        assert bench.settled(an_order(limit="12")).amount == 30
+        assert bench.settled(an_order("o2", sells=True, limit="8")).amount == 30
+
+    def test_a_cancelled_order_has_ended_and_cancelling_it_again_changes_nothing(self, bench: Bench) -> None:
+        bench.set_price("SLOW", "10")
+        assert bench.settled(an_order(symbol="SLOW")).status is BrokerStatus.OPEN
+        bench.broker.cancel("p1", "o1")
+        ended = bench.found()
+        assert told(ended, "status", "filled") == (BrokerStatus.ENDED, 0)
+        assert ended.reason
+        bench.broker.cancel("p1", "o1")
+        assert bench.found() == ended
+
+    def test_a_filled_order_cannot_be_cancelled(self, bench: Bench) -> None:
+        bench.set_price("AAPL", "10")
+        filled = bench.settled(an_order())
+        bench.broker.cancel("p1", "o1")
+        assert bench.found() == filled
+
+    def test_what_cannot_be_traded_has_ended_with_its_reason(self, bench: Bench) -> None:
+        report = bench.broker.submit("p1", an_order(symbol="NONE"))
+        assert told(report, "status", "filled", "amount") == (BrokerStatus.ENDED, 0, 0)
+        assert report.reason
+
+    def test_positions_and_cash_are_what_the_fills_made_of_them(self, bench: Bench) -> None:
+        bench.set_price("AAPL", "10")
+        bench.set_price("GOLD", "7")
+        before = bench.broker.account("p1")
+        for order in (an_order(), an_order("o2", "GOLD"), an_order("o3", quantity="1", sells=True)):
+            bench.settled(order)
+        bench.settled(an_order("o4", "GOLD", sells=True))
+        after = bench.broker.account("p1")
+        assert bench.broker.positions("p1") == {"AAPL": 2}
+        assert after.cash - before.cash == -20
+        assert (after.account, after.currency, after.status) == ("p1", "USD", "ACTIVE")

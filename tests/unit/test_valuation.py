@@ -1,0 +1,56 @@
+"""What a portfolio is worth."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.portfolios.domain.orders import CASH
+from trimtab.portfolios.domain.valuation import value
+
+numbers = st.integers(1, 10**21 - 1).map(lambda units: Decimal(units).scaleb(-9))
+holdings = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(numbers, numbers), max_size=8)
+
+
+def test_values_are_unrounded_and_cash_is_one_of_them() -> None:
+    found = value(
+        {"a": Decimal("1.5"), "b": Decimal("0.000000001")}, {"a": Decimal(50), "b": Decimal("0.5")}, Decimal(25)
+    )
+    assert found.values == {"a": Decimal(75), "b": Decimal("5E-10"), CASH: Decimal(25)}
+    assert found.total == Decimal("100.0000000005")
+    assert found.weights == {"a": Decimal(75), "b": Decimal(0), CASH: Decimal(25)}
+
+
+@given(holdings, numbers)
+def test_weights_sum_to_100_and_values_to_the_total_however_large(
+    held: dict[str, tuple[Decimal, Decimal]], cash: Decimal
+) -> None:
+    found = value({it: pair[0] for it, pair in held.items()}, {it: pair[1] for it, pair in held.items()}, cash)
+    exact = {name: Fraction(quantity) * Fraction(price) for name, (quantity, price) in held.items()} | {
+        CASH: Fraction(cash)
+    }
+    total = sum(exact.values())
+    assert {name: Fraction(worth) for name, worth in found.values.items()} == exact
+    assert Fraction(found.total) == total
+    assert sum(found.weights.values()) == 100
+    for name, weight in found.weights.items():
+        assert abs(Fraction(weight) - exact[name] * 100 / total) < Fraction(1, 10_000), "less than a unit off"
+
+
+def test_a_portfolio_worth_nothing_has_no_weights() -> None:
+    found = value({"a": Decimal(0)}, {}, Decimal(0))
+    assert found.total == 0
+    assert not found.weights
+    assert not found.quantities
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "cash"),
+    [("1", None, "0"), ("1", "0", "0"), ("1", "-1", "9"), ("-1", "1", "9"), ("1", "1", "-1")],
+)
+def test_what_cannot_be_valued_raises(quantity: str, price: str | None, cash: str) -> None:
+    prices = {"a": Decimal(price)} if price else {}
+    with pytest.raises(ValueError, match=r"must not be negative|needs a price"):
+        value({"a": Decimal(quantity)}, prices, Decimal(cash))
