@@ -55,7 +55,7 @@ app = http.Api(auth=lambda: settings().auth, bodies={"/quotes": http.Body(max_by
 market_route = partial(route, scope="market:write", tag="Market")
 
 
-@app.post("/quotes", **market_route("Store quotes", answers=schemas.AcceptedView, status=HTTPStatus.ACCEPTED))
+@app.post("/quotes", **market_route("Store quotes", answers=schemas.QuotesAcceptedView, status=HTTPStatus.ACCEPTED))
 def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
     """Hand in quotes: of each symbol the newest wins, whatever order they come in, and an older one is dropped.
 

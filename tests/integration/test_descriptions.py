@@ -69,7 +69,9 @@ def test_the_document_is_openapi_3_1() -> None:
         assert operation["summary"], path
         named = {it["name"] for it in operation.get("parameters", []) if it["in"] == "path"}
         assert named == set(re.findall(r"{(\w+)}", path)), path
-        assert ("requestBody" in operation) is (method in {"post", "put", "patch"}), path
+        assert ("requestBody" in operation) is (method in {"post", "put", "patch"} and not path.endswith("/cancel")), (
+            path
+        )
         for status, answer in operation["responses"].items():
             assert answer["description"], (path, status)
             # Health says which part does not answer in the form in which it says that all do.
@@ -96,7 +98,8 @@ def test_the_asynchronous_document_refers_to_schemas_that_exist() -> None:
 
 @pytest.mark.parametrize("path", sorted((EVENTS / "direct").glob("*.json")), ids=lambda path: path.stem)
 def test_a_message_for_the_queue_fits_its_schema(path: Path) -> None:
-    schema("rebalance.requested").validate(json.loads(path.read_text()))
+    message = json.loads(path.read_text())
+    schema(message["type"]).validate(message)
 
 
 @pytest.mark.parametrize(
@@ -219,5 +222,7 @@ def test_every_event_fits_its_schema(system: World) -> None:
             system.sweep()
     look()
     schemas = {path.stem for path in (EVENTS / "schemas").iterdir()}
-    # A recalculation takes more than 10,000 trades: its event is held by the tests of recalculations.
-    assert seen == schemas - {"rebalance.requested", "recalculation.stuck"}
+    # A recalculation takes more than 10,000 trades: its event is held by the tests of recalculations. Those of
+    # executions need a broker and are not made here.
+    executed = {"portfolio.stale", "portfolio.resolved", "rebalance.cancelled", "rebalance.rolled_back"}
+    assert seen == schemas - {"rebalance.requested", "quote.received", "recalculation.stuck"} - executed

@@ -29,7 +29,7 @@ class EnterSplit(Model):
     per: Annotated[Quantity, Field(gt=0, le=1_000_000)] = Decimal(1)
 
 
-class AcceptedView(Model):
+class QuotesAcceptedView(Model):
     """How many quotes a worker will store where they are newer than what is known."""
 
     accepted: int
