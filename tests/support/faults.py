@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 from botocore.awsrequest import AWSResponse
@@ -19,6 +19,7 @@ from botocore.compat import HTTPHeaders
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ReadTimeoutError
 
+T = TypeVar("T")
 FOR_EVER = inf
 _THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException",
@@ -95,6 +96,8 @@ class Faults:
     reached_the_bus: list[Any] = field(default_factory=list)
     met: list[Fault] = field(default_factory=list)
     on_answer: Callable[[Call], None] | None = None
+    gate: Callable[[], None] | None = None
+    """Passed before each call: a test can hold a thread there."""
     _faults: list[Fault] = field(default_factory=list)
     _thread: threading.local = field(default_factory=threading.local)
 
@@ -123,16 +126,23 @@ class Faults:
         return [call.operation for call in self.calls]
 
     def around_call(self, make: Callable[..., Any], client: Any, operation: str, arguments: Any) -> Any:
-        """A call with its crashes."""
+        """A call of AWS with its crashes."""
+        service = client.meta.service_model.service_name
+        return self.around(service, operation, lambda: make(client, operation, arguments), arguments)
+
+    def around(self, service: str, operation: str, make: Callable[[], T], arguments: Any = None) -> T:
+        """Anything that leaves the process, with its crashes: a call of AWS, or one of a broker."""
         if getattr(self._thread, "is_paused", False):
-            return make(client, operation, arguments)
-        call = Call(client.meta.service_model.service_name, operation, arguments)
+            return make()
+        if self.gate is not None:
+            self.gate()
+        call = Call(service, operation, arguments)
         self._thread.number = number = len(self.calls)
         self.calls.append(call)
         if self._meets(number, CrashBefore):
             raise Crash
         try:
-            return make(client, operation, arguments)
+            return make()
         finally:
             if self.on_answer is not None:
                 self.on_answer(call)

@@ -8,6 +8,7 @@ can change nothing. Waiting is a delayed message, never a worker that sleeps.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
@@ -111,16 +112,16 @@ class _Run:
     def to_the_end_or_the_next_wait(self) -> Rebalance:
         for _ in range(MAX_MOVES):
             move = saga.next_move(self.execution, self.on.clock())
-            waits_for = self._make(move)
-            if waits_for is not None:
-                self._wait(waits_for)
-            if waits_for is not None or not self.rebalance.is_with_the_broker:
+            wake_at = self._make(move)
+            if wake_at is not None:
+                self._wait(wake_at)
+            if wake_at is not None or not self.rebalance.is_with_the_broker:
                 return self.rebalance
-        self._wait(0)
+        self._wait(self.on.clock())
         return self.rebalance
 
-    def _make(self, move: Move) -> int | None:
-        """Makes a move; the seconds to wait after it, None to go on at once."""
+    def _make(self, move: Move) -> datetime | None:
+        """Makes a move; until when to wait after it, None to go on at once."""
         match move:
             case Move.START:
                 return self._start()
@@ -129,22 +130,22 @@ class _Run:
             case Move.SETTLE:
                 self._settle()
             case Move.WAIT:
-                wake_at = self.execution.wake_at or self.on.clock()
-                return max(0, int((wake_at - self.on.clock()).total_seconds())) + 1
+                # Not a second later: two messages of one rebalance would put it off for each other for ever.
+                return self.execution.wake_at
             case Move.EXPIRE:
                 self._expire()
         return None
 
     # Moves -------------------------------------------------------------------------------------------------------
 
-    def _start(self) -> int | None:
+    def _start(self) -> datetime | None:
         """Writes the intent to send the next wave, and sends nothing yet."""
         wave = self.execution.next_wave
         if wave is None:
             self._conclude(lambda it, now: saga.rolled_back(it, _journal(it), now))
             return None
         if self.on.halts.reason(self.portfolio.tenant_id) is not None:
-            return self.on.patience.halt_seconds
+            return self._in(self.on.patience.halt_seconds)
         if not self._can_pay_for(wave):
             reason = "buying back what was sold costs more than the portfolio's cash"
             self._conclude(lambda it, now: saga.stale(it, _journal(it), now, reason))
@@ -182,7 +183,7 @@ class _Run:
             cash += worth if each.side is Side.SELL else -worth
         return cash >= 0
 
-    def _ask(self) -> int | None:
+    def _ask(self) -> datetime | None:
         """Sends what was not sent, looks up what was, and writes what is known then."""
         now = self.on.clock()
         stopping = saga.is_to_be_cancelled(self.execution, self.on.patience, now)
@@ -206,7 +207,7 @@ class _Run:
             names = ", ".join(each.symbol for each in lost[:10])
             self._give_up(f"the broker does not say what became of the orders for {names}")
             return None
-        return saga.pause_seconds(self.execution, self.on.patience)
+        return self._in(saga.pause_seconds(self.execution, self.on.patience))
 
     def _halted_with_unknown_orders(self) -> bool:
         unknown = any(each.status is OrderStatus.SENT for each in self.execution.current)
@@ -278,16 +279,20 @@ class _Run:
                 if was_reversing:
                     self.on.tell("CompensationFailures")
 
-    def _wait(self, seconds: int) -> None:
+    def _in(self, seconds: int) -> datetime:
+        return self.on.clock() + timedelta(seconds=seconds)
+
+    def _wait(self, wake_at: datetime) -> None:
         """Lets go of the lease and asks to be woken; the message comes last, for without it the sweeper sends one."""
 
         def resting(it: Rebalance, now: datetime) -> Rebalance:
-            journal = replace(_journal(it), lease_until=None, wake_at=now + timedelta(seconds=seconds))
+            journal = replace(_journal(it), lease_until=None, wake_at=wake_at)
             return it.moved_to(it.status, now, execution=journal)
 
         self._write(lambda now: (resting(self.rebalance, now),))
         if self.rebalance.is_with_the_broker:
-            self.on.requests.send(self.rebalance, delay_seconds=seconds)
+            seconds = ceil((wake_at - self.on.clock()).total_seconds())
+            self.on.requests.send(self.rebalance, delay_seconds=max(0, seconds))
 
     def _write(self, things_at: Callable[[datetime], tuple[Portfolio | Rebalance | Trade, ...]]) -> None:
         """Writes what follows from the newest versions; made anew where somebody else changed them meanwhile."""
