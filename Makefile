@@ -50,7 +50,7 @@ test: $(TOOLS) static ## everything: format, lint, types, import contracts, unit
 check: $(BIN)/.ready static ## the fast part of `make test`, before every commit
 	@python -m pytest -n $(WORKERS) -m "not proof" tests/unit tests/integration/test_main_job.py tests/integration/test_payloads.py
 
-proof: $(BIN)/.ready ## exhaustive fault runs
+proof: $(BIN)/.ready .local/proof/.ready ## exhaustive runs: faults, races, waves of prices, years of the market's history
 	@python -m pytest -n $(WORKERS) -m proof tests
 
 bench: $(BIN)/.ready ## the budgets
@@ -73,6 +73,8 @@ lock: $(BIN)/.ready ## compile the requirement locks again
 	@for list in layers/dependencies/requirements infra/toolchain/development infra/toolchain/local-aws; do \
 		uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
+	@uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		infra/toolchain/proof.in -o infra/toolchain/proof.txt
 
 sessions: $(BIN)/.ready ## write the table of the exchange's trading days again
 	@uv run -q --script infra/toolchain/trading_days.py
@@ -94,6 +96,11 @@ $(BIN)/.ready: infra/toolchain/development.txt
 .local/aws/.ready: infra/toolchain/local-aws.txt $(BIN)/.ready
 	@echo "installing the local AWS"
 	@rm -rf .local/aws && mkdir -p .local && $(BIN)/python -m venv .local/aws && .local/aws/bin/python $(PIP) -r $<
+	@touch $@
+
+.local/proof/.ready: infra/toolchain/proof.txt $(BIN)/.ready
+	@echo "installing the price history"
+	@rm -rf .local/proof && uv pip install -q --no-deps --require-hashes --target .local/proof -r $<
 	@touch $@
 
 .local/node/.ready: infra/toolchain/package.json infra/toolchain/package-lock.json $(BIN)/.ready

@@ -38,7 +38,7 @@ def _rows(story: Story) -> list[tuple[str, str]]:
     befores, afters = ([each[n] for each in story.drifts] for n in (0, 1))
     return [
         ("quotes sent", str(story.quotes)),
-        ("holders of what moved", f"{story.holders}  (wave by wave; without watches each would be evaluated)"),
+        ("holders of what moved", f"{story.holders}  (summed over the waves)"),
         ("crossed and evaluated", str(story.evaluated)),
         ("rebalances", _counted(story.outcomes)),
         ("orders", _counted(story.orders)),

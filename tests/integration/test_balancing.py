@@ -3,14 +3,16 @@
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import boto3
 import pytest
 
+from functions.portfolios_on_sweep import handler as sweep_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
-from tests.support.inside_moto import quick_transactions, waiting
+from tests.support.inside_moto import lose_messages, quick_transactions, waiting
 from tests.support.trading import refused
 from tests.support.world import World, authorized
 
@@ -199,6 +201,21 @@ def test_a_planned_rebalance_locks_out_sells_and_is_cancelled_before_anything_is
     assert [mine.world.http("POST", path).json["status"] for _ in range(2)] == ["CANCELLED", "CANCELLED"]
     mine.settle()
     assert (mine.quantities(), mine.now()["locked_by"]) == ({"AAPL": Decimal(50), "MSFT": Decimal(50)}, None)
+
+
+def test_a_planned_rebalance_whose_message_is_lost_is_sent_again(
+    mine: Balancing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine.quote(AAPL=140)
+    mine.world.check()
+    lose_messages()
+    mine.settle()
+    assert ([it["status"] for it in mine.rebalances()], mine.world.sweep()["resent"]) == (["PLANNED"], 0)
+    monkeypatch.setattr(sweep_function, "utc_now", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    sweep_function.sweeper.cache_clear()
+    assert mine.world.sweep() == {"resent": 1, "stuck": 0, "due": 0}
+    mine.settle()
+    assert ([it["status"] for it in mine.rebalances()], mine.now()["locked_by"]) == (["COMPLETED"], None)
 
 
 def test_another_tenant_can_steer_nothing(mine: Balancing) -> None:

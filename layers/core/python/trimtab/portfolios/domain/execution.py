@@ -18,6 +18,7 @@ from trimtab.portfolios.domain.policy import Afterwards, Policy
 SELLS, BUYS = 1, 2
 MAX_REVERSALS = 3
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ class Execution:
     def started(self, wave: int, now: datetime) -> "Execution":
         """With the intent to send a wave: from here on each of its orders may be at the broker."""
         begun = replace(self, wave=wave, wave_started_at=now, passes=0, wake_at=None)
-        return begun.changed(lambda it: replace(it, status=OrderStatus.SENT, attempts=1), begun.current)
+        # One that was skipped counts as booked: what it filled would never be.
+        unsent = [each for each in begun.current if each.status is OrderStatus.PLANNED]
+        return begun.changed(lambda it: replace(it, status=OrderStatus.SENT, attempts=1), unsent)
 
     def booked(self) -> "Execution":
         """With the fills of the present wave in the ledger."""
@@ -103,8 +106,8 @@ class Execution:
         planned = sum((_worth(each.quantity, each.price) for each in sells), ZERO)
         wanted = sum((_worth(each.quantity, each.price) for each in buys), ZERO)
         short = planned - sum((each.amount - each.fees for each in sells), ZERO)
-        if short <= 0 or not wanted:
-            return self
+        if short <= _CENT * len(sells) or not wanted:
+            return self  # fills are rounded to money, and the buffer bears that: a whole share is not to be lost by it
         share = CONTEXT.divide(max(ZERO, wanted - short), wanted)
         return self.changed(lambda it: self._cut(it, share), buys)
 

@@ -1,0 +1,86 @@
+"""What is true of every portfolio once a market has come to rest, worked out anew and not by the code under test."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from tests.support.crowd import Crowd
+from trimtab.portfolios.domain.checks import REARM
+from trimtab.portfolios.domain.policy import Band, BandType
+from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus
+
+REASONS = {"nothing_to_trade", "waits_for_a_quote"}
+"""Rules by which a portfolio may stand out of its band."""
+
+
+def is_within(it: Portfolio, prices: Mapping[str, Decimal]) -> bool:
+    """Whether every weight is within its band and the drift below its trigger, worked out anew in exact fractions."""
+    policy = it.policy
+    values = {name: Fraction(holding.quantity) * Fraction(prices[name]) for name, holding in it.holdings.items()}
+    total = sum(values.values()) + Fraction(it.cash or 0)
+    invested = 1 - Fraction(policy.cash_target) / 100
+    targets = {name: Fraction(weight) * invested for name, weight in it.allocation.items()}
+    drifts = {name: values.get(name, 0) * 100 / total - targets.get(name, 0) for name in {*values, *targets}}
+    of_cash = Fraction(it.cash or 0) * 100 / total - Fraction(policy.cash_target)
+    rounding = Fraction(1, 5_000)  # weights and targets have 4 places
+    inside = (
+        abs(each) <= _tolerance(policy.price_band, targets.get(name, 0)) + rounding for name, each in drifts.items()
+    )
+    for_cash = max(_tolerance(policy.price_band, policy.cash_target), Fraction(policy.cash_buffer) + 1)
+    if not all(inside) or abs(of_cash) > for_cash + rounding:
+        return False
+    drift = (sum(map(abs, drifts.values())) + abs(of_cash)) / 2
+    return policy.total_drift is None or drift <= Fraction(policy.total_drift) + rounding
+
+
+def _tolerance(band: Band, target: Fraction | Decimal | int) -> Fraction:
+    share = Fraction(target) * Fraction(band.value) / 100
+    return {
+        BandType.ABSOLUTE: Fraction(band.value),
+        BandType.RELATIVE: share,
+        BandType.HYBRID: max(share, Fraction(band.points)),
+    }[band.type]
+
+
+def worth(it: Portfolio, prices: Mapping[str, Decimal]) -> Decimal:
+    """What the portfolio is worth."""
+    return sum((each.quantity * prices[name] for name, each in it.holdings.items()), it.cash or Decimal(0))
+
+
+def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[str, int]:
+    """How each portfolio stands after a wave: within its band, or out of it by a rule that is told."""
+    stands: dict[str, int] = {}
+    lost = Decimal(0)
+    for number, was in enumerate(before):
+        it = market.portfolio(number)
+        assert (it.status, it.lock, it.watching.reason) == (PortfolioStatus.ACTIVE, None, None)
+        assert it.watching.begun == it.watching.done
+        assert it.cash is not None
+        assert it.cash >= 0
+        assert all(holding.quantity >= 0 for holding in it.holdings.values())
+        lost += abs(worth(it, market.prices) - worth(was, market.prices))
+        rule = "within_band"
+        if not is_within(it, market.prices):
+            rule, facts = market.last_check(number)
+            assert rule in REASONS, (number, rule)
+            assert rule != "waits_for_a_quote" or is_explained(market.newest(number)), number
+            margin = REARM if rule == "nothing_to_trade" else Decimal(0)
+            assert all(abs(at - market.prices[name]) <= at * margin for name, at in seen(facts, it).items()), number
+        stands[rule] = stands.get(rule, 0) + 1
+    assert lost <= Decimal("0.005") * orders, "a fill is rounded to the cent, and nothing else is lost or won"
+    return stands
+
+
+def is_explained(newest: Rebalance | None) -> bool:
+    """Whether a rebalance that ended out of the band says so, and names what it did not trade and why."""
+    assert newest is not None
+    assert newest.why is not None
+    facts = newest.why.facts
+    return newest.status is RebalanceStatus.COMPLETED and not facts["within_band_after"] and bool(facts["skipped"])
+
+
+def seen(facts: dict[str, Any], it: Portfolio) -> dict[str, Decimal]:
+    """The prices that a check looked at."""
+    return {name: Decimal(price) for name, price in facts["prices"].items() if name in it.holdings}

@@ -1,0 +1,39 @@
+"""The journal of an execution: what the sells did not bring is not bought, and what is skipped is never sent."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from trimtab.portfolios.domain.execution import BUYS, SELLS, Execution, planned
+from trimtab.portfolios.domain.ledger import Side
+from trimtab.portfolios.domain.orders import OrderStatus, PlannedOrder
+from trimtab.portfolios.domain.policy import Policy
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def sold(amount: str) -> Execution:
+    """Whole shares: ten at 100 were sold for that amount, one at 300 and seven at 100 are to be bought."""
+    rows = [("A", Side.SELL, 10, 100), ("B", Side.BUY, 1, 300), ("C", Side.BUY, 7, 100)]
+    orders = [PlannedOrder(name, side, Decimal(n), Decimal(price), Decimal(price)) for name, side, n, price in rows]
+    journal = planned("r", orders, (), Policy(whole_shares=True), is_paid_for=False, deadline=NOW).started(SELLS, NOW)
+    filled = journal.changed(
+        lambda it: replace(it, status=OrderStatus.FILLED, filled=Decimal(10), amount=Decimal(amount)), journal.current
+    )
+    return filled.booked().with_buys_paid_for()
+
+
+def test_an_order_that_is_skipped_is_not_sent_with_its_wave() -> None:
+    after = sold("900").started(BUYS, NOW)
+    assert [(it.symbol, it.status, it.quantity) for it in after.current] == [
+        ("B", OrderStatus.SKIPPED, Decimal(1)),
+        ("C", OrderStatus.SENT, Decimal(6)),
+    ]
+
+
+@pytest.mark.parametrize(("amount", "bought"), [("999.99", [1, 7]), ("999.98", [6])])
+def test_no_share_is_lost_to_a_fill_that_was_rounded_to_the_cent(amount: str, bought: list[int]) -> None:
+    after = sold(amount).started(BUYS, NOW)
+    assert [it.quantity for it in after.current if it.status is OrderStatus.SENT] == bought
