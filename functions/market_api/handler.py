@@ -12,9 +12,9 @@ from trimtab.contracts.fields import Asset, Day
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import utc_now
 from trimtab.market import schemas
-from trimtab.market.adapters import DynamoMarket, Quotes
-from trimtab.market.domain import require_not_ahead
-from trimtab.market.service import Market
+from trimtab.market.adapters.quotes import DynamoMarket, Quotes
+from trimtab.market.domain.quotes import require_not_ahead
+from trimtab.market.service.quotes import Market
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb

@@ -11,7 +11,7 @@ from trimtab.contracts.messages import QuoteBody, Quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
-from trimtab.market.domain import NewQuote
+from trimtab.market.domain.quotes import NewQuote
 
 Answer = dict[str, Any]
 
