@@ -203,14 +203,14 @@ class DataStack(Stack):
         )
 
     def _outputs(self) -> None:
-        """`Table…`, `Queue…`: the local tools make `.local/stack.json` of them."""
+        """`Table…`, `Queue…`, `Bucket…`: the local tools make `.local/stack.json` of them."""
         for table in (self.portfolios, self.market, self.watches, self.paper):
             CfnOutput(self, f"Table{table.node.id}", value=table.table_name)
         worked_off = (queue for work in self.work_queues for queue in (work.queue, work.dead))
         for queue in (*worked_off, *self.last_resorts.values()):
             CfnOutput(self, f"Queue{queue.node.id}", value=queue.queue_url)
         if self.bars:
-            CfnOutput(self, "BarsBucket", value=self.bars.bucket_name)
+            CfnOutput(self, "BucketBars", value=self.bars.bucket_name)
         CfnOutput(self, "EventBusName", value=self.event_bus.event_bus_name)
         CfnOutput(self, "AlertsTopicArn", value=self.alerts.topic_arn)
 
