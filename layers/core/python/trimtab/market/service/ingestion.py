@@ -92,8 +92,10 @@ class Ingestion:
         alerted. Raises `ProviderFailed` where the provider has no more: run it again then."""
         symbols = self.assets.active_symbols()
         wanted = wanted_of(symbols)
-        for day in sessions_between(first, last):
-            before = self.bars.marked([day]).get(day)
+        days = sessions_between(first, last)
+        marked = self.bars.marked(days)
+        for day in days:
+            before = marked.get(day)
             if before and before.covers(wanted):
                 yield Outcome(before, skipped=True)
             else:
