@@ -16,14 +16,14 @@ from tests.support.world import TABLE
 ACCOUNT = "123456789012"  # moto's own
 
 
-def table() -> Any:
+def table(name: str = TABLE) -> Any:
     """moto's own table."""
-    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[TABLE]
+    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[name]
 
 
-def commits() -> list[Any]:
-    """The stream records so far."""
-    return [each.to_json() for each in table().stream_shard.items]
+def commits(name: str = TABLE) -> list[Any]:
+    """The stream records of a table so far."""
+    return [each.to_json() for each in table(name).stream_shard.items]
 
 
 def stored_items() -> list[Any]:
