@@ -15,7 +15,7 @@ from infra.tables import MARKET
 from tests.support.faults import FOR_EVER, Crash, CrashAfter, CrashBefore, Fault, Faults, Throttle, injecting
 from tests.support.inside_moto import commits
 from tests.support.trading import FEED
-from tests.support.world import BARS_BUCKET, MARKET_TABLE, World, forget_cached
+from tests.support.world import BARS_BUCKET, MARKET_TABLE, World
 from tests.support.write_units import metering
 from trimtab.contracts import assets, bars
 from trimtab.contracts.assets import AssetRecord, Sector
@@ -256,7 +256,6 @@ def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: Worl
             for kind in (CrashBefore, CrashAfter):
                 with faults.paused():
                     undo(before)
-                    forget_cached()
                 assert not once(system, faults, kind(number))
                 assert once(system, faults)
                 with faults.paused():
