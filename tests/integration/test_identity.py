@@ -80,8 +80,8 @@ def with_token(system: World, token: str, method: str = "GET", path: str = "/por
 
 
 def filled(system: World) -> None:
-    """An asset, and a portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and one that
-    is not, a trade, a check."""
+    """An asset; a portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and
+    one that is not, a trade, a check."""
     system.portfolio()
     assert send(system, "PUT", "/assets/{symbol}", authorizer=authorized(scope="market:write")).status == 200
     assert send(system, "POST", "/rebalance").status == 202

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import correlation
 from unittest import mock
@@ -16,6 +17,7 @@ from infra.local.environment import LocalError
 from tests.support.faults import injecting
 from tests.support.world import MARKET_TABLE, World
 from trimtab.contracts.assets import Sector
+from trimtab.contracts.bars import Bar
 from trimtab.market.adapters.assets import DynamoAssets
 from trimtab.market.domain.bars import Known, ProvidedBar, judge
 from trimtab.market.domain.ingested import sessions_up_to
@@ -46,7 +48,7 @@ def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() 
     wanted = set(sessions_up_to(LAST, 5))
     assert dict(sample_data.walk(date(2026, 12, 31), wanted)) == {day: days[day] for day in wanted}
     closes: dict[str, list[float]] = {}
-    previous = {}
+    previous: dict[str, Bar] = {}
     for day in sessions_up_to(LAST, 504):
         for bar in days[day]:
             closes.setdefault(bar.symbol, []).append(float(bar.close))
@@ -55,7 +57,7 @@ def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() 
             assert judge(bar.symbol, day, [row], known, source="x").fault is None
             assert bar.source == "synthetic-sample"
             previous[bar.symbol] = bar
-    moves = {symbol: [b / a for a, b in zip(it, it[1:], strict=False)] for symbol, it in closes.items()}
+    moves = {symbol: [b / a for a, b in pairwise(it)] for symbol, it in closes.items()}
     assert all(0.2 < correlation(moves["SPY"], each) < 0.95 for symbol, each in moves.items() if symbol != "SPY")
 
 
