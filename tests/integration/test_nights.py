@@ -252,7 +252,8 @@ def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: Worl
             whole = stored()
         assert operations.count("BatchWriteItem") == 1
         assert len(told()) == 11
-        for number in range(len(operations)):
+        # The assets are looked for first, sector by sector: the first of those reads stands for all of them.
+        for number in (0, *(n for n, operation in enumerate(operations) if operation != "Query")):
             for kind in (CrashBefore, CrashAfter):
                 with faults.paused():
                     undo(before)
