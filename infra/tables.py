@@ -43,7 +43,7 @@ class TableShape:
 PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
 WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
 PAPER = TableShape(stream=False)
-MARKET = TableShape((), ("by_sector",), stream=False)
+MARKET = TableShape((), ("by_sector",))
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:

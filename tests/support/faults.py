@@ -25,6 +25,7 @@ _THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "sqs": "RequestThrottled",
     "events": "ThrottlingException",
+    "s3": "SlowDown",
 }
 
 
