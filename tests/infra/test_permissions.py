@@ -29,7 +29,7 @@ from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.inside_moto import quick_transactions
 from tests.support.quick import quick_items
 from tests.support.quick_quotes import quick_quotes
-from tests.support.world import World
+from tests.support.world import World, payload
 
 FUNCTIONS = (
     balancing_function,
@@ -161,6 +161,14 @@ def _live(system: World) -> None:
     mine.settle()
     _go_stale_and_be_resolved(system)
     system.sweep()
+    _look_at_the_market(system)
+
+
+def _look_at_the_market(system: World) -> None:
+    asset = payload("market_api/enter_asset.json")
+    system.http("PUT", "/assets/AAPL", json.loads(asset["body"]), authorizer=trading.FEED)
+    for path, query in (("", {"sector": "energy"}), ("", None), ("/AAPL", None), ("/AAPL/bars", None)):
+        assert system.http("GET", f"/assets{path}", query=query, authorizer=trading.FEED).status == 200
 
 
 def _cancel_one(system: World, mine: Balancing) -> None:
