@@ -16,19 +16,19 @@ from tests.support.world import TABLE
 ACCOUNT = "123456789012"  # moto's own
 
 
-def table() -> Any:
+def table(name: str = TABLE) -> Any:
     """moto's own table."""
-    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[TABLE]
+    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[name]
 
 
-def commits() -> list[Any]:
+def commits(of_table: str = TABLE) -> list[Any]:
     """The stream records so far."""
-    return [each.to_json() for each in table().stream_shard.items]
+    return [each.to_json() for each in table(of_table).stream_shard.items]
 
 
-def stored_items() -> list[Any]:
+def stored_items(of_table: str = TABLE) -> list[Any]:
     """Every item, read past the API: faster, and without a call."""
-    return [item.to_json()["Attributes"] for items in table().items.values() for item in items.values()]
+    return [item.to_json()["Attributes"] for items in table(of_table).items.values() for item in items.values()]
 
 
 def carries_events(record: Any) -> bool:
@@ -51,10 +51,10 @@ def lose_messages() -> None:
         queue._messages.clear()
 
 
-def forget_everything() -> None:
+def forget_everything(of_table: str = TABLE) -> None:
     """Empties the table, its stream and every queue."""
-    table().items.clear()
-    table().stream_shard.items.clear()
+    table(of_table).items.clear()
+    table(of_table).stream_shard.items.clear()
     lose_messages()
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 Key = dict[str, Any]
 
+COUNTED_PAGES = 20
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
@@ -209,9 +210,16 @@ def query(
 
 
 def query_keys(
-    client: "DynamoDBClient", table: str, index: Index, partition: str, condition: tuple[str, Mapping[str, str]]
+    client: "DynamoDBClient",
+    table: str,
+    index: Index,
+    partition: str,
+    condition: tuple[str, Mapping[str, str]],
+    *,
+    consistent: bool = True,
 ) -> Iterator[Item]:
-    """The keys of every entry of a local index's partition that the condition lets through, read consistently."""
+    """The keys of every entry of an index's partition that the condition lets through, page after page as they are
+    taken. Only a local index can be read consistently."""
     expression, values = condition
     arguments: dict[str, Any] = {
         "TableName": table,
@@ -219,7 +227,7 @@ def query_keys(
         "KeyConditionExpression": f"#p = :p AND {expression}",
         "ExpressionAttributeNames": {"#p": index.partition, "#s": index.sort},
         "ExpressionAttributeValues": to_item({":p": partition, **values}),
-        "ConsistentRead": True,
+        "ConsistentRead": consistent,
     }
     while True:
         answer = client.query(**arguments)
@@ -227,6 +235,46 @@ def query_keys(
         if not answer.get("LastEvaluatedKey"):
             return
         arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def query_partition(
+    client: "DynamoDBClient", table: str, partition: str, prefix: str, *, limit: int, after: Any = None
+) -> Page:
+    """A page of the items of a partition of the table whose sort key has the prefix, in its order, consistently."""
+    arguments: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :p AND begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": to_item({":p": partition, ":prefix": prefix}),
+        "Limit": limit,
+        "ConsistentRead": True,
+    }
+    if after is not None:
+        if len(after) != 1 or not isinstance(after[0], str) or not after[0].startswith(prefix):
+            raise invalid_cursor()
+        arguments["ExclusiveStartKey"] = to_item({"pk": partition, "sk": after[0]})
+    answer = client.query(**arguments)
+    last = answer.get("LastEvaluatedKey")
+    return Page([from_item(item) for item in answer["Items"]], [last["sk"]["S"]] if last else None)
+
+
+def count_entries(client: "DynamoDBClient", table: str, index: Index, partition: str) -> int:
+    """How many entries a partition of a global index has, as the index knows; it reads 20 MB at most."""
+    arguments: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": index.name,
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": index.partition},
+        "ExpressionAttributeValues": to_item({":p": partition}),
+        "Select": "COUNT",
+    }
+    found = 0
+    for _ in range(COUNTED_PAGES):
+        answer = client.query(**arguments)
+        found += answer["Count"]
+        if not answer.get("LastEvaluatedKey"):
+            break
+        arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    return found
 
 
 def check_position(index: Index, position: Sequence[Any]) -> None:
