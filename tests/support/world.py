@@ -34,7 +34,7 @@ from functions.portfolios_on_sweep import handler as sweep_function
 from infra.tables import BETTING, MARKET, PAPER, PORTFOLIOS, WATCHES
 
 EVENTS = Path(__file__).parents[2] / "events"
-ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write"
+ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write"
 APPS = (api_function, market_function, balancing_function, betting_function)
 TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
 AUTH = {

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.orders import Asked, NewOrder, Order, OrderStatus, Settlement
@@ -66,7 +66,7 @@ class SettleOrder(Model):
     """What became of the selection: `won`, or `result` for more than that. A payout is checked, never believed,
     unless an `override_reason` stands behind it."""
 
-    won: bool | None = None
+    won: StrictBool | None = None
     result: Result | None = None
     dead_heat_factor: Factor | None = None
     commission: Annotated[Money, Field(ge=0)] = ZERO
