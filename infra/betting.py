@@ -4,6 +4,7 @@ from aws_cdk import Stack
 from constructs import Construct
 
 from infra.api import Api
+from infra.config import Config
 from infra.data_stack import DataStack
 from infra.feeds import feed_from_queue, feed_from_stream
 from infra.function import Function, Shared
@@ -40,7 +41,7 @@ class Betting(Construct):
                 **self._store_and_queue(),
                 "MAX_STAKE": config.max_stake,
                 "MAX_EXPOSURE": config.max_exposure,
-                "MINIMUM_EXPECTED_VALUE": config.minimum_expected_value,
+                **_policy(config),
                 "AUTH": identity.auth,
             },
         )
@@ -115,3 +116,8 @@ class Betting(Construct):
             "BETTING_TABLE": self._data.betting.table_name,
             "SETTLEMENTS_QUEUE_URL": self._data.settlements.url,
         }
+
+
+def _policy(config: Config) -> dict[str, str]:
+    """The policy of insights, where there is one."""
+    return {"MINIMUM_EXPECTED_VALUE": config.minimum_expected_value} if config.minimum_expected_value else {}
