@@ -1,4 +1,4 @@
-"""`python -m infra.local up|down|token|logs|simulate`: the system on one laptop. The Makefile calls it."""
+"""`python -m infra.local up|down|token|logs|simulate|rebuild`: the system on one laptop. The Makefile calls it."""
 
 import argparse
 import json
@@ -12,10 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from infra import rebuild
 from infra.config import SCOPES
 from infra.local import cloud, demo, deploy, logs, report, simulate
 from infra.local.client import Client
 from infra.local.environment import LocalError, Workspace, isolate
+from infra.local.environment import client as aws_client
 from infra.local.issuer import Issuer
 
 DEFAULT_PORT = 4566
@@ -74,6 +76,18 @@ def run_simulation(arguments: argparse.Namespace) -> None:
         raise LocalError("a portfolio is out of its band and nothing says why: see `make logs`")
 
 
+def rebuild_metrics(arguments: argparse.Namespace) -> None:
+    """Compares a bettor's sums with the fold of all their orders, and puts them right where it is asked to."""
+    stack = deploy.read(Workspace())
+    client = aws_client("dynamodb", stack.endpoint_url)
+    rebuilt = rebuild.rebuild(
+        client, stack.tables["betting"], arguments.tenant, arguments.user_id, repair=arguments.repair
+    )
+    print(rebuild.report(rebuilt))
+    if not rebuilt.is_right and not arguments.repair:
+        raise LocalError("what is kept is not the fold of the orders: REPAIR=1 writes the fold")
+
+
 @contextmanager
 def _step(title: str) -> Iterator[None]:
     started = time.monotonic()
@@ -120,6 +134,11 @@ def _arguments() -> argparse.Namespace:
     moves.add_argument("--portfolios", type=_positive, default=20)
     moves.add_argument("--seed", type=int, default=None, help="makes the same portfolios and prices again")
     moves.set_defaults(run=run_simulation)
+    fold = commands.add_parser("rebuild", help="compare a bettor's sums with the fold of their orders")
+    fold.add_argument("--tenant", default="demo")
+    fold.add_argument("--user-id", required=True)
+    fold.add_argument("--repair", action="store_true", help="write the fold where it differs")
+    fold.set_defaults(run=rebuild_metrics)
     return parser.parse_args()
 
 
