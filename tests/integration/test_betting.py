@@ -52,7 +52,7 @@ def test_the_same_key_is_the_same_order_and_another_body_under_it_is_refused(min
     first, again = (mine.place("BACK", stake, "2.00", key="k") for stake in ("10", "10.00"))
     assert (again.status, again.json) == (first.status, first.json)
     for changed in ({"stake": 11}, {"odds": "2.01"}, {"side": "LAY"}, {"selection_id": "away"}, {"market_id": "m2"}):
-        body = {"side": "BACK", "stake": 10, "odds": 2, **changed}
+        body: dict[str, Any] = {"side": "BACK", "stake": 10, "odds": 2, **changed}
         refused(mine.place(body.pop("side"), body.pop("stake"), body.pop("odds"), key="k", **body), 409, "key_reused")
     assert len(orders()) == 1
     assert mine.metrics()["orders_placed"] == 1
