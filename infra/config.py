@@ -86,13 +86,15 @@ class Provider:
     """Someone outside who may put drift reports on the public queue, and the tenants they may speak for.
 
     `sender_id` is the unique id of the role (`aws iam get-role`, RoleId, `AROA…`) or user that sends: SQS reports that
-    id with each message and not the ARN, so both are needed. `quotes` lets them send prices too: those are everybody's.
+    id with each message and not the ARN, so both are needed. `quotes` lets them send prices too: those are everybody's;
+    `insights` what they think of selections, to their tenants.
     """
 
     principal_arn: str
     sender_id: str
     tenants: tuple[str, ...]
     quotes: bool = False
+    insights: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,16 @@ class Config:
     execution_max_concurrency: int = 10
     night_timeout_seconds: int = 900
     """Enough for ten sessions at five calls a minute."""
+    settlement_timeout_seconds: int = 120
+    """Enough for a batch of users with 1,800 open orders each in a market."""
+    settlement_visibility_seconds: int = 720
+    settlement_max_concurrency: int = 10
+    max_stake: str = "1000000.00"
+    """The largest stake of one betting order."""
+    max_exposure: str = "1000000.00"
+    """What the open betting orders of a user may lose in all, nothing netted."""
+    minimum_expected_value: str = ""
+    """Orders whose insight gives them less are refused; empty: none is."""
     threads: int = 8
     """How many symbols or orders a worker handles at once."""
     watch_shards: int = 4
@@ -222,6 +234,7 @@ LOCAL = Config(
     recalculation_visibility_seconds=30,
     quote_visibility_seconds=5,
     execution_visibility_seconds=10,
+    settlement_visibility_seconds=10,
     worker_batch_window_seconds=0,
     watch_shards=1,
     reversal_seconds=2,

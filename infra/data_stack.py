@@ -16,7 +16,7 @@ from constructs import Construct
 
 from infra.config import Config, FileBars, Provider
 from infra.policies import acknowledge
-from infra.tables import MARKET, PAPER, PORTFOLIOS, WATCHES, TableShape
+from infra.tables import BETTING, MARKET, PAPER, PORTFOLIOS, WATCHES, TableShape
 from trimtab.contracts.events import SOURCE
 
 ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised")
@@ -54,17 +54,21 @@ class DataStack(Stack):
         self.market = self._table("Market", MARKET)
         self.watches = self._table("Watches", WATCHES)
         self.paper = self._table("Paper", PAPER)
+        self.betting = self._table("Betting", BETTING)
         seconds = config.worker_visibility_seconds
         self.rebalance_requests = self._public_queue("rebalance-requests", seconds, config.providers)
         self.quotes = self._public_queue("quotes", config.quote_visibility_seconds, _of_quotes(config))
+        self.insights = self._public_queue("insights", seconds, _of_insights(config))
         self.checks = self._work_queue("checks", seconds)
         self.executions = self._work_queue("rebalance-executions", config.execution_visibility_seconds)
         self.recalculations = self._work_queue("recalculations", config.recalculation_visibility_seconds)
+        self.settlements = self._work_queue("settlements", config.settlement_visibility_seconds)
         self.events_undelivered = self._last_resort("events-undelivered", "events that the bus did not take")
         self.sweeps_failed = self._last_resort("sweeps-failed", "sweeps that failed all their tries")
         self.changes_unchecked = self._last_resort("changes-unchecked", "changes that no check could be asked for")
         self.nights_failed = self._last_resort("nights-failed", "nights whose bars could not be had in all their tries")
         self.bars = self._bucket("Bars") if isinstance(config.bars, FileBars) else None
+        self.closings_unsettled = self._last_resort("closings-unsettled", "closings that no settlement was asked for")
         self.event_bus = events.EventBus(self, "EventBus", event_bus_name=config.prefix)
         self.alerts = self._alerts_topic()
         self._route_alerts()
@@ -73,7 +77,8 @@ class DataStack(Stack):
     @property
     def work_queues(self) -> tuple[WorkQueue, ...]:
         """Queues with a worker."""
-        return self.rebalance_requests, self.quotes, self.checks, self.executions, self.recalculations
+        of_portfolios = self.rebalance_requests, self.quotes, self.checks, self.executions, self.recalculations
+        return *of_portfolios, self.insights, self.settlements
 
     @property
     def last_resorts(self) -> dict[str, sqs.Queue]:
@@ -83,6 +88,7 @@ class DataStack(Stack):
             "sweeps-failed": self.sweeps_failed,
             "changes-unchecked": self.changes_unchecked,
             "nights-failed": self.nights_failed,
+            "closings-unsettled": self.closings_unsettled,
         }
 
     def _table(self, id: str, shape: TableShape) -> dynamodb.Table:
@@ -204,7 +210,7 @@ class DataStack(Stack):
 
     def _outputs(self) -> None:
         """`Table…`, `Queue…`, `Bucket…`: the local tools make `.local/stack.json` of them."""
-        for table in (self.portfolios, self.market, self.watches, self.paper):
+        for table in (self.portfolios, self.market, self.watches, self.paper, self.betting):
             CfnOutput(self, f"Table{table.node.id}", value=table.table_name)
         worked_off = (queue for work in self.work_queues for queue in (work.queue, work.dead))
         for queue in (*worked_off, *self.last_resorts.values()):
@@ -217,6 +223,10 @@ class DataStack(Stack):
 
 def _of_quotes(config: Config) -> list[Provider]:
     return [provider for provider in config.providers if provider.quotes]
+
+
+def _of_insights(config: Config) -> list[Provider]:
+    return [provider for provider in config.providers if provider.insights]
 
 
 def _text(name: str) -> dynamodb.Attribute:

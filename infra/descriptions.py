@@ -18,7 +18,7 @@ from trimtab.contracts import events, messages
 from trimtab.portfolios.schemas.trade_file import COLUMNS, MAX_ROWS
 
 ROOT = Path(__file__).parents[1]
-API_FUNCTIONS = ("platform_api", "portfolios_api", "balancing_api", "market_api")
+API_FUNCTIONS = ("platform_api", "portfolios_api", "balancing_api", "market_api", "betting_api")
 VERSION = "1.0.0"
 TITLE = "Trimtab"
 DESCRIPTION = """Keeps portfolios on course: store a target allocation, report what the markets made of it, read the
@@ -28,6 +28,7 @@ transactions that lead back. Every request carries a token (`Authorization: Bear
 
 IDEMPOTENCY = {
     "rebalance-requests": "idempotent by tenant_id, user_id, name and request_id",
+    "insights": "of each selection the newest insight counts, in whatever order they come",
     "quotes": "of each symbol the newest quote wins, in whatever order they come",
 }
 """What a delivery more than once comes to, by public queue."""

@@ -6,6 +6,7 @@ from constructs import Construct
 from infra.alarms import Alarms
 from infra.api import STAGE, Api
 from infra.balancing import Balancing
+from infra.betting import Betting
 from infra.config import Config
 from infra.data_stack import DataStack
 from infra.events import Events
@@ -28,6 +29,7 @@ class ServiceStack(Stack):
         self.portfolios = Portfolios(self, "Portfolios", shared=shared, data=data, api=self.api, identity=identity)
         Balancing(self, "Balancing", shared=shared, data=data, api=self.api, identity=identity)
         Market(self, "Market", shared=shared, data=data, api=self.api, identity=identity)
+        Betting(self, "Betting", shared=shared, data=data, api=self.api, identity=identity)
         Platform(self, "Platform", shared=shared, data=data, api=self.api)
         Events(self, "Events", shared=shared, data=data)
         _watch_queues(alarms, data)

@@ -44,6 +44,7 @@ PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open
 WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
 PAPER = TableShape(stream=False)
 MARKET = TableShape((), ("by_sector",))
+BETTING = TableShape((), ("by_user", "by_market", "by_open_user", "by_open_market"))
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""`python -m infra.local up|down|token|logs|simulate|backfill`: the system on one laptop. The Makefile calls it."""
+"""`python -m infra.local up|down|token|logs|simulate|backfill|rebuild`: the system on one laptop, called by make."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from infra import rebuild
 from infra.config import SCOPES, FileBars
 from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
@@ -96,6 +97,23 @@ def _load_sample(stack: deploy.Stack) -> None:
         client("s3", stack.endpoint_url).put_object(Bucket=stack.buckets["bars"], Key=key, Body=text.encode())
 
 
+def rebuild_metrics(arguments: argparse.Namespace) -> None:
+    """Compares a bettor's sums with the fold of all their orders, and puts them right where it is asked to."""
+    if not arguments.user_id:
+        raise LocalError("name the user: make rebuild USER_ID=45")
+    stack = deploy.read(Workspace())
+    rebuilt = rebuild.rebuild(
+        client("dynamodb", stack.endpoint_url),
+        stack.tables["betting"],
+        arguments.tenant,
+        arguments.user_id,
+        repair=arguments.repair,
+    )
+    print(rebuild.report(rebuilt))
+    if not rebuilt.is_right and not arguments.repair:
+        raise LocalError("what is kept is not the fold of the orders: REPAIR=1 writes the fold")
+
+
 @contextmanager
 def _step(title: str) -> Iterator[None]:
     started = time.monotonic()
@@ -148,6 +166,11 @@ def _arguments() -> argparse.Namespace:
     fills.add_argument("--source", default="sample", help="sample, massive, a directory, or s3://bucket/prefix")
     fills.add_argument("--accept-jumps", action="store_true", help="take closes that no split explains")
     fills.set_defaults(run=run_backfill)
+    fold = commands.add_parser("rebuild", help="compare a bettor's sums with the fold of their orders")
+    fold.add_argument("--tenant", default="demo")
+    fold.add_argument("--user-id", required=True)
+    fold.add_argument("--repair", action="store_true", help="write the fold where it differs")
+    fold.set_defaults(run=rebuild_metrics)
     return parser.parse_args()
 
 

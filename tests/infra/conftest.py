@@ -50,8 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROAPROVIDER", ("acme",))
 FEED = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED", ("acme",), quotes=True)
+TIPSTER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
 # Policies, names and routes do not depend on what the code is built for, and building for this machine is quick.
-PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=(PROVIDER, FEED))
+PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=(PROVIDER, FEED, TIPSTER))
 
 
 def synthesise(config: Config, directory: Path) -> Synthesised:
@@ -112,5 +113,5 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], 
 
 @pytest.fixture(scope="session")
 def production(synthesised: Callable[[Config], Synthesised]) -> Synthesised:
-    """Production with two providers, built for this machine."""
+    """Production with three providers, built for this machine."""
     return synthesised(PRODUCTION_HERE)

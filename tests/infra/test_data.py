@@ -7,7 +7,7 @@ import pytest
 from aws_cdk.assertions import Match
 
 from infra.config import Provider
-from tests.infra.conftest import FEED, PROVIDER, Synthesised
+from tests.infra.conftest import FEED, PROVIDER, TIPSTER, Synthesised
 
 DAY = 24 * 3600
 QUEUES = {
@@ -16,6 +16,8 @@ QUEUES = {
     "checks": "portfolios-on-check-requested",
     "rebalance-executions": "portfolios-on-execution-requested",
     "recalculations": "portfolios-on-recalculation-requested",
+    "insights": "betting-on-insight-received",
+    "settlements": "betting-on-settlement-requested",
 }
 
 
@@ -30,6 +32,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Watches": {"upper_edge": ["pk", "upper_edge"], "lower_edge": ["pk", "lower_edge"]},
         "Market": {},
         "Paper": {},
+        "Betting": {},
     }
     assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in by_name.items()} == {
         "Portfolios": {
@@ -38,12 +41,16 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Watches": {},
         "Market": {"by_sector": ["by_sector_pk", "by_sector_sk"]},
         "Paper": {},
+        "Betting": {
+            name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_market", "by_open_user", "by_open_market")
+        },
     }
     assert {name: table.get("StreamSpecification") for name, table in by_name.items()} == {
         "Portfolios": {"StreamViewType": "NEW_IMAGE"},
         "Watches": None,
         "Market": {"StreamViewType": "NEW_IMAGE"},
         "Paper": None,
+        "Betting": {"StreamViewType": "NEW_IMAGE"},
     }
 
 
@@ -116,6 +123,7 @@ def test_every_queue_and_topic_refuses_plain_http(production: Synthesised) -> No
 
 def test_a_provider_may_send_to_the_queues_that_it_is_configured_for_and_to_no_other(production: Synthesised) -> None:
     assert _may_be_sent_to(production, PROVIDER) == ["RebalanceRequests"]
+    assert _may_be_sent_to(production, TIPSTER) == ["Insights", "RebalanceRequests"]
     assert _may_be_sent_to(production, FEED) == ["Quotes", "RebalanceRequests"]
 
 

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Match
 from infra.bundling import ROOT
 from infra.gateway_responses import GATEWAY_PROBLEMS
 from infra.routes import routes_of
-from tests.infra.conftest import FEED, PROVIDER, Synthesised, flat, functions_of, statements_of, strings
+from tests.infra.conftest import FEED, PROVIDER, TIPSTER, Synthesised, flat, functions_of, statements_of, strings
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
 NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
@@ -54,7 +54,7 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
     ]
     broad = [each for each in statements if "*" in strings(each["Resource"])]
 
-    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"] * 2  # one a reader of streams
+    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"] * 3  # one a reader of streams
     assert not [each for each in statements if any("*" in action for action in strings(each["Action"]))]
 
 
@@ -124,6 +124,8 @@ def test_every_queue_worker_returns_single_messages_and_is_limited(production: S
             batches[_function_of(production, feed)] = (feed["BatchSize"], feed["ScalingConfig"]["MaximumConcurrency"])
 
     assert batches == {
+        "betting_on_insight_received": (10, 20),
+        "betting_on_settlement_requested": (5, 10),
         "market_on_quote_received": (10, 20),
         "portfolios_on_check_requested": (10, 20),
         "portfolios_on_execution_requested": (1, 10),
@@ -140,8 +142,10 @@ def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue
         patterns.setdefault(_function_of(production, feed), []).extend(pattern)
 
     exists = {"S": [{"exists": True}]}
+    may_need_settling = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
     assert patterns == {
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 2,  # of portfolios, of the market
+        "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 3,  # one a table with events
         "portfolios_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
     }
     for feed in feeds:
@@ -175,9 +179,36 @@ def test_the_worker_believes_our_roles_for_every_tenant_and_a_provider_for_its_o
     text = flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])
     senders = json.loads(text)
 
-    assert [senders.pop(provider.sender_id) for provider in (PROVIDER, FEED)] == [["acme"], ["acme"]]
+    assert [senders.pop(provider.sender_id) for provider in (PROVIDER, FEED, TIPSTER)] == [["acme"]] * 3
     assert list(senders.values()) == [["*"], ["*"]]
     assert all("RoleId" in sender for sender in senders)
+
+
+def test_who_says_what_is_thought_of_a_selection_speaks_for_its_own_tenants_only(production: Synthesised) -> None:
+    worker = functions_of(production)["betting_on_insight_received"]
+
+    assert json.loads(flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])) == {
+        TIPSTER.sender_id: ["acme"]
+    }
+
+
+def test_each_function_of_betting_may_do_to_its_table_what_it_does_and_nothing_else(production: Synthesised) -> None:
+    (table,) = (it for it in production.data_template.find_resources("AWS::DynamoDB::Table") if "Betting" in it)
+    granted: dict[str, set[str]] = {}
+    for name, function in functions_of(production).items():
+        for statement in statements_of(production, function):
+            resource = json.dumps(statement["Resource"])
+            if table in resource and "Stream" not in resource:
+                actions = {action.removeprefix("dynamodb:") for action in strings(statement["Action"])}
+                granted.setdefault(name, set()).update(actions)
+
+    writes = {"PutItem", "UpdateItem"}
+    assert granted == {
+        "betting_api": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
+        "betting_on_insight_received": {"UpdateItem"},
+        "betting_on_settlement_requested": {"GetItem", "BatchGetItem", "Query", *writes},
+        "betting_on_commit": {"BatchGetItem"},
+    }
 
 
 def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(production: Synthesised) -> None:
@@ -185,8 +216,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 9  # five of the dead, four last resorts
-    assert metrics["ApproximateAgeOfOldestMessage"] == 5
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 12  # seven of the dead, five last resorts
+    assert metrics["ApproximateAgeOfOldestMessage"] == 7
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 

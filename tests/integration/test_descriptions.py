@@ -15,7 +15,9 @@ from functions.platform_api import handler as platform_function
 from functions.portfolios_on_sweep import handler as sweep_function
 from infra import descriptions
 from infra.routes import routes_of
-from tests.support.world import EVENTS, Answer, LambdaContext, World, authorized, gateway_event, payload
+from tests.support.inside_moto import stored_items
+from tests.support.world import BETTING_TABLE, EVENTS, Answer, LambdaContext, World, authorized, gateway_event, payload
+from trimtab.betting.domain.orders import order_id_of
 from trimtab.kernel.clock import parse_time
 from trimtab.runtime.publishing import events_of
 
@@ -124,6 +126,7 @@ def conforms(answer: Answer, method: str, path: str) -> None:
     Draft202012Validator(described, format_checker=formats).validate(answer.json)
 
 
+BET = {"user_id": "1", "market_id": "m", "selection_id": "s", "side": "LAY", "stake": "10", "odds": "3.5"}
 FLOW: list[tuple[str, str, Any, int]] = [
     (
         "POST",
@@ -152,8 +155,23 @@ FLOW: list[tuple[str, str, Any, int]] = [
     ("PUT", "/portfolios/{portfolio_id}/allocation", {"allocation": {"cash": 100}}, 200),
     ("DELETE", "/portfolios/{portfolio_id}", None, 204),
     ("GET", "/portfolios/{portfolio_id}", None, 200),
+    ("POST", "/orders", BET, 201),
+    ("POST", "/orders", {**BET, "stake": 0}, 400),
+    ("POST", "/orders", {**BET, "stake": 1_000_000}, 422),
+    ("GET", "/orders", None, 400),
+    ("GET", "/orders/open/{user_id}", None, 200),
+    ("GET", "/orders/{order_id}", None, 200),
+    ("POST", "/orders/{order_id}/settle", {"result": "dead_heat", "dead_heat_factor": "1/3"}, 200),
+    ("POST", "/orders/{order_id}/settle", {"won": True}, 409),
+    ("POST", "/orders/{order_id}/cancel", None, 409),
+    ("GET", "/positions/{user_id}", None, 200),
+    ("GET", "/metrics/{user_id}", None, 200),
+    ("GET", "/markets/{market_id}/settlement", None, 404),
+    ("POST", "/markets/{market_id}/settle", {"winners": [], "commission_rate": "2.5"}, 202),
+    ("GET", "/markets/{market_id}/settlement", None, 200),
 ]
-IDS = {"portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
+BETTING_IDS = {"user_id": "1", "market_id": "m", "order_id": order_id_of("demo", "1", "bet")}
+IDS = {**BETTING_IDS, "portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
 
 
 def test_every_answer_is_one_that_the_document_describes(system: World) -> None:
@@ -161,7 +179,8 @@ def test_every_answer_is_one_that_the_document_describes(system: World) -> None:
         if method == "WORK":
             system.work_off()
             continue
-        answer = system.http(method, path.format(**IDS), body)
+        headers = {"Idempotency-Key": "bet"} if body == BET else {}
+        answer = system.http(method, path.format(**IDS), body, headers=headers)
         assert answer.status == status, f"{method} {path}: {answer.text}"
         conforms(answer, method, path)
     conforms(system.http("GET", "/portfolios", authorizer=None), "GET", "/portfolios")
@@ -191,7 +210,7 @@ def test_every_event_fits_its_schema(system: World) -> None:
     seen: set[str] = set()
 
     def look() -> None:
-        for item in system.items():
+        for item in [*system.items(), *stored_items(BETTING_TABLE)]:
             for event in events_of({"dynamodb": {"NewImage": item}}):
                 schema(event["type"]).validate(event)
                 seen.add(event["type"])
@@ -206,6 +225,10 @@ def test_every_event_fits_its_schema(system: World) -> None:
         ("POST", f"/portfolios/{ID}/trades", TRADE),
         ("PATCH", f"/portfolios/{ID}/trades/t1", {"quantity": 2}),
         ("DELETE", f"/portfolios/{ID}", None),
+        ("POST", "/orders", BET),
+        ("POST", f"/orders/{BETTING_IDS['order_id']}/settle", {"won": True}),
+        ("POST", "/orders", {**BET, "market_id": "n"}),
+        ("POST", f"/orders/{order_id_of('demo', '1', 'other')}/cancel", None),
         ("WORK", "", None),
         ("POST", "/portfolio", {"user_id": "2", "allocation": TARGET}),
         ("POST", "/rebalance", {**report, "user_id": "2", "request_id": "stuck"}),
@@ -213,7 +236,8 @@ def test_every_event_fits_its_schema(system: World) -> None:
         if method == "WORK":
             system.work_off()
         else:
-            assert system.http(method, path, body).status < 300
+            headers = {"Idempotency-Key": "bet" if body == BET else "other"} if path == "/orders" else {}
+            assert system.http(method, path, body, headers=headers).status < 300
         look()
     clock = {"now": datetime.now(UTC)}
     with mock.patch.object(sweep_function, "utc_now", side_effect=lambda: clock["now"]):
@@ -226,4 +250,5 @@ def test_every_event_fits_its_schema(system: World) -> None:
     # executions need a broker and are not made here.
     executed = {"portfolio.stale", "portfolio.resolved", "rebalance.cancelled", "rebalance.rolled_back"}
     of_markets = {"alert.raised", "bars.ingested"}  # those of the nightly ingestion are held by its tests
-    assert seen == schemas - {"rebalance.requested", "quote.received", "recalculation.stuck"} - executed - of_markets
+    received = {"rebalance.requested", "quote.received", "insight.received"}
+    assert seen == schemas - received - {"recalculation.stuck"} - executed - of_markets

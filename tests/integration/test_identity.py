@@ -13,6 +13,7 @@ from functions.authorizer import handler as authorizer_function
 from tests.support.inside_moto import commits
 from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
 from tests.support.world import ALL_SCOPES, AUTH, LambdaContext, World, authorized, forget_cached, payload
+from trimtab.betting.domain.orders import order_id_of
 from trimtab.portfolios.domain.portfolio import portfolio_id_of
 from trimtab.portfolios.domain.rebalance import rebalance_id_of
 
@@ -20,6 +21,7 @@ DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/platform_api/opena
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
+BET = {"user_id": "1", "market_id": "match", "selection_id": "home", "side": "BACK", "stake": 10, "odds": 2}
 IMPORT = "/portfolios/{portfolio_id}/trades/import"
 FILE = "ref_id,side,security_type,symbol,quantity,amount\nt3,BUY,stock,AAPL,1,10\n"
 CANCEL = "/portfolios/{portfolio_id}/rebalances/{rebalance_id}/cancel"
@@ -42,6 +44,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", RESOLVE): {"reason": "The broker says so."},
     ("PUT", "/halt"): {"reason": "The feed looks wrong."},
 }
+BODIES |= {
+    ("POST", "/orders"): {**BET, "selection_id": "away"},
+    ("POST", "/orders/{order_id}/settle"): {"won": True},
+    ("POST", "/markets/{market_id}/settle"): {"winners": ["home"]},
+}
 REFUSED = {("POST", RESOLVE): 409}  # what is not stale is not resolved
 ROUTES = [
     (method.upper(), path, requirement[0]["bearer"][0])
@@ -54,6 +61,7 @@ PORTFOLIO_ID = portfolio_id_of("demo", "1", "default")
 IDS = {
     **{"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k"), "ref_id": "t1"},
     **{"symbol": "AAPL", "effective_on": "2024-01-02", "job_id": "j"},
+    **{"order_id": order_id_of("demo", "1", "bet"), "user_id": "1", "market_id": "match"},
 }
 
 
@@ -71,6 +79,10 @@ def to(system: World, method: str, path: str, ids: dict[str, str], **options: An
         ids = {**ids, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "run")}
     if path == "/portfolio-summary":
         options["query"] = {"user_id": "1", "portfolio_id": ids["portfolio_id"]}
+    if path == "/orders" and method == "GET":
+        options["query"] = {"user_id": "1"}
+    if path == "/markets/{market_id}/settlement":
+        ids = {**ids, "market_id": "closed"}
     return system.http(method, path.format(**ids), body, **options)
 
 
@@ -90,12 +102,14 @@ def filled(system: World) -> None:
     system.stream([record for record in commits() if "watch_due" in record["dynamodb"]["NewImage"]])
     system.check()
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/rebalances", {"request_id": "run"}).status == 202
+    assert system.http("POST", "/orders", BET, headers={"Idempotency-Key": "bet"}).status == 201
+    assert system.http("POST", "/markets/closed/settle", {"winners": []}).status == 202
 
 
 def test_only_the_three_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs"}
-    assert len(ROUTES) == 35
+    assert len(ROUTES) == 45
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
@@ -151,7 +165,7 @@ def test_a_token_without_the_scope_is_forbidden_whatever_its_scope_claim_is(syst
 def test_every_route_asks_for_its_scope(system: World, method: str, path: str, scope: str) -> None:
     filled(system)
     before = system.items()
-    others = {"portfolios:read", "portfolios:write", "trades:read", "trades:write", "market:read", "operator"} - {scope}
+    others = {*EVERY_SCOPE.split(), "market:read"} - {scope}
     for granted in (" ".join(others), ""):
         answer = send(system, method, path, authorizer=authorized(scope=granted))
         assert (answer.status, answer.json["type"]) == (403, "urn:trimtab:problem:insufficient_scope")
@@ -240,7 +254,7 @@ def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: W
         }
     ]
     assert answer["principalId"] == "client-1"
-    scope = "portfolios:read portfolios:write trades:read trades:write"
+    scope = "betting:read betting:write portfolios:read portfolios:write trades:read trades:write"
     assert answer["context"] == {
         "tenant_id": "demo",
         "user_id": "u1",

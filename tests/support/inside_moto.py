@@ -13,6 +13,7 @@ from moto.dynamodb.models.table import Table
 
 from tests.support.world import TABLE
 
+ADDED_TO = "METRICS"
 ACCOUNT = "123456789012"  # moto's own
 
 
@@ -74,10 +75,10 @@ def snapshot() -> Callable[[], None]:
     return bring_back
 
 
-def forget_everything() -> None:
+def forget_everything(of_table: str = TABLE) -> None:
     """Empties the table, its stream and every queue."""
-    table().items.clear()
-    table().stream_shard.items.clear()
+    table(of_table).items.clear()
+    table(of_table).stream_shard.items.clear()
     lose_messages()
 
 
@@ -85,7 +86,8 @@ def forget_everything() -> None:
 def quick_transactions() -> Iterator[None]:
     """moto backs up a table before each transaction by copying it deeply: minutes for a thousand of them.
 
-    Puts replace items whole and never change one in place, so copying the maps that hold them is backup enough.
+    Puts replace items whole and never change one in place, so copying the maps that hold them is backup enough; the
+    sums of bettors are added to in place, so those are copied whole.
     """
     with mock.patch.object(models, "copy", SimpleNamespace(deepcopy=_backup, copy=copy.copy)):
         yield
@@ -98,6 +100,9 @@ def _backup(thing: Any) -> Any:
     backup.items = copy.copy(thing.items)
     for partition, items in thing.items.items():
         backup.items[partition] = copy.copy(items)
+        for sort, item in items.items():
+            if getattr(sort, "value", None) == ADDED_TO:
+                backup.items[partition][sort] = copy.deepcopy(item)
     if thing.stream_shard is not None:
         backup.stream_shard = copy.copy(thing.stream_shard)
         backup.stream_shard.items = list(thing.stream_shard.items)

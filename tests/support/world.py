@@ -17,6 +17,10 @@ from botocore.loaders import create_loader
 from moto import mock_aws
 
 from functions.balancing_api import handler as balancing_function
+from functions.betting_api import handler as betting_function
+from functions.betting_on_commit import handler as closing_function
+from functions.betting_on_insight_received import handler as insight_function
+from functions.betting_on_settlement_requested import handler as settlement_function
 from functions.events_on_commit import handler as publisher_function
 from functions.market_api import handler as market_function
 from functions.market_on_night import handler as night_function
@@ -28,13 +32,13 @@ from functions.portfolios_on_execution_requested import handler as execution_fun
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
-from infra.tables import MARKET, PAPER, PORTFOLIOS, WATCHES
+from infra.tables import BETTING, MARKET, PAPER, PORTFOLIOS, WATCHES
 
 EVENTS = Path(__file__).parents[2] / "events"
-ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write"
-APPS = (api_function, market_function, balancing_function)
-TABLE, MARKET_TABLE, BUS = "portfolios", "market", "trimtab"
 BARS_BUCKET = "bars"
+ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write"
+APPS = (api_function, market_function, balancing_function, betting_function)
+TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
 AUTH = {
     "issuer": "https://issuer.example",
     "audience": "trimtab",
@@ -160,6 +164,8 @@ class World:
     quotes_url: str
     checks_url: str
     executions_url: str
+    insights_url: str
+    settlements_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -211,6 +217,18 @@ class World:
         """Lets the execution worker take everything that is on its queue; how many messages it took."""
         return self.work_off(self.executions_url, execution_function)
 
+    def take_insights(self) -> int:
+        """Lets the worker of insights take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.insights_url, insight_function)
+
+    def settle(self) -> int:
+        """Lets the worker of settlements take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.settlements_url, settlement_function)
+
+    def stream_betting(self, records: list[Any]) -> Any:
+        """Hands a batch of the betting table's stream to the function that looks after closings."""
+        return closing_function.handler({"Records": records}, self.context)
+
     def stream(self, records: list[Any]) -> Any:
         """Hands a batch of the stream to the function that asks for checks."""
         return commit_function.handler({"Records": records}, self.context)
@@ -258,6 +276,7 @@ def world() -> Iterator[World]:
         boto3.client("dynamodb").create_table(**MARKET.create_arguments(MARKET_TABLE))
         boto3.client("dynamodb").create_table(**WATCHES.create_arguments("watches"))
         boto3.client("dynamodb").create_table(**PAPER.create_arguments("paper"))
+        boto3.client("dynamodb").create_table(**BETTING.create_arguments(BETTING_TABLE))
         boto3.client("events").create_event_bus(Name=BUS)
         boto3.client("s3").create_bucket(Bucket=BARS_BUCKET)
         queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
@@ -266,7 +285,14 @@ def world() -> Iterator[World]:
         quotes_url, checks_url, executions_url = (
             sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("quotes", "checks", "rebalance-executions")
         )
+        insights_url, settlements_url = (
+            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("insights", "settlements")
+        )
         settings = {
+            "BETTING_TABLE": BETTING_TABLE,
+            "SETTLEMENTS_QUEUE_URL": settlements_url,
+            "MAX_STAKE": "10000.00",
+            "MAX_EXPOSURE": "100000.00",
             "WATCHES_TABLE": "watches",
             "WATCH_SHARDS": "1",
             "PAPER_TABLE": "paper",
@@ -288,7 +314,16 @@ def world() -> Iterator[World]:
             "BARS_PLACE": f"s3://{BARS_BUCKET}/daily",
         }
         with mock.patch.dict("os.environ", settings):
-            yield World(queue_url, undelivered_url, recalculations_url, quotes_url, checks_url, executions_url)
+            yield World(
+                queue_url,
+                undelivered_url,
+                recalculations_url,
+                quotes_url,
+                checks_url,
+                executions_url,
+                insights_url,
+                settlements_url,
+            )
         forget_cached()
 
 

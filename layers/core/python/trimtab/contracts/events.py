@@ -100,6 +100,40 @@ class BarsData(Model):
     changed: int
 
 
+class OrderData(Model):
+    """A betting order as it stands since this event: money and odds with 2 places, as texts.
+
+    `exposure` is what it can lose, `pnl` what it earned: payout - exposure - commission.
+    """
+
+    id: str
+    user_id: str
+    market_id: str
+    selection_id: str
+    side: Literal["BACK", "LAY"]
+    stake: str
+    odds: str
+    status: str
+    payout: str | None
+    settled_at: str | None
+    exposure: str
+    pnl: str | None
+
+
+class PositionData(Model):
+    """A user's bets on one selection as they stand since this event: `exposure`, `if_win` and `if_lose` of the open
+    ones, `pnl` of the settled; `side` is null where the result does not matter to them."""
+
+    user_id: str
+    market_id: str
+    selection_id: str
+    side: Literal["BACK", "LAY"] | None
+    exposure: str
+    pnl: str
+    if_win: str
+    if_lose: str
+
+
 DATA: Mapping[str, type[Model]] = {
     "alert.raised": AlertData,
     "bars.ingested": BarsData,
@@ -116,6 +150,10 @@ DATA: Mapping[str, type[Model]] = {
     "recalculation.stuck": StuckJobData,
     "trade.recorded": TradeData,
     "trade.corrected": TradeData,
+    "order.placed": OrderData,
+    "order.settled": OrderData,
+    "order.cancelled": OrderData,
+    "position.updated": PositionData,
 }
 """The data of every type of event that is published."""
 

@@ -83,9 +83,39 @@ class ExecutionRequested(Model):
     rebalance_id: Identifier
 
 
+class InsightReceived(Model):
+    """On the queue `insights`: what a provider thinks of a selection; the newest one counts, an older one is dropped.
+
+    `expected_value` is that of backing it, per unit of stake.
+    """
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["insight.received"]
+    tenant_id: Identifier
+    market_id: Identifier
+    selection_id: Identifier
+    implied_probability: Annotated[Quantity, Field(gt=0, lt=1)]
+    expected_value: Quantity
+    momentum: Quantity
+    as_of: Time
+
+
+class SettlementRequested(Model):
+    """On the internal queue `settlements`: a user's open orders in a closed market are to be settled; without a user,
+    everybody's are to be asked for, from the place `after` in the index on."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["settlement.requested"]
+    tenant_id: Identifier
+    market_id: Identifier
+    user_id: Identifier | None = None
+    after: str | None = None
+
+
 PUBLIC: Mapping[str, tuple[str, type[Model]]] = {
     "rebalance.requested": ("rebalance-requests", RebalanceRequested),
     "quote.received": ("quotes", QuoteReceived),
+    "insight.received": ("insights", InsightReceived),
 }
 """The messages that others may send: the queue that takes each, and its model."""
 

@@ -23,6 +23,7 @@ Key = dict[str, Any]
 
 MAX_KEYS, MAX_PUTS = 100, 25
 PUT_TRIES = 6
+COUNTED_PAGES = 20
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
@@ -262,9 +263,16 @@ def query_range(
 
 
 def query_keys(
-    client: "DynamoDBClient", table: str, index: Index, partition: str, condition: tuple[str, Mapping[str, str]]
+    client: "DynamoDBClient",
+    table: str,
+    index: Index,
+    partition: str,
+    condition: tuple[str, Mapping[str, str]],
+    *,
+    consistent: bool = True,
 ) -> Iterator[Item]:
-    """The keys of every entry of a local index's partition that the condition lets through, read consistently."""
+    """The keys of every entry of an index's partition that the condition lets through, page after page as they are
+    taken. Only a local index can be read consistently."""
     expression, values = condition
     arguments: dict[str, Any] = {
         "TableName": table,
@@ -272,7 +280,7 @@ def query_keys(
         "KeyConditionExpression": f"#p = :p AND {expression}",
         "ExpressionAttributeNames": {"#p": index.partition, "#s": index.sort},
         "ExpressionAttributeValues": to_item({":p": partition, **values}),
-        "ConsistentRead": True,
+        "ConsistentRead": consistent,
     }
     while True:
         answer = client.query(**arguments)
@@ -280,6 +288,26 @@ def query_keys(
         if not answer.get("LastEvaluatedKey"):
             return
         arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def count_entries(client: "DynamoDBClient", table: str, index: Index, partition: str) -> int:
+    """How many entries a partition of a global index has, as the index knows; it reads 20 MB at most."""
+    arguments: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": index.name,
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": index.partition},
+        "ExpressionAttributeValues": to_item({":p": partition}),
+        "Select": "COUNT",
+    }
+    found = 0
+    for _ in range(COUNTED_PAGES):
+        answer = client.query(**arguments)
+        found += answer["Count"]
+        if not answer.get("LastEvaluatedKey"):
+            break
+        arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    return found
 
 
 def check_position(index: Index, position: Sequence[Any]) -> None:

@@ -1,0 +1,64 @@
+"""What the betting routes share: the settings, and the services as they are wired."""
+
+from decimal import Decimal
+from functools import lru_cache
+
+from trimtab.betting.adapters.book import DynamoBook
+from trimtab.betting.adapters.queues import Settlements as SettlementQueue
+from trimtab.betting.service.accounts import Accounts
+from trimtab.betting.service.orders import Limits, Orders
+from trimtab.betting.service.settlements import Settlements
+from trimtab.kernel.clock import utc_now
+from trimtab.kernel.money import parse_number
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sqs
+
+
+class BettingSettings(Settings):
+    """What this function is told by its environment; numbers are texts, an empty one is no limit."""
+
+    betting_table: str
+    settlements_queue_url: str
+    auth: str
+    max_stake: str
+    max_exposure: str
+    minimum_expected_value: str = ""
+
+    @property
+    def limits(self) -> Limits:
+        """What is asked of orders."""
+        minimum: Decimal | None = None
+        if self.minimum_expected_value:
+            minimum = parse_number(self.minimum_expected_value)
+        return Limits(parse_number(self.max_stake), parse_number(self.max_exposure), minimum)
+
+
+@lru_cache(maxsize=1)
+def settings() -> BettingSettings:
+    """The settings, read on first use."""
+    return BettingSettings.load()
+
+
+@lru_cache(maxsize=1)
+def book() -> DynamoBook:
+    """The store, wired to DynamoDB."""
+    return DynamoBook(dynamodb(), settings().betting_table)
+
+
+@lru_cache(maxsize=1)
+def orders() -> Orders:
+    """The orders."""
+    return Orders(book(), settings().limits, utc_now)
+
+
+@lru_cache(maxsize=1)
+def accounts() -> Accounts:
+    """The positions and sums."""
+    return Accounts(book())
+
+
+@lru_cache(maxsize=1)
+def settlements() -> Settlements:
+    """The settlement of markets."""
+    return Settlements(book(), SettlementQueue(sqs(), settings().settlements_queue_url), utc_now)

@@ -1,0 +1,39 @@
+"""The internal queue `settlements`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trimtab.runtime import sqs
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Settlements:
+    """See `SettlementQueue`."""
+
+    client: "SQSClient"
+    url: str
+
+    def of_market(self, tenant_id: str, market_id: str, after: str | None = None) -> None:
+        """See `SettlementQueue.of_market`."""
+        message = _message(tenant_id, market_id)
+        if after is not None:
+            message["after"] = after
+        sqs.send(self.client, self.url, message, tenant_id=tenant_id)
+
+    def of_users(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> None:
+        """See `SettlementQueue.of_users`."""
+        messages = [(tenant_id, {**_message(tenant_id, market_id), "user_id": user_id}) for user_id in user_ids]
+        sqs.send_all(self.client, self.url, messages)
+
+
+def _message(tenant_id: str, market_id: str) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "type": "settlement.requested",
+        "tenant_id": tenant_id,
+        "market_id": market_id,
+    }
