@@ -44,7 +44,7 @@ def faults(system: World) -> Iterator[Faults]:
 
 
 def place(orders: int, users: int) -> None:
-    """Orders of these users on the market of the tests, in turn; many at once, as thousands of requests take minutes."""
+    """Orders of these users on the tests' market, in turn; by the batch, as thousands of requests take minutes."""
     now = utc_now()
     for user in range(users):
         position = Position("demo", f"u{user}", MARKET, now)
