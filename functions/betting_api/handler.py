@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from trimtab.betting import schemas, wiring
+from trimtab.betting import wiring
 from trimtab.betting.domain.orders import OrderStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
+from trimtab.betting.schemas import requests, views
 from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
 from trimtab.betting.wiring import accounts, orders, settings, settlements
@@ -33,7 +34,7 @@ OfUser = Annotated[Identifier | None, Query(alias="user_id", description="Only t
 OfMarket = Annotated[Identifier | None, Query(alias="market_id", description="Only those in this market.")]
 OfStatus = Annotated[OrderStatus | None, Query(alias="status", description="Only orders of this status.")]
 Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market can win.")]
-LayOdds = Annotated[schemas.Odds | None, Query(description="The odds of the cash-out; without them, the bets' own.")]
+LayOdds = Annotated[requests.Odds | None, Query(description="The odds of the cash-out; without them, the bets' own.")]
 IdempotencyKey = Annotated[
     Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to send again.")
 ]
@@ -41,15 +42,15 @@ Limit = Annotated[Whole, Query(ge=1, le=100, description="How many items a page 
 Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
-@app.post("/orders", **order_route("Place an order", WRITE, schemas.PlacedView, HTTPStatus.CREATED))
-def place_order(body: schemas.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
+@app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
+def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Place an order; the same request under the same Idempotency-Key is the same order."""
     placed = wiring.place(app.caller, body.to_domain(), idempotency_key or app.request_id)
-    view = schemas.placed_view(placed, retry_safe=idempotency_key is not None)
+    view = views.placed_view(placed, retry_safe=idempotency_key is not None)
     return http.answer(view, HTTPStatus.CREATED, {"Location": http.location(app, f"orders/{placed.order.order_id}")})
 
 
-@app.get("/orders", **order_route("List orders", READ, schemas.OrderPage))
+@app.get("/orders", **order_route("List orders", READ, views.OrderPage))
 def list_orders(
     user_id: OfUser = None,
     market_id: OfMarket = None,
@@ -62,7 +63,7 @@ def list_orders(
     return _orders(OrderFilter(user_id or app.caller.user_id, market_id, status), limit, cursor)
 
 
-@app.get("/orders/open/<user_id>", **order_route("List a user's open orders", READ, schemas.OrderPage))
+@app.get("/orders/open/<user_id>", **order_route("List a user's open orders", READ, views.OrderPage))
 def list_open_orders(user_id: UserId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List the user's open orders, newest first."""
     return _orders(OrderFilter(user_id, None, OrderStatus.OPEN), limit, cursor)
@@ -71,49 +72,49 @@ def list_open_orders(user_id: UserId, limit: Limit = 50, cursor: Cursor = None) 
 def _orders(wanted: OrderFilter, limit: int, cursor: str | None) -> Response[Any]:
     query = (app.caller.tenant_id, "orders", repr(wanted))
     page = orders().list(app.caller, wanted, limit=limit, after=http.decode_cursor(cursor, *query))
-    return http.page([schemas.order_view(it) for it in page.items], page.next_position, *query)
+    return http.page([views.order_view(it) for it in page.items], page.next_position, *query)
 
 
-@app.get("/orders/<order_id>", **order_route("Read an order", READ, schemas.OrderView))
+@app.get("/orders/<order_id>", **order_route("Read an order", READ, views.OrderView))
 def get_order(order_id: OrderId) -> Response[Any]:
     """Read an order."""
-    return http.answer(schemas.order_view(orders().get(app.caller, order_id)))
+    return http.answer(views.order_view(orders().get(app.caller, order_id)))
 
 
-@app.post("/orders/<order_id>/cancel", **order_route("Cancel an order", WRITE, schemas.OrderView))
+@app.post("/orders/<order_id>/cancel", **order_route("Cancel an order", WRITE, views.OrderView))
 def cancel_order(order_id: OrderId) -> Response[Any]:
     """Take an open order back."""
-    return http.answer(schemas.order_view(orders().cancel(app.caller, order_id)))
+    return http.answer(views.order_view(orders().cancel(app.caller, order_id)))
 
 
-@app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, schemas.OrderView))
-def settle_order(order_id: OrderId, body: schemas.SettleOrder) -> Response[Any]:
+@app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, views.OrderView))
+def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
     """Settle an open order by what became of its selection; the first settlement is for good."""
-    return http.answer(schemas.order_view(wiring.settle(app.caller, order_id, body.to_domain())))
+    return http.answer(views.order_view(wiring.settle(app.caller, order_id, body.to_domain())))
 
 
-@app.get("/positions/<user_id>", **account_route("Read positions", READ, schemas.PositionList))
+@app.get("/positions/<user_id>", **account_route("Read positions", READ, views.PositionList))
 def list_positions(
     user_id: UserId, winners: Winners = 1, lay_odds: LayOdds = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[Any]:
     """Read what the user's orders come to, market by market: by selection, summed up, and in the worst case."""
     query = (app.caller.tenant_id, "positions", user_id)
     page = accounts().positions(app.caller, user_id, limit=limit, after=http.decode_cursor(cursor, *query))
-    return http.page([schemas.position_view(it, winners, lay_odds) for it in page.items], page.next_position, *query)
+    return http.page([views.position_view(it, winners, lay_odds) for it in page.items], page.next_position, *query)
 
 
-@app.get("/metrics/<user_id>", **account_route("Read metrics", READ, schemas.UserMetricsView))
+@app.get("/metrics/<user_id>", **account_route("Read metrics", READ, views.UserMetricsView))
 def read_metrics(user_id: UserId, market_id: OfMarket = None) -> Response[Any]:
     """Read the sums over the user's orders, or over those in one market."""
     sums = accounts().sums(app.caller, user_id, market_id)
-    return http.answer(schemas.user_metrics_view(user_id, market_id, sums))
+    return http.answer(views.user_metrics_view(user_id, market_id, sums))
 
 
 @app.post(
     "/markets/<market_id>/settle",
-    **market_route("Settle a market", WRITE, schemas.MarketSettlementView, HTTPStatus.ACCEPTED),
+    **market_route("Settle a market", WRITE, views.MarketSettlementView, HTTPStatus.ACCEPTED),
 )
-def settle_market(market_id: MarketId, body: schemas.SettleMarket) -> Response[Any]:
+def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[Any]:
     """Close a market and settle every open order in it; a worker does the latter."""
     settling = settlements().settle(app.caller, market_id, body.winners, body.voids, body.commission_rate)
     return _settling(settling, HTTPStatus.ACCEPTED)
@@ -121,7 +122,7 @@ def settle_market(market_id: MarketId, body: schemas.SettleMarket) -> Response[A
 
 @app.get(
     "/markets/<market_id>/settlement",
-    **market_route("Read the settlement of a market", READ, schemas.MarketSettlementView),
+    **market_route("Read the settlement of a market", READ, views.MarketSettlementView),
 )
 def read_settlement(market_id: MarketId) -> Response[Any]:
     """Read how far the settlement of a market is; 404 while the market is open."""
@@ -129,7 +130,7 @@ def read_settlement(market_id: MarketId) -> Response[Any]:
 
 
 def _settling(settling: Settling, status: HTTPStatus) -> Response[Any]:
-    view = schemas.settling_view(settling)
+    view = views.settling_view(settling)
     headers = {"Location": http.location(app, view["links"]["self"])}
     return http.answer(view, status, headers if settling.is_done else {**headers, "Retry-After": "1"})
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import Json
 
 from trimtab.betting.adapters.book import DynamoBook
-from trimtab.betting.schemas import insight_of
+from trimtab.betting.schemas.requests import insight_of
 from trimtab.betting.service.insights import Insights
 from trimtab.contracts.messages import InsightReceived
 from trimtab.kernel.clock import utc_now

@@ -10,8 +10,9 @@ from functions.betting_rpc import requests
 from functions.betting_rpc.codec import Answer, read, written
 from functions.betting_rpc.gate import Admission, Gate, Strict, Telling, caller, request_id
 from functions.betting_rpc.orders_connect import OrderServiceSync, OrderServiceWSGIApplication
-from trimtab.betting import schemas, wiring
+from trimtab.betting import wiring
 from trimtab.betting.domain.orders import OrderStatus
+from trimtab.betting.schemas import views
 from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
 from trimtab.betting.wiring import accounts, orders, settings, settlements
@@ -44,12 +45,12 @@ class OrderService(OrderServiceSync):
         request.idempotency_key = request.idempotency_key or ctx.request_headers.get("idempotency-key", "")
         asked = read(requests.Placing, request)
         placed = wiring.place(caller(), asked.to_domain(), asked.idempotency_key or request_id())
-        return written(pb.PlaceOrderResponse, schemas.placed_view(placed, retry_safe=bool(asked.idempotency_key)))
+        return written(pb.PlaceOrderResponse, views.placed_view(placed, retry_safe=bool(asked.idempotency_key)))
 
     def get_order(self, request: pb.GetOrderRequest, ctx: Context) -> pb.GetOrderResponse:
         """See `GET /orders/{order_id}`."""
         found = orders().get(caller(), read(requests.OfOrder, request).order_id)
-        return written(pb.GetOrderResponse, {"order": schemas.order_view(found)})
+        return written(pb.GetOrderResponse, {"order": views.order_view(found)})
 
     def list_orders(self, request: pb.ListOrdersRequest, ctx: Context) -> pb.ListOrdersResponse:
         """See `GET /orders`."""
@@ -65,13 +66,13 @@ class OrderService(OrderServiceSync):
     def cancel_order(self, request: pb.CancelOrderRequest, ctx: Context) -> pb.CancelOrderResponse:
         """See `POST /orders/{order_id}/cancel`."""
         cancelled = orders().cancel(caller(), read(requests.OfOrder, request).order_id)
-        return written(pb.CancelOrderResponse, {"order": schemas.order_view(cancelled)})
+        return written(pb.CancelOrderResponse, {"order": views.order_view(cancelled)})
 
     def settle_order(self, request: pb.SettleOrderRequest, ctx: Context) -> pb.SettleOrderResponse:
         """See `POST /orders/{order_id}/settle`."""
         asked = read(requests.Settling, request)
         settled = wiring.settle(caller(), asked.order_id, asked.to_domain())
-        return written(pb.SettleOrderResponse, {"order": schemas.order_view(settled)})
+        return written(pb.SettleOrderResponse, {"order": views.order_view(settled)})
 
     def list_open_positions(self, request: pb.ListOpenPositionsRequest, ctx: Context) -> pb.ListOpenPositionsResponse:
         """See `GET /positions/{user_id}`; markets in which nothing is open are left out unless they are asked for."""
@@ -80,7 +81,7 @@ class OrderService(OrderServiceSync):
         after = http.decode_cursor(asked.cursor, *query)
         page = accounts().positions(caller(), asked.user_id, limit=asked.limit, after=after)
         wanted = [it for it in page.items if it.tally.orders_open or asked.include_settled]
-        items = [schemas.position_view(it, asked.winners, asked.lay_odds) for it in wanted]
+        items = [views.position_view(it, asked.winners, asked.lay_odds) for it in wanted]
         return written(pb.ListOpenPositionsResponse, _page(items, page.next_position, *query))
 
     def get_performance_metrics(
@@ -88,7 +89,7 @@ class OrderService(OrderServiceSync):
     ) -> pb.GetPerformanceMetricsResponse:
         """See `GET /metrics/{user_id}`."""
         asked = read(requests.Sums, request)
-        sums = schemas.metrics_view(accounts().sums(caller(), asked.user_id, asked.market_id))
+        sums = views.metrics_view(accounts().sums(caller(), asked.user_id, asked.market_id))
         view = {"user_id": asked.user_id, "market_id": asked.market_id, "metrics": sums}
         return written(pb.GetPerformanceMetricsResponse, view)
 
@@ -109,7 +110,7 @@ class OrderService(OrderServiceSync):
 def _orders(wanted: OrderFilter, asked: requests.Page) -> Answer:
     query = (caller().tenant_id, "orders", repr(wanted))
     page = orders().list(caller(), wanted, limit=asked.limit, after=http.decode_cursor(asked.cursor, *query))
-    return _page([schemas.order_view(it) for it in page.items], page.next_position, *query)
+    return _page([views.order_view(it) for it in page.items], page.next_position, *query)
 
 
 def _page(items: list[Answer], next_position: Any, *query: str) -> Answer:
@@ -117,7 +118,7 @@ def _page(items: list[Answer], next_position: Any, *query: str) -> Answer:
 
 
 def _settlement(settling: Settling) -> Answer:
-    view = schemas.settling_view(settling)
+    view = views.settling_view(settling)
     return {"settlement": {name: value for name, value in view.items() if name != "links"}}
 
 

@@ -4,16 +4,16 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from trimtab.betting import schemas
 from trimtab.betting.domain.orders import OrderStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.domain.results import Result
+from trimtab.betting.schemas import requests as bodies
 from trimtab.contracts.fields import Identifier, Model, Whole
 
 Limit = Annotated[Whole, Field(ge=1, le=100)]
 
 
-class Placing(schemas.PlaceOrder):
+class Placing(bodies.PlaceOrder):
     """An order, and the key that makes it safe to send again."""
 
     idempotency_key: Identifier | None = None
@@ -25,7 +25,7 @@ class OfOrder(Model):
     order_id: Identifier
 
 
-class Settling(schemas.SettleOrder):
+class Settling(bodies.SettleOrder):
     """Which order, and what became of its selection."""
 
     order_id: Identifier
@@ -58,7 +58,7 @@ class Positions(Page):
 
     user_id: Identifier
     winners: Annotated[Whole, Field(ge=1, le=MAX_WINNERS)] = 1
-    lay_odds: schemas.Odds | None = None
+    lay_odds: bodies.Odds | None = None
     include_settled: bool = False
 
 
@@ -75,14 +75,14 @@ class OfMarket(Model):
     market_id: Identifier
 
 
-class Closing(schemas.SettleMarket):
+class Closing(bodies.SettleMarket):
     """Which market, and what became of its selections.
 
     An empty list and none are the same in protobuf, so that every selection has lost must be said.
     """
 
     market_id: Identifier
-    winners: schemas.Selections = Field(default_factory=list)
+    winners: bodies.Selections = Field(default_factory=list)
     all_lost: bool = False
 
     @model_validator(mode="after")

@@ -68,11 +68,12 @@ def settlements() -> Settlements:
 
 
 def place(caller: Caller, new: NewOrder, key: str) -> Placed:
-    """Places an order; counts it and measures its exposure, or counts its refusal."""
+    """Places an order; counts it and measures its exposure the first time, or counts its refusal."""
     with counting_refusals("OrdersRefused"):
         placed = orders().place(caller, new, key)
-    count("OrdersPlaced")
-    measure("OrderExposure", placed.order.exposure)
+    if not placed.is_repeat:
+        count("OrdersPlaced")
+        measure("OrderExposure", placed.order.exposure)
     return placed
 
 

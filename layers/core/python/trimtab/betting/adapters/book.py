@@ -101,9 +101,9 @@ class DynamoBook:
         It stands last in its transaction: what comes before it is decided by versions, this by the limit.
         """
         added = {**items.added_to(change), "version": 1}
-        names = {f"#{number}": name for number, name in enumerate(added)}
+        names = {f"#n{number}": name for number, name in enumerate(added)}
         additions = ", ".join(f"{placeholder} :{placeholder[1:]}" for placeholder in names)
-        values = {f":{number}": amount for number, amount in enumerate(added.values())}
+        values = {f":n{number}": amount for number, amount in enumerate(added.values())}
         named = {":tenant": position.tenant_id, ":user": position.user_id, ":now": format_time(position.updated_at)}
         return {
             "TableName": self.table,

@@ -30,10 +30,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An order, and its user's position in the market with it."""
+    """An order, and its user's position in the market with it; whether it was there before."""
 
     order: Order
     position: Position
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Orders:
             position = met.position or Position(tenant_id, user_id, market_id, now)
             if met.order is not None:
                 rules.require_same(met.order, new)
-                return Placed(met.order, position)
+                return Placed(met.order, position, is_repeat=True)
             if met.market is not None:
                 raise market_closed()
             self._check_stake(new)

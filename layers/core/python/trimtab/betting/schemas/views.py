@@ -1,105 +1,21 @@
-"""The bodies that the betting routes read, and the answers that they give."""
+"""The answers that the betting routes give."""
 
-import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
+from typing import Any
 
 from trimtab.betting.domain.insights import Insight
-from trimtab.betting.domain.orders import Asked, NewOrder, Order, OrderStatus, Settlement
+from trimtab.betting.domain.orders import Order, OrderStatus, Settlement
 from trimtab.betting.domain.positions import Position
-from trimtab.betting.domain.results import Result, Side, Verdict
+from trimtab.betting.domain.results import Result, Side
 from trimtab.betting.domain.tally import Stakes, Tally
 from trimtab.betting.service.orders import Placed
 from trimtab.betting.service.settlements import Settling
-from trimtab.contracts.fields import Identifier, Model, Money, Percent
-from trimtab.contracts.messages import InsightReceived
+from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import CONTEXT, NUMBER_PATTERN, ZERO, parse_number, plain, to_money
+from trimtab.kernel.money import plain, to_money
 
 Answer = dict[str, Any]
-MAX_ODDS = 1000
-MAX_SELECTIONS = 100
-_FRACTION = re.compile(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})")
-
-
-def _factor(value: Any) -> Decimal:
-    """A part of one: `1/3`, `0.5`. A third has no decimal, so fractions are read too."""
-    if isinstance(value, str) and (fraction := _FRACTION.fullmatch(value)):
-        return CONTEXT.divide(Decimal(fraction[1]), Decimal(fraction[2]))
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError("Give a number between 0 and 1, or a fraction such as 1/3.")
-    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
-    if not re.fullmatch(NUMBER_PATTERN, text):
-        raise ValueError("Give a number between 0 and 1, or a fraction such as 1/3.")
-    return parse_number(text)
-
-
-_FACTOR_SCHEMA = {
-    "anyOf": [{"type": "string", "pattern": r"^(0\.[0-9]{1,9}|[1-9][0-9]{0,2}/[1-9][0-9]{0,2})$"}, {"type": "number"}]
-}
-Factor = Annotated[
-    Decimal, BeforeValidator(_factor), Field(gt=0, lt=1), WithJsonSchema(_FACTOR_SCHEMA, mode="validation")
-]
-Odds = Annotated[Money, Field(gt=1, le=MAX_ODDS, examples=["3.50"])]
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class PlaceOrder(Model):
-    """A bet: BACK that the selection wins, or LAY that it does not. Odds are decimal, stakes in money."""
-
-    user_id: Identifier
-    market_id: Identifier
-    selection_id: Identifier
-    side: Side
-    stake: Annotated[Money, Field(gt=0, examples=["10.00"])]
-    odds: Odds
-
-    def to_domain(self) -> NewOrder:
-        """The order."""
-        return NewOrder(self.user_id, self.market_id, self.selection_id, self.side, self.stake, self.odds)
-
-
-class SettleOrder(Model):
-    """What became of the selection: `won`, or `result` for more than that. A payout is checked, never believed,
-    unless an `override_reason` stands behind it."""
-
-    won: StrictBool | None = None
-    result: Result | None = None
-    dead_heat_factor: Factor | None = None
-    commission: Annotated[Money, Field(ge=0)] = ZERO
-    payout: Annotated[Money, Field(ge=0)] | None = None
-    override_reason: Reason | None = None
-
-    @model_validator(mode="after")
-    def _says_what_became_of_it(self) -> "SettleOrder":
-        if (self.won is None) is (self.result is None):
-            raise ValueError("Give won or result, and not both.")
-        if self.override_reason is not None and self.payout is None:
-            raise ValueError("An override_reason is for a payout: give that too.")
-        return self
-
-    def to_domain(self) -> Asked:
-        """How it is to be settled."""
-        result = self.result or (Result.WON if self.won else Result.LOST)
-        verdict = Verdict(result, self.dead_heat_factor)
-        return Asked(verdict, self.commission, self.payout, self.override_reason)
-
-
-Selections = Annotated[list[Identifier], Field(max_length=MAX_SELECTIONS)]
-
-
-class SettleMarket(Model):
-    """The selections that have won and those that count for nothing; all others have lost.
-
-    `commission_rate` is a percentage of what a user wins in the market in all.
-    """
-
-    winners: Selections
-    voids: Selections = Field(default_factory=list)
-    commission_rate: Annotated[Percent, Field(ge=0, le=100)] = ZERO
 
 
 class InsightView(Model):
@@ -255,18 +171,6 @@ class MarketSettlementView(Model):
     closed_by: str
     closed_at: datetime
     links: MarketLinks
-
-
-def insight_of(message: InsightReceived) -> Insight:
-    """The insight of a message."""
-    return Insight(
-        market_id=message.market_id,
-        selection_id=message.selection_id,
-        implied_probability=message.implied_probability,
-        expected_value=message.expected_value,
-        momentum=message.momentum,
-        as_of=message.as_of,
-    )
 
 
 def order_view(it: Order) -> Answer:
