@@ -268,7 +268,7 @@ class ListOrdersResponse(Message[_ListOrdersResponseFields]):
             repeated trimtab.betting.v1.Order items = 1;
             ```
         next_cursor:
-            Not set at the end. A page may be short and not the last.
+            Not set, which reads as empty, at the end. A page may be short and not the last.
 
             ```proto
             optional string next_cursor = 2;
@@ -598,7 +598,7 @@ class ListOpenPositionsResponse(Message[_ListOpenPositionsResponseFields]):
             repeated trimtab.betting.v1.MarketPosition items = 1;
             ```
         next_cursor:
-            Not set at the end. A page may be short, or empty, and not the last.
+            Not set, which reads as empty, at the end. A page may be short, or empty, and not the last.
 
             ```proto
             optional string next_cursor = 2;
