@@ -11,6 +11,7 @@ from infra.data_stack import DataStack
 from infra.feeds import feed_from_queue, feed_from_stream
 from infra.function import Function, Shared
 from infra.identity import Identity
+from trimtab.kernel.money import parse_number, plain
 
 # Open orders, whose market may have been closed just after them, and markets that were closed. All others pass by.
 _MAY_NEED_SETTLING = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
@@ -50,9 +51,7 @@ class Betting(Construct):
             memory_mb=1024,
             environment={
                 **self._store_and_queue(),
-                "MAX_STAKE": config.max_stake,
-                "MAX_EXPOSURE": config.max_exposure,
-                **_policy(config),
+                **_limits(config),
                 "AUTH": identity.auth,
             },
             more_layers=more_layers,
@@ -130,6 +129,9 @@ class Betting(Construct):
         }
 
 
-def _policy(config: Config) -> dict[str, str]:
-    """The policy of insights, where there is one."""
-    return {"MINIMUM_EXPECTED_VALUE": config.minimum_expected_value} if config.minimum_expected_value else {}
+def _limits(config: Config) -> dict[str, str]:
+    """What is asked of orders; a number that is none fails the synthesis and not the function."""
+    limits = {"MAX_STAKE": config.max_stake, "MAX_EXPOSURE": config.max_exposure}
+    if config.minimum_expected_value:
+        limits["MINIMUM_EXPECTED_VALUE"] = config.minimum_expected_value
+    return {name: plain(parse_number(text)) for name, text in limits.items()}

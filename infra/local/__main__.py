@@ -78,6 +78,8 @@ def run_simulation(arguments: argparse.Namespace) -> None:
 
 def rebuild_metrics(arguments: argparse.Namespace) -> None:
     """Compares a bettor's sums with the fold of all their orders, and puts them right where it is asked to."""
+    if not arguments.user_id:
+        raise LocalError("name the user: make rebuild USER_ID=45")
     stack = deploy.read(Workspace())
     client = aws_client("dynamodb", stack.endpoint_url)
     rebuilt = rebuild.rebuild(

@@ -56,8 +56,8 @@ class PlaceOrder(Model):
 
 
 class SettleOrder(Model):
-    """What became of the selection: `won`, or `result` for more than that. A payout is checked, never believed,
-    unless an `override_reason` stands behind it."""
+    """What became of the selection: `won`, or `result` for more than that. `commission` is an amount of money that is
+    taken from what the order won. A payout is checked, never believed, unless an `override_reason` stands behind it."""
 
     won: StrictBool | None = None
     result: Result | None = None
