@@ -36,9 +36,8 @@ _LOG_FIELDS = {
 class Api(Construct):
     """REST API with access logs, throttling, a cached token authorizer and problem+json for its own answers.
 
-    Answers are compressed by the gateway. Every media type may be binary, so that the gateway hands every body over as
-    base64 and every answer that says it is base64 out as bytes, whatever the client says it accepts: protobuf clients
-    say nothing.
+    Answers are compressed by the gateway. Every media type is binary, so that bodies reach the functions as base64, and
+    an answer in base64 reaches the client as bytes whatever types it accepts: protobuf clients name none of their own.
     """
 
     def __init__(self, scope: Construct, id: str, *, shared: Shared, identity: Identity) -> None:

@@ -21,8 +21,8 @@ from tests.support.betting import MARKET, Bettor, orders, work
 from tests.support.inside_moto import commits
 from tests.support.rpc import KINDS, SERVICE, called, refused
 from tests.support.world import BETTING_TABLE, World, authorized
-from trimtab.betting import wiring
 from trimtab.betting.schemas import views
+from trimtab.betting.service.orders import Orders
 from trimtab.kernel.errors import Conflict
 from trimtab.runtime.http import STATUS
 
@@ -196,8 +196,9 @@ def test_a_rule_refuses_as_it_does_over_rest(binary: OrderServiceClientSync) -> 
     assert refused(Code.INVALID_ARGUMENT, "which_orders", binary.list_orders, pb.ListOrdersRequest()).detail.startswith(
         "Name the user"
     )
-    for page in ({"limit": 101}, {"limit": -1}):
-        refused(Code.INVALID_ARGUMENT, "invalid_request", binary.list_orders, pb.ListOrdersRequest(user_id="1", **page))
+    for limit in (101, -1):
+        page = pb.ListOrdersRequest(user_id="1", limit=limit)
+        refused(Code.INVALID_ARGUMENT, "invalid_request", binary.list_orders, page)
 
 
 def test_lists_go_on_where_the_cursor_says_and_a_cursor_is_the_same_over_rest(
@@ -329,7 +330,7 @@ def test_what_is_no_rpc_is_told_what_would_be_one(
 def test_what_fails_on_our_side_is_told_without_its_reasons(
     client: OrderServiceClientSync, error: Exception, code: Code, reason: str
 ) -> None:
-    with mock.patch.object(wiring.Orders, "get", side_effect=error):
+    with mock.patch.object(Orders, "get", side_effect=error):
         problem = refused(code, reason, client.get_order, pb.GetOrderRequest(order_id="x"))
     assert "secret" not in problem.detail
     assert problem.retry_after_seconds == (0 if code is Code.INTERNAL else 1)

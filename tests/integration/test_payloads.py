@@ -15,6 +15,7 @@ from functions.betting_on_insight_received import handler as insight_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
+from tests.support import rpc_payloads
 from tests.support.inside_moto import waiting
 from tests.support.tokens import mint, publish
 from tests.support.world import EVENTS, LambdaContext, World, payload, payload_text, sqs_record
@@ -381,6 +382,7 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
     "portfolios_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
     "portfolios_on_sweep/schedule.json": is_swept,
+    **rpc_payloads.EXPECTED,
 }
 
 
