@@ -24,7 +24,8 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
-.PHONY: help up down token logs test check proof bench e2e describe synth lock sessions simulate backfill rebuild clean
+.PHONY: help up down token logs test check proof bench e2e describe protos synth lock sessions simulate backfill rebuild \
+	clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -62,6 +63,9 @@ e2e: $(TOOLS) ## end to end on a local AWS of its own, or CLOUD=localstack ENDPO
 describe: $(BIN)/.ready ## write the OpenAPI, JSON Schema and AsyncAPI documents from the code
 	@python -m infra.descriptions
 
+protos: $(BIN)/.ready ## generate messages, service and client from the .proto
+	@python -m infra.protos
+
 synth: $(TOOLS) ## the CloudFormation templates of production, in cdk.out
 	@.local/node/node_modules/.bin/cdk synth -q -c env=prod
 
@@ -70,7 +74,7 @@ static: $(BIN)/.ready
 	@ruff format --check -q . && ruff check -q . && mypy && lint-imports
 
 lock: $(BIN)/.ready ## compile the requirement locks again
-	@for list in layers/dependencies/requirements infra/toolchain/development infra/toolchain/local-aws; do \
+	@for list in layers/dependencies/requirements layers/rpc/requirements infra/toolchain/development infra/toolchain/local-aws; do \
 		uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
 	@uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -36,7 +36,8 @@ _LOG_FIELDS = {
 class Api(Construct):
     """REST API with access logs, throttling, a cached token authorizer and problem+json for its own answers.
 
-    Answers are compressed by the gateway, so no media type is binary and every body reaches the functions as text.
+    Answers are compressed by the gateway. Every media type is binary, so that bodies reach the functions as base64, and
+    an answer in base64 reaches the client as bytes whatever types it accepts: protobuf clients name none of their own.
     """
 
     def __init__(self, scope: Construct, id: str, *, shared: Shared, identity: Identity) -> None:
@@ -49,6 +50,7 @@ class Api(Construct):
             rest_api_name=config.prefix,
             description="Trimtab: portfolios, rebalancing",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
+            binary_media_types=["*/*"],
             min_compression_size=Size.bytes(_COMPRESS_FROM_BYTES),
             cloud_watch_role=config.gateway_logs,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if config.gateway_logs else None,

@@ -1,5 +1,7 @@
 """The betting context: its API, and the workers of insights, settlements and closings."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Stack
 from constructs import Construct
 
@@ -24,32 +26,42 @@ class Betting(Construct):
         super().__init__(scope, id)
         self._shared = shared
         self._data = data
-        self._api_function(api, identity)
+        self._api_functions(api, identity)
         self._insight_worker()
         self._settlement_worker()
         self._closing_listener()
 
-    def _api_function(self, api: Api, identity: Identity) -> None:
+    def _api_functions(self, api: Api, identity: Identity) -> None:
+        """The same operations twice: over REST, and as RPCs with what those import beside."""
+        rest = self._for_clients("Api", identity, "betting_api", "Betting orders, positions and settlements over HTTP")
+        api.add(rest, "betting_api")
+        rpc = self._for_clients("Rpc", identity, "betting_rpc", "The same over Connect", more_layers=("rpc",))
+        api.add(rpc, "betting_rpc")
+
+    def _for_clients(
+        self, id: str, identity: Identity, package: str, description: str, more_layers: Sequence[str] = ()
+    ) -> Function:
         config, data = self._shared.config, self._data
         function = Function(
             self,
-            "Api",
+            id,
             shared=self._shared,
-            package="betting_api",
-            description="Betting orders, positions and settlements over HTTP",
+            package=package,
+            description=description,
             memory_mb=1024,
             environment={
                 **self._store_and_queue(),
                 **_limits(config),
                 "AUTH": identity.auth,
             },
+            more_layers=more_layers,
         )
         identity.let_verify(function)
         actions = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
         function.allow_table(data.betting, actions)
         function.allow_indexes(data.betting, ("by_user", "by_market", "by_open_user", "by_open_market"))
         function.allow_sending(data.settlements)
-        api.add(function, "betting_api")
+        return function
 
     def _insight_worker(self) -> None:
         config = self._shared.config

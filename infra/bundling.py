@@ -13,7 +13,7 @@ import sysconfig
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from infra.config import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("core", "dependencies")
-REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
+"""What every function has; any other layer is had by those that ask for it."""
 CORE = ROOT / "layers" / "core" / "python"
 
 _RECIPE = "2"  # raise it when the way of building changes, so that older bundles are not taken for current ones
@@ -48,14 +48,14 @@ class Bundler:
         """A layer as Lambda expects it: packages under `python/`."""
 
         def inputs() -> list[bytes]:
-            return [REQUIREMENTS.read_bytes()] if name == "dependencies" else _contents(CORE)
+            return _contents(CORE) if name == "core" else [_requirements(name).read_bytes()]
 
         return self._build(f"layer-{name}", inputs, lambda out: self._fill_layer(name, out / "python"))
 
-    def function(self, name: str, *, inline_layers: bool) -> Bundle:
-        """`functions/__init__.py` and `functions/<name>/`, and with `inline_layers` what the layers would bring."""
+    def function(self, name: str, *, inline_layers: Sequence[str] = ()) -> Bundle:
+        """`functions/__init__.py` and `functions/<name>/`, and what these layers would bring."""
         source = ROOT / "functions" / name
-        layers = [self.layer(layer) for layer in LAYERS] if inline_layers else []
+        layers = [self.layer(layer) for layer in inline_layers]
 
         def inputs() -> list[bytes]:
             return [*_contents(source), *(layer.digest.encode() for layer in layers)]
@@ -72,18 +72,18 @@ class Bundler:
         return self._build(f"function-{name}", inputs, fill)
 
     def _fill_layer(self, name: str, out: Path) -> None:
-        if name == "dependencies":
-            self._install(out)
-        else:
+        if name == "core":
             shutil.copytree(CORE, out, ignore=_COMPILED)
+        else:
+            self._install(_requirements(name), out)
         self._compile(out, "/opt/python")
 
-    def _install(self, out: Path) -> None:
+    def _install(self, requirements: Path, out: Path) -> None:
         where = ["--python", sys.executable]
         if self.target.platform:
             version = ["--python-version", self.target.python_version]
             where = [*version, "--python-platform", self.target.platform, "--only-binary", ":all:"]
-        command = [_uv(), "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)]
+        command = [_uv(), "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)]
         subprocess.run([*command, *where, "--target", str(out)], check=True)
         shutil.rmtree(out / "bin", ignore_errors=True)
         (out / ".lock").unlink(missing_ok=True)
@@ -155,6 +155,10 @@ def _interpreter(version: str) -> str | None:
     return None
 
 
+def _requirements(layer: str) -> Path:
+    return ROOT / "layers" / layer / "requirements.txt"
+
+
 def _uv() -> str:
     beside = Path(sys.prefix) / "bin" / "uv"
     return str(beside) if beside.exists() else "uv"
@@ -171,7 +175,12 @@ def _contents(directory: Path) -> list[bytes]:
 
 
 def _link(source: str, destination: str) -> None:
-    """Inlined layers are the same files in every function: a hard link costs no space."""
+    """Inlined layers are the same files in every function: a hard link costs no space.
+
+    What two layers bring is the same in both, by the constraint in their requirements: the first is kept.
+    """
+    if os.path.exists(destination):
+        return
     try:
         os.link(source, destination)
     except OSError:

@@ -26,14 +26,23 @@ class Layers(Construct):
         super().__init__(scope, id)
         self.bundler = Bundler(config.target)
         self.inline = config.inline_layers
-        self.versions: list[lambda_.ILayerVersion] = [] if self.inline else [self._version(name) for name in LAYERS]
+        self._versions: dict[str, lambda_.ILayerVersion] = {}
 
-    def code(self, function: str) -> lambda_.Code:
+    def code(self, function: str, names: Sequence[str]) -> lambda_.Code:
         """The asset of one function."""
-        bundle = self.bundler.function(function, inline_layers=self.inline)
+        bundle = self.bundler.function(function, inline_layers=names if self.inline else ())
         return lambda_.Code.from_asset(str(bundle.path), asset_hash=bundle.digest)
 
-    def _version(self, name: str) -> lambda_.LayerVersion:
+    def versions(self, names: Sequence[str]) -> list[lambda_.ILayerVersion]:
+        """The layers of one function, none where they are in its asset."""
+        return [] if self.inline else [self._version(name) for name in names]
+
+    def _version(self, name: str) -> lambda_.ILayerVersion:
+        if name not in self._versions:
+            self._versions[name] = self._made(name)
+        return self._versions[name]
+
+    def _made(self, name: str) -> lambda_.LayerVersion:
         bundle = self.bundler.layer(name)
         return lambda_.LayerVersion(
             self,
@@ -74,9 +83,10 @@ class Function(Construct):
         timeout_seconds: int = 10,
         memory_mb: int = 512,
         on_failure: sqs.IQueue | None = None,
+        more_layers: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id)
-        config = shared.config
+        config, layers = shared.config, (*LAYERS, *more_layers)
         name = f"{config.prefix}-{package.replace('_', '-')}"
         self.log_group = logs.LogGroup(
             self,
@@ -95,8 +105,8 @@ class Function(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=_architecture(config),
             handler=f"functions.{package}.handler.handler",
-            code=shared.layers.code(package),
-            layers=shared.layers.versions,
+            code=shared.layers.code(package, layers),
+            layers=shared.layers.versions(layers),
             role=self.role,
             log_group=self.log_group,
             memory_size=memory_mb,

@@ -1,4 +1,4 @@
-"""The gateway's methods are read from the resolvers' own routes, so a route exists once."""
+"""The gateway's methods are read from the functions' own routes, so a route exists once."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,8 +15,10 @@ class Route:
 
 
 def routes_of(function: str) -> list[Route]:
-    """Every route that the function's resolver answers, sorted."""
+    """Every route that the function answers, sorted; the RPCs of one are a single one."""
     app = import_module(f"functions.{function}.handler").app
+    if function.endswith("_rpc"):
+        return [Route(app.path, "POST")]
     if not isinstance(app, ApiGatewayResolver):
         raise TypeError(f"functions.{function}.handler.app is no resolver")
     routes = [*app._static_routes, *app._dynamic_routes]

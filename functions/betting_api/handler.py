@@ -7,16 +7,17 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from functions.betting_api.app import accounts, orders, settings, settlements
+from trimtab.betting import wiring
 from trimtab.betting.domain.orders import OrderStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.schemas import requests, views
 from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
+from trimtab.betting.wiring import accounts, orders, settings, settlements
 from trimtab.contracts.fields import Identifier, Whole
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
-from trimtab.runtime.measures import count, counting_refusals, measure, metrics
+from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
 
 app = http.Api(auth=lambda: settings().auth)
@@ -44,11 +45,7 @@ Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page 
 @app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
 def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Place an order; the same request under the same Idempotency-Key is the same order."""
-    with counting_refusals("OrdersRefused"):
-        placed = orders().place(app.caller, body.to_domain(), idempotency_key or app.request_id)
-    if not placed.is_repeat:
-        count("OrdersPlaced")
-        measure("OrderExposure", placed.order.exposure)
+    placed = wiring.place(app.caller, body.to_domain(), idempotency_key or app.request_id)
     view = views.placed_view(placed, retry_safe=idempotency_key is not None)
     return http.answer(view, HTTPStatus.CREATED, {"Location": http.location(app, f"orders/{placed.order.order_id}")})
 
@@ -93,10 +90,7 @@ def cancel_order(order_id: OrderId) -> Response[Any]:
 @app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, views.OrderView))
 def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
     """Settle an open order by what became of its selection; the first settlement is for good."""
-    with counting_refusals("SettlementsRefused"):
-        order = orders().settle(app.caller, order_id, body.to_domain())
-    count("OrdersSettled")
-    return http.answer(views.order_view(order))
+    return http.answer(views.order_view(wiring.settle(app.caller, order_id, body.to_domain())))
 
 
 @app.get("/positions/<user_id>", **account_route("Read positions", READ, views.PositionList))

@@ -35,12 +35,13 @@ def test_the_asset_of_a_function_holds_its_handler_and_no_other(production: Synt
     assert sorted(path.name for path in asset.iterdir()) in (["functions"], ["__pycache__", "functions"])
 
 
-def test_every_function_has_its_own_role_a_log_group_that_ends_and_both_layers(production: Synthesised) -> None:
+def test_every_function_has_its_own_role_a_log_group_that_ends_and_its_layers(production: Synthesised) -> None:
     functions = [function["Properties"] for function in functions_of(production).values()]
+    layers = {name: len(function["Properties"]["Layers"]) for name, function in functions_of(production).items()}
     roles = Counter(json.dumps(function["Role"]) for function in functions)
 
     assert set(roles.values()) == {1}
-    assert all(len(function["Layers"]) == 2 for function in functions)
+    assert layers == {name: 3 if name == "betting_rpc" else 2 for name in FUNCTIONS}
     assert all("LogGroup" in function["LoggingConfig"] for function in functions)
     groups = production.service_template.find_resources("AWS::Logs::LogGroup").values()
     assert all(group["Properties"]["RetentionInDays"] == 90 for group in groups)
@@ -80,8 +81,10 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
 
 
 def test_the_gateways_methods_are_the_resolvers_routes(production: Synthesised) -> None:
-    declared = {(route.method, route.path) for name in FUNCTIONS if name.endswith("_api") for route in routes_of(name)}
+    of_clients = [name for name in FUNCTIONS if name.endswith(("_api", "_rpc"))]
+    declared = {(route.method, route.path) for name in of_clients for route in routes_of(name)}
 
+    assert ("POST", "/trimtab.betting.v1.OrderService/{method}") in declared
     assert {(method, path) for method, path, _ in _methods(production)} == declared
 
 
@@ -205,6 +208,7 @@ def test_each_function_of_betting_may_do_to_its_table_what_it_does_and_nothing_e
     writes = {"PutItem", "UpdateItem"}
     assert granted == {
         "betting_api": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
+        "betting_rpc": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
         "betting_on_insight_received": {"UpdateItem"},
         "betting_on_settlement_requested": {"GetItem", "BatchGetItem", "Query", *writes},
         "betting_on_commit": {"BatchGetItem"},

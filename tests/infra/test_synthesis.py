@@ -9,12 +9,13 @@ from pathlib import Path
 
 from cdk_nag import AwsSolutionsChecks
 
-from infra.bundling import Bundler
+from infra.bundling import LAYERS, Bundler
 from infra.config import DEVELOPMENT, LOCALSTACK, PRODUCTION, Config, host, lambda_arm64
 from infra.local.issuer import Issuer
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, synthesise
 
 Synthesise = Callable[[Config], Synthesised]
+_AARCH64 = 183  # EM_AARCH64
 
 
 def test_production_passes_the_policy_checks(production: Synthesised) -> None:
@@ -38,15 +39,23 @@ def test_two_syntheses_give_the_same_templates_and_assets(production: Synthesise
 def test_what_goes_to_aws_is_built_for_arm64_and_python_3_13() -> None:
     assert PRODUCTION.target == lambda_arm64()
 
-    layer = Bundler(lambda_arm64()).layer("dependencies").path / "python"
-    libraries = [path.name for path in layer.glob("pydantic_core/*.so")]
+    layers = {name: Bundler(lambda_arm64()).layer(name).path / "python" for name in ("dependencies", "rpc")}
+    # Wheels for the stable ABI name no version of Python, and so no machine.
+    libraries = [*layers["dependencies"].glob("pydantic_core/*.so"), *layers["rpc"].rglob("*.so")]
 
-    assert libraries
-    assert all("cpython-313-aarch64" in name for name in libraries)
+    assert any("rpc" in str(path) for path in libraries)
+    assert all("cpython-313-aarch64" in path.name or path.name.endswith(".abi3.so") for path in libraries)
+    assert {_machine(path) for path in libraries} == {_AARCH64}
+
+
+def _machine(library: Path) -> int:
+    """Of the ELF header."""
+    (machine,) = struct.unpack("<H", library.read_bytes()[18:20])
+    return int(machine)
 
 
 def test_byte_code_is_compiled_for_the_target_and_never_checked_against_the_source() -> None:
-    function = Bundler(host()).function("portfolios_api", inline_layers=True).path
+    function = Bundler(host()).function("portfolios_api", inline_layers=LAYERS).path
     ours = [function / "functions", function / "trimtab"]
     compiled = [path for each in ours for path in each.rglob("*.pyc")]
 
@@ -59,11 +68,11 @@ def test_byte_code_is_compiled_for_the_target_and_never_checked_against_the_sour
 
 
 def test_a_function_with_inlined_layers_holds_all_it_imports() -> None:
-    bundle = Bundler(host()).function("portfolios_api", inline_layers=LOCALSTACK.inline_layers).path
+    bundle = Bundler(host()).function("betting_rpc", inline_layers=(*LAYERS, "rpc")).path
 
-    assert (bundle / "functions" / "portfolios_api" / "handler.py").exists()
-    assert (bundle / "trimtab").is_dir()
-    assert (bundle / "pydantic").is_dir()
+    assert LOCALSTACK.inline_layers
+    assert (bundle / "functions" / "betting_rpc" / "handler.py").exists()
+    assert all((bundle / name).is_dir() for name in ("trimtab", "pydantic", "connectrpc"))
 
 
 def test_the_local_issuers_key_is_its_owners_alone(tmp_path: Path) -> None:

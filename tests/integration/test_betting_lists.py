@@ -6,12 +6,12 @@ from unittest import mock
 
 import pytest
 
-from functions.betting_api import app as betting_app
 from functions.betting_on_insight_received import handler as insight_function
 from tests.support.betting import Bettor, close, insight, statuses
 from tests.support.inside_moto import carries_events, commits
 from tests.support.trading import refused
 from tests.support.world import BETTING_TABLE, World, authorized, sqs_record
+from trimtab.betting import wiring
 from trimtab.runtime.publishing import events_of
 
 
@@ -108,7 +108,7 @@ def receive(system: World, *bodies: str) -> set[str]:
 
 
 def test_the_newest_insight_counts_and_stays_with_the_order(mine: Bettor) -> None:
-    later = insight("0.07", minutes_ago=-9)  # more than five minutes ahead
+    later = insight("0.07", minutes_ago=-600)  # far more than five minutes ahead, however long the tests take
     assert receive(mine.world, insight("0.05", 10), insight("0.06", 5), insight("0.04", 20), later) == set()
     placed = mine.place("BACK", 10, "2.00", key="k")
     assert (placed.json["insight"]["expected_value"], placed.json["insight"]["implied_probability"]) == ("0.06", "0.31")
@@ -128,8 +128,8 @@ def test_an_insight_that_is_not_understood_or_not_its_senders_is_returned(system
 
 def test_a_policy_refuses_orders_below_a_minimum_expected_value(mine: Bettor) -> None:
     with mock.patch.dict("os.environ", MINIMUM_EXPECTED_VALUE="0.05"):
-        betting_app.settings.cache_clear()
-        betting_app.orders.cache_clear()
+        wiring.settings.cache_clear()
+        wiring.orders.cache_clear()
         assert mine.place("BACK", 10, "2.00").status == 201  # nothing is known against it
         receive(mine.world, insight("0.049"))
         refused(mine.place("BACK", 10, "2.00", key="a"), 422, "expected_value_too_low")

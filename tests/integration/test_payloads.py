@@ -16,6 +16,7 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
+from tests.support import rpc_payloads
 from tests.support.inside_moto import waiting
 from tests.support.tokens import mint, publish
 from tests.support.world import BARS_BUCKET, EVENTS, LambdaContext, World, payload, payload_text, sqs_record
@@ -412,6 +413,7 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
     "portfolios_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
     "portfolios_on_sweep/schedule.json": is_swept,
+    **rpc_payloads.EXPECTED,
 }
 
 

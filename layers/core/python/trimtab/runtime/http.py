@@ -4,15 +4,17 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from pydantic import BaseModel
 
 from trimtab.kernel import ids, strict_json
@@ -58,6 +60,10 @@ THROTTLES = {
 PROBLEM_TYPE = "urn:trimtab:problem:"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 20
+INTERNAL_ERROR = (
+    "internal_error",
+    "Something failed on our side. Send the same request again; if it goes on, tell us the trace_id.",
+)
 
 
 class FieldError(BaseModel):
@@ -132,32 +138,33 @@ class Api(APIGatewayRestResolver):
 
     def resolve(self, event: Any, context: Any) -> dict[str, Any]:
         """The gateway's answer to its event; never raises for what a client can cause."""
-        logger.append_keys(trace_id=_trace_id(event))
+        logger.append_keys(trace_id=trace_id_of(event))
         logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
         try:
             _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
             if self._auth is not None:
-                self.context["caller"] = self._authenticate(event)
+                self.context["caller"] = authenticate(event, self._auth, self._clock)
         except Refusal as refusal:
-            return _as_gateway_answer(_problem(refusal, _trace_id(event)))
+            return problem(refusal, trace_id_of(event))
         except Exception as error:  # noqa: BLE001 - a client is told nothing but the trace id; the log has the rest
-            return _as_gateway_answer(_failed(error, _trace_id(event)))
+            return _as_gateway_answer(_failed(error, trace_id_of(event)))
         # The media type is settled; Powertools would compare it again, by its letter case.
         headers = {
             name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"
         }
         return super().resolve({**event, "headers": headers}, context)
 
-    def _authenticate(self, event: Mapping[str, Any]) -> Caller:
-        context = (event.get("requestContext") or {}).get("authorizer") or {}
-        if "tenant_id" in context:
-            return authorizer_context.from_context(context, self._clock().timestamp())
-        assert self._auth is not None  # noqa: S101 - resolve asks only then
-        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        # Behind a gateway that authorizes, no cold start pays for this import.
-        from trimtab.runtime.auth import verifier  # noqa: PLC0415
 
-        return verifier(self._auth()).verify(headers.get("authorization"))[0]
+def authenticate(event: Mapping[str, Any], auth: Callable[[], str], clock: Clock) -> Caller:
+    """Who sent the gateway's event: as its authorizer found, else as the token says that is verified here."""
+    context = (event.get("requestContext") or {}).get("authorizer") or {}
+    if "tenant_id" in context:
+        return authorizer_context.from_context(context, clock().timestamp())
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    # Behind a gateway that authorizes, no cold start pays for this import.
+    from trimtab.runtime.auth import verifier  # noqa: PLC0415
+
+    return verifier(auth()).verify(headers.get("authorization"))[0]
 
 
 def _check_body(event: Mapping[str, Any], wanted: Body) -> None:
@@ -241,8 +248,18 @@ def require_revision(if_match: str | None, revision: int) -> None:
         )
 
 
+def problem(refusal: Refusal, trace_id: str) -> dict[str, Any]:
+    """A refusal as the gateway's answer."""
+    return _as_gateway_answer(_problem(refusal, trace_id))
+
+
+def status_of(refusal: Refusal) -> HTTPStatus:
+    """The status that tells a refusal."""
+    return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+
+
 def _problem(refusal: Refusal, trace_id: str) -> Response[str]:
-    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    status = status_of(refusal)
     headers = {}
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
@@ -282,13 +299,16 @@ def _refused(refusal: Refusal) -> Response[str]:
 
 
 def _invalid(error: RequestValidationError) -> Response[str]:
+    return _refused(invalid_request((each["loc"][1:] or each["loc"], each["msg"]) for each in error.errors()))
+
+
+def invalid_request(mistakes: Iterable[tuple[Sequence[Any], str]]) -> Invalid:
+    """The refusal of fields, each given by its path and what is wrong with it; 20 at most are told."""
     errors = [
-        {"field": _field(each["loc"]), "detail": _sentence(each["msg"])} for each in error.errors()[:MAX_FIELD_ERRORS]
+        {"field": ".".join(map(str, path)), "detail": message.removeprefix("Value error, ")}
+        for path, message in islice(mistakes, MAX_FIELD_ERRORS)
     ]
-    refusal = Invalid(
-        "invalid_request", "Some fields do not have the form that is asked for; see errors.", errors=errors
-    )
-    return _problem(refusal, _current_trace_id())
+    return Invalid("invalid_request", "Some fields do not have the form that is asked for; see errors.", errors=errors)
 
 
 def _unsupported(_: RequestUnsupportedContentType) -> Response[str]:
@@ -300,22 +320,23 @@ def _no_route(_: NotFoundError) -> Response[str]:
 
 
 def _failed(error: Exception, trace_id: str | None = None) -> Response[str]:
+    trace_id = trace_id or _current_trace_id()
+    if unavailable := as_unavailable(error):
+        return _problem(unavailable, trace_id)
+    return _problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, *INTERNAL_ERROR, trace_id=trace_id)
+
+
+def as_unavailable(error: Exception) -> Unavailable | None:
+    """What an error of a call to AWS means to the client: try again. None, and a line in the log, for any other."""
     if isinstance(error, ClientError) and _throttled(error):
         logger.warning("throttled", code=error.response["Error"]["Code"])
-        busy = Unavailable("busy", "The service is busy; send the same request again.", retry_after_seconds=1)
-        return _problem(busy, trace_id or _current_trace_id())
+        return Unavailable("busy", "The service is busy; send the same request again.", retry_after_seconds=1)
     logger.exception("request failed")
-    if isinstance(error, HTTPClientError):
-        away = Unavailable(
+    if isinstance(error, HTTPClientError | NoConnection):
+        return Unavailable(
             "no_answer", "The service could not be reached; send the same request again.", retry_after_seconds=1
         )
-        return _problem(away, trace_id or _current_trace_id())
-    return _problem_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "Something failed on our side. Send the same request again; if it goes on, tell us the trace_id.",
-        trace_id=trace_id or _current_trace_id(),
-    )
+    return None
 
 
 def _throttled(error: ClientError) -> bool:
@@ -324,15 +345,8 @@ def _throttled(error: ClientError) -> bool:
     return bool(codes & THROTTLES)
 
 
-def _field(loc: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in (loc[1:] if len(loc) > 1 else loc))
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")
-
-
-def _trace_id(event: Mapping[str, Any]) -> str:
+def trace_id_of(event: Mapping[str, Any]) -> str:
+    """The gateway's id of the request."""
     return str((event.get("requestContext") or {}).get("requestId", ""))
 
 

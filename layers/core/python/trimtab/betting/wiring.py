@@ -1,22 +1,25 @@
-"""What the betting routes share: the settings, and the services as they are wired."""
+"""What REST routes and RPCs of betting share: the settings, the services as they are wired, what is counted."""
 
 from decimal import Decimal
 from functools import lru_cache
 
 from trimtab.betting.adapters.book import DynamoBook
 from trimtab.betting.adapters.queues import Settlements as SettlementQueue
+from trimtab.betting.domain.orders import Asked, NewOrder, Order
 from trimtab.betting.service.accounts import Accounts
-from trimtab.betting.service.orders import Limits, Orders
+from trimtab.betting.service.orders import Limits, Orders, Placed
 from trimtab.betting.service.settlements import Settlements
+from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.money import parse_number
 from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.measures import count, counting_refusals, measure
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs import sqs
 
 
 class BettingSettings(Settings):
-    """What this function is told by its environment; numbers are texts, an empty one is no limit."""
+    """What these functions are told by their environment; numbers are texts, an empty one is no limit."""
 
     betting_table: str
     settlements_queue_url: str
@@ -62,3 +65,21 @@ def accounts() -> Accounts:
 def settlements() -> Settlements:
     """The settlement of markets."""
     return Settlements(book(), SettlementQueue(sqs(), settings().settlements_queue_url), utc_now)
+
+
+def place(caller: Caller, new: NewOrder, key: str) -> Placed:
+    """Places an order; counts it and measures its exposure the first time, or counts its refusal."""
+    with counting_refusals("OrdersRefused"):
+        placed = orders().place(caller, new, key)
+    if not placed.is_repeat:
+        count("OrdersPlaced")
+        measure("OrderExposure", placed.order.exposure)
+    return placed
+
+
+def settle(caller: Caller, order_id: str, asked: Asked) -> Order:
+    """Settles an order; counts it, or its refusal."""
+    with counting_refusals("SettlementsRefused"):
+        order = orders().settle(caller, order_id, asked)
+    count("OrdersSettled")
+    return order

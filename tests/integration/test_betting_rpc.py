@@ -1,0 +1,369 @@
+"""Betting over RPC, through the real handler with the generated client: the REST routes' operations and refusals."""
+
+import gzip
+import json
+import re
+from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+from connectrpc.code import Code
+from protobuf import message_to_json_value
+
+from functions.betting_rpc import handler as function
+from functions.betting_rpc import orders_pb as pb
+from functions.betting_rpc.gate import CODES, code_of
+from functions.betting_rpc.orders_connect import OrderServiceClientSync
+from infra import protos
+from tests.support import rpc
+from tests.support.betting import MARKET, Bettor, orders, work
+from tests.support.inside_moto import commits
+from tests.support.rpc import KINDS, SERVICE, called, refused
+from tests.support.world import BETTING_TABLE, World, authorized
+from trimtab.betting.schemas import views
+from trimtab.betting.service.orders import Orders
+from trimtab.kernel.errors import Conflict
+from trimtab.runtime.http import STATUS
+
+BACK, LAY = pb.Side.BACK, pb.Side.LAY
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(params=KINDS)
+def client(system: World, request: pytest.FixtureRequest) -> OrderServiceClientSync:
+    """A client of each kind: binary and JSON over Connect, and gRPC-Web."""
+    return KINDS[request.param]()
+
+
+@pytest.fixture
+def binary(system: World) -> OrderServiceClientSync:
+    """A client as it is made by default."""
+    return rpc.client()
+
+
+def new(side: pb.Side = BACK, stake: str = "10.00", odds: str = "3.50", key: str = "", **more: Any) -> Any:
+    """An order on the market of the tests, unless told otherwise."""
+    names = {"user_id": "1", "market_id": MARKET, "selection_id": "home", **more}
+    return pb.PlaceOrderRequest(**names, side=side, stake=stake, odds=odds, idempotency_key=key)
+
+
+def placed(client: OrderServiceClientSync, *arguments: Any, **more: Any) -> str:
+    """The id of an order that is placed now."""
+    more.setdefault("key", f"k{len(orders())}")
+    order = client.place_order(new(*arguments, **more)).order
+    assert order is not None
+    return order.id
+
+
+def test_every_method_answers_as_its_route_does(system: World, client: OrderServiceClientSync) -> None:
+    """What REST answers is the very view that the message is made of, so equal members are equal figures."""
+    mine = Bettor(system)
+    answer = client.place_order(new(LAY, "10", "3.5", "k"))
+    assert answer.order is not None
+    order_id = answer.order.id
+    assert as_view(answer.order) == mine.read(f"/orders/{order_id}")
+    assert as_view(answer.position) == mine.on("home")
+    assert answer.retry_safe
+    assert as_view(client.get_order(pb.GetOrderRequest(order_id=order_id)).order) == mine.read(f"/orders/{order_id}")
+    wanted = {"user_id": "1", "status": "OPEN"}
+    listed = client.list_orders(pb.ListOrdersRequest(user_id="1", status=pb.OrderStatus.OPEN))
+    assert [as_view(it) for it in listed.items] == mine.read("/orders", **wanted)["items"]
+    opened = client.list_open_orders(pb.ListOpenOrdersRequest(user_id="1"))
+    assert [as_view(it) for it in opened.items] == mine.read("/orders/open/1")["items"]
+    positions = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", winners=2, lay_odds="3.00"))
+    asked = {"winners": "2", "lay_odds": "3.00"}
+    assert [as_view(it) for it in positions.items] == mine.read("/positions/1", **asked)["items"]
+
+    taken_back = placed(client, BACK, "5.00", "2.00", selection_id="draw")
+    cancelled = client.cancel_order(pb.CancelOrderRequest(order_id=taken_back)).order
+    assert as_view(cancelled) == mine.read(f"/orders/{taken_back}")
+    settled = client.settle_order(pb.SettleOrderRequest(order_id=order_id, won=False)).order
+    assert settled is not None
+    assert (settled.status, settled.payout, settled.pnl) == (pb.OrderStatus.SETTLED, "35.00", "10.00")
+    assert as_view(settled) == mine.read(f"/orders/{order_id}")
+    assert not client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1")).items
+    everything = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", include_settled=True))
+    assert [as_view(it) for it in everything.items] == mine.read("/positions/1")["items"]
+    for query in ({}, {"market_id": MARKET}):
+        sums = client.get_performance_metrics(pb.GetPerformanceMetricsRequest(user_id="1", **query))
+        assert {"user_id": "1", "market_id": query.get("market_id"), **as_view(sums.metrics)} == mine.metrics(**query)
+
+
+def as_view(message: Any) -> Any:
+    """A message as the view that it was made of: texts for enums and times, None for what is not set."""
+    members = message_to_json_value(message, use_proto_field_name=True, always_emit_implicit=True)
+    return completed(message, members)
+
+
+def completed(message: Any, members: Any) -> Any:
+    view = {}
+    for field in message.desc().fields:
+        value, inner = members.get(field.name), getattr(message, field.name)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = [completed(each, them) for each, them in zip(inner, value, strict=True)]
+        elif isinstance(value, dict):
+            value = completed(inner, value)
+        elif isinstance(value, str) and (name := re.fullmatch(r"(?:SIDE|ORDER_STATUS|MARKET_STATUS)_([A-Z]+)", value)):
+            value = None if name[1] == "UNSPECIFIED" else name[1]
+        elif isinstance(value, str) and value.startswith("RESULT_"):
+            value = value.removeprefix("RESULT_").lower()
+        view[field.name] = value
+    return view
+
+
+def test_a_market_is_settled_and_its_progress_is_told(system: World, client: OrderServiceClientSync) -> None:
+    placed(client, BACK, "10.00", "3.50")
+    placed(client, LAY, "20.00", "3.00", selection_id="draw")
+    refused(Code.NOT_FOUND, "not_found", client.get_market_settlement, pb.GetMarketSettlementRequest(market_id=MARKET))
+    closing = pb.SettleMarketRequest(market_id=MARKET, winners=["home"], commission_rate="5")
+    settlement = client.settle_market(closing).settlement
+    assert settlement is not None
+    assert (settlement.status, settlement.orders, settlement.orders_open) == (pb.MarketStatus.SETTLING, 2, 2)
+    refused(Code.FAILED_PRECONDITION, "market_closed", client.place_order, new())
+    work(system)
+    done = client.get_market_settlement(pb.GetMarketSettlementRequest(market_id=MARKET)).settlement
+    assert done is not None
+    assert (done.status, done.orders_open, list(done.winners)) == (pb.MarketStatus.SETTLED, 0, ["home"])
+    sums = client.get_performance_metrics(pb.GetPerformanceMetricsRequest(user_id="1")).metrics
+    assert sums is not None
+    assert (sums.profit, sums.commission, sums.orders_open) == ("42.75", "2.25", 0)  # 45 less 5 % of it
+    other = pb.SettleMarketRequest(market_id=MARKET, winners=["draw"])
+    refused(Code.FAILED_PRECONDITION, "market_settled", client.settle_market, other)
+
+
+def test_that_every_selection_has_lost_must_be_said(binary: OrderServiceClientSync) -> None:
+    refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, pb.SettleMarketRequest(market_id=MARKET))
+    both = pb.SettleMarketRequest(market_id=MARKET, winners=["home"], all_lost=True)
+    refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, both)
+    assert commits(BETTING_TABLE) == []
+    assert binary.settle_market(pb.SettleMarketRequest(market_id=MARKET, all_lost=True)).settlement is not None
+
+
+def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_rest(
+    system: World, client: OrderServiceClientSync
+) -> None:
+    first = client.place_order(new(key="k")).order
+    assert first is not None
+    assert client.place_order(new(), headers={"Idempotency-Key": "k"}).order == first
+    assert Bettor(system).place("BACK", "10", "3.50", key="k").json["order"]["id"] == first.id
+    refused(Code.ALREADY_EXISTS, "key_reused", client.place_order, new(stake="11", key="k"))
+    assert len(orders()) == 1
+    settle = pb.SettleOrderRequest(order_id=first.id, result=pb.Result.DEAD_HEAT, dead_heat_factor="1/2")
+    assert client.settle_order(settle) == client.settle_order(settle)
+    refused(
+        Code.FAILED_PRECONDITION,
+        "already_settled",
+        client.settle_order,
+        pb.SettleOrderRequest(order_id=first.id, won=True),
+    )
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("no side", {"side": pb.Side.UNSPECIFIED}, "side"),
+    ("a side that does not exist", {"side": 9}, "side"),
+    ("stake 0", {"stake": "0"}, "stake"),
+    ("no stake", {"stake": ""}, "stake"),
+    ("3 decimals", {"stake": "1.001"}, "stake"),
+    ("exponent", {"stake": "1e3"}, "stake"),
+    ("odds of 1", {"odds": "1"}, "odds"),
+    ("a key in an id", {"selection_id": "a#b"}, "selection_id"),
+    ("no market", {"market_id": ""}, "market_id"),
+    ("a key that is none", {"key": "a b"}, "idempotency_key"),
+]
+
+
+@pytest.mark.parametrize(("change", "field"), [it[1:] for it in BAD], ids=[it[0] for it in BAD])
+def test_a_bad_order_is_refused_field_by_field_and_nothing_is_changed(
+    binary: OrderServiceClientSync, change: dict[str, Any], field: str
+) -> None:
+    problem = refused(Code.INVALID_ARGUMENT, "invalid_request", binary.place_order, new(**change))
+    assert [it.field for it in problem.errors] == [field]
+    assert problem.status == 400
+    assert commits(BETTING_TABLE) == []
+
+
+def test_a_rule_refuses_as_it_does_over_rest(binary: OrderServiceClientSync) -> None:
+    placed(binary, LAY, "1000.00", "100.90")
+    problem = refused(Code.FAILED_PRECONDITION, "exposure_limit", binary.place_order, new(stake="100.01", key="x"))
+    assert problem.status == 422
+    refused(Code.FAILED_PRECONDITION, "stake_too_large", binary.place_order, new(stake="10000.01", key="y"))
+    order_id = placed(binary)
+    disagrees = pb.SettleOrderRequest(order_id=order_id, won=True, payout="30.00")
+    refused(Code.FAILED_PRECONDITION, "payout_disagrees", binary.settle_order, disagrees)
+    neither = pb.SettleOrderRequest(order_id=order_id)
+    refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_order, neither)
+    assert refused(Code.INVALID_ARGUMENT, "which_orders", binary.list_orders, pb.ListOrdersRequest()).detail.startswith(
+        "Name the user"
+    )
+    for limit in (101, -1):
+        page = pb.ListOrdersRequest(user_id="1", limit=limit)
+        refused(Code.INVALID_ARGUMENT, "invalid_request", binary.list_orders, page)
+
+
+def test_lists_go_on_where_the_cursor_says_and_a_cursor_is_the_same_over_rest(
+    system: World, client: OrderServiceClientSync
+) -> None:
+    ids = [placed(client, key=f"k{number}", market_id=f"m{number}") for number in range(3)]
+    first = client.list_orders(pb.ListOrdersRequest(user_id="1", limit=2))
+    assert [it.id for it in first.items] == [ids[2], ids[1]]
+    rest = client.list_orders(pb.ListOrdersRequest(user_id="1", cursor=first.next_cursor or ""))
+    assert ([it.id for it in rest.items], rest.next_cursor) == ([ids[0]], "")
+    over_rest = Bettor(system).read("/orders", user_id="1", cursor=str(first.next_cursor))
+    assert [it["id"] for it in over_rest["items"]] == [ids[0]]
+    elsewhere = pb.ListOrdersRequest(user_id="2", cursor=first.next_cursor or "")
+    refused(Code.INVALID_ARGUMENT, "invalid_cursor", client.list_orders, elsewhere)
+    page = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", limit=2))
+    after = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", cursor=page.next_cursor or ""))
+    assert [it.market_id for it in (*page.items, *after.items)] == ["m0", "m1", "m2"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_orders_are_their_users_and_their_tenants(system: World, kind: str) -> None:
+    platform, make = KINDS[kind](), KINDS[kind]
+    order_id = placed(platform)
+    before = len(commits(BETTING_TABLE))
+    asked = pb.GetOrderRequest(order_id=order_id)
+    for stranger in (make(tenant_id="acme"), make(user_id="2")):
+        refused(Code.NOT_FOUND, "not_found", stranger.get_order, asked)
+        refused(Code.NOT_FOUND, "not_found", stranger.cancel_order, pb.CancelOrderRequest(order_id=order_id))
+        settle = pb.SettleOrderRequest(order_id=order_id, won=True)
+        refused(Code.NOT_FOUND, "not_found", stranger.settle_order, settle)
+    assert not make(tenant_id="acme").list_orders(pb.ListOrdersRequest(user_id="1")).items
+    other = make(user_id="2")
+    refused(Code.NOT_FOUND, "not_found", other.list_open_positions, pb.ListOpenPositionsRequest(user_id="1"))
+    refused(Code.NOT_FOUND, "not_found", other.get_performance_metrics, pb.GetPerformanceMetricsRequest(user_id="1"))
+    refused(Code.PERMISSION_DENIED, "other_user", other.place_order, new())
+    own = make(user_id="1")
+    assert [it.id for it in own.list_orders(pb.ListOrdersRequest()).items] == [order_id]
+    refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_order, settle)
+    closing = pb.SettleMarketRequest(market_id=MARKET, winners=["home"])
+    refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_market, closing)
+    assert len(commits(BETTING_TABLE)) == before
+
+
+@pytest.mark.parametrize("method", sorted(function.SCOPES))
+def test_a_method_needs_a_token_and_its_scope_before_anything_is_read(system: World, method: str) -> None:
+    without = called(method, b"{", JSON, None)
+    assert (without["statusCode"], json.loads(without["body"])["code"]) == (401, "unauthenticated")
+    expired = called(method, b"{", JSON, authorized(exp="1"))
+    assert (expired["statusCode"], json.loads(expired["body"])["code"]) == (401, "unauthenticated")
+    other = {"betting:read": "betting:write", "betting:write": "betting:read"}[function.SCOPES[method]]
+    denied = called(method, b"{", JSON, authorized(scope=other))
+    assert (denied["statusCode"], json.loads(denied["body"])["code"]) == (403, "permission_denied")
+    let_in = called(method, b"{", JSON, authorized(scope=function.SCOPES[method]))
+    assert (let_in["statusCode"], json.loads(let_in["body"])["code"]) == (400, "invalid_argument")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff",
+        b'{"userId": 1}',
+        b'{"user": "1"}',
+        b'{"userId": "1", "userId": "2"}',
+        b'{"limit": 1e400}',
+        b'{"limit": NaN}',
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+    ],
+    ids=lambda it: it[:16].decode(errors="replace"),
+)
+def test_json_that_is_not_the_message_is_refused(system: World, body: bytes) -> None:
+    answer = called("ListOrders", body, JSON, authorized())
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
+
+
+@pytest.mark.parametrize("body", [b"\xff" * 9, b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"\x7b" * 60_000])
+def test_bytes_that_are_not_the_message_are_refused(system: World, body: bytes) -> None:
+    answer = called("ListOrders", body, {"Content-Type": "application/proto"}, authorized())
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
+
+
+def test_a_message_is_bounded_before_and_after_it_is_expanded(system: World) -> None:
+    long = json.dumps({"userId": "1" * 70_000}).encode()
+    for body, headers in ((long, JSON), (gzip.compress(long), {**JSON, "Content-Encoding": "gzip"})):
+        answer = called("ListOrders", body, headers, authorized())
+        assert json.loads(answer["body"])["code"] == "resource_exhausted"
+
+
+def test_a_compressed_request_is_read_and_so_is_one_that_the_gateway_has_expanded(system: World) -> None:
+    body = b'{"userId": "1"}'
+    for sent in (gzip.compress(body), body):
+        answer = called(
+            "ListOrders", sent, {**JSON, "Content-Encoding": "gzip", "Accept-Encoding": "gzip"}, authorized()
+        )
+        assert (answer["statusCode"], answer["body"], answer["isBase64Encoded"]) == (200, "{}", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "status", "reason"),
+    [
+        ("Nothing", "application/json", 404, "no_route"),
+        ("../orders", "application/json", 404, "no_route"),
+        ("GetOrder", "text/plain", 415, "unsupported_media_type"),
+        ("GetOrder", "application/grpc", 415, "unsupported_media_type"),
+        ("GetOrder", "application/grpc+proto", 415, "unsupported_media_type"),
+    ],
+)
+def test_what_is_no_rpc_is_told_what_would_be_one(
+    system: World, path: str, media_type: str, status: int, reason: str
+) -> None:
+    answer = called(path, b"{}", {"Content-Type": media_type}, authorized())
+    assert answer["statusCode"] == status
+    assert json.loads(answer["body"])["type"] == f"urn:trimtab:problem:{reason}"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (ClientError({"Error": {"Code": "ThrottlingException"}}, "GetItem"), Code.UNAVAILABLE, "busy"),
+        (ConnectTimeoutError(endpoint_url="x"), Code.UNAVAILABLE, "no_answer"),
+        (Conflict("contended", "Again.", retry_after_seconds=1), Code.ABORTED, "contended"),
+        (RuntimeError("secret"), Code.INTERNAL, "internal_error"),
+    ],
+)
+def test_what_fails_on_our_side_is_told_without_its_reasons(
+    client: OrderServiceClientSync, error: Exception, code: Code, reason: str
+) -> None:
+    with mock.patch.object(Orders, "get", side_effect=error):
+        problem = refused(code, reason, client.get_order, pb.GetOrderRequest(order_id="x"))
+    assert "secret" not in problem.detail
+    assert problem.retry_after_seconds == (0 if code is Code.INTERNAL else 1)
+
+
+def test_every_refusal_has_a_code_as_it_has_a_status() -> None:
+    assert set(CODES) == set(STATUS)
+    assert code_of(Conflict("settled", "It is settled.")) is Code.FAILED_PRECONDITION
+
+
+def test_every_method_has_its_scope_and_is_a_method_of_the_service() -> None:
+    (service,) = pb.desc().services
+    assert f"/{service.type_name}" == SERVICE == function.service.path
+    assert [it.name for it in service.methods] == list(function.SCOPES)
+
+
+@pytest.mark.parametrize(
+    ("message", "view"),
+    [
+        (pb.Order, views.OrderView),
+        (pb.Settlement, views.SettlementView),
+        (pb.Insight, views.InsightView),
+        (pb.Hedge, views.HedgeView),
+        (pb.SelectionPosition, views.SelectionView),
+        (pb.MarketPosition, views.PositionView),
+        (pb.Metrics, views.MetricsView),
+        (pb.PlaceOrderResponse, views.PlacedView),
+    ],
+)
+def test_a_message_has_the_members_of_the_view(message: Any, view: Any) -> None:
+    assert [field.name for field in message.desc().fields] == list(view.model_fields)
+
+
+def test_the_generated_code_is_what_the_proto_says() -> None:
+    for path, text in protos.files().items():
+        assert (protos.ROOT / path).read_text() == text, "run `make protos`"
