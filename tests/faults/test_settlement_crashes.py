@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,13 +25,13 @@ from tests.support.faults import (
 )
 from tests.support.inside_moto import commits, forget_everything, quick_transactions, stored_items, table
 from tests.support.world import BETTING_TABLE, World, sqs_record
-from trimtab.betting.domain.orders import NewOrder
+from trimtab.betting.domain.orders import NewOrder, Order, order_id_of
+from trimtab.betting.domain.positions import Position
 from trimtab.betting.domain.results import Side
-from trimtab.betting.service.orders import Limits, Orders
-from trimtab.kernel.caller import Caller
+from trimtab.betting.domain.tally import tally, total
+from trimtab.betting.service.settlements import BATCH
 from trimtab.kernel.clock import utc_now
 
-CALLER = Caller("demo", frozenset(), subject="p")
 SELECTIONS = ("home", "draw", "away")
 BATCH_CALLS = ["BatchGetItem", "TransactWriteItems"]
 
@@ -43,12 +44,21 @@ def faults(system: World) -> Iterator[Faults]:
 
 
 def place(orders: int, users: int) -> None:
-    """Orders of these users on the market of the tests, in turn."""
-    placing = Orders(book(), Limits(Decimal(100), Decimal(10**9)), utc_now)
-    for number in range(orders):
-        side = Side.LAY if number % 2 else Side.BACK
-        new = NewOrder(f"u{number % users}", MARKET, SELECTIONS[number % 3], side, Decimal(10), Decimal("2.50"))
-        placing.place(CALLER, new, f"k{number}")
+    """Orders of these users on the tests' market, in turn; by the batch, as thousands of requests take minutes."""
+    now = utc_now()
+    for user in range(users):
+        position = Position("demo", f"u{user}", MARKET, now)
+        placed = [_order(number, f"u{user}", now) for number in range(user, orders, users)]
+        for start in range(0, len(placed), BATCH):
+            batch = placed[start : start + BATCH]
+            position = position.changed([(None, it) for it in batch], now)
+            book().change(batch, position, total(tally(it) for it in batch), open_market=True)
+
+
+def _order(number: int, user_id: str, now: datetime) -> Order:
+    side = Side.LAY if number % 2 else Side.BACK
+    new = NewOrder(user_id, MARKET, SELECTIONS[number % 3], side, Decimal(10), Decimal("2.50"))
+    return new.placed("demo", order_id_of("demo", user_id, f"k{number}"), None, now)
 
 
 def deliver(system: World, url: str, crash: Fault | None, faults: Faults) -> bool:
