@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from connectrpc.code import Code
 from protobuf import message_to_json_value
 
@@ -322,7 +322,7 @@ def test_what_is_no_rpc_is_told_what_would_be_one(
     ("error", "code", "reason"),
     [
         (ClientError({"Error": {"Code": "ThrottlingException"}}, "GetItem"), Code.UNAVAILABLE, "busy"),
-        (ConnectTimeoutError(endpoint_url="x"), Code.UNAVAILABLE, "no_answer"),
+        (ReadTimeoutError(endpoint_url="x"), Code.UNAVAILABLE, "no_answer"),
         (Conflict("contended", "Again.", retry_after_seconds=1), Code.ABORTED, "contended"),
         (RuntimeError("secret"), Code.INTERNAL, "internal_error"),
     ],

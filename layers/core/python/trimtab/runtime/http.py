@@ -14,7 +14,6 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnection
 from pydantic import BaseModel
 
 from trimtab.kernel import ids, strict_json
@@ -332,7 +331,7 @@ def as_unavailable(error: Exception) -> Unavailable | None:
         logger.warning("throttled", code=error.response["Error"]["Code"])
         return Unavailable("busy", "The service is busy; send the same request again.", retry_after_seconds=1)
     logger.exception("request failed")
-    if isinstance(error, HTTPClientError | NoConnection):
+    if isinstance(error, HTTPClientError):
         return Unavailable(
             "no_answer", "The service could not be reached; send the same request again.", retry_after_seconds=1
         )
