@@ -108,7 +108,7 @@ def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
 )
 def move_cash(portfolio_id: PortfolioId, body: schemas.MoveCash) -> Response[Any]:
     """Record cash that came in or went out; from the first entry on, cash is tracked and never below zero."""
-    entry = trades().move_cash(app.caller, portfolio_id, body.ref_id, body.type, body.amount)
+    entry = trades().move_cash(app.caller, portfolio_id, body.to_domain())
     return http.answer(schemas.cash_view(entry), HTTPStatus.CREATED)
 
 

@@ -76,6 +76,17 @@ class TradeData(Model):
     revision: int
 
 
+class CashData(Model):
+    """Cash that came into a portfolio or went out of it, and when that was."""
+
+    portfolio_id: str
+    user_id: str
+    ref_id: str
+    type: str
+    amount: str
+    executed_at: str
+
+
 DATA: Mapping[str, type[Model]] = {
     "portfolio.created": PortfolioData,
     "portfolio.updated": PortfolioData,
@@ -90,6 +101,7 @@ DATA: Mapping[str, type[Model]] = {
     "recalculation.stuck": StuckJobData,
     "trade.recorded": TradeData,
     "trade.corrected": TradeData,
+    "cash.recorded": CashData,
 }
 """The data of every type of event that is published."""
 

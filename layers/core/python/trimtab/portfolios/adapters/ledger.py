@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,18 @@ class DynamoLedger:
         trades = [_to_trade(item) for item in page.items]
         return Listing([it for it in trades if wanted.status is None or it.status is wanted.status], page.next_position)
 
+    def cash_entries(
+        self, tenant_id: str, portfolio_id: str, since: datetime | None, *, limit: int, after: Any
+    ) -> Listing[CashEntry]:
+        """See `Ledger.cash_entries`."""
+        between = (
+            "#s BETWEEN :first AND :last",
+            {":first": CASH + (format_time(since) if since else ""), ":last": CASH + "~"},
+        )
+        partition = portfolio_key(tenant_id, portfolio_id)["pk"]
+        page = dynamo.query(self.client, self.table, BY_TIME, partition, between, limit=limit, after=after)
+        return Listing([_to_cash_entry(item) for item in page.items], page.next_position)
+
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """See `Ledger.quotes`."""
         keys = [quotes.quote_key(symbol) for symbol in symbols]
@@ -233,13 +246,16 @@ def _from_cash_entry(it: CashEntry) -> dynamo.Item:
     return {
         **portfolio_key(it.tenant_id, it.portfolio_id),
         "sk": CASH + it.ref_id,
-        "by_time": f"{CASH}{format_time(it.created_at)}#{it.ref_id}",
+        "by_time": f"{CASH}{format_time(it.executed_at)}#{it.ref_id}",
         "tenant_id": it.tenant_id,
         "type": it.type.value,
         "amount": plain(it.amount),
         "balance": plain(it.balance),
+        "executed_at": format_time(it.executed_at),
         "created_at": format_time(it.created_at),
+        "updated_at": format_time(it.created_at),
         "version": it.version,
+        "events": dynamo.pack_events(it.events),
     }
 
 
@@ -251,6 +267,7 @@ def _to_cash_entry(item: dynamo.Item) -> CashEntry:
         type=CashType(item["type"]),
         amount=Decimal(item["amount"]),
         balance=Decimal(item["balance"]),
+        executed_at=parse_time(item["executed_at"] if "executed_at" in item else item["created_at"]),
         created_at=parse_time(item["created_at"]),
         version=item["version"],
     )

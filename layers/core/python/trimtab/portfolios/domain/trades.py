@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 from trimtab.contracts.events import Event
-from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
@@ -159,7 +158,10 @@ class CashType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CashEntry:
-    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards."""
+    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards.
+
+    `executed_at` is when it happened, which may be long before it is recorded: returns are worked out from it.
+    """
 
     tenant_id: str
     portfolio_id: str
@@ -167,10 +169,24 @@ class CashEntry:
     type: CashType
     amount: Decimal
     balance: Decimal
+    executed_at: datetime
     created_at: datetime
     version: int = 1
+    events: tuple[Event, ...] = field(default=(), compare=False)
 
     @property
-    def request_hash(self) -> str:
-        """Tells a repeat from another entry under the same id."""
-        return ids.fingerprint(self.type.value, plain(self.amount))
+    def change(self) -> Decimal:
+        """What it adds to the portfolio's cash."""
+        return self.type.sign * self.amount
+
+    def announced(self, user_id: str) -> "CashEntry":
+        """With the event that says that it is recorded."""
+        data = {
+            "portfolio_id": self.portfolio_id,
+            "user_id": user_id,
+            "ref_id": self.ref_id,
+            "type": self.type.value,
+            "amount": plain(self.amount),
+            "executed_at": format_time(self.executed_at),
+        }
+        return replace(self, events=(Event("cash.recorded", data),))

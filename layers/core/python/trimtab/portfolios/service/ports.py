@@ -117,6 +117,11 @@ class Ledger(Protocol):
     ) -> Listing[Trade]:
         """The trades that the filter lets through, latest execution first; a page may be short and not the last."""
 
+    def cash_entries(
+        self, tenant_id: str, portfolio_id: str, since: datetime | None, *, limit: int, after: Any
+    ) -> Listing[CashEntry]:
+        """The cash entries that were executed from that time on, latest first."""
+
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """What is known of the symbols, by symbol."""
 
