@@ -18,7 +18,7 @@ from infra.policies import acknowledge
 from infra.tables import MARKET, PAPER, PORTFOLIOS, WATCHES, TableShape
 from trimtab.contracts.events import SOURCE
 
-ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale")
+ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised")
 
 _DEAD_LETTER_RETENTION = Duration.days(14)
 _MAX_RECEIVES = 5

@@ -87,7 +87,33 @@ class CashData(Model):
     executed_at: str
 
 
+class AlertData(Model):
+    """What a rule noticed, for people to read: a title, a text, the facts behind them.
+
+    `episode` is the same for as long as the same thing is wrong. An alert that concerns the whole platform has neither
+    portfolio nor user, and the tenant `platform`.
+    """
+
+    rule: str
+    title: str
+    text: str
+    portfolio_id: str | None = None
+    user_id: str | None = None
+    episode: str
+    facts: Mapping[str, str] = Field(default_factory=dict)
+
+
+class BarsData(Model):
+    """The day whose bars are stored, all that came; `stored` counts them, `changed` those that replaced others."""
+
+    day: str
+    stored: int
+    changed: int
+
+
 DATA: Mapping[str, type[Model]] = {
+    "alert.raised": AlertData,
+    "bars.ingested": BarsData,
     "portfolio.created": PortfolioData,
     "portfolio.updated": PortfolioData,
     "portfolio.closed": PortfolioData,

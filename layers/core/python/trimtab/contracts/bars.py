@@ -1,0 +1,68 @@
+"""The daily bars of an asset, as the market context stores them and others read them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from trimtab.kernel.money import plain
+
+Item = Mapping[str, Any]
+FORM = "BAR#"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What one unit cost on a trading day, as it was traded: splits are not worked into it, they stand with the quote.
+
+    `volume` is in units. `pre_market` and `after_hours` are the prices before the session opened and after it closed,
+    None where the source does not tell. `revision` counts from 1: a bar that the source corrected is a new one.
+    """
+
+    symbol: str
+    day: date
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    vwap: Decimal | None
+    pre_market: Decimal | None
+    after_hours: Decimal | None
+    source: str
+    revision: int
+
+
+_ALWAYS = ("open", "high", "low", "close", "volume")
+_SOMETIMES = ("vwap", "pre_market", "after_hours")
+NUMBERS = (*_ALWAYS, *_SOMETIMES)
+"""The members that are numbers."""
+
+
+def bar_key(symbol: str, day: date) -> dict[str, str]:
+    """Where the table `market` keeps it; the sort keys of a symbol's bars sort as their days do."""
+    return {"pk": f"ASSET#{symbol}", "sk": f"{FORM}{day.isoformat()}"}
+
+
+def to_item(bar: Bar) -> dict[str, Any]:
+    """The bar as plain values."""
+    numbers = {name: getattr(bar, name) for name in NUMBERS}
+    return {
+        **bar_key(bar.symbol, bar.day),
+        **{name: None if number is None else plain(number) for name, number in numbers.items()},
+        "source": bar.source,
+        "revision": bar.revision,
+    }
+
+
+def from_item(item: Item) -> Bar:
+    """The bar in plain values."""
+    return Bar(
+        symbol=item["pk"].removeprefix("ASSET#"),
+        day=date.fromisoformat(item["sk"].removeprefix(FORM)),
+        **{name: Decimal(item[name]) for name in _ALWAYS},
+        **{name: Decimal(item[name]) if name in item else None for name in _SOMETIMES},
+        source=item["source"],
+        revision=item["revision"],
+    )
