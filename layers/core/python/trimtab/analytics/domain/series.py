@@ -105,6 +105,7 @@ def snapshots(
     splits: Mapping[str, Sequence[Split]],
     closes: Closes,
     days: Iterable[date],
+    *,
     start: Snapshot | None = None,
 ) -> list[Snapshot]:
     """One snapshot for each of the trading days, by day, from the first on which anything had happened.
