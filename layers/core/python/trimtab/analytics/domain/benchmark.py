@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.money import CONTEXT
@@ -31,7 +32,7 @@ class Benchmark:
         found = [self._last(known, day) for day in days]
         return [
             self._between(before, after) if before is not None and after is not None else None
-            for before, after in zip(found, found[1:], strict=False)
+            for before, after in pairwise(found)
         ]
 
     def _last(self, known: Sequence[date], day: date) -> date | None:

@@ -166,15 +166,15 @@ def money_weighted(part: Stretch) -> tuple[Figure, Figure]:
     """The internal rate of return over the whole window, and the same a year (XIRR, actual/365)."""
     whole, yearly = "internal_rate_of_return_of_the_window", "xirr_actual_365"
     payments = _payments(part)
-    found = rates.growth(payments) if part.days else rates.Growth(None, "too_few_observations")
+    if part.window is None:
+        found = rates.Growth(None, "too_few_observations")
+    else:
+        found = rates.growth(payments, until=part.window.last)
     value = None if found.factor is None else Decimal(found.factor) - 1
+    annual = None if found.factor is None else _per_year(Decimal(found.factor), found.days)
+    reason = found.reason or (None if annual is not None else "shorter_than_a_year")
     count = len(payments)
-    if found.factor is None or part.window is None:
-        return (_figure(part, whole, count, None, found.reason), _figure(part, yearly, count, None, found.reason))
-    days = (part.window.last - part.window.first).days
-    annual = _per_year(Decimal(found.factor), days)
-    reason = None if annual is not None else "shorter_than_a_year"
-    return _figure(part, whole, count, value, None), _figure(part, yearly, count, annual, reason)
+    return _figure(part, whole, count, value, found.reason), _figure(part, yearly, count, annual, reason)
 
 
 def simple(part: Stretch) -> Figure:

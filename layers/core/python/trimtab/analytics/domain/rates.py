@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from math import copysign, exp
 
 from trimtab.analytics.domain.series import Flow
@@ -16,7 +17,7 @@ _STEP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What one unit of money became over the whole time, 0 for a total loss; None with the reason where nobody can say.
+    """What one unit of money became in so many days, 0 for a total loss; None with the reason where nobody can say.
 
     Reasons: `too_few_observations`, `no_time` (all on one day), `no_rate` (no growth balances the payments),
     `several_rates` (more than one does, so none of them is the answer).
@@ -24,38 +25,38 @@ class Growth:
 
     factor: float | None
     reason: str | None = None
+    days: int = 0
+
+    @property
+    def yearly(self) -> float | None:
+        """The rate of 365 days as a share (XIRR); None where there is none, or it is too large to tell."""
+        if self.factor is None or not self.days:
+            return None
+        try:
+            return float(self.factor ** (YEAR_DAYS / self.days)) - 1
+        except OverflowError:
+            return None
 
 
-def growth(payments: Iterable[Flow]) -> Growth:
-    """From the first day of the payments to the last; paid in is below zero, taken out (or still there) above."""
+def growth(payments: Iterable[Flow], until: date | None = None) -> Growth:
+    """From the first payment to `until` (or the last one); paid in is below zero, taken out or still there above."""
     amounts = _by_day(payments)
     if not amounts:
         return Growth(None, "too_few_observations")
-    first, last = amounts[0][0], amounts[-1][0]
+    first, last = amounts[0][0], max(amounts[-1][0], until or date.min)
     days = (last - first).days
-    if all(amount < 0 for _, amount in amounts):
-        return Growth(0.0)
     if not days:
         return Growth(None, "no_time")
+    if all(amount < 0 for _, amount in amounts):
+        return Growth(0.0, days=days)
     terms = [((last - day).days / days, amount) for day, amount in amounts]
-    changes = sum(a[1] * b[1] < 0 for a, b in zip(terms, terms[1:], strict=False))
-    if not changes:
-        return Growth(None, "no_rate")
-    # One change of sign means exactly one positive root (Descartes); several mean that many or fewer.
-    brackets = [(-_WIDEST, _WIDEST)] if changes == 1 else _brackets(terms)
+    changes = sum(a[1] * b[1] < 0 for a, b in pairwise(terms))
+    # One change of sign means exactly one positive root (Descartes); several mean that many or fewer, none means none.
+    brackets = _brackets(terms) if changes > 1 else [(-_WIDEST, _WIDEST)] * changes
     if len(brackets) > 1:
         return Growth(None, "several_rates")
     root = _root(terms, *brackets[0]) if brackets else None
-    return Growth(None, "no_rate") if root is None else Growth(exp(root))
-
-
-def xirr(payments: Sequence[Flow]) -> float | None:
-    """The yearly rate (actual/365) at which the payments balance, as a share; None where there is not exactly one."""
-    found = growth(payments)
-    if not found.factor:
-        return None if found.factor is None else -1.0
-    days = (max(it.day for it in payments) - min(it.day for it in payments)).days
-    return float(found.factor ** (YEAR_DAYS / days)) - 1
+    return Growth(None, "no_rate") if root is None else Growth(exp(root), days=days)
 
 
 def _by_day(payments: Iterable[Flow]) -> list[tuple[date, float]]:
