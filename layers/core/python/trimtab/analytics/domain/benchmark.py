@@ -26,10 +26,18 @@ class Benchmark:
         """Its return between two days as a share, each at its last close; None where that is over a week old."""
         return self.changes([first, last])[-1] if first < last else None
 
-    def changes(self, days: Iterable[date]) -> list[Decimal | None]:
-        """Its return from each of the days (in order) to the next one; None where a close is missing."""
+    def changes(self, days: Iterable[date], *, on_the_day: bool = False) -> list[Decimal | None]:
+        """Its return from each of the days (in order) to the next one; None where a close is missing.
+
+        `on_the_day` asks for closes of the very days; only the first of them, on which nothing may have been traded,
+        takes the last one before.
+        """
         known = sorted(self.closes)
-        found = [self._last(known, day) for day in days]
+        asked = list(days)
+        found = [
+            day if day in self.closes else None if on_the_day and place else self._last(known, day)
+            for place, day in enumerate(asked)
+        ]
         return [
             self._between(before, after) if before is not None and after is not None else None
             for before, after in pairwise(found)

@@ -107,7 +107,7 @@ def max_drawdown(returns: Sequence[float], days: Sequence[date], opened: date | 
 
 
 def percentile(numbers: Sequence[float], share: float) -> float:
-    """The linear percentile: of n sorted numbers the one at (n - 1) × share, in between in proportion."""
+    """The linear percentile: of n sorted numbers the one at (n - 1) * share, in between in proportion."""
     ordered = sorted(numbers)
     place = (len(ordered) - 1) * share
     below = floor(place)
@@ -121,7 +121,7 @@ def historical_var(returns: Sequence[float], tail: float) -> float | None:
 
 
 def historical_cvar(returns: Sequence[float], tail: float) -> float | None:
-    """The mean loss of the days up to that percentile, the worst floor((n - 1) × tail) + 1."""
+    """The mean loss of the days up to that percentile, the worst floor((n - 1) * tail) + 1."""
     worst = sorted(returns)[: floor((len(returns) - 1) * tail) + 1]
     return -mean(worst) if worst else None
 
