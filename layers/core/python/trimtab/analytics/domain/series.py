@@ -216,11 +216,13 @@ class _Book:
             self.traded.add(trade.symbol)
 
     def close(self, day: date) -> Snapshot:
-        """The snapshot at the end of the day; what is no longer held is forgotten with its price."""
+        """The snapshot at the end of the day. The trade price of what is no longer held is forgotten; a close is not,
+        so that buying it again finds the one that a series made anew would find."""
         self.quantities = {symbol: held for symbol, held in sorted(self.quantities.items()) if held}
-        self.prices = {symbol: self.prices[symbol] for symbol in self.quantities}
+        for symbol in self.traded - self.quantities.keys():
+            del self.prices[symbol]
+        self.traded &= self.quantities.keys()
         stale = [symbol for symbol in self.quantities if not self._price(symbol, day)]
-        self.traded &= set(stale)
         with localcontext(EXACT):
             values = {symbol: held * self.prices[symbol] for symbol, held in self.quantities.items()}
             values[CASH] = self.cash
@@ -234,7 +236,7 @@ class _Book:
             flow=flow,
             weights=weights,
             quantities=dict(self.quantities),
-            prices=dict(self.prices),
+            prices={symbol: self.prices[symbol] for symbol in self.quantities},
             stale=tuple(stale),
             at_trade_price=tuple(symbol for symbol in stale if symbol in self.traded),
         )
