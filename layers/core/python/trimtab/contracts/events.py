@@ -62,7 +62,10 @@ class StuckJobData(Model):
 
 
 class TradeData(Model):
-    """A trade as it stands since this event; `revision` counts its corrections."""
+    """A trade as it stands since this event; `revision` counts its corrections.
+
+    `affects_from` is the earliest time at which the portfolio is another one by it: a correction may have moved it.
+    """
 
     portfolio_id: str
     user_id: str
@@ -73,6 +76,7 @@ class TradeData(Model):
     amount: str
     status: str
     executed_at: str
+    affects_from: str
     revision: int
 
 

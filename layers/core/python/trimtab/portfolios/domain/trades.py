@@ -126,6 +126,7 @@ class Trade:
                 "amount": plain(self.amount),
                 "status": self.status.value,
                 "executed_at": format_time(self.executed_at),
+                "affects_from": format_time(min(self.executed_at, *(it.executed_at for it in self.history[-1:]))),
                 "revision": self.version,
             },
         )
@@ -155,6 +156,11 @@ class CashType(StrEnum):
         """1 where cash comes in, -1 where it goes out."""
         return 1 if self in {CashType.DEPOSIT, CashType.DIVIDEND} else -1
 
+    @property
+    def is_external(self) -> bool:
+        """Whether somebody put it in or took it out; dividends and fees are what the portfolio earned and cost."""
+        return self in {CashType.DEPOSIT, CashType.WITHDRAWAL}
+
 
 @dataclass(frozen=True, slots=True)
 class CashEntry:
@@ -178,6 +184,11 @@ class CashEntry:
     def change(self) -> Decimal:
         """What it adds to the portfolio's cash."""
         return self.type.sign * self.amount
+
+    @property
+    def is_external(self) -> bool:
+        """See `CashType.is_external`."""
+        return self.type.is_external
 
     def announced(self, user_id: str) -> "CashEntry":
         """With the event that says that it is recorded."""

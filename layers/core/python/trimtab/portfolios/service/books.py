@@ -1,13 +1,13 @@
 """What the ledger says over time: everything that a portfolio's value of any day follows from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
 from trimtab.portfolios.domain.ledger import TradeStatus
-from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.trades import CashEntry, Trade
 from trimtab.portfolios.service.ports import Ledger, Listing, TradeFilter
 
@@ -23,19 +23,22 @@ class Books:
 
     ledger: Ledger
 
-    def trades(self, portfolio: Portfolio, since: datetime | None) -> list[Trade]:
+    def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[Trade]:
         """Every trade that was executed from that time on (None: ever).
 
         `Unprocessable` where there are more than can be looked at.
         """
         wanted = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
-        named = (portfolio.tenant_id, portfolio.portfolio_id)
-        return _all(lambda after: self.ledger.trades(*named, wanted, limit=PAGE, after=after))
+        return _all(lambda after: self.ledger.trades(tenant_id, portfolio_id, wanted, limit=PAGE, after=after))
 
-    def cash_entries(self, portfolio: Portfolio, since: datetime | None) -> list[CashEntry]:
+    def cash_entries(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashEntry]:
         """Every cash entry that was executed from that time on (None: ever)."""
-        named = (portfolio.tenant_id, portfolio.portfolio_id)
-        return _all(lambda after: self.ledger.cash_entries(*named, since, limit=PAGE, after=after))
+        return _all(lambda after: self.ledger.cash_entries(tenant_id, portfolio_id, since, limit=PAGE, after=after))
+
+    def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
+        """The splits of the symbols that have any, by symbol."""
+        known = self.ledger.quotes(sorted(symbols))
+        return {symbol: quote.splits for symbol, quote in known.items() if quote.splits}
 
 
 def _all(page_after: Callable[[Any], Listing[T]]) -> list[T]:

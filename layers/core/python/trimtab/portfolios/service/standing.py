@@ -41,18 +41,26 @@ class LegStanding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A portfolio at the newest quotes. `value` (money) counts what is priced; `unpriced` names what is held and has
-    no quote. `as_of` is the time of the oldest quote in it, None where no quote is. Legs only where there is a target
-    and every holding has its price; `drift` is half of the sum of their distances, percent."""
+    """A portfolio at the newest quotes.
+
+    `value` (money) counts what is priced; `values` has what each holding is worth, None where it has no quote. `as_of`
+    is the time of the oldest quote in it, None where no quote is. Legs are there only where there is a target and every
+    holding has its price; `drift` is half of the sum of their distances, percent.
+    """
 
     portfolio: Portfolio
     value: Decimal
     cash: Decimal
-    unpriced: tuple[str, ...]
+    values: Mapping[str, Decimal | None]
     as_of: datetime | None
     weights: Mapping[str, Decimal]
     legs: tuple[LegStanding, ...] = ()
     drift: Decimal | None = None
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """What is held and has no quote."""
+        return tuple(symbol for symbol, worth in self.values.items() if worth is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +73,18 @@ class Standings:
         """The standing, from one read of the quotes."""
         held = {it.holding.symbol: it for it in self.holdings.positions(portfolio) if it.holding.quantity}
         priced = {symbol: it.quote for symbol, it in held.items() if it.quote and it.quote.price}
-        unpriced = tuple(sorted(held.keys() - priced.keys()))
         valued = value(
             {symbol: held[symbol].holding.quantity for symbol in priced},
             {symbol: quote.price for symbol, quote in priced.items() if quote.price},
             max(portfolio.cash or ZERO, ZERO),
         )
-        legs = _legs(portfolio, valued) if portfolio.allocation and valued.total and not unpriced else ()
+        legs = _legs(portfolio, valued) if portfolio.allocation and valued.total and len(priced) == len(held) else ()
         drift = sum((abs(leg.drift) for leg in legs), ZERO) / 2 if legs else None
         return Standing(
             portfolio,
             to_money(valued.total),
             to_money(valued.cash),
-            unpriced,
+            {symbol: it.market_value for symbol, it in held.items()},
             _oldest(priced),
             valued.weights,
             legs,
