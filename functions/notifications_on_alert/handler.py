@@ -18,7 +18,7 @@ from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 
-processor = BatchProcessor(event_type=EventType.SQS)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class NotificationSettings(Settings):

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 Key = dict[str, Any]
 
-MAX_STRETCH = 10_000
-MAX_WRITES = 25
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
@@ -229,56 +227,6 @@ def query_keys(
         if not answer.get("LastEvaluatedKey"):
             return
         arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def stretch(
-    client: "DynamoDBClient",
-    table: str,
-    partition: str,
-    first: str,
-    last: str,
-    *,
-    newest_first: bool = False,
-    most: int = MAX_STRETCH,
-) -> Iterator[Item]:
-    """The items of a partition whose sort keys are between `first` and `last` (inclusive), in order, read consistently.
-
-    At most so many; the rest is left out.
-    """
-    arguments: dict[str, Any] = {
-        "TableName": table,
-        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-        "ExpressionAttributeValues": to_item({":pk": partition, ":first": first, ":last": last}),
-        "ScanIndexForward": not newest_first,
-        "ConsistentRead": True,
-    }
-    left = most
-    while left > 0:
-        answer = client.query(**arguments, Limit=left)
-        yield from (from_item(row) for row in answer["Items"])
-        left -= len(answer["Items"])
-        if not answer.get("LastEvaluatedKey"):
-            return
-        arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def put_all(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> None:
-    """Writes items without a condition, 25 a call; `Unavailable` where the store does not take them all in the end.
-
-    For items that are the same whoever writes them, and however often.
-    """
-    for start in range(0, len(items), MAX_WRITES):
-        wanted: dict[str, Any] = {
-            table: [{"PutRequest": {"Item": to_item(item)}} for item in items[start : start + MAX_WRITES]]
-        }
-        for attempt in range(TRIES):
-            if attempt:
-                pause(attempt)
-            wanted = dict(client.batch_write_item(RequestItems=wanted).get("UnprocessedItems", {}))
-            if not wanted:
-                break
-        if wanted:
-            raise Unavailable("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
 
 
 def check_position(index: Index, position: Sequence[Any]) -> None:
