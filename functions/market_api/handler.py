@@ -1,20 +1,24 @@
-"""The routes of quotes and splits: market data belong to the platform."""
+"""The routes of assets, bars, quotes and splits: market data belong to the platform."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from trimtab.contracts.fields import Asset, Day
+from trimtab.contracts.assets import Sector
+from trimtab.contracts.fields import Asset, Day, Whole
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import utc_now
 from trimtab.market import schemas
-from trimtab.market.adapters import DynamoMarket, Quotes
-from trimtab.market.domain import require_not_ahead
-from trimtab.market.service import Market
+from trimtab.market.adapters.assets import DynamoAssets
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.market.adapters.quotes import DynamoMarket, Quotes
+from trimtab.market.domain.quotes import require_not_ahead
+from trimtab.market.service.assets import Assets
+from trimtab.market.service.quotes import Market
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
@@ -46,6 +50,13 @@ def market() -> Market:
 
 
 @lru_cache(maxsize=1)
+def assets() -> Assets:
+    """The assets and their bars, wired to DynamoDB."""
+    client, table = dynamodb(), settings().market_table
+    return Assets(DynamoAssets(client, table), DynamoBars(client, table))
+
+
+@lru_cache(maxsize=1)
 def quote_queue() -> Quotes:
     """The queue of quotes, wired to SQS."""
     return Quotes(sqs(), settings().quotes_queue_url)
@@ -53,6 +64,14 @@ def quote_queue() -> Quotes:
 
 app = http.Api(auth=lambda: settings().auth, bodies={"/quotes": http.Body(max_bytes=MAX_BYTES)})
 market_route = partial(route, scope="market:write", tag="Market")
+asset_route = partial(route, tag="Market")
+READ = "market:read"
+Symbol = Annotated[Asset, Path(description="The symbol of an asset.")]
+InSector = Annotated[Sector | None, Query(description="Only this sector's; without it, all, by sector.")]
+FirstDay = Annotated[Day, Query(alias="from", description="The first day.")]
+LastDay = Annotated[Day, Query(alias="to", description="The last day.")]
+Limit = Annotated[Whole, Query(ge=1, le=100, description="How many items a page has at most.")]
+Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
 @app.post("/quotes", **market_route("Store quotes", answers=schemas.QuotesAcceptedView, status=HTTPStatus.ACCEPTED))
@@ -65,6 +84,37 @@ def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
     require_not_ahead(quotes, utc_now())
     quote_queue().send(quotes, app.caller.tenant_id)
     return http.answer({"accepted": len(quotes)}, HTTPStatus.ACCEPTED)
+
+
+@app.put("/assets/<symbol>", **asset_route("Enter an asset", "market:write", schemas.AssetView))
+def enter_asset(symbol: Symbol, body: schemas.EnterAsset) -> Response[Any]:
+    """Say what an asset is; the same again changes nothing. The bars of an active one are taken in every night."""
+    return http.answer(schemas.asset_view(assets().enter(body.to_domain(symbol))))
+
+
+@app.get("/assets/<symbol>", **asset_route("Read an asset", READ, schemas.AssetView))
+def get_asset(symbol: Symbol) -> Response[Any]:
+    """Read an asset."""
+    return http.answer(schemas.asset_view(assets().get(symbol)))
+
+
+@app.get("/assets", **asset_route("List assets", READ, schemas.AssetList))
+def list_assets(sector: InSector = None, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
+    """List the assets of a sector by symbol, or all assets, sector after sector."""
+    query = ("assets", sector or "")
+    page = assets().list(sector, limit=limit, after=http.decode_cursor(cursor, *query))
+    return http.page([schemas.asset_view(it) for it in page.items], page.next_position, *query)
+
+
+@app.get("/assets/<symbol>/bars", **asset_route("List bars", READ, schemas.BarList))
+def list_bars(
+    symbol: Symbol, first: FirstDay = date.min, last: LastDay = date.max, limit: Limit = 50, cursor: Cursor = None
+) -> Response[Any]:
+    """List an asset's daily bars, newest first, unadjusted: its splits are entered apart."""
+    query = ("bars", symbol, first.isoformat(), last.isoformat())
+    after = http.decode_cursor(cursor, *query)
+    page = assets().list_bars(symbol, first, last, limit=limit, after=after)
+    return http.page([schemas.bar_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.put("/assets/<symbol>/splits/<effective_on>", **market_route("Enter a split", answers=schemas.SplitsView))

@@ -6,9 +6,9 @@ from typing import Any
 
 from trimtab.contracts.messages import QuoteReceived
 from trimtab.kernel.clock import utc_now
-from trimtab.market.adapters import DynamoMarket
+from trimtab.market.adapters.quotes import DynamoMarket
 from trimtab.market.schemas import to_domain
-from trimtab.market.service import Market
+from trimtab.market.service.quotes import Market
 from trimtab.portfolios.adapters.queues import Queues, QueueSettings
 from trimtab.portfolios.adapters.watches import DynamoWatches
 from trimtab.portfolios.service.crossings import Crossings

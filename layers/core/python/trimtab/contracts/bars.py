@@ -34,10 +34,8 @@ class Bar:
     revision: int
 
 
-_ALWAYS = ("open", "high", "low", "close", "volume")
-_SOMETIMES = ("vwap", "pre_market", "after_hours")
-NUMBERS = (*_ALWAYS, *_SOMETIMES)
-"""The members that are numbers."""
+NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "pre_market", "after_hours")
+"""The members that are numbers; the last three may be None."""
 
 
 def bar_key(symbol: str, day: date) -> dict[str, str]:
@@ -61,8 +59,18 @@ def from_item(item: Item) -> Bar:
     return Bar(
         symbol=item["pk"].removeprefix("ASSET#"),
         day=date.fromisoformat(item["sk"].removeprefix(FORM)),
-        **{name: Decimal(item[name]) for name in _ALWAYS},
-        **{name: Decimal(item[name]) if name in item else None for name in _SOMETIMES},
+        open=Decimal(item["open"]),
+        high=Decimal(item["high"]),
+        low=Decimal(item["low"]),
+        close=Decimal(item["close"]),
+        volume=Decimal(item["volume"]),
+        vwap=_optional(item, "vwap"),
+        pre_market=_optional(item, "pre_market"),
+        after_hours=_optional(item, "after_hours"),
         source=item["source"],
         revision=item["revision"],
     )
+
+
+def _optional(item: Item, name: str) -> Decimal | None:
+    return Decimal(item[name]) if name in item else None

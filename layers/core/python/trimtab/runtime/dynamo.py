@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 Key = dict[str, Any]
 
+MAX_KEYS, MAX_PUTS = 100, 25
+PUT_TRIES = 6
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
@@ -97,6 +99,29 @@ def batch_get_tables(
     if wanted:
         raise Unavailable("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
     return found
+
+
+def batch_get_many(client: "DynamoDBClient", table: str, keys: Sequence[Key], *, consistent: bool) -> list[Item]:
+    """As `batch_get`, of any number of keys: a call for every 100."""
+    starts = range(0, len(keys), MAX_KEYS)
+    return [it for n in starts for it in batch_get(client, table, keys[n : n + MAX_KEYS], consistent=consistent)]
+
+
+def batch_put(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> None:
+    """Puts the items, 25 a call and without conditions: what calls this must not mind a repeat, nor an end half-way.
+
+    Raises `Unavailable` where the table goes on taking only some of them.
+    """
+    for start in range(0, len(items), MAX_PUTS):
+        left: list[Any] = [{"PutRequest": {"Item": to_item(it)}} for it in items[start : start + MAX_PUTS]]
+        for attempt in range(PUT_TRIES):
+            if attempt:
+                pause(attempt)
+            left = list(client.batch_write_item(RequestItems={table: left}).get("UnprocessedItems", {}).get(table, []))
+            if not left:
+                break
+        if left:
+            raise Unavailable("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +231,34 @@ def query(
         [by_key[key] for key in keys if key in by_key],
         [last[name] for name in index.key_attributes] if last else None,
     )
+
+
+def query_range(
+    client: "DynamoDBClient",
+    table: str,
+    partition: str,
+    between: tuple[str, str],
+    *,
+    limit: int,
+    after: Any = None,
+    newest_first: bool = True,
+) -> Page:
+    """A page of the items of one partition whose sort keys lie between the two, both included; read consistently."""
+    if after is not None and (len(after) != 1 or not between[0] <= str(after[0]) <= between[1]):
+        raise invalid_cursor()
+    arguments: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :p AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": to_item({":p": partition, ":first": between[0], ":last": between[1]}),
+        "ScanIndexForward": not newest_first,
+        "Limit": limit,
+        "ConsistentRead": True,
+    }
+    if after is not None:
+        arguments["ExclusiveStartKey"] = to_item({"pk": partition, "sk": after[0]})
+    answer = client.query(**arguments)
+    last = answer.get("LastEvaluatedKey")
+    return Page([from_item(item) for item in answer["Items"]], [last["sk"]["S"]] if last else None)
 
 
 def query_keys(

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
-from trimtab.portfolios.adapters.alpaca_http import AlpacaHttp, Answer
+from trimtab.portfolios.adapters.alpaca_http import AlpacaHttp
 from trimtab.portfolios.domain.ledger import Side
 from trimtab.portfolios.service.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
+from trimtab.runtime.outbound import Answer
 
 ORDERS = "/v2/orders"
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,18})?")

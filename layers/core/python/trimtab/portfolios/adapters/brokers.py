@@ -4,8 +4,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from pydantic import model_validator
 
 from trimtab.contracts import quotes
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
     from trimtab.portfolios.adapters.paper import Prices
-
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 
 
 class BrokerSettings(Settings):
@@ -60,22 +56,14 @@ def _paper(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> 
 
 
 def _alpaca(settings: BrokerSettings, client: "DynamoDBClient") -> Broker:
-    from aws_lambda_powertools.utilities.circuit_breaker.persistence import (  # noqa: PLC0415 - see `broker_from`
-        CircuitBreakerDynamoDBPersistence,
-    )
-
-    from trimtab.portfolios.adapters.alpaca import AlpacaBroker  # noqa: PLC0415
+    from trimtab.portfolios.adapters.alpaca import AlpacaBroker  # noqa: PLC0415 - see `broker_from`
     from trimtab.portfolios.adapters.alpaca_http import AlpacaHttp, KeyRing  # noqa: PLC0415
+    from trimtab.runtime.outbound import circuits, secret  # noqa: PLC0415
 
-    def secret() -> str:
-        secrets = boto3.client("secretsmanager", config=_TIMEOUTS)
-        return str(secrets.get_secret_value(SecretId=settings.alpaca_secret_id)["SecretString"])
-
-    circuits = CircuitBreakerDynamoDBPersistence(
-        settings.paper_table, key_attr="pk", static_pk_value="CIRCUITS", sort_key_attr="sk", boto3_client=client
-    )
+    keys = KeyRing(lambda: secret(settings.alpaca_secret_id))
     circuit = f"alpaca {urlsplit(settings.alpaca_base_url).netloc}"
-    return AlpacaBroker(AlpacaHttp(settings.alpaca_base_url, KeyRing(secret), circuits, circuit=circuit))
+    store = circuits(client, settings.paper_table)
+    return AlpacaBroker(AlpacaHttp(settings.alpaca_base_url, keys, store, circuit=circuit))
 
 
 def stored_prices(client: "DynamoDBClient", market_table: str) -> "Prices":

@@ -8,7 +8,7 @@ from typing import Protocol
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.market.domain import NewQuote, is_ahead, newest_by_symbol, with_split
+from trimtab.market.domain.quotes import NewQuote, is_ahead, newest_by_symbol, with_split
 
 
 class Store(Protocol):

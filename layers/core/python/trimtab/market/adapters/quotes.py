@@ -10,7 +10,7 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.market.domain import NewQuote
+from trimtab.market.domain.quotes import NewQuote
 from trimtab.runtime import dynamo, sqs
 
 if TYPE_CHECKING:

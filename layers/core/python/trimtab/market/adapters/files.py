@@ -1,0 +1,124 @@
+"""Files as a source of daily bars: one a day, CSV or JSON lines, in a bucket or a directory."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trimtab.contracts.bars import NUMBERS
+from trimtab.kernel import strict_json
+from trimtab.kernel.errors import Refusal
+from trimtab.kernel.ids import is_asset
+from trimtab.kernel.money import parse_number
+from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
+from trimtab.market.service.ports import ProviderFailed
+from trimtab.runtime import objects
+
+MAX_BYTES = 64 * 1024 * 1024
+MAX_LINE_BYTES = 4096
+COLUMNS = ("symbol", *NUMBERS)
+SPLIT_COLUMNS = ("symbol", "ratio", "per")
+Read = Callable[[str], bytes | None]
+
+
+class BarFiles:
+    """The files below a place: `2026-11-20.csv` with a header, or `2026-11-20.jsonl`; of splits, if there are any,
+    `2026-11-20.splits.csv`. Columns: `symbol, open, high, low, close, volume`, and where known `vwap, pre_market,
+    after_hours`; of splits `symbol, ratio, per`."""
+
+    def __init__(self, read: Read, name: str = "file") -> None:
+        self.name = name
+        self._read = read
+
+    def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
+        """See `BarProvider.grouped_daily`. A day without a file is one that the source does not have yet."""
+        rows = self._rows(day.isoformat(), COLUMNS)
+        if rows is None:
+            raise ProviderFailed(f"there is no file of {day.isoformat()}")
+        for row in rows:
+            yield ProvidedBar(str(row["symbol"]), **{name: _number(row.get(name)) for name in NUMBERS})
+
+    def splits(self, day: date) -> Sequence[ProvidedSplit]:
+        """See `BarProvider.splits`."""
+        rows = self._rows(f"{day.isoformat()}.splits", SPLIT_COLUMNS) or ()
+        return [
+            ProvidedSplit(str(row["symbol"]), day, _number(row.get("ratio")), _number(row.get("per", "1")))
+            for row in rows
+        ]
+
+    def _rows(self, name: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]] | None:
+        text = self._text(f"{name}.csv")
+        if text is not None:
+            return _of_symbols(_csv_rows(name, text, columns))
+        text = self._text(f"{name}.jsonl")
+        return None if text is None else _of_symbols(_json_rows(text))
+
+    def _text(self, name: str) -> str | None:
+        try:
+            data = self._read(name)
+            return None if data is None else data.decode()
+        except (OSError, ValueError, objects.TooMuch, ClientError, BotoCoreError) as error:
+            raise ProviderFailed(f"{name} cannot be read: {error}") from error
+
+
+def reader(place: str) -> Read:
+    """Reads files by name: below `s3://bucket/prefix`, or in a directory."""
+    if place.startswith("s3://"):
+        parts = urlsplit(place)
+        prefix = parts.path.strip("/")
+        return lambda name: objects.read(objects.s3(), parts.netloc, f"{prefix}/{name}".lstrip("/"), MAX_BYTES)
+    directory = Path(place)
+
+    def read(name: str) -> bytes | None:
+        path = directory / name
+        if not path.is_file():
+            return None
+        if path.stat().st_size > MAX_BYTES:
+            raise objects.TooMuch(f"{path} is too large")
+        return path.read_bytes()
+
+    return read
+
+
+def _csv_rows(name: str, text: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    header = rows.fieldnames or ()
+    if "symbol" not in header or not set(header) <= set(columns):
+        raise ProviderFailed(f"{name}: the header must have columns of {', '.join(columns)}")
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise ProviderFailed(f"{name}, line {rows.line_num}: {error}") from error
+
+
+def _json_rows(text: str) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = strict_json.loads(line, MAX_LINE_BYTES)
+        except Refusal as refusal:
+            raise ProviderFailed(f"line {number}: {refusal.detail}") from refusal
+        if not isinstance(row, Mapping):
+            raise ProviderFailed(f"line {number}: not an object")
+        yield row
+
+
+def _of_symbols(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (row for row in rows if is_asset(str(row.get("symbol"))))
+
+
+def _number(value: Any) -> Decimal | None:
+    """The number, None where there is none that can be read."""
+    if isinstance(value, Decimal):
+        return value
+    try:
+        return parse_number(value) if isinstance(value, str) else None
+    except Refusal:
+        return None

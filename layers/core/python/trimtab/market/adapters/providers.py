@@ -1,0 +1,58 @@
+"""Which source the bars come from: files, unless Massive is configured."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import model_validator
+
+from trimtab.market.domain.bars import MAX_JUMP_PERCENT
+from trimtab.market.service.ports import BarProvider
+from trimtab.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+
+class ProviderSettings(Settings):
+    """What a function that takes bars in is told of their source.
+
+    `bars_place` is where files lie: `s3://bucket/prefix`, or a directory. `massive_secret_id` names the secret with the
+    key. The state of Massive's circuit is kept in the market's table.
+    """
+
+    bars_provider: Literal["file", "massive"] = "file"
+    bars_place: str = ""
+    massive_base_url: str = "https://api.massive.com"
+    massive_secret_id: str = ""
+    massive_calls_per_minute: int = 5
+    max_jump_percent: Decimal = MAX_JUMP_PERCENT
+    market_table: str
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.bars_provider == "massive" and not self.massive_secret_id:
+            raise ValueError("BARS_PROVIDER is massive: MASSIVE_SECRET_ID must name the secret with its key.")
+        if self.bars_provider == "file" and not self.bars_place:
+            raise ValueError("BARS_PROVIDER is file: BARS_PLACE must say where the files lie.")
+        return self
+
+
+def provider_from(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:
+    """The source that the settings choose; `ValueError` for a base URL that cannot be used."""
+    if settings.bars_provider == "massive":
+        return _massive(settings, client)
+    from trimtab.market.adapters.files import BarFiles, reader  # noqa: PLC0415 - a cold start pays for one of the two
+
+    return BarFiles(reader(settings.bars_place))
+
+
+def _massive(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:
+    from trimtab.market.adapters.massive import MANNERS, Massive, parse_key  # noqa: PLC0415 - see `provider_from`
+    from trimtab.runtime.outbound import KeyRing, Outbound, circuits, secret  # noqa: PLC0415
+
+    keys = KeyRing(lambda: secret(settings.massive_secret_id), parse_key)
+    circuit = f"massive {urlsplit(settings.massive_base_url).netloc}"
+    store = circuits(client, settings.market_table)
+    http = Outbound(settings.massive_base_url, keys, store, circuit=circuit, manners=MANNERS)
+    return Massive(http, settings.massive_calls_per_minute)

@@ -1,0 +1,162 @@
+"""The nightly ingestion of daily bars: judged, stored, marked, told; a repeat of any part of it changes nothing."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from trimtab.contracts.bars import Bar
+from trimtab.contracts.quotes import Split
+from trimtab.kernel import trading_days
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.errors import Conflict, Unprocessable
+from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.market.domain.bars import (
+    MAX_JUMP_PERCENT,
+    Fault,
+    Judged,
+    Known,
+    ProvidedBar,
+    ProvidedSplit,
+    Wrong,
+    judge,
+    needs_splits,
+)
+from trimtab.market.domain.ingested import IngestedDay, mark, sessions_between, sessions_up_to, wanted_of
+from trimtab.market.service.ports import AssetStore, BarProvider, BarStore, ProviderFailed, SplitDesk
+
+SYMBOLS_AT_ONCE = 50
+"""Two bars a symbol are read together, a hundred items a call."""
+
+Rows = dict[str, list[ProvidedBar]]
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a night did: the marks of its days, and the days that could not be had, with the reason."""
+
+    days: Sequence[IngestedDay]
+    failed: Sequence[tuple[date, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a day: its mark, what was wrong, whether it was skipped because nothing was left to do."""
+
+    mark: IngestedDay
+    faults: Sequence[Fault] = ()
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """Takes days of bars from the provider into the store.
+
+    A day is marked when all its good bars are stored, and not before; so whatever ends half-way is done again, and what
+    is stored already is not written again. `max_jump_percent` None lets every close pass.
+    """
+
+    provider: BarProvider
+    assets: AssetStore
+    bars: BarStore
+    splits: SplitDesk
+    clock: Clock
+    max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
+
+    def run_night(self) -> Night:
+        """The session before today, and what is missing of the ten last ones, oldest first.
+
+        A day that the provider does not give does not keep the others from being stored.
+        """
+        today = self.clock().date()
+        sessions = sessions_up_to(today - timedelta(days=1))
+        symbols = self.assets.active_symbols()
+        if not symbols:
+            return Night((), ())
+        wanted, marked = wanted_of(symbols), self.bars.marked(sessions)
+        done, failed = [], []
+        for day in sessions:
+            if day != sessions[-1] and day in marked and marked[day].is_complete(wanted):
+                continue
+            try:
+                done.append(self.ingest(day, symbols).mark)
+            except ProviderFailed as error:
+                failed.append((day, str(error)))
+        if not failed and trading_days.is_trading_day(today):
+            self._enter_splits(today, symbols)  # before its session, so that no trade of it sees the old number
+        return Night(done, failed)
+
+    def backfill(self, first: date, last: date) -> Iterator[Outcome]:
+        """Every session of these days, oldest first, those that are marked for these very assets skipped; nobody is
+        alerted. Raises `ProviderFailed` where the provider has no more: run it again then."""
+        symbols = self.assets.active_symbols()
+        wanted = wanted_of(symbols)
+        for day in sessions_between(first, last):
+            before = self.bars.marked([day]).get(day)
+            if before and before.covers(wanted):
+                yield Outcome(before, skipped=True)
+            else:
+                yield self.ingest(day, symbols, tells=False)
+
+    def ingest(self, day: date, symbols: Sequence[str], *, tells: bool = True) -> Outcome:
+        """The day's splits, bars and mark; raises `ProviderFailed` where the provider has not one of its bars."""
+        faults = self._enter_splits(day, symbols)
+        rows = self._rows(day, symbols)
+        if symbols and not rows:
+            raise ProviderFailed(f"{self.provider.name} has no bars of {day.isoformat()}.")
+
+        def attempt() -> Outcome:
+            judged = [it for n in range(0, len(symbols), SYMBOLS_AT_ONCE) for it in self._stored(day, symbols, n, rows)]
+            wrong = [*faults, *(it.fault for it in judged if it.fault)]
+            bars = [it.bar for it in judged if it.bar]
+            before = self.bars.marked([day]).get(day)
+            after = mark(before, day, symbols, bars=bars, faults=wrong, at=self.clock(), tells=tells)
+            if after is not before:
+                self.bars.put_mark(after)
+            return Outcome(after, wrong)
+
+        return retrying_on_conflict(attempt)
+
+    def _rows(self, day: date, symbols: Sequence[str]) -> Rows:
+        wanted = set(symbols)
+        rows: defaultdict[str, list[ProvidedBar]] = defaultdict(list)
+        for row in self.provider.grouped_daily(day):
+            if row.symbol in wanted and len(rows[row.symbol]) < 2:  # two tell whether they differ
+                rows[row.symbol].append(row)
+        return dict(rows)
+
+    def _stored(self, day: date, symbols: Sequence[str], start: int, rows: Rows) -> list[Judged]:
+        """What is to be known of these symbols' day, once what is new of it is stored."""
+        some = symbols[start : start + SYMBOLS_AT_ONCE]
+        before = trading_days.on_or_before(day - timedelta(days=1))
+        found = self.bars.bars_of(some, [before, day])
+        jumping = [it for it in some if it in rows and self._jumps(rows[it][0], found.get((it, before)))]
+        splits = self.bars.splits_of(jumping) if jumping else {}
+        judged = []
+        for symbol in some:
+            known = Known(found.get((symbol, day)), found.get((symbol, before)), splits.get(symbol, ()))
+            name, most = self.provider.name, self.max_jump_percent
+            judged.append(judge(symbol, day, rows.get(symbol, ()), known, source=name, max_jump_percent=most))
+        new = [it.bar for it in judged if it.bar and it.bar is not found.get((it.bar.symbol, day))]
+        if new:
+            self.bars.put_bars(new)
+        return judged
+
+    def _jumps(self, row: ProvidedBar, previous: Bar | None) -> bool:
+        return needs_splits(row, previous, self.max_jump_percent)
+
+    def _enter_splits(self, day: date, symbols: Sequence[str]) -> list[Fault]:
+        """What was wrong with the day's splits; the others are entered, or were before."""
+        wanted = set(symbols)
+        faults = [self._enter_split(it) for it in self.provider.splits(day) if it.symbol in wanted and it.day == day]
+        return [fault for fault in faults if fault]
+
+    def _enter_split(self, it: ProvidedSplit) -> Fault | None:
+        if not it.new or not it.old:
+            return Fault(it.symbol, Wrong.SPLIT, "a split whose ratio cannot be read")
+        try:
+            self.splits.enter_split(it.symbol, Split(datetime.combine(it.day, time(), UTC), it.new, it.old))
+        except (Conflict, Unprocessable) as refusal:
+            return Fault(it.symbol, Wrong.SPLIT, refusal.detail)
+        return None

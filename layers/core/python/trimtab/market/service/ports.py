@@ -1,0 +1,86 @@
+"""What the market services need from outside."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, Protocol, TypeVar
+
+from trimtab.contracts.assets import AssetRecord, Sector
+from trimtab.contracts.bars import Bar
+from trimtab.contracts.quotes import Quote, Split
+from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
+from trimtab.market.domain.ingested import IngestedDay
+
+T = TypeVar("T")
+
+
+class ProviderFailed(Exception):
+    """The source of bars gave no usable answer, or has no bars of the day yet: the same may be asked again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """A page of a list, and where the next one starts (None at the end)."""
+
+    items: Sequence[T]
+    next_position: Any
+
+
+class BarProvider(Protocol):
+    """A source of daily bars."""
+
+    @property
+    def name(self) -> str:
+        """The source, as each bar names it."""
+
+    def grouped_daily(self, day: date) -> Iterable[ProvidedBar]:
+        """The unadjusted bars of all its symbols; raises `ProviderFailed`. A row that cannot be read has gaps."""
+
+    def splits(self, day: date) -> Sequence[ProvidedSplit]:
+        """The splits that take effect on the day; raises `ProviderFailed`."""
+
+
+class AssetStore(Protocol):
+    """Keeps assets."""
+
+    def asset(self, symbol: str) -> AssetRecord | None:
+        """The asset, read consistently."""
+
+    def put_asset(self, asset: AssetRecord) -> None:
+        """Stores it on the version before; raises `ConditionFailed` otherwise."""
+
+    def list_assets(self, sector: Sector | None, *, limit: int, after: Any) -> Listing[AssetRecord]:
+        """A page of the sector's assets by symbol, or of all assets by sector; raises `Invalid` for a position that
+        is none."""
+
+    def active_symbols(self) -> list[str]:
+        """The symbols of all active assets, sorted."""
+
+
+class BarStore(Protocol):
+    """Keeps bars and the marks of the days whose bars are stored."""
+
+    def bars_of(self, symbols: Sequence[str], days: Sequence[date]) -> Mapping[tuple[str, date], Bar]:
+        """The bars of these symbols on these days that are there, read consistently."""
+
+    def put_bars(self, bars: Sequence[Bar]) -> None:
+        """Stores them, whatever is there; ends half-way where something fails."""
+
+    def splits_of(self, symbols: Sequence[str]) -> Mapping[str, Sequence[Split]]:
+        """The splits of each of these symbols that has some."""
+
+    def marked(self, days: Sequence[date]) -> Mapping[date, IngestedDay]:
+        """The marks of these days that are there, read consistently."""
+
+    def put_mark(self, mark: IngestedDay) -> None:
+        """Stores it with its events on the version before; raises `ConditionFailed` otherwise."""
+
+    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
+        """A page of the symbol's bars of these days, newest first; raises `Invalid` for a position that is none."""
+
+
+class SplitDesk(Protocol):
+    """Where splits are entered: the market's own service."""
+
+    def enter_split(self, symbol: str, split: Split) -> Quote:
+        """With the split among the symbol's splits; `Conflict` where another one of its day is there."""
