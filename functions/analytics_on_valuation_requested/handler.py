@@ -7,13 +7,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import RootModel
-from trimtab.market.adapters.bars import DynamoBars
 
 from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.service.alerting import Alerting
 from trimtab.analytics.service.valuations import Valuations
 from trimtab.contracts.messages import BusEvent, ValuationRequested
 from trimtab.kernel.clock import parse_time, utc_now
+from trimtab.market.adapters.bars import DynamoBars
 from trimtab.portfolios.adapters.ledger import DynamoLedger
 from trimtab.portfolios.adapters.store import DynamoStore
 from trimtab.portfolios.service.books import Books

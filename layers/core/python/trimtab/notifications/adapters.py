@@ -69,7 +69,7 @@ class DynamoContacts:
             "sent_at": format_time(now),
             "expires_at": int(now.timestamp()) + KEPT_SECONDS,
         }
-        dynamo.put_all(self.client, self.table, [item])
+        dynamo.batch_put(self.client, self.table, [item])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ VALUE, SERIES = "VALUE#", "SERIES"
 VALUED = dynamo.Index("valued", "valued_pk", "valued_sk")
 SHARDS = "0123456789abcdef"
 _FIRST = "0"
+PAGE, MAX_PAGES = 1_000, 20
+"""Twenty thousand days at most."""
 
 
 def partition_of(tenant_id: str, portfolio_id: str) -> str:
@@ -41,21 +43,29 @@ class DynamoSeries:
 
     def snapshots(self, tenant_id: str, portfolio_id: str, first: date, last: date) -> list[Snapshot]:
         """See `SeriesStore.snapshots`."""
-        partition = partition_of(tenant_id, portfolio_id)
+        partition, after, found = partition_of(tenant_id, portfolio_id), None, []
         between = (VALUE + first.isoformat(), VALUE + last.isoformat())
-        return [_to_snapshot(item) for item in dynamo.stretch(self.client, self.table, partition, *between)]
+        for _ in range(MAX_PAGES):
+            page = dynamo.query_range(
+                self.client, self.table, partition, between, limit=PAGE, after=after, newest_first=False
+            )
+            found += [_to_snapshot(item) for item in page.items]
+            after = page.next_position
+            if after is None:
+                break
+        return found
 
     def last_before(self, tenant_id: str, portfolio_id: str, day: date) -> Snapshot | None:
         """See `SeriesStore.last_before`."""
         partition = partition_of(tenant_id, portfolio_id)
         between = (VALUE + _FIRST, VALUE + day.isoformat())
-        newest = dynamo.stretch(self.client, self.table, partition, *between, newest_first=True, most=2)
-        return next((found for item in newest if (found := _to_snapshot(item)).day < day), None)
+        page = dynamo.query_range(self.client, self.table, partition, between, limit=2)
+        return next((found for item in page.items if (found := _to_snapshot(item)).day < day), None)
 
     def put_snapshots(self, tenant_id: str, portfolio_id: str, snapshots: Sequence[Snapshot]) -> None:
         """See `SeriesStore.put_snapshots`."""
         partition = partition_of(tenant_id, portfolio_id)
-        dynamo.put_all(self.client, self.table, [_from_snapshot(partition, it) for it in snapshots])
+        dynamo.batch_put(self.client, self.table, [_from_snapshot(partition, it) for it in snapshots])
 
     def put(self, series: Series) -> None:
         """See `SeriesStore.put`."""

@@ -15,7 +15,8 @@ _HEIGHT = 420
 _VALUES, _LOSSES = (92.0, 274.0), (318.0, 382.0)  # the two panels, from top to bottom
 _RIGHT = WIDTH - 22
 _TICK_ROOM = 62
-_LEAST_SPAN = Decimal("0.0001")  # of the value: an axis finer than this would show noise
+_LABEL_ROOM = 150
+_LEAST_SPAN = Decimal("0.005")  # of the value: an axis finer than this would make mountains of cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def value_line(
     losses = [one for one in drawdowns(_in_order(index or values)) if values[0].day <= one.day <= values[-1].day]
     beside = _rebased(_in_order(benchmark or ()), values)
     top = _value_scale(values, beside)
-    labels = money_ticks(top.ticks(), top.step, currency)
+    labels = [fit(text, _LABEL_ROOM, SMALL) for text in money_ticks(top.ticks(), top.step, currency)]
     low = _loss_scale(losses)
     left = MARGIN + 10 + max(width(text, SMALL) for text in (*labels, percent(low.low, 1)))
     days = _Days(values[0].day, values[-1].day, left)
@@ -115,7 +116,7 @@ def _rebased(benchmark: Sequence[Point], values: Sequence[Point]) -> list[Point]
 def _value_scale(values: Sequence[Point], beside: Sequence[Point]) -> Scale:
     amounts = [point.value for point in (*values, *beside)]
     low, high = min(amounts), max(amounts)
-    least = max(abs(high) * _LEAST_SPAN, Decimal("0.04"))
+    least = max(abs(high) * _LEAST_SPAN, Decimal("0.2"))
     if high - low < least:
         low, high = (low + high - least) / 2, (low + high + least) / 2
     return between(low, high, 4, _VALUES[1], _VALUES[0])
@@ -132,17 +133,16 @@ def _places(scale: Scale) -> int:
 def _header(values: Sequence[Point], currency: str, benchmark_name: str | None) -> list[str]:
     last = values[-1]
     said = f"{money(last.value, currency)} on {day_text(last.day)}"
-    drawn = [words(MARGIN, 56, fit(said, 300, 14), "muted", size=14)]
+    drawn = [words(MARGIN, 56, fit(said, 290, 14), "muted", size=14)]
     if benchmark_name:
-        name = fit(f"{benchmark_name}, same start", 150, SMALL)
-        x = _RIGHT - width(name, SMALL)
+        name = fit(f"{benchmark_name}, same start", 170, SMALL)
+        beside = _RIGHT - width(name, SMALL)
+        own = beside - 48 - width("Portfolio", SMALL)
         drawn += [
-            words(_RIGHT, 56, name, "muted", size=SMALL, anchor="end"),
-            rule(x - 30, 52, x - 6, 52, "benchmark", thick=2, dash="5 3"),
-            words(x - 42, 56, "Portfolio", "muted", size=SMALL, anchor="end"),
-            rule(
-                x - 48 - width("Portfolio", SMALL) - 24, 52, x - 48 - width("Portfolio", SMALL), 52, "line", thick=2.5
-            ),
+            rule(own - 30, 52, own - 6, 52, "line", thick=2.5),
+            words(own, 56, "Portfolio", "muted", size=SMALL),
+            rule(beside - 30, 52, beside - 6, 52, "benchmark", thick=2, dash="5 3"),
+            words(beside, 56, name, "muted", size=SMALL),
         ]
     return drawn
 

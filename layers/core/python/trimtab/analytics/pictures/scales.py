@@ -75,11 +75,13 @@ def day_ticks(first: date, last: date, most: int) -> tuple[tuple[date, str], ...
     ]
     step = next((step for step in (1, 2, 3, 6, 12) if len(months) / step <= most), 12)
     if step < 12:
-        return tuple((day, _month(day)) for day in months if (day.month - 1) % step == 0)
+        written = [day for day in months if (day.month - 1) % step == 0]
+        dated = next((day for day in written if day.month == 1), written[0])  # one of them says the year
+        return tuple((day, _month(day, day.month == 1 or day == dated)) for day in written)
     years = [day for day in months if day.month == 1]
     each = next(each for each in (1, 2, 5, 10, 20, 50, 100, 1000, 10_000) if len(years) / each <= most)
     return tuple((day, str(day.year)) for day in years if day.year % each == 0)
 
 
-def _month(day: date) -> str:
-    return f"{MONTHS[day.month - 1]} {day.year}" if day.month == 1 else MONTHS[day.month - 1]
+def _month(day: date, has_year: bool) -> str:
+    return f"{MONTHS[day.month - 1]} {day.year}" if has_year else MONTHS[day.month - 1]

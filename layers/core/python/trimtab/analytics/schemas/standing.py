@@ -38,7 +38,7 @@ class SectorsView(Model):
 
 
 class DriftView(Model):
-    """An asset's weight, target and band in percents. `distance` to the nearer edge is in points, below zero outside."""
+    """An asset's weight, target and band in percents; `distance` to the nearer edge in points, below zero outside."""
 
     asset: str
     weight: str
