@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from decimal import Decimal as D
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +27,7 @@ class Execution:
     quantity: Decimal
     amount: Decimal
     executed_at: datetime
-    fees: Decimal = D(0)
+    fees: Decimal = Decimal(0)
     moves_cash: bool = True
 
 
@@ -40,18 +39,18 @@ def at(day: date, hour: int = 15) -> datetime:
 def trade(symbol: str, side: str, quantity: str, amount: str, when: datetime, **more: object) -> Execution:
     """An execution with a name of its own."""
     name = f"{symbol}{side}{when.isoformat()}{quantity}"
-    return replace(Execution(name, symbol, side, D(quantity), D(amount), when), **more)  # type: ignore[arg-type]
+    return replace(Execution(name, symbol, side, Decimal(quantity), Decimal(amount), when), **more)  # type: ignore[arg-type]
 
 
 def deposit(amount: str, when: datetime, *, is_external: bool = True) -> Movement:
     """Cash that came or went."""
-    return Movement(when, D(amount), is_external)
+    return Movement(when, Decimal(amount), is_external)
 
 
 def closes(**prices: Sequence[str | None]) -> Closes:
     """Closes of the week by symbol; None where there was no bar."""
     return {
-        symbol: {day: D(price) for day, price in zip(WEEK, of_days, strict=False) if price is not None}
+        symbol: {day: Decimal(price) for day, price in zip(WEEK, of_days, strict=False) if price is not None}
         for symbol, of_days in prices.items()
     }
 
@@ -61,20 +60,20 @@ def test_holdings_times_closes_and_cash_are_the_value_of_each_day() -> None:
     # 60 with 1 of fees: 738 cash, and 6 of them at 62 are 372.
     found = snapshots(
         [
-            trade("ACME", "BUY", "10", "500", at(MONDAY), fees=D(1)),
-            trade("ACME", "SELL", "4", "240", at(WEEK[2]), fees=D(1)),
+            trade("ACME", "BUY", "10", "500", at(MONDAY), fees=Decimal(1)),
+            trade("ACME", "SELL", "4", "240", at(WEEK[2]), fees=Decimal(1)),
         ],
         [deposit("1000", at(MONDAY, 9))],
         {},
         closes(ACME=["51", "55", "62"]),
         WEEK[:3],
     )
-    assert [it.value for it in found] == [D(1009), D(1049), D(1110)]
-    assert [it.cash for it in found] == [D(499), D(499), D(738)]
-    assert [it.flow for it in found] == [D(1000), D(0), D(0)]
-    assert found[2].weights == {"ACME": D("33.5135"), CASH: D("66.4865")}
-    assert found[2].quantities == {"ACME": D(6)}
-    assert flows(found) == [Flow(MONDAY, D(1000))]
+    assert [it.value for it in found] == [Decimal(1009), Decimal(1049), Decimal(1110)]
+    assert [it.cash for it in found] == [Decimal(499), Decimal(499), Decimal(738)]
+    assert [it.flow for it in found] == [Decimal(1000), Decimal(0), Decimal(0)]
+    assert found[2].weights == {"ACME": Decimal("33.5135"), CASH: Decimal("66.4865")}
+    assert found[2].quantities == {"ACME": Decimal(6)}
+    assert flows(found) == [Flow(MONDAY, Decimal(1000))]
 
 
 def test_a_day_ends_at_midnight_utc_and_a_weekend_belongs_to_the_next_trading_day() -> None:
@@ -83,22 +82,25 @@ def test_a_day_ends_at_midnight_utc_and_a_weekend_belongs_to_the_next_trading_da
     found = snapshots(
         [], [deposit("1", late), deposit("2", late + timedelta(microseconds=1))], {}, {}, [friday, next_monday]
     )
-    assert [(it.day, it.flow, it.value) for it in found] == [(friday, D(1), D(1)), (next_monday, D(2), D(3))]
+    assert [(it.day, it.flow, it.value) for it in found] == [
+        (friday, Decimal(1), Decimal(1)),
+        (next_monday, Decimal(2), Decimal(3)),
+    ]
 
 
 def test_nothing_is_there_before_the_first_event_and_nothing_at_all_without_one() -> None:
     assert [it.day for it in snapshots([], [deposit("1", at(WEEK[3]))], {}, {}, WEEK)] == WEEK[3:]
-    assert snapshots([], [], {"ACME": [Split(at(MONDAY), D(2), D(1))]}, {}, WEEK) == []
+    assert snapshots([], [], {"ACME": [Split(at(MONDAY), Decimal(2), Decimal(1))]}, {}, WEEK) == []
 
 
 def test_a_dividend_is_earned_and_a_deposit_is_not() -> None:
     movements = [deposit("100", at(MONDAY)), deposit("5", at(WEEK[1]), is_external=False)]
     found = snapshots([], movements, {}, {}, WEEK[:2])
-    assert [(it.value, it.flow) for it in found] == [(D(100), D(100)), (D(105), D(0))]
+    assert [(it.value, it.flow) for it in found] == [(Decimal(100), Decimal(100)), (Decimal(105), Decimal(0))]
 
 
 def test_a_trade_that_moves_no_cash_was_paid_from_outside_with_its_fees() -> None:
-    untracked = {"moves_cash": False, "fees": D(2)}
+    untracked = {"moves_cash": False, "fees": Decimal(2)}
     found = snapshots(
         [
             trade("ACME", "BUY", "10", "500", at(MONDAY), **untracked),
@@ -109,11 +111,14 @@ def test_a_trade_that_moves_no_cash_was_paid_from_outside_with_its_fees() -> Non
         closes(ACME=["50", "60"]),
         WEEK[:2],
     )
-    assert [(it.value, it.cash, it.flow) for it in found] == [(D(500), D(0), D(502)), (D(300), D(0), D(-298))]
+    assert [(it.value, it.cash, it.flow) for it in found] == [
+        (Decimal(500), Decimal(0), Decimal(502)),
+        (Decimal(300), Decimal(0), Decimal(-298)),
+    ]
 
 
 def test_a_split_changes_the_quantity_and_not_the_value() -> None:
-    split = {"ACME": [Split(at(WEEK[1], 0), D(4), D(1))]}
+    split = {"ACME": [Split(at(WEEK[1], 0), Decimal(4), Decimal(1))]}
     found = snapshots(
         [trade("ACME", "BUY", "10", "1000", at(MONDAY), moves_cash=False)],
         [],
@@ -121,11 +126,14 @@ def test_a_split_changes_the_quantity_and_not_the_value() -> None:
         closes(ACME=["100", "25"]),
         WEEK[:2],
     )
-    assert [(it.quantities["ACME"], it.value) for it in found] == [(D(10), D(1000)), (D(40), D(1000))]
+    assert [(it.quantities["ACME"], it.value) for it in found] == [
+        (Decimal(10), Decimal(1000)),
+        (Decimal(40), Decimal(1000)),
+    ]
 
 
 def test_a_day_without_a_bar_takes_the_last_close_and_says_so_also_across_a_split() -> None:
-    split = {"ACME": [Split(at(WEEK[2], 0), D(4), D(1))]}
+    split = {"ACME": [Split(at(WEEK[2], 0), Decimal(4), Decimal(1))]}
     found = snapshots(
         [trade("ACME", "BUY", "10", "900", at(MONDAY), moves_cash=False)],
         [],
@@ -135,7 +143,7 @@ def test_a_day_without_a_bar_takes_the_last_close_and_says_so_also_across_a_spli
     )
     assert [it.value for it in found] == [1000, 1000, 1000, 1040]
     assert [it.stale for it in found] == [(), ("ACME",), ("ACME",), ()]
-    assert found[2].prices == {"ACME": D(25)}
+    assert found[2].prices == {"ACME": Decimal(25)}
     assert not any(it.at_trade_price for it in found)
 
 
@@ -150,7 +158,7 @@ def test_a_symbol_that_never_closed_is_valued_at_its_last_trade_and_named() -> N
         closes(RARE=[None, None, None, "5"]),
         WEEK[:4],
     )
-    assert [it.value for it in found] == [D("9.999999999"), 24, 24, 30]
+    assert [it.value for it in found] == [Decimal("9.999999999"), 24, 24, 30]
     assert [it.at_trade_price for it in found] == [("RARE",), ("RARE",), ("RARE",), ()]
     assert [it.stale for it in found] == [("RARE",), ("RARE",), ("RARE",), ()]
 
@@ -158,13 +166,13 @@ def test_a_symbol_that_never_closed_is_valued_at_its_last_trade_and_named() -> N
 def test_what_is_bought_on_a_day_without_a_bar_takes_the_close_before() -> None:
     bought = [trade("ACME", "BUY", "1", "90", at(WEEK[1]), moves_cash=False)]
     (found,) = snapshots(bought, [], {}, closes(ACME=["100"]), WEEK[1:2])
-    assert (found.value, found.stale, found.at_trade_price) == (D(100), ("ACME",), ())
+    assert (found.value, found.stale, found.at_trade_price) == (Decimal(100), ("ACME",), ())
 
 
 def test_cash_below_zero_counts_and_weights_still_sum_to_100() -> None:
     bought = [trade("ACME", "BUY", "3", "300", at(MONDAY))]
     first, second = snapshots(bought, [deposit("200", at(MONDAY))], {}, closes(ACME=["100", "30"]), WEEK[:2])
-    assert first.weights == {"ACME": D(150), CASH: D(-50)}
+    assert first.weights == {"ACME": Decimal(150), CASH: Decimal(-50)}
     assert second.value == -10
     assert not second.weights, "a share of a debt is no weight"
 
@@ -178,9 +186,9 @@ def test_the_trades_of_the_ledger_fit() -> None:
         side=Side.BUY,
         security_type=SecurityType.STOCK,
         symbol="ACME",
-        quantity=D(2),
-        amount=D(20),
-        fees=D(1),
+        quantity=Decimal(2),
+        amount=Decimal(20),
+        fees=Decimal(1),
         status=TradeStatus.SUCCESS,
         executed_at=at(MONDAY),
         request_hash="",
@@ -188,12 +196,12 @@ def test_the_trades_of_the_ledger_fit() -> None:
         updated_at=at(MONDAY),
     )
     (found,) = snapshots([known], [], {}, {}, WEEK[:1])
-    assert (found.value, found.flow) == (D(20), D(21))
+    assert (found.value, found.flow) == (Decimal(20), Decimal(21))
 
 
 instants = st.builds(lambda day, hour: at(MONDAY + timedelta(days=day), hour), st.integers(0, 13), st.integers(0, 23))
 symbols = st.sampled_from("abc")
-amounts = st.integers(1, 10**6).map(lambda cents: D(cents).scaleb(-2))
+amounts = st.integers(1, 10**6).map(lambda cents: Decimal(cents).scaleb(-2))
 trades = st.lists(
     st.builds(
         Execution,
@@ -203,7 +211,7 @@ trades = st.lists(
         quantity=st.integers(1, 20).map(Decimal),
         amount=amounts,
         executed_at=instants,
-        fees=st.sampled_from([D(0), D("0.35")]),
+        fees=st.sampled_from([Decimal(0), Decimal("0.35")]),
         moves_cash=st.booleans(),
     ),
     max_size=12,
