@@ -12,7 +12,6 @@ from trimtab.kernel.money import ZERO
 UNKNOWN, CASH = "Unknown", "Cash"
 MAX_SECTORS = 12
 _APART = {UNKNOWN: "unknown", CASH: "cash"}
-_LIGHT = {"cash"} | {f"s{place}" for place in (1, 3, 4, 6, 7, 9, 10)}  # fills that dark figures stand on
 _OUTER, _INNER, _CENTRE_X = 118, 72, 150
 _LEGEND_X, _ROW, _TOP = 306, 23, 58
 _ROOM_FOR_FIGURES = 30  # degrees of the ring that a percentage needs
@@ -81,8 +80,9 @@ def _ring(parts: Sequence[_Part], centre_y: float) -> list[str]:
         drawn.append((begin - end, f'<g class="gap">{segment}</g>'))
         if end - begin >= _ROOM_FOR_FIGURES:
             x, y = _point(centre_y, (_OUTER + _INNER) / 2, (begin + end) / 2)
-            ink = "on-light" if part.style in _LIGHT else "on-dark"
-            figures.append(words(x, y + 4.5, share(part.weight), ink, size=12, anchor="middle", bold=True))
+            figures.append(
+                words(x, y + 4.5, share(part.weight), f"on-{part.style}", size=12, anchor="middle", bold=True)
+            )
     return [one for _, one in sorted(drawn, key=lambda pair: pair[0])] + figures  # thin ones lie on top
 
 

@@ -82,12 +82,12 @@ def _legend() -> list[str]:
     return [
         box(MARGIN, y - 9, 20, 9, "inside", radius=2),
         words(MARGIN + 26, y, "inside its band", "muted", size=SMALL),
-        box(132, y - 9, 20, 9, "outside", radius=2),
-        words(158, y, "outside", "muted", size=SMALL),
-        box(222, y - 12, 20, 15, "band", radius=2),
-        words(248, y, "band", "muted", size=SMALL),
-        rule(300, y - 12, 300, y + 3, "target", thick=2),
-        words(308, y, "target", "muted", size=SMALL),
+        box(144, y - 9, 20, 9, "outside", radius=2),
+        words(170, y, "outside", "muted", size=SMALL),
+        box(236, y - 12, 20, 15, "band", radius=2),
+        words(262, y, "band", "muted", size=SMALL),
+        rule(316, y - 12, 316, y + 3, "target", thick=2),
+        words(324, y, "target", "muted", size=SMALL),
         words(_NOW_X, y + 24, "now", "muted", size=SMALL, anchor="end"),
         words(_DRIFT_X, y + 24, "from target", "muted", size=SMALL, anchor="end"),
     ]

@@ -28,8 +28,6 @@ _COLOURS: dict[str, tuple[str, str, str]] = {  # class: property, light, dark
     "page": ("fill", "#ffffff", "#10151b"),
     "ink": ("fill", "#1b1f24", "#e6edf3"),
     "muted": ("fill", "#59636e", "#9aa7b4"),
-    "on-dark": ("fill", "#ffffff", "#ffffff"),
-    "on-light": ("fill", "#10151b", "#10151b"),
     "grid": ("stroke", "#e4e8ec", "#262e37"),
     "axis": ("stroke", "#8b949e", "#5b6672"),
     "gap": ("stroke", "#ffffff", "#10151b"),
@@ -44,11 +42,26 @@ _COLOURS: dict[str, tuple[str, str, str]] = {  # class: property, light, dark
     "outside": ("fill", "#d55e00", "#f0883e"),
     "alarm": ("fill", "#a84300", "#f0a060"),
     "target": ("stroke", "#1b1f24", "#f0f6fc"),
-    "others": ("fill", "#8b95a0", "#77838f"),
-    "unknown": ("fill", "#59636e", "#9aa7b4"),
-    "cash": ("fill", "#c9d1d9", "#3d4854"),
-    **{f"s{place}": ("fill", light, dark) for place, (light, dark) in enumerate(SERIES)},
 }
+_FILLS: dict[str, tuple[str, str]] = {  # of slices: light, dark
+    "others": ("#8b95a0", "#76828e"),
+    "unknown": ("#4a535d", "#b4bfca"),
+    "cash": ("#c9d1d9", "#3d4854"),
+    **{f"s{place}": pair for place, pair in enumerate(SERIES)},
+}
+
+
+def _ink_on(fill: str) -> str:
+    """White or nearly black, whichever reads better on the colour (relative luminance of WCAG 2)."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (int(fill[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    )
+    return "#ffffff" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.19 else "#10151b"
+
+
+_COLOURS |= {name: ("fill", *pair) for name, pair in _FILLS.items()}
+_COLOURS |= {f"on-{name}": ("fill", _ink_on(light), _ink_on(dark)) for name, (light, dark) in _FILLS.items()}
 
 
 class Theme(StrEnum):
