@@ -16,9 +16,12 @@ from functions.analytics_api.app import (
     app,
     picture,
     signing_key,
+    work,
 )
 from trimtab.analytics.schemas import requests, standing
 from trimtab.analytics.schemas.pictures import picture_of
+from trimtab.analytics.service.nights import month_before
+from trimtab.analytics.service.reports import require_begun
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime import http
@@ -56,6 +59,19 @@ def make_link(portfolio_id: PortfolioId, body: requests.MakeLink) -> Response[An
     named = {"tenant": portfolio.tenant_id, "portfolio": portfolio.portfolio_id}
     token = sign({**named, **wanted.to_payload()}, expires_at, signing_key())
     return http.answer(requests.link_view(token, expires_at), HTTPStatus.CREATED)
+
+
+@app.post(
+    "/portfolios/<portfolio_id>/reports",
+    **analytics_route("Ask for a report", WRITE, requests.ReportView, HTTPStatus.ACCEPTED),
+)
+def ask_for_report(portfolio_id: PortfolioId, body: requests.AskForReport) -> Response[Any]:
+    """Send the report of a month to the contacts of the portfolio; those who have had it get no other."""
+    portfolio = analysis().portfolio(app.caller, portfolio_id)
+    month = body.month or month_before(utc_now().date())
+    require_begun(month, utc_now().date())
+    work().report(iter([(portfolio.tenant_id, portfolio.portfolio_id)]), month)
+    return http.answer(requests.report_view(portfolio, month), HTTPStatus.ACCEPTED)
 
 
 @app.get("/links/<token>", **analytics_route("Open a link"))
