@@ -11,6 +11,7 @@ from trimtab.kernel.money import ZERO
 
 UNKNOWN, CASH = "Unknown", "Cash"
 MAX_SECTORS = 12
+_MAX_SECTOR = 80
 _APART = {UNKNOWN: "unknown", CASH: "cash"}
 _OUTER, _INNER, _CENTRE_X = 118, 72, 150
 _LEGEND_X, _ROW, _TOP = 306, 23, 58
@@ -54,7 +55,9 @@ def sector_donut(slices: Sequence[Slice], title: str, theme: Theme = Theme.AUTO)
 def _parts(slices: Sequence[Slice]) -> list[_Part]:
     named = sorted((s for s in slices if s.name not in _APART), key=lambda s: (-s.weight, s.name))
     shown = named if len(named) <= MAX_SECTORS else named[: MAX_SECTORS - 1]
-    parts = [_Part(clean(one.name), one.weight, f"s{place % len(SERIES)}") for place, one in enumerate(shown)]
+    parts = [
+        _Part(clean(one.name, _MAX_SECTOR), one.weight, f"s{place % len(SERIES)}") for place, one in enumerate(shown)
+    ]
     if rest := named[len(shown) :]:
         parts.append(_Part(f"{len(rest)} other sectors", sum((one.weight for one in rest), ZERO), "others"))
     apart = sorted((s for s in slices if s.name in _APART), key=lambda s: (-s.weight, s.name))

@@ -23,6 +23,7 @@ from trimtab.analytics.pictures.text import clean, fit, number, percent
 from trimtab.kernel.money import ZERO
 
 MAX_BARS = 40
+_MAX_SYMBOL = 40
 _ROW, _TOP = 24, 96
 _PLOT = (132.0, 424.0)
 _NOW_X, _DRIFT_X = 502, WIDTH - MARGIN
@@ -104,7 +105,7 @@ def _axis(scale: Scale, bottom: float) -> list[str]:
 
 
 def _row(bar: DriftBar, scale: Scale, top: float) -> list[str]:
-    name, base = clean(bar.symbol), top + 16
+    name, base = clean(bar.symbol, _MAX_SYMBOL), top + 16
     style = "outside" if bar.is_outside else "inside"
     ink = "alarm" if bar.is_outside else "ink"
     zero, end = scale.at(ZERO), scale.at(bar.weight)
@@ -139,5 +140,5 @@ def _said(left: Sequence[DriftBar]) -> str:
 
 def _description(bars: Sequence[DriftBar], shown: Sequence[DriftBar]) -> str:
     outside = sum(1 for bar in bars if bar.is_outside)
-    rows = "; ".join(f"{clean(bar.symbol)} {_sentence(bar)}" for bar in shown)
+    rows = "; ".join(f"{clean(bar.symbol, _MAX_SYMBOL)} {_sentence(bar)}" for bar in shown)
     return f"{outside} of {len(bars)} assets outside their band. {rows}."

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from trimtab.analytics.pictures.scales import Scale, between, day_ticks, money_ticks
 from trimtab.analytics.pictures.svg import MARGIN, SMALL, WIDTH, Theme, at, document, nothing, rule, shape, words
-from trimtab.analytics.pictures.text import day_text, fit, money, percent, width
+from trimtab.analytics.pictures.text import clean, day_text, fit, money, percent, width
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 
 MAX_POINTS = 600
@@ -135,7 +135,7 @@ def _header(values: Sequence[Point], currency: str, benchmark_name: str | None) 
     said = f"{money(last.value, currency)} on {day_text(last.day)}"
     drawn = [words(MARGIN, 56, fit(said, 290, 14), "muted", size=14)]
     if benchmark_name:
-        name = fit(f"{benchmark_name}, same start", 170, SMALL)
+        name = fit(f"{clean(benchmark_name, 60)}, same start", 170, SMALL)
         beside = _RIGHT - width(name, SMALL)
         own = beside - 48 - width("Portfolio", SMALL)
         drawn += [

@@ -56,7 +56,7 @@ def _text(text: str, style: str) -> str:
 
 
 def _picture(picture: Picture) -> str:
-    address, alt = quote(picture.content_id, safe="@.-_"), escape(clean(picture.alt))
+    address, alt = quote(clean(picture.content_id), safe="@.-_"), escape(clean(picture.alt))
     shown = "display:block;width:100%;height:auto;border:0;" + _MUTED + "font-size:13px;"
     image = f'<img src="cid:{address}" alt="{alt}" width="{WIDTH}" style="{shown}"/>'
     return f'<tr><td style="padding-top:20px;">{image}</td></tr>'

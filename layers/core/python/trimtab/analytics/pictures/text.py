@@ -53,18 +53,18 @@ _OTHER, _WIDE = 700, 1050
 _SAFETY = 1.08  # the reader's font is a little wider than ours at worst
 
 
-def clean(name: str) -> str:
-    """The name on one line, without control, direction and unassigned characters; never empty, at most 200 long."""
+def clean(name: str, most: int = MAX_NAME) -> str:
+    """The name on one line, without control, direction and unassigned characters; 1 to `most` characters long."""
     kept: list[str] = []
     marks = 0
-    for character in unicodedata.normalize("NFC", name[: 4 * MAX_NAME]):
+    for character in unicodedata.normalize("NFC", name[: 4 * most]):
         category = unicodedata.category(character)
         marks = marks + 1 if category in {"Mn", "Me"} else 0
         if character.isspace():
             kept.append(" ")
         elif marks <= _MAX_MARKS and (category[0] != "C" or character in _JOINERS):
             kept.append(character)
-    return " ".join("".join(kept)[:MAX_NAME].split()) or UNNAMED
+    return " ".join("".join(kept)[:most].split()) or UNNAMED
 
 
 def width(text: str, size: float, bold: bool = False) -> float:
