@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from trimtab.contracts import quotes
+from trimtab.contracts import bars, quotes
+from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
@@ -154,6 +155,16 @@ class DynamoLedger:
             for item in dynamo.batch_get(self.client, self.market_table, page, consistent=True):
                 quote = quotes.from_item(item)
                 found[quote.symbol] = quote
+        return found
+
+    def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
+        """See `Ledger.closes`. One read a symbol."""
+        found: dict[str, Bar] = {}
+        for symbol in symbols:
+            first, last = bars.bar_key(symbol, date.min), bars.bar_key(symbol, day)
+            page = dynamo.query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
+            if page.items:
+                found[symbol] = bars.from_item(page.items[0])
         return found
 
     def put(self, *things: Portfolio | Trade | CashEntry | Recalculation | Rebalance) -> None:
