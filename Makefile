@@ -24,7 +24,7 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
-.PHONY: help up down token logs test check proof bench e2e describe synth lock sessions simulate clean
+.PHONY: help up down token logs test check proof bench e2e describe synth lock sessions simulate backfill clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -79,6 +79,9 @@ sessions: $(BIN)/.ready ## write the table of the exchange's trading days again
 
 simulate: $(BIN)/.ready ## move prices on the running stack: CHANGES=200 PORTFOLIOS=20 SEED=
 	@python -m infra.local simulate --changes $(or $(CHANGES),200) --portfolios $(or $(PORTFOLIOS),20) $(if $(SEED),--seed $(SEED))
+
+backfill: $(BIN)/.ready ## daily bars into the running stack: FROM=2024-01-02 TO=2026-11-20 SOURCE=sample|massive|DIRECTORY|s3://… JUMPS=accept
+	@python -m infra.local backfill --from "$(FROM)" --to "$(TO)" --source "$(or $(SOURCE),sample)" $(if $(JUMPS),--accept-jumps)
 
 clean: ## remove everything that was installed or built
 	@[ ! -x $(BIN)/python ] || python -m infra.local down

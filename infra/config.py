@@ -114,6 +114,24 @@ class Alpaca:
     base_url: str = "https://paper-api.alpaca.markets"
 
 
+@dataclass(frozen=True)
+class FileBars:
+    """Daily bars come as files, `2026-11-20.csv` or `.jsonl`, that somebody puts into the bucket that the data stack
+    makes, below this prefix."""
+
+    prefix: str = "daily"
+
+
+@dataclass(frozen=True)
+class Massive:
+    """Daily bars come from Massive (formerly Polygon). The secret of this name in Secrets Manager is made by hand: JSON
+    `{"api_key"}`. `calls_per_minute` is what the plan allows, 0 for no limit."""
+
+    secret_name: str
+    base_url: str = "https://api.massive.com"
+    calls_per_minute: int = 5
+
+
 MAX_RUN_SECONDS = 86_400
 
 
@@ -126,6 +144,9 @@ class Config:
     target: Target
     providers: tuple[Provider, ...] = ()
     broker: Paper | Alpaca = Paper()
+    bars: FileBars | Massive = FileBars()
+    max_jump_percent: int = 40
+    """A close that lies further from that of the session before is not stored unless a split explains it."""
     any_sender: bool = False
     """Accept queue messages of every sender, whatever the tenant: local clouds report no useful sender id."""
     inline_layers: bool = False
@@ -158,6 +179,8 @@ class Config:
     """Enough for two waves of ninety orders at a slow broker; a crashed worker is replaced 30 seconds after it."""
     execution_visibility_seconds: int = 720
     execution_max_concurrency: int = 10
+    night_timeout_seconds: int = 900
+    """Enough for ten sessions at five calls a minute."""
     threads: int = 8
     """How many symbols or orders a worker handles at once."""
     watch_shards: int = 4

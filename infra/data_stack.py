@@ -1,4 +1,4 @@
-"""What outlives a release: tables, queues, the event bus and the alerts topic."""
+"""What outlives a release: tables, queues, the bucket of bars, the event bus and the alerts topic."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import Config, Provider
+from infra.config import Config, FileBars, Provider
 from infra.policies import acknowledge
 from infra.tables import ANALYTICS, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES, TableShape
 from trimtab.contracts.events import SOURCE
@@ -69,6 +70,8 @@ class DataStack(Stack):
         self.events_undelivered = self._last_resort("events-undelivered", "events that the bus did not take")
         self.sweeps_failed = self._last_resort("sweeps-failed", "sweeps that failed all their tries")
         self.changes_unchecked = self._last_resort("changes-unchecked", "changes that no check could be asked for")
+        self.nights_failed = self._last_resort("nights-failed", "nights whose bars could not be had in all their tries")
+        self.bars = self._bucket("Bars") if isinstance(config.bars, FileBars) else None
         self.event_bus = events.EventBus(self, "EventBus", event_bus_name=config.prefix)
         self.alerts = self._alerts_topic()
         self._route_alerts()
@@ -87,6 +90,7 @@ class DataStack(Stack):
             "events-undelivered": self.events_undelivered,
             "sweeps-failed": self.sweeps_failed,
             "changes-unchecked": self.changes_unchecked,
+            "nights-failed": self.nights_failed,
         }
 
     def _table(self, id: str, shape: TableShape) -> dynamodb.Table:
@@ -118,6 +122,21 @@ class DataStack(Stack):
         if not keep:
             acknowledge(table, "AwsSolutions-DDB3", "An environment whose data may be lost needs no recovery.")
         return table
+
+    def _bucket(self, id: str) -> s3.Bucket:
+        keep = self._config.stateful_protection
+        bucket = s3.Bucket(
+            self,
+            id,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=keep,
+            removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
+        )
+        acknowledge(bucket, "AwsSolutions-S1", "Market data of everybody: who reads the files tells nothing.")
+        return bucket
 
     def _public_queue(self, name: str, visibility_seconds: int, providers: Sequence[Provider]) -> WorkQueue:
         """A queue that these providers may send to."""
@@ -206,12 +225,14 @@ class DataStack(Stack):
         )
 
     def _outputs(self) -> None:
-        """`Table…`, `Queue…`: the local tools make `.local/stack.json` of them."""
+        """`Table…`, `Queue…`, `Bucket…`: the local tools make `.local/stack.json` of them."""
         for table in (self.portfolios, self.market, self.watches, self.paper, self.analytics, self.notifications):
             CfnOutput(self, f"Table{table.node.id}", value=table.table_name)
         worked_off = (queue for work in self.work_queues for queue in (work.queue, work.dead))
         for queue in (*worked_off, *self.last_resorts.values()):
             CfnOutput(self, f"Queue{queue.node.id}", value=queue.queue_url)
+        if self.bars:
+            CfnOutput(self, "BucketBars", value=self.bars.bucket_name)
         CfnOutput(self, "EventBusName", value=self.event_bus.event_bus_name)
         CfnOutput(self, "AlertsTopicArn", value=self.alerts.topic_arn)
 

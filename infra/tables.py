@@ -47,7 +47,7 @@ WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
 PAPER = TableShape(stream=False)
 ANALYTICS = TableShape((), ("valued",))
 NOTIFICATIONS = TableShape(stream=False, forgets=True)
-MARKET = TableShape((), ("by_sector",), stream=False)
+MARKET = TableShape((), ("by_sector",))
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:

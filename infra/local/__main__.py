@@ -1,4 +1,4 @@
-"""`python -m infra.local up|down|token|logs|simulate`: the system on one laptop. The Makefile calls it."""
+"""`python -m infra.local up|down|token|logs|simulate|backfill`: the system on one laptop. The Makefile calls it."""
 
 import argparse
 import json
@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 from rich.console import Console
 
-from infra.config import SCOPES
-from infra.local import cloud, demo, deploy, logs, report, simulate
+from infra.config import SCOPES, FileBars
+from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
-from infra.local.environment import LocalError, Workspace, isolate
+from infra.local.environment import LocalError, Workspace, client, isolate
 from infra.local.issuer import Issuer
+from trimtab.kernel.clock import utc_now
 
 DEFAULT_PORT = 4566
 _console = Console(highlight=False, soft_wrap=True)
@@ -37,6 +39,8 @@ def up(arguments: argparse.Namespace) -> None:
         bundle = arguments.bundle or (cloud.functions_run_in(where.endpoint) if localstack else None)
         stack = deploy.Deployment(workspace, where.endpoint, env=arguments.cloud, bundle=bundle).run(issuer.token())
         stack.save(workspace)
+    with _step("sample: assets with two years of synthetic bars"):
+        _load_sample(stack)
     with _step("example: a drifted portfolio"):
         outcome = demo.run(Client(stack.api_url, stack.token))
     _show(stack, outcome)
@@ -72,6 +76,24 @@ def run_simulation(arguments: argparse.Namespace) -> None:
     report.show(_console, story)
     if not all(story.outside.values()):
         raise LocalError("a portfolio is out of its band and nothing says why: see `make logs`")
+
+
+def run_backfill(arguments: argparse.Namespace) -> None:
+    """Fills daily bars of many days."""
+    first, last = arguments.first, arguments.last
+    if first > last:
+        raise LocalError("FROM must not be after TO")
+    wanted = backfill.Wanted(first, last, arguments.source, arguments.accept_jumps)
+    backfill.run(_console, deploy.read(Workspace()), wanted)
+
+
+def _load_sample(stack: deploy.Stack) -> None:
+    """The sample, and its newest day as a file, so that a night that is begun by hand finds one."""
+    now = utc_now()
+    if sample_data.load(client("dynamodb", stack.endpoint_url), stack.tables["market"], now) and stack.buckets:
+        name, text = sample_data.newest_file(now)
+        key = f"{FileBars().prefix}/{name}"
+        client("s3", stack.endpoint_url).put_object(Bucket=stack.buckets["bars"], Key=key, Body=text.encode())
 
 
 @contextmanager
@@ -120,6 +142,12 @@ def _arguments() -> argparse.Namespace:
     moves.add_argument("--portfolios", type=_positive, default=20)
     moves.add_argument("--seed", type=int, default=None, help="makes the same portfolios and prices again")
     moves.set_defaults(run=run_simulation)
+    fills = commands.add_parser("backfill", help="daily bars of many days")
+    fills.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="2024-01-02")
+    fills.add_argument("--to", dest="last", type=date.fromisoformat, required=True)
+    fills.add_argument("--source", default="sample", help="sample, massive, a directory, or s3://bucket/prefix")
+    fills.add_argument("--accept-jumps", action="store_true", help="take closes that no split explains")
+    fills.set_defaults(run=run_backfill)
     return parser.parse_args()
 
 

@@ -7,7 +7,7 @@ import sys
 import urllib.parse
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from infra.bundling import ROOT
@@ -30,6 +30,7 @@ class Stack:
     queues: dict[str, str]
     tables: dict[str, str]
     event_bus: str
+    buckets: dict[str, str] = field(default_factory=dict)
 
     def save(self, workspace: Workspace) -> None:
         """Writes it down for people and tools; it holds a token, so only its owner may read it."""
@@ -106,6 +107,7 @@ class Deployment:
             queues=_named(data, "Queue"),
             tables=_named(data, "Table"),
             event_bus=data["EventBusName"],
+            buckets=_named(data, "Bucket"),
         )
 
 

@@ -19,7 +19,9 @@ QUEUES = {
 }
 
 
-def test_the_tables_have_every_index_with_keys_only_and_only_portfolios_streams(production: Synthesised) -> None:
+def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry_events_stream(
+    production: Synthesised,
+) -> None:
     tables = production.data_template.find_resources("AWS::DynamoDB::Table")
     by_name = {re.sub(r"[0-9A-F]{8}$", "", name): table["Properties"] for name, table in tables.items()}
 
@@ -40,7 +42,7 @@ def test_the_tables_have_every_index_with_keys_only_and_only_portfolios_streams(
     assert {name: table.get("StreamSpecification") for name, table in by_name.items()} == {
         "Portfolios": {"StreamViewType": "NEW_IMAGE"},
         "Watches": None,
-        "Market": None,
+        "Market": {"StreamViewType": "NEW_IMAGE"},
         "Paper": None,
     }
 
@@ -87,6 +89,17 @@ def test_a_message_stays_hidden_for_six_times_the_workers_timeout(
     assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
 
 
+def test_the_bucket_of_bars_is_encrypted_private_kept_and_refuses_plain_http(production: Synthesised) -> None:
+    (bucket,) = production.resources("AWS::S3::Bucket").values()
+    (policy,) = production.resources("AWS::S3::BucketPolicy").values()
+
+    assert bucket["DeletionPolicy"] == "Retain"
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["Properties"]["BucketEncryption"]
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert _denies_plain_http(policy)
+
+
 def test_every_queue_and_topic_refuses_plain_http(production: Synthesised) -> None:
     queues = production.resources("AWS::SQS::Queue")
     policies = [*production.resources("AWS::SQS::QueuePolicy").values()]
@@ -124,7 +137,9 @@ def test_events_that_somebody_has_to_see_go_to_the_alerts_topic(production: Synt
         {
             "EventPattern": {
                 "source": ["trimtab"],
-                "detail-type": Match.array_with(["rebalance.stuck", "recalculation.stuck", "portfolio.stale"]),
+                "detail-type": Match.array_with(
+                    ["rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised"]
+                ),
             },
             "Targets": [Match.object_like({"DeadLetterConfig": Match.any_value()})],
         },

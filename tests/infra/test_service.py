@@ -15,6 +15,8 @@ from infra.routes import routes_of
 from tests.infra.conftest import FEED, PROVIDER, Synthesised, flat, functions_of, statements_of, strings
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
+STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 WATCHERS = ("market_on_quote_received", "portfolios_on_check_requested")
 PUBLIC = {route.path for route in routes_of("platform_api")}
 
@@ -52,7 +54,7 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
     ]
     broad = [each for each in statements if "*" in strings(each["Resource"])]
 
-    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"] * 2  # one a stream's reader
+    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"] * 2  # one a reader of streams
     assert not [each for each in statements if any("*" in action for action in strings(each["Action"]))]
 
 
@@ -65,7 +67,9 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
                 granted.setdefault(name, set()).update(strings(statement["Action"]))
 
     assert granted == {
-        "market_api": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "market_api": {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "Query", "PutItem")},
+        "market_on_night": {f"dynamodb:{it}" for it in (*NIGHT_ACTIONS, "Query")},
+        "events_on_commit": {f"dynamodb:{it}" for it in STREAM_ACTIONS},
         "market_on_quote_received": {"dynamodb:UpdateItem"},
         "balancing_api": {"dynamodb:BatchGetItem"},
         "portfolios_on_check_requested": {"dynamodb:BatchGetItem"},
@@ -128,19 +132,19 @@ def test_every_queue_worker_returns_single_messages_and_is_limited(production: S
     }
 
 
-def test_a_reader_of_the_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue(production: Synthesised) -> None:
-    readers = {_function_of(production, feed): feed for feed in _feeds(production) if "StartingPosition" in feed}
-    patterns = {
-        name: [json.loads(each["Pattern"]) for each in feed["FilterCriteria"]["Filters"]]
-        for name, feed in readers.items()
-    }
+def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue(production: Synthesised) -> None:
+    feeds = [feed for feed in _feeds(production) if "StartingPosition" in feed]
+    patterns: dict[str, list[Any]] = {}
+    for feed in feeds:
+        pattern = [json.loads(each["Pattern"]) for each in feed["FilterCriteria"]["Filters"]]
+        patterns.setdefault(_function_of(production, feed), []).extend(pattern)
 
     exists = {"S": [{"exists": True}]}
     assert patterns == {
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}],
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 2,  # of portfolios, of the market
         "portfolios_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
     }
-    for feed in readers.values():
+    for feed in feeds:
         assert feed["BisectBatchOnFunctionError"]
         assert (feed["MaximumRetryAttempts"], feed["MaximumRecordAgeInSeconds"]) == (10, 12 * 3600)
         assert feed["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -181,7 +185,7 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 8  # five of the dead, three last resorts
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 9  # five of the dead, four last resorts
     assert metrics["ApproximateAgeOfOldestMessage"] == 5
     assert all(alarm["AlarmActions"] for alarm in alarms)
 

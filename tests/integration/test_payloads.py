@@ -3,7 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,12 +11,14 @@ from unittest import mock
 import boto3
 import pytest
 
+from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from tests.support.inside_moto import waiting
 from tests.support.tokens import mint, publish
-from tests.support.world import EVENTS, LambdaContext, World, payload, payload_text, sqs_record
+from tests.support.world import BARS_BUCKET, EVENTS, LambdaContext, World, payload, payload_text, sqs_record
+from trimtab.market.domain.ingested import sessions_up_to
 
 DOCUMENTATION = {"schemas"}
 FILES = sorted(
@@ -234,6 +236,30 @@ def quotes_are_stored(path: str) -> Callable[[World], Any]:
     return check
 
 
+def entered(_: World) -> Any:
+    """The asset that payloads name."""
+    asset = http("market_api/enter_asset.json", 200)
+    assert (asset["sector_code"], asset["version"]) == (45, 1)
+    return asset
+
+
+def shows_the_asset(system: World) -> None:
+    asset = entered(system)
+    assert http("market_api/get_asset.json", 200) == asset
+    assert http("market_api/list_assets.json", 200) == {"items": [asset], "next_cursor": None}
+
+
+def takes_in_a_night(system: World) -> None:
+    entered(system)
+    for day in sessions_up_to(date(2026, 11, 20)):
+        text = "symbol,open,high,low,close,volume\nAAPL,150,152,149,151.5,1000\nMSFT,1,1,1,1,1\n"
+        boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=text.encode())
+    with mock.patch.object(night_function, "utc_now", return_value=datetime(2026, 11, 21, 3, tzinfo=UTC)):
+        assert run("market_on_night/schedule.json") == {"days": 10, "stored": 10, "changed": 0, "wrong": 0}
+    bars = http("market_api/list_bars.json", 200)["items"]
+    assert [bars[0]["day"], bars[0]["close"], len(bars)] == ["2026-11-20", "151.5", 10]
+
+
 def runs_a_rebalance(system: World) -> None:
     system.portfolio()
     accepted = http("balancing_api/run_rebalance.json", 202)
@@ -267,8 +293,13 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
     "events_on_commit/stream.json": is_published,
     "events_on_commit/stream_with_poison.json": unreadable_goes_to_the_undelivered,
+    "market_api/enter_asset.json": entered,
     "market_api/enter_split.json": splits,
+    "market_api/get_asset.json": shows_the_asset,
+    "market_api/list_assets.json": shows_the_asset,
+    "market_api/list_bars.json": takes_in_a_night,
     "market_api/store_quotes.json": lambda _: http("market_api/store_quotes.json", 202)["accepted"],
+    "market_on_night/schedule.json": takes_in_a_night,
     "market_on_quote_received/quotes.json": quotes_are_stored("market_on_quote_received/quotes.json"),
     "platform_api/docs.json": lambda _: http("platform_api/docs.json", 200).index("swagger"),
     "platform_api/health.json": lambda _: http("platform_api/health.json", 200)["table"],

@@ -19,6 +19,7 @@ from moto import mock_aws
 from functions.balancing_api import handler as balancing_function
 from functions.events_on_commit import handler as publisher_function
 from functions.market_api import handler as market_function
+from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import handler as api_function
 from functions.portfolios_on_check_requested import handler as check_function
@@ -33,6 +34,7 @@ EVENTS = Path(__file__).parents[2] / "events"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write"
 APPS = (api_function, market_function, balancing_function)
 TABLE, MARKET_TABLE, BUS = "portfolios", "market", "trimtab"
+BARS_BUCKET = "bars"
 AUTH = {
     "issuer": "https://issuer.example",
     "audience": "trimtab",
@@ -217,6 +219,10 @@ class World:
         """One pass of the sweeper."""
         return dict(sweep_function.handler(payload("portfolios_on_sweep/schedule.json"), self.context))
 
+    def night(self) -> dict[str, int]:
+        """One night of the ingestion of bars."""
+        return dict(night_function.handler(payload("market_on_night/schedule.json"), self.context))
+
     def publish(self, records: list[Any]) -> Any:
         """The publisher's answer to a batch of the stream."""
         return publisher_function.handler({"Records": records}, self.context)
@@ -253,6 +259,7 @@ def world() -> Iterator[World]:
         boto3.client("dynamodb").create_table(**WATCHES.create_arguments("watches"))
         boto3.client("dynamodb").create_table(**PAPER.create_arguments("paper"))
         boto3.client("events").create_event_bus(Name=BUS)
+        boto3.client("s3").create_bucket(Bucket=BARS_BUCKET)
         queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
         undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
         recalculations_url = sqs.create_queue(QueueName="recalculations")["QueueUrl"]
@@ -278,6 +285,7 @@ def world() -> Iterator[World]:
             "EVENT_BUS_NAME": BUS,
             "EVENTS_UNDELIVERED_QUEUE_URL": undelivered_url,
             "VERSION": "test",
+            "BARS_PLACE": f"s3://{BARS_BUCKET}/daily",
         }
         with mock.patch.dict("os.environ", settings):
             yield World(queue_url, undelivered_url, recalculations_url, quotes_url, checks_url, executions_url)

@@ -99,6 +99,12 @@ def test_a_gain_without_capital_has_no_return() -> None:
     assert found.simple.value == Decimal("10.0000")
 
 
+def test_losing_more_than_there_was_breaks_the_chain() -> None:
+    found = of_all(series(("100", "100"), ("-5", "0"), ("50", "60")))
+    assert why(found.time_weighted) == (None, "no_capital")
+    assert daily_returns(found.stretch).broken == FIRST + DAY
+
+
 def test_withdrawing_more_than_was_put_in_leaves_no_base_for_a_simple_return() -> None:
     found = of_all(series(("200", "100"), ("50", "-150")))
     assert why(found.simple) == (None, "no_capital")
@@ -155,6 +161,14 @@ def test_deposits_and_withdrawals_that_balance_at_one_rate_only_have_it() -> Non
     # -100 x³ + 50 x² - 10 x + 83.6 is 0 at x = 1.1: -133.1 + 60.5 - 11 + 83.6. It falls everywhere, though the sign of
     # the payments changes three times.
     assert growth(yearly("-100", "50", "-10", "83.6")).yearly == pytest.approx(0.1, abs=1e-12)
+
+
+def test_a_rate_that_touches_zero_is_found_and_one_beyond_all_numbers_is_not() -> None:
+    assert growth(yearly("-1", "2", "-1")).yearly == 0, "-(x - 1)²"
+    doubled_in_a_day = [Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(2))]
+    assert growth(doubled_in_a_day).factor == pytest.approx(2)
+    assert growth([Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(1000))]).yearly is None, "1000 to the 365th"
+    assert growth(doubled_in_a_day, FIRST + 1260 * DAY).reason == "no_rate", "2 to the 1260th"
 
 
 def test_a_total_loss_is_minus_100_percent() -> None:

@@ -22,7 +22,8 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from trimtab.analytics.domain import statistics
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Unit
+from trimtab.analytics.domain.figures import Figure, Unit
+from trimtab.analytics.domain.performance import performance
 from trimtab.analytics.domain.risk import Terms, hhi, risk
 from trimtab.analytics.domain.series import CASH, Movement, Snapshot, snapshots
 from trimtab.analytics.domain.windows import Span, Window, window
@@ -116,6 +117,13 @@ def test_a_fall_from_the_start_has_the_opening_day_as_its_peak_and_may_not_recov
     assert (found.peak, found.trough, found.recovery) == (FIRST, FIRST + 2 * DAY, None)
     assert found.depth == pytest.approx(0.19)
     assert statistics.max_drawdown([0.1], [FIRST]) == statistics.Drawdown(0.0)
+
+
+def test_reaching_the_old_peak_again_is_a_recovery_whatever_rounding_says() -> None:
+    for prices in ([100.0, 90.0, 100.0], [3.0, 2.9, 2.7, 3.0], [0.7, 0.1, 0.7]):
+        numbers = [after / before - 1 for before, after in pairwise(prices)]
+        days = [FIRST + place * DAY for place in range(1, len(prices))]
+        assert statistics.max_drawdown(numbers, days, FIRST).recovery == days[-1], prices
 
 
 changes = st.floats(-1, 3, allow_nan=False)
@@ -248,6 +256,9 @@ def test_nothing_measured_is_none_with_its_reason() -> None:
         "no_drawdown",
     ]
     assert (broken.sharpe.value, broken.sharpe.reason, broken.drawdown) == (None, "no_capital", None)
+    wild = risk(flat("0.0000001", "999999999999", "1"), over, Terms())
+    for figure in (wild.volatility, wild.calmar):
+        assert (figure.value, figure.reason) == (None, "too_large")
     assert broken.beta is not None
     assert still.beta is not None
     assert (broken.beta.reason, still.beta.reason) == ("no_capital", "too_few_observations")
@@ -270,6 +281,27 @@ def test_a_day_without_a_close_of_the_benchmark_is_no_pair() -> None:
 def test_terms_that_mean_nothing_are_refused(terms: dict[str, Decimal]) -> None:
     with pytest.raises(Invalid):
         Terms(**terms)  # type: ignore[arg-type]
+
+
+wealth = st.lists(st.integers(0, 10**15).map(lambda units: Decimal(units).scaleb(-3)), max_size=40)
+
+
+@given(wealth, st.integers(1, 60), st.sampled_from(["0.9", "0.95"]))
+def test_any_series_has_figures_or_reasons_and_raises_nothing(values: list[Decimal], horizon: int, at: str) -> None:
+    series = flat(*map(str, values))
+    index = Benchmark("SPX", {it.day: it.value + 1 for it in series[::2]} | {FIRST: Decimal(1)})
+    over = Window(Span.CUSTOM, FIRST, FIRST + 99 * DAY)
+    found, performed = risk(series, over, Terms(Decimal(at), horizon), index), performance(series, over, index)
+    figures = [
+        getattr(answer, name)
+        for answer in (found, performed)
+        for name in answer.__slots__
+        if isinstance(getattr(answer, name), Figure)
+    ]
+    assert len(figures) == 20
+    for it in figures:
+        assert (it.value is None) == (it.reason is not None), it
+        assert it.value is None or it.value.is_finite()
 
 
 def test_five_years_of_figures_take_a_fraction_of_a_second() -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.money import CONTEXT
-from trimtab.kernel.trading_days import LONGEST_CLOSURE_DAYS
+from trimtab.kernel.trading_days import LONGEST_CLOSURE_DAYS, on_or_before
 
 _LONGEST = timedelta(days=LONGEST_CLOSURE_DAYS)
 
@@ -24,23 +24,20 @@ class Benchmark:
 
     def change(self, first: date, last: date) -> Decimal | None:
         """Its return between two days as a share, each at its last close; None where that is over a week old."""
-        return self.changes([first, last])[-1] if first < last else None
-
-    def changes(self, days: Iterable[date], *, on_the_day: bool = False) -> list[Decimal | None]:
-        """Its return from each of the days (in order) to the next one; None where a close is missing.
-
-        `on_the_day` asks for closes of the very days; only the first of them, on which nothing may have been traded,
-        takes the last one before.
-        """
         known = sorted(self.closes)
-        asked = list(days)
-        found = [
-            day if day in self.closes else None if on_the_day and place else self._last(known, day)
-            for place, day in enumerate(asked)
-        ]
+        before, after = self._last(known, first), self._last(known, last)
+        return None if before is None or after is None else self._between(before, after)
+
+    def daily(self, days: Iterable[date]) -> list[Decimal | None]:
+        """Its return from each of the days (in order) to the next one, as a share.
+
+        None where it has no close of its own on one of the two: one carried over would be a made-up return. A day
+        without a session stands for the trading day before it.
+        """
+        asked = (on_or_before(day) for day in days)
         return [
-            self._between(before, after) if before is not None and after is not None else None
-            for before, after in pairwise(found)
+            self._between(before, after) if before in self.closes and after in self.closes else None
+            for before, after in pairwise(asked)
         ]
 
     def _last(self, known: Sequence[date], day: date) -> date | None:

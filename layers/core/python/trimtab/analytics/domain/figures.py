@@ -36,6 +36,25 @@ class Figure:
     reason: str | None = None
 
 
+def told(
+    number: Decimal | float | None,
+    unit: Unit,
+    *,
+    method: str,
+    basis: str,
+    window: Window | None,
+    observations: int,
+    reason: str | None = None,
+) -> Figure:
+    """The number as a figure; `reason` is told only where there is none, `too_large` where nobody could read it."""
+    value = None if number is None else quantised(number, unit)
+    if value is not None:
+        reason = None
+    elif number is not None:
+        reason = "too_large"
+    return Figure(value, unit, method, basis, window, observations, reason)
+
+
 def quantised(number: Decimal | float, unit: Unit) -> Decimal | None:
     """A share (0.125) as percent, or a ratio, with the places of its unit; None for what is no number or over 10^12."""
     if isinstance(number, float) and not (isfinite(number) and abs(number) < _LARGEST):

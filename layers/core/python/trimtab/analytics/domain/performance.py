@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from trimtab.analytics.domain import rates
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Figure, Unit, quantised
+from trimtab.analytics.domain.figures import Figure, Unit, told
 from trimtab.analytics.domain.series import BASIS, Flow, Snapshot
 from trimtab.analytics.domain.windows import Window
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
@@ -60,8 +60,9 @@ class Stretch:
 class Returns:
     """Daily time-weighted returns as shares (0.01 is one percent), by day; `opened` is the day before the first.
 
-    Days on which nothing was invested have none. `broken` is the day on which something was earned with no capital
-    (flows that were entered later than the trades they paid for, say): nothing can be chained across it.
+    Days on which nothing was invested have none. `broken` is the day on which something was earned with no capital, or
+    more was lost than there was (money that was entered later than the trades it paid for, say): nothing can be chained
+    across it.
     """
 
     opened: date | None
@@ -115,7 +116,7 @@ def daily_returns(part: Stretch) -> Returns:
     for it in part.days:
         capital = before + max(it.flow, ZERO)
         result = it.value - min(it.flow, ZERO)
-        if capital > 0:
+        if capital > 0 and result >= 0:
             found[it.day] = CONTEXT.divide(result, capital) - 1
         elif capital or result:
             return Returns(opened, found, broken=it.day)
@@ -188,10 +189,15 @@ def simple(part: Stretch) -> Figure:
 def benchmark_return(part: Stretch, benchmark: Benchmark) -> Figure:
     """What the benchmark's price did from the opening day to the last day."""
     found = benchmark.change(part.window.first, part.window.last) if part.window else None
-    reason = None if found is not None else "no_benchmark_close" if part.window else "too_few_observations"
-    value = quantised(found, Unit.PERCENT) if found is not None else None
-    basis = f"last_close_split_adjusted:{benchmark.symbol}"
-    return Figure(value, Unit.PERCENT, "price_return", basis, part.window, 2 if found is not None else 0, reason)
+    return told(
+        found,
+        Unit.PERCENT,
+        method="price_return",
+        basis=f"last_close_split_adjusted:{benchmark.symbol}",
+        window=part.window,
+        observations=0 if found is None else 2,
+        reason="no_benchmark_close" if part.window else "too_few_observations",
+    )
 
 
 def _annualised(part: Stretch, returns: Returns) -> Figure:
@@ -237,7 +243,12 @@ def _excess(portfolio: Figure, benchmark: Figure) -> Figure:
 
 
 def _figure(part: Stretch, method: str, observations: int, value: Decimal | None, reason: str | None) -> Figure:
-    number = quantised(value, Unit.PERCENT) if value is not None else None
-    if value is not None and number is None:
-        reason = "too_large"
-    return Figure(number, Unit.PERCENT, method, _BASIS, part.window, observations, reason)
+    return told(
+        value,
+        Unit.PERCENT,
+        method=method,
+        basis=_BASIS,
+        window=part.window,
+        observations=observations,
+        reason=reason,
+    )

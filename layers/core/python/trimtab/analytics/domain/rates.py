@@ -19,8 +19,9 @@ _STEP = 0.05
 class Growth:
     """What one unit of money became in so many days, 0 for a total loss; None with the reason where nobody can say.
 
-    Reasons: `too_few_observations`, `no_time` (all on one day), `no_rate` (no growth balances the payments),
-    `several_rates` (more than one does, so none of them is the answer).
+    Reasons: `too_few_observations`, `no_time` (all on one day), `no_rate` (no growth balances the payments;
+    where their sign changes more than once, none from a 22,000th to 22,000 times), `several_rates` (more than one does,
+    so none of them is the answer).
     """
 
     factor: float | None

@@ -11,7 +11,7 @@ from math import sqrt
 
 from trimtab.analytics.domain import statistics
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Figure, Unit, quantised
+from trimtab.analytics.domain.figures import Figure, Unit, told
 from trimtab.analytics.domain.performance import Returns, Stretch, daily_returns, stretch
 from trimtab.analytics.domain.series import BASIS, CASH, Snapshot
 from trimtab.analytics.domain.statistics import Drawdown
@@ -121,11 +121,14 @@ def concentration(part: Stretch) -> Figure:
     """The index of the last day's holdings; cash is not among them."""
     last = part.days[-1] if part.days else part.opening
     held = {symbol: it for symbol, it in last.weights.items() if symbol != CASH and it > 0} if last else {}
-    found = hhi(held)
-    value = quantised(found, Unit.RATIO) if found is not None else None
-    reason = "no_holdings" if found is None else None
-    return Figure(
-        value, Unit.RATIO, "herfindahl_hirschman", "weights_of_holdings_without_cash", part.window, len(held), reason
+    return told(
+        hhi(held),
+        Unit.RATIO,
+        method="herfindahl_hirschman",
+        basis="weights_of_holdings_without_cash",
+        window=part.window,
+        observations=len(held),
+        reason="no_holdings",
     )
 
 
@@ -151,10 +154,9 @@ class _Teller:
         self, method: str, unit: Unit, number: float | None, reason: str, count: int, *, basis: str = _BASIS
     ) -> Figure:
         """The number with its places; the reason only where there is none."""
-        value = quantised(number, unit) if number is not None else None
-        if number is not None and value is None:
-            reason = "too_large"
-        return Figure(value, unit, method, basis, self.part.window, count, None if value is not None else reason)
+        return told(
+            number, unit, method=method, basis=basis, window=self.part.window, observations=count, reason=reason
+        )
 
 
 def _ratios(of: _Teller, risk_free: float) -> dict[str, Figure]:
@@ -218,10 +220,10 @@ class _Pairs:
 
 
 def _paired(part: Stretch, returns: Returns, benchmark: Benchmark) -> _Pairs:
-    """Only days at whose both ends the benchmark has a close of its own: a carried one would be a made-up return."""
+    """The days on which both have a return."""
     days = [part.window.first, *(it.day for it in part.days)] if part.window else []
     pairs = _Pairs([], [])
-    for day, change in zip(days[1:], benchmark.changes(days, on_the_day=True), strict=True):
+    for day, change in zip(days[1:], benchmark.daily(days), strict=True):
         if change is not None and day in returns.by_day:
             pairs.ours.append(float(returns.by_day[day]))
             pairs.theirs.append(float(change))

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
-from math import floor, fsum, prod, sqrt
+from math import floor, fsum, inf, prod, sqrt
 from statistics import NormalDist
 
 YEAR = 252
 _NORMAL = NormalDist()
 _NOISE = 1e-14
 """Relative to the largest return: a deviation below it is the rounding of equal numbers."""
+_SAME_POINT = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,12 @@ def sortino(returns: Sequence[float], risk_free: float = 0.0) -> float | None:
 
 
 def annual_return(returns: Sequence[float]) -> float | None:
-    """The compound return of 252 days; None for no returns."""
+    """The compound return of 252 days, infinite where no number is as large; None for no returns."""
     total = prod(1 + it for it in returns)
-    return float(total ** (YEAR / len(returns))) - 1 if returns and total >= 0 else None
+    try:
+        return float(total ** (YEAR / len(returns))) - 1 if returns and total >= 0 else None
+    except OverflowError:
+        return inf
 
 
 def calmar(returns: Sequence[float]) -> float | None:
@@ -88,10 +92,14 @@ def max_depth(returns: Sequence[float]) -> float:
 
 
 def depths(returns: Sequence[float]) -> list[float]:
-    """How far below the highest point so far each day ends, as a share of it; the start counts as a point."""
+    """How far below the highest point so far each day ends, as a share of it; the start counts as a point.
+
+    Exactly 0 at a point that is reached again: what the product of the returns loses in rounding is no fall.
+    """
     growth = list(accumulate(returns, lambda total, it: total * (1 + it), initial=1.0))
     peaks = accumulate(growth, max)
-    return [1 - now / peak for now, peak in zip(growth, peaks, strict=True)][1:]
+    found = [1 - now / peak for now, peak in zip(growth, peaks, strict=True)][1:]
+    return [depth if depth > _SAME_POINT else 0.0 for depth in found]
 
 
 def max_drawdown(returns: Sequence[float], days: Sequence[date], opened: date | None = None) -> Drawdown:

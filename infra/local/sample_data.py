@@ -1,0 +1,167 @@
+"""Well-known assets with made-up prices, for a laptop: every bar says that it is synthetic.
+
+The same day of the same asset is the same on every machine and whenever it is made: all walks start in January 2020
+from fixed seeds. A market moves them all, each sector its own, and each asset adds something of its own.
+"""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from trimtab.contracts import assets, bars
+from trimtab.contracts.assets import AssetRecord, Sector
+from trimtab.contracts.bars import NUMBERS, Bar
+from trimtab.kernel.money import plain
+from trimtab.market.adapters.bars import DynamoBars, from_mark
+from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
+from trimtab.market.domain.ingested import mark, sessions_between, sessions_up_to
+from trimtab.runtime import dynamo
+
+SOURCE = "synthetic-sample"
+BENCHMARK = "SPY"
+SESSIONS = 504
+FIRST_DAY = date(2020, 1, 2)
+_SEED = "trimtab sample 1"
+_ASSETS = Path(__file__).with_name("assets.json")
+_THREADS = 8
+_CHUNK = 500
+_MARKET, _SECTOR, _OWN = 0.008, 0.005, 0.009
+"""Standard deviations of a day's move, as shares of the price."""
+_GROWTH, _PULL, _PRICED_AFTER = 0.0003, 0.002, 1500
+"""What a price grows by a day, how strongly it is drawn back to that path, and after how many sessions the path passes
+the price in the file."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An asset of the sample and what its walk is about."""
+
+    record: AssetRecord
+    price: float
+
+
+@cache
+def sample() -> tuple[Sample, ...]:
+    """All assets of the sample: at least three of every sector, and a fund of the whole market."""
+    return tuple(
+        Sample(
+            AssetRecord(
+                symbol=row["symbol"],
+                name=row["name"],
+                asset_class=row["asset_class"],
+                sector=Sector(row["sector"]) if row["sector"] else None,
+                currency="USD",
+                exchange=row["exchange"],
+                active=True,
+                version=1,
+            ),
+            float(row["price"]),
+        )
+        for row in json.loads(_ASSETS.read_text())
+    )
+
+
+def walk(last: date) -> Iterator[tuple[date, list[Bar]]]:
+    """Every session from the first to the last with the bars of all assets, oldest first."""
+    shared = random.Random(f"{_SEED} market")  # noqa: S311 - it has to be repeatable
+    own = {it.record.symbol: random.Random(f"{_SEED} {it.record.symbol}") for it in sample()}  # noqa: S311
+    closes = {it.record.symbol: it.price * math.exp(-_GROWTH * _PRICED_AFTER) for it in sample()}
+    for number, day in enumerate(sessions_between(FIRST_DAY, last)):
+        market = shared.gauss(0, _MARKET)
+        sectors = {sector: shared.gauss(0, _SECTOR) for sector in Sector}
+        found = []
+        for it in sample():
+            symbol, sector = it.record.symbol, it.record.sector
+            path = math.log(it.price) + _GROWTH * (number - _PRICED_AFTER)
+            move = _GROWTH + market + _PULL * (path - math.log(closes[symbol]))
+            if sector is not None:
+                move += sectors[sector] + own[symbol].gauss(0, _OWN)
+            bar = _bar(symbol, day, closes[symbol], closes[symbol] * math.exp(move), own[symbol])
+            closes[symbol] = float(bar.close)
+            found.append(bar)
+        yield day, found
+
+
+def _bar(symbol: str, day: date, before: float, close: float, chance: random.Random) -> Bar:
+    opened = before * math.exp(chance.gauss(0, 0.003))
+    high = max(opened, close) * (1 + abs(chance.gauss(0, 0.004)))
+    low = min(opened, close) * (1 - abs(chance.gauss(0, 0.004)))
+    volume = Decimal(int(1e6 * math.exp(chance.gauss(1, 0.4))))
+    prices = [_cents(it) for it in (opened, close, high, low)]
+    first, last, top, bottom = prices[0], prices[1], max(prices), min(prices)
+    vwap = _cents(float(first + last + top + bottom) / 4)
+    return Bar(symbol, day, first, top, bottom, last, volume, vwap, None, None, SOURCE, 1)
+
+
+def _cents(price: float) -> Decimal:
+    return Decimal(max(1, round(price * 100))).scaleb(-2)
+
+
+class SampleBars:
+    """The sample as a provider of bars, for back-filling more of it."""
+
+    name = SOURCE
+
+    def __init__(self, last: date) -> None:
+        self._days = dict(walk(last))
+
+    def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
+        """See `BarProvider.grouped_daily`."""
+        for bar in self._days.get(day, ()):
+            yield ProvidedBar(bar.symbol, **{name: getattr(bar, name) for name in NUMBERS})
+
+    def splits(self, day: date) -> Sequence[ProvidedSplit]:  # noqa: ARG002 - the sample has none
+        """See `BarProvider.splits`."""
+        return ()
+
+
+def load(client: Any, table: str, now: datetime) -> int:
+    """Stores the assets and two years of bars up to yesterday, those days that are not marked yet; how many bars.
+
+    The marks are written last and carry no events: nobody is told of history. Done again, it costs six reads.
+    """
+    store = DynamoBars(client, table)
+    wanted = sessions_up_to(now.astimezone(UTC).date() - timedelta(days=1), SESSIONS)
+    marked = store.marked(wanted)
+    missing = {day for day in wanted if day not in marked}
+    if not missing:
+        return 0
+    records = [it.record for it in sample()]
+    known = store.assets([it.symbol for it in records])
+    items = [assets.to_item(it) for it in records if it.symbol not in known]
+    symbols, marks = [it.symbol for it in records], []
+    for day, found in walk(wanted[-1]):
+        if day in missing:
+            items += [bars.to_item(bar) for bar in found]
+            marked_day = mark(None, day, symbols, bars=sorted(found, key=_symbol), faults=(), at=now)
+            marks.append(from_mark(replace(marked_day, events=())))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for written in (items, marks):
+            chunks = [written[start : start + _CHUNK] for start in range(0, len(written), _CHUNK)]
+            list(pool.map(lambda chunk: dynamo.batch_put(client, table, chunk), chunks))
+    return len(missing) * len(records)
+
+
+def _symbol(bar: Bar) -> str:
+    return bar.symbol
+
+
+def newest_file(now: datetime) -> tuple[str, str]:
+    """The name and the text of the file of the newest session, in the form that the nightly ingestion reads."""
+    last = sessions_up_to(now.astimezone(UTC).date() - timedelta(days=1), 1)[0]
+    *_, (day, found) = walk(last)
+    rows = [[bar.symbol, *(_text(getattr(bar, name)) for name in NUMBERS)] for bar in found]
+    lines = [",".join(row) for row in [["symbol", *NUMBERS], *rows]]
+    return f"{day.isoformat()}.csv", "\n".join([*lines, ""])
+
+
+def _text(number: Decimal | None) -> str:
+    return "" if number is None else plain(number)
