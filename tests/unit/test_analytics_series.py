@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.analytics.domain.series import CASH, Closes, Flow, Movement, Snapshot, flows, snapshots
+from trimtab.analytics.domain.series import CASH, LOOK_BACK, Closes, Flow, Movement, Snapshot, flows, snapshots
 from trimtab.contracts.quotes import Split
 from trimtab.portfolios.domain.ledger import SecurityType, Side, TradeStatus
 from trimtab.portfolios.domain.trades import Trade
@@ -169,6 +169,17 @@ def test_what_is_bought_on_a_day_without_a_bar_takes_the_close_before() -> None:
     assert (found.value, found.stale, found.at_trade_price) == (Decimal(100), ("ACME",), ())
 
 
+def test_a_close_from_long_before_the_purchase_does_not_count_and_one_that_is_held_is_carried_on() -> None:
+    bought = [trade("ACME", "BUY", "1", "90", at(MONDAY), moves_cash=False)]
+    much_later = MONDAY + timedelta(days=98)
+    for age, price, trade_priced in ((14, 100, ()), (15, 90, ("ACME",))):
+        old: Closes = {"ACME": {MONDAY - timedelta(days=age): Decimal(100)}}
+        first, last = snapshots(bought, [], {}, old, [MONDAY, much_later])
+        assert first.value == last.value == price
+        assert first.at_trade_price == last.at_trade_price == trade_priced
+        assert last.stale == ("ACME",)
+
+
 def test_cash_below_zero_counts_and_weights_still_sum_to_100() -> None:
     bought = [trade("ACME", "BUY", "3", "300", at(MONDAY))]
     first, second = snapshots(bought, [deposit("200", at(MONDAY))], {}, closes(ACME=["100", "30"]), WEEK[:2])
@@ -199,7 +210,7 @@ def test_the_trades_of_the_ledger_fit() -> None:
     assert (found.value, found.flow) == (Decimal(20), Decimal(21))
 
 
-instants = st.builds(lambda day, hour: at(MONDAY + timedelta(days=day), hour), st.integers(0, 13), st.integers(0, 23))
+instants = st.builds(lambda day, hour: at(MONDAY + timedelta(days=day), hour), st.integers(0, 40), st.integers(0, 23))
 symbols = st.sampled_from("abc")
 amounts = st.integers(1, 10**6).map(lambda cents: Decimal(cents).scaleb(-2))
 trades = st.lists(
@@ -227,9 +238,9 @@ all_splits = st.dictionaries(
 )
 all_closes = st.dictionaries(
     symbols,
-    st.dictionaries(st.integers(-3, 13).map(lambda days: MONDAY + timedelta(days=days)), amounts, max_size=10),
+    st.dictionaries(st.integers(-30, 40).map(lambda days: MONDAY + timedelta(days=days)), amounts, max_size=10),
 )
-DAYS = [MONDAY + timedelta(days=days) for days in range(14) if days % 7 < 5]
+DAYS = [MONDAY + timedelta(days=days) for days in range(41) if days % 7 < 5]
 
 
 @given(trades, movements, all_splits, all_closes, st.integers(0, len(DAYS)))
@@ -247,12 +258,12 @@ def test_extending_a_series_gives_what_making_it_anew_gives(
     if start is None:
         return
     newer = {
-        symbol: {day: price for day, price in of_days.items() if day > start.day or symbol not in start.quantities}
+        symbol: {day: price for day, price in of_days.items() if day > start.day - LOOK_BACK}
         for symbol, of_days in closes.items()
     }
     later = [it for it in trades if it.executed_at.date() > start.day]
     extended = snapshots(later, movements, splits, newer, DAYS[cut:], start=start)
-    assert begun + extended == whole, "what the start holds needs neither its trades nor its closes again"
+    assert begun + extended == whole, "neither the trades before the start nor closes of long ago are needed again"
 
 
 @given(trades, movements, all_splits, all_closes)

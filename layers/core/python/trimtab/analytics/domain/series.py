@@ -2,8 +2,8 @@
 
 The basis, named `BASIS`: a day ends at midnight UTC, and what happened on a day without a session (a weekend's
 deposit) belongs to the next trading day. A holding is worth its quantity times its last close on or before the day;
-closes are as traded, so splits that came between the close and the day are taken out of it. A symbol that has no close
-yet is valued at the price of its last trade.
+closes are as traded, so splits that came between the close and the day are taken out of it. What has no close yet
+since 14 days (`LOOK_BACK`) before it was bought is valued at the price of its last trade.
 
 External flows are money (or holdings) that somebody put in or took out: deposits are above zero, withdrawals below.
 Dividends and fees are none: they are what the portfolio earned and cost. A trade that moved no tracked cash
@@ -14,7 +14,7 @@ outside: its whole cost is a deposit if it bought, its proceeds are a withdrawal
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Protocol
 
@@ -25,6 +25,8 @@ BASIS = "end_of_day_utc_last_close"
 CASH = "$cash"
 """Cash among the weights of a portfolio; no symbol holds a dollar sign."""
 BUY = "BUY"
+LOOK_BACK = timedelta(days=14)
+"""How old a close may be when a symbol is bought; the last close of what is held is carried on for ever."""
 
 EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 """Wide enough for sums of products of a quantity and a price: values are exact."""
@@ -111,8 +113,7 @@ def snapshots(
     """One snapshot for each of the trading days, by day, from the first on which anything had happened.
 
     With `start`, those after it: what happened up to its day is in it and is not counted again, so that extending a
-    series gives what making it anew gives. For that the closes have to reach back as far for what is bought anew; for
-    what `start` holds, those after it are enough.
+    series gives what making it anew gives. The closes have to reach back `LOOK_BACK` before the first day.
     """
     wanted = sorted(day for day in set(days) if start is None or day > start.day)
     steps = list(_steps(executions, movements, splits, after=start.day if start else None))
@@ -216,11 +217,9 @@ class _Book:
             self.traded.add(trade.symbol)
 
     def close(self, day: date) -> Snapshot:
-        """The snapshot at the end of the day. The trade price of what is no longer held is forgotten; a close is not,
-        so that buying it again finds the one that a series made anew would find."""
+        """The snapshot at the end of the day; what is no longer held is forgotten with its price."""
         self.quantities = {symbol: held for symbol, held in sorted(self.quantities.items()) if held}
-        for symbol in self.traded - self.quantities.keys():
-            del self.prices[symbol]
+        self.prices = {symbol: self.prices[symbol] for symbol in self.quantities}
         self.traded &= self.quantities.keys()
         stale = [symbol for symbol in self.quantities if not self._price(symbol, day)]
         with localcontext(EXACT):
@@ -236,16 +235,16 @@ class _Book:
             flow=flow,
             weights=weights,
             quantities=dict(self.quantities),
-            prices={symbol: self.prices[symbol] for symbol in self.quantities},
+            prices=dict(self.prices),
             stale=tuple(stale),
             at_trade_price=tuple(symbol for symbol in stale if symbol in self.traded),
         )
 
     def _price(self, symbol: str, day: date) -> bool:
-        """Takes the last close on or before the day, if there is one; whether it is one of that very day."""
+        """Takes the last close on or before the day, or keeps the one that is carried; whether it is of that day."""
         days = self.close_days.get(symbol, ())
         place = bisect_right(days, day)
-        if not place:
+        if not place or days[place - 1] < day - LOOK_BACK:
             return False
         found = days[place - 1]
         price = self.closes[symbol][found]
