@@ -1,7 +1,7 @@
 """What moto holds, read past the API: items, queues, and the stream of committed writes in their order."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +16,9 @@ from tests.support.world import TABLE
 ACCOUNT = "123456789012"  # moto's own
 
 
-def table() -> Any:
+def table(name: str = TABLE) -> Any:
     """moto's own table."""
-    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[TABLE]
+    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[name]
 
 
 def commits() -> list[Any]:
@@ -26,9 +26,9 @@ def commits() -> list[Any]:
     return [each.to_json() for each in table().stream_shard.items]
 
 
-def stored_items() -> list[Any]:
+def stored_items(name: str = TABLE) -> list[Any]:
     """Every item, read past the API: faster, and without a call."""
-    return [item.to_json()["Attributes"] for items in table().items.values() for item in items.values()]
+    return [item.to_json()["Attributes"] for items in table(name).items.values() for item in items.values()]
 
 
 def carries_events(record: Any) -> bool:
@@ -49,6 +49,29 @@ def lose_messages() -> None:
     """Empties every queue."""
     for queue in _queues().values():
         queue._messages.clear()
+
+
+def take_messages(queue_url: str) -> list[tuple[str, int]]:
+    """Takes all messages off a queue, also those that wait: the body of each, and for how many seconds it waits."""
+    queue = _queues()[queue_url.rpartition("/")[2]]
+    taken, queue._messages = list(queue._messages), []
+    return [(it.body, round((it.delayed_until - it.sent_timestamp) / 1000) if it.delayed_until else 0) for it in taken]
+
+
+def snapshot() -> Callable[[], None]:
+    """Keeps what all tables hold; calling the answer brings it back, with empty queues and streams."""
+    tables = get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables
+    kept = {name: copy.deepcopy(it.items) for name, it in tables.items()}
+
+    def bring_back() -> None:
+        for name, items in kept.items():
+            tables[name].items = copy.deepcopy(items)
+            stream = tables[name].stream_shard
+            if stream is not None:
+                stream.items.clear()
+        lose_messages()
+
+    return bring_back
 
 
 def forget_everything() -> None:

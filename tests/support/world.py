@@ -16,11 +16,17 @@ from botocore.client import BaseClient
 from botocore.loaders import create_loader
 from moto import mock_aws
 
+from functions.analytics_api import handler as analytics_function
+from functions.analytics_on_night import handler as analytics_night_function
+from functions.analytics_on_report_requested import handler as report_function
+from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.balancing_api import handler as balancing_function
 from functions.events_on_commit import handler as publisher_function
 from functions.market_api import handler as market_function
 from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
+from functions.notifications_api import handler as notifications_function
+from functions.notifications_on_alert import handler as alert_function
 from functions.portfolios_api import handler as api_function
 from functions.portfolios_on_check_requested import handler as check_function
 from functions.portfolios_on_commit import handler as commit_function
@@ -28,13 +34,14 @@ from functions.portfolios_on_execution_requested import handler as execution_fun
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
-from infra.tables import MARKET, PAPER, PORTFOLIOS, WATCHES
+from infra.tables import ANALYTICS, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
 
 EVENTS = Path(__file__).parents[2] / "events"
-ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write"
-APPS = (api_function, market_function, balancing_function)
+ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write analytics:read"
+APPS = (api_function, market_function, balancing_function, analytics_function, notifications_function)
 TABLE, MARKET_TABLE, BUS = "portfolios", "market", "trimtab"
 BARS_BUCKET = "bars"
+SENDER = "trimtab@example.com"
 AUTH = {
     "issuer": "https://issuer.example",
     "audience": "trimtab",
@@ -160,6 +167,9 @@ class World:
     quotes_url: str
     checks_url: str
     executions_url: str
+    valuations_url: str
+    reports_url: str
+    mails_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -223,6 +233,22 @@ class World:
         """One night of the ingestion of bars."""
         return dict(night_function.handler(payload("market_on_night/schedule.json"), self.context))
 
+    def value(self) -> int:
+        """Lets the worker of valuations take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.valuations_url, valuation_function)
+
+    def report(self) -> int:
+        """Lets the worker of reports take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.reports_url, report_function)
+
+    def tell(self) -> int:
+        """Lets the worker of alerts take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.mails_url, alert_function)
+
+    def after_night(self, event: Any) -> dict[str, int]:
+        """Hands an event of the bus or of the schedule to the function that asks for valuations and reports."""
+        return dict(analytics_night_function.handler(event, self.context))
+
     def publish(self, records: list[Any]) -> Any:
         """The publisher's answer to a batch of the stream."""
         return publisher_function.handler({"Records": records}, self.context)
@@ -258,7 +284,11 @@ def world() -> Iterator[World]:
         boto3.client("dynamodb").create_table(**MARKET.create_arguments(MARKET_TABLE))
         boto3.client("dynamodb").create_table(**WATCHES.create_arguments("watches"))
         boto3.client("dynamodb").create_table(**PAPER.create_arguments("paper"))
+        boto3.client("dynamodb").create_table(**ANALYTICS.create_arguments("analytics"))
+        boto3.client("dynamodb").create_table(**NOTIFICATIONS.create_arguments("notifications"))
         boto3.client("events").create_event_bus(Name=BUS)
+        boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
+        boto3.client("secretsmanager").create_secret(Name="links", SecretString="k" * 64)
         boto3.client("s3").create_bucket(Bucket=BARS_BUCKET)
         queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
         undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
@@ -266,7 +296,16 @@ def world() -> Iterator[World]:
         quotes_url, checks_url, executions_url = (
             sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("quotes", "checks", "rebalance-executions")
         )
+        valuations_url, reports_url, mails_url = (
+            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("valuations", "reports", "mails")
+        )
         settings = {
+            "ANALYTICS_TABLE": "analytics",
+            "NOTIFICATIONS_TABLE": "notifications",
+            "VALUATIONS_QUEUE_URL": valuations_url,
+            "REPORTS_QUEUE_URL": reports_url,
+            "LINKS_SECRET_ID": "links",
+            "MAIL_SENDER": SENDER,
             "WATCHES_TABLE": "watches",
             "WATCH_SHARDS": "1",
             "PAPER_TABLE": "paper",
@@ -288,7 +327,8 @@ def world() -> Iterator[World]:
             "BARS_PLACE": f"s3://{BARS_BUCKET}/daily",
         }
         with mock.patch.dict("os.environ", settings):
-            yield World(queue_url, undelivered_url, recalculations_url, quotes_url, checks_url, executions_url)
+            of_portfolios = (queue_url, undelivered_url, recalculations_url, quotes_url, checks_url, executions_url)
+            yield World(*of_portfolios, valuations_url, reports_url, mails_url)
         forget_cached()
 
 

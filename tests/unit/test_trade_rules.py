@@ -121,7 +121,7 @@ def test_a_lock_says_how_long_to_wait_and_ends_by_itself(left: float, wait: int)
 def test_an_entry_has_a_direction_and_is_known_by_type_amount_and_the_time_that_is_named(type: str, sign: int) -> None:
     wanted = NewCashEntry("c", CashType(type), Decimal(1))
     stored = wanted.to_entry(portfolio(cash=Decimal(10)), NOW)
-    assert (stored.change, stored.balance, stored.executed_at) == (sign, 10 + sign, NOW)
+    assert (stored.change, stored.balance, stored.executed_at) == (Decimal(sign), Decimal(10 + sign), NOW)
     assert NewCashEntry("c", CashType(type), Decimal("1.0")).is_repeated_by(stored)
     assert NewCashEntry("c", CashType(type), Decimal(1), NOW).is_repeated_by(stored)
     assert not NewCashEntry("c", CashType(type), Decimal(2)).is_repeated_by(stored)

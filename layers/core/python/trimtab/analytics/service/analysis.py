@@ -9,7 +9,7 @@ from trimtab.analytics.domain.benchmark import Benchmark
 from trimtab.analytics.domain.exposure import Exposure, Position
 from trimtab.analytics.domain.performance import Performance, performance, stretch
 from trimtab.analytics.domain.risk import Risk, Terms, risk
-from trimtab.analytics.domain.series import Snapshot
+from trimtab.analytics.domain.series import LOOK_BACK, Snapshot
 from trimtab.analytics.domain.windows import Span, Window, window
 from trimtab.analytics.service.ports import (
     Books,
@@ -25,9 +25,6 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import no_such_thing
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
-
-_BEFORE = timedelta(days=14)
-"""So far back the close may lie with which a window or a benchmark opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +135,12 @@ class Analysis:
         if series is None or series.last_day is None:
             return ()
         names = (series.tenant_id, series.portfolio_id)
-        return tuple(self.store.snapshots(*names, asked.first - _BEFORE, asked.last))
+        return tuple(self.store.snapshots(*names, asked.first - LOOK_BACK, asked.last))
 
     def _benchmark(self, symbol: str | None, asked: Window, found: Sequence[Snapshot]) -> Benchmark | None:
         if symbol is None:
             return None
         first = max(asked.first, found[0].day) if found else asked.first
-        bars = self.market.bars(symbol, first - _BEFORE, asked.last)
+        bars = self.market.bars(symbol, first - LOOK_BACK, asked.last)
         splits = self.books.splits([symbol]).get(symbol, ())
         return Benchmark(symbol, {bar.day: bar.close for bar in bars}, splits)

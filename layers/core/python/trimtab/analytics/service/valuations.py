@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from trimtab.analytics.domain.series import Movement, Snapshot, snapshots
+from trimtab.analytics.domain.series import LOOK_BACK, Movement, Snapshot, snapshots
 from trimtab.analytics.service.alerting import Alerting
 from trimtab.analytics.service.ports import (
     Books,
@@ -24,8 +24,6 @@ from trimtab.kernel.trading_days import is_trading_day, on_or_before
 
 CLOSED = "CLOSED"
 MAX_YEARS = 20
-_LOOK_BACK = timedelta(days=14)
-"""How far back the last close of a symbol may lie that is held anew."""
 _DAY = timedelta(days=1)
 
 
@@ -82,8 +80,6 @@ class Valuations:
         names = (portfolio.tenant_id, portfolio.portfolio_id)
         begins = since or (series.last_day + _DAY if series and series.last_day else None)
         start = self.store.last_before(*names, begins) if begins else None
-        if start is not None and begins is not None and portfolio.created_at.date() >= begins:
-            start = None  # the cash that it began with came later than what is recorded of earlier days
         found = self._anew(portfolio, start, last)
         if not found:
             return [], []
@@ -104,7 +100,7 @@ class Valuations:
         if first is None or first > last:
             return []
         symbols = {it.symbol for it in trades} | set(start.quantities if start else ())
-        closes = self._closes(symbols, first - _LOOK_BACK, last)
+        closes = self._closes(symbols, first - LOOK_BACK, last)
         return snapshots(trades, movements, self.books.splits(symbols), closes, _trading_days(first, last), start=start)
 
     def _closes(self, symbols: Iterable[str], first: date, last: date) -> Mapping[str, Mapping[date, Decimal]]:
@@ -120,10 +116,16 @@ class Valuations:
 
 
 def _opening(portfolio: Portfolio, trades: Sequence[Trade], entries: Sequence[CashEntry]) -> list[Movement]:
-    """The cash that the portfolio was created with: what no entry and no trade explains."""
+    """The cash that the portfolio was created with: what no entry and no trade explains.
+
+    It was there from the first day of its past on: what is recorded later may have happened before it was created.
+    """
     moved = sum((it.cash_change for it in trades), ZERO) + sum((it.change for it in entries), ZERO)
     opening = (portfolio.cash or ZERO) - moved
-    return [Movement(portfolio.created_at, opening, is_external=True)] if opening else []
+    if not opening:
+        return []
+    times = [portfolio.created_at, *(it.executed_at for it in trades), *(it.executed_at for it in entries)]
+    return [Movement(min(times), opening, is_external=True)]
 
 
 def _first_day(start: Snapshot | None, trades: Sequence[Trade], movements: Sequence[Movement]) -> date | None:

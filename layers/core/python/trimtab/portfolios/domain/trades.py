@@ -126,7 +126,7 @@ class Trade:
                 "amount": plain(self.amount),
                 "status": self.status.value,
                 "executed_at": format_time(self.executed_at),
-                "affects_from": format_time(min(self.executed_at, *(it.executed_at for it in self.history[-1:]))),
+                "affects_from": format_time(min([self.executed_at, *(it.executed_at for it in self.history[-1:])])),
                 "revision": self.version,
             },
         )

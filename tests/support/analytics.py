@@ -1,0 +1,129 @@
+"""A portfolio with a past: assets and bars as a feed would have stored them, old trades, and the bus between."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import boto3
+
+from tests.support.inside_moto import commits, table
+from tests.support.trading import FEED
+from tests.support.world import MARKET_TABLE, Answer, World
+from trimtab.contracts.bars import Bar
+from trimtab.kernel.trading_days import is_trading_day
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.runtime.publishing import events_of
+
+CHANGES = {
+    "trade.recorded",
+    "trade.corrected",
+    "cash.recorded",
+    "portfolio.closed",
+    "portfolio.created",
+    "portfolio.stale",
+    "portfolio.resolved",
+}
+
+
+def trading_days(first: date, last: date) -> list[date]:
+    """The trading days between the two, both included."""
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return [day for day in days if is_trading_day(day)]
+
+
+def store_bars(closes: Mapping[str, Mapping[date, Any]]) -> None:
+    """Stores bars with these closes."""
+    bars = [
+        _bar(symbol, day, Decimal(str(close))) for symbol, by_day in closes.items() for day, close in by_day.items()
+    ]
+    DynamoBars(boto3.client("dynamodb"), MARKET_TABLE).put_bars(bars)
+
+
+def _bar(symbol: str, day: date, close: Decimal) -> Bar:
+    return Bar(symbol, day, close, close, close, close, Decimal(1000), None, None, None, "test", 1)
+
+
+@dataclass
+class Past:
+    """A portfolio whose daily values are kept."""
+
+    world: World
+    portfolio: Any
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def home(self) -> str:
+        """Where the portfolio is."""
+        return f"/portfolios/{self.portfolio['portfolio_id']}"
+
+    def get(self, resource: str, **query: str) -> Answer:
+        """Reads a resource of the portfolio."""
+        return self.world.http("GET", f"{self.home}/{resource}", query=query or None)
+
+    def trade(self, ref_id: str, side: str, symbol: str, quantity: Any, price: Any, day: date) -> None:
+        """Records a trade of that day's afternoon."""
+        at = datetime(day.year, day.month, day.day, 18, tzinfo=UTC).isoformat()
+        body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": symbol, "quantity": str(quantity)}
+        answer = self.world.http("POST", f"{self.home}/trades", {**body, "price": str(price), "executed_at": at})
+        assert answer.status == 201, answer.text
+
+    def cash(self, ref_id: str, type: str, amount: Any, day: date) -> None:
+        """Records cash of that day's morning."""
+        at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).isoformat()
+        body = {"ref_id": ref_id, "type": type, "amount": str(amount), "executed_at": at}
+        answer = self.world.http("POST", f"{self.home}/cash", body)
+        assert answer.status == 201, answer.text
+
+    def quote(self, at: datetime, **prices: Any) -> None:
+        """Quotes of now, stored."""
+        rows = [{"symbol": name, "price": str(price), "as_of": at.isoformat()} for name, price in prices.items()]
+        assert self.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
+        self.world.take_quotes()
+
+    def events(self, *tables: str) -> list[dict[str, Any]]:
+        """What the streams of the tables have to tell since the last time, as the bus gets it."""
+        found = []
+        for name in tables or ("portfolios", "analytics", "market"):
+            records = commits() if name == "portfolios" else [it.to_json() for it in table(name).stream_shard.items]
+            seen = self._seen.get(name, 0)
+            found += [event for record in records[seen if seen <= len(records) else 0 :] for event in events_of(record)]
+            self._seen[name] = len(records)
+        return found
+
+    def settle(self) -> list[dict[str, Any]]:
+        """Lets the bus and the workers of valuations and alerts run; the alerts that were raised."""
+        alerts, sqs = [], boto3.client("sqs")
+        for _ in range(5):
+            for event in self.events():
+                envelope = json.dumps({"version": "0", "detail-type": event["type"], "detail": event})
+                if event["type"] in CHANGES:
+                    sqs.send_message(QueueUrl=self.world.valuations_url, MessageBody=envelope)
+                if event["type"] == "alert.raised":
+                    alerts.append(event)
+                    sqs.send_message(QueueUrl=self.world.mails_url, MessageBody=envelope)
+            if not self.world.value() + self.world.tell():
+                break
+        return alerts
+
+
+def enter_assets(world: World, sectors: Mapping[str, str | None]) -> None:
+    """Enters assets of those sectors."""
+    for symbol, sector in sectors.items():
+        body = {
+            "name": symbol.title(),
+            "asset_class": "stock" if sector else "etf",
+            "sector": sector,
+            "currency": "USD",
+            "exchange": "XNYS",
+            "active": True,
+        }
+        answer = world.http("PUT", f"/assets/{symbol}", body, authorizer=FEED)
+        assert answer.status in {200, 201}, answer.text
+
+
+def rising(days: Sequence[date], start: float, daily: float) -> dict[date, Decimal]:
+    """Closes that rise by the same share every day."""
+    return {day: Decimal(f"{start * (1 + daily) ** number:.4f}") for number, day in enumerate(days)}
