@@ -7,7 +7,7 @@ from fixed seeds. A market moves them all, each sector its own, and each asset a
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +32,6 @@ FIRST_DAY = date(2020, 1, 2)
 _SEED = "trimtab sample 1"
 _ASSETS = Path(__file__).with_name("assets.json")
 _THREADS = 8
-_CHUNK = 500
 _MARKET, _SECTOR, _OWN = 0.008, 0.005, 0.009
 """Standard deviations of a day's move, as shares of the price."""
 _GROWTH, _PULL, _PRICED_AFTER = 0.0003, 0.002, 1500
@@ -69,28 +68,29 @@ def sample() -> tuple[Sample, ...]:
     )
 
 
-def walk(last: date) -> Iterator[tuple[date, list[Bar]]]:
-    """Every session from the first to the last with the bars of all assets, oldest first."""
+def walk(last: date, wanted: Container[date] | None = None) -> Iterator[tuple[date, list[Bar]]]:
+    """Every session up to the last, or those that are wanted, with the bars of all assets, oldest first."""
     shared = random.Random(f"{_SEED} market")  # noqa: S311 - it has to be repeatable
     own = {it.record.symbol: random.Random(f"{_SEED} {it.record.symbol}") for it in sample()}  # noqa: S311
     closes = {it.record.symbol: it.price * math.exp(-_GROWTH * _PRICED_AFTER) for it in sample()}
     for number, day in enumerate(sessions_between(FIRST_DAY, last)):
         market = shared.gauss(0, _MARKET)
         sectors = {sector: shared.gauss(0, _SECTOR) for sector in Sector}
-        found = []
+        moves: dict[str, tuple[float, float]] = {}
         for it in sample():
             symbol, sector = it.record.symbol, it.record.sector
             path = math.log(it.price) + _GROWTH * (number - _PRICED_AFTER)
             move = _GROWTH + market + _PULL * (path - math.log(closes[symbol]))
             if sector is not None:
                 move += sectors[sector] + own[symbol].gauss(0, _OWN)
-            bar = _bar(symbol, day, closes[symbol], closes[symbol] * math.exp(move), own[symbol])
-            closes[symbol] = float(bar.close)
-            found.append(bar)
-        yield day, found
+            moves[symbol] = closes[symbol], round(closes[symbol] * math.exp(move), 2)
+            closes[symbol] = moves[symbol][1]
+        if wanted is None or day in wanted:
+            yield day, [_bar(symbol, day, *moves[symbol]) for symbol in sorted(moves)]
 
 
-def _bar(symbol: str, day: date, before: float, close: float, chance: random.Random) -> Bar:
+def _bar(symbol: str, day: date, before: float, close: float) -> Bar:
+    chance = random.Random(f"{_SEED} {symbol} {day}")  # noqa: S311 - it has to be repeatable
     opened = before * math.exp(chance.gauss(0, 0.003))
     high = max(opened, close) * (1 + abs(chance.gauss(0, 0.004)))
     low = min(opened, close) * (1 - abs(chance.gauss(0, 0.004)))
@@ -136,28 +136,24 @@ def load(client: Any, table: str, now: datetime) -> int:
         return 0
     records = [it.record for it in sample()]
     known = store.assets([it.symbol for it in records])
-    items = [assets.to_item(it) for it in records if it.symbol not in known]
+    new = [assets.to_item(it) for it in records if it.symbol not in known]
     symbols, marks = [it.symbol for it in records], []
-    for day, found in walk(wanted[-1]):
-        if day in missing:
-            items += [bars.to_item(bar) for bar in found]
-            marked_day = mark(None, day, symbols, bars=sorted(found, key=_symbol), faults=(), at=now)
-            marks.append(from_mark(replace(marked_day, events=())))
     with ThreadPoolExecutor(_THREADS) as pool:
-        for written in (items, marks):
-            chunks = [written[start : start + _CHUNK] for start in range(0, len(written), _CHUNK)]
-            list(pool.map(lambda chunk: dynamo.batch_put(client, table, chunk), chunks))
+        written = [pool.submit(dynamo.batch_put, client, table, new)]
+        for day, found in walk(wanted[-1], missing):
+            written.append(pool.submit(dynamo.batch_put, client, table, [bars.to_item(bar) for bar in found]))
+            marked_day = mark(None, day, symbols, bars=found, faults=(), at=now)
+            marks.append(from_mark(replace(marked_day, events=())))
+        for each in written:
+            each.result()
+    dynamo.batch_put(client, table, marks)
     return len(missing) * len(records)
-
-
-def _symbol(bar: Bar) -> str:
-    return bar.symbol
 
 
 def newest_file(now: datetime) -> tuple[str, str]:
     """The name and the text of the file of the newest session, in the form that the nightly ingestion reads."""
     last = sessions_up_to(now.astimezone(UTC).date() - timedelta(days=1), 1)[0]
-    *_, (day, found) = walk(last)
+    ((day, found),) = walk(last, {last})
     rows = [[bar.symbol, *(_text(getattr(bar, name)) for name in NUMBERS)] for bar in found]
     lines = [",".join(row) for row in [["symbol", *NUMBERS], *rows]]
     return f"{day.isoformat()}.csv", "\n".join([*lines, ""])

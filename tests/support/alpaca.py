@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -189,7 +189,22 @@ def places(number: Decimal) -> int:
     return max(0, -int(number.as_tuple().exponent))
 
 
-def handler_of(fake: FakeAlpaca) -> type[BaseHTTPRequestHandler]:
+class Fake(Protocol):
+    """What is served: its answers, what goes wrong with them, and a record of what was asked."""
+
+    url: str
+    requests: list[tuple[str, str, dict[str, str], Any]]
+    lock: threading.RLock
+    closing: threading.Event
+
+    def fault(self, method: str) -> Fault | None:
+        """The fault that the next request of that method meets."""
+
+    def reply(self, method: str, target: str, headers: dict[str, str], text: bytes) -> Reply:
+        """The answer to a request, and its effect."""
+
+
+def handler_of(fake: Fake) -> type[BaseHTTPRequestHandler]:
     """The server's handler for that account."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -255,7 +270,16 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def fake_alpaca() -> Iterator[FakeAlpaca]:
     """An account with that API at `url`; both end with the context."""
-    fake = FakeAlpaca()
+    with serving(FakeAlpaca()) as fake:
+        yield fake
+
+
+F = TypeVar("F", bound=Fake)
+
+
+@contextmanager
+def serving(fake: F) -> Iterator[F]:
+    """The fake behind a real HTTP server at `url`; both end with the context."""
     server = _Server(("127.0.0.1", 0), handler_of(fake))
     fake.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -24,6 +24,7 @@ _THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "sqs": "RequestThrottled",
     "events": "ThrottlingException",
+    "s3": "SlowDown",
 }
 
 

@@ -98,13 +98,13 @@ class Meter:
         return sum(self.spent)
 
     def measure(self, call: Any, client: Any, operation: str, arguments: Any) -> Any:
-        """The call's answer, its cost noted. Knows puts, alone and in transactions."""
-        if operation in {"UpdateItem", "DeleteItem", "BatchWriteItem"}:
+        """The call's answer, its cost noted. Knows puts, alone, in batches and in transactions."""
+        if operation in {"UpdateItem", "DeleteItem"}:
             raise ValueError(f"{operation} is not metered")
-        if operation not in {"PutItem", "TransactWriteItems"}:
+        if operation not in {"PutItem", "BatchWriteItem", "TransactWriteItems"}:
             return call(client, operation, arguments)
         transactional = operation == "TransactWriteItems"
-        puts = [action["Put"] for action in arguments["TransactItems"]] if transactional else [arguments]
+        puts = _puts(operation, arguments)
         stored = [self._stored(call, client, put) for put in puts]
         try:
             answer = call(client, operation, arguments)
@@ -120,6 +120,15 @@ class Meter:
         answer = call(client, "GetItem", {"TableName": put["TableName"], "Key": key, "ConsistentRead": True})
         item: Item | None = answer.get("Item")
         return item
+
+
+def _puts(operation: str, arguments: Any) -> list[Any]:
+    if operation == "TransactWriteItems":
+        return [action["Put"] for action in arguments["TransactItems"]]
+    if operation == "BatchWriteItem":
+        rows = arguments["RequestItems"].items()
+        return [{"TableName": table, **row["PutRequest"]} for table, of_table in rows for row in of_table]
+    return [arguments]
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class DynamoAssets:
         return self._all(limit, after) if sector is None else self._of(sector, limit, after)
 
     def active_symbols(self) -> list[str]:
-        """See `AssetStore.active_symbols`."""
+        """See `ActiveAssets.active_symbols`."""
         symbols: list[str] = []
         for part in _PARTS:
             after, more = None, True

@@ -87,7 +87,7 @@ class DynamoBars:
         dynamo.put(self.client, self.table, from_mark(mark))
 
     def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
-        """See `BarStore.page_of_bars`."""
+        """See `BarPages.page_of_bars`."""
         return self._range(symbol, first, last, limit=limit, after=after, newest_first=True)
 
     def _range(

@@ -9,7 +9,7 @@ from trimtab.contracts.bars import Bar
 from trimtab.kernel.errors import Invalid, no_such_thing
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.market.domain.assets import entered
-from trimtab.market.service.ports import AssetStore, BarStore, Listing
+from trimtab.market.service.ports import AssetStore, BarPages, Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Assets:
     """What the platform knows of assets."""
 
     store: AssetStore
-    bars: BarStore
+    bars: BarPages
 
     def enter(self, asset: AssetRecord) -> AssetRecord:
         """The asset as it stands now; the same again changes nothing."""

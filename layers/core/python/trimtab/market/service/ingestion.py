@@ -24,7 +24,7 @@ from trimtab.market.domain.bars import (
     needs_splits,
 )
 from trimtab.market.domain.ingested import IngestedDay, mark, sessions_between, sessions_up_to, wanted_of
-from trimtab.market.service.ports import AssetStore, BarProvider, BarStore, ProviderFailed, SplitDesk
+from trimtab.market.service.ports import ActiveAssets, BarProvider, BarStore, ProviderFailed, SplitDesk
 
 SYMBOLS_AT_ONCE = 50
 """Two bars a symbol are read together, a hundred items a call."""
@@ -58,7 +58,7 @@ class Ingestion:
     """
 
     provider: BarProvider
-    assets: AssetStore
+    assets: ActiveAssets
     bars: BarStore
     splits: SplitDesk
     clock: Clock
@@ -92,8 +92,10 @@ class Ingestion:
         alerted. Raises `ProviderFailed` where the provider has no more: run it again then."""
         symbols = self.assets.active_symbols()
         wanted = wanted_of(symbols)
-        for day in sessions_between(first, last):
-            before = self.bars.marked([day]).get(day)
+        days = sessions_between(first, last)
+        marked = self.bars.marked(days)
+        for day in days:
+            before = marked.get(day)
             if before and before.covers(wanted):
                 yield Outcome(before, skipped=True)
             else:

@@ -53,8 +53,19 @@ class AssetStore(Protocol):
         """A page of the sector's assets by symbol, or of all assets by sector; raises `Invalid` for a position that
         is none."""
 
+
+class ActiveAssets(Protocol):
+    """Knows which assets get bars."""
+
     def active_symbols(self) -> list[str]:
         """The symbols of all active assets, sorted."""
+
+
+class BarPages(Protocol):
+    """Lists bars."""
+
+    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
+        """A page of the symbol's bars of these days, newest first; raises `Invalid` for a position that is none."""
 
 
 class BarStore(Protocol):
@@ -74,9 +85,6 @@ class BarStore(Protocol):
 
     def put_mark(self, mark: IngestedDay) -> None:
         """Stores it with its events on the version before; raises `ConditionFailed` otherwise."""
-
-    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
-        """A page of the symbol's bars of these days, newest first; raises `Invalid` for a position that is none."""
 
 
 class SplitDesk(Protocol):

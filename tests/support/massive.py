@@ -1,0 +1,96 @@
+"""A stand-in for Massive: a real HTTP server on a free port that keeps to the published contract of its REST API.
+
+It knows what our adapter uses: the grouped daily bars and the splits, pages, refusals of the key, and faults that are
+set beforehand.
+"""
+
+import json
+import threading
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.alpaca import Fault, Reply, serving
+
+GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/"
+SPLITS = "/v3/reference/splits"
+
+
+@dataclass
+class FakeMassive:
+    """What Massive knows, by day, and how it pages."""
+
+    url: str = ""
+    key: str = "key-1"
+    bars: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    stocks_split: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    page_size: int = 1000
+    next_host: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def goes_wrong(self, kind: int | str, times: int = 1, **headers: str) -> None:
+        """A fault to come."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.faults.append(Fault("GET", kind, times=times, headers=named))
+
+    def fault(self, method: str) -> Fault | None:
+        """The fault that the next request meets."""
+        for each in self.faults:
+            if each.method == method and each.times:
+                each.times -= 1
+                return each
+        return None
+
+    def reply(self, method: str, target: str, headers: dict[str, str], text: bytes) -> Reply:
+        """The answer to a request."""
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if method != "GET" or text:
+            return 405, {"status": "ERROR", "request_id": "r1", "error": "Method Not Allowed"}
+        if headers.get("authorization") != f"Bearer {self.key}":
+            return 401, {"status": "ERROR", "request_id": "r1", "error": "Unknown API Key"}
+        if parts.path.startswith(GROUPED):
+            return self.grouped(parts.path.removeprefix(GROUPED), query)
+        if parts.path == SPLITS:
+            return self.splits(query)
+        return 404, {"status": "NOT_FOUND", "request_id": "r1", "message": "Resource not found."}
+
+    def grouped(self, day: str, query: dict[str, str]) -> Reply:
+        """GET /v2/aggs/grouped/locale/us/market/stocks/{date}."""
+        rows = self.bars.get(day, [])
+        answer = {"status": "OK", "request_id": "r1", "adjusted": query.get("adjusted") != "false"}
+        answer |= {"queryCount": len(rows), "resultsCount": len(rows)}
+        return 200, answer | ({"results": rows} if rows else {})
+
+    def splits(self, query: dict[str, str]) -> Reply:
+        """GET /v3/reference/splits; a page and where the next one is."""
+        if "cursor" in query:
+            day, start = json.loads(query["cursor"])
+        else:
+            day, start = query["execution_date"], 0
+        rows, end = self.stocks_split.get(day, []), start + min(self.page_size, 1000)
+        answer = {"status": "OK", "request_id": "r1", "results": rows[start:end]}
+        if end < len(rows):
+            cursor = json.dumps([day, end], separators=(",", ":"))
+            answer["next_url"] = f"{self.next_host or self.url}{SPLITS}?cursor={cursor}"
+        return 200, answer
+
+
+def bar(symbol: str, close: Any = 100, **members: Any) -> dict[str, Any]:
+    """A row of the grouped bars."""
+    row = {"T": symbol, "o": close, "h": close, "l": close, "c": close, "v": 1000, "vw": close, "n": 5}
+    return {**row, "t": 1732136400000, **members}
+
+
+def split(ticker: str, day: str, to: Any = 4, of: Any = 1) -> dict[str, Any]:
+    """A row of the splits."""
+    return {"id": f"E-{ticker}", "execution_date": day, "split_from": of, "split_to": to, "ticker": ticker}
+
+
+def fake_massive() -> AbstractContextManager[FakeMassive]:
+    """That API at `url`; both end with the context."""
+    return serving(FakeMassive())
