@@ -116,7 +116,7 @@ class Analytics(Construct):
         feed_from_queue(function, data.reports, batch_size=1, max_concurrency=config.worker_max_concurrency)
 
     def _night_function(self) -> None:
-        """Every portfolio of the platform in one pass: up to a million of them in a quarter of an hour."""
+        """Every portfolio of the platform in one pass, a page at a time: ten are asked for in a call."""
         data = self._data
         function = Function(
             self,

@@ -46,12 +46,13 @@ def valuations() -> Valuations:
     settings = ValuationSettings.load()
     ledger = DynamoLedger(dynamodb(), settings.portfolios_table, settings.market_table)
     store = DynamoSeries(dynamodb(), settings.analytics_table)
+    bars = DynamoBars(dynamodb(), settings.market_table)
     return Valuations(
         DynamoStore(dynamodb(), settings.portfolios_table),
         Books(ledger),
-        DynamoBars(dynamodb(), settings.market_table),
+        bars,
         store,
-        Alerting(store, Standings(Holdings(ledger, utc_now)), utc_now),
+        Alerting(store, Standings(Holdings(ledger, utc_now)), bars, utc_now),
         utc_now,
     )
 

@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import boto3
+from moto.backends import get_backend
 
-from tests.support.inside_moto import commits, table
+from tests.support.inside_moto import ACCOUNT, commits, table
 from tests.support.trading import FEED
 from tests.support.world import MARKET_TABLE, Answer, World
 from trimtab.contracts.bars import Bar
@@ -107,6 +108,12 @@ class Past:
             if not self.world.value() + self.world.tell():
                 break
         return alerts
+
+
+def sent_mails(kind: str = "to") -> list[str]:
+    """Who got the mails that the mail server has taken, in their order; `raw` gives the mails themselves."""
+    taken = get_backend("ses")[ACCOUNT]["us-east-1"].sent_messages
+    return [it.raw_data if kind == "raw" else ",".join(it.destinations) for it in taken]
 
 
 def enter_assets(world: World, sectors: Mapping[str, str | None]) -> None:

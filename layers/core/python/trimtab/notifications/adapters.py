@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from trimtab.kernel.clock import Clock, format_time
 from trimtab.notifications.domain import Contacts, Message
+from trimtab.notifications.service import MailRefused
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
@@ -82,7 +84,10 @@ class SesMailer:
     def send(self, email: str, message: Message) -> None:
         """See `Mailer.send`."""
         raw = mime(self.sender, email, message).as_bytes()
-        self.client.send_raw_email(Source=self.sender, Destinations=[email], RawMessage={"Data": raw})
+        try:
+            self.client.send_raw_email(Source=self.sender, Destinations=[email], RawMessage={"Data": raw})
+        except (ClientError, BotoCoreError) as error:
+            raise MailRefused(str(error)) from error
 
 
 def mime(sender: str, email: str, message: Message) -> EmailMessage:

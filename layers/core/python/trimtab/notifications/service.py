@@ -40,11 +40,19 @@ class ContactStore(Protocol):
         """Notes that it has gone there."""
 
 
+class MailRefused(Exception):
+    """The mail server did not take a message; it says why."""
+
+
+class NotTaken(Exception):
+    """Mails to some of the contacts were refused: they are to be tried again."""
+
+
 class Mailer(Protocol):
     """Sends e-mail."""
 
     def send(self, email: str, message: Message) -> None:
-        """Hands the message over; raises where it was not taken."""
+        """Hands the message over; raises `MailRefused` where it was not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +100,22 @@ class Post:
         """Sends the message to each contact that has not had it; how many were sent now.
 
         A contact is noted after the mail server took the message: a crash in between sends it a second time, which is
-        better than never. Raises where one was not taken; the next try goes on with those that are missing.
+        better than never. Where the server refused some, the others get theirs, and `NotTaken` is raised; the next try
+        goes on with those that are missing.
         """
         contacts = self.store.contacts(tenant_id, portfolio_id)
         if not contacts.emails:
             return 0
         done = self.store.were_sent(contacts, message_id)
         missing = [email for email in contacts.emails if email not in done]
+        refusals = []
         for email in missing:
-            self.mailer.send(email, message)
-            self.store.sent(contacts, message_id, email)
+            try:
+                self.mailer.send(email, message)
+            except MailRefused as refusal:
+                refusals.append(str(refusal))
+            else:
+                self.store.sent(contacts, message_id, email)
+        if refusals:
+            raise NotTaken(f"{len(refusals)} of {len(missing)} mails were not taken: {refusals[0]}")
         return len(missing)

@@ -36,12 +36,12 @@ class WorkQueues:
         return self._send(self.settings.reports_queue_url, "report.requested", portfolios, {"month": month})
 
     def _send(self, url: str, type: str, portfolios: Iterator[tuple[str, str]], more: dict[str, Any]) -> int:
-        messages = [
+        message = {"schema_version": 1, "type": type, **more}
+        return sqs.send_all(
+            self.client,
+            url,
             (
-                tenant_id,
-                {"schema_version": 1, "type": type, "tenant_id": tenant_id, "portfolio_id": portfolio_id, **more},
-            )
-            for tenant_id, portfolio_id in portfolios
-        ]
-        sqs.send_all(self.client, url, messages)
-        return len(messages)
+                (tenant_id, {**message, "tenant_id": tenant_id, "portfolio_id": portfolio_id})
+                for tenant_id, portfolio_id in portfolios
+            ),
+        )

@@ -36,6 +36,8 @@ class Portfolio(Protocol):
     @property
     def status(self) -> str: ...
     @property
+    def version(self) -> int: ...
+    @property
     def created_at(self) -> datetime: ...
 
 
@@ -130,6 +132,9 @@ class MarketData(Protocol):
 
     def assets(self, symbols: Sequence[str]) -> Mapping[str, AssetRecord]:
         """The assets of those symbols that are known."""
+
+    def marked(self, days: Sequence[date]) -> Mapping[date, Any]:
+        """Those of the days whose bars are stored, all that came."""
 
 
 @dataclass(frozen=True, slots=True)

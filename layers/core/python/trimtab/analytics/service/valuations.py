@@ -19,7 +19,7 @@ from trimtab.analytics.service.ports import (
 )
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.money import ZERO
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
 
 CLOSED = "CLOSED"
@@ -95,6 +95,7 @@ class Valuations:
         entries = self.books.cash_entries(*names, after)
         movements = [Movement(it.executed_at, it.change, it.is_external) for it in entries]
         if start is None:
+            self._require_unchanged(portfolio)
             movements += _opening(portfolio, trades, entries)
         first = _first_day(start, trades, movements)
         if first is None or first > last:
@@ -102,6 +103,12 @@ class Valuations:
         symbols = {it.symbol for it in trades} | set(start.quantities if start else ())
         closes = self._closes(symbols, first - LOOK_BACK, last)
         return snapshots(trades, movements, self.books.splits(symbols), closes, _trading_days(first, last), start=start)
+
+    def _require_unchanged(self, portfolio: Portfolio) -> None:
+        """The opening cash is what its entries leave of its cash: both have to be of one time, or it is begun again."""
+        again = self.portfolios.portfolio(portfolio.tenant_id, portfolio.portfolio_id)
+        if again is None or again.version != portfolio.version:
+            raise ConditionFailed({})
 
     def _closes(self, symbols: Iterable[str], first: date, last: date) -> Mapping[str, Mapping[date, Decimal]]:
         return {it: {bar.day: bar.close for bar in self.market.bars(it, first, last)} for it in sorted(symbols)}

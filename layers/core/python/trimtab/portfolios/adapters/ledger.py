@@ -130,7 +130,9 @@ class DynamoLedger:
             return Listing([])
         between = ("#s BETWEEN :first AND :last", {":first": first, ":last": last})
         partition = portfolio_key(tenant_id, portfolio_id)["pk"]
-        page = dynamo.query(self.client, self.table, index, partition, between, limit=limit, after=after)
+        page = dynamo.query(
+            self.client, self.table, index, partition, between, limit=limit, after=after, consistent=True
+        )
         trades = [_to_trade(item) for item in page.items]
         return Listing([it for it in trades if wanted.status is None or it.status is wanted.status], page.next_position)
 
@@ -143,7 +145,9 @@ class DynamoLedger:
             {":first": CASH + (format_time(since) if since else ""), ":last": CASH + "~"},
         )
         partition = portfolio_key(tenant_id, portfolio_id)["pk"]
-        page = dynamo.query(self.client, self.table, BY_TIME, partition, between, limit=limit, after=after)
+        page = dynamo.query(
+            self.client, self.table, BY_TIME, partition, between, limit=limit, after=after, consistent=True
+        )
         return Listing([_to_cash_entry(item) for item in page.items], page.next_position)
 
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
