@@ -34,6 +34,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/portfolios/{portfolio_id}/trades"): {**TRADE, "ref_id": "t2"},
     ("PATCH", "/portfolios/{portfolio_id}/trades/{ref_id}"): {"quantity": 2},
     ("POST", "/portfolios/{portfolio_id}/cash"): {"ref_id": "c1", "type": "deposit", "amount": 5},
+    ("PUT", "/assets/{symbol}"): {"name": "Apple Inc.", "exchange": "XNAS"},
     ("PUT", "/assets/{symbol}/splits/{effective_on}"): {"ratio": 4},
     ("POST", "/quotes"): {"quotes": [{"symbol": "AAPL", "price": 1, "as_of": "2024-01-01T00:00:00Z"}]},
     ("POST", "/rebalance"): {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "k"},
@@ -79,9 +80,10 @@ def with_token(system: World, token: str, method: str = "GET", path: str = "/por
 
 
 def filled(system: World) -> None:
-    """A portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and one that
-    is not, a trade, a check."""
+    """An asset; a portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and
+    one that is not, a trade, a check."""
     system.portfolio()
+    assert send(system, "PUT", "/assets/{symbol}", authorizer=authorized(scope="market:write")).status == 200
     assert send(system, "POST", "/rebalance").status == 202
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/trades", TRADE).status == 201
     system.work_off()
@@ -93,7 +95,7 @@ def filled(system: World) -> None:
 def test_only_the_three_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs"}
-    assert len(ROUTES) == 31
+    assert len(ROUTES) == 35
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)

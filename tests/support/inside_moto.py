@@ -21,9 +21,9 @@ def table(name: str = TABLE) -> Any:
     return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[name]
 
 
-def commits() -> list[Any]:
-    """The stream records so far."""
-    return [each.to_json() for each in table().stream_shard.items]
+def commits(name: str = TABLE) -> list[Any]:
+    """The stream records of a table so far."""
+    return [each.to_json() for each in table(name).stream_shard.items]
 
 
 def stored_items(name: str = TABLE) -> list[Any]:

@@ -37,7 +37,7 @@ def stored(close: Any = 100, day: date = DAY, revision: int = 1) -> Bar:
 def wrong(*rows: ProvidedBar, known: Known = Known()) -> Wrong | None:  # noqa: B008 - it is frozen
     """What is wrong with the day."""
     fault = judge("AAPL", DAY, rows, known, source="file").fault
-    return fault and fault.wrong
+    return fault.wrong if fault else None
 
 
 BAD = [

@@ -111,6 +111,7 @@ class Ingestion:
         def attempt() -> Outcome:
             judged = [it for n in range(0, len(symbols), SYMBOLS_AT_ONCE) for it in self._stored(day, symbols, n, rows)]
             wrong = [*faults, *(it.fault for it in judged if it.fault)]
+            wrong.sort(key=lambda fault: fault.wrong is Wrong.MISSING)  # who reads a few of them reads the worst
             bars = [it.bar for it in judged if it.bar]
             before = self.bars.marked([day]).get(day)
             after = mark(before, day, symbols, bars=bars, faults=wrong, at=self.clock(), tells=tells)

@@ -1,0 +1,340 @@
+"""Nights through the real handler: files in the bucket, bars in the table, events on the stream."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+
+from functions.market_on_night import handler as night_function
+from functions.market_on_night.handler import NightFailed
+from infra.tables import MARKET
+from tests.support.faults import FOR_EVER, Crash, CrashAfter, CrashBefore, Fault, Faults, Throttle, injecting
+from tests.support.inside_moto import commits
+from tests.support.trading import FEED
+from tests.support.world import BARS_BUCKET, MARKET_TABLE, World
+from tests.support.write_units import metering
+from trimtab.contracts import assets, bars
+from trimtab.contracts.assets import AssetRecord, Sector
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.market.domain.ingested import sessions_up_to
+from trimtab.market.service.ingestion import Ingestion
+from trimtab.runtime import dynamo
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.publishing import events_of
+
+LAST = date(2026, 11, 20)
+DAYS = sessions_up_to(LAST)
+GOOD = {"AAPL": "100", "MSFT": "200", "XOM": "50"}
+
+
+@pytest.fixture(autouse=True)
+def at_three() -> Iterator[None]:
+    """Three in the morning after the last of the days."""
+    now = datetime(2026, 11, 21, 3, tzinfo=UTC)
+    with mock.patch.object(night_function, "utc_now", return_value=now):
+        yield
+
+
+def enter(*symbols: str) -> None:
+    """Stores assets."""
+    sectors = list(Sector)
+    items = [
+        assets.to_item(AssetRecord(it, it, "stock", sectors[n % 11], "USD", "XNAS", True, 1))
+        for n, it in enumerate(symbols)
+    ]
+    dynamo.batch_put(dynamodb(), MARKET_TABLE, items)
+
+
+def deliver(day: date, closes: Mapping[str, str], form: str = "csv") -> None:
+    """Puts the day's file into the bucket: every price of a symbol is its close."""
+    if form == "csv":
+        rows = [f"{symbol},{close},{close},{close},{close},10" for symbol, close in closes.items()]
+        text = "\n".join(["symbol,open,high,low,close,volume", *rows])
+    else:
+        text = "\n".join(
+            json.dumps({"symbol": it, "volume": 10, **dict.fromkeys(("open", "high", "low", "close"), close)})
+            for it, close in closes.items()
+        )
+    put_file(f"{day}.{form}", text)
+
+
+def put_file(name: str, text: str) -> None:
+    """Puts a file into the bucket."""
+    boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{name}", Body=text.encode())
+
+
+def ready() -> None:
+    """Three assets, and the files of ten sessions."""
+    enter(*GOOD)
+    for day in DAYS:
+        deliver(day, GOOD)
+
+
+def stored() -> list[Any]:
+    """The market's table."""
+    items = boto3.client("dynamodb").scan(TableName=MARKET_TABLE, ConsistentRead=True)["Items"]
+    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def closes(symbol: str) -> dict[str, str]:
+    """The stored closes of a symbol by day."""
+    return {
+        item["sk"]["S"][4:]: item["close"]["S"]
+        for item in stored()
+        if item["pk"]["S"] == f"ASSET#{symbol}" and "close" in item
+    }
+
+
+def told() -> list[Any]:
+    """The events that the market's stream carries, as they reach the bus."""
+    return [event for record in commits(MARKET_TABLE) for event in events_of(record)]
+
+
+def test_a_night_stores_every_session_and_tells_of_each_once(system: World) -> None:
+    ready()
+    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "wrong": 0}
+    before = stored()
+    assert closes("AAPL") == {str(day): "100" for day in DAYS}
+    assert [(it["type"], it["tenantid"], it["data"]["day"]) for it in told()] == [
+        ("bars.ingested", "platform", str(day)) for day in DAYS
+    ]
+    assert system.night() == {"days": 1, "stored": 3, "changed": 0, "wrong": 0}
+    assert stored() == before
+    assert len(told()) == 10
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_either_form_of_a_file_is_read(system: World, form: str) -> None:
+    enter(*GOOD)
+    for day in DAYS:
+        deliver(day, GOOD, form)
+    assert system.night()["stored"] == 30
+
+
+def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: World) -> None:
+    ready()
+    system.night()
+    new = {f"S{n:03}": "100" for n in range(60)}
+    enter(*GOOD, *new)
+    deliver(LAST, {"AAPL": "0", "MSFT": "x", "XOM": "51", **dict.fromkeys(list(new)[:30], "-1")})
+    assert system.night()["wrong"] > 60
+    alert = next(event for event in reversed(told()) if event["type"] == "alert.raised")
+    assert alert["tenantid"] == "platform"
+    assert alert["data"]["episode"] == "bars-2026-11-20"
+    facts = alert["data"]["facts"]
+    assert facts == {"day": "2026-11-20", "missing": "30", "unreadable": "1", "not_positive": "31"}
+    assert len(alert["data"]["text"]) < 2000
+    assert closes("AAPL")[str(LAST)] == "100"
+    assert closes("S000") == {}
+    assert closes("XOM")[str(LAST)] == "51"
+    (revised,) = (it for it in stored() if it.get("revision") == {"N": "2"})
+    assert (revised["pk"]["S"], revised["close"]["S"]) == ("ASSET#XOM", "51")
+
+
+def test_a_split_explains_a_jump_whoever_enters_it(system: World) -> None:
+    ready()
+    system.night()
+    deliver(LAST, {"AAPL": "25", "MSFT": "20", "XOM": "25"})
+    put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
+    assert system.http("PUT", f"/assets/MSFT/splits/{LAST}", {"ratio": 10}, authorizer=FEED).status == 200
+    assert system.night()["wrong"] == 1
+    assert [closes(symbol)[str(LAST)] for symbol in GOOD] == ["25", "20", "50"]
+    assert told()[-1]["data"]["text"].startswith("Not stored: XOM: close 25 is 50 % away from 50")
+    splits = system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 4}, authorizer=FEED).json["splits"]
+    assert [each["ratio"] for each in splits] == ["4"]
+
+
+def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system: World) -> None:
+    ready()
+    put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\nMSFT,none,1\nOTHER,2,1\n")
+    assert system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 3}, authorizer=FEED).status == 200
+    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "wrong": 2}
+    assert told()[-1]["data"]["facts"] == {"day": "2026-11-20", "split": "2"}
+
+
+def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_later(system: World) -> None:
+    ready()
+    s3 = boto3.client("s3")
+    for day in (DAYS[3], LAST):
+        s3.delete_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv")
+    with pytest.raises(NightFailed, match=f"{DAYS[3]}: there is no file"):
+        system.night()
+    assert len(closes("AAPL")) == 8
+    deliver(DAYS[3], GOOD)
+    deliver(LAST, GOOD)
+    assert system.night()["days"] == 2
+    assert len(closes("AAPL")) == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "symbol,price\nAAPL,1",
+        'symbol,open,high,low,close,volume\nAAPL,"1',
+        "symbol,open,high,low,close,volume\nTSLA,1,1,1,1,1",
+        "\u0000",
+    ],
+)
+def test_a_file_of_another_form_fails_its_day_and_marks_nothing(system: World, text: str) -> None:
+    ready()
+    put_file(f"{LAST}.csv", text)
+    with pytest.raises(NightFailed):
+        system.night()
+    assert str(LAST) not in closes("AAPL")
+    assert len(closes("AAPL")) == 9
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"symbol": "AAPL", "open": NaN}', '{"symbol": "A", "symbol": "B"}'])
+def test_a_line_that_is_no_object_fails_its_day(system: World, line: str) -> None:
+    ready()
+    boto3.client("s3").delete_object(Bucket=BARS_BUCKET, Key=f"daily/{LAST}.csv")
+    put_file(f"{LAST}.jsonl", f'{{"symbol": "AAPL"}}\n{line}\n')
+    with pytest.raises(NightFailed):
+        system.night()
+
+
+def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: World) -> None:
+    ready()
+    for day in DAYS:
+        deliver(day, GOOD | {"NEW": "7"})
+    system.night()
+    enter(*GOOD, "NEW")
+    assert system.night()["days"] == 10
+    assert len(closes("NEW")) == 10
+
+
+# Faults -----------------------------------------------------------------------------------------------------------
+
+
+def one_night_left(system: World) -> None:
+    """Everything is stored but the last day, in which there is a split, a correction and something wrong."""
+    ready()
+    deliver(LAST, {})
+    with pytest.raises(NightFailed):
+        system.night()
+    deliver(LAST, GOOD | {"AAPL": "25", "XOM": "0"})
+    put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
+
+
+def undo(before: list[Any]) -> None:
+    """The table as it was."""
+    client = boto3.client("dynamodb")
+    for item in stored():
+        client.delete_item(TableName=MARKET_TABLE, Key={name: item[name] for name in ("pk", "sk")})
+    for item in before:
+        client.put_item(TableName=MARKET_TABLE, Item=item)
+
+
+def once(system: World, faults: Faults, *some: Fault) -> bool:
+    """A night under these faults; whether it came to its end."""
+    faults.set(*some)
+    try:
+        system.night()
+    except (Crash, Exception):  # noqa: BLE001 - whatever ends a night
+        return False
+    finally:
+        faults.clear()
+    return True
+
+
+def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: World) -> None:
+    one_night_left(system)
+    before = stored()
+    with injecting() as faults:
+        assert once(system, faults)
+        operations = list(faults.operations)
+        with faults.paused():
+            whole = stored()
+        assert operations.count("BatchWriteItem") == 1
+        assert len(told()) == 11
+        for number in range(len(operations)):
+            for kind in (CrashBefore, CrashAfter):
+                with faults.paused():
+                    undo(before)
+                assert not once(system, faults, kind(number))
+                assert once(system, faults)
+                with faults.paused():
+                    assert stored() == whole, (number, kind, operations[number])
+
+
+def test_a_throttle_that_lasts_fails_the_night_and_a_short_one_does_not(system: World) -> None:
+    one_night_left(system)
+    with injecting() as faults:
+        for number in range(4):
+            assert not once(system, faults, Throttle(number, FOR_EVER))
+        assert once(system, faults, Throttle(0, 1))
+
+
+def test_what_a_batch_leaves_undone_is_written_again(system: World) -> None:
+    ready()
+    client, left = dynamodb(), []
+    write = client.batch_write_item
+
+    def half(RequestItems: Any) -> Any:  # noqa: N803 - as boto3 names it
+        rows = RequestItems[MARKET_TABLE]
+        write(RequestItems={MARKET_TABLE: rows[:1]})
+        left.append(len(rows) - 1)
+        return {"UnprocessedItems": {MARKET_TABLE: rows[1:]}} if rows[1:] else {}
+
+    with mock.patch.object(client, "batch_write_item", half), mock.patch("time.sleep"):
+        assert system.night()["stored"] == 30
+    assert left[:3] == [2, 1, 0]
+    assert len(closes("AAPL")) == 10
+
+
+# Cost ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("amount", [100, 1000])
+def test_a_night_of_many_assets_costs_in_proportion(system: World, amount: int) -> None:
+    symbols = [f"S{n:04}" for n in range(amount)]
+    enter(*symbols)
+    for day in DAYS:
+        deliver(day, {} if day != LAST else dict.fromkeys(symbols, "100"))
+    with mock.patch.object(Ingestion, "run_night", _last_night):
+        with injecting() as faults, metering(MARKET) as meter:
+            faults.set()
+            system.night()
+            calls = {name: faults.operations.count(name) for name in sorted(set(faults.operations))}
+        writes = meter.total
+        meter.spent.clear()
+        with metering(MARKET) as again:
+            system.night()
+    assert calls["BatchWriteItem"] == amount // 25
+    assert calls["BatchGetItem"] <= amount // 50 + 11 + amount // 100 + 2
+    assert calls["Query"] <= 12 + amount // 100
+    assert calls["PutItem"] == 1
+    assert writes == amount + 1, "a unit a bar, and one for the mark"
+    assert again.total == 0
+
+
+def _last_night(it: Any) -> Any:
+    """The last session alone."""
+    return mock.Mock(days=[it.ingest(LAST, it.assets.active_symbols()).mark], failed=[])
+
+
+# Readers ------------------------------------------------------------------------------------------------------------
+
+
+def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: World) -> None:
+    ready()
+    system.night()
+    reader = DynamoBars(dynamodb(), MARKET_TABLE)
+    found = reader.bars("AAPL", DAYS[2], DAYS[5])
+    assert [bar.day for bar in found] == DAYS[2:6]
+    assert reader.bars("AAPL", LAST, DAYS[0]) == []
+    newest = reader.last_bar("AAPL", date(2027, 1, 1))
+    assert newest is not None
+    assert newest.day == LAST
+    assert reader.last_bar("AAPL", date(2026, 1, 1)) is None
+    assert reader.last_bar("NONE", LAST) is None
+    assert set(reader.assets(["AAPL", "AAPL", "NONE", "XOM"])) == {"AAPL", "XOM"}
+    assert reader.assets([]) == {}
+    assert bars.from_item(dynamo.from_item(next(it for it in stored() if it["sk"]["S"].startswith("BAR#")))) in [
+        bar for symbol in GOOD for bar in reader.bars(symbol, date.min, date.max)
+    ]

@@ -1,0 +1,109 @@
+"""The sample that `make up` brings, and the command that fills in more of it."""
+
+import io
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import correlation
+from unittest import mock
+
+import pytest
+from rich.console import Console
+
+from infra.local import backfill, sample_data
+from infra.local.backfill import Wanted
+from infra.local.deploy import Stack
+from infra.local.environment import LocalError
+from tests.support.faults import injecting
+from tests.support.world import MARKET_TABLE, World
+from trimtab.contracts.assets import Sector
+from trimtab.contracts.bars import Bar
+from trimtab.market.adapters.assets import DynamoAssets
+from trimtab.market.domain.bars import Known, ProvidedBar, judge
+from trimtab.market.domain.ingested import sessions_up_to
+from trimtab.runtime.dynamo import dynamodb
+
+LAST = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+STACK = Stack("", "", "", "us-east-1", {}, {"market": MARKET_TABLE}, "")
+
+
+@pytest.fixture
+def few_days() -> object:
+    """Eight sessions instead of two years."""
+    with mock.patch.object(sample_data, "SESSIONS", 8), mock.patch.object(sample_data, "FIRST_DAY", date(2026, 9, 1)):
+        yield
+
+
+def test_every_sector_has_assets_and_the_benchmark_has_none() -> None:
+    records = {it.record.symbol: it.record for it in sample_data.sample()}
+    assert len(records) >= 41
+    assert {record.sector for record in records.values()} == {*Sector, None}
+    benchmark = records[sample_data.BENCHMARK]
+    assert (benchmark.asset_class, benchmark.sector) == ("etf", None)
+
+
+def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() -> None:
+    days = dict(sample_data.walk(LAST))
+    wanted = set(sessions_up_to(LAST, 5))
+    assert dict(sample_data.walk(date(2026, 12, 31), wanted)) == {day: days[day] for day in wanted}
+    closes: dict[str, list[float]] = {}
+    previous: dict[str, Bar] = {}
+    for day in sessions_up_to(LAST, 504):
+        for bar in days[day]:
+            closes.setdefault(bar.symbol, []).append(float(bar.close))
+            row = ProvidedBar(bar.symbol, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap)
+            known = Known(bar, previous.get(bar.symbol))
+            assert judge(bar.symbol, day, [row], known, source="x").fault is None
+            assert bar.source == "synthetic-sample"
+            previous[bar.symbol] = bar
+    moves = {symbol: [b / a for a, b in pairwise(it)] for symbol, it in closes.items()}
+    assert all(0.2 < correlation(moves["SPY"], each) < 0.95 for symbol, each in moves.items() if symbol != "SPY")
+
+
+def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: World, few_days: object) -> None:
+    assert sample_data.load(dynamodb(), MARKET_TABLE, NOW) == 8 * len(sample_data.sample())
+    with injecting() as faults:
+        assert sample_data.load(dynamodb(), MARKET_TABLE, NOW) == 0
+        assert set(faults.operations) == {"BatchGetItem"}
+    later = datetime(2026, 11, 25, 9, tzinfo=UTC)
+    assert sample_data.load(dynamodb(), MARKET_TABLE, later) == 2 * len(sample_data.sample())
+    assert len(DynamoAssets(dynamodb(), MARKET_TABLE).active_symbols()) == len(sample_data.sample())
+    name, text = sample_data.newest_file(NOW)
+    assert name == "2026-11-20.csv"
+    assert text.count("\n") == len(sample_data.sample()) + 1
+
+
+def said(wanted: Wanted) -> str:
+    """What the command prints."""
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    with mock.patch.dict("os.environ"), mock.patch.object(backfill, "dynamodb", return_value=dynamodb()):
+        backfill.run(console, STACK, wanted)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: World, few_days: object) -> None:
+    sample_data.load(dynamodb(), MARKET_TABLE, NOW)
+    amount = len(sample_data.sample())
+    text = said(Wanted(date(2026, 11, 2), LAST))
+    assert f"7 sessions filled, 8 were there; {7 * amount} bars stand, 0 were missing or wrong" in text
+    assert "0 sessions filled, 15 were there" in said(Wanted(date(2026, 11, 2), LAST))
+
+
+def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
+    system: World, few_days: object, tmp_path: Path
+) -> None:
+    sample_data.load(dynamodb(), MARKET_TABLE, NOW)
+    (tmp_path / "2026-11-09.csv").write_text("symbol,open,high,low,close,volume\nAAPL,1,1,1,1,1\nMSFT,0,1,1,1,1\n")
+    text = said(Wanted(date(2026, 11, 9), date(2026, 11, 9), str(tmp_path)))
+    assert f"1 bars stand, {len(sample_data.sample()) - 1} were missing or wrong" in text
+    assert "2026-11-09  MSFT: not above zero: open 0" in text
+    assert "more" in text
+    with pytest.raises(LocalError, match="the same command goes on from there"):
+        said(Wanted(date(2026, 11, 5), date(2026, 11, 6), str(tmp_path)))
+
+
+def test_massive_needs_its_key(system: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASSIVE_API_KEY", raising=False)
+    with pytest.raises(LocalError, match="MASSIVE_API_KEY"):
+        said(Wanted(LAST, LAST, "massive"))
