@@ -15,17 +15,6 @@ from infra.identity import Identity
 from infra.notifications import let_mail
 from trimtab.contracts.events import SOURCE
 
-CHANGES = (
-    "trade.recorded",
-    "trade.corrected",
-    "cash.recorded",
-    "portfolio.closed",
-    "portfolio.created",
-    "portfolio.stale",
-    "portfolio.resolved",
-)
-"""Events after which a portfolio's daily values or its alerts are others."""
-
 
 class Analytics(Construct):
     """Functions that work out what portfolios were worth, returned and risked."""
@@ -84,14 +73,6 @@ class Analytics(Construct):
             data.valuations,
             window_seconds=config.worker_batch_window_seconds,
             max_concurrency=config.worker_max_concurrency,
-        )
-        events.Rule(
-            self,
-            "ChangesRule",
-            description="Portfolios whose past or state has changed",
-            event_bus=data.event_bus,
-            event_pattern=events.EventPattern(source=[SOURCE], detail_type=list(CHANGES)),
-            targets=[targets.SqsQueue(data.valuations.queue, dead_letter_queue=data.valuations.dead)],
         )
 
     def _report_worker(self) -> None:

@@ -22,6 +22,17 @@ from trimtab.contracts.events import SOURCE
 
 ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised")
 
+CHANGES = (
+    "trade.recorded",
+    "trade.corrected",
+    "cash.recorded",
+    "portfolio.closed",
+    "portfolio.created",
+    "portfolio.stale",
+    "portfolio.resolved",
+)
+"""Events after which a portfolio's daily values or its alerts are others."""
+
 _DEAD_LETTER_RETENTION = Duration.days(14)
 _MAX_RECEIVES = 5
 
@@ -75,6 +86,8 @@ class DataStack(Stack):
         self.event_bus = events.EventBus(self, "EventBus", event_bus_name=config.prefix)
         self.alerts = self._alerts_topic()
         self._route_alerts()
+        self._route_to_queue("Changes", "Portfolios whose past or state has changed", CHANGES, self.valuations)
+        self._route_to_queue("Mails", "Alerts for the contacts of portfolios", ("alert.raised",), self.mails)
         self._outputs()
 
     @property
@@ -222,6 +235,16 @@ class DataStack(Stack):
             event_bus=self.event_bus,
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=list(ALERT_EVENTS)),
             targets=[targets.SnsTopic(self.alerts, dead_letter_queue=self.events_undelivered)],
+        )
+
+    def _route_to_queue(self, id: str, description: str, types: Sequence[str], work: WorkQueue) -> None:
+        events.Rule(
+            self,
+            f"{id}Rule",
+            description=description,
+            event_bus=self.event_bus,
+            event_pattern=events.EventPattern(source=[SOURCE], detail_type=list(types)),
+            targets=[targets.SqsQueue(work.queue, dead_letter_queue=self.events_undelivered)],
         )
 
     def _outputs(self) -> None:

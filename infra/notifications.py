@@ -1,8 +1,6 @@
 """The notifications context: the API of contacts, and the worker that tells them of alerts."""
 
 from aws_cdk import Aws
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.api import Api
@@ -10,7 +8,6 @@ from infra.data_stack import DataStack
 from infra.feeds import feed_from_queue
 from infra.function import Function, Shared, account_and_region
 from infra.identity import Identity
-from trimtab.contracts.events import SOURCE
 
 
 class Notifications(Construct):
@@ -56,14 +53,6 @@ class Notifications(Construct):
         )
         let_mail(function, data, config.mail_sender)
         feed_from_queue(function, data.mails, max_concurrency=config.worker_max_concurrency)
-        events.Rule(
-            self,
-            "AlertsRule",
-            description="Alerts that the contacts of a portfolio are told about",
-            event_bus=data.event_bus,
-            event_pattern=events.EventPattern(source=[SOURCE], detail_type=["alert.raised"]),
-            targets=[targets.SqsQueue(data.mails.queue, dead_letter_queue=data.mails.dead)],
-        )
 
 
 def let_mail(function: Function, data: DataStack, sender: str) -> None:

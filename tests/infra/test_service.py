@@ -18,7 +18,8 @@ FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/han
 NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 WATCHERS = ("market_on_quote_received", "portfolios_on_check_requested")
-PUBLIC = {route.path for route in routes_of("platform_api")}
+ANALYSTS = ("analytics_api", "analytics_on_valuation_requested", "analytics_on_report_requested")
+PUBLIC = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
 
 
 def test_every_handler_in_the_repository_is_a_deployed_function(production: Synthesised) -> None:
@@ -76,6 +77,7 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "portfolios_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "portfolios_api": {"dynamodb:BatchGetItem"},
         "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
+        **{name: {"dynamodb:BatchGetItem", "dynamodb:Query"} for name in ANALYSTS},
     }
 
 
@@ -124,6 +126,9 @@ def test_every_queue_worker_returns_single_messages_and_is_limited(production: S
             batches[_function_of(production, feed)] = (feed["BatchSize"], feed["ScalingConfig"]["MaximumConcurrency"])
 
     assert batches == {
+        "analytics_on_report_requested": (1, 20),
+        "analytics_on_valuation_requested": (10, 20),
+        "notifications_on_alert": (10, 20),
         "market_on_quote_received": (10, 20),
         "portfolios_on_check_requested": (10, 20),
         "portfolios_on_execution_requested": (1, 10),
@@ -141,7 +146,8 @@ def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue
 
     exists = {"S": [{"exists": True}]}
     assert patterns == {
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 2,  # of portfolios, of the market
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}]
+        * 3,  # of portfolios, of the market, of analytics
         "portfolios_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
     }
     for feed in feeds:
@@ -185,8 +191,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 9  # five of the dead, four last resorts
-    assert metrics["ApproximateAgeOfOldestMessage"] == 5
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 12  # eight of the dead, four last resorts
+    assert metrics["ApproximateAgeOfOldestMessage"] == 8
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 

@@ -363,7 +363,6 @@ def keeps_its_contacts(system: World) -> None:
 
 
 def sends_the_report(system: World) -> None:
-    system.portfolio()
     keeps_its_contacts(system)
     assert http("analytics_api/ask_for_report.json", 202)["month"] == "2026-10"
     assert len(waiting(system.reports_url)) == 1
@@ -405,11 +404,11 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "analytics_api/make_link.json": makes_the_link_that_is_opened,
     "analytics_api/open_link.json": pictures("analytics_api/open_link.json"),
     "analytics_api/read_alert_rules.json": keeps_its_rules,
-    "analytics_api/read_drift.json": figures("read_drift", "drift", None),
+    "analytics_api/read_drift.json": figures("read_drift", "assets", 0, "weight", "16.2562"),
     "analytics_api/read_history.json": figures("read_history", "days", 1, "value", "10150.00"),
     "analytics_api/read_history_as_picture.json": pictures("analytics_api/read_history_as_picture.json"),
     "analytics_api/read_performance.json": figures("read_performance", "time_weighted", "value", "1.5000"),
-    "analytics_api/read_risk.json": figures("read_risk", "volatility", "reason", "too_few_observations"),
+    "analytics_api/read_risk.json": figures("read_risk", "horizon_days", 10),
     "analytics_api/read_sectors.json": figures("read_sectors", "sectors", 0, "name", "Cash"),
     "analytics_api/replace_alert_rules.json": keeps_its_rules,
     "analytics_on_night/bars_ingested.json": asks_for_every_portfolio(

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from email import message_from_string, policy
+from email.message import EmailMessage
 from typing import Any
 
 import boto3
@@ -110,10 +112,15 @@ class Past:
         return alerts
 
 
-def sent_mails(kind: str = "to") -> list[str]:
-    """Who got the mails that the mail server has taken, in their order; `raw` gives the mails themselves."""
+def mails() -> list[EmailMessage]:
+    """The mails that the mail server has taken, in their order."""
     taken = get_backend("ses")[ACCOUNT]["us-east-1"].sent_messages
-    return [it.raw_data if kind == "raw" else ",".join(it.destinations) for it in taken]
+    return [message_from_string(it.raw_data, policy=policy.default) for it in taken]
+
+
+def sent_mails() -> list[str]:
+    """Whom they went to."""
+    return [str(it["To"]) for it in mails()]
 
 
 def enter_assets(world: World, sectors: Mapping[str, str | None]) -> None:
