@@ -43,7 +43,7 @@ class Analytics(Construct):
                 **self._tables(),
                 "VALUATIONS_QUEUE_URL": data.valuations.url,
                 "REPORTS_QUEUE_URL": data.reports.url,
-                "LINKS_SECRET_ID": data.links_key.secret_name,
+                "LINKS_SECRET_ID": data.links_key.secret_arn,
                 "AUTH": identity.auth,
             },
         )

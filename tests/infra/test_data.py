@@ -28,8 +28,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
     assert {name: _indexes(table, "LocalSecondaryIndexes") for name, table in by_name.items()} == {
         "Portfolios": {"by_time": ["pk", "by_time"], "by_symbol": ["pk", "by_symbol"]},
         "Watches": {"upper_edge": ["pk", "upper_edge"], "lower_edge": ["pk", "lower_edge"]},
-        "Market": {},
-        "Paper": {},
+        **{name: {} for name in ("Market", "Paper", "Analytics", "Notifications")},
     }
     assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in by_name.items()} == {
         "Portfolios": {
@@ -38,13 +37,19 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Watches": {},
         "Market": {"by_sector": ["by_sector_pk", "by_sector_sk"]},
         "Paper": {},
+        "Analytics": {"valued": ["valued_pk", "valued_sk"]},
+        "Notifications": {},
     }
     assert {name: table.get("StreamSpecification") for name, table in by_name.items()} == {
         "Portfolios": {"StreamViewType": "NEW_IMAGE"},
         "Watches": None,
         "Market": {"StreamViewType": "NEW_IMAGE"},
         "Paper": None,
+        "Analytics": {"StreamViewType": "NEW_IMAGE"},
+        "Notifications": None,
     }
+    forgetting = {name for name, table in by_name.items() if "TimeToLiveSpecification" in table}
+    assert forgetting == {"Notifications"}
 
 
 def test_production_keeps_its_tables_whatever_happens_to_the_stack(production: Synthesised) -> None:

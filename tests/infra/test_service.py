@@ -75,7 +75,7 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "balancing_api": {"dynamodb:BatchGetItem"},
         "portfolios_on_check_requested": {"dynamodb:BatchGetItem"},
         "portfolios_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
-        "portfolios_api": {"dynamodb:BatchGetItem"},
+        "portfolios_api": {"dynamodb:BatchGetItem", "dynamodb:Query"},
         "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
         **{name: {"dynamodb:BatchGetItem", "dynamodb:Query"} for name in ANALYSTS},
     }

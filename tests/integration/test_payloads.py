@@ -2,8 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
-from tests.support.analytics import Past, sent_mails, store_bars
+from tests.support.analytics import Past, at, sent_mails, store_bars
 from tests.support.inside_moto import waiting
 from tests.support.tokens import mint, publish
 from tests.support.world import BARS_BUCKET, EVENTS, LambdaContext, World, payload, payload_text, sqs_record
@@ -29,8 +28,6 @@ FILES = sorted(
     str(path.relative_to(EVENTS)) for path in EVENTS.glob("*/*.json") if path.parent.name not in DOCUMENTATION
 )
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
-
-ANALYSTS = ("analytics_api.app", "analytics_api.requests", "analytics_on_valuation_requested.handler")
 
 
 def now() -> datetime:
@@ -290,16 +287,6 @@ def an_unknown_rebalance_is_returned(system: World) -> None:
     assert len(failures) == 1
 
 
-@contextmanager
-def as_of(instant: datetime) -> Iterator[None]:
-    """The functions of analytics at that time."""
-    with ExitStack() as stack:
-        for name in ANALYSTS:
-            module = importlib.import_module(f"functions.{name}")
-            stack.enter_context(mock.patch.object(module, "utc_now", return_value=instant))
-        yield
-
-
 def valued(system: World) -> None:
     """The portfolio that payloads name by id: ten thousand put in, and a holding with two days of bars."""
     it = Past(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50}))
@@ -307,7 +294,7 @@ def valued(system: World) -> None:
     it.cash("deposit-1", "deposit", 10_000, date(2026, 11, 19))
     it.trade("broker-4711", "BUY", "AAPL", 10, 150, date(2026, 11, 19))
     it.quote(now(), AAPL=165)
-    with as_of(now()):
+    with at(now()):
         it.settle()
 
 
@@ -316,7 +303,7 @@ def figures(name: str, *path: Any) -> Callable[[World], Any]:
 
     def check(system: World) -> None:
         valued(system)
-        with as_of(now()):
+        with at(now()):
             found = http(f"analytics_api/{name}.json", 200)
         *members, wanted = path
         for member in members:
@@ -331,7 +318,7 @@ def pictures(path: str) -> Callable[[World], Any]:
 
     def check(system: World) -> None:
         valued(system)
-        with as_of(now()):
+        with at(now()):
             answer = run(path)
         assert (answer["statusCode"], answer["multiValueHeaders"]["Content-Type"]) == (200, ["image/svg+xml"])
         assert "Value of default" in answer["body"]
@@ -381,7 +368,7 @@ def tells_of_alerts(system: World) -> None:
 def is_valued(system: World) -> None:
     valued(system)
     path = "analytics_on_valuation_requested/batch_with_poison.json"
-    with as_of(now()):
+    with at(now()):
         answer = run(path)
     assert answer == {"batchItemFailures": [{"itemIdentifier": payload(path)["Records"][2]["messageId"]}]}
 

@@ -1,20 +1,24 @@
 """A portfolio with a past: assets and bars as a feed would have stored them, old trades, and the bus between."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email import message_from_string, policy
 from email.message import EmailMessage
+from importlib import import_module
 from typing import Any
+from unittest import mock
 
 import boto3
 from moto.backends import get_backend
 
+from functions.notifications_on_alert import handler as alert_function
 from tests.support.inside_moto import ACCOUNT, commits, table
 from tests.support.trading import FEED
-from tests.support.world import MARKET_TABLE, Answer, World
+from tests.support.world import MARKET_TABLE, Answer, World, sqs_record
 from trimtab.contracts.bars import Bar
 from trimtab.kernel.trading_days import is_trading_day
 from trimtab.market.adapters.bars import DynamoBars
@@ -29,6 +33,23 @@ CHANGES = {
     "portfolio.stale",
     "portfolio.resolved",
 }
+
+
+CLOCKS = ("analytics_api.app", "analytics_api.requests", "analytics_on_valuation_requested.handler")
+MORE_CLOCKS = ("analytics_on_report_requested.handler", "analytics_on_night.handler", "portfolios_api.trades")
+
+
+@contextmanager
+def at(instant: datetime) -> Iterator[None]:
+    """The functions that value and report at that time; what they were wired with is wired again."""
+    with ExitStack() as stack:
+        for name in (*CLOCKS, *MORE_CLOCKS):
+            module = import_module(f"functions.{name}")
+            stack.enter_context(mock.patch.object(module, "utc_now", return_value=instant))
+            for thing in vars(module).values():
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
+        yield
 
 
 def trading_days(first: date, last: date) -> list[date]:
@@ -55,6 +76,7 @@ class Past:
 
     world: World
     portfolio: Any
+    tries: list[Any] = field(default_factory=list)
     _seen: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -96,12 +118,24 @@ class Past:
             self._seen[name] = len(records)
         return found
 
+    def ask(self, since: date | None = None) -> None:
+        """Asks for a valuation, as a night does."""
+        names = {"tenant_id": "demo", "portfolio_id": self.portfolio["portfolio_id"]}
+        body = {"schema_version": 1, "type": "valuation.requested", **names}
+        text = json.dumps({**body, **({"since": since.isoformat()} if since else {})})
+        boto3.client("sqs").send_message(QueueUrl=self.world.valuations_url, MessageBody=text)
+
+    def tell(self, event: Any) -> set[str]:
+        """Delivers an alert to the worker that tells the contacts; the ids of the messages that it returned."""
+        self.tries.append(event)
+        return self.world.work(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
+
     def settle(self) -> list[dict[str, Any]]:
         """Lets the bus and the workers of valuations and alerts run; the alerts that were raised."""
         alerts, sqs = [], boto3.client("sqs")
         for _ in range(5):
             for event in self.events():
-                envelope = json.dumps({"version": "0", "detail-type": event["type"], "detail": event})
+                envelope = json.dumps(_on_bus(event))
                 if event["type"] in CHANGES:
                     sqs.send_message(QueueUrl=self.world.valuations_url, MessageBody=envelope)
                 if event["type"] == "alert.raised":
@@ -110,6 +144,10 @@ class Past:
             if not self.world.value() + self.world.tell():
                 break
         return alerts
+
+
+def _on_bus(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"version": "0", "detail-type": event["type"], "detail": event}
 
 
 def mails() -> list[EmailMessage]:
