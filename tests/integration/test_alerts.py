@@ -4,13 +4,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest import mock
 
+import boto3
 import pytest
 
 from tests.support.analytics import Past, at, mails, sent_mails, store_bars, trading_days
 from tests.support.inside_moto import stored_items, waiting
-from tests.support.world import World
+from tests.support.world import TABLE, World, authorized
 from trimtab.notifications.adapters import SesMailer
 from trimtab.notifications.service import MailRefused
+from trimtab.portfolios.adapters.store import DynamoStore
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 19)
 DAYS = trading_days(FIRST, LAST)
@@ -147,7 +149,10 @@ def test_a_contact_that_is_refused_holds_no_other_up_and_is_tried_again(past: Pa
 def test_a_portfolio_that_becomes_stale_is_told_by_its_own_event(past: Past) -> None:
     with at(noon(LAST)):
         assert rules(past, stale=None) == []
-    make_stale("demo", past.portfolio["portfolio_id"])
+    store = DynamoStore(boto3.client("dynamodb"), TABLE)
+    portfolio = store.portfolio("demo", past.portfolio["portfolio_id"])
+    assert portfolio is not None
+    store.put(portfolio.stale("The broker knows better", noon(LAST)))
     with at(noon(LAST) + timedelta(hours=1)):
         (alert,) = past.settle()
     assert "is stale: it is neither traded nor rebalanced" in alert["data"]["text"]

@@ -10,6 +10,7 @@ import pytest
 from tests.support.analytics import Past, at, enter_assets, mails, rising, sent_mails, store_bars, trading_days
 from tests.support.inside_moto import waiting
 from tests.support.world import World, payload
+from trimtab.kernel.money import to_money
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 10, 30)
 DAYS = trading_days(FIRST, LAST)
@@ -55,7 +56,7 @@ def test_a_report_has_words_a_page_and_pictures(past: Past) -> None:
     assert text is not None
     assert page is not None
     opening, closing = (5_000 + 50 * rising(DAYS, 100, 0.005)[day] for day in (date(2026, 9, 30), LAST))
-    assert f"{closing:,.2f}" in text.get_content()
+    assert f"{to_money(closing):,.2f}" in text.get_content()
     assert f"{(closing / opening - 1) * 100:.2f}" in text.get_content()
     names = [part["Content-ID"].strip("<>") for part in mail.walk() if part.get_content_type() == "image/svg+xml"]
     assert names == ["value", "sectors", "drift"]

@@ -1,6 +1,6 @@
 """Nights of valuations: every open portfolio, whatever interrupts them; what they cost; and no bars at all."""
 
-from collections.abc import Callable
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 
 from functions.analytics_on_valuation_requested import handler as valuation_function
+from infra.tables import ANALYTICS
 from tests.support.analytics import Past, at, rising, store_bars, trading_days
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
 from tests.support.inside_moto import snapshot, stored_items, table, waiting
@@ -15,11 +16,17 @@ from tests.support.world import World, payload, sqs_record
 from tests.support.write_units import put_units
 from trimtab.analytics.adapters.series import DynamoSeries
 
-FIRST, LAST = date(2026, 11, 2), date(2026, 11, 20)
+FIRST, LAST = date(2026, 10, 19), date(2026, 11, 6)
 DAYS = trading_days(FIRST, LAST)
-NOW = datetime(2026, 11, 21, 3, 5, tzinfo=UTC)
-BARS = "analytics_on_night/bars_ingested.json"
+NOW = datetime(2026, 11, 7, 3, 5, tzinfo=UTC)
 ASK = {"schema_version": 1, "type": "valuation.requested", "tenant_id": "demo"}
+
+
+def bars_ingested() -> Any:
+    """The event of the last day."""
+    event = payload("analytics_on_night/bars_ingested.json")
+    event["detail"]["data"]["day"] = LAST.isoformat()
+    return event
 
 
 def invested(system: World, user: str) -> Past:
@@ -40,12 +47,14 @@ def past(system: World) -> Past:
 
 def record(it: Past) -> Any:
     """The message that asks for the valuation of all its days."""
-    return sqs_record(__import__("json").dumps({**ASK, "portfolio_id": it.portfolio["portfolio_id"]}))
+    return sqs_record(json.dumps({**ASK, "portfolio_id": it.portfolio["portfolio_id"]}))
 
 
 def stored() -> list[Any]:
     """The table, without what every write changes."""
-    items = [{name: it[name] for name in it if name not in {"version", "updated_at"}} for it in stored_items("analytics")]
+    items = [
+        {name: it[name] for name in it if name not in {"version", "updated_at"}} for it in stored_items("analytics")
+    ]
     return sorted(items, key=lambda it: (it["pk"]["S"], it["sk"]["S"]))
 
 
@@ -56,7 +65,7 @@ def test_a_night_asks_for_every_open_portfolio_and_for_no_closed_one(past: Past)
             it.settle()
         assert past.world.http("DELETE", closed.home).status == 204
         closed.settle()
-        assert past.world.after_night(payload(BARS)) == {"valuations": 2}
+        assert past.world.after_night(bars_ingested()) == {"valuations": 2}
         asked = "".join(it.body for it in waiting(past.world.valuations_url))
         assert [it.portfolio["portfolio_id"] in asked for it in (past, closed, second)] == [True, False, True]
         assert past.world.value() == 2
@@ -67,13 +76,13 @@ def test_without_bars_for_days_the_stored_values_answer_and_say_how_old_they_are
         past.settle()
     with at(NOW + timedelta(days=6)):
         answer = past.get("history", window="all").json
-        assert answer["data"] == {"last_day": "2026-11-20", "age_days": 7, "stale": []}
+        assert answer["data"] == {"last_day": "2026-11-06", "age_days": 7, "stale": []}
         assert len(answer["days"]) == len(DAYS)
         assert past.get("risk", window="all").json["data"]["age_days"] == 7
         past.cash("d2", "deposit", 500, LAST + timedelta(days=4))
         past.settle()
         later = past.get("history", window="all").json
-    assert later["data"] == {"last_day": "2026-11-25", "age_days": 2, "stale": ["ALFA"]}
+    assert later["data"] == {"last_day": "2026-11-12", "age_days": 1, "stale": ["ALFA"]}
     assert float(later["days"][-1]["value"]) == float(answer["days"][-1]["value"]) + 500
 
 
@@ -125,29 +134,17 @@ def spent(system: World, portfolios: int) -> tuple[int, int]:
     """The calls of a night of that many portfolios, and the units that its writes cost."""
     store_bars({"ALFA": rising(DAYS, 100, 0.01)})
     with at(NOW - timedelta(days=1)):
-        for user in range(portfolios):
-            invested(system, str(user)).settle()
+        *_, last = [invested(system, str(user)) for user in range(portfolios)]
+        last.settle()
     before = {(it["pk"]["S"], it["sk"]["S"]): it for it in stored_items("analytics")}
     with at(NOW), injecting() as faults:
         faults.set()
-        assert system.after_night(payload(BARS)) == {"valuations": portfolios}
+        assert system.after_night(bars_ingested()) == {"valuations": portfolios}
         assert system.value() == portfolios
         calls = len(faults.calls)
-    shape = importlib_tables().ANALYTICS
     after = {(it["pk"]["S"], it["sk"]["S"]): it for it in stored_items("analytics")}
-    units = sum(put_units(before.get(key), it, shape) for key, it in after.items() if before.get(key) != it)
+    units = sum(put_units(before.get(key), it, ANALYTICS) for key, it in after.items() if before.get(key) != it)
     return calls, units
-
-
-def importlib_tables() -> Any:
-    """The shapes of the tables."""
-    from infra import tables  # noqa: PLC0415
-
-    return tables
-
-
-def check_growth(world_of: Callable[[], Any], small: int, large: int) -> None:
-    """Twice as many portfolios cost twice as much, but for what a night costs at all."""
 
 
 @pytest.mark.parametrize("portfolios", [20, 40])

@@ -67,7 +67,7 @@ class Valuations:
             self.store.put_snapshots(tenant_id, portfolio_id, changed)
             after = self._series(portfolio, series, found)
             after = self.alerting.looked_at(portfolio, after)
-            if after != series:
+            if changed or after != series:
                 self.store.put(replace(after, version=after.version + 1))
             return Valued(len(changed), sum(event.type == "alert.raised" for event in after.events))
 
