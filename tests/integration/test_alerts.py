@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.analytics import Past, at, mails, sent_mails, store_bars, trading_days
 from tests.support.inside_moto import stored_items, waiting
-from tests.support.world import TABLE, World, authorized
+from tests.support.world import TABLE, World
 from trimtab.notifications.adapters import SesMailer
 from trimtab.notifications.service import MailRefused
 from trimtab.portfolios.adapters.store import DynamoStore
@@ -156,9 +156,9 @@ def test_a_portfolio_that_becomes_stale_is_told_by_its_own_event(past: Past) -> 
     with at(noon(LAST) + timedelta(hours=1)):
         (alert,) = past.settle()
     assert "is stale: it is neither traded nor rebalanced" in alert["data"]["text"]
-    operator = authorized(scope="operator")
-    resolved = past.world.http("POST", f"{past.home}/resolve", {"reason": "All is well."}, authorizer=operator)
-    assert resolved.status == 200, resolved.text
+    portfolio = store.portfolio("demo", past.portfolio["portfolio_id"])
+    assert portfolio is not None
+    store.put(portfolio.resolved(noon(LAST)))
     with at(noon(LAST) + timedelta(hours=2)):
         assert past.settle() == []
     assert not past.world.http("GET", f"{past.home}/alert-rules").json["rules"][0]["is_on"]

@@ -147,7 +147,7 @@ def spent(system: World, portfolios: int) -> tuple[int, int]:
     return calls, units
 
 
-@pytest.mark.parametrize("portfolios", [20, 40])
+@pytest.mark.parametrize("portfolios", [10, 20, pytest.param(100, marks=pytest.mark.proof)])
 def test_a_night_costs_the_same_for_each_portfolio(system: World, portfolios: int) -> None:
     calls, units = spent(system, portfolios)
     assert units == 2 * portfolios, "a snapshot and the series"
