@@ -391,7 +391,7 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "analytics_api/make_link.json": makes_the_link_that_is_opened,
     "analytics_api/open_link.json": pictures("analytics_api/open_link.json"),
     "analytics_api/read_alert_rules.json": keeps_its_rules,
-    "analytics_api/read_drift.json": figures("read_drift", "assets", 0, "weight", "16.2562"),
+    "analytics_api/read_drift.json": figures("read_drift", "assets", 0, "weight", "83.7438"),
     "analytics_api/read_history.json": figures("read_history", "days", 1, "value", "10150.00"),
     "analytics_api/read_history_as_picture.json": pictures("analytics_api/read_history_as_picture.json"),
     "analytics_api/read_performance.json": figures("read_performance", "time_weighted", "value", "1.5000"),
