@@ -66,15 +66,17 @@ class Api(Construct):
         return self.rest_api.url
 
     def add(self, function: Function, package: str, *, public: bool = False) -> None:
-        """Adds every route of the function's resolver. `public` routes need no token."""
+        """Adds every route of the function's resolver. Of a `public` one none needs a token."""
         integration = apigateway.LambdaIntegration(function.function, proxy=True, scope_permission_to_method=False)
-        authorizer = None if public else self._authorizer
         for route in routes_of(package):
+            is_open = public or route.is_open
+            authorizer = None if is_open else self._authorizer
             resource = self.rest_api.root.resource_for_path(route.path)
             method = resource.add_method(route.method, integration, authorizer=authorizer)
-            if public:
-                acknowledge(method, "AwsSolutions-APIG4", "Health and API description are open to all by design.")
-                acknowledge(method, "AwsSolutions-COG4", "Health and API description are open to all by design.")
+            if is_open:
+                reason = "Open to all by design: health, the API's description, and links that carry a signature."
+                acknowledge(method, "AwsSolutions-APIG4", reason)
+                acknowledge(method, "AwsSolutions-COG4", reason)
             elif authorizer:
                 reason = "Tokens of any OIDC issuer are verified by the Lambda authorizer and scopes by the function."
                 acknowledge(method, "AwsSolutions-COG4", reason)

@@ -169,6 +169,11 @@ class Config:
     worker_max_concurrency: int = 20
     recalculation_timeout_seconds: int = 300
     recalculation_visibility_seconds: int = 1800
+    valuation_timeout_seconds: int = 120
+    """Enough for ten portfolios whose every day of two years is worked out again."""
+    valuation_visibility_seconds: int = 720
+    mail_sender: str = "trimtab@example.com"
+    """Who e-mails come from: an address or a domain that SES has verified for the account."""
     quote_timeout_seconds: int = 120
     """Enough for ten messages of 500 symbols each."""
     quote_visibility_seconds: int = 720
@@ -233,6 +238,7 @@ LOCAL = Config(
     worker_visibility_seconds=5,
     recalculation_visibility_seconds=30,
     quote_visibility_seconds=5,
+    valuation_visibility_seconds=10,
     execution_visibility_seconds=10,
     settlement_visibility_seconds=10,
     worker_batch_window_seconds=0,

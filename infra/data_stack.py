@@ -10,16 +10,28 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.config import Config, FileBars, Provider
 from infra.policies import acknowledge
-from infra.tables import BETTING, MARKET, PAPER, PORTFOLIOS, WATCHES, TableShape
+from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES, TableShape
 from trimtab.contracts.events import SOURCE
 
 ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised")
+
+CHANGES = (
+    "trade.recorded",
+    "trade.corrected",
+    "cash.recorded",
+    "portfolio.closed",
+    "portfolio.created",
+    "portfolio.stale",
+    "portfolio.resolved",
+)
+"""Events after which a portfolio's daily values or its alerts are others."""
 
 _DEAD_LETTER_RETENTION = Duration.days(14)
 _MAX_RECEIVES = 5
@@ -55,6 +67,8 @@ class DataStack(Stack):
         self.watches = self._table("Watches", WATCHES)
         self.paper = self._table("Paper", PAPER)
         self.betting = self._table("Betting", BETTING)
+        self.analytics = self._table("Analytics", ANALYTICS)
+        self.notifications = self._table("Notifications", NOTIFICATIONS)
         seconds = config.worker_visibility_seconds
         self.rebalance_requests = self._public_queue("rebalance-requests", seconds, config.providers)
         self.quotes = self._public_queue("quotes", config.quote_visibility_seconds, _of_quotes(config))
@@ -63,6 +77,10 @@ class DataStack(Stack):
         self.executions = self._work_queue("rebalance-executions", config.execution_visibility_seconds)
         self.recalculations = self._work_queue("recalculations", config.recalculation_visibility_seconds)
         self.settlements = self._work_queue("settlements", config.settlement_visibility_seconds)
+        self.valuations = self._work_queue("valuations", config.valuation_visibility_seconds)
+        self.reports = self._work_queue("reports", config.valuation_visibility_seconds)
+        self.mails = self._work_queue("mails", seconds)
+        self.links_key = self._links_key()
         self.events_undelivered = self._last_resort("events-undelivered", "events that the bus did not take")
         self.sweeps_failed = self._last_resort("sweeps-failed", "sweeps that failed all their tries")
         self.changes_unchecked = self._last_resort("changes-unchecked", "changes that no check could be asked for")
@@ -72,13 +90,16 @@ class DataStack(Stack):
         self.event_bus = events.EventBus(self, "EventBus", event_bus_name=config.prefix)
         self.alerts = self._alerts_topic()
         self._route_alerts()
+        self._route_to_queue("Changes", "Portfolios whose past or state has changed", CHANGES, self.valuations)
+        self._route_to_queue("Mails", "Alerts for the contacts of portfolios", ("alert.raised",), self.mails)
         self._outputs()
 
     @property
     def work_queues(self) -> tuple[WorkQueue, ...]:
         """Queues with a worker."""
-        of_portfolios = self.rebalance_requests, self.quotes, self.checks, self.executions, self.recalculations
-        return *of_portfolios, self.insights, self.settlements
+        of_portfolios = (self.rebalance_requests, self.quotes, self.checks, self.executions, self.recalculations)
+        of_analytics = (self.valuations, self.reports, self.mails)
+        return (*of_portfolios, self.insights, self.settlements, *of_analytics)
 
     @property
     def last_resorts(self) -> dict[str, sqs.Queue]:
@@ -100,6 +121,7 @@ class DataStack(Stack):
             sort_key=_text("sk"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             stream=dynamodb.StreamViewType.NEW_IMAGE if shape.stream else None,
+            time_to_live_attribute="expires_at" if shape.forgets else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=keep
             ),
@@ -181,6 +203,19 @@ class DataStack(Stack):
             removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
         )
 
+    def _links_key(self) -> secretsmanager.Secret:
+        """What the links are signed with; a new one ends those that are open, which last a quarter of an hour."""
+        key = secretsmanager.Secret(
+            self,
+            "LinksKey",
+            secret_name=f"{self._config.prefix}/links",
+            description="Signs links to pictures",
+            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        acknowledge(key, "AwsSolutions-SMG4", "Nothing is kept under it: replace it by hand whenever you like.")
+        return key
+
     def _alerts_topic(self) -> sns.Topic:
         """Encrypted with a key of our own: with the AWS-managed one neither CloudWatch nor EventBridge may publish."""
         key = kms.Key(
@@ -208,9 +243,20 @@ class DataStack(Stack):
             targets=[targets.SnsTopic(self.alerts, dead_letter_queue=self.events_undelivered)],
         )
 
+    def _route_to_queue(self, id: str, description: str, types: Sequence[str], work: WorkQueue) -> None:
+        events.Rule(
+            self,
+            f"{id}Rule",
+            description=description,
+            event_bus=self.event_bus,
+            event_pattern=events.EventPattern(source=[SOURCE], detail_type=list(types)),
+            targets=[targets.SqsQueue(work.queue, dead_letter_queue=self.events_undelivered)],
+        )
+
     def _outputs(self) -> None:
         """`Table…`, `Queue…`, `Bucket…`: the local tools make `.local/stack.json` of them."""
-        for table in (self.portfolios, self.market, self.watches, self.paper, self.betting):
+        of_market = (self.market, self.watches, self.paper)
+        for table in (self.portfolios, *of_market, self.betting, self.analytics, self.notifications):
             CfnOutput(self, f"Table{table.node.id}", value=table.table_name)
         worked_off = (queue for work in self.work_queues for queue in (work.queue, work.dead))
         for queue in (*worked_off, *self.last_resorts.values()):

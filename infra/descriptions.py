@@ -18,7 +18,15 @@ from trimtab.contracts import events, messages
 from trimtab.portfolios.schemas.trade_file import COLUMNS, MAX_ROWS
 
 ROOT = Path(__file__).parents[1]
-API_FUNCTIONS = ("platform_api", "portfolios_api", "balancing_api", "market_api", "betting_api")
+API_FUNCTIONS = (
+    "platform_api",
+    "portfolios_api",
+    "balancing_api",
+    "market_api",
+    "analytics_api",
+    "notifications_api",
+    "betting_api",
+)
 VERSION = "1.0.0"
 TITLE = "Trimtab"
 DESCRIPTION = """Keeps portfolios on course: store a target allocation, report what the markets made of it, read the

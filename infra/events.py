@@ -30,6 +30,6 @@ class Events(Construct):
         )
         self.publisher.allow(["events:PutEvents"], [data.event_bus.event_bus_arn])
         self.publisher.allow(["sqs:SendMessage"], [data.events_undelivered.queue_arn])
-        for table in (data.portfolios, data.market, data.betting):
+        for table in (data.portfolios, data.market, data.betting, data.analytics):
             feed_from_stream(self.publisher, table, _CARRIES_EVENTS, data.events_undelivered)
         shared.alarms.stream_age(self.publisher.function, "events_on_commit")

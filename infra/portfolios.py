@@ -48,7 +48,7 @@ class Portfolios(Construct):
         )
         identity.let_verify(function)
         self._allow_table(function, _API_ACTIONS, indexes=("by_time", "by_symbol", "by_user", "by_tenant"))
-        function.allow_table(self._data.market, ("BatchGetItem",))
+        function.allow_table(self._data.market, ("BatchGetItem", "Query"))
         function.allow_sending(self._data.rebalance_requests, self._data.recalculations)
         return function
 

@@ -8,10 +8,11 @@ from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 
 @dataclass(frozen=True, order=True)
 class Route:
-    """A method and a path in the gateway's notation: `/portfolios/{portfolio_id}`."""
+    """A method and a path in the gateway's notation: `/portfolios/{portfolio_id}`. An open one needs no token."""
 
     path: str
     method: str
+    is_open: bool = False
 
 
 def routes_of(function: str) -> list[Route]:
@@ -22,4 +23,5 @@ def routes_of(function: str) -> list[Route]:
     if not isinstance(app, ApiGatewayResolver):
         raise TypeError(f"functions.{function}.handler.app is no resolver")
     routes = [*app._static_routes, *app._dynamic_routes]
-    return sorted({Route(route.openapi_path, route.method.upper()) for route in routes})
+    open_paths: frozenset[str] = getattr(app, "open_paths", frozenset())
+    return sorted({Route(it.openapi_path, it.method.upper(), it.openapi_path in open_paths) for it in routes})

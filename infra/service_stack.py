@@ -4,6 +4,7 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from infra.alarms import Alarms
+from infra.analytics import Analytics
 from infra.api import STAGE, Api
 from infra.balancing import Balancing
 from infra.betting import Betting
@@ -13,6 +14,7 @@ from infra.events import Events
 from infra.function import Layers, Shared
 from infra.identity import Identity
 from infra.market import Market
+from infra.notifications import Notifications
 from infra.platform import Platform
 from infra.portfolios import Portfolios
 
@@ -30,6 +32,8 @@ class ServiceStack(Stack):
         Balancing(self, "Balancing", shared=shared, data=data, api=self.api, identity=identity)
         Market(self, "Market", shared=shared, data=data, api=self.api, identity=identity)
         Betting(self, "Betting", shared=shared, data=data, api=self.api, identity=identity)
+        Analytics(self, "Analytics", shared=shared, data=data, api=self.api, identity=identity)
+        Notifications(self, "Notifications", shared=shared, data=data, api=self.api, identity=identity)
         Platform(self, "Platform", shared=shared, data=data, api=self.api)
         Events(self, "Events", shared=shared, data=data)
         _watch_queues(alarms, data)

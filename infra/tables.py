@@ -10,11 +10,13 @@ class TableShape:
 
     A local index sorts by the attribute of its own name; a global one has the keys `<name>_pk` and `<name>_sk`. All
     are texts. Local indexes cannot be added to a table that exists. `stream`: its writes carry events to publish.
+    `forgets`: an item ends by itself at its `expires_at` (seconds since 1970).
     """
 
     local_indexes: tuple[str, ...] = ()
     global_indexes: tuple[str, ...] = ()
     stream: bool = True
+    forgets: bool = False
 
     def attributes(self) -> list[str]:
         """Every attribute that is part of a key."""
@@ -43,6 +45,8 @@ class TableShape:
 PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
 WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
 PAPER = TableShape(stream=False)
+ANALYTICS = TableShape((), ("valued",))
+NOTIFICATIONS = TableShape(stream=False, forgets=True)
 MARKET = TableShape((), ("by_sector",))
 BETTING = TableShape((), ("by_user", "by_market", "by_open_user", "by_open_market"))
 

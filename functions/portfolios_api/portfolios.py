@@ -15,6 +15,7 @@ from functions.portfolios_api.app import (
     RebalanceId,
     UserId,
     app,
+    holdings,
     portfolios,
     rebalances,
 )
@@ -49,10 +50,11 @@ def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = 
     return http.page([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
 
 
-@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, schemas.PortfolioView))
+@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, schemas.PortfolioNowView))
 def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read a portfolio; the ETag is its revision."""
-    return _portfolio(portfolios().get(app.caller, portfolio_id))
+    """Read a portfolio and what it is worth at the newest quotes; the ETag is its revision."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    return http.answer(schemas.portfolio_now_view(portfolio, holdings().worth(portfolio)), headers=_etag(portfolio))
 
 
 @app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change the policy", WRITE, schemas.PortfolioView))

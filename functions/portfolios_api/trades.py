@@ -19,7 +19,8 @@ from functions.portfolios_api.app import (
     portfolios,
     trades,
 )
-from trimtab.contracts.fields import Asset, Identifier, Time
+from trimtab.contracts.fields import Asset, Day, Identifier, Time
+from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import no_such_thing
 from trimtab.portfolios.domain.ledger import TradeStatus
 from trimtab.portfolios.domain.recalculation import Recalculation
@@ -37,6 +38,7 @@ holding_route = partial(route, tag="Holdings")
 Symbol = Annotated[Asset | None, Query(description="Only trades of this symbol.")]
 Status = Annotated[TradeStatus | None, Query(description="Only trades of this status.")]
 From = Annotated[Time | None, Query(alias="from", description="Executed at this time or later.")]
+AsOf = Annotated[Day | None, Query(description="A past day: what had been earned at its end.")]
 To = Annotated[Time | None, Query(alias="to", description="Executed before this time.")]
 
 
@@ -108,7 +110,7 @@ def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
 )
 def move_cash(portfolio_id: PortfolioId, body: schemas.MoveCash) -> Response[Any]:
     """Record cash that came in or went out; from the first entry on, cash is tracked and never below zero."""
-    entry = trades().move_cash(app.caller, portfolio_id, body.ref_id, body.type, body.amount)
+    entry = trades().move_cash(app.caller, portfolio_id, body.to_domain())
     return http.answer(schemas.cash_view(entry), HTTPStatus.CREATED)
 
 
@@ -120,9 +122,12 @@ def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
 
 
 @app.get("/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read returns", READ, schemas.ReturnsView))
-def read_returns(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read what the portfolio has earned since its first trade, at the quotes that are known."""
-    return http.answer(schemas.returns_view(holdings().returns(portfolios().get(app.caller, portfolio_id))))
+def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]:
+    """Read what the portfolio has earned since its first trade, at the newest quotes or at the closes of a past day."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    if as_of is None or as_of >= utc_now().date():
+        return http.answer(schemas.returns_view(holdings().returns(portfolio)))
+    return http.answer(schemas.returns_view(holdings().returns_on(portfolio, as_of)))
 
 
 @app.get(

@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.bundling import ROOT
 from infra.config import load
-from infra.local.environment import REGION, LocalError, Workspace, isolated
+from infra.local.environment import REGION, LocalError, Workspace, client, isolated
 
 CDK = ROOT / ".local" / "node" / "node_modules" / ".bin" / "cdk"
 ACCOUNT = "000000000000"
@@ -48,7 +48,10 @@ class Deployment:
     bundle: str | None = None
 
     def run(self, token: str) -> Stack:
-        """Synthesises while the cloud is bootstrapped, deploys both stacks, returns where everything is."""
+        """Synthesises while the cloud is bootstrapped, deploys both stacks, returns where everything is.
+
+        The sender of e-mails is verified here: on AWS that takes its owner, who answers a mail.
+        """
         if not CDK.exists():
             raise LocalError("the CDK command line is not installed: run `make up`")
         self.workspace.deploy_log.unlink(missing_ok=True)
@@ -59,6 +62,7 @@ class Deployment:
         outputs = self.workspace.directory / "outputs.json"
         choices = ["--method", "direct", "--require-approval", "never", "--outputs-file", str(outputs)]
         self._cdk(["deploy", "--all", "--app", str(self.workspace.assembly), *choices])
+        client("ses", self.endpoint).verify_email_identity(EmailAddress=load(self.env).mail_sender)
         return self._stack(json.loads(outputs.read_text()), token)
 
     def _bootstrap(self) -> None:

@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 from infra.balancing import scenario_text
 from infra.bundling import ROOT
 from infra.config import Alpaca, Config, Paper
-from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat
+from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of
 from trimtab.portfolios.adapters.brokers import BrokerSettings
 from trimtab.portfolios.adapters.paper_scenario import ScenarioError, parse_scenario
 
@@ -27,10 +27,15 @@ def alpaca(synthesised: Synthesise) -> Synthesised:
     return synthesised(replace(PRODUCTION_HERE, env="alpaca", broker=Alpaca("trimtab/alpaca")))
 
 
-def test_the_paper_broker_is_the_default_and_nobody_may_read_a_secret(production: Synthesised) -> None:
+def test_the_paper_broker_is_the_default_and_only_the_key_of_links_may_be_read(production: Synthesised) -> None:
     for variables in _variables(production):
         assert (variables["BROKER"], variables["PAPER_SCENARIO"]) == ("paper", "[]")
-    assert "secretsmanager" not in json.dumps(production.resources("AWS::IAM::Policy"))
+    readers = [
+        name
+        for name, function in functions_of(production).items()
+        if "secretsmanager" in json.dumps(statements_of(production, function))
+    ]
+    assert readers == ["analytics_api"]
 
 
 def test_alpacas_keys_may_be_read_by_those_who_trade(alpaca: Synthesised) -> None:
@@ -38,7 +43,7 @@ def test_alpacas_keys_may_be_read_by_those_who_trade(alpaca: Synthesised) -> Non
         statement
         for policy in alpaca.resources("AWS::IAM::Policy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Action"] == "secretsmanager:GetSecretValue"
+        if statement["Action"] == "secretsmanager:GetSecretValue" and "LinksKey" not in json.dumps(statement)
     ]
 
     assert len(statements) == len(TRADERS)

@@ -30,9 +30,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
     assert {name: _indexes(table, "LocalSecondaryIndexes") for name, table in by_name.items()} == {
         "Portfolios": {"by_time": ["pk", "by_time"], "by_symbol": ["pk", "by_symbol"]},
         "Watches": {"upper_edge": ["pk", "upper_edge"], "lower_edge": ["pk", "lower_edge"]},
-        "Market": {},
-        "Paper": {},
-        "Betting": {},
+        **{name: {} for name in ("Market", "Paper", "Betting", "Analytics", "Notifications")},
     }
     assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in by_name.items()} == {
         "Portfolios": {
@@ -44,6 +42,8 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Betting": {
             name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_market", "by_open_user", "by_open_market")
         },
+        "Analytics": {"valued": ["valued_pk", "valued_sk"]},
+        "Notifications": {},
     }
     assert {name: table.get("StreamSpecification") for name, table in by_name.items()} == {
         "Portfolios": {"StreamViewType": "NEW_IMAGE"},
@@ -51,7 +51,11 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Market": {"StreamViewType": "NEW_IMAGE"},
         "Paper": None,
         "Betting": {"StreamViewType": "NEW_IMAGE"},
+        "Analytics": {"StreamViewType": "NEW_IMAGE"},
+        "Notifications": None,
     }
+    forgetting = {name for name, table in by_name.items() if "TimeToLiveSpecification" in table}
+    assert forgetting == {"Notifications"}
 
 
 def test_production_keeps_its_tables_whatever_happens_to_the_stack(production: Synthesised) -> None:

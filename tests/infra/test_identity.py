@@ -12,7 +12,16 @@ from infra.config import LOCAL, LOCALSTACK, SCOPES, Config, Issuer, host, load
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat
 
 Synthesise = Callable[[Config], Synthesised]
-VERIFIERS = ("authorizer", "balancing_api", "betting_api", "betting_rpc", "market_api", "portfolios_api")
+VERIFIERS = (
+    "analytics_api",
+    "authorizer",
+    "balancing_api",
+    "betting_api",
+    "betting_rpc",
+    "market_api",
+    "notifications_api",
+    "portfolios_api",
+)
 
 
 def test_cognito_gets_a_pool_our_scopes_and_a_machine_client_a_tenant(production: Synthesised) -> None:

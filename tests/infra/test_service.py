@@ -18,7 +18,8 @@ FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/han
 NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 WATCHERS = ("market_on_quote_received", "portfolios_on_check_requested")
-PUBLIC = {route.path for route in routes_of("platform_api")}
+ANALYSTS = ("analytics_api", "analytics_on_valuation_requested", "analytics_on_report_requested")
+PUBLIC = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
 
 
 def test_every_handler_in_the_repository_is_a_deployed_function(production: Synthesised) -> None:
@@ -75,8 +76,9 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "balancing_api": {"dynamodb:BatchGetItem"},
         "portfolios_on_check_requested": {"dynamodb:BatchGetItem"},
         "portfolios_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
-        "portfolios_api": {"dynamodb:BatchGetItem"},
+        "portfolios_api": {"dynamodb:BatchGetItem", "dynamodb:Query"},
         "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
+        **{name: {"dynamodb:BatchGetItem", "dynamodb:Query"} for name in ANALYSTS},
     }
 
 
@@ -129,6 +131,9 @@ def test_every_queue_worker_returns_single_messages_and_is_limited(production: S
     assert batches == {
         "betting_on_insight_received": (10, 20),
         "betting_on_settlement_requested": (5, 10),
+        "analytics_on_report_requested": (1, 20),
+        "analytics_on_valuation_requested": (10, 20),
+        "notifications_on_alert": (10, 20),
         "market_on_quote_received": (10, 20),
         "portfolios_on_check_requested": (10, 20),
         "portfolios_on_execution_requested": (1, 10),
@@ -148,7 +153,7 @@ def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue
     may_need_settling = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
     assert patterns == {
         "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 3,  # one a table with events
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 4,  # one a table with events
         "portfolios_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
     }
     for feed in feeds:
@@ -220,8 +225,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 12  # seven of the dead, five last resorts
-    assert metrics["ApproximateAgeOfOldestMessage"] == 7
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 15  # ten of the dead, five last resorts
+    assert metrics["ApproximateAgeOfOldestMessage"] == 10
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 

@@ -223,6 +223,7 @@ def test_every_event_fits_its_schema(system: World) -> None:
         ("WORK", "", None),
         ("POST", "/rebalance", {**report, "request_id": "refused"}),
         ("POST", f"/portfolios/{ID}/trades", TRADE),
+        ("POST", f"/portfolios/{ID}/cash", {"ref_id": "c1", "type": "deposit", "amount": 50}),
         ("PATCH", f"/portfolios/{ID}/trades/t1", {"quantity": 2}),
         ("DELETE", f"/portfolios/{ID}", None),
         ("POST", "/orders", BET),
@@ -249,6 +250,6 @@ def test_every_event_fits_its_schema(system: World) -> None:
     # A recalculation takes more than 10,000 trades: its event is held by the tests of recalculations. Those of
     # executions need a broker and are not made here.
     executed = {"portfolio.stale", "portfolio.resolved", "rebalance.cancelled", "rebalance.rolled_back"}
-    of_markets = {"alert.raised", "bars.ingested"}  # those of the nightly ingestion are held by its tests
+    of_markets = {"alert.raised", "bars.ingested"}  # those of nights and alert rules are held by their tests
     received = {"rebalance.requested", "quote.received", "insight.received"}
     assert seen == schemas - received - {"recalculation.stuck"} - executed - of_markets

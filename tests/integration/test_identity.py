@@ -38,6 +38,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/portfolios/{portfolio_id}/cash"): {"ref_id": "c1", "type": "deposit", "amount": 5},
     ("PUT", "/assets/{symbol}"): {"name": "Apple Inc.", "exchange": "XNAS"},
     ("PUT", "/assets/{symbol}/splits/{effective_on}"): {"ratio": 4},
+    ("PUT", "/portfolios/{portfolio_id}/alert-rules"): {"rules": [{"rule_id": "stale", "kind": "stale"}]},
+    ("PUT", "/portfolios/{portfolio_id}/contacts"): {"emails": ["ada@example.com"]},
+    ("POST", "/portfolios/{portfolio_id}/links"): {"resource": "drift"},
+    ("POST", "/portfolios/{portfolio_id}/reports"): {},
     ("POST", "/quotes"): {"quotes": [{"symbol": "AAPL", "price": 1, "as_of": "2024-01-01T00:00:00Z"}]},
     ("POST", "/rebalance"): {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "k"},
     ("POST", "/portfolios/{portfolio_id}/rebalances"): {"request_id": "another-run"},
@@ -106,10 +110,10 @@ def filled(system: World) -> None:
     assert system.http("POST", "/markets/closed/settle", {"winners": []}).status == 202
 
 
-def test_only_the_three_open_routes_ask_for_no_token() -> None:
+def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
-    assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs"}
-    assert len(ROUTES) == 45
+    assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/links/{token}"}
+    assert len(ROUTES) == 56
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
@@ -254,11 +258,10 @@ def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: W
         }
     ]
     assert answer["principalId"] == "client-1"
-    scope = "betting:read betting:write portfolios:read portfolios:write trades:read trades:write"
     assert answer["context"] == {
         "tenant_id": "demo",
         "user_id": "u1",
-        "scope": scope,
+        "scope": " ".join(sorted(ALL_SCOPES.split())),
         "subject": "client-1",
         "exp": str(expiry),
     }

@@ -11,13 +11,13 @@ from unittest import mock
 import boto3
 import pytest
 
-from functions.betting_on_insight_received import handler as insight_function
 from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.portfolios_on_rebalance_requested import handler as worker_function
-from tests.support import rpc_payloads
+from tests.support import analytics_payloads, betting_payloads, rpc_payloads
 from tests.support.inside_moto import waiting
+from tests.support.payloads import http, now, run
 from tests.support.tokens import mint, publish
 from tests.support.world import BARS_BUCKET, EVENTS, LambdaContext, World, payload, payload_text, sqs_record
 from trimtab.market.domain.ingested import sessions_up_to
@@ -27,26 +27,6 @@ FILES = sorted(
     str(path.relative_to(EVENTS)) for path in EVENTS.glob("*/*.json") if path.parent.name not in DOCUMENTATION
 )
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
-
-
-def now() -> datetime:
-    """A minute after the time that the payloads name."""
-    return datetime(2026, 11, 21, 9, 31, tzinfo=UTC)
-
-
-def run(path: str) -> Any:
-    """The handler's answer to the payload."""
-    handler = importlib.import_module(f"functions.{Path(path).parent}.handler").handler
-    return handler(payload(path), LambdaContext())
-
-
-def http(path: str, status: int) -> Any:
-    """The body of the HTTP answer to the payload."""
-    answer = run(path)
-    assert answer["statusCode"] == status, answer["body"]
-    if status == 204:
-        return answer["body"]
-    return json.loads(answer["body"]) if not path.endswith("docs.json") else answer["body"]
 
 
 def decided(system: World) -> None:
@@ -286,84 +266,10 @@ def an_unknown_rebalance_is_returned(system: World) -> None:
     assert len(failures) == 1
 
 
-def bets(system: World) -> None:
-    """The order that payloads name by id."""
-    placed = http("betting_api/place_order.json", 201)
-    assert (placed["order"]["exposure"], placed["order"]["status"], placed["retry_safe"]) == ("25.00", "OPEN", True)
-    assert placed["order"]["id"] in payload("betting_api/get_order.json")["path"]
-
-
-def on_a_bet(path: str, member: str, value: Any) -> Callable[[World], None]:
-    """About the order the payload answers with this member."""
-
-    def check(system: World) -> None:
-        bets(system)
-        assert http(f"betting_api/{path}.json", 200)[member] == value
-
-    return check
-
-
-def lists_the_bet(path: str) -> Callable[[World], None]:
-    """The payload lists one item of the market."""
-
-    def check(system: World) -> None:
-        bets(system)
-        assert [it["market_id"] for it in http(f"betting_api/{path}.json", 200)["items"]] == ["match-7"]
-
-    return check
-
-
-def a_market_is_settled(worker: str) -> Callable[[World], None]:
-    """The payload of the worker settles the one order, at once or by a message for its user."""
-
-    def check(system: World) -> None:
-        bets(system)
-        assert http("betting_api/settle_market.json", 202)["orders_open"] == 1
-        for _ in range(2):
-            assert run(worker) == {"batchItemFailures": []}
-            system.settle()
-        done = http("betting_api/read_settlement.json", 200)
-        assert (done["status"], done["orders_open"]) == ("SETTLED", 0)
-        # A lay of 10 at 3.50 that wins: 10, less 5 % of it.
-        assert http("betting_api/read_metrics.json", 200)["profit"] == "9.50"
-
-    return check
-
-
-def an_insight_is_kept(path: str) -> Callable[[World], None]:
-    """The insight is the one that an order meets, also when it comes twice."""
-
-    def check(system: World) -> None:
-        for _ in range(2):
-            if path.startswith("direct/"):
-                assert system.work(sqs_record(payload_text(path)), worker=insight_function) == set()
-            else:
-                assert run(path) == {"batchItemFailures": []}
-        assert http("betting_api/place_order.json", 201)["insight"]["expected_value"] == "0.085"
-
-    return check
-
-
 EXPECTED: dict[str, Callable[[World], Any]] = {
     "authorizer/token.json": is_authorized_once_its_token_is_good,
     "balancing_api/halt.json": lambda _: http("balancing_api/halt.json", 200)["halts"][0]["reason"],
     "balancing_api/run_rebalance.json": runs_a_rebalance,
-    "betting_api/cancel_order.json": on_a_bet("cancel_order", "status", "CANCELLED"),
-    "betting_api/get_order.json": on_a_bet("get_order", "side", "LAY"),
-    "betting_api/list_open_orders.json": lists_the_bet("list_open_orders"),
-    "betting_api/list_orders.json": lists_the_bet("list_orders"),
-    "betting_api/list_positions.json": lists_the_bet("list_positions"),
-    "betting_api/place_order.json": bets,
-    "betting_api/read_metrics.json": on_a_bet("read_metrics", "open_exposure", "25.00"),
-    "betting_api/read_settlement.json": a_market_is_settled("betting_on_commit/stream.json"),
-    "betting_api/settle_market.json": a_market_is_settled("betting_on_commit/stream.json"),
-    "betting_api/settle_order.json": on_a_bet("settle_order", "pnl", "10.00"),
-    "betting_api/settle_order_by_dead_heat.json": on_a_bet("settle_order_by_dead_heat", "pnl", "-7.50"),
-    "betting_on_commit/stream.json": a_market_is_settled("betting_on_commit/stream.json"),
-    "betting_on_insight_received/insight.json": an_insight_is_kept("betting_on_insight_received/insight.json"),
-    "betting_on_settlement_requested/market.json": a_market_is_settled("betting_on_settlement_requested/market.json"),
-    "betting_on_settlement_requested/user.json": a_market_is_settled("betting_on_settlement_requested/user.json"),
-    "direct/insight_received.json": an_insight_is_kept("direct/insight_received.json"),
     "direct/quote_received.json": quotes_are_stored("direct/quote_received.json"),
     "direct/rebalance_requested.json": is_a_message("direct/rebalance_requested.json"),
     "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
@@ -401,7 +307,7 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
         "portfolios_api/preview_rebalance.json", 200, "status", "COMPLETED"
     ),
     "portfolios_api/read_holdings.json": shows("read_holdings", "cash", None),
-    "portfolios_api/read_returns.json": shows("read_returns", "unrealised", "373.20"),  # 1874.20 - 1501
+    "portfolios_api/read_returns.json": shows("read_returns", "unrealised", "373.20"),
     "portfolios_api/read_summary.json": shows("read_summary", "count", 1),
     "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
@@ -413,6 +319,8 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
     "portfolios_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
     "portfolios_on_sweep/schedule.json": is_swept,
+    **analytics_payloads.EXPECTED,
+    **betting_payloads.EXPECTED,
     **rpc_payloads.EXPECTED,
 }
 

@@ -35,7 +35,7 @@ from trimtab.portfolios.adapters import watches
 from trimtab.portfolios.domain.ledger import SecurityType, Side, TradeStatus
 from trimtab.portfolios.domain.open_work import RESEND_AFTER
 from trimtab.portfolios.domain.trades import CashType
-from trimtab.portfolios.service.trades import NewTrade
+from trimtab.portfolios.service.trades import NewCashEntry, NewTrade
 from trimtab.runtime import queue
 
 Act = Callable[[], None]
@@ -149,7 +149,7 @@ class Races:
         ref_id, type = f"cash-{self.changes}", CashType.DEPOSIT if amount > 0 else CashType.WITHDRAWAL
         portfolio_id = self.market.portfolios[number].portfolio_id
         trades = api_function.trades()
-        return _refusable(lambda: trades.move_cash(CALLER, portfolio_id, ref_id, type, abs(amount)))
+        return _refusable(lambda: trades.move_cash(CALLER, portfolio_id, NewCashEntry(ref_id, type, abs(amount))))
 
     def trade(self, number: int, symbol: str, share: Decimal) -> Act:
         """That share of a holding is bought, or sold where it is below zero, at the newest price."""

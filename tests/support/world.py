@@ -16,6 +16,10 @@ from botocore.client import BaseClient
 from botocore.loaders import create_loader
 from moto import mock_aws
 
+from functions.analytics_api import handler as analytics_function
+from functions.analytics_on_night import handler as analytics_night_function
+from functions.analytics_on_report_requested import handler as report_function
+from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.balancing_api import handler as balancing_function
 from functions.betting_api import handler as betting_function
 from functions.betting_on_commit import handler as closing_function
@@ -25,6 +29,8 @@ from functions.events_on_commit import handler as publisher_function
 from functions.market_api import handler as market_function
 from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
+from functions.notifications_api import handler as notifications_function
+from functions.notifications_on_alert import handler as alert_function
 from functions.portfolios_api import handler as api_function
 from functions.portfolios_on_check_requested import handler as check_function
 from functions.portfolios_on_commit import handler as commit_function
@@ -32,12 +38,16 @@ from functions.portfolios_on_execution_requested import handler as execution_fun
 from functions.portfolios_on_rebalance_requested import handler as worker_function
 from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
-from infra.tables import BETTING, MARKET, PAPER, PORTFOLIOS, WATCHES
+from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
 
 EVENTS = Path(__file__).parents[2] / "events"
 BARS_BUCKET = "bars"
-ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write"
-APPS = (api_function, market_function, balancing_function, betting_function)
+SENDER = "trimtab@example.com"
+ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write analytics:read"
+APPS = (
+    *(api_function, market_function, balancing_function, betting_function),
+    *(analytics_function, notifications_function),
+)
 TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
 AUTH = {
     "issuer": "https://issuer.example",
@@ -166,6 +176,9 @@ class World:
     executions_url: str
     insights_url: str
     settlements_url: str
+    valuations_url: str
+    reports_url: str
+    mails_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -241,6 +254,22 @@ class World:
         """One night of the ingestion of bars."""
         return dict(night_function.handler(payload("market_on_night/schedule.json"), self.context))
 
+    def value(self) -> int:
+        """Lets the worker of valuations take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.valuations_url, valuation_function)
+
+    def report(self) -> int:
+        """Lets the worker of reports take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.reports_url, report_function)
+
+    def tell(self) -> int:
+        """Lets the worker of alerts take everything that is on its queue; how many messages it took."""
+        return self.work_off(self.mails_url, alert_function)
+
+    def after_night(self, event: Any) -> dict[str, int]:
+        """Hands an event of the bus or of the schedule to the function that asks for valuations and reports."""
+        return dict(analytics_night_function.handler(event, self.context))
+
     def publish(self, records: list[Any]) -> Any:
         """The publisher's answer to a batch of the stream."""
         return publisher_function.handler({"Records": records}, self.context)
@@ -277,7 +306,11 @@ def world() -> Iterator[World]:
         boto3.client("dynamodb").create_table(**WATCHES.create_arguments("watches"))
         boto3.client("dynamodb").create_table(**PAPER.create_arguments("paper"))
         boto3.client("dynamodb").create_table(**BETTING.create_arguments(BETTING_TABLE))
+        boto3.client("dynamodb").create_table(**ANALYTICS.create_arguments("analytics"))
+        boto3.client("dynamodb").create_table(**NOTIFICATIONS.create_arguments("notifications"))
         boto3.client("events").create_event_bus(Name=BUS)
+        boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
+        boto3.client("secretsmanager").create_secret(Name="links", SecretString="k" * 64)
         boto3.client("s3").create_bucket(Bucket=BARS_BUCKET)
         queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
         undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
@@ -288,11 +321,20 @@ def world() -> Iterator[World]:
         insights_url, settlements_url = (
             sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("insights", "settlements")
         )
+        valuations_url, reports_url, mails_url = (
+            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("valuations", "reports", "mails")
+        )
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
             "SETTLEMENTS_QUEUE_URL": settlements_url,
             "MAX_STAKE": "10000.00",
             "MAX_EXPOSURE": "100000.00",
+            "ANALYTICS_TABLE": "analytics",
+            "NOTIFICATIONS_TABLE": "notifications",
+            "VALUATIONS_QUEUE_URL": valuations_url,
+            "REPORTS_QUEUE_URL": reports_url,
+            "LINKS_SECRET_ID": "links",
+            "MAIL_SENDER": SENDER,
             "WATCHES_TABLE": "watches",
             "WATCH_SHARDS": "1",
             "PAPER_TABLE": "paper",
@@ -323,6 +365,9 @@ def world() -> Iterator[World]:
                 executions_url,
                 insights_url,
                 settlements_url,
+                valuations_url,
+                reports_url,
+                mails_url,
             )
         forget_cached()
 

@@ -11,8 +11,8 @@ from trimtab.contracts.events import DATA
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.portfolios.domain.ledger import Holding, SecurityType, Side, TradeStatus
 from trimtab.portfolios.domain.portfolio import MAX_HOLDINGS, Lock
-from trimtab.portfolios.domain.trades import CashEntry, CashType, Trade, gross_amount, require_not_ahead
-from trimtab.portfolios.service.trades import NewTrade
+from trimtab.portfolios.domain.trades import CashType, Trade, gross_amount, require_not_ahead
+from trimtab.portfolios.service.trades import NewCashEntry, NewTrade
 
 NEW = NewTrade(
     ref_id="a",
@@ -118,9 +118,11 @@ def test_a_lock_says_how_long_to_wait_and_ends_by_itself(left: float, wait: int)
 
 
 @pytest.mark.parametrize(("type", "sign"), [("deposit", 1), ("dividend", 1), ("withdrawal", -1), ("fee", -1)])
-def test_an_entry_has_a_direction_and_is_known_by_type_and_amount(type: str, sign: int) -> None:
-    one, same, other = (
-        CashEntry("demo", "p", "c", CashType(type), Decimal(amount), Decimal(0), NOW) for amount in ("1", "1.0", "2")
-    )
-    assert one.type.sign == sign
-    assert one.request_hash == same.request_hash != other.request_hash
+def test_an_entry_has_a_direction_and_is_known_by_type_amount_and_the_time_that_is_named(type: str, sign: int) -> None:
+    wanted = NewCashEntry("c", CashType(type), Decimal(1))
+    stored = wanted.to_entry(portfolio(cash=Decimal(10)), NOW)
+    assert (stored.change, stored.balance, stored.executed_at) == (Decimal(sign), Decimal(10 + sign), NOW)
+    assert NewCashEntry("c", CashType(type), Decimal("1.0")).is_repeated_by(stored)
+    assert NewCashEntry("c", CashType(type), Decimal(1), NOW).is_repeated_by(stored)
+    assert not NewCashEntry("c", CashType(type), Decimal(2)).is_repeated_by(stored)
+    assert not NewCashEntry("c", CashType(type), Decimal(1), NOW - MINUTE).is_repeated_by(stored)

@@ -28,6 +28,11 @@ class Sector(StrEnum):
         """The number of the sector: 10 for energy, 60 for real estate."""
         return _CODES[self]
 
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return self.value.replace("_", " ").title()
+
 
 _CODES = {sector: 10 + 5 * place for place, sector in enumerate(Sector)}
 

@@ -62,7 +62,10 @@ class StuckJobData(Model):
 
 
 class TradeData(Model):
-    """A trade as it stands since this event; `revision` counts its corrections."""
+    """A trade as it stands since this event; `revision` counts its corrections.
+
+    `affects_from` is the earliest time at which the portfolio is another one by it: a correction may have moved it.
+    """
 
     portfolio_id: str
     user_id: str
@@ -73,7 +76,19 @@ class TradeData(Model):
     amount: str
     status: str
     executed_at: str
+    affects_from: str
     revision: int
+
+
+class CashData(Model):
+    """Cash that came into a portfolio or went out of it, and when that was."""
+
+    portfolio_id: str
+    user_id: str
+    ref_id: str
+    type: str
+    amount: str
+    executed_at: str
 
 
 class AlertData(Model):
@@ -154,6 +169,7 @@ DATA: Mapping[str, type[Model]] = {
     "order.settled": OrderData,
     "order.cancelled": OrderData,
     "position.updated": PositionData,
+    "cash.recorded": CashData,
 }
 """The data of every type of event that is published."""
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, Time, Weights, Whole, constant
+from trimtab.contracts.events import CloudEvent
+from trimtab.contracts.fields import Asset, Day, Identifier, Model, Quantity, Time, Weights, Whole, constant
 
 
 class RebalanceRequested(Model):
@@ -110,6 +111,35 @@ class SettlementRequested(Model):
     market_id: Identifier
     user_id: Identifier | None = None
     after: str | None = None
+
+
+class ValuationRequested(Model):
+    """On the internal queue `valuations`: a portfolio's daily values are to be worked out from `since` on (without it,
+    those that are missing), up to the last day that has ended."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["valuation.requested"]
+    tenant_id: Identifier
+    portfolio_id: Identifier
+    since: Day | None = None
+
+
+class ReportRequested(Model):
+    """On the internal queue `reports`: the contacts of a portfolio are to get its report of a month (`2026-10`)."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
+    type: Literal["report.requested"]
+    tenant_id: Identifier
+    portfolio_id: Identifier
+    month: Annotated[str, Field(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$")]
+
+
+class BusEvent(Model):
+    """A domain event as a rule of the bus puts it on a queue: an envelope, of which only the event matters."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    detail: CloudEvent
 
 
 PUBLIC: Mapping[str, tuple[str, type[Model]]] = {

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
@@ -98,9 +98,9 @@ class Api(APIGatewayRestResolver):
     """An API function's routes behind one gate.
 
     A request is admitted when its size and type fit and, unless the API is public, a token is verified: by the
-    gateway's authorizer where there is one, by the function itself where not (`auth` gives the
-    setting AUTH). A route's `security` names the scopes
-    that it needs, for the documentation and for the check alike. Every error leaves as a problem document.
+    gateway's authorizer where there is one, by the function itself where not (`auth` gives the setting AUTH).
+    `open_paths` need none: who may see what, they check by themselves. A route's `security` names the scopes that it
+    needs, for the documentation and for the check alike. Every error leaves as a problem document.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Api(APIGatewayRestResolver):
         auth: Callable[[], str] | None,
         clock: Clock = utc_now,
         bodies: Mapping[str, Body] | None = None,
+        open_paths: Set[str] = frozenset(),
     ) -> None:
         self._bodies = bodies or {}
         largest = max(body.max_bytes for body in (JSON_BODY, *self._bodies.values()))
@@ -117,6 +118,7 @@ class Api(APIGatewayRestResolver):
         )
         self._auth = auth
         self._clock = clock
+        self.open_paths = open_paths
         self.use([_check_scopes])
         self.exception_handler(Refusal)(_refused)
         self.exception_handler(RequestValidationError)(_invalid)
@@ -141,7 +143,7 @@ class Api(APIGatewayRestResolver):
         logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
         try:
             _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
-            if self._auth is not None:
+            if self._auth is not None and event.get("resource") not in self.open_paths:
                 self.context["caller"] = authenticate(event, self._auth, self._clock)
         except Refusal as refusal:
             return problem(refusal, trace_id_of(event))

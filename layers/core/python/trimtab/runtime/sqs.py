@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -32,16 +33,22 @@ def send(
     client.send_message(QueueUrl=queue_url, MessageBody=_body(message), MessageGroupId=tenant_id, **arguments)
 
 
-def send_all(client: "SQSClient", queue_url: str, messages: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Sends messages, each with its tenant, ten a call; raises `Unavailable` where the queue did not take one."""
-    entries: list[Any] = [
-        {"Id": str(number), "MessageBody": _body(message), "MessageGroupId": tenant_id}
-        for number, (tenant_id, message) in enumerate(messages)
-    ]
-    for start in range(0, len(entries), MAX_ENTRIES):
-        answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries[start : start + MAX_ENTRIES])
+def send_all(client: "SQSClient", queue_url: str, messages: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
+    """Sends messages, each with its tenant, ten a call, never holding more than those; how many there were.
+
+    Raises `Unavailable` where the queue did not take one.
+    """
+    waiting, sent = iter(messages), 0
+    while batch := list(islice(waiting, MAX_ENTRIES)):
+        entries: list[Any] = [
+            {"Id": str(number), "MessageBody": _body(message), "MessageGroupId": tenant_id}
+            for number, (tenant_id, message) in enumerate(batch)
+        ]
+        answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
         if answer.get("Failed"):  # it reports refusals in a successful answer
             raise Unavailable("busy", "The queue did not take every message.", retry_after_seconds=1)
+        sent += len(batch)
+    return sent
 
 
 def _body(message: Mapping[str, Any]) -> str:

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from trimtab.contracts import quotes
+from trimtab.contracts import bars, quotes
+from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
@@ -128,9 +130,25 @@ class DynamoLedger:
             return Listing([])
         between = ("#s BETWEEN :first AND :last", {":first": first, ":last": last})
         partition = portfolio_key(tenant_id, portfolio_id)["pk"]
-        page = dynamo.query(self.client, self.table, index, partition, between, limit=limit, after=after)
+        page = dynamo.query(
+            self.client, self.table, index, partition, between, limit=limit, after=after, consistent=True
+        )
         trades = [_to_trade(item) for item in page.items]
         return Listing([it for it in trades if wanted.status is None or it.status is wanted.status], page.next_position)
+
+    def cash_entries(
+        self, tenant_id: str, portfolio_id: str, since: datetime | None, *, limit: int, after: Any
+    ) -> Listing[CashEntry]:
+        """See `Ledger.cash_entries`."""
+        between = (
+            "#s BETWEEN :first AND :last",
+            {":first": CASH + (format_time(since) if since else ""), ":last": CASH + "~"},
+        )
+        partition = portfolio_key(tenant_id, portfolio_id)["pk"]
+        page = dynamo.query(
+            self.client, self.table, BY_TIME, partition, between, limit=limit, after=after, consistent=True
+        )
+        return Listing([_to_cash_entry(item) for item in page.items], page.next_position)
 
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """See `Ledger.quotes`."""
@@ -141,6 +159,16 @@ class DynamoLedger:
             for item in dynamo.batch_get(self.client, self.market_table, page, consistent=True):
                 quote = quotes.from_item(item)
                 found[quote.symbol] = quote
+        return found
+
+    def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
+        """See `Ledger.closes`. One read a symbol."""
+        found: dict[str, Bar] = {}
+        for symbol in symbols:
+            first, last = bars.bar_key(symbol, date.min), bars.bar_key(symbol, day)
+            page = dynamo.query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
+            if page.items:
+                found[symbol] = bars.from_item(page.items[0])
         return found
 
     def put(self, *things: Portfolio | Trade | CashEntry | Recalculation | Rebalance) -> None:
@@ -233,13 +261,16 @@ def _from_cash_entry(it: CashEntry) -> dynamo.Item:
     return {
         **portfolio_key(it.tenant_id, it.portfolio_id),
         "sk": CASH + it.ref_id,
-        "by_time": f"{CASH}{format_time(it.created_at)}#{it.ref_id}",
+        "by_time": f"{CASH}{format_time(it.executed_at)}#{it.ref_id}",
         "tenant_id": it.tenant_id,
         "type": it.type.value,
         "amount": plain(it.amount),
         "balance": plain(it.balance),
+        "executed_at": format_time(it.executed_at),
         "created_at": format_time(it.created_at),
+        "updated_at": format_time(it.created_at),
         "version": it.version,
+        "events": dynamo.pack_events(it.events),
     }
 
 
@@ -251,6 +282,7 @@ def _to_cash_entry(item: dynamo.Item) -> CashEntry:
         type=CashType(item["type"]),
         amount=Decimal(item["amount"]),
         balance=Decimal(item["balance"]),
+        executed_at=parse_time(item["executed_at"] if "executed_at" in item else item["created_at"]),
         created_at=parse_time(item["created_at"]),
         version=item["version"],
     )

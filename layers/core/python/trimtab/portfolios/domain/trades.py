@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 from trimtab.contracts.events import Event
-from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
@@ -127,6 +126,7 @@ class Trade:
                 "amount": plain(self.amount),
                 "status": self.status.value,
                 "executed_at": format_time(self.executed_at),
+                "affects_from": format_time(min([self.executed_at, *(it.executed_at for it in self.history[-1:])])),
                 "revision": self.version,
             },
         )
@@ -156,10 +156,18 @@ class CashType(StrEnum):
         """1 where cash comes in, -1 where it goes out."""
         return 1 if self in {CashType.DEPOSIT, CashType.DIVIDEND} else -1
 
+    @property
+    def is_external(self) -> bool:
+        """Whether somebody put it in or took it out; dividends and fees are what the portfolio earned and cost."""
+        return self in {CashType.DEPOSIT, CashType.WITHDRAWAL}
+
 
 @dataclass(frozen=True, slots=True)
 class CashEntry:
-    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards."""
+    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards.
+
+    `executed_at` is when it happened, which may be long before it is recorded: returns are worked out from it.
+    """
 
     tenant_id: str
     portfolio_id: str
@@ -167,10 +175,29 @@ class CashEntry:
     type: CashType
     amount: Decimal
     balance: Decimal
+    executed_at: datetime
     created_at: datetime
     version: int = 1
+    events: tuple[Event, ...] = field(default=(), compare=False)
 
     @property
-    def request_hash(self) -> str:
-        """Tells a repeat from another entry under the same id."""
-        return ids.fingerprint(self.type.value, plain(self.amount))
+    def change(self) -> Decimal:
+        """What it adds to the portfolio's cash."""
+        return self.type.sign * self.amount
+
+    @property
+    def is_external(self) -> bool:
+        """See `CashType.is_external`."""
+        return self.type.is_external
+
+    def announced(self, user_id: str) -> "CashEntry":
+        """With the event that says that it is recorded."""
+        data = {
+            "portfolio_id": self.portfolio_id,
+            "user_id": user_id,
+            "ref_id": self.ref_id,
+            "type": self.type.value,
+            "amount": plain(self.amount),
+            "executed_at": format_time(self.executed_at),
+        }
+        return replace(self, events=(Event("cash.recorded", data),))

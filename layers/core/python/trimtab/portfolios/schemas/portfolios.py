@@ -15,6 +15,7 @@ from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance
 from trimtab.portfolios.schemas.orders import ExecutionView, execution_view
 from trimtab.portfolios.schemas.policies import PolicyBody, PolicyView, policy_view
+from trimtab.portfolios.service.holdings import Worth
 from trimtab.portfolios.service.portfolios import NewPortfolio
 
 Answer = dict[str, Any]
@@ -109,6 +110,23 @@ class PortfolioView(Model):
     revision: int
     created_at: datetime
     updated_at: datetime
+
+
+class ValueView(Model):
+    """What a portfolio is worth at the newest quotes, in money; `as_of` is the time of the oldest of them.
+
+    `unpriced` is held, has no quote and counts as nothing.
+    """
+
+    value: str
+    as_of: datetime | None
+    unpriced: list[str]
+
+
+class PortfolioNowView(PortfolioView):
+    """A portfolio and what it is worth; `valuation` is null where it holds nothing."""
+
+    valuation: ValueView | None
 
 
 class PortfolioList(Model):
@@ -232,6 +250,15 @@ def portfolio_view(it: Portfolio) -> Answer:
         "created_at": format_time(it.created_at),
         "updated_at": format_time(it.updated_at),
     }
+
+
+def portfolio_now_view(it: Portfolio, worth: Worth | None) -> Answer:
+    """See `PortfolioNowView`."""
+    if worth is None:
+        return {**portfolio_view(it), "valuation": None}
+    as_of = worth.as_of and format_time(worth.as_of)
+    valuation = {"value": f"{worth.value:.2f}", "as_of": as_of, "unpriced": list(worth.unpriced)}
+    return {**portfolio_view(it), "valuation": valuation}
 
 
 def accepted_view(it: Rebalance, *, retry_safe: bool) -> Answer:

@@ -16,7 +16,7 @@ from trimtab.portfolios.domain.recalculation import Recalculation, Recalculation
 from trimtab.portfolios.domain.trades import MAX_AMOUNT, CashEntry, CashType, Trade, gross_amount
 from trimtab.portfolios.service.holdings import Position, Returns
 from trimtab.portfolios.service.imports import Imported
-from trimtab.portfolios.service.trades import NewTrade
+from trimtab.portfolios.service.trades import NewCashEntry, NewTrade
 
 Answer = dict[str, Any]
 
@@ -97,11 +97,16 @@ class CorrectTrade(Model):
 
 
 class MoveCash(Model):
-    """Cash that comes in (deposit, dividend) or goes out (withdrawal, fee)."""
+    """Cash that comes in (deposit, dividend) or goes out (withdrawal, fee), now or at `executed_at` in the past."""
 
     ref_id: Identifier
     type: CashType
     amount: Amount
+    executed_at: Time | None = None
+
+    def to_domain(self) -> NewCashEntry:
+        """The entry, without what only the portfolio knows."""
+        return NewCashEntry(self.ref_id, self.type, self.amount, self.executed_at)
 
 
 class RevisionView(Model):
@@ -188,6 +193,7 @@ class CashView(Model):
     type: CashType
     amount: str
     balance: str
+    executed_at: datetime
     created_at: datetime
 
 
@@ -312,6 +318,7 @@ def cash_view(it: CashEntry) -> Answer:
         "type": it.type.value,
         "amount": _money(it.amount),
         "balance": _money(it.balance),
+        "executed_at": format_time(it.executed_at),
         "created_at": format_time(it.created_at),
     }
 

@@ -154,7 +154,8 @@ def _cash_entry(portfolio: Portfolio, rebalance_id: str, agreed: Decimal | None,
         return None
     type = CashType.DEPOSIT if agreed > before else CashType.WITHDRAWAL
     ref_id = f"resolved:{rebalance_id}"
-    return CashEntry(portfolio.tenant_id, portfolio.portfolio_id, ref_id, type, abs(agreed - before), agreed, now)
+    named = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
+    return CashEntry(*named, type, abs(agreed - before), agreed, now, now).announced(portfolio.user_id)
 
 
 def _audit(portfolio: Portfolio, caller: Caller, resolution: Resolution, now: datetime) -> dict[str, object]:

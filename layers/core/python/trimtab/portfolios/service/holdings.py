@@ -1,11 +1,12 @@
 """What a portfolio holds and what it has earned, at the quotes that are known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from trimtab.contracts.quotes import Quote
+from trimtab.contracts.bars import Bar
+from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
@@ -49,6 +50,18 @@ class Returns:
 
 
 @dataclass(frozen=True, slots=True)
+class Worth:
+    """What a portfolio is worth, cash included, in money; `as_of` is the time of the oldest quote in it.
+
+    `unpriced` is held, has no quote and counts as nothing.
+    """
+
+    value: Decimal
+    as_of: datetime | None
+    unpriced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """The holdings of portfolios."""
 
@@ -66,6 +79,41 @@ class Holdings:
     def now(self, portfolio: Portfolio, quotes: Mapping[str, Quote]) -> dict[str, Holding]:
         """The holdings with the splits since their last trade in them, by symbol."""
         return {symbol: self._now(portfolio, holding, quotes) for symbol, holding in portfolio.holdings.items()}
+
+    def worth(self, portfolio: Portfolio) -> Worth | None:
+        """What the portfolio is worth at the newest quotes; None where it holds nothing, which costs no read."""
+        held = [it for it in self.positions(portfolio) if it.holding.quantity]
+        if not held:
+            return None
+        priced = [(it.holding.quantity, it.quote) for it in held if it.quote is not None]
+        values = [CONTEXT.multiply(quantity, quote.price) for quantity, quote in priced if quote.price is not None]
+        return Worth(
+            to_money(sum(values, portfolio.cash or ZERO)),
+            min((quote.as_of for _, quote in priced if quote.as_of is not None), default=None),
+            tuple(it.holding.symbol for it in held if it.market_value is None),
+        )
+
+    def returns_on(self, portfolio: Portfolio, day: date) -> Returns:
+        """What the portfolio had earned at the end of a past day (UTC), at the last closes on or before it."""
+        end = datetime.combine(day + timedelta(days=1), time(), UTC)
+        symbols = sorted(portfolio.holdings)
+        closes, quotes = self.ledger.closes(symbols, day), self.ledger.quotes(symbols)
+        realised, unrealised, unpriced = ZERO, ZERO, []
+        for symbol in symbols:
+            splits = [it for it in (quotes[symbol].splits if symbol in quotes else ()) if it.effective_at < end]
+            holding = self._folded(portfolio, symbol, splits, end)
+            realised += holding.realised
+            if holding.quantity and symbol in closes:
+                worth = to_money(CONTEXT.multiply(holding.quantity, _price(closes[symbol], splits)))
+                unrealised += worth - holding.cost
+            elif holding.quantity:
+                unpriced.append(symbol)
+        return Returns(realised, unrealised, tuple(unpriced))
+
+    def _folded(self, portfolio: Portfolio, symbol: str, splits: Sequence[Split], end: datetime) -> Holding:
+        trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
+        executions = [it.execution for it in trades if it.execution is not None and it.executed_at < end]
+        return fold(portfolio.holdings[symbol].emptied(), executions, splits)
 
     def returns(self, portfolio: Portfolio) -> Returns:
         """What the portfolio has earned since its first trade."""
@@ -98,3 +146,12 @@ class Holdings:
         except Refusal:
             # The split contradicts trades that are recorded: reading goes on with what was true before it.
             return holding
+
+
+def _price(close: Bar, splits: Sequence[Split]) -> Decimal:
+    """What one unit is worth by that close, once the splits after it are in the quantity."""
+    price = close.close
+    for split in splits:
+        if split.effective_at.date() > close.day:
+            price = CONTEXT.divide(CONTEXT.multiply(price, split.old), split.new)
+    return price

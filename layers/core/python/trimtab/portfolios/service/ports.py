@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
 
+from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
 from trimtab.portfolios.domain.ledger import TradeStatus
 from trimtab.portfolios.domain.portfolio import Portfolio
@@ -117,8 +118,16 @@ class Ledger(Protocol):
     ) -> Listing[Trade]:
         """The trades that the filter lets through, latest execution first; a page may be short and not the last."""
 
+    def cash_entries(
+        self, tenant_id: str, portfolio_id: str, since: datetime | None, *, limit: int, after: Any
+    ) -> Listing[CashEntry]:
+        """The cash entries that were executed from that time on, latest first."""
+
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """What is known of the symbols, by symbol."""
+
+    def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
+        """The last bar of each symbol on or before the day, where there is one."""
 
     def portfolio_and_job(
         self, tenant_id: str, portfolio_id: str, job_id: str

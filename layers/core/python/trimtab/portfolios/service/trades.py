@@ -70,6 +70,35 @@ class NewTrade:
 
 
 @dataclass(frozen=True, slots=True)
+class NewCashEntry:
+    """A cash entry as a client gives it; without `executed_at` it happened when it is recorded."""
+
+    ref_id: str
+    type: CashType
+    amount: Decimal
+    executed_at: datetime | None = None
+
+    def is_repeated_by(self, stored: CashEntry) -> bool:
+        """Whether what is stored is this very entry."""
+        same = (self.type, self.amount) == (stored.type, stored.amount)
+        return same and self.executed_at in {None, stored.executed_at}
+
+    def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
+        """The entry in that portfolio, with the balance after it."""
+        entry = CashEntry(
+            tenant_id=portfolio.tenant_id,
+            portfolio_id=portfolio.portfolio_id,
+            ref_id=self.ref_id,
+            type=self.type,
+            amount=self.amount,
+            balance=(portfolio.cash or ZERO) + self.type.sign * self.amount,
+            executed_at=self.executed_at or now,
+            created_at=now,
+        )
+        return entry.announced(portfolio.user_id)
+
+
+@dataclass(frozen=True, slots=True)
 class Trades:
     """The trades and cash entries of portfolios. Each attempt reads, decides and writes on the version it read."""
 
@@ -135,22 +164,24 @@ class Trades:
         """The trades that the filter lets through, latest execution first."""
         return self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
 
-    def move_cash(self, caller: Caller, portfolio_id: str, ref_id: str, type: CashType, amount: Decimal) -> CashEntry:
+    def move_cash(self, caller: Caller, portfolio_id: str, wanted: NewCashEntry) -> CashEntry:
         """The recorded entry; the same entry again answers as the first did."""
 
         def attempt() -> CashEntry:
-            portfolio, stored = self.ledger.portfolio_and_cash_entry(caller.tenant_id, portfolio_id, ref_id)
+            portfolio, stored = self.ledger.portfolio_and_cash_entry(caller.tenant_id, portfolio_id, wanted.ref_id)
             portfolio = owned(portfolio, caller)
-            balance = (portfolio.cash or ZERO) + type.sign * amount
-            entry = CashEntry(portfolio.tenant_id, portfolio.portfolio_id, ref_id, type, amount, balance, self.clock())
             if stored is not None:
-                require_same(stored.request_hash, entry.request_hash)
+                if not wanted.is_repeated_by(stored):
+                    raise _reused()
                 return stored
-            if type.sign > 0:
+            now = self.clock()
+            require_not_ahead(wanted.executed_at or now, now)
+            if wanted.type.sign > 0:
                 portfolio.require_open_to_deposits()
             else:
-                portfolio.require_tradable(self.clock())
-            self.ledger.put(entry, portfolio.booked(self.clock(), cash=balance))
+                portfolio.require_tradable(now)
+            entry = wanted.to_entry(portfolio, now)
+            self.ledger.put(entry, portfolio.booked(now, cash=entry.balance))
             return entry
 
         return retrying_on_conflict(attempt)
@@ -181,4 +212,8 @@ def owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
 def require_same(stored_hash: str, request_hash: str) -> None:
     """`Conflict` where an id comes again with another body."""
     if stored_hash != request_hash:
-        raise Conflict("ref_id_reused", "This ref_id came with another body before; give each its own.")
+        raise _reused()
+
+
+def _reused() -> Conflict:
+    return Conflict("ref_id_reused", "This ref_id came with another body before; give each its own.")

@@ -1,0 +1,120 @@
+"""What the routes of analytics share: the settings, the services as they are wired, the parameters."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+
+from trimtab.analytics.adapters.series import DynamoSeries
+from trimtab.analytics.adapters.work import WorkQueues, WorkSettings
+from trimtab.analytics.domain.windows import Span
+from trimtab.analytics.pictures.svg import Theme
+from trimtab.analytics.schemas.pictures import SVG
+from trimtab.analytics.service.analysis import Analysis, Wanted
+from trimtab.analytics.service.rules import AlertRules
+from trimtab.contracts.fields import Asset, Day, Identifier
+from trimtab.kernel.clock import utc_now
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.portfolios.adapters.ledger import DynamoLedger
+from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.service.books import Books
+from trimtab.portfolios.service.holdings import Holdings
+from trimtab.portfolios.service.standing import Standings
+from trimtab.runtime import http
+from trimtab.runtime.documentation import route
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.outbound import secret
+from trimtab.runtime.sqs import sqs
+
+LINK = "/links/{token}"
+READ = "analytics:read"
+
+
+class AnalyticsSettings(WorkSettings):
+    """What this function is told by its environment."""
+
+    portfolios_table: str
+    market_table: str
+    analytics_table: str
+    links_secret_id: str
+    auth: str
+
+
+@lru_cache(maxsize=1)
+def settings() -> AnalyticsSettings:
+    """The settings, read on first use."""
+    return AnalyticsSettings.load()
+
+
+@lru_cache(maxsize=1)
+def analysis() -> Analysis:
+    """The analysis, wired to the tables of three contexts."""
+    ledger = DynamoLedger(dynamodb(), settings().portfolios_table, settings().market_table)
+    return Analysis(
+        DynamoStore(dynamodb(), settings().portfolios_table),
+        Books(ledger),
+        Standings(Holdings(ledger, utc_now)),
+        DynamoBars(dynamodb(), settings().market_table),
+        DynamoSeries(dynamodb(), settings().analytics_table),
+        utc_now,
+    )
+
+
+@lru_cache(maxsize=1)
+def work() -> WorkQueues:
+    """The queues of valuations and reports."""
+    return WorkQueues(sqs(), settings())
+
+
+@lru_cache(maxsize=1)
+def alert_rules() -> AlertRules:
+    """The alert rules, wired to DynamoDB and SQS."""
+    return AlertRules(DynamoSeries(dynamodb(), settings().analytics_table), work(), utc_now)
+
+
+@lru_cache(maxsize=1)
+def signing_key() -> bytes:
+    """The key that links are signed with."""
+    return secret(settings().links_secret_id).encode()
+
+
+app = http.Api(auth=lambda: settings().auth, open_paths=frozenset({LINK}))
+analytics_route = partial(route, tag="Analytics")
+
+PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
+Window = Annotated[Span, Query(description="How far back; `custom` takes `from` and `to`.")]
+From = Annotated[
+    Day | None, Query(alias="from", description="Where a custom window opens: its first day counts no more.")
+]
+To = Annotated[Day | None, Query(description="The last day of a custom window.")]
+BenchmarkSymbol = Annotated[Asset | None, Query(description="A symbol to compare with.")]
+Format = Annotated[
+    Literal["json", "svg"], Query(description="`svg`, or `Accept: image/svg+xml`, answers with a picture.")
+]
+PictureTheme = Annotated[Theme, Query(description="The background of the picture.")]
+
+
+def wanted(window: Span, first: date | None, last: date | None, benchmark: str | None) -> Wanted:
+    """The window as it was asked for."""
+    return Wanted(window, first, last, benchmark)
+
+
+def json_or_picture(format: str, view: Callable[[], dict[str, Any]], draw: Callable[[], str]) -> Response[Any]:
+    """The answer in the form that the request prefers."""
+    accept = str(app.current_event.headers.get("accept") or "")
+    is_picture = format == "svg" or accept.partition(",")[0].partition(";")[0].strip().lower() == SVG
+    return picture(draw()) if is_picture else http.answer(view())
+
+
+def picture(svg: str) -> Response[Any]:
+    """A picture; a browser keeps it for a minute, and runs nothing that is in it."""
+    headers = {
+        "Cache-Control": "private, max-age=60",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(int(HTTPStatus.OK), SVG, svg, headers=headers)

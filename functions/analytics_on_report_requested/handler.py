@@ -1,0 +1,107 @@
+"""Writes the monthly reports of portfolios and sends them to their contacts."""
+
+from functools import lru_cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from trimtab.analytics.adapters.series import DynamoSeries
+from trimtab.analytics.pictures.report import subject
+from trimtab.analytics.pictures.report_html import Picture, report_html
+from trimtab.analytics.pictures.report_text import report_text
+from trimtab.analytics.pictures.svg import Theme
+from trimtab.analytics.schemas.pictures import SVG, drift_picture, sectors_picture, value_picture
+from trimtab.analytics.service.analysis import Analysis
+from trimtab.analytics.service.ports import Portfolio
+from trimtab.analytics.service.reports import Reports, report_id
+from trimtab.contracts.messages import ReportRequested
+from trimtab.kernel.clock import utc_now
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
+from trimtab.notifications.domain import Attachment, Message
+from trimtab.notifications.service import Post
+from trimtab.portfolios.adapters.ledger import DynamoLedger
+from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.service.books import Books
+from trimtab.portfolios.service.holdings import Holdings
+from trimtab.portfolios.service.standing import Standings
+from trimtab.runtime import queue
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.observability import logger
+from trimtab.runtime.settings import Settings
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+class ReportSettings(Settings):
+    """What this function is told by its environment."""
+
+    portfolios_table: str
+    market_table: str
+    analytics_table: str
+    notifications_table: str
+    mail_sender: str
+
+
+@lru_cache(maxsize=1)
+def settings() -> ReportSettings:
+    """The settings, read on first use."""
+    return ReportSettings.load()
+
+
+@lru_cache(maxsize=1)
+def analysis() -> Analysis:
+    """The analysis, wired to the tables of three contexts."""
+    ledger = DynamoLedger(dynamodb(), settings().portfolios_table, settings().market_table)
+    return Analysis(
+        DynamoStore(dynamodb(), settings().portfolios_table),
+        Books(ledger),
+        Standings(Holdings(ledger, utc_now)),
+        DynamoBars(dynamodb(), settings().market_table),
+        DynamoSeries(dynamodb(), settings().analytics_table),
+        utc_now,
+    )
+
+
+@lru_cache(maxsize=1)
+def post() -> Post:
+    """The post, wired to DynamoDB and SES."""
+    store = DynamoContacts(dynamodb(), settings().notifications_table, utc_now)
+    return Post(store, SesMailer(ses(), settings().mail_sender))
+
+
+def written(portfolio: Portfolio, month: str) -> Message:
+    """The report as mail: words and tables, and the pictures for programs that show them."""
+    monthly = Reports(analysis(), utc_now).of_month(portfolio, month)
+    drawn = {
+        "value": value_picture(monthly.past, Theme.LIGHT),
+        "sectors": sectors_picture(portfolio, analysis().exposure(portfolio), Theme.LIGHT),
+        "drift": drift_picture(portfolio, analysis().now(portfolio), Theme.LIGHT),
+    }
+    shown = [Picture(name, f"{name.title()} of {portfolio.name}") for name in drawn]
+    attached = tuple(Attachment(name, SVG, svg) for name, svg in drawn.items())
+    report = monthly.report
+    return Message(subject(report), report_text(report), report_html(report, shown), attached)
+
+
+def send(record: SQSRecord) -> None:
+    """Sends one report to each contact that has not had it; raising returns the message to the queue."""
+    message = queue.read(record, ReportRequested)
+    portfolio = analysis().portfolios.portfolio(message.tenant_id, message.portfolio_id)
+    if portfolio is None:
+        raise queue.PoisonError(f"no portfolio {message.portfolio_id}")
+    sent = 0
+    if post().store.contacts(message.tenant_id, message.portfolio_id).emails:
+        mail = written(portfolio, message.month)
+        sent = post().deliver(message.tenant_id, message.portfolio_id, report_id(portfolio, message.month), mail)
+    count("MailsSent", sent)
+    logger.info("report sent", portfolio_id=message.portfolio_id, month=message.month, sent=sent)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of messages; those that could not be settled are returned to the queue."""
+    return queue.process(processor, event, context, send)

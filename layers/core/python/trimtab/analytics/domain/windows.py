@@ -1,0 +1,73 @@
+"""Windows of time: which days a figure is about."""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from trimtab.kernel.errors import Invalid
+
+
+class Span(StrEnum):
+    """How far a window goes back."""
+
+    ONE_MONTH = "1M"
+    THREE_MONTHS = "3M"
+    SIX_MONTHS = "6M"
+    YEAR_TO_DATE = "YTD"
+    ONE_YEAR = "1Y"
+    ALL = "all"
+    CUSTOM = "custom"
+
+
+_MONTHS = {Span.ONE_MONTH: 1, Span.THREE_MONTHS: 3, Span.SIX_MONTHS: 6, Span.ONE_YEAR: 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From the close on (or before) `first` to the close on (or before) `last`.
+
+    So the first day is where it opens, not one that is measured: the year to date opens at the last close of the year
+    before.
+    """
+
+    span: Span
+    first: date
+    last: date
+
+
+def window(
+    span: Span, as_of: date, *, inception: date | None = None, first: date | None = None, last: date | None = None
+) -> Window:
+    """The window that ends on `as_of`; a custom one ends on `last`, if given, and opens on `first`.
+
+    Months are calendar months: one month before 31 March is the last day of February. `all` opens on the day before
+    `inception`, the day of the first snapshot (on `as_of` where there is none). `Invalid` where a custom window opens
+    on its last day or later, or ends after `as_of`, or where days are given for another window.
+    """
+    if span is Span.CUSTOM:
+        return _custom(as_of, first, last)
+    if first is not None or last is not None:
+        raise Invalid("invalid_window", "Give from and to with the window custom only.")
+    if span is Span.ALL:
+        return Window(span, min(inception - timedelta(days=1), as_of) if inception else as_of, as_of)
+    if span is Span.YEAR_TO_DATE:
+        return Window(span, date(as_of.year - 1, 12, 31), as_of)
+    return Window(span, months_before(as_of, _MONTHS[span]), as_of)
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day so many calendar months before, or the last one of that month where it is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _custom(as_of: date, first: date | None, last: date | None) -> Window:
+    if first is None:
+        raise Invalid("invalid_window", "A custom window needs the day on which it opens: from.")
+    last = last or as_of
+    if last > as_of:
+        raise Invalid("invalid_window", f"There is nothing yet after {as_of.isoformat()}: end the window there.")
+    if first >= last:
+        raise Invalid("invalid_window", "A window opens before its last day.")
+    return Window(Span.CUSTOM, first, last)

@@ -1,0 +1,95 @@
+"""The same answers as pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from trimtab.analytics.domain.exposure import Exposure
+from trimtab.analytics.domain.windows import Span
+from trimtab.analytics.pictures.donut import Slice, sector_donut
+from trimtab.analytics.pictures.drift import DriftBar, drift_bars
+from trimtab.analytics.pictures.line import Point, value_line
+from trimtab.analytics.pictures.svg import Theme
+from trimtab.analytics.service.analysis import Analysis, Past, Wanted
+from trimtab.analytics.service.ports import Portfolio, Standing
+from trimtab.kernel.money import CONTEXT, HUNDRED
+
+SVG = "image/svg+xml"
+RESOURCES = ("sectors", "performance", "risk", "history", "drift")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a resource: what it shows, of which window, on which background."""
+
+    resource: str
+    wanted: Wanted = field(default_factory=Wanted)
+    theme: Theme = Theme.AUTO
+
+    def draw(self, analysis: Analysis, portfolio: Portfolio) -> str:
+        """The picture of the portfolio as SVG."""
+        match self.resource:
+            case "sectors":
+                return sectors_picture(portfolio, analysis.exposure(portfolio), self.theme)
+            case "drift":
+                return drift_picture(portfolio, analysis.now(portfolio), self.theme)
+            case _:
+                return value_picture(analysis.past(portfolio, self.wanted), self.theme)
+
+    def to_payload(self) -> dict[str, str]:
+        """What a link carries of it."""
+        days = {"from": self.wanted.first, "to": self.wanted.last}
+        return {
+            "resource": self.resource,
+            "theme": self.theme.value,
+            "window": self.wanted.span.value,
+            **{name: day.isoformat() for name, day in days.items() if day},
+            **({"benchmark": self.wanted.benchmark} if self.wanted.benchmark else {}),
+        }
+
+
+def picture_of(payload: Mapping[str, str]) -> Picture:
+    """The picture that a link carries."""
+    first, last = (date.fromisoformat(payload[name]) if name in payload else None for name in ("from", "to"))
+    wanted = Wanted(Span(payload["window"]), first, last, payload.get("benchmark"))
+    return Picture(payload["resource"], wanted, Theme(payload["theme"]))
+
+
+def sectors_picture(portfolio: Portfolio, it: Exposure, theme: Theme) -> str:
+    """The ring of the sectors."""
+    return sector_donut([Slice(each.name, each.weight) for each in it.sectors], f"Sectors of {portfolio.name}", theme)
+
+
+def drift_picture(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
+    """Each asset against its target and band."""
+    bars = [DriftBar(leg.asset, leg.weight, leg.target, leg.lower, leg.upper) for leg in it.legs]
+    return drift_bars(bars, f"Drift of {portfolio.name}", theme)
+
+
+def value_picture(it: Past, theme: Theme) -> str:
+    """The values of the window with their time-weighted drawdown, beside the benchmark if there is one."""
+    points = [Point(each.day, each.value) for each in it.covered]
+    beside = None
+    if it.benchmark is not None and points:
+        closes = it.benchmark.closes
+        beside = [Point(day, closes[day]) for day in sorted(closes) if points[0].day <= day <= points[-1].day]
+    return value_line(
+        points,
+        beside,
+        f"Value of {it.portfolio.name}",
+        it.portfolio.currency,
+        theme,
+        index=_index(it),
+        benchmark_name=it.benchmark.symbol if it.benchmark else "",
+    )
+
+
+def _index(it: Past) -> list[Point]:
+    """What 100 that were in all the time became, day by day: in it, deposits and withdrawals do not count."""
+    returns, worth = it.performance.returns, Decimal(HUNDRED)
+    points = [Point(returns.opened, worth)] if returns.opened else []
+    for day, change in returns.by_day.items():
+        worth = CONTEXT.multiply(worth, 1 + change)
+        points.append(Point(day, worth))
+    return points

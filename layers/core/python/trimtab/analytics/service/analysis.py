@@ -1,0 +1,146 @@
+"""What a portfolio's figures are: its stored daily values and newest quotes, put through the pure rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from trimtab.analytics.domain import exposure
+from trimtab.analytics.domain.benchmark import Benchmark
+from trimtab.analytics.domain.exposure import Exposure, Position
+from trimtab.analytics.domain.performance import Performance, performance, stretch
+from trimtab.analytics.domain.risk import Risk, Terms, risk
+from trimtab.analytics.domain.series import LOOK_BACK, Snapshot
+from trimtab.analytics.domain.windows import Span, Window, window
+from trimtab.analytics.service.ports import (
+    Books,
+    MarketData,
+    Portfolio,
+    PortfolioStore,
+    Series,
+    SeriesStore,
+    Standing,
+    Standings,
+)
+from trimtab.kernel.caller import Caller
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.errors import no_such_thing
+from trimtab.kernel.money import CONTEXT, ZERO, to_money
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The window that is asked for, and the symbol to compare with."""
+
+    span: Span = Span.ONE_YEAR
+    first: date | None = None
+    last: date | None = None
+    benchmark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What an answer rests on: the last day that is valued, how many days ago that was, and the symbols of that day
+    that were valued at an older close. None where no day is valued yet."""
+
+    last_day: date | None
+    age_days: int | None
+    stale: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The daily values of a portfolio that a window asks for."""
+
+    portfolio: Portfolio
+    data: Data
+    window: Window
+    snapshots: tuple[Snapshot, ...]
+    benchmark: Benchmark | None
+
+    @property
+    def covered(self) -> tuple[Snapshot, ...]:
+        """Those of the window itself, with the one it opens with."""
+        part = stretch(self.snapshots, self.window)
+        return (*((part.opening,) if part.opening else ()), *part.days)
+
+    @property
+    def performance(self) -> Performance:
+        """How it did."""
+        return performance(self.snapshots, self.window, self.benchmark)
+
+    def risk(self, terms: Terms) -> Risk:
+        """What it risks."""
+        return risk(self.snapshots, self.window, terms, self.benchmark)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The figures of the caller's portfolios. The stored values answer, whatever provider is down."""
+
+    portfolios: PortfolioStore
+    books: Books
+    standings: Standings
+    market: MarketData
+    store: SeriesStore
+    clock: Clock
+
+    def portfolio(self, caller: Caller, portfolio_id: str) -> Portfolio:
+        """The caller's portfolio; `NotFound` where it is not there or not the caller's."""
+        portfolio = self.portfolios.portfolio(caller.tenant_id, portfolio_id)
+        if portfolio is None:
+            raise no_such_thing()
+        caller.require_owner(portfolio.user_id)
+        return portfolio
+
+    def past(self, portfolio: Portfolio, wanted: Wanted) -> Past:
+        """The daily values of the window; it ends with the last day that is valued."""
+        series = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
+        today = self.clock().date()
+        as_of = series.last_day if series and series.last_day else today
+        inception = series.first_day if series else None
+        asked = window(wanted.span, as_of, inception=inception, first=wanted.first, last=wanted.last)
+        found = self._snapshots(series, asked)
+        newest = found[-1] if found and series and found[-1].day == series.last_day else None
+        data = Data(
+            series.last_day if series else None,
+            (today - series.last_day).days if series and series.last_day else None,
+            newest.stale if newest else (),
+        )
+        return Past(portfolio, data, asked, found, self._benchmark(wanted.benchmark, asked, found))
+
+    def now(self, portfolio: Portfolio) -> Standing:
+        """Where it stands at the newest quotes."""
+        return self.standings.of(portfolio)
+
+    def exposure(self, portfolio: Portfolio) -> Exposure:
+        """Its sectors now: at the newest quotes, and for a symbol without any at the price of the last valuation."""
+        standing = self.standings.of(portfolio)
+        values = dict(standing.values)
+        if None in values.values():
+            newest = self._newest(portfolio)
+            for symbol, worth in values.items():
+                if worth is None and newest and symbol in newest.prices:
+                    quantity = newest.quantities.get(symbol, ZERO)
+                    values[symbol] = to_money(CONTEXT.multiply(quantity, newest.prices[symbol]))
+        assets = self.market.assets(sorted(values))
+        sectors = {symbol: it.sector and it.sector.label for symbol, it in assets.items()}
+        positions = [Position(symbol, worth) for symbol, worth in values.items()]
+        return exposure.exposure(positions, standing.cash, sectors)
+
+    def _newest(self, portfolio: Portfolio) -> Snapshot | None:
+        names = (portfolio.tenant_id, portfolio.portfolio_id)
+        return self.store.last_before(*names, self.clock().date() + timedelta(days=1))
+
+    def _snapshots(self, series: Series | None, asked: Window) -> tuple[Snapshot, ...]:
+        if series is None or series.last_day is None:
+            return ()
+        names = (series.tenant_id, series.portfolio_id)
+        return tuple(self.store.snapshots(*names, asked.first - LOOK_BACK, asked.last))
+
+    def _benchmark(self, symbol: str | None, asked: Window, found: Sequence[Snapshot]) -> Benchmark | None:
+        if symbol is None:
+            return None
+        first = max(asked.first, found[0].day) if found else asked.first
+        bars = self.market.bars(symbol, first - LOOK_BACK, asked.last)
+        splits = self.books.splits([symbol]).get(symbol, ())
+        return Benchmark(symbol, {bar.day: bar.close for bar in bars}, splits)

@@ -1,0 +1,114 @@
+"""The monthly report of a portfolio: what it says, put together from the analysis."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from trimtab.analytics.domain.performance import Performance
+from trimtab.analytics.domain.risk import Risk, Terms
+from trimtab.analytics.domain.windows import Span
+from trimtab.analytics.pictures.donut import Slice
+from trimtab.analytics.pictures.drift import DriftBar
+from trimtab.analytics.pictures.report import Figure, Report, Returns, Unit
+from trimtab.analytics.service.analysis import Analysis, Past, Wanted
+from trimtab.analytics.service.ports import Portfolio
+from trimtab.kernel import ids
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.errors import Unprocessable
+from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
+
+
+@dataclass(frozen=True, slots=True)
+class Monthly:
+    """A report and the past that its picture shows."""
+
+    report: Report
+    past: Past
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Writes monthly reports."""
+
+    analysis: Analysis
+    clock: Clock
+
+    def of_month(self, portfolio: Portfolio, month: str) -> Monthly:
+        """The report of a month (`2026-10`): the values are those at its end, sectors and drift those of now."""
+        first, last = days_of(month)
+        opens = first - timedelta(days=1)
+        past = self._past(portfolio, opens, last)
+        year_to_date = self._past(portfolio, date(last.year - 1, 12, 31), last)
+        year = self._past(portfolio, last - timedelta(days=365), last)
+        found, standing = past.performance, self.analysis.now(portfolio)
+        report = Report(
+            portfolio=portfolio.name,
+            month=first,
+            currency=portfolio.currency,
+            value=found.closing_value if found.stretch.days else None,
+            change=found.closing_value - found.opening_value if found.stretch.days else None,
+            change_percent=_change(found),
+            returns=[
+                _returns("Month", found),
+                _returns("Year to date", year_to_date.performance),
+                _returns("One year", year.performance),
+            ],
+            risk=_figures(year.risk(Terms())),
+            sectors=[Slice(it.name, it.weight) for it in self.analysis.exposure(portfolio).sectors],
+            drift=[DriftBar(it.asset, it.weight, it.target, it.lower, it.upper) for it in standing.legs],
+            as_of=found.stretch.days[-1].day if found.stretch.days else None,
+            written_on=self.clock().date(),
+            notes=_notes(past),
+        )
+        return Monthly(report, year)
+
+    def _past(self, portfolio: Portfolio, first: date, last: date) -> Past:
+        """The window, as far as it is valued: a month that is not over ends with its newest day."""
+        newest = self.analysis.past(portfolio, Wanted(Span.ONE_MONTH)).data.last_day or last
+        ends = min(last, newest)
+        return self.analysis.past(portfolio, Wanted(Span.CUSTOM, min(first, ends - timedelta(days=1)), ends))
+
+
+def days_of(month: str) -> tuple[date, date]:
+    """The first and the last day of a month that is written as `2026-10`."""
+    first = date.fromisoformat(f"{month}-01")
+    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def require_begun(month: str, today: date) -> None:
+    """`Unprocessable` for a month of which there is nothing yet."""
+    if days_of(month)[0] > today:
+        raise Unprocessable("month_ahead", "Ask for the report of a month that has begun.")
+
+
+def report_id(portfolio: Portfolio, month: str) -> str:
+    """The id under which it is sent: the same for the same month, so that nobody gets it twice."""
+    return ids.derive_id("report", portfolio.tenant_id, portfolio.portfolio_id, month)
+
+
+def _change(found: Performance) -> Decimal | None:
+    """In percent of the opening value, what was put in and taken out included."""
+    if not found.stretch.days or found.opening_value <= 0:
+        return None
+    change = CONTEXT.multiply(found.closing_value - found.opening_value, HUNDRED)
+    return to_places(CONTEXT.divide(change, found.opening_value), PERCENT_PLACES)
+
+
+def _returns(period: str, found: Performance) -> Returns:
+    return Returns(period, found.time_weighted.value, found.money_weighted.value)
+
+
+def _figures(found: Risk) -> list[Figure]:
+    return [
+        Figure("Volatility, a year", found.volatility.value),
+        Figure("Sharpe ratio", found.sharpe.value, Unit.RATIO),
+        Figure("Sortino ratio", found.sortino.value, Unit.RATIO),
+        Figure("Deepest fall", found.max_drawdown.value),
+        Figure("Value at risk, one day, 95 %", found.historical_var.value),
+        Figure("The same in money", found.in_money(found.historical_var), Unit.MONEY),
+    ]
+
+
+def _notes(past: Past) -> list[str]:
+    stale = past.data.stale
+    return [f"No price of the last day for {', '.join(stale[:20])}: an older one was taken."] if stale else []

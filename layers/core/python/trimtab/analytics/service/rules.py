@@ -1,0 +1,49 @@
+"""The alert rules of portfolios, as their owners set them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trimtab.analytics.domain.alerts import Rule
+from trimtab.analytics.service.nights import Work
+from trimtab.analytics.service.ports import Portfolio, Series, SeriesStore
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.retry import retrying_on_conflict
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """The rules stand beside how far the portfolio is valued: they are looked at after each valuation."""
+
+    store: SeriesStore
+    work: Work
+    clock: Clock
+
+    def read(self, portfolio: Portfolio) -> Series:
+        """The rules of a portfolio with their episodes."""
+        names = (portfolio.tenant_id, portfolio.portfolio_id)
+        return self.store.series(*names) or Series(*names, None, None, self.clock())
+
+    def replace(self, portfolio: Portfolio, rules: Sequence[Rule]) -> Series:
+        """These rules instead of those before. A rule that stays keeps its episode; a new one is looked at at once."""
+
+        def attempt() -> Series:
+            series = self.read(portfolio)
+            if series.rules == tuple(rules) and series.version:
+                return series
+            before = {it.rule_id: it for it in series.rules}
+            kept = {it.rule_id for it in rules if before.get(it.rule_id) == it}
+            episodes = {rule_id: it for rule_id, it in series.episodes.items() if rule_id in kept}
+            after = replace(
+                series,
+                rules=tuple(rules),
+                episodes=episodes,
+                updated_at=self.clock(),
+                version=series.version + 1,
+                events=(),
+            )
+            self.store.put(after)
+            return after
+
+        series = retrying_on_conflict(attempt)
+        self.work.value(iter([(portfolio.tenant_id, portfolio.portfolio_id)]), None)
+        return series

@@ -1,0 +1,224 @@
+"""Figures of a portfolio through the real functions: from old trades and stored bars to returns and pictures."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from unittest import mock
+from xml.etree import ElementTree as ET
+
+import boto3
+import pytest
+
+from functions.analytics_api import app as analytics_app
+from functions.analytics_api import requests as analytics_requests
+from functions.analytics_on_valuation_requested import handler as valuation_function
+from functions.portfolios_api import trades as trade_routes
+from tests.support.analytics import Past, enter_assets, rising, store_bars, trading_days
+from tests.support.inside_moto import snapshot
+from tests.support.world import authorized, world
+
+FIRST, LAST = date(2026, 9, 1), date(2026, 11, 19)
+NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
+DAYS = trading_days(FIRST, LAST)
+
+
+@contextmanager
+def invested() -> Iterator[Past]:
+    """Ten thousand put in on the first day and half of it invested; ALFA rises 0.5 % a day, BETA stands still."""
+    with ExitStack() as stack:
+        system = stack.enter_context(world())
+        for module in (valuation_function, analytics_app, trade_routes):
+            stack.enter_context(mock.patch.object(module, "utc_now", return_value=NOW))
+        enter_assets(system, {"ALFA": "energy", "BETA": "utilities", "SPY": None})
+        store_bars({"ALFA": rising(DAYS, 100, 0.005), "BETA": rising(DAYS, 50, 0), "SPY": rising(DAYS, 500, 0.001)})
+        it = Past(system, system.portfolio("1", {"ALFA": 50, "BETA": 50}))
+        it.cash("d", "deposit", 10_000, FIRST)
+        it.trade("t1", "BUY", "ALFA", 25, 100, FIRST)
+        it.trade("t2", "BUY", "BETA", 50, 50, FIRST)
+        it.settle()
+        it.quote(NOW, ALFA=100, BETA=50)
+        yield it
+
+
+@pytest.fixture(scope="module")
+def past() -> Iterator[Past]:
+    """For tests that only read."""
+    with invested() as it:
+        yield it
+
+
+@pytest.fixture
+def own_past(past: Past) -> Iterator[Past]:
+    """For tests that write: afterwards all is as it was."""
+    bring_back = snapshot()
+    yield past
+    bring_back()
+
+
+def test_daily_values_follow_from_trades_of_long_ago_and_stored_bars(past: Past) -> None:
+    answer = past.get("history", window="all").json
+    assert [day["day"] for day in answer["days"]] == [day.isoformat() for day in DAYS]
+    assert answer["days"][0] == {
+        "day": "2026-09-01",
+        "value": "10000.00",
+        "cash": "5000.00",
+        "flow": "10000.00",
+        "stale": [],
+    }
+    assert answer["data"] == {"last_day": "2026-11-19", "age_days": 1, "stale": []}
+    grown = 25 * rising(DAYS, 100, 0.005)[LAST]
+    assert answer["days"][-1]["value"] == f"{7500 + grown:.2f}"
+
+
+def test_performance_names_method_window_basis_and_observations(past: Past) -> None:
+    answer = past.get("performance", window="1M", benchmark="SPY").json
+    assert (answer["window"]["first"], answer["window"]["last"]) == ("2026-10-19", "2026-11-19")
+    weighted = answer["time_weighted"]
+    assert weighted["method"] == "time_weighted_daily_chain_linked"
+    assert weighted["observations"] == len(trading_days(date(2026, 10, 20), LAST))
+    opening, closing = Decimal(answer["opening_value"]), Decimal(answer["closing_value"])
+    assert abs(Decimal(weighted["value"]) - (closing / opening - 1) * 100) < Decimal("0.001")
+    benchmark = (Decimal("1.001") ** weighted["observations"] - 1) * 100
+    assert abs(Decimal(answer["benchmark"]["value"]) - benchmark) < Decimal("0.001")
+    assert Decimal(answer["excess"]["value"]) == Decimal(weighted["value"]) - Decimal(answer["benchmark"]["value"])
+
+
+def test_money_that_comes_later_does_not_count_as_a_return(own_past: Past) -> None:
+    before = own_past.get("performance", window="all").json
+    own_past.cash("d2", "deposit", 90_000, date(2026, 11, 2))
+    own_past.settle()
+    after = own_past.get("performance", window="all").json
+    assert after["net_flow"] == "100000.00"
+    assert after["gain"] == before["gain"]
+    assert Decimal(after["time_weighted"]["value"]) < Decimal(before["time_weighted"]["value"])
+    assert Decimal(after["money_weighted"]["value"]) < Decimal(after["time_weighted"]["value"])
+
+
+def test_a_correction_of_the_past_is_worked_into_every_day_since(own_past: Past) -> None:
+    answer = own_past.world.http("PATCH", f"{own_past.home}/trades/t1", {"quantity": "10", "amount": "1000"})
+    assert answer.status == 200, answer.text
+    own_past.settle()
+    days = own_past.get("history", window="all").json["days"]
+    assert days[0]["cash"] == "6500.00"
+    assert days[-1]["value"] == f"{9000 + 10 * rising(DAYS, 100, 0.005)[LAST]:.2f}"
+
+
+def test_risk_says_at_what_confidence_and_that_a_portfolio_that_only_rose_has_no_drawdown(past: Past) -> None:
+    answer = past.get("risk", window="3M", benchmark="SPY", confidence="0.9", horizon_days="10").json
+    assert (answer["confidence"], answer["horizon_days"]) == ("0.9", 10)
+    assert answer["max_drawdown"]["value"] == "0.0000"
+    assert answer["calmar"] == {**answer["calmar"], "value": None, "reason": "no_drawdown"}
+    assert answer["historical_var"]["method"].startswith("historical_linear_percentile,confidence=0.9,horizon_days=10")
+    assert answer["concentration"]["observations"] == 2
+    assert answer["beta"]["value"] is None or Decimal(answer["beta"]["value"]).is_finite()
+
+
+def test_too_few_days_are_an_answer_that_says_so(own_past: Past) -> None:
+    it = Past(own_past.world, own_past.world.portfolio("2", {"ALFA": 100}))
+    answer = it.get("risk")
+    assert answer.status == 200
+    assert (answer.json["volatility"]["value"], answer.json["volatility"]["reason"]) == (None, "too_few_observations")
+    assert answer.json["data"] == {"last_day": None, "age_days": None, "stale": []}
+    assert it.get("performance").json["time_weighted"]["reason"] == "too_few_observations"
+    assert it.get("history").json["days"] == []
+
+
+def test_sectors_need_no_history_and_name_what_has_none(own_past: Past) -> None:
+    own_past.quote(NOW, GAMA=10)
+    own_past.trade("t3", "BUY", "GAMA", 100, 10, LAST)
+    answer = own_past.get("sectors").json
+    assert {it["name"]: (it["value"], it["symbols"]) for it in answer["sectors"]} == {
+        "Cash": ("4000.00", []),
+        "Energy": ("2500.00", ["ALFA"]),
+        "Utilities": ("2500.00", ["BETA"]),
+        "Unknown": ("1000.00", ["GAMA"]),
+    }
+    assert sum(Decimal(it["weight"]) for it in answer["sectors"]) == 100
+
+
+def test_drift_tells_the_distance_to_the_nearer_edge(past: Past) -> None:
+    answer = past.get("drift").json
+    legs = {leg["asset"]: leg for leg in answer["assets"]}
+    assert (legs["ALFA"]["weight"], legs["ALFA"]["lower"], legs["ALFA"]["distance"]) == (
+        "25.0000",
+        "45.0000",
+        "-20.0000",
+    )
+    assert answer["drift"] == "50.0000"
+    assert past.world.http("GET", past.home).json["valuation"]["value"] == "10000.00"
+
+
+def test_returns_as_of_a_past_day_are_those_of_its_close(past: Past) -> None:
+    answer = past.get("cumulative-returns", as_of="2026-10-01").json
+    grown = 25 * rising(DAYS, 100, 0.005)[date(2026, 10, 1)] - 2500
+    assert (answer["unrealised"], answer["unpriced"]) == (f"{grown:.2f}", [])
+
+
+@pytest.mark.parametrize("resource", ["sectors", "performance", "risk", "history", "drift"])
+@pytest.mark.parametrize("asked", ["query", "header"])
+def test_every_resource_is_a_picture_too(past: Past, resource: str, asked: str) -> None:
+    if asked == "query":
+        answer = past.get(resource, format="svg", theme="dark")
+    else:
+        answer = past.world.http("GET", f"{past.home}/{resource}", headers={"Accept": "image/svg+xml,*/*;q=0.8"})
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+    assert ET.fromstring(answer.text).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
+    with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
+        made = past.world.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
+        assert made.status == 201
+        opened = past.world.http("GET", made.json["url"], authorizer=None)
+        assert (opened.status, opened.headers["Content-Type"]) == (200, "image/svg+xml")
+        forged = made.json["url"][:-2] + ("AA" if made.json["url"][-2:] != "AA" else "BB")
+        assert past.world.http("GET", forged, authorizer=None).status == 403
+    with mock.patch.object(analytics_requests, "utc_now", return_value=NOW + timedelta(minutes=15)):
+        expired = past.world.http("GET", made.json["url"], authorizer=None)
+        assert (expired.status, expired.json["type"]) == (403, "urn:trimtab:problem:expired_link")
+
+
+def test_other_tenants_and_users_find_nothing(past: Past) -> None:
+    for who in (authorized("other"), authorized(user_id="2")):
+        for resource in ("sectors", "performance", "risk", "history", "drift", "alert-rules", "contacts"):
+            assert past.world.http("GET", f"{past.home}/{resource}", authorizer=who).status == 404
+        body = {"resource": "drift"}
+        assert past.world.http("POST", f"{past.home}/links", body, authorizer=who).status == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"window": "2Y"},
+        {"window": "custom"},
+        {"window": "custom", "from": "2026-11-19", "to": "2026-10-01"},
+        {"from": "2026-10-01"},
+        {"confidence": "0.2"},
+        {"horizon_days": "0"},
+        {"risk_free": "2"},
+        {"benchmark": "A#B"},
+        {"format": "png"},
+    ],
+)
+def test_bad_questions_are_refused_with_what_to_do(past: Past, query: dict[str, str]) -> None:
+    answer = past.get("risk", **query)
+    assert answer.status == 400, answer.text
+    assert answer.json["detail"]
+
+
+def test_valuing_again_writes_nothing(own_past: Past) -> None:
+    message = {
+        "schema_version": 1,
+        "type": "valuation.requested",
+        "tenant_id": "demo",
+        "portfolio_id": own_past.portfolio["portfolio_id"],
+    }
+    for since in ({}, {"since": "2026-10-01"}, {"since": "2020-01-01"}):
+        with mock.patch.object(valuation_function, "count") as count:
+            boto3.client("sqs").send_message(
+                QueueUrl=own_past.world.valuations_url, MessageBody=json.dumps({**message, **since})
+            )
+            own_past.world.value()
+        assert mock.call("DaysValued", 0) in count.call_args_list, since

@@ -1,0 +1,154 @@
+"""Nights of valuations: every open portfolio, whatever interrupts them; what they cost; and no bars at all."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from functions.analytics_on_valuation_requested import handler as valuation_function
+from infra.tables import ANALYTICS
+from tests.support.analytics import Past, at, rising, store_bars, trading_days
+from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
+from tests.support.inside_moto import snapshot, stored_items, table, waiting
+from tests.support.world import World, payload, sqs_record
+from tests.support.write_units import put_units
+from trimtab.analytics.adapters.series import DynamoSeries
+
+FIRST, LAST = date(2026, 10, 19), date(2026, 11, 6)
+DAYS = trading_days(FIRST, LAST)
+NOW = datetime(2026, 11, 7, 3, 5, tzinfo=UTC)
+ASK = {"schema_version": 1, "type": "valuation.requested", "tenant_id": "demo"}
+
+
+def bars_ingested() -> Any:
+    """The event of the last day."""
+    event = payload("analytics_on_night/bars_ingested.json")
+    event["detail"]["data"]["day"] = LAST.isoformat()
+    return event
+
+
+def invested(system: World, user: str) -> Past:
+    """A thousand, half of it in ALFA."""
+    it = Past(system, system.portfolio(user, {"ALFA": 50, "BETA": 50}))
+    it.cash("d", "deposit", 1_000, FIRST)
+    it.trade("t", "BUY", "ALFA", 5, 100, FIRST)
+    return it
+
+
+@pytest.fixture
+def past(system: World) -> Past:
+    """A portfolio that has never been valued."""
+    store_bars({"ALFA": rising(DAYS, 100, 0.01)})
+    with at(NOW):
+        return invested(system, "1")
+
+
+def record(it: Past) -> Any:
+    """The message that asks for the valuation of all its days."""
+    return sqs_record(json.dumps({**ASK, "portfolio_id": it.portfolio["portfolio_id"]}))
+
+
+def stored() -> list[Any]:
+    """The table, without what every write changes."""
+    items = [
+        {name: it[name] for name in it if name not in {"version", "updated_at"}} for it in stored_items("analytics")
+    ]
+    return sorted(items, key=lambda it: (it["pk"]["S"], it["sk"]["S"]))
+
+
+def test_a_night_asks_for_every_open_portfolio_and_for_no_closed_one(past: Past) -> None:
+    with at(NOW):
+        closed, second = invested(past.world, "2"), invested(past.world, "3")
+        for it in (past, closed, second):
+            it.settle()
+        assert past.world.http("DELETE", closed.home).status == 204
+        closed.settle()
+        assert past.world.after_night(bars_ingested()) == {"valuations": 2}
+        asked = "".join(it.body for it in waiting(past.world.valuations_url))
+        assert [it.portfolio["portfolio_id"] in asked for it in (past, closed, second)] == [True, False, True]
+        assert past.world.value() == 2
+
+
+def test_without_bars_for_days_the_stored_values_answer_and_say_how_old_they_are(past: Past) -> None:
+    with at(NOW):
+        past.settle()
+    with at(NOW + timedelta(days=6)):
+        answer = past.get("history", window="all").json
+        assert answer["data"] == {"last_day": "2026-11-06", "age_days": 7, "stale": []}
+        assert len(answer["days"]) == len(DAYS)
+        assert past.get("risk", window="all").json["data"]["age_days"] == 7
+        past.cash("d2", "deposit", 500, LAST + timedelta(days=4))
+        past.settle()
+        later = past.get("history", window="all").json
+    assert later["data"] == {"last_day": "2026-11-12", "age_days": 1, "stale": ["ALFA"]}
+    assert float(later["days"][-1]["value"]) == float(answer["days"][-1]["value"]) + 500
+
+
+def test_a_valuation_that_crashed_anywhere_and_is_run_again_leaves_the_same_table(past: Past) -> None:
+    bring_back = snapshot()
+    with at(NOW), injecting() as faults:
+        faults.set()
+        assert past.world.work(record(past), worker=valuation_function) == set()
+        calls, whole = len(faults.calls), stored()
+        assert len(whole) == len(DAYS) + 1
+        for number in range(calls):
+            for kind in (CrashBefore, CrashAfter):
+                bring_back()
+                faults.set(kind(number))
+                with pytest.raises(Crash):
+                    past.world.work(record(past), worker=valuation_function)
+                faults.set()
+                assert past.world.work(record(past), worker=valuation_function) == set()
+                assert stored() == whole, (number, kind)
+
+
+@pytest.mark.parametrize("step", ["series", "snapshots", "put_snapshots", "put"])
+def test_a_valuation_that_another_one_overtook_leaves_the_table_of_one(past: Past, step: str) -> None:
+    """The other one sees a deposit that the first did not: what the first wrote must not stay."""
+    with at(NOW):
+        assert past.world.work(record(past), worker=valuation_function) == set()
+        past.cash("late", "deposit", 100, FIRST)
+        overtaking, real = [True], getattr(DynamoSeries, step)
+
+        def overtaken(*arguments: Any) -> Any:
+            if overtaking:
+                overtaking.clear()
+                past.cash("later", "deposit", 50, DAYS[3])
+                past.settle()
+            return real(*arguments)
+
+        with mock.patch.object(DynamoSeries, step, overtaken):
+            past.ask(FIRST)
+            past.world.value()
+        interleaved = stored()
+        table("analytics").items.clear()
+        assert past.world.work(record(past), worker=valuation_function) == set()
+    assert [it for it in interleaved if it["sk"]["S"] != "SERIES"] == [
+        it for it in stored() if it["sk"]["S"] != "SERIES"
+    ]
+
+
+def spent(system: World, portfolios: int) -> tuple[int, int]:
+    """The calls of a night of that many portfolios, and the units that its writes cost."""
+    store_bars({"ALFA": rising(DAYS, 100, 0.01)})
+    with at(NOW - timedelta(days=1)):
+        *_, last = [invested(system, str(user)) for user in range(portfolios)]
+        last.settle()
+    before = {(it["pk"]["S"], it["sk"]["S"]): it for it in stored_items("analytics")}
+    with at(NOW), injecting() as faults:
+        faults.set()
+        assert system.after_night(bars_ingested()) == {"valuations": portfolios}
+        assert system.value() == portfolios
+        calls = len(faults.calls)
+    after = {(it["pk"]["S"], it["sk"]["S"]): it for it in stored_items("analytics")}
+    units = sum(put_units(before.get(key), it, ANALYTICS) for key, it in after.items() if before.get(key) != it)
+    return calls, units
+
+
+@pytest.mark.parametrize("portfolios", [10, 20, pytest.param(100, marks=pytest.mark.proof)])
+def test_a_night_costs_the_same_for_each_portfolio(system: World, portfolios: int) -> None:
+    calls, units = spent(system, portfolios)
+    assert units == 2 * portfolios, "a snapshot and the series"
+    assert calls <= 16 + 13 * portfolios

@@ -1,0 +1,181 @@
+"""A portfolio with a past: assets and bars as a feed would have stored them, old trades, and the bus between."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from email import message_from_string, policy
+from email.message import EmailMessage
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+import boto3
+from moto.backends import get_backend
+
+from functions.notifications_on_alert import handler as alert_function
+from tests.support.inside_moto import ACCOUNT, commits, table
+from tests.support.trading import FEED
+from tests.support.world import MARKET_TABLE, Answer, World, sqs_record
+from trimtab.contracts.bars import Bar
+from trimtab.kernel.trading_days import is_trading_day
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.runtime.publishing import events_of
+
+CHANGES = {
+    "trade.recorded",
+    "trade.corrected",
+    "cash.recorded",
+    "portfolio.closed",
+    "portfolio.created",
+    "portfolio.stale",
+    "portfolio.resolved",
+}
+
+
+CLOCKS = ("analytics_api.app", "analytics_api.requests", "analytics_on_valuation_requested.handler")
+MORE_CLOCKS = ("analytics_on_report_requested.handler", "analytics_on_night.handler", "portfolios_api.trades")
+
+
+@contextmanager
+def at(instant: datetime) -> Iterator[None]:
+    """The functions that value and report at that time; what they were wired with is wired again."""
+    with ExitStack() as stack:
+        for name in (*CLOCKS, *MORE_CLOCKS):
+            module = import_module(f"functions.{name}")
+            stack.enter_context(mock.patch.object(module, "utc_now", return_value=instant))
+            for thing in vars(module).values():
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
+        yield
+
+
+def trading_days(first: date, last: date) -> list[date]:
+    """The trading days between the two, both included."""
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return [day for day in days if is_trading_day(day)]
+
+
+def store_bars(closes: Mapping[str, Mapping[date, Any]]) -> None:
+    """Stores bars with these closes."""
+    bars = [
+        _bar(symbol, day, Decimal(str(close))) for symbol, by_day in closes.items() for day, close in by_day.items()
+    ]
+    DynamoBars(boto3.client("dynamodb"), MARKET_TABLE).put_bars(bars)
+
+
+def _bar(symbol: str, day: date, close: Decimal) -> Bar:
+    return Bar(symbol, day, close, close, close, close, Decimal(1000), None, None, None, "test", 1)
+
+
+@dataclass
+class Past:
+    """A portfolio whose daily values are kept."""
+
+    world: World
+    portfolio: Any
+    tries: list[Any] = field(default_factory=list)
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def home(self) -> str:
+        """Where the portfolio is."""
+        return f"/portfolios/{self.portfolio['portfolio_id']}"
+
+    def get(self, resource: str, **query: str) -> Answer:
+        """Reads a resource of the portfolio."""
+        return self.world.http("GET", f"{self.home}/{resource}", query=query or None)
+
+    def trade(self, ref_id: str, side: str, symbol: str, quantity: Any, price: Any, day: date) -> None:
+        """Records a trade of that day's afternoon."""
+        at = datetime(day.year, day.month, day.day, 18, tzinfo=UTC).isoformat()
+        body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": symbol, "quantity": str(quantity)}
+        answer = self.world.http("POST", f"{self.home}/trades", {**body, "price": str(price), "executed_at": at})
+        assert answer.status == 201, answer.text
+
+    def cash(self, ref_id: str, type: str, amount: Any, day: date) -> None:
+        """Records cash of that day's morning."""
+        at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).isoformat()
+        body = {"ref_id": ref_id, "type": type, "amount": str(amount), "executed_at": at}
+        answer = self.world.http("POST", f"{self.home}/cash", body)
+        assert answer.status == 201, answer.text
+
+    def quote(self, at: datetime, **prices: Any) -> None:
+        """Quotes of now, stored."""
+        rows = [{"symbol": name, "price": str(price), "as_of": at.isoformat()} for name, price in prices.items()]
+        assert self.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
+        self.world.take_quotes()
+
+    def events(self, *tables: str) -> list[dict[str, Any]]:
+        """What the streams of the tables have to tell since the last time, as the bus gets it."""
+        found = []
+        for name in tables or ("portfolios", "analytics", "market"):
+            records = commits() if name == "portfolios" else [it.to_json() for it in table(name).stream_shard.items]
+            seen = self._seen.get(name, 0)
+            found += [event for record in records[seen if seen <= len(records) else 0 :] for event in events_of(record)]
+            self._seen[name] = len(records)
+        return found
+
+    def ask(self, since: date | None = None) -> None:
+        """Asks for a valuation, as a night does."""
+        names = {"tenant_id": "demo", "portfolio_id": self.portfolio["portfolio_id"]}
+        body = {"schema_version": 1, "type": "valuation.requested", **names}
+        text = json.dumps({**body, **({"since": since.isoformat()} if since else {})})
+        boto3.client("sqs").send_message(QueueUrl=self.world.valuations_url, MessageBody=text)
+
+    def tell(self, event: Any) -> set[str]:
+        """Delivers an alert to the worker that tells the contacts; the ids of the messages that it returned."""
+        self.tries.append(event)
+        return self.world.work(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
+
+    def settle(self) -> list[dict[str, Any]]:
+        """Lets the bus and the workers of valuations and alerts run; the alerts that were raised."""
+        alerts, sqs = [], boto3.client("sqs")
+        for _ in range(5):
+            for event in self.events():
+                envelope = json.dumps(_on_bus(event))
+                if event["type"] in CHANGES:
+                    sqs.send_message(QueueUrl=self.world.valuations_url, MessageBody=envelope)
+                if event["type"] == "alert.raised":
+                    alerts.append(event)
+                    sqs.send_message(QueueUrl=self.world.mails_url, MessageBody=envelope)
+            if not self.world.value() + self.world.tell():
+                break
+        return alerts
+
+
+def _on_bus(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"version": "0", "detail-type": event["type"], "detail": event}
+
+
+def mails() -> list[EmailMessage]:
+    """The mails that the mail server has taken, in their order."""
+    taken = get_backend("ses")[ACCOUNT]["us-east-1"].sent_messages
+    return [message_from_string(it.raw_data, policy=policy.default) for it in taken]
+
+
+def sent_mails() -> list[str]:
+    """Whom they went to."""
+    return [str(it["To"]) for it in mails()]
+
+
+def enter_assets(world: World, sectors: Mapping[str, str | None]) -> None:
+    """Enters assets of those sectors."""
+    for symbol, sector in sectors.items():
+        body = {
+            "name": symbol.title(),
+            "asset_class": "stock" if sector else "etf",
+            "sector": sector,
+            "currency": "USD",
+            "exchange": "XNYS",
+            "active": True,
+        }
+        answer = world.http("PUT", f"/assets/{symbol}", body, authorizer=FEED)
+        assert answer.status in {200, 201}, answer.text
+
+
+def rising(days: Sequence[date], start: float, daily: float) -> dict[date, Decimal]:
+    """Closes that rise by the same share every day."""
+    return {day: Decimal(f"{start * (1 + daily) ** number:.4f}") for number, day in enumerate(days)}
