@@ -12,6 +12,7 @@ from infra.tables import ANALYTICS
 from tests.support.analytics import Past, at, rising, store_bars, trading_days
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
 from tests.support.inside_moto import snapshot, stored_items, table, waiting
+from tests.support.quick import quick_items
 from tests.support.world import World, payload, sqs_record
 from tests.support.write_units import put_units
 from trimtab.analytics.adapters.series import DynamoSeries
@@ -133,11 +134,11 @@ def test_a_valuation_that_another_one_overtook_leaves_the_table_of_one(past: Pas
 def spent(system: World, portfolios: int) -> tuple[int, int]:
     """The calls of a night of that many portfolios, and the units that its writes cost."""
     store_bars({"ALFA": rising(DAYS, 100, 0.01)})
-    with at(NOW - timedelta(days=1)):
+    with at(NOW - timedelta(days=1)), quick_items():
         *_, last = [invested(system, str(user)) for user in range(portfolios)]
         last.settle()
     before = {(it["pk"]["S"], it["sk"]["S"]): it for it in stored_items("analytics")}
-    with at(NOW), injecting() as faults:
+    with at(NOW), quick_items(), injecting() as faults:
         faults.set()
         assert system.after_night(bars_ingested()) == {"valuations": portfolios}
         assert system.value() == portfolios
@@ -147,7 +148,7 @@ def spent(system: World, portfolios: int) -> tuple[int, int]:
     return calls, units
 
 
-@pytest.mark.parametrize("portfolios", [10, 20, pytest.param(100, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("portfolios", [10, 20, pytest.param(1000, marks=pytest.mark.proof)])
 def test_a_night_costs_the_same_for_each_portfolio(system: World, portfolios: int) -> None:
     calls, units = spent(system, portfolios)
     assert units == 2 * portfolios, "a snapshot and the series"

@@ -8,11 +8,12 @@ from decimal import Decimal
 from trimtab.analytics.domain.exposure import Exposure
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.pictures.donut import Slice, sector_donut
-from trimtab.analytics.pictures.drift import DriftBar, drift_bars
+from trimtab.analytics.pictures.drift import drift_bars
 from trimtab.analytics.pictures.line import Point, value_line
 from trimtab.analytics.pictures.svg import Theme
 from trimtab.analytics.service.analysis import Analysis, Past, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
+from trimtab.analytics.service.reports import drifts
 from trimtab.kernel.money import CONTEXT, HUNDRED
 
 SVG = "image/svg+xml"
@@ -63,8 +64,7 @@ def sectors_picture(portfolio: Portfolio, it: Exposure, theme: Theme) -> str:
 
 def drift_picture(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
     """Each asset against its target and band."""
-    bars = [DriftBar(leg.asset, leg.weight, leg.target, leg.lower, leg.upper) for leg in it.legs]
-    return drift_bars(bars, f"Drift of {portfolio.name}", theme)
+    return drift_bars(drifts(it), f"Drift of {portfolio.name}", theme)
 
 
 def value_picture(it: Past, theme: Theme) -> str:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from trimtab.analytics.domain.exposure import CASH_SECTOR
 from trimtab.analytics.domain.performance import Performance
 from trimtab.analytics.domain.risk import Risk, Terms
+from trimtab.analytics.domain.series import CASH
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.pictures.donut import Slice
 from trimtab.analytics.pictures.drift import DriftBar
 from trimtab.analytics.pictures.report import Figure, Report, Returns, Unit
 from trimtab.analytics.service.analysis import Analysis, Past, Wanted
-from trimtab.analytics.service.ports import Portfolio
+from trimtab.analytics.service.ports import Portfolio, Standing
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Unprocessable
@@ -55,7 +57,7 @@ class Reports:
             ],
             risk=_figures(year.risk(Terms())),
             sectors=[Slice(it.name, it.weight) for it in self.analysis.exposure(portfolio).sectors],
-            drift=[DriftBar(it.asset, it.weight, it.target, it.lower, it.upper) for it in standing.legs],
+            drift=drifts(standing),
             as_of=found.stretch.days[-1].day if found.stretch.days else None,
             written_on=self.clock().date(),
             notes=_notes(past),
@@ -67,6 +69,12 @@ class Reports:
         newest = self.analysis.past(portfolio, Wanted(Span.ONE_MONTH)).data.last_day or last
         ends = min(last, newest)
         return self.analysis.past(portfolio, Wanted(Span.CUSTOM, min(first, ends - timedelta(days=1)), ends))
+
+
+def drifts(it: Standing) -> list[DriftBar]:
+    """Each asset against its target and band, cash under the name that people give it."""
+    names = {CASH: CASH_SECTOR}
+    return [DriftBar(names.get(leg.asset, leg.asset), leg.weight, leg.target, leg.lower, leg.upper) for leg in it.legs]
 
 
 def days_of(month: str) -> tuple[date, date]:
