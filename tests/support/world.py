@@ -13,7 +13,6 @@ from unittest import mock
 
 import boto3
 from botocore.client import BaseClient
-from botocore.loaders import create_loader
 from moto import mock_aws
 
 from functions.analytics_api import handler as analytics_function
@@ -56,7 +55,16 @@ AUTH = {
 }
 
 
-_LOADER = create_loader()  # the models of the services, read once and not for each world again
+_make_client = boto3.client
+_clients: dict[str, Any] = {}
+
+
+def _kept_client(service: str, **options: Any) -> Any:
+    """A client of the service, the same for all worlds: making one takes as long as three calls."""
+    key = repr((service, sorted((name, getattr(it, "__dict__", it)) for name, it in options.items())))
+    if key not in _clients:
+        _clients[key] = _make_client(service, **options)  # type: ignore[call-overload]
+    return _clients[key]
 
 
 @dataclass
@@ -297,8 +305,8 @@ def world() -> Iterator[World]:
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
-    loader = mock.patch("botocore.session.create_loader", return_value=_LOADER)
-    with mock.patch.dict("os.environ", environment), mock_aws(), loader, _one_call_at_a_time():
+    clients = mock.patch("boto3.client", _kept_client)
+    with mock.patch.dict("os.environ", environment), mock_aws(), clients, _one_call_at_a_time():
         forget_cached()
         sqs = boto3.client("sqs")
         boto3.client("dynamodb").create_table(**PORTFOLIOS.create_arguments(TABLE))
