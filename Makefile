@@ -44,7 +44,8 @@ logs: $(BIN)/.ready ## follow the functions' logs
 	@python -m infra.local logs
 
 test: $(TOOLS) static ## everything: format, lint, types, import contracts, unit to end-to-end
-	@python -m pytest -n $(WORKERS) -m "not proof" --cov --cov-report=term:skip-covered tests/unit tests/integration
+	@python -m pytest -n $(WORKERS) -m "not proof and not volume" --cov --cov-report=term:skip-covered tests/unit tests/integration
+	@python -m pytest -n $(WORKERS) -m "volume and not proof" tests/integration
 	@python -m pytest -n $(WORKERS) -m "not proof" --dist loadgroup tests/infra tests/faults
 	@$(MAKE) --no-print-directory e2e
 

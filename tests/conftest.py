@@ -5,10 +5,18 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.quick import quick_items
 from tests.support.world import World, world
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+
+
+@pytest.fixture
+def quick() -> Iterator[None]:
+    """Items of DynamoDB by the short way. Named before `system`, it is below what that makes of concurrent calls."""
+    with quick_items():
+        yield
 
 
 @pytest.fixture

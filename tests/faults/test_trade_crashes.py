@@ -66,7 +66,7 @@ def start(system: World) -> Account:
 
 def stored(work: str) -> list[Any]:
     """What is stored, but for what the clock says."""
-    varies = VARIES | {"record without a time": UNTIMED, "cash": {"by_time"}}.get(work, set())
+    varies = VARIES | {"record without a time": UNTIMED, "cash": {"by_time", "executed_at", "events"}}.get(work, set())
     items = [{name: it for name, it in item.items() if name not in varies} for item in stored_items()]
     return sorted(items, key=lambda item: str(item["sk"]))
 

@@ -233,6 +233,8 @@ def test_another_tenant_can_steer_nothing(mine: Balancing) -> None:
         assert mine.world.http(method, home + path, body, **stranger).status == 404, path
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_two_hundred_random_price_changes_leave_the_portfolio_in_its_band_or_say_why(mine: Balancing) -> None:
     steps, price = random.Random(7), {"AAPL": 100.0, "MSFT": 100.0}  # noqa: S311 - a walk, no secret
     for _ in range(200):

@@ -40,6 +40,7 @@ def show(capsys: pytest.CaptureFixture[str], title: str, waves: list[tuple[Wave,
         print(printed(title, waves))  # noqa: T201
 
 
+@pytest.mark.volume
 def test_waves_over_a_hundred_portfolios_look_at_those_that_they_cross_and_at_no_others(
     system: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

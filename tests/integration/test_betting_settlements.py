@@ -136,6 +136,8 @@ def test_an_order_in_an_open_market_asks_for_nothing(system: World) -> None:
     assert waiting(system.settlements_url) == []
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_the_orders_of_a_market_are_settled_by_batches_and_by_user(system: World) -> None:
     with quick_transactions():
         _place_many(range(92), "1")
@@ -155,6 +157,8 @@ def _place_many(numbers: range, user_id: str) -> None:
         placing.place(CALLER, new, f"k{number}")
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_two_workers_at_once_settle_each_order_once(system: World) -> None:
     with quick_transactions():
         _place_many(range(100), "1")
@@ -199,6 +203,8 @@ def test_two_settlements_of_one_order_at_once_have_one_effect(system: World) -> 
     assert Bettor(system).rebuilt().is_right
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_limit(system: World) -> None:
     def write(writer: int) -> int:
         # As invocations do, but with nothing shared: Powertools keeps the request in the process.

@@ -82,6 +82,7 @@ def work_off(system: World) -> Counter[str]:
     return deliveries
 
 
+@pytest.mark.volume
 def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharmed(
     system: World, dead_letters: str
 ) -> None:

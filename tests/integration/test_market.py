@@ -65,7 +65,7 @@ def test_writing_asks_for_the_scope(system: World, scope: str) -> None:
     assert known() == []
 
 
-LATE = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+LATE = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 BAD_QUOTES: list[tuple[str, Any, int]] = [
     ("none", {"quotes": []}, 400),
     ("501", {"quotes": [AT] * 501}, 400),

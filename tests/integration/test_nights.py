@@ -242,6 +242,7 @@ def once(system: World, faults: Faults, *some: Fault) -> bool:
     return True
 
 
+@pytest.mark.volume
 def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: World) -> None:
     one_night_left(system)
     before = stored()
@@ -291,6 +292,7 @@ def test_what_a_batch_leaves_undone_is_written_again(system: World) -> None:
 # Cost ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("amount", [100, 1000])
 def test_a_night_of_many_assets_costs_in_proportion(system: World, amount: int) -> None:
     symbols = [f"S{n:04}" for n in range(amount)]

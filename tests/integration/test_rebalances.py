@@ -297,6 +297,8 @@ def test_transactions_are_split_over_pages_and_none_is_lost(system: World, limit
     assert all(len(page) <= limit for page in pages)
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_transactions_are_found_behind_many_rebalances_that_did_nothing(system: World) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     accept(system, "first")

@@ -59,6 +59,7 @@ def test_recording_takes_one_read_and_one_transaction_and_holdings_one_or_two_re
     assert made(mine.correct("p", status="failed")).count(WRITE) == 1
 
 
+@pytest.mark.volume
 def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: World, calls: Faults) -> None:
     mine = account(system)
     calls.set()
@@ -71,6 +72,8 @@ def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: World, 
     assert WRITE not in calls.operations
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: World) -> None:
     portfolio_id = account(system).portfolio["portfolio_id"]
     ledger = DynamoLedger(boto3.client("dynamodb"), TABLE, MARKET_TABLE)

@@ -120,6 +120,8 @@ def test_a_trade_moves_in_the_lists_when_its_time_is_corrected(mine: Account) ->
     assert mine.trades(to=day(2))["items"] == []
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_a_trade_is_corrected_a_hundred_times_at_most(mine: Account) -> None:
     mine.record("a", "BUY", 1, 1, 1)
     for number in range(100):

@@ -116,6 +116,7 @@ def test_what_is_no_file_of_trades_is_refused(mine: Account, text: str, type: st
     assert ledger_items() == []
 
 
+@pytest.mark.volume
 def test_2000_rows_are_imported_and_one_more_is_not(mine: Account) -> None:
     refused(mine.upload(csv_file(buys(2001))), 400, "too_many_rows")
     assert ledger_items() == []
@@ -170,6 +171,7 @@ def test_nothing_is_written_where_the_rows_together_break_a_rule(system: World, 
     assert account(system, "3", cash=2 * count).upload(csv_file(rows)).status == 200
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("crash_at", [1, 2])
 def test_a_crash_between_two_chunks_is_made_up_for_by_the_same_file(mine: Account, crash_at: int) -> None:
     rows = buys(200)
@@ -206,6 +208,8 @@ def test_a_split_within_the_time_of_a_file_is_in_its_holding(mine: Account) -> N
     assert mine.sums() == ("3", "29.57", "20.57")
 
 
+@pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_an_import_meets_a_trade_of_somebody_else_and_goes_on_from_it(mine: Account) -> None:
     intruders = iter(range(TRIES - 1))
     with injecting() as faults:

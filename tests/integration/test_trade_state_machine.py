@@ -207,5 +207,6 @@ def trading() -> Iterator[type[Trading]]:
         yield Trading
 
 
+@pytest.mark.volume
 def test_whatever_a_client_does_the_holdings_are_the_fold_of_its_trades(trading: type[Trading]) -> None:
     run_state_machine_as_test(trading, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))

@@ -285,6 +285,7 @@ def test_each_commit_of_a_trade_carries_its_event_and_no_other_does(mine: Accoun
         ("TRADE#C#a", "1"),
         ("TRADE#C#b", "1"),
         ("TRADE#C#a", "2"),
+        ("CASH#c", "1"),
     ]
-    assert '"trade.corrected"' in images[-1]["events"]["S"]
-    assert '"amount":"12.5"' in images[-1]["events"]["S"]
+    assert '"trade.corrected"' in images[-2]["events"]["S"]
+    assert '"amount":"12.5"' in images[-2]["events"]["S"]

@@ -59,6 +59,7 @@ def stored() -> list[Any]:
     return sorted(items, key=lambda it: (it["pk"]["S"], it["sk"]["S"]))
 
 
+@pytest.mark.volume
 def test_a_night_asks_for_every_open_portfolio_and_for_no_closed_one(past: Past) -> None:
     with at(NOW):
         closed, second = invested(past.world, "2"), invested(past.world, "3")
@@ -148,6 +149,7 @@ def spent(system: World, portfolios: int) -> tuple[int, int]:
     return calls, units
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("portfolios", [10, 20, pytest.param(1000, marks=pytest.mark.proof)])
 def test_a_night_costs_the_same_for_each_portfolio(system: World, portfolios: int) -> None:
     calls, units = spent(system, portfolios)

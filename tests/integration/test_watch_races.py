@@ -114,6 +114,7 @@ def test_of_two_at_once_one_sees_what_the_other_did_wherever_both_are_held(one: 
     assert list(missed_by(one, opening, pauses)) == []
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_known_mistake_is_found(
     one: Anew, monkeypatch: pytest.MonkeyPatch, mistake: Callable[[pytest.MonkeyPatch], None]

@@ -83,6 +83,7 @@ def missed_on_walks(anew: Anew, seeds: range, rounds: int) -> Iterator[str]:
         yield from (f"walk {seed}, {each}" for each in found)
 
 
+@pytest.mark.volume
 def test_on_random_walks_with_several_at_work_no_drift_is_missed(three: Anew) -> None:
     assert list(missed_on_walks(three, range(8), 12)) == []
 

@@ -7,7 +7,7 @@ Everything else happens to requests, inside botocore's own retry loop.
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, TypeVar
@@ -18,6 +18,8 @@ from botocore.client import BaseClient
 from botocore.compat import HTTPHeaders
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ReadTimeoutError
+
+from tests.support.world import forget_clients
 
 T = TypeVar("T")
 FOR_EVER = inf
@@ -237,9 +239,7 @@ def injecting(*, sleeps: bool = False) -> Iterator[Faults]:
         mock.patch.object(BaseClient, "_make_api_call", make_call),
         mock.patch.object(Endpoint, "_do_get_response", send_request),
     )
-    with patches[0], patches[1]:
-        if sleeps:
-            yield faults
-        else:
-            with mock.patch("time.sleep"):
-                yield faults
+    waits = nullcontext() if sleeps else mock.patch("time.sleep")
+    with patches[0], patches[1], waits:
+        yield faults
+    forget_clients()

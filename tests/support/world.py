@@ -295,6 +295,11 @@ class World:
         return answer.json
 
 
+def forget_clients() -> None:
+    """Clients that met many faults try no more: each has so many retries, and gets them back by answers."""
+    _clients.clear()
+
+
 @contextmanager
 def world() -> Iterator[World]:
     """A fresh world; moto's state, the environment and every cached client end with it."""

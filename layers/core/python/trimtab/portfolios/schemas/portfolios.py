@@ -124,9 +124,9 @@ class ValueView(Model):
 
 
 class PortfolioNowView(PortfolioView):
-    """A portfolio and what it is worth; `valuation` is null where it holds nothing."""
+    """A portfolio and what it is worth; `valuation` is left out where it holds nothing."""
 
-    valuation: ValueView | None
+    valuation: ValueView | None = None
 
 
 class PortfolioList(Model):
@@ -255,7 +255,7 @@ def portfolio_view(it: Portfolio) -> Answer:
 def portfolio_now_view(it: Portfolio, worth: Worth | None) -> Answer:
     """See `PortfolioNowView`."""
     if worth is None:
-        return {**portfolio_view(it), "valuation": None}
+        return portfolio_view(it)
     as_of = worth.as_of and format_time(worth.as_of)
     valuation = {"value": f"{worth.value:.2f}", "as_of": as_of, "unpriced": list(worth.unpriced)}
     return {**portfolio_view(it), "valuation": valuation}
