@@ -19,7 +19,7 @@ from botocore.compat import HTTPHeaders
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ReadTimeoutError
 
-from tests.support.world import forget_clients
+from tests.support.clients import forget_clients
 
 T = TypeVar("T")
 FOR_EVER = inf

@@ -38,6 +38,7 @@ from functions.portfolios_on_rebalance_requested import handler as worker_functi
 from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
+from tests.support.clients import kept_client
 
 EVENTS = Path(__file__).parents[2] / "events"
 BARS_BUCKET = "bars"
@@ -48,23 +49,20 @@ APPS = (
     *(analytics_function, notifications_function),
 )
 TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
+TABLES = {
+    TABLE: PORTFOLIOS,
+    MARKET_TABLE: MARKET,
+    "watches": WATCHES,
+    "paper": PAPER,
+    BETTING_TABLE: BETTING,
+    "analytics": ANALYTICS,
+    "notifications": NOTIFICATIONS,
+}
 AUTH = {
     "issuer": "https://issuer.example",
     "audience": "trimtab",
     "jwks_parameter": "/trimtab/test/jwks",
 }
-
-
-_make_client = boto3.client
-_clients: dict[str, Any] = {}
-
-
-def _kept_client(service: str, **options: Any) -> Any:
-    """A client of the service, the same for all worlds: making one takes as long as three calls."""
-    key = repr((service, sorted((name, getattr(it, "__dict__", it)) for name, it in options.items())))
-    if key not in _clients:
-        _clients[key] = _make_client(service, **options)  # type: ignore[call-overload]
-    return _clients[key]
 
 
 @dataclass
@@ -295,11 +293,6 @@ class World:
         return answer.json
 
 
-def forget_clients() -> None:
-    """Clients that met many faults try no more: each has so many retries, and gets them back by answers."""
-    _clients.clear()
-
-
 @contextmanager
 def world() -> Iterator[World]:
     """A fresh world; moto's state, the environment and every cached client end with it."""
@@ -310,17 +303,12 @@ def world() -> Iterator[World]:
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
-    clients = mock.patch("boto3.client", _kept_client)
+    clients = mock.patch("boto3.client", kept_client)
     with mock.patch.dict("os.environ", environment), mock_aws(), clients, _one_call_at_a_time():
         forget_cached()
         sqs = boto3.client("sqs")
-        boto3.client("dynamodb").create_table(**PORTFOLIOS.create_arguments(TABLE))
-        boto3.client("dynamodb").create_table(**MARKET.create_arguments(MARKET_TABLE))
-        boto3.client("dynamodb").create_table(**WATCHES.create_arguments("watches"))
-        boto3.client("dynamodb").create_table(**PAPER.create_arguments("paper"))
-        boto3.client("dynamodb").create_table(**BETTING.create_arguments(BETTING_TABLE))
-        boto3.client("dynamodb").create_table(**ANALYTICS.create_arguments("analytics"))
-        boto3.client("dynamodb").create_table(**NOTIFICATIONS.create_arguments("notifications"))
+        for name, shape in TABLES.items():
+            boto3.client("dynamodb").create_table(**shape.create_arguments(name))
         boto3.client("events").create_event_bus(Name=BUS)
         boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
         boto3.client("secretsmanager").create_secret(Name="links", SecretString="k" * 64)
