@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := $(BIN)/.ready .local/node/.ready .local/aws/.ready
 PIP := -m pip --disable-pip-version-check install -qq --no-warn-script-location --require-hashes
+UV := $(BIN)/uv pip install -q --require-hashes
 FIND_PYTHON := for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit; }; done
 
@@ -75,7 +76,8 @@ static: $(BIN)/.ready
 	@ruff format --check -q . && ruff check -q . && mypy && lint-imports
 
 lock: $(BIN)/.ready ## compile the requirement locks again
-	@for list in layers/dependencies/requirements layers/rpc/requirements infra/toolchain/development infra/toolchain/local-aws; do \
+	@for list in layers/dependencies/requirements layers/rpc/requirements infra/toolchain/installer \
+		infra/toolchain/development infra/toolchain/local-aws; do \
 		uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
 	@uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -96,21 +98,23 @@ clean: ## remove everything that was installed or built
 	@[ ! -x $(BIN)/python ] || python -m infra.local down
 	@rm -rf $(VENV) .local cdk.out
 
-$(BIN)/.ready: infra/toolchain/development.txt
+$(BIN)/.ready: infra/toolchain/development.txt infra/toolchain/installer.txt
 	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || { \
 		echo "needs Python 3.11 or newer with its venv module: install it, or name it with PYTHON=" >&2; exit 1; }; \
 	echo "installing the tools of development with $$("$$python" --version)" && \
-	rm -rf $(VENV) && "$$python" -m venv $(VENV) && $(BIN)/python $(PIP) -r $<
+	rm -rf $(VENV) && "$$python" -m venv $(VENV) && $(BIN)/python $(PIP) -r infra/toolchain/installer.txt && \
+	$(UV) --python $(BIN)/python -r $<
 	@touch $@
 
 .local/aws/.ready: infra/toolchain/local-aws.txt $(BIN)/.ready
 	@echo "installing the local AWS"
-	@rm -rf .local/aws && mkdir -p .local && $(BIN)/python -m venv .local/aws && .local/aws/bin/python $(PIP) -r $<
+	@rm -rf .local/aws && mkdir -p .local && $(BIN)/python -m venv --without-pip .local/aws && \
+		$(UV) --python .local/aws/bin/python -r $<
 	@touch $@
 
 .local/proof/.ready: infra/toolchain/proof.txt $(BIN)/.ready
 	@echo "installing the price history"
-	@rm -rf .local/proof && uv pip install -q --no-deps --require-hashes --target .local/proof -r $<
+	@rm -rf .local/proof && $(UV) --no-deps --target .local/proof -r $<
 	@touch $@
 
 .local/node/.ready: infra/toolchain/package.json infra/toolchain/package-lock.json $(BIN)/.ready
