@@ -44,6 +44,7 @@ class Analytics(Construct):
                 "VALUATIONS_QUEUE_URL": data.valuations.url,
                 "REPORTS_QUEUE_URL": data.reports.url,
                 "LINKS_SECRET_ID": data.links_key.secret_arn,
+                "PUBLIC_URL": api.url,
                 "AUTH": identity.auth,
             },
         )
@@ -119,10 +120,10 @@ class Analytics(Construct):
         target = targets.LambdaFunction(function.function, retry_attempts=2, max_event_age=Duration.hours(1))
         events.Rule(
             self,
-            "BarsRule",
-            description="The bars of a day are stored",
+            "PastRule",
+            description="The bars of a day are stored, or a split is",
             event_bus=data.event_bus,
-            event_pattern=events.EventPattern(source=[SOURCE], detail_type=["bars.ingested"]),
+            event_pattern=events.EventPattern(source=[SOURCE], detail_type=["bars.ingested", "split.entered"]),
             targets=[target],
         )
         events.Rule(

@@ -2,7 +2,7 @@
 
 import json
 
-from aws_cdk import Duration, RemovalPolicy, Size
+from aws_cdk import Aws, Duration, RemovalPolicy, Size
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -62,8 +62,15 @@ class Api(Construct):
 
     @property
     def url(self) -> str:
-        """The address of the stage on AWS; local clouds have an address of their own form."""
-        return self.rest_api.url
+        """The address of the stage. It names the gateway only, so a function whose routes stand behind it may know it.
+
+        That of a local cloud needs no name resolution.
+        """
+        config, api_id = self._shared.config, self.rest_api.rest_api_id
+        if config.local_endpoint:
+            return f"{config.local_endpoint}/restapis/{api_id}/{STAGE}/_user_request_"
+        own = f"https://{api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
+        return config.public_url or own
 
     def add(self, function: Function, package: str, *, public: bool = False) -> None:
         """Adds every route of the function's resolver. Of a `public` one none needs a token."""

@@ -31,7 +31,7 @@ def main() -> None:
     """Synthesises the environment of `-c env=`; without one it says which there are."""
     app = cdk.App()
     try:
-        config = load(str(app.node.try_get_context("env") or ""), app.node.try_get_context("bundle"))
+        config = load(*(app.node.try_get_context(name) or "" for name in ("env", "bundle", "endpoint")))
     except ValueError as error:
         sys.exit(f"{error}. Choose with -c env={'|'.join(ENVIRONMENTS)}")
     build(app, config)

@@ -149,6 +149,10 @@ class Config:
     bars: FileBars | Massive = FileBars()
     max_jump_percent: int = 40
     """A close that lies further from that of the session before is not stored unless a split explains it."""
+    public_url: str = ""
+    """The address that people reach the routes at, where it is not the gateway's own: a domain in front of it."""
+    local_endpoint: str = ""
+    """Where a local cloud listens; empty on AWS."""
     any_sender: bool = False
     """Accept queue messages of every sender, whatever the tenant: local clouds report no useful sender id."""
     inline_layers: bool = False
@@ -258,12 +262,12 @@ LOCALSTACK = replace(
 ENVIRONMENTS = {config.env: config for config in (LOCAL, LOCALSTACK, DEVELOPMENT, PRODUCTION)}
 
 
-def load(env: str, bundle: str | None = None) -> Config:
-    """The environment of that name; `bundle` (host, container or lambda) overrides what its code is built for."""
+def load(env: str, bundle: str | None = None, endpoint: str | None = None) -> Config:
+    """The environment of that name; `bundle` (host, container or lambda) overrides what its code is built for, and
+    `endpoint` says where the local cloud listens that it is deployed to."""
     if env not in ENVIRONMENTS:
         raise ValueError(f"no environment {env!r}: one of {', '.join(ENVIRONMENTS)}")
-    if not bundle:
-        return ENVIRONMENTS[env]
-    if bundle not in TARGETS:
+    if bundle and bundle not in TARGETS:
         raise ValueError(f"no bundle target {bundle!r}: one of {', '.join(TARGETS)}")
-    return replace(ENVIRONMENTS[env], target=TARGETS[bundle]())
+    config = replace(ENVIRONMENTS[env], local_endpoint=endpoint or "")
+    return replace(config, target=TARGETS[bundle]()) if bundle else config

@@ -5,7 +5,7 @@ from constructs import Construct
 
 from infra.alarms import Alarms
 from infra.analytics import Analytics
-from infra.api import STAGE, Api
+from infra.api import Api
 from infra.balancing import Balancing
 from infra.betting import Betting
 from infra.config import Config
@@ -38,7 +38,6 @@ class ServiceStack(Stack):
         Events(self, "Events", shared=shared, data=data)
         _watch_queues(alarms, data)
         CfnOutput(self, "ApiUrl", value=self.api.url)
-        CfnOutput(self, "ApiId", value=self.api.rest_api.rest_api_id, description=f"Stage {STAGE}")
 
 
 def _watch_queues(alarms: Alarms, data: DataStack) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from trimtab import composition
 from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.adapters.work import WorkQueues, WorkSettings
 from trimtab.analytics.domain.windows import Span
@@ -16,14 +17,9 @@ from trimtab.analytics.pictures.svg import Theme
 from trimtab.analytics.schemas.pictures import SVG
 from trimtab.analytics.service.analysis import Analysis, Wanted
 from trimtab.analytics.service.rules import AlertRules
+from trimtab.composition import AnalysisSettings
 from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now
-from trimtab.market.adapters.bars import DynamoBars
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.service.books import Books
-from trimtab.portfolios.service.holdings import Holdings
-from trimtab.portfolios.service.standing import Standings
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
@@ -34,13 +30,11 @@ LINK = "/links/{token}"
 READ = "analytics:read"
 
 
-class AnalyticsSettings(WorkSettings):
+class AnalyticsSettings(WorkSettings, AnalysisSettings):
     """What this function is told by its environment."""
 
-    portfolios_table: str
-    market_table: str
-    analytics_table: str
     links_secret_id: str
+    public_url: str
     auth: str
 
 
@@ -53,15 +47,7 @@ def settings() -> AnalyticsSettings:
 @lru_cache(maxsize=1)
 def analysis() -> Analysis:
     """The analysis, wired to the tables of three contexts."""
-    ledger = DynamoLedger(dynamodb(), settings().portfolios_table, settings().market_table)
-    return Analysis(
-        DynamoStore(dynamodb(), settings().portfolios_table),
-        Books(ledger),
-        Standings(Holdings(ledger, utc_now)),
-        DynamoBars(dynamodb(), settings().market_table),
-        DynamoSeries(dynamodb(), settings().analytics_table),
-        utc_now,
-    )
+    return composition.analysis(settings(), utc_now)
 
 
 @lru_cache(maxsize=1)

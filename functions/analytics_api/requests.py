@@ -15,6 +15,7 @@ from functions.analytics_api.app import (
     analytics_route,
     app,
     picture,
+    settings,
     signing_key,
     work,
 )
@@ -58,7 +59,7 @@ def make_link(portfolio_id: PortfolioId, body: requests.MakeLink) -> Response[An
     expires_at = (utc_now() + timedelta(minutes=LINK_MINUTES)).replace(microsecond=0)
     named = {"tenant": portfolio.tenant_id, "portfolio": portfolio.portfolio_id}
     token = sign({**named, **wanted.to_payload()}, expires_at, signing_key())
-    return http.answer(requests.link_view(token, expires_at), HTTPStatus.CREATED)
+    return http.answer(requests.link_view(settings().public_url, token, expires_at), HTTPStatus.CREATED)
 
 
 @app.post(

@@ -1,4 +1,4 @@
-"""Asks for the valuation of every portfolio once a day's bars are stored, and for its report once a month is over."""
+"""Asks for the valuation of every portfolio when bars or splits of its past are new, and for its report each month."""
 
 from datetime import date
 from functools import lru_cache
@@ -30,13 +30,20 @@ def nights() -> Nights:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """`bars.ingested` from the bus, or the schedule of the first days of a month."""
-    if event["detail-type"] == "bars.ingested":
-        asked = nights().value_all(date.fromisoformat(event["detail"]["data"]["day"]))
-        count("ValuationsAsked", asked)
-        logger.info("valuations asked for", portfolios=asked)
-        return {"valuations": asked}
-    asked = nights().report_all(utc_now().date())
-    count("ReportsAsked", asked)
-    logger.info("reports asked for", portfolios=asked)
-    return {"reports": asked}
+    """`bars.ingested` or `split.entered` from the bus, or the schedule of the first days of a month."""
+    today = utc_now().date()
+    match event["detail-type"]:
+        case "bars.ingested":
+            asked = {"valuations": nights().value_all(_day(event, "day"))}
+        case "split.entered":
+            asked = {"valuations": nights().value_all_again(_day(event, "effective_on"), today)}
+        case _:
+            asked = {"reports": nights().report_all(today)}
+    for what, portfolios in asked.items():
+        count(f"{what.title()}Asked", portfolios)
+    logger.info("asked for", extra=asked)
+    return asked
+
+
+def _day(event: dict[str, Any], name: str) -> date:
+    return date.fromisoformat(event["detail"]["data"][name])

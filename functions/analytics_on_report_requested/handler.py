@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from trimtab.analytics.adapters.series import DynamoSeries
+from trimtab import composition
 from trimtab.analytics.pictures.report import subject
 from trimtab.analytics.pictures.report_html import Picture, report_html
 from trimtab.analytics.pictures.report_text import report_text
@@ -15,32 +15,23 @@ from trimtab.analytics.schemas.pictures import SVG, drift_picture, sectors_pictu
 from trimtab.analytics.service.analysis import Analysis
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import Reports, report_id
+from trimtab.composition import AnalysisSettings
 from trimtab.contracts.messages import ReportRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.market.adapters.bars import DynamoBars
 from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
 from trimtab.notifications.domain import Attachment, Message
 from trimtab.notifications.service import Post
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.service.books import Books
-from trimtab.portfolios.service.holdings import Holdings
-from trimtab.portfolios.service.standing import Standings
 from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
-from trimtab.runtime.settings import Settings
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-class ReportSettings(Settings):
+class ReportSettings(AnalysisSettings):
     """What this function is told by its environment."""
 
-    portfolios_table: str
-    market_table: str
-    analytics_table: str
     notifications_table: str
     mail_sender: str
 
@@ -54,15 +45,7 @@ def settings() -> ReportSettings:
 @lru_cache(maxsize=1)
 def analysis() -> Analysis:
     """The analysis, wired to the tables of three contexts."""
-    ledger = DynamoLedger(dynamodb(), settings().portfolios_table, settings().market_table)
-    return Analysis(
-        DynamoStore(dynamodb(), settings().portfolios_table),
-        Books(ledger),
-        Standings(Holdings(ledger, utc_now)),
-        DynamoBars(dynamodb(), settings().market_table),
-        DynamoSeries(dynamodb(), settings().analytics_table),
-        utc_now,
-    )
+    return composition.analysis(settings(), utc_now)
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,6 @@ from infra.local.environment import REGION, LocalError, Workspace, client, isola
 
 CDK = ROOT / ".local" / "node" / "node_modules" / ".bin" / "cdk"
 ACCOUNT = "000000000000"
-STAGE = "v1"
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class Deployment:
         self._cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", ""])
 
     def _synthesise(self) -> None:
-        context = {**json.loads((ROOT / "cdk.json").read_text())["context"], "env": self.env, "bundle": self.bundle}
+        chosen = {"env": self.env, "bundle": self.bundle, "endpoint": self.endpoint}
+        context = {**json.loads((ROOT / "cdk.json").read_text())["context"], **chosen}
         # The assets are read once, right here: copying them into the assembly first would only take time.
         context["aws:cdk:disable-asset-staging"] = True
         places = {"CDK_OUTDIR": str(self.workspace.assembly), "CDK_CONTEXT_JSON": json.dumps(context)}
@@ -100,11 +99,8 @@ class Deployment:
     def _stack(self, outputs: dict[str, dict[str, str]], token: str) -> Stack:
         prefix = load(self.env).prefix
         data, service = outputs[f"{prefix}-data"], outputs[f"{prefix}-service"]
-        port = urllib.parse.urlsplit(self.endpoint).port
-        # This form needs no name resolution and works with every local cloud.
-        api_url = f"http://localhost:{port}/restapis/{service['ApiId']}/{STAGE}/_user_request_"
         return Stack(
-            api_url=api_url,
+            api_url=service["ApiUrl"],
             token=token,
             endpoint_url=self.endpoint,
             region=REGION,

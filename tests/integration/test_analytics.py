@@ -17,7 +17,7 @@ from functions.analytics_on_valuation_requested import handler as valuation_func
 from functions.portfolios_api import trades as trade_routes
 from tests.support.analytics import Past, enter_assets, rising, store_bars, trading_days
 from tests.support.inside_moto import snapshot
-from tests.support.world import authorized, world
+from tests.support.world import PUBLIC_URL, authorized, world
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 11, 19)
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -171,12 +171,15 @@ def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
         made = past.world.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
         assert made.status == 201
-        opened = past.world.http("GET", made.json["url"], authorizer=None)
+        address, slash, token = made.json["url"].rpartition("/links/")
+        assert address == PUBLIC_URL
+        link = slash + token
+        opened = past.world.http("GET", link, authorizer=None)
         assert (opened.status, opened.headers["Content-Type"]) == (200, "image/svg+xml")
-        forged = made.json["url"][:-2] + ("AA" if made.json["url"][-2:] != "AA" else "BB")
+        forged = link[:-2] + ("AA" if link[-2:] != "AA" else "BB")
         assert past.world.http("GET", forged, authorizer=None).status == 403
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW + timedelta(minutes=15)):
-        expired = past.world.http("GET", made.json["url"], authorizer=None)
+        expired = past.world.http("GET", link, authorizer=None)
         assert (expired.status, expired.json["type"]) == (403, "urn:trimtab:problem:expired_link")
 
 

@@ -1,7 +1,8 @@
 """Nights of valuations: every open portfolio, whatever interrupts them; what they cost; and no bars at all."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -13,6 +14,7 @@ from tests.support.analytics import Past, at, rising, store_bars, trading_days
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
 from tests.support.inside_moto import snapshot, stored_items, table, waiting
 from tests.support.quick import quick_items
+from tests.support.trading import FEED
 from tests.support.world import World, payload, sqs_record
 from tests.support.write_units import put_units
 from trimtab.analytics.adapters.series import DynamoSeries
@@ -57,6 +59,27 @@ def stored() -> list[Any]:
         {name: it[name] for name in it if name not in {"version", "updated_at"}} for it in stored_items("analytics")
     ]
     return sorted(items, key=lambda it: (it["pk"]["S"], it["sk"]["S"]))
+
+
+def test_a_split_that_is_entered_late_puts_the_stored_values_right(past: Past) -> None:
+    with at(NOW):
+        past.settle()
+        before = [Decimal(it["value"]) for it in past.get("history", window="all").json["days"]]
+        past.events("market")
+        url = f"/assets/ALFA/splits/{DAYS[3]}"
+        assert past.world.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200
+        (told,) = past.events("market")
+        news = {"detail-type": told["type"], "detail": told}
+        assert past.world.after_night(news) == {"valuations": 1}
+        past.world.value()
+        after = [Decimal(it["value"]) for it in past.get("history", window="all").json["days"]]
+        assert past.world.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200, "the same again"
+        assert past.events("market") == []
+    cash = 500  # a thousand came in, five at a hundred were bought
+    doubled = [*before[:3], *(cash + 2 * (value - cash) for value in before[3:])]
+    assert after == pytest.approx(doubled, abs=Decimal("0.01")), "each is rounded to a cent"
+    with at(datetime.combine(DAYS[3], time(1), UTC)):
+        assert past.world.after_night(news) == {"valuations": 0}, "no day of it is valued yet"
 
 
 @pytest.mark.volume

@@ -43,6 +43,7 @@ from tests.support.clients import kept_client
 EVENTS = Path(__file__).parents[2] / "events"
 BARS_BUCKET = "bars"
 SENDER = "trimtab@example.com"
+PUBLIC_URL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write analytics:read"
 APPS = (
     *(api_function, market_function, balancing_function, betting_function),
@@ -335,6 +336,7 @@ def world() -> Iterator[World]:
             "VALUATIONS_QUEUE_URL": valuations_url,
             "REPORTS_QUEUE_URL": reports_url,
             "LINKS_SECRET_ID": "links",
+            "PUBLIC_URL": PUBLIC_URL,
             "MAIL_SENDER": SENDER,
             "WATCHES_TABLE": "watches",
             "WATCH_SHARDS": "1",

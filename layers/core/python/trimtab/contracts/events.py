@@ -12,6 +12,8 @@ from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 
 SOURCE = "trimtab"
+PLATFORM = "platform"
+"""The tenant of what concerns everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,15 @@ class BarsData(Model):
     changed: int
 
 
+class SplitData(Model):
+    """A split as it was entered: from the day on, every `per` units of the symbol are `ratio` units."""
+
+    symbol: str
+    effective_on: str
+    ratio: str
+    per: str
+
+
 class OrderData(Model):
     """A betting order as it stands since this event: money and odds with 2 places, as texts.
 
@@ -152,6 +163,7 @@ class PositionData(Model):
 DATA: Mapping[str, type[Model]] = {
     "alert.raised": AlertData,
     "bars.ingested": BarsData,
+    "split.entered": SplitData,
     "portfolio.created": PortfolioData,
     "portfolio.updated": PortfolioData,
     "portfolio.closed": PortfolioData,

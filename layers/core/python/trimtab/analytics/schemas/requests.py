@@ -50,6 +50,6 @@ def report_view(portfolio: Portfolio, month: str) -> dict[str, Any]:
     return {**named, "report_id": report_id(portfolio, month)}
 
 
-def link_view(token: str, expires_at: datetime) -> dict[str, Any]:
-    """See `LinkView`."""
-    return {"url": f"/links/{token}", "expires_at": format_time(expires_at)}
+def link_view(address: str, token: str, expires_at: datetime) -> dict[str, Any]:
+    """See `LinkView`; `address` is that of the API."""
+    return {"url": f"{address}/links/{token}", "expires_at": format_time(expires_at)}

@@ -108,7 +108,7 @@ class AlertRulesView(Model):
 
 
 class LinkView(Model):
-    """A link that shows a picture to whoever has it, until it expires; relative to this answer's own address."""
+    """A link that shows a picture to whoever has it, in a browser and without a token, until it expires."""
 
     url: str
     expires_at: datetime

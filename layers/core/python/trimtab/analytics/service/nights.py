@@ -41,6 +41,10 @@ class Nights:
         """Values every open portfolio from that day on; how many there are."""
         return self.work.value(self._all(), since)
 
+    def value_all_again(self, since: date, today: date) -> int:
+        """As `value_all`, where days are valued already that the news concerns: none is from today on."""
+        return self.value_all(since) if since < today else 0
+
     def report_all(self, today: date) -> int:
         """Asks for every report of the month before, on the first trading day of a month; on other days for none."""
         if not is_first_trading_day(today):

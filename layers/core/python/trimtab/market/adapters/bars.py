@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.contracts import assets, bars, quotes
 from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
+from trimtab.contracts.events import PLATFORM
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.market.domain.ingested import IngestedDay
@@ -20,7 +21,6 @@ from trimtab.runtime import dynamo
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-PLATFORM = "platform"
 _PAGE = 1000
 _MAX_PAGES = 20
 """Twenty thousand bars: eighty years of a symbol."""

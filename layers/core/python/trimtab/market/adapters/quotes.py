@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from trimtab.contracts import quotes
-from trimtab.contracts.quotes import Quote
+from trimtab.contracts.events import PLATFORM, Event
+from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
@@ -55,9 +57,24 @@ class DynamoMarket:
         item = dynamo.get(self.client, self.table, quotes.quote_key(symbol))
         return quotes.from_item(item) if item else None
 
-    def put(self, quote: Quote) -> None:
-        """See `Store.put`."""
-        dynamo.put(self.client, self.table, quotes.to_item(quote))
+    def put(self, quote: Quote, split: Split, at: datetime) -> None:
+        """See `Store.put`. The event stands on a record of its own: on the quote, each price would repeat it."""
+        items = (quotes.to_item(quote), split_item(quote.symbol, split, at))
+        dynamo.transact(self.client, [{"Put": dynamo.guarded_put(self.table, item)} for item in items])
+
+
+def split_item(symbol: str, split: Split, at: datetime) -> dynamo.Item:
+    """The record that a split was entered; the stream takes its event from here to the bus."""
+    day = split.effective_at.date().isoformat()
+    data = {"symbol": symbol, "effective_on": day, "ratio": plain(split.new), "per": plain(split.old)}
+    return {
+        "pk": quotes.quote_key(symbol)["pk"],
+        "sk": f"SPLIT#{day}",
+        "tenant_id": PLATFORM,
+        "version": 1,
+        "updated_at": format_time(at),
+        "events": dynamo.pack_events([Event("split.entered", data)]),
+    }
 
 
 @dataclass(frozen=True, slots=True)

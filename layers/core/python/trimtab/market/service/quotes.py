@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -21,8 +22,9 @@ class Store(Protocol):
     def quote(self, symbol: str) -> Quote | None:
         """What is known of the symbol, read consistently."""
 
-    def put(self, quote: Quote) -> None:
-        """Stores it on the version before; raises `ConditionFailed` otherwise."""
+    def put(self, quote: Quote, split: Split, at: datetime) -> None:
+        """Stores it with this split that is new in it since this instant, on the version before, and tells the
+        platform; raises `ConditionFailed` where that is not the version before."""
 
 
 class QuoteQueue(Protocol):
@@ -66,7 +68,7 @@ class Market:
             quote = self.store.quote(symbol) or Quote(symbol)
             entered = with_split(quote, split)
             if entered is not quote:
-                self.store.put(entered)
+                self.store.put(entered, split, self.clock())
             return entered
 
         return retrying_on_conflict(attempt)

@@ -1,0 +1,35 @@
+"""Services that need several contexts, wired to the tables of each: what more than one function would repeat."""
+
+from trimtab.analytics.adapters.series import DynamoSeries
+from trimtab.analytics.service.analysis import Analysis
+from trimtab.kernel.clock import Clock
+from trimtab.market.adapters.bars import DynamoBars
+from trimtab.portfolios.adapters.ledger import DynamoLedger
+from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.service.books import Books
+from trimtab.portfolios.service.holdings import Holdings
+from trimtab.portfolios.service.standing import Standings
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.settings import Settings
+
+
+class AnalysisSettings(Settings):
+    """What a function that analyses is told by its environment."""
+
+    portfolios_table: str
+    market_table: str
+    analytics_table: str
+
+
+def analysis(settings: AnalysisSettings, clock: Clock) -> Analysis:
+    """The figures of portfolios, out of their ledgers, the market's bars and the stored daily values."""
+    client = dynamodb()
+    ledger = DynamoLedger(client, settings.portfolios_table, settings.market_table)
+    return Analysis(
+        DynamoStore(client, settings.portfolios_table),
+        Books(ledger),
+        Standings(Holdings(ledger, clock)),
+        DynamoBars(client, settings.market_table),
+        DynamoSeries(client, settings.analytics_table),
+        clock,
+    )
