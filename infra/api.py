@@ -15,6 +15,7 @@ from infra.policies import acknowledge
 from infra.routes import routes_of
 
 STAGE = "v1"
+_BINARY = ("*/*", "application/proto", "application/grpc-web+proto")  # LocalStack passes over the wildcard
 _COMPRESS_FROM_BYTES = 1400  # about one network packet: smaller answers gain nothing
 _LOG_FIELDS = {
     "request_id": "$context.requestId",
@@ -50,7 +51,7 @@ class Api(Construct):
             rest_api_name=config.prefix,
             description="Trimtab: portfolios, rebalancing",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            binary_media_types=["*/*"],
+            binary_media_types=[*_BINARY],
             min_compression_size=Size.bytes(_COMPRESS_FROM_BYTES),
             cloud_watch_role=config.gateway_logs,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if config.gateway_logs else None,
