@@ -56,12 +56,15 @@ class Situation:
     was_refused: bool = False
 
     def prices(self) -> dict[str, Decimal]:
-        """The prices that count: of quotes that are there and not too old."""
+        """The prices that count: of quotes that are there, not too old, and of units as they are counted now."""
         oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
         return {
             symbol: quote.price
             for symbol, quote in self.quotes.items()
-            if quote.price is not None and quote.as_of is not None and quote.as_of >= oldest
+            if quote.price is not None
+            and quote.as_of is not None
+            and quote.as_of >= oldest
+            and not any(quote.as_of < split.effective_at <= self.now for split in quote.splits)
         }
 
     def calendar_at(self) -> datetime | None:
@@ -103,9 +106,8 @@ def check(at: Situation) -> Checked:
     portfolio, symbols, prices = at.portfolio, symbols_of(at.portfolio), at.prices()
     missing = [symbol for symbol in symbols if symbol not in prices]
     if missing:
-        why = Why(
-            "no_quote", f"No quote, or one that is too old: {', '.join(missing[:10])}.", {"missing": missing[:90]}
-        )
+        detail = f"No quote, or one that is too old or of before a split: {', '.join(missing[:10])}."
+        why = Why("no_quote", detail, {"missing": missing[:90]})
         return _postponed(at, why, {symbol: edges(prices.get(symbol), REARM) for symbol in symbols})
     found = value(
         {symbol: at.quantities.get(symbol, ZERO) for symbol in symbols},

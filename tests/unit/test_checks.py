@@ -1,0 +1,73 @@
+"""A check: what the quotes of now, the calendar and what came before call for."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.unit.samples import percents, portfolio
+from trimtab.contracts.quotes import Quote, Split
+from trimtab.portfolios.domain.checks import Checked, Situation, check
+from trimtab.portfolios.domain.ledger import Holding, SecurityType
+from trimtab.portfolios.domain.policy import Mode, Policy
+from trimtab.portfolios.domain.portfolio import Portfolio
+from trimtab.portfolios.domain.rebalance import Trigger
+
+DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
+NOW = DUE + timedelta(minutes=1)
+
+
+def holding_of(symbol: str, quantity: Any) -> Holding:
+    """So much of a stock."""
+    return Holding(symbol, SecurityType.STOCK, Decimal(str(quantity)))
+
+
+def invested(quantities: dict[str, Any], policy: Policy | None = None, **changes: Any) -> Portfolio:
+    """A portfolio that wants half of A and half of B."""
+    held = {symbol: holding_of(symbol, quantity) for symbol, quantity in quantities.items()}
+    members = {"allocation": percents(A=50, B=50), "cash": Decimal(0), "policy": policy or Policy(), "holdings": held}
+    return portfolio(**{**members, **changes})
+
+
+def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> Checked:
+    """What a check finds; everything costs 1 unless quotes say otherwise."""
+    known = quotes or [Quote(symbol, Decimal(1), NOW - timedelta(minutes=1)) for symbol in it.allocation]
+    situation = Situation(
+        portfolio=it,
+        quantities={symbol: holding.quantity for symbol, holding in it.holdings.items()},
+        quotes={quote.symbol: quote for quote in known},
+        now=NOW,
+        trigger=trigger,
+        mode=Mode.FULL,
+    )
+    return check(replace(situation, **changes))
+
+
+@pytest.mark.parametrize(
+    ("quoted", "rule"),
+    [
+        (timedelta(hours=-3, minutes=-29), "no_quote"),
+        (timedelta(0), "within_band"),  # of the split's own instant
+        (timedelta(hours=9), "within_band"),
+    ],
+)
+def test_a_quote_of_before_a_split_is_no_quote_for_what_is_held_after_it(quoted: timedelta, rule: str) -> None:
+    midnight = datetime(2026, 12, 1, tzinfo=UTC)
+    price = Decimal(400) if quoted < timedelta(0) else Decimal(100)
+    quotes = [
+        Quote("A", price, midnight + quoted, splits=(Split(midnight, Decimal(4), Decimal(1)),)),
+        Quote("B", Decimal(100), NOW),
+    ]
+    found = at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes)
+    assert (found.why.rule, found.plan) == (rule, None)
+    if rule == "no_quote":
+        assert found.why.facts["missing"] == ["A"]
+        assert found.edges["A"].upper == 0, "any newer quote of it wakes the check"
+
+
+def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
+    tomorrow = Split(NOW + timedelta(seconds=1), Decimal(4), Decimal(1))
+    quotes = [Quote(symbol, Decimal(100), NOW, splits=(tomorrow,)) for symbol in "AB"]
+    assert at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes).why.rule == "within_band"
