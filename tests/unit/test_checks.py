@@ -11,12 +11,15 @@ from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.portfolios.domain.checks import Checked, Situation, check
 from trimtab.portfolios.domain.ledger import Holding, SecurityType
-from trimtab.portfolios.domain.policy import Mode, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio
+from trimtab.portfolios.domain.policy import CalendarRule, Every, Mode, Policy
+from trimtab.portfolios.domain.portfolio import Portfolio, Watching
 from trimtab.portfolios.domain.rebalance import Trigger
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)
+
+
+MONTHLY = CalendarRule(Every.MONTHLY, 1)
 
 
 def holding_of(symbol: str, quantity: Any) -> Holding:
@@ -71,3 +74,14 @@ def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
     tomorrow = Split(NOW + timedelta(seconds=1), Decimal(4), Decimal(1))
     quotes = [Quote(symbol, Decimal(100), NOW, splits=(tomorrow,)) for symbol in "AB"]
     assert at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes).why.rule == "within_band"
+
+
+def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the_message() -> None:
+    it = invested({"A": 51, "B": 49}, Policy(calendar=MONTHLY), watching=Watching(calendar_at=DUE))
+    changed, due = at(it, None), at(it, Trigger.DUE)
+    assert (changed.why.rule, changed.plan, changed.calendar_at) == ("within_band", None, DUE)
+    assert (due.why.rule, due.plan is None, due.calendar_at) == (
+        "calendar",
+        False,
+        datetime(2026, 12, 31, 15, 30, tzinfo=UTC),
+    )

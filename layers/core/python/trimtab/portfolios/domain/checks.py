@@ -80,9 +80,10 @@ class Situation:
         return at is not None and at <= self.now
 
     def next_calendar_at(self) -> datetime | None:
-        """The day after the one that has been decided now."""
+        """The day after the one that has been decided now; without a trigger none has."""
         rule, at = self.portfolio.policy.calendar, self.calendar_at()
-        return calendar.next_due(rule, self.now) if rule and at and at <= self.now else at
+        decided = self.trigger is not None and self.is_calendar_due()
+        return calendar.next_due(rule, self.now) if rule and decided else at
 
 
 def symbols_of(portfolio: Portfolio) -> list[str]:
