@@ -85,3 +85,19 @@ def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the
         False,
         datetime(2026, 12, 31, 15, 30, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize("day", [DUE, NOW + timedelta(days=5)])
+def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
+    policy = Policy(calendar=MONTHLY, cooldown_seconds=30 * 86_400)
+    it = invested(
+        {"A": 60, "B": 40}, policy, watching=Watching(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
+    )
+    found, end = at(it, Trigger.DUE), NOW + timedelta(days=20)
+    assert (found.why.rule, found.calendar_at, found.cooldown_ends) == ("cooldown", day, end)
+    done = it.evaluation_done(NOW, "AB", calendar_at=found.calendar_at, cooldown_ends=found.cooldown_ends)
+    assert done.watching.next_at == end
+    decided = at(done, Trigger.DUE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
+    assert (decided.why.rule, decided.plan is None) == ("outside_band", False)
+    assert decided.calendar_at is not None
+    assert decided.calendar_at > end

@@ -85,8 +85,8 @@ class Watching:
 
     @property
     def next_at(self) -> datetime | None:
-        """When time alone asks for the next check."""
-        return min((each for each in (self.calendar_at, self.cooldown_ends) if each), default=None)
+        """When time alone asks for the next check. A day within a cooldown waits with the rest for its end."""
+        return self.cooldown_ends or self.calendar_at
 
 
 @dataclass(frozen=True, slots=True)
