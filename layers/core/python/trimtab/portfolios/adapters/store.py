@@ -160,7 +160,8 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
         "revision": it.revision,
         "last_as_of": it.last_report and format_time(it.last_report.as_of),
         "last_report": it.last_report and it.last_report.rebalance_id,
-        "rebalanced_at": it.rebalanced_at and format_time(it.rebalanced_at),
+        "rebalanced_at": _time(it.rebalanced_at),
+        "reported_at": _time(it.reported_at),
         "updated_at": format_time(it.updated_at),
         "holdings": holdings_text.pack(it.holdings.values()),
         "lock": it.lock and f"{_time(it.lock.until) or ''}|{it.lock.owner}|{it.lock.reason}",
@@ -171,7 +172,6 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
 
 
 def to_portfolio(item: dynamo.Item) -> Portfolio:
-    rebalanced_at = item.get("rebalanced_at")
     return Portfolio(
         tenant_id=item["tenant_id"],
         portfolio_id=item["pk"].rpartition("#")[2],
@@ -188,7 +188,8 @@ def to_portfolio(item: dynamo.Item) -> Portfolio:
         version=item["version"],
         revision=item["revision"],
         last_report=ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None,
-        rebalanced_at=parse_time(rebalanced_at) if rebalanced_at else None,
+        rebalanced_at=_instant(item.get("rebalanced_at")),
+        reported_at=_instant(item.get("reported_at")),
         holdings={holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
         lock=_unpack_lock(item.get("lock")),
         stale_reason=item.get("stale_reason"),

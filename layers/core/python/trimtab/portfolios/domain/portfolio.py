@@ -94,7 +94,8 @@ class Portfolio:
     """One aggregate: its target, its policy, its holdings and cash, and what the last reports and checks did.
 
     `version` counts every write and guards the next one. `revision` counts the changes of target and policy only:
-    it is what a client compares.
+    it is what a client compares. `rebalanced_at` is when a rebalance was last traded; `reported_at` is the `as_of` of
+    the last report that led to transactions, which nobody trades here.
     """
 
     tenant_id: str
@@ -113,6 +114,7 @@ class Portfolio:
     revision: int = 1
     last_report: ReportMark | None = None
     rebalanced_at: datetime | None = None
+    reported_at: datetime | None = None
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
     stale_reason: str | None = None
@@ -140,6 +142,7 @@ class Portfolio:
             allocation=wanted[0],
             policy=wanted[1],
             rebalanced_at=self.rebalanced_at if allocation is None else None,
+            reported_at=self.reported_at if allocation is None else None,
             watching=replace(self.watching, calendar_at=None),
         ).to_be_watched(WatchDue.HOLDINGS if allocation is None else WatchDue.TARGET)
 
@@ -162,6 +165,7 @@ class Portfolio:
             cash=wanted.cash if self.cash is None else self.cash,  # what its ledger says, if it says anything
             request_hash=wanted.request_hash,
             rebalanced_at=None,
+            reported_at=None,
         ).to_be_watched(WatchDue.TARGET)
 
     def _revised(self, now: datetime, event: str) -> "Portfolio":
@@ -178,7 +182,7 @@ class Portfolio:
         return replace(
             self,
             last_report=report,
-            rebalanced_at=report.as_of if rebalanced else self.rebalanced_at,
+            reported_at=report.as_of if rebalanced else self.reported_at,
             version=self.version + 1,
             updated_at=now,
             events=(),
@@ -297,10 +301,17 @@ class Portfolio:
         return replace(active, updated_at=now, events=(event,)).to_be_watched(WatchDue.REFUSED)
 
     def cools_down_until(self) -> datetime | None:
-        """When the next rebalance is allowed again, None if one is allowed at any time."""
-        if self.rebalanced_at is None or not self.policy.cooldown_seconds:
+        """When the next rebalance may be traded, None if one may be at any time."""
+        return self._after_cooldown(self.rebalanced_at)
+
+    def reports_cool_down_until(self) -> datetime | None:
+        """When the next report may lead to transactions, None if one may at any time."""
+        return self._after_cooldown(max(filter(None, (self.rebalanced_at, self.reported_at)), default=None))
+
+    def _after_cooldown(self, last: datetime | None) -> datetime | None:
+        if last is None or not self.policy.cooldown_seconds:
             return None
-        return self.rebalanced_at + timedelta(seconds=self.policy.cooldown_seconds)
+        return last + timedelta(seconds=self.policy.cooldown_seconds)
 
 
 def portfolio_id_of(tenant_id: str, user_id: str, name: str) -> str:

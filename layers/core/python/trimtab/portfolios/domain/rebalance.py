@@ -265,7 +265,7 @@ def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, 
     legs = plan.legs(report.weights, portfolio.allocation)
     band = portfolio.policy.band or NO_BAND
     far = plan.outside(legs, plan.within(band))
-    cooldown_end = portfolio.cools_down_until()
+    cooldown_end = portfolio.reports_cool_down_until()
     facts = _facts(portfolio, legs, band, far)
     if not far:
         return RebalanceStatus.NO_ACTION, Why("within_band", "Every weight is within its band.", facts), legs
