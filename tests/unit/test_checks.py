@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split
+from trimtab.portfolios.adapters.store import from_portfolio, to_portfolio
 from trimtab.portfolios.domain.checks import Checked, Situation, check
 from trimtab.portfolios.domain.ledger import Holding, SecurityType
 from trimtab.portfolios.domain.policy import CalendarRule, Every, Mode, Policy
@@ -94,10 +95,21 @@ def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
         {"A": 60, "B": 40}, policy, watching=Watching(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
     )
     found, end = at(it, Trigger.DUE), NOW + timedelta(days=20)
-    assert (found.why.rule, found.calendar_at, found.cooldown_ends) == ("cooldown", day, end)
-    done = it.evaluation_done(NOW, "AB", calendar_at=found.calendar_at, cooldown_ends=found.cooldown_ends)
+    assert (found.why.rule, found.calendar_at, found.again_at) == ("cooldown", day, end)
+    done = it.evaluation_done(NOW, "AB", calendar_at=found.calendar_at, kept=found.kept, again_at=found.again_at)
     assert done.watching.next_at == end
     decided = at(done, Trigger.DUE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
     assert (decided.why.rule, decided.plan is None) == ("outside_band", False)
     assert decided.calendar_at is not None
     assert decided.calendar_at > end
+
+
+def test_a_portfolio_that_was_stored_before_anything_was_kept_is_read() -> None:
+    watching = Watching(begun=4, done=3, decided=3, calendar_at=DUE, kept=Trigger.CROSSED, again_at=NOW)
+    it = invested({"A": 60}, rebalanced_at=NOW, reported_at=DUE, watching=watching)
+    stored = {name: value for name, value in from_portfolio(it).items() if value is not None}
+    assert to_portfolio(stored) == it
+    new = {"reported_at", "watch_kept", "watch_decided", "again_at"}
+    old = {name: value for name, value in stored.items() if name not in new}
+    before = to_portfolio(old | {"cooldown_ends": stored["again_at"]})
+    assert before == replace(it, reported_at=None, watching=replace(watching, kept=None))

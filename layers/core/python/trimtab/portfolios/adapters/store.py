@@ -203,11 +203,13 @@ def _watching_item(it: Portfolio) -> dynamo.Item:
     return {
         "watch_begun": watching.begun or None,
         "watch_done": watching.done or None,
+        "watch_decided": watching.decided or None,
         "watched": ",".join(watching.symbols) or None,
         "watch_due": watching.due and watching.due.value,
         "watch_pending": watching.pending and watching.pending.value,
         "calendar_at": _time(watching.calendar_at),
-        "cooldown_ends": _time(watching.cooldown_ends),
+        "watch_kept": watching.kept and watching.kept.value,
+        "again_at": _time(watching.again_at),
         "calendar_due_pk": f"DUE#{it.portfolio_id[-1]}" if at else None,
         "calendar_due_sk": _time(at),
     }
@@ -217,11 +219,13 @@ def _to_watching(item: dynamo.Item) -> Watching:
     return Watching(
         begun=item.get("watch_begun", 0),
         done=item.get("watch_done", 0),
+        decided=item.get("watch_decided", item.get("watch_done", 0)),
         symbols=tuple(item["watched"].split(",")) if "watched" in item else (),
         due=WatchDue(item["watch_due"]) if "watch_due" in item else None,
         pending=WatchDue(item["watch_pending"]) if "watch_pending" in item else None,
         calendar_at=_instant(item.get("calendar_at")),
-        cooldown_ends=_instant(item.get("cooldown_ends")),
+        kept=Trigger(item["watch_kept"]) if "watch_kept" in item else None,
+        again_at=_instant(item.get("again_at", item.get("cooldown_ends"))),  # as it was called once
     )
 
 

@@ -52,6 +52,16 @@ class Lock:
         return self.until is None or self.until > now
 
 
+class Trigger(StrEnum):
+    """What asked for a rebalance: a drift report, a price that crossed an edge, time, a new target, a person."""
+
+    REPORT = "report"
+    CROSSED = "crossed"
+    DUE = "due"
+    TARGET = "target"
+    PERSON = "person"
+
+
 class WatchDue(StrEnum):
     """Why the price watches of a portfolio have to be written again; a new target is worth a rebalance at once."""
 
@@ -64,19 +74,23 @@ class WatchDue(StrEnum):
 class Watching:
     """Where the price watches of a portfolio stand.
 
-    `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place. `symbols`
-    have rows in the table of watches. `due` says that something changed, `pending` the same once an evaluation has
-    begun that is not done. `calendar_at` is the next day of the calendar rule, `cooldown_ends` when a check that came
-    too early is made up for.
+    `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place, `decided`
+    that of the newest which did not leave the decision to the next quote. `symbols` have rows in the table of watches.
+    `due` says that something changed, `pending` the same once an evaluation has begun that is not done. `calendar_at`
+    is the next day of the calendar rule. `kept` is what asked for a rebalance and could not be decided (the portfolio
+    was locked, orders were halted, a cooldown ran): the next evaluation decides by it, and `again_at` is when it is due
+    where nothing else asks before.
     """
 
     begun: int = 0
     done: int = 0
+    decided: int = 0
     symbols: tuple[str, ...] = ()
     due: WatchDue | None = None
     pending: WatchDue | None = None
     calendar_at: datetime | None = None
-    cooldown_ends: datetime | None = None
+    kept: Trigger | None = None
+    again_at: datetime | None = None
 
     @property
     def reason(self) -> WatchDue | None:
@@ -85,8 +99,8 @@ class Watching:
 
     @property
     def next_at(self) -> datetime | None:
-        """When time alone asks for the next check. A day within a cooldown waits with the rest for its end."""
-        return self.cooldown_ends or self.calendar_at
+        """When time alone asks for the next check. A calendar day waits with what was kept: it was refused as well."""
+        return self.again_at or self.calendar_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +253,23 @@ class Portfolio:
         return self.status is PortfolioStatus.ACTIVE and self.lock is not None and self.lock.holds(now)
 
     def to_be_watched(self, due: WatchDue) -> "Portfolio":
-        """With the mark that its watches have to be written again, where it has any or needs any."""
+        """With the mark that its watches have to be written again, where it has any or needs any.
+
+        What came to nothing is not tried again at once: what was kept meanwhile is forgotten.
+        """
         if not (self.balances_itself or self.watching.symbols or self.watching.next_at):
             return self
         if self.watching.due is WatchDue.TARGET:
             return self
-        return replace(self, watching=replace(self.watching, due=due))
+        kept = None if due is WatchDue.REFUSED else self.watching.kept
+        return replace(self, watching=replace(self.watching, due=due, kept=kept))
+
+    def crossed_while_locked(self, now: datetime) -> "Portfolio":
+        """With a price that crossed an edge kept, until whoever has locked it lets go; itself where one is already."""
+        if self.watching.kept is not None:
+            return self
+        watching = replace(self.watching, kept=Trigger.CROSSED)
+        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
 
     def evaluation_begun(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
         """In the next epoch, with the symbols that may have rows until it is done."""
@@ -259,23 +284,27 @@ class Portfolio:
         symbols: Iterable[str],
         *,
         calendar_at: datetime | None,
-        cooldown_ends: datetime | None,
+        kept: Trigger | None = None,
+        again_at: datetime | None = None,
+        is_waiting: bool = False,
     ) -> "Portfolio":
-        """With all watches of the epoch in place."""
+        """With all watches of the epoch in place; `is_waiting` where it left the decision to the next quote."""
         watching = replace(
             self.watching,
             done=self.watching.begun,
+            decided=self.watching.decided if is_waiting else self.watching.begun,
             symbols=tuple(sorted(symbols)),
             pending=None,
             calendar_at=calendar_at,
-            cooldown_ends=cooldown_ends,
+            kept=kept,
+            again_at=again_at,
         )
         return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
 
     def rebalancing(self, rebalance_id: str, now: datetime, calendar_at: datetime | None) -> "Portfolio":
         """Locked by a planned rebalance, until that lets go. Cash that was not tracked counts as none from here on."""
         lock = Lock(rebalance_id, "it is being rebalanced", None)
-        watching = replace(self.watching, pending=None, calendar_at=calendar_at, cooldown_ends=None)
+        watching = replace(self.watching, pending=None, calendar_at=calendar_at, kept=None, again_at=None)
         cash = ZERO if self.cash is None else self.cash
         return replace(self.locked(lock, now), cash=cash, watching=watching)
 
