@@ -11,8 +11,11 @@ import pytest
 from tests.support.balancing import OPERATOR
 from tests.support.crowd import Crowd, crowd
 from tests.support.inside_moto import snapshot, take_messages
-from tests.support.world import world
+from tests.support.world import TABLE, world
+from trimtab.portfolios.adapters.halts import DynamoHalts
 from trimtab.portfolios.domain.policy import CalendarRule, Every, Policy
+from trimtab.portfolios.service.ports import Halt
+from trimtab.runtime import dynamo
 
 DAY = timedelta(days=1)
 
@@ -168,3 +171,18 @@ def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> 
     assert swept(market) == 0
     market.now += timedelta(minutes=5)
     assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")])
+
+
+def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    others, get = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)], dynamo.get
+    switches = DynamoHalts(dynamo.dynamodb(), TABLE)
+
+    def read(*arguments: Any) -> Any:
+        found = get(*arguments)
+        if others:
+            switches.halt(others.pop())
+        return found
+
+    monkeypatch.setattr(dynamo, "get", read)
+    switches.halt(Halt(None, "The feed looks wrong.", "me", market.now))
+    assert [(it.by, it.reason) for it in switches.standing("demo")] == [("me", "The feed looks wrong.")]
