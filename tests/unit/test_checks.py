@@ -113,3 +113,14 @@ def test_a_portfolio_that_was_stored_before_anything_was_kept_is_read() -> None:
     old = {name: value for name, value in stored.items() if name not in new}
     before = to_portfolio(old | {"cooldown_ends": stored["again_at"]})
     assert before == replace(it, reported_at=None, watching=replace(watching, kept=None))
+
+
+def test_why_a_rebalance_was_planned_names_the_cooldown() -> None:
+    drifted = {"A": 60, "B": 40}
+    first = at(invested(drifted), Trigger.CROSSED)
+    assert first.plan is not None
+    assert first.why.facts["cooldown"] == {"seconds": 0}
+    it = invested(drifted, Policy(cooldown_seconds=60), rebalanced_at=DUE)
+    again = at(it, Trigger.CROSSED)
+    assert again.plan is not None
+    assert again.why.facts["cooldown"] == {"seconds": 60, "until": "2026-12-01T15:31:00.000000Z"}

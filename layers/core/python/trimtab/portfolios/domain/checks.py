@@ -196,7 +196,7 @@ def _trigger_rule(at: Situation, legs: tuple[plan.Leg, ...]) -> tuple[str | None
 def _facts(
     portfolio: Portfolio, found: Valuation, legs: tuple[plan.Leg, ...], trigger: Trigger | None
 ) -> dict[str, Any]:
-    band = portfolio.policy.price_band
+    band, cools_down_until = portfolio.policy.price_band, portfolio.cools_down_until()
     cash = next(leg for leg in legs if leg.asset == CASH)
     facts: dict[str, Any] = {
         "trigger": trigger.value if trigger else "change",
@@ -206,12 +206,15 @@ def _facts(
         "cash_weight": plain(cash.drifted),
         "drift": plain(plan.drift(legs)),
         "band": {"type": band.type.value, "value": plain(band.value)},
+        "cooldown": {"seconds": portfolio.policy.cooldown_seconds},
         "destination": portfolio.policy.destination.value,
         "outside": len(planning.outside(legs, portfolio.policy)),
         "prices": {symbol: plain(price) for symbol, price in sorted(found.prices.items())},
     }
     if band.points:
         facts["band"]["points"] = plain(band.points)
+    if cools_down_until is not None:
+        facts["cooldown"]["until"] = format_time(cools_down_until)
     return facts
 
 
