@@ -11,6 +11,7 @@ import pytest
 from tests.support.balancing import OPERATOR
 from tests.support.crowd import Crowd, crowd
 from tests.support.inside_moto import snapshot, take_messages
+from tests.support.trading import FEED
 from tests.support.world import TABLE, world
 from trimtab.portfolios.adapters.halts import DynamoHalts
 from trimtab.portfolios.domain.policy import CalendarRule, Every, Policy
@@ -67,6 +68,14 @@ def deposit(market: Crowd, amount: Any) -> None:
     body = {"ref_id": "more", "type": "deposit", "amount": amount}
     answer = market.world.http("POST", f"/portfolios/{market.portfolios[0].portfolio_id}/cash", body)
     assert answer.status == 201, answer.text
+    market.settle()
+
+
+def delivered_again(market: Crowd) -> None:
+    """The quotes of the start once more, as a queue may deliver them, and everything that follows from them."""
+    rows = [{"symbol": symbol, "price": "100", "as_of": market.now.isoformat()} for symbol in START]
+    assert market.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
+    market.world.take_quotes()
     market.settle()
 
 
@@ -171,6 +180,16 @@ def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> 
     assert swept(market) == 0
     market.now += timedelta(minutes=5)
     assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")])
+
+
+def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(market: Crowd) -> None:
+    joined(market)
+    deposit(market, 5_000)
+    assert market.last_check()[0] == "waits_for_a_quote"
+    delivered_again(market)
+    assert runs(market) == []
+    moved(market, A=100)
+    assert runs(market) == [("crossed", "COMPLETED")]
 
 
 def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:

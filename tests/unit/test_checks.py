@@ -104,6 +104,12 @@ def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
     assert decided.calendar_at > end
 
 
+@pytest.mark.parametrize("watching", [Watching(), Watching(begun=1), Watching(begun=1, done=1), Watching(2, 1, 1)])
+def test_where_its_watches_stand_is_stored_with_a_portfolio(watching: Watching) -> None:
+    stored = {name: value for name, value in from_portfolio(portfolio(watching=watching)).items() if value is not None}
+    assert to_portfolio(stored).watching == watching
+
+
 def test_a_portfolio_that_was_stored_before_anything_was_kept_is_read() -> None:
     watching = Watching(begun=4, done=3, decided=3, calendar_at=DUE, kept=Trigger.CROSSED, again_at=NOW)
     it = invested({"A": 60}, rebalanced_at=NOW, reported_at=DUE, watching=watching)

@@ -203,7 +203,7 @@ def _watching_item(it: Portfolio) -> dynamo.Item:
     return {
         "watch_begun": watching.begun or None,
         "watch_done": watching.done or None,
-        "watch_decided": watching.decided or None,
+        "watch_decided": watching.decided if watching.done else None,
         "watched": ",".join(watching.symbols) or None,
         "watch_due": watching.due and watching.due.value,
         "watch_pending": watching.pending and watching.pending.value,
@@ -219,7 +219,7 @@ def _to_watching(item: dynamo.Item) -> Watching:
     return Watching(
         begun=item.get("watch_begun", 0),
         done=item.get("watch_done", 0),
-        decided=item.get("watch_decided", item.get("watch_done", 0)),
+        decided=item["watch_decided"] if "watch_decided" in item else item.get("watch_done", 0),
         symbols=tuple(item["watched"].split(",")) if "watched" in item else (),
         due=WatchDue(item["watch_due"]) if "watch_due" in item else None,
         pending=WatchDue(item["watch_pending"]) if "watch_pending" in item else None,

@@ -137,7 +137,8 @@ class Checking:
             checked = checks.check(situation)
             if checked.plan is not None:
                 return self._planned(situation, checked, None)
-        self.watches.write(portfolio, checked.edges, before - set(watched))
+        seen = situation.quotes if situation else {}
+        self.watches.write(portfolio, checked.edges, seen, before - set(watched))
         if situation is not None and self._has_moved_on(situation, checked):
             return portfolio
         done = portfolio.evaluation_done(
