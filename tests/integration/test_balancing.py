@@ -92,7 +92,7 @@ def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: World) -> N
     mine.move(AAPL=200)
     assert (len(mine.rebalances()), mine.last_check()["rule"]) == (1, "cooldown")
     (portfolio,) = (item for item in system.items() if item["sk"]["S"] == "PORTFOLIO")
-    assert portfolio["calendar_due_sk"]["S"] == portfolio["cooldown_ends"]["S"]
+    assert portfolio["calendar_due_sk"]["S"] == portfolio["again_at"]["S"]
 
 
 def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine: Balancing) -> None:

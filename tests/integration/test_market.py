@@ -1,5 +1,6 @@
 """Quotes and splits: the newest quote wins, a split is entered once for its day, both by the platform alone."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,19 @@ def test_the_newest_quote_wins_whatever_order_they_come_in(system: World) -> Non
         assert mine.holding()["quote"] == "5.000000000"
     quote(system, "6.000000001", at=5.1)
     assert mine.holding()["quote"] == "6.000000001"
+
+
+@pytest.mark.usefixtures("quick")
+def test_quotes_that_are_dropped_are_counted(system: World, capsys: pytest.CaptureFixture[str]) -> None:
+    newer = AT | {"price": 5, "as_of": day(5)}
+    for quotes in ((newer,), (AT, newer | {"symbol": "MSFT"})):  # of the second two, one is older than what is known
+        store(system, *quotes)
+        system.take_quotes()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
+    assert [(it["QuotesStored"], it["QuotesDropped"]) for it in lines if "QuotesStored" in it] == [
+        ([1], [0]),
+        ([1], [1]),
+    ]
 
 
 def test_a_quote_leaves_the_splits_and_a_split_leaves_the_quote(system: World) -> None:

@@ -65,7 +65,7 @@ def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[st
         if not is_within(it, market.prices):
             rule, facts = market.last_check(number)
             assert rule in REASONS, (number, rule)
-            assert rule != "waits_for_a_quote" or is_explained(market.newest(number)), number
+            assert rule != "waits_for_a_quote" or is_explained(market.newest(number), market.prices), number
             margin = REARM if rule == "nothing_to_trade" else Decimal(0)
             assert all(abs(at - market.prices[name]) <= at * margin for name, at in seen(facts, it).items()), number
         stands[rule] = stands.get(rule, 0) + 1
@@ -73,11 +73,16 @@ def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[st
     return stands
 
 
-def is_explained(newest: Rebalance | None) -> bool:
-    """Whether a rebalance that ended out of the band says so, and names what it did not trade and why."""
+def is_explained(newest: Rebalance | None, prices: Mapping[str, Decimal]) -> bool:
+    """Whether a rebalance that ended out of the band says so, and names what it did not trade and why.
+
+    It was planned at these very prices: one that came while it ran would have been looked at after it.
+    """
     assert newest is not None
     assert newest.why is not None
     facts = newest.why.facts
+    if any(Decimal(price) != prices[symbol] for symbol, price in facts["prices"].items()):
+        return False
     return newest.status is RebalanceStatus.COMPLETED and not facts["within_band_after"] and bool(facts["skipped"])
 
 

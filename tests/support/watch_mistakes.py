@@ -18,12 +18,12 @@ def deletes_before_it_writes(patch: pytest.MonkeyPatch) -> None:
     def key_of(self: DynamoWatches, portfolio: Any, symbol: str) -> Any:
         return self._delete(portfolio, symbol, 0)["Delete"]["Key"]
 
-    def write_anew(self: DynamoWatches, portfolio: Any, edges: Any, dropped: Any) -> None:
+    def write_anew(self: DynamoWatches, portfolio: Any, edges: Any, *rest: Any) -> None:
         for symbol in edges:
             dynamo.transact(
                 self.client, [{"Delete": {"TableName": self.table, "Key": key_of(self, portfolio, symbol)}}]
             )
-        write(self, portfolio, edges, dropped)
+        write(self, portfolio, edges, *rest)
 
     patch.setattr(DynamoWatches, "write", write_anew)
 
@@ -39,7 +39,7 @@ def reads_no_quote_again(patch: pytest.MonkeyPatch) -> None:
 def looks_for_watches_before_it_stores(patch: pytest.MonkeyPatch) -> None:
     def store(messages: Any) -> None:
         quotes = [quote for message in messages for quote in to_domain(message.quotes)]
-        quote_function.crossings().look_for({quote.symbol: quote.price for quote in quotes})
+        quote_function.crossings().look_for({quote.symbol: (quote.price, quote.as_of) for quote in quotes})
         quote_function.market().store_quotes(quotes)
 
     patch.setattr(quote_function, "store", store)

@@ -16,6 +16,7 @@ from trimtab.portfolios.domain.rebalance import TRANSITIONS, Rebalance, Rebalanc
 FIVE_POINTS = Band(BandType.ABSOLUTE, Decimal(5))
 DAY = 24 * 3600
 COOLING = portfolio(policy=Policy(cooldown_seconds=DAY), rebalanced_at=NOW)
+REPORTED = portfolio(policy=Policy(cooldown_seconds=DAY), reported_at=NOW, rebalanced_at=NOW - 2 * timedelta(days=1))
 APPLIED = portfolio(last_report=ReportMark(NOW, report().rebalance_id))
 
 
@@ -56,6 +57,7 @@ CASES: list[tuple[str, Portfolio | None, Rebalance, str, str]] = [
     ),
     ("cooling down", COOLING, report(as_of=NOW + timedelta(seconds=DAY - 1) - timedelta(days=1)), "NO_ACTION", ""),
     ("in cooldown but on target", COOLING, report(TARGET), "NO_ACTION", "within_band"),
+    ("cooling since a report", REPORTED, report(), "NO_ACTION", "cooldown"),
     ("cooled down", replace(COOLING, rebalanced_at=NOW - timedelta(seconds=DAY)), report(), "COMPLETED", ""),
     ("a second early", replace(COOLING, rebalanced_at=NOW - timedelta(seconds=DAY - 1)), report(), "NO_ACTION", ""),
     ("never rebalanced", portfolio(policy=Policy(cooldown_seconds=DAY)), report(), "COMPLETED", "outside_band"),
@@ -87,7 +89,8 @@ def test_one_rule_decides(it: Portfolio | None, asked: Rebalance, status: str, r
     assert it is not None
     assert after is not None
     assert (after.version, after.revision, after.last_report) == (it.version + 1, it.revision, asked.mark)
-    assert after.rebalanced_at == (asked.as_of if status == "COMPLETED" else it.rebalanced_at)
+    assert after.rebalanced_at == it.rebalanced_at, "a report is not traded"
+    assert after.reported_at == (asked.as_of if status == "COMPLETED" else it.reported_at)
     assert after.allocation == it.allocation
 
 

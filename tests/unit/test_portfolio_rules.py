@@ -47,14 +47,24 @@ def test_a_new_target_ends_a_cooldown_and_a_new_policy_does_not() -> None:
     assert before.changed(NOW, allocation={"stocks": Decimal(100)}).cools_down_until() is None
 
 
+def test_a_report_cools_down_reports_and_no_checks() -> None:
+    policy = Policy(cooldown_seconds=60)
+    reported = portfolio(policy=policy).advanced(LATER, MARK, rebalanced=True)
+    assert (reported.cools_down_until(), reported.reports_cool_down_until()) == (None, LATER)
+    traded = portfolio(policy=policy, rebalanced_at=LATER).advanced(LATER, MARK, rebalanced=True)
+    assert (traded.cools_down_until(), traded.reports_cool_down_until()) == (LATER + MINUTE, LATER + MINUTE)
+    retargeted = reported.changed(LATER, allocation={"stocks": Decimal(100)})
+    assert retargeted.reports_cool_down_until() is None
+
+
 def test_a_report_is_a_version_and_no_revision_and_carries_no_event() -> None:
     after = portfolio(events=portfolio().closed(NOW).events).advanced(LATER, MARK, rebalanced=True)
     assert (after.version, after.revision, after.events) == (2, 1, ())
-    assert (after.last_report, after.rebalanced_at) == (MARK, NOW)
+    assert (after.last_report, after.reported_at, after.rebalanced_at) == (MARK, NOW, None)
 
 
 def test_a_closed_portfolio_refuses_changes_until_it_is_reopened() -> None:
-    closed = portfolio(last_report=MARK, rebalanced_at=NOW).closed(LATER)
+    closed = portfolio(last_report=MARK, rebalanced_at=NOW, reported_at=NOW).closed(LATER)
     assert (closed.status, closed.version, closed.revision) == (PortfolioStatus.CLOSED, 2, 2)
     assert [it.type for it in closed.events] == ["portfolio.closed"]
     with pytest.raises(Conflict, match="closed"):
@@ -63,7 +73,8 @@ def test_a_closed_portfolio_refuses_changes_until_it_is_reopened() -> None:
     reopened = closed.reopened(wanted)
     assert (reopened.status, reopened.version, reopened.revision) == (PortfolioStatus.ACTIVE, 3, 3)
     assert (reopened.allocation, reopened.currency, reopened.cash) == (percents(cash=100), "EUR", Decimal(5))
-    assert (reopened.created_at, reopened.updated_at, reopened.rebalanced_at) == (NOW, LATER, None)
+    assert (reopened.created_at, reopened.updated_at) == (NOW, LATER)
+    assert (reopened.rebalanced_at, reopened.reported_at) == (None, None)
     assert reopened.last_report == MARK, "a report older than the newest applied one stays too old"
     assert [it.type for it in reopened.events] == ["portfolio.created"]
 

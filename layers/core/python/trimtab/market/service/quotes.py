@@ -36,10 +36,10 @@ class QuoteQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The prices that count now by symbol, of the quotes that were not older than what was known; and how many were
-    dropped, because something newer was known or because they lie ahead of now."""
+    """The prices that count now by symbol, with their times, of the quotes that were not older than what was known; and
+    how many were dropped, because something newer was known or because they lie ahead of now."""
 
-    prices: Mapping[str, Decimal]
+    prices: Mapping[str, tuple[Decimal, datetime]]
     dropped: int
 
 
@@ -57,8 +57,8 @@ class Market:
         """
         now = self.clock()
         newest = newest_by_symbol([quote for quote in quotes if not is_ahead(quote, now)])
-        prices = {quote.symbol: self.store.advance(quote) for quote in newest}
-        counted = {symbol: price for symbol, price in prices.items() if price is not None}
+        prices = [(quote, self.store.advance(quote)) for quote in newest]
+        counted = {quote.symbol: (price, quote.as_of) for quote, price in prices if price is not None}
         return Stored(counted, len(quotes) - len(counted))
 
     def enter_split(self, symbol: str, split: Split) -> Quote:

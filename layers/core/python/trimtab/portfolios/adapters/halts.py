@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.service.ports import Halt
 from trimtab.runtime import dynamo
 
@@ -38,11 +39,16 @@ class DynamoHalts:
         self._put(tenant_id, {})
 
     def _put(self, tenant_id: str | None, values: dynamo.Item) -> None:
-        before = dynamo.get(self.client, self.table, _key(tenant_id))
-        if before is None and not values:
-            return
-        version = (before["version"] if before else 0) + 1
-        dynamo.put(self.client, self.table, {**_key(tenant_id), **values, "version": version})
+        """Of two operators at once both are heard, the later one last."""
+
+        def attempt() -> None:
+            before = dynamo.get(self.client, self.table, _key(tenant_id))
+            if before is None and not values:
+                return
+            version = (before["version"] if before else 0) + 1
+            dynamo.put(self.client, self.table, {**_key(tenant_id), **values, "version": version})
+
+        retrying_on_conflict(attempt)
 
 
 def _key(tenant_id: str | None) -> dynamo.Key:

@@ -160,7 +160,8 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
         "revision": it.revision,
         "last_as_of": it.last_report and format_time(it.last_report.as_of),
         "last_report": it.last_report and it.last_report.rebalance_id,
-        "rebalanced_at": it.rebalanced_at and format_time(it.rebalanced_at),
+        "rebalanced_at": _time(it.rebalanced_at),
+        "reported_at": _time(it.reported_at),
         "updated_at": format_time(it.updated_at),
         "holdings": holdings_text.pack(it.holdings.values()),
         "lock": it.lock and f"{_time(it.lock.until) or ''}|{it.lock.owner}|{it.lock.reason}",
@@ -171,7 +172,6 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
 
 
 def to_portfolio(item: dynamo.Item) -> Portfolio:
-    rebalanced_at = item.get("rebalanced_at")
     return Portfolio(
         tenant_id=item["tenant_id"],
         portfolio_id=item["pk"].rpartition("#")[2],
@@ -188,7 +188,8 @@ def to_portfolio(item: dynamo.Item) -> Portfolio:
         version=item["version"],
         revision=item["revision"],
         last_report=ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None,
-        rebalanced_at=parse_time(rebalanced_at) if rebalanced_at else None,
+        rebalanced_at=_instant(item.get("rebalanced_at")),
+        reported_at=_instant(item.get("reported_at")),
         holdings={holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
         lock=_unpack_lock(item.get("lock")),
         stale_reason=item.get("stale_reason"),
@@ -202,11 +203,13 @@ def _watching_item(it: Portfolio) -> dynamo.Item:
     return {
         "watch_begun": watching.begun or None,
         "watch_done": watching.done or None,
+        "watch_decided": watching.decided if watching.done else None,
         "watched": ",".join(watching.symbols) or None,
         "watch_due": watching.due and watching.due.value,
         "watch_pending": watching.pending and watching.pending.value,
         "calendar_at": _time(watching.calendar_at),
-        "cooldown_ends": _time(watching.cooldown_ends),
+        "watch_kept": watching.kept and watching.kept.value,
+        "again_at": _time(watching.again_at),
         "calendar_due_pk": f"DUE#{it.portfolio_id[-1]}" if at else None,
         "calendar_due_sk": _time(at),
     }
@@ -216,11 +219,13 @@ def _to_watching(item: dynamo.Item) -> Watching:
     return Watching(
         begun=item.get("watch_begun", 0),
         done=item.get("watch_done", 0),
+        decided=item["watch_decided"] if "watch_decided" in item else item.get("watch_done", 0),
         symbols=tuple(item["watched"].split(",")) if "watched" in item else (),
         due=WatchDue(item["watch_due"]) if "watch_due" in item else None,
         pending=WatchDue(item["watch_pending"]) if "watch_pending" in item else None,
         calendar_at=_instant(item.get("calendar_at")),
-        cooldown_ends=_instant(item.get("cooldown_ends")),
+        kept=Trigger(item["watch_kept"]) if "watch_kept" in item else None,
+        again_at=_instant(item.get("again_at", item.get("cooldown_ends"))),  # as it was called once
     )
 
 

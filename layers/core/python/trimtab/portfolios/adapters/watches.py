@@ -1,14 +1,17 @@
 """The table `watches`: for each symbol, at which prices which portfolios want to be looked at.
 
-The edges are texts of fixed width, so that the two local indexes sort them as numbers; the epoch stands behind them,
-so that a keys-only entry tells it.
+The edges are texts of fixed width, so that the two local indexes sort them as numbers; behind them stand the time of
+the quote that the evaluation saw, if there was one, and the epoch, so that a keys-only entry tells them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from trimtab.contracts.quotes import Quote
+from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.watching import Edges, edge_text
 from trimtab.portfolios.service.ports import Crossed
@@ -30,35 +33,41 @@ class DynamoWatches:
     table: str
     shards: int
 
-    def write(self, portfolio: Portfolio, edges: Mapping[str, Edges], dropped: Iterable[str]) -> None:
+    def write(
+        self, portfolio: Portfolio, edges: Mapping[str, Edges], seen: Mapping[str, Quote], dropped: Iterable[str]
+    ) -> None:
         """See `Watches.write`: in transactions of a hundred rows."""
         epoch = portfolio.watching.begun
-        actions = [self._put(portfolio, symbol, each, epoch) for symbol, each in sorted(edges.items())]
+        actions = [
+            self._put(portfolio, symbol, each, seen.get(symbol), epoch) for symbol, each in sorted(edges.items())
+        ]
         actions += [self._delete(portfolio, symbol, epoch) for symbol in sorted(dropped)]
         for start in range(0, len(actions), MAX_ACTIONS):
             dynamo.transact(self.client, actions[start : start + MAX_ACTIONS])
 
-    def crossed(self, symbol: str, price: Decimal) -> Iterator[Crossed]:
+    def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[Crossed]:
         """See `Watches.crossed`. A row that both edges name is given twice."""
         text = edge_text(price)
         for shard in range(self.shards):
             partition = f"SYM#{symbol}#{shard}"
             for index, condition in (
-                (UPPER, ("#s <= :price", {":price": f"{text}~"})),  # `~` sorts behind every epoch
+                (UPPER, ("#s <= :price", {":price": f"{text}~"})),  # `~` sorts behind every time and epoch
                 (LOWER, ("#s >= :price", {":price": text})),
             ):
                 for row in dynamo.query_keys(self.client, self.table, index, partition, condition):
-                    yield _crossed(row, index)
+                    if not _has_seen(row[index.sort], as_of):
+                        yield _crossed(row, index)
 
     def _key(self, portfolio: Portfolio, symbol: str) -> dynamo.Key:
         shard = int(portfolio.portfolio_id[-4:], 16) % self.shards
         return {"pk": f"SYM#{symbol}#{shard}", "sk": f"{portfolio.tenant_id}#{portfolio.portfolio_id}"}
 
-    def _put(self, portfolio: Portfolio, symbol: str, edges: Edges, epoch: int) -> dict[str, Any]:
+    def _put(self, portfolio: Portfolio, symbol: str, edges: Edges, seen: Quote | None, epoch: int) -> dict[str, Any]:
+        behind = f"{format_time(seen.as_of)}#{epoch}" if seen and seen.as_of else str(epoch)
         item = {
             **self._key(portfolio, symbol),
-            "upper_edge": f"{edge_text(edges.upper)}#{epoch}",
-            "lower_edge": f"{edge_text(edges.lower)}#{epoch}",
+            "upper_edge": f"{edge_text(edges.upper)}#{behind}",
+            "lower_edge": f"{edge_text(edges.lower)}#{behind}",
             "epoch": epoch,
         }
         return {"Put": {"TableName": self.table, "Item": dynamo.to_item(item), **_over_a_lower(epoch)}}
@@ -73,6 +82,12 @@ def _over_a_lower(epoch: int) -> dict[str, Any]:
         "ConditionExpression": "attribute_not_exists(pk) OR epoch < :epoch",
         "ExpressionAttributeValues": {":epoch": {"N": str(epoch)}},
     }
+
+
+def _has_seen(sort: str, as_of: datetime) -> bool:
+    """Whether the evaluation that wrote the row saw this quote or a newer one; one without a quote has seen none."""
+    seen = sort.split("#")[1:-1]
+    return bool(seen) and parse_time(seen[0]) >= as_of
 
 
 def _crossed(row: dynamo.Item, index: dynamo.Index) -> Crossed:

@@ -4,7 +4,7 @@ Pure: the same portfolio, quotes and time always give the same answer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,18 +27,26 @@ REARM = Decimal("0.01")
 """After a check that was refused, a price has to move this far before the next one."""
 LATER = timedelta(hours=1)
 """A day of the calendar on which nothing could be decided is tried again after this."""
+HALTED = timedelta(minutes=5)
+"""What was refused because orders are halted is tried again after this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found. `plan` is what to execute, None where nothing is; `edges` are what to watch by symbol."""
+    """What a check found. `plan` is what to execute, None where nothing is; `edges` are what to watch by symbol.
+
+    `kept` is the trigger that was refused for a while, and `again_at` is the end of it. `is_waiting` where a change
+    took the portfolio out of its band, and a quote has to decide.
+    """
 
     why: Why
     edges: Mapping[str, Edges] = field(default_factory=dict)
     plan: OrderPlan | None = None
     valuation: Valuation | None = None
     calendar_at: datetime | None = None
-    cooldown_ends: datetime | None = None
+    kept: Trigger | None = None
+    again_at: datetime | None = None
+    is_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,15 @@ class Situation:
     was_refused: bool = False
 
     def prices(self) -> dict[str, Decimal]:
-        """The prices that count: of quotes that are there and not too old."""
+        """The prices that count: of quotes that are there, not too old, and of units as they are counted now."""
         oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
         return {
             symbol: quote.price
             for symbol, quote in self.quotes.items()
-            if quote.price is not None and quote.as_of is not None and quote.as_of >= oldest
+            if quote.price is not None
+            and quote.as_of is not None
+            and quote.as_of >= oldest
+            and not any(quote.as_of < split.effective_at <= self.now for split in quote.splits)
         }
 
     def calendar_at(self) -> datetime | None:
@@ -77,9 +88,10 @@ class Situation:
         return at is not None and at <= self.now
 
     def next_calendar_at(self) -> datetime | None:
-        """The day after the one that has been decided now."""
+        """The day after the one that has been decided now; without a trigger none has."""
         rule, at = self.portfolio.policy.calendar, self.calendar_at()
-        return calendar.next_due(rule, self.now) if rule and at and at <= self.now else at
+        decided = self.trigger is not None and self.is_calendar_due()
+        return calendar.next_due(rule, self.now) if rule and decided else at
 
 
 def symbols_of(portfolio: Portfolio) -> list[str]:
@@ -103,9 +115,8 @@ def check(at: Situation) -> Checked:
     portfolio, symbols, prices = at.portfolio, symbols_of(at.portfolio), at.prices()
     missing = [symbol for symbol in symbols if symbol not in prices]
     if missing:
-        why = Why(
-            "no_quote", f"No quote, or one that is too old: {', '.join(missing[:10])}.", {"missing": missing[:90]}
-        )
+        detail = f"No quote, or one that is too old or of before a split: {', '.join(missing[:10])}."
+        why = Why("no_quote", detail, {"missing": missing[:90]})
         return _postponed(at, why, {symbol: edges(prices.get(symbol), REARM) for symbol in symbols})
     found = value(
         {symbol: at.quantities.get(symbol, ZERO) for symbol in symbols},
@@ -132,22 +143,37 @@ def _weighed(at: Situation, found: Valuation, prices: Mapping[str, Decimal]) -> 
         why = Why("within_band", "Every weight is within its band.", facts)
         return Checked(why, watch(ZERO), valuation=found, calendar_at=at.next_calendar_at())
     if at.trigger is None:
-        why = Why("waits_for_a_quote", "Outside its band by a trade, not by a price: the next quote decides.", facts)
-        return Checked(why, watch(REARM if at.was_refused else ZERO), valuation=found, calendar_at=at.calendar_at())
-    if at.halted is not None:
-        return _postponed(at, Why("halted", f"Orders are halted: {at.halted}.", facts), watch(REARM))
-    cooldown_end = portfolio.cools_down_until()
-    if at.trigger in {Trigger.CROSSED, Trigger.DUE} and cooldown_end is not None and at.now < cooldown_end:
-        why = Why(
-            "cooldown", "The last rebalance was too short a time ago.", {**facts, "until": format_time(cooldown_end)}
-        )
-        return replace(_postponed(at, why, watch(REARM)), cooldown_ends=cooldown_end, calendar_at=at.calendar_at())
+        watched, is_waiting = watch(REARM if at.was_refused else ZERO), not at.was_refused
+        return Checked(_waits(at, facts), watched, calendar_at=at.calendar_at(), is_waiting=is_waiting)
+    refused_until = _refused_until(at, facts)
+    if refused_until is not None:
+        why, again_at = refused_until
+        return Checked(why, watch(REARM), calendar_at=at.calendar_at(), kept=at.trigger, again_at=again_at)
     orders = planning.plan_orders(found, portfolio.allocation, policy, at.mode)
     facts |= _plan_facts(orders)
     if not orders.orders:
         why = Why("nothing_to_trade", "No order that the policy allows would lead closer to the target.", facts)
         return Checked(why, watch(REARM), valuation=found, calendar_at=at.next_calendar_at())
     return Checked(Why(rule, detail, facts), {}, orders, found, at.next_calendar_at())
+
+
+def _waits(at: Situation, facts: Mapping[str, Any]) -> Why:
+    """Why a portfolio that is out of its band is left so until a price moves."""
+    detail = "Outside its band by a trade, not by a price: the next quote decides."
+    if at.was_refused:
+        detail = "The rebalance came to nothing: a price that moves by 1 % decides whether it is tried again."
+    return Why("waits_for_a_quote", detail, facts)
+
+
+def _refused_until(at: Situation, facts: Mapping[str, Any]) -> tuple[Why, datetime] | None:
+    """Why nothing may be traded just now, and when that is looked at again; None where it may."""
+    if at.halted is not None:
+        return Why("halted", f"Orders are halted: {at.halted}.", facts), at.now + HALTED
+    end = at.portfolio.cools_down_until()
+    if at.trigger in {Trigger.CROSSED, Trigger.DUE} and end is not None and at.now < end:
+        facts = {**facts, "until": format_time(end)}
+        return Why("cooldown", "The last rebalance was too short a time ago.", facts), end
+    return None
 
 
 def _postponed(at: Situation, why: Why, watched: Mapping[str, Edges]) -> Checked:
@@ -170,7 +196,7 @@ def _trigger_rule(at: Situation, legs: tuple[plan.Leg, ...]) -> tuple[str | None
 def _facts(
     portfolio: Portfolio, found: Valuation, legs: tuple[plan.Leg, ...], trigger: Trigger | None
 ) -> dict[str, Any]:
-    band = portfolio.policy.price_band
+    band, cools_down_until = portfolio.policy.price_band, portfolio.cools_down_until()
     cash = next(leg for leg in legs if leg.asset == CASH)
     facts: dict[str, Any] = {
         "trigger": trigger.value if trigger else "change",
@@ -180,12 +206,15 @@ def _facts(
         "cash_weight": plain(cash.drifted),
         "drift": plain(plan.drift(legs)),
         "band": {"type": band.type.value, "value": plain(band.value)},
+        "cooldown": {"seconds": portfolio.policy.cooldown_seconds},
         "destination": portfolio.policy.destination.value,
         "outside": len(planning.outside(legs, portfolio.policy)),
         "prices": {symbol: plain(price) for symbol, price in sorted(found.prices.items())},
     }
     if band.points:
         facts["band"]["points"] = plain(band.points)
+    if cools_down_until is not None:
+        facts["cooldown"]["until"] = format_time(cools_down_until)
     return facts
 
 

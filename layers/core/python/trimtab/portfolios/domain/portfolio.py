@@ -52,6 +52,16 @@ class Lock:
         return self.until is None or self.until > now
 
 
+class Trigger(StrEnum):
+    """What asked for a rebalance: a drift report, a price that crossed an edge, time, a new target, a person."""
+
+    REPORT = "report"
+    CROSSED = "crossed"
+    DUE = "due"
+    TARGET = "target"
+    PERSON = "person"
+
+
 class WatchDue(StrEnum):
     """Why the price watches of a portfolio have to be written again; a new target is worth a rebalance at once."""
 
@@ -64,19 +74,23 @@ class WatchDue(StrEnum):
 class Watching:
     """Where the price watches of a portfolio stand.
 
-    `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place. `symbols`
-    have rows in the table of watches. `due` says that something changed, `pending` the same once an evaluation has
-    begun that is not done. `calendar_at` is the next day of the calendar rule, `cooldown_ends` when a check that came
-    too early is made up for.
+    `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place, `decided`
+    that of the newest which did not leave the decision to the next quote. `symbols` have rows in the table of watches.
+    `due` says that something changed, `pending` the same once an evaluation has begun that is not done. `calendar_at`
+    is the next day of the calendar rule. `kept` is what asked for a rebalance and could not be decided (the portfolio
+    was locked, orders were halted, a cooldown ran): the next evaluation decides by it, and `again_at` is when it is due
+    where nothing else asks before.
     """
 
     begun: int = 0
     done: int = 0
+    decided: int = 0
     symbols: tuple[str, ...] = ()
     due: WatchDue | None = None
     pending: WatchDue | None = None
     calendar_at: datetime | None = None
-    cooldown_ends: datetime | None = None
+    kept: Trigger | None = None
+    again_at: datetime | None = None
 
     @property
     def reason(self) -> WatchDue | None:
@@ -85,8 +99,8 @@ class Watching:
 
     @property
     def next_at(self) -> datetime | None:
-        """When time alone asks for the next check."""
-        return min((each for each in (self.calendar_at, self.cooldown_ends) if each), default=None)
+        """When time alone asks for the next check. A calendar day waits with what was kept: it was refused as well."""
+        return self.again_at or self.calendar_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +108,8 @@ class Portfolio:
     """One aggregate: its target, its policy, its holdings and cash, and what the last reports and checks did.
 
     `version` counts every write and guards the next one. `revision` counts the changes of target and policy only:
-    it is what a client compares.
+    it is what a client compares. `rebalanced_at` is when a rebalance was last traded; `reported_at` is the `as_of` of
+    the last report that led to transactions, which nobody trades here.
     """
 
     tenant_id: str
@@ -113,6 +128,7 @@ class Portfolio:
     revision: int = 1
     last_report: ReportMark | None = None
     rebalanced_at: datetime | None = None
+    reported_at: datetime | None = None
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
     stale_reason: str | None = None
@@ -140,6 +156,7 @@ class Portfolio:
             allocation=wanted[0],
             policy=wanted[1],
             rebalanced_at=self.rebalanced_at if allocation is None else None,
+            reported_at=self.reported_at if allocation is None else None,
             watching=replace(self.watching, calendar_at=None),
         ).to_be_watched(WatchDue.HOLDINGS if allocation is None else WatchDue.TARGET)
 
@@ -162,6 +179,7 @@ class Portfolio:
             cash=wanted.cash if self.cash is None else self.cash,  # what its ledger says, if it says anything
             request_hash=wanted.request_hash,
             rebalanced_at=None,
+            reported_at=None,
         ).to_be_watched(WatchDue.TARGET)
 
     def _revised(self, now: datetime, event: str) -> "Portfolio":
@@ -178,7 +196,7 @@ class Portfolio:
         return replace(
             self,
             last_report=report,
-            rebalanced_at=report.as_of if rebalanced else self.rebalanced_at,
+            reported_at=report.as_of if rebalanced else self.reported_at,
             version=self.version + 1,
             updated_at=now,
             events=(),
@@ -235,12 +253,23 @@ class Portfolio:
         return self.status is PortfolioStatus.ACTIVE and self.lock is not None and self.lock.holds(now)
 
     def to_be_watched(self, due: WatchDue) -> "Portfolio":
-        """With the mark that its watches have to be written again, where it has any or needs any."""
+        """With the mark that its watches have to be written again, where it has any or needs any.
+
+        What came to nothing is not tried again at once: what was kept meanwhile is forgotten.
+        """
         if not (self.balances_itself or self.watching.symbols or self.watching.next_at):
             return self
         if self.watching.due is WatchDue.TARGET:
             return self
-        return replace(self, watching=replace(self.watching, due=due))
+        kept = None if due is WatchDue.REFUSED else self.watching.kept
+        return replace(self, watching=replace(self.watching, due=due, kept=kept))
+
+    def crossed_while_locked(self, now: datetime) -> "Portfolio":
+        """With a price that crossed an edge kept, until whoever has locked it lets go; itself where one is already."""
+        if self.watching.kept is not None:
+            return self
+        watching = replace(self.watching, kept=Trigger.CROSSED)
+        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
 
     def evaluation_begun(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
         """In the next epoch, with the symbols that may have rows until it is done."""
@@ -255,23 +284,27 @@ class Portfolio:
         symbols: Iterable[str],
         *,
         calendar_at: datetime | None,
-        cooldown_ends: datetime | None,
+        kept: Trigger | None = None,
+        again_at: datetime | None = None,
+        is_waiting: bool = False,
     ) -> "Portfolio":
-        """With all watches of the epoch in place."""
+        """With all watches of the epoch in place; `is_waiting` where it left the decision to the next quote."""
         watching = replace(
             self.watching,
             done=self.watching.begun,
+            decided=self.watching.decided if is_waiting else self.watching.begun,
             symbols=tuple(sorted(symbols)),
             pending=None,
             calendar_at=calendar_at,
-            cooldown_ends=cooldown_ends,
+            kept=kept,
+            again_at=again_at,
         )
         return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
 
     def rebalancing(self, rebalance_id: str, now: datetime, calendar_at: datetime | None) -> "Portfolio":
         """Locked by a planned rebalance, until that lets go. Cash that was not tracked counts as none from here on."""
         lock = Lock(rebalance_id, "it is being rebalanced", None)
-        watching = replace(self.watching, pending=None, calendar_at=calendar_at, cooldown_ends=None)
+        watching = replace(self.watching, pending=None, calendar_at=calendar_at, kept=None, again_at=None)
         cash = ZERO if self.cash is None else self.cash
         return replace(self.locked(lock, now), cash=cash, watching=watching)
 
@@ -297,10 +330,17 @@ class Portfolio:
         return replace(active, updated_at=now, events=(event,)).to_be_watched(WatchDue.REFUSED)
 
     def cools_down_until(self) -> datetime | None:
-        """When the next rebalance is allowed again, None if one is allowed at any time."""
-        if self.rebalanced_at is None or not self.policy.cooldown_seconds:
+        """When the next rebalance may be traded, None if one may be at any time."""
+        return self._after_cooldown(self.rebalanced_at)
+
+    def reports_cool_down_until(self) -> datetime | None:
+        """When the next report may lead to transactions, None if one may at any time."""
+        return self._after_cooldown(max(filter(None, (self.rebalanced_at, self.reported_at)), default=None))
+
+    def _after_cooldown(self, last: datetime | None) -> datetime | None:
+        if last is None or not self.policy.cooldown_seconds:
             return None
-        return self.rebalanced_at + timedelta(seconds=self.policy.cooldown_seconds)
+        return last + timedelta(seconds=self.policy.cooldown_seconds)
 
 
 def portfolio_id_of(tenant_id: str, user_id: str, name: str) -> str:

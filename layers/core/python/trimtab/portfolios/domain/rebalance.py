@@ -17,6 +17,7 @@ from trimtab.portfolios.domain.orders import CASH
 from trimtab.portfolios.domain.plan import Leg, Transaction
 from trimtab.portfolios.domain.policy import Band, Mode
 from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark, portfolio_id_of
+from trimtab.portfolios.domain.portfolio import Trigger as Trigger  # noqa: PLC0414 - named here too
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 NO_BAND = Band()
@@ -62,16 +63,6 @@ _EVENTS = {
     _S.COMPLETED: "rebalance.completed",
     _S.COMPLETED_ADJUSTED: "rebalance.completed",
 }
-
-
-class Trigger(StrEnum):
-    """What asked for a rebalance: a drift report, a price that crossed an edge, time, a new target, a person."""
-
-    REPORT = "report"
-    CROSSED = "crossed"
-    DUE = "due"
-    TARGET = "target"
-    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +256,7 @@ def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, 
     legs = plan.legs(report.weights, portfolio.allocation)
     band = portfolio.policy.band or NO_BAND
     far = plan.outside(legs, plan.within(band))
-    cooldown_end = portfolio.cools_down_until()
+    cooldown_end = portfolio.reports_cool_down_until()
     facts = _facts(portfolio, legs, band, far)
     if not far:
         return RebalanceStatus.NO_ACTION, Why("within_band", "Every weight is within its band.", facts), legs

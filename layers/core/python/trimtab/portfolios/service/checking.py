@@ -15,7 +15,7 @@ from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.domain import checks
 from trimtab.portfolios.domain.checks import Checked, Situation
 from trimtab.portfolios.domain.policy import Mode
-from trimtab.portfolios.domain.portfolio import Portfolio, WatchDue
+from trimtab.portfolios.domain.portfolio import Portfolio, WatchDue, Watching
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, Why
 from trimtab.portfolios.domain.watching import crossed
 from trimtab.portfolios.service.holdings import Holdings
@@ -66,14 +66,16 @@ class Checking:
         watching, now = portfolio.watching, self.clock()
         skipped = (
             message.trigger == "changed" and watching.reason is None,  # an evaluation has seen the change
-            message.epoch is not None and message.epoch < watching.done == watching.begun,  # and this one the quote
+            message.epoch is not None
+            and message.epoch < watching.decided
+            and watching.done == watching.begun,  # and this one the quote
             message.trigger == "due" and (watching.next_at is None or watching.next_at > now),
         )
         if any(skipped):
             return SKIPPED
         if portfolio.is_busy(now):
             return self._in_progress(portfolio, message.trigger)
-        return self._evaluated(portfolio, _trigger(message.trigger, watching.reason))
+        return self._evaluated(portfolio, _trigger(message.trigger, watching))
 
     # What a person asked for -------------------------------------------------------------------------------------
 
@@ -105,8 +107,13 @@ class Checking:
     # What prices, time and changes ask for -----------------------------------------------------------------------
 
     def _in_progress(self, portfolio: Portfolio, trigger: str) -> Outcome:
-        note = CheckNote(portfolio.tenant_id, portfolio.portfolio_id, trigger, self.clock(), _IN_PROGRESS)
-        self.checks.note(note)
+        now = self.clock()
+        note = CheckNote(portfolio.tenant_id, portfolio.portfolio_id, trigger, now, _IN_PROGRESS)
+        after = portfolio.crossed_while_locked(now) if trigger == "crossed" else portfolio
+        if after is portfolio:
+            self.checks.note(note)
+        else:
+            self.checks.save(after, note)
         return Outcome(_IN_PROGRESS.rule, is_evaluated=False)
 
     def _evaluated(self, portfolio: Portfolio, trigger: Trigger | None) -> Outcome:
@@ -130,11 +137,17 @@ class Checking:
             checked = checks.check(situation)
             if checked.plan is not None:
                 return self._planned(situation, checked, None)
-        self.watches.write(portfolio, checked.edges, before - set(watched))
+        seen = situation.quotes if situation else {}
+        self.watches.write(portfolio, checked.edges, seen, before - set(watched))
         if situation is not None and self._has_moved_on(situation, checked):
             return portfolio
         done = portfolio.evaluation_done(
-            now, watched, calendar_at=checked.calendar_at, cooldown_ends=checked.cooldown_ends
+            now,
+            watched,
+            calendar_at=checked.calendar_at,
+            kept=checked.kept,
+            again_at=checked.again_at,
+            is_waiting=checked.is_waiting,
         )
         name = trigger.value if trigger else "changed"
         self.checks.save(done, CheckNote(done.tenant_id, done.portfolio_id, name, now, checked.why))
@@ -179,8 +192,13 @@ def _is_newer(quote: Quote, seen: Quote | None) -> bool:
     return quote.as_of is not None and (seen is None or seen.as_of is None or quote.as_of > seen.as_of)
 
 
-def _trigger(asked: str, due: WatchDue | None) -> Trigger | None:
-    """What the check may decide by; a new target counts whatever woke it, and a change alone only writes watches."""
-    if due is WatchDue.TARGET:
+def _trigger(asked: str, watching: Watching) -> Trigger | None:
+    """What the check may decide by: a change alone only writes watches, unless it finds what was kept.
+
+    A new target counts whatever woke it, and a crossing more than the time at which it was to be looked at again.
+    """
+    if watching.reason is WatchDue.TARGET:
         return Trigger.TARGET
-    return {"crossed": Trigger.CROSSED, "due": Trigger.DUE}.get(asked)
+    if asked == "crossed" and watching.kept is not Trigger.TARGET:
+        return Trigger.CROSSED
+    return watching.kept or (Trigger.DUE if asked == "due" else None)

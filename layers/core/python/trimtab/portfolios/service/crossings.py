@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from trimtab.portfolios.service.ports import CheckQueue, Crossed, Watches
 
-Parallel = Callable[
-    [Callable[[tuple[str, Decimal]], list[Crossed]], Iterable[tuple[str, Decimal]]], Iterable[list[Crossed]]
-]
+Priced = tuple[str, tuple[Decimal, datetime]]
+"""A symbol with its price and the time of that."""
+Parallel = Callable[[Callable[[Priced], list[Crossed]], Iterable[Priced]], Iterable[list[Crossed]]]
 """`map`, or one that does several at once."""
 
 
@@ -20,10 +21,10 @@ class Crossings:
     checks: CheckQueue
     parallel: Parallel = map
 
-    def look_for(self, prices: Mapping[str, Decimal]) -> int:
+    def look_for(self, prices: Mapping[str, tuple[Decimal, datetime]]) -> int:
         """How many portfolios have watches that the prices cross: one check is asked for each of them."""
         newest: dict[tuple[str, str], Crossed] = {}
-        for found in self.parallel(lambda quote: list(self.watches.crossed(*quote)), sorted(prices.items())):
+        for found in self.parallel(lambda it: list(self.watches.crossed(it[0], *it[1])), sorted(prices.items())):
             for each in found:
                 key = (each.tenant_id, each.portfolio_id)
                 if key not in newest or each.epoch > newest[key].epoch:

@@ -157,14 +157,17 @@ class Crossed:
 class Watches(Protocol):
     """The price watches: by symbol, at which prices which portfolios want to be looked at."""
 
-    def write(self, portfolio: Portfolio, edges: Mapping[str, Edges], dropped: Iterable[str]) -> None:
-        """Writes the portfolio's watches of its present epoch, and takes away those of the dropped symbols.
+    def write(
+        self, portfolio: Portfolio, edges: Mapping[str, Edges], seen: Mapping[str, Quote], dropped: Iterable[str]
+    ) -> None:
+        """Writes the portfolio's watches of its present epoch, which has seen these quotes, and takes away those of the
+        dropped symbols.
 
         Raises `ConditionFailed` where a newer evaluation has written one of them: then that one's count.
         """
 
-    def crossed(self, symbol: str, price: Decimal) -> Iterator[Crossed]:
-        """The watches that the price crosses, read consistently."""
+    def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[Crossed]:
+        """The watches that the price crosses, read consistently, without those whose epoch has seen this quote."""
 
 
 class CheckQueue(Protocol):

@@ -1,0 +1,207 @@
+"""What cannot be decided now is decided later: after a lock, a halt, a cooldown, a change, or on its day."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.balancing import OPERATOR
+from tests.support.crowd import Crowd, crowd
+from tests.support.inside_moto import snapshot, take_messages
+from tests.support.trading import FEED
+from tests.support.world import TABLE, world
+from trimtab.portfolios.adapters.halts import DynamoHalts
+from trimtab.portfolios.domain.policy import CalendarRule, Every, Policy
+from trimtab.portfolios.service.ports import Halt
+from trimtab.runtime import dynamo
+
+DAY = timedelta(days=1)
+
+
+START = {"A": Decimal(100), "B": Decimal(100)}
+
+
+@pytest.fixture(scope="module")
+def anew() -> Iterator[Callable[[], Crowd]]:
+    """What gives the same market again and again, with nobody in it."""
+    with world() as system, crowd(system, START) as it:
+        now, bring_back = it.now, snapshot()
+
+        def begin() -> Crowd:
+            bring_back()
+            it.now, it.prices, it.portfolios = now, dict(START), []
+            return it
+
+        yield begin
+
+
+@pytest.fixture
+def market(anew: Callable[[], Crowd]) -> Crowd:
+    """Two symbols at 100, and nobody in it yet."""
+    return anew()
+
+
+def joined(market: Crowd, policy: Policy | None = None) -> Crowd:
+    """With a portfolio of half A and half B, and its watches in place."""
+    market.join({"A": 50, "B": 50}, policy or Policy(), Decimal(10_000), Decimal(50))
+    market.settle()
+    return market
+
+
+def moved(market: Crowd, **prices: Any) -> None:
+    """A quote of each symbol, and everything that follows from it."""
+    market.wave({symbol: Decimal(price) for symbol, price in prices.items()})
+
+
+def swept(market: Crowd) -> int:
+    """A pass of the sweeper, and everything that follows from it; how many portfolios it found due."""
+    due = market.world.sweep()["due"]
+    market.settle()
+    return due
+
+
+def deposit(market: Crowd, amount: Any) -> None:
+    """Cash comes in, and everything that follows from it."""
+    body = {"ref_id": "more", "type": "deposit", "amount": amount}
+    answer = market.world.http("POST", f"/portfolios/{market.portfolios[0].portfolio_id}/cash", body)
+    assert answer.status == 201, answer.text
+    market.settle()
+
+
+def delivered_again(market: Crowd) -> None:
+    """The quotes of the start once more, as a queue may deliver them, and everything that follows from them."""
+    rows = [{"symbol": symbol, "price": "100", "as_of": market.now.isoformat()} for symbol in START]
+    assert market.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
+    market.world.take_quotes()
+    market.settle()
+
+
+def runs(market: Crowd) -> list[tuple[str, str]]:
+    """Trigger and status of each rebalance, oldest first."""
+    path = f"/portfolios/{market.portfolios[0].portfolio_id}/rebalances"
+    items = market.world.http("GET", path).json["items"]
+    return [(it["trigger"], it["status"]) for it in reversed(items)]
+
+
+def test_the_day_of_the_calendar_rebalances_within_the_band(market: Crowd) -> None:
+    joined(market, Policy(calendar=CalendarRule(Every.MONTHLY, 1)))
+    market.now = datetime(2026, 12, 1, 15, 29, tzinfo=UTC)
+    moved(market, A=102, B=100)
+    assert (swept(market), runs(market)) == (0, [])
+    market.now += timedelta(minutes=1)
+    deposit(market, 5)
+    assert (swept(market), runs(market)) == (1, [("due", "COMPLETED")])
+    assert (swept(market), market.portfolio().watching.next_at) == (0, datetime(2026, 12, 31, 15, 30, tzinfo=UTC))
+
+
+def test_what_a_cooldown_refused_is_rebalanced_when_it_ends(market: Crowd) -> None:
+    joined(market, Policy(cooldown_seconds=86_400))
+    moved(market, A=140)
+    ends = market.now + DAY
+    moved(market, A=200)
+    assert market.last_check()[0] == "cooldown"
+    deposit(market, 5)  # changes nothing of it
+    assert (market.last_check()[0], market.portfolio().watching.next_at) == ("cooldown", ends)
+    market.now = ends - timedelta(seconds=2)
+    moved(market, A="200.1", B="100.1")
+    assert (swept(market), len(runs(market))) == (0, 1)
+    market.now = ends
+    assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")] * 2)
+    assert market.last_check()[0] == "within_band"
+
+
+def test_an_old_quote_is_none(market: Crowd) -> None:
+    joined(market)
+    market.now += DAY + timedelta(seconds=1)
+    moved(market, B=140)
+    rule, facts = market.last_check()
+    assert (rule, facts["missing"], runs(market)) == ("no_quote", ["A"], [])
+    moved(market, A=100)
+    assert runs(market) == [("crossed", "COMPLETED")]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_price_that_crosses_during_a_rebalance_is_looked_at_after_it(market: Crowd, is_late: bool) -> None:
+    joined(market)
+    market.quote({"A": Decimal(140)})
+    market.world.check()
+    market.quote({"B": Decimal(40)})
+    late = take_messages(market.world.checks_url) if is_late else []
+    market.world.check()
+    assert is_late or market.last_check()[0] == "in_progress"
+    market.settle()
+    for body, _ in late:
+        boto3.client("sqs").send_message(QueueUrl=market.world.checks_url, MessageBody=body)
+    market.settle()
+    assert runs(market) == [("crossed", "COMPLETED")] * 2
+    assert market.last_check()[0] == "within_band"
+
+
+def test_a_price_that_crosses_during_a_rebalance_meets_the_cooldown_after_it(market: Crowd) -> None:
+    joined(market, Policy(cooldown_seconds=86_400))
+    market.quote({"A": Decimal(140)})
+    market.world.check()
+    market.quote({"B": Decimal(40)})
+    market.world.check()
+    market.settle()
+    assert (runs(market), market.last_check()[0]) == ([("crossed", "COMPLETED")], "cooldown")
+
+
+def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Crowd) -> None:
+    joined(market)
+    market.quote({"A": Decimal(140)})
+    market.world.check()
+    market.quote({"A": Decimal("140.5")})
+    market.world.check()
+    newest = market.newest()
+    assert newest is not None
+    home = f"/portfolios/{newest.portfolio_id}/rebalances"
+    assert market.world.http("POST", f"{home}/{newest.rebalance_id}/cancel").json["status"] == "CANCELLED"
+    market.settle()
+    assert (runs(market), market.last_check()[0]) == ([("crossed", "CANCELLED")], "waits_for_a_quote")
+    moved(market, A="141.8")
+    assert len(runs(market)) == 1
+    moved(market, A=142)
+    assert runs(market)[1:] == [("crossed", "COMPLETED")]
+
+
+def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> None:
+    joined(market)
+    halt = {"reach": "tenant", "reason": "The feed looks wrong."}
+    assert market.world.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
+    moved(market, A=140)
+    assert market.last_check()[0] == "halted"
+    market.now += timedelta(minutes=5)
+    assert (swept(market), market.last_check()[0], runs(market)) == (1, "halted", [])
+    assert market.world.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
+    assert swept(market) == 0
+    market.now += timedelta(minutes=5)
+    assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")])
+
+
+def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(market: Crowd) -> None:
+    joined(market)
+    deposit(market, 5_000)
+    assert market.last_check()[0] == "waits_for_a_quote"
+    delivered_again(market)
+    assert runs(market) == []
+    moved(market, A=100)
+    assert runs(market) == [("crossed", "COMPLETED")]
+
+
+def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    others, get = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)], dynamo.get
+    switches = DynamoHalts(dynamo.dynamodb(), TABLE)
+
+    def read(*arguments: Any) -> Any:
+        found = get(*arguments)
+        if others:
+            switches.halt(others.pop())
+        return found
+
+    monkeypatch.setattr(dynamo, "get", read)
+    switches.halt(Halt(None, "The feed looks wrong.", "me", market.now))
+    assert [(it.by, it.reason) for it in switches.standing("demo")] == [("me", "The feed looks wrong.")]

@@ -1,0 +1,132 @@
+"""A check: what the quotes of now, the calendar and what came before call for."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.unit.samples import percents, portfolio
+from trimtab.contracts.quotes import Quote, Split
+from trimtab.portfolios.adapters.store import from_portfolio, to_portfolio
+from trimtab.portfolios.domain.checks import Checked, Situation, check
+from trimtab.portfolios.domain.ledger import Holding, SecurityType
+from trimtab.portfolios.domain.policy import CalendarRule, Every, Mode, Policy
+from trimtab.portfolios.domain.portfolio import Portfolio, Watching
+from trimtab.portfolios.domain.rebalance import Trigger
+
+DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
+NOW = DUE + timedelta(minutes=1)
+
+
+MONTHLY = CalendarRule(Every.MONTHLY, 1)
+
+
+def holding_of(symbol: str, quantity: Any) -> Holding:
+    """So much of a stock."""
+    return Holding(symbol, SecurityType.STOCK, Decimal(str(quantity)))
+
+
+def invested(quantities: dict[str, Any], policy: Policy | None = None, **changes: Any) -> Portfolio:
+    """A portfolio that wants half of A and half of B."""
+    held = {symbol: holding_of(symbol, quantity) for symbol, quantity in quantities.items()}
+    members = {"allocation": percents(A=50, B=50), "cash": Decimal(0), "policy": policy or Policy(), "holdings": held}
+    return portfolio(**{**members, **changes})
+
+
+def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> Checked:
+    """What a check finds; everything costs 1 unless quotes say otherwise."""
+    known = quotes or [Quote(symbol, Decimal(1), NOW - timedelta(minutes=1)) for symbol in it.allocation]
+    situation = Situation(
+        portfolio=it,
+        quantities={symbol: holding.quantity for symbol, holding in it.holdings.items()},
+        quotes={quote.symbol: quote for quote in known},
+        now=NOW,
+        trigger=trigger,
+        mode=Mode.FULL,
+    )
+    return check(replace(situation, **changes))
+
+
+@pytest.mark.parametrize(
+    ("quoted", "rule"),
+    [
+        (timedelta(hours=-3, minutes=-29), "no_quote"),
+        (timedelta(0), "within_band"),  # of the split's own instant
+        (timedelta(hours=9), "within_band"),
+    ],
+)
+def test_a_quote_of_before_a_split_is_no_quote_for_what_is_held_after_it(quoted: timedelta, rule: str) -> None:
+    midnight = datetime(2026, 12, 1, tzinfo=UTC)
+    price = Decimal(400) if quoted < timedelta(0) else Decimal(100)
+    quotes = [
+        Quote("A", price, midnight + quoted, splits=(Split(midnight, Decimal(4), Decimal(1)),)),
+        Quote("B", Decimal(100), NOW),
+    ]
+    found = at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes)
+    assert (found.why.rule, found.plan) == (rule, None)
+    if rule == "no_quote":
+        assert found.why.facts["missing"] == ["A"]
+        assert found.edges["A"].upper == 0, "any newer quote of it wakes the check"
+
+
+def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
+    tomorrow = Split(NOW + timedelta(seconds=1), Decimal(4), Decimal(1))
+    quotes = [Quote(symbol, Decimal(100), NOW, splits=(tomorrow,)) for symbol in "AB"]
+    assert at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes).why.rule == "within_band"
+
+
+def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the_message() -> None:
+    it = invested({"A": 51, "B": 49}, Policy(calendar=MONTHLY), watching=Watching(calendar_at=DUE))
+    changed, due = at(it, None), at(it, Trigger.DUE)
+    assert (changed.why.rule, changed.plan, changed.calendar_at) == ("within_band", None, DUE)
+    assert (due.why.rule, due.plan is None, due.calendar_at) == (
+        "calendar",
+        False,
+        datetime(2026, 12, 31, 15, 30, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("day", [DUE, NOW + timedelta(days=5)])
+def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
+    policy = Policy(calendar=MONTHLY, cooldown_seconds=30 * 86_400)
+    it = invested(
+        {"A": 60, "B": 40}, policy, watching=Watching(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
+    )
+    found, end = at(it, Trigger.DUE), NOW + timedelta(days=20)
+    assert (found.why.rule, found.calendar_at, found.again_at) == ("cooldown", day, end)
+    done = it.evaluation_done(NOW, "AB", calendar_at=found.calendar_at, kept=found.kept, again_at=found.again_at)
+    assert done.watching.next_at == end
+    decided = at(done, Trigger.DUE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
+    assert (decided.why.rule, decided.plan is None) == ("outside_band", False)
+    assert decided.calendar_at is not None
+    assert decided.calendar_at > end
+
+
+@pytest.mark.parametrize("watching", [Watching(), Watching(begun=1), Watching(begun=1, done=1), Watching(2, 1, 1)])
+def test_where_its_watches_stand_is_stored_with_a_portfolio(watching: Watching) -> None:
+    stored = {name: value for name, value in from_portfolio(portfolio(watching=watching)).items() if value is not None}
+    assert to_portfolio(stored).watching == watching
+
+
+def test_a_portfolio_that_was_stored_before_anything_was_kept_is_read() -> None:
+    watching = Watching(begun=4, done=3, decided=3, calendar_at=DUE, kept=Trigger.CROSSED, again_at=NOW)
+    it = invested({"A": 60}, rebalanced_at=NOW, reported_at=DUE, watching=watching)
+    stored = {name: value for name, value in from_portfolio(it).items() if value is not None}
+    assert to_portfolio(stored) == it
+    new = {"reported_at", "watch_kept", "watch_decided", "again_at"}
+    old = {name: value for name, value in stored.items() if name not in new}
+    before = to_portfolio(old | {"cooldown_ends": stored["again_at"]})
+    assert before == replace(it, reported_at=None, watching=replace(watching, kept=None))
+
+
+def test_why_a_rebalance_was_planned_names_the_cooldown() -> None:
+    drifted = {"A": 60, "B": 40}
+    first = at(invested(drifted), Trigger.CROSSED)
+    assert first.plan is not None
+    assert first.why.facts["cooldown"] == {"seconds": 0}
+    it = invested(drifted, Policy(cooldown_seconds=60), rebalanced_at=DUE)
+    again = at(it, Trigger.CROSSED)
+    assert again.plan is not None
+    assert again.why.facts["cooldown"] == {"seconds": 60, "until": "2026-12-01T15:31:00.000000Z"}
