@@ -350,7 +350,23 @@ def test_to_the_bands_edge_moves_only_what_it_has_to() -> None:
     found = check(simple(a=70, b=30, policy=policy))
     assert brief(found)[0] == "SELL a 15.00"
     assert {leg.asset: leg.drifted + leg.change for leg in found.legs}["a"] == 55
-    assert not check(simple(a=55, b=45, policy=policy)).orders
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "cash", "changes", "ends"),
+    [
+        (54, 46, 0, {}, ["SELL a 4.00", "BUY b 4.00"]),  # asked for, or the day of the calendar
+        (54, 46, 0, {"total_drift": Decimal(3)}, ["SELL a 4.00", "BUY b 4.00"]),
+        (48, 48, 4, {"mode": Mode.INVEST_CASH}, ["BUY a 2.00", "BUY b 2.00"]),
+        (56, 44, 0, {"total_drift": Decimal(5)}, ["SELL a 1.00", "BUY b 1.00"]),
+        (56, 44, 0, {"total_drift": Decimal(3)}, ["SELL a 6.00", "BUY b 6.00"]),  # the edge would leave 5 %
+    ],
+)
+def test_what_the_bands_edge_cannot_satisfy_is_led_to_the_target(
+    a: int, b: int, cash: int, changes: dict[str, object], ends: list[str]
+) -> None:
+    policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, **changes)  # type: ignore[arg-type]
+    assert brief(check(simple(a=a, b=b, cash=str(cash), policy=policy, mode=policy.mode))) == ends
 
 
 def test_what_is_outside_its_band_is_served_before_the_largest_need() -> None:

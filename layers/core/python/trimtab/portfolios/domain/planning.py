@@ -4,7 +4,7 @@ Sells come first and pay for the buys. Every number is exact until it becomes a 
 nothing; equal inputs always give equal plans.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from trimtab.kernel.money import (
@@ -71,18 +71,36 @@ def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
     return plan.outside(legs, tolerance_of(policy))
 
 
+def headed(legs: tuple[Leg, ...], policy: Policy) -> Policy:
+    """The policy with the destination that satisfies what called for the rebalance.
+
+    To the band's edge moves nothing where all is inside, and too little where the total drift is then too large still:
+    there the target is the destination.
+    """
+    if policy.destination is Destination.TARGET:
+        return policy
+    ends = (
+        replace(leg, drifted=leg.drifted + leg.change)
+        for leg in plan.moved(legs, tolerance_of(policy), policy.destination)
+    )
+    is_enough = policy.total_drift is None or plan.drift(tuple(ends)) <= policy.total_drift
+    return policy if outside(legs, policy) and is_enough else replace(policy, destination=Destination.TARGET)
+
+
 def plan_orders(valuation: Valuation, allocation: Weights, policy: Policy, mode: Mode) -> OrderPlan:
     """The orders that lead the portfolio to the policy's destination, at the valuation's prices.
 
     The valuation has a price for every symbol of the allocation too; `KeyError` where one is needed and not there.
     Nothing is sold that is not held, no order is below the minimum trade, no leg passes its target by more than part
-    of a share. Even where every order fills at its limit price, the buys leave the cash buffer untouched.
+    of a share. Even where every order fills at its limit price, the buys leave the cash buffer untouched. The band's
+    edge is a destination only for what it can satisfy: see `headed`.
     """
     if not valuation.total:
         return OrderPlan((), (), (), ZERO, ZERO, True)
     with localcontext(EXACT):
         target = targets(allocation, policy)
         legs = plan.legs(valuation.weights, target)
+        policy = headed(legs, policy)
         moved = plan.moved(legs, tolerance_of(policy), policy.destination)
         desk = Desk(valuation, target, policy, tolerance_of(policy))
         moves = tuple(desk.move(leg) for leg in moved if leg.change and leg.asset != CASH)
