@@ -195,13 +195,13 @@ def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_afte
     with quick_transactions():
         mine.move(AAPL=140)
     (it,) = mine.rebalances()
-    assert (it["status"], mine.quantities()["MSFT"]) == ("STALE", 100)
+    assert (it["status"], mine.quantities()["MSFT"]) == ("STALE", Decimal(100))
     body = {"reason": "Twenty more were bought by hand.", "holdings": {"MSFT": "120"}}
     resolved = system.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
     assert resolved.status == 200, resolved.text
     (adjustment, _) = system.http("GET", f"{mine.account.home}/trades", query={"symbol": "MSFT"}).json["items"]
     told = (adjustment["side"], Decimal(adjustment["quantity"]), Decimal(adjustment["amount"]))
-    assert told == ("BUY", 20, 1000), "at the average cost of now"
+    assert told == ("BUY", Decimal(20), Decimal(1000)), "at the average cost of now"
     assert mine.quantities()["MSFT"] == 120
     assert mine.rebalance(it["rebalance_id"])["resolution"]["holdings"] == {"MSFT": ["100", "120"]}
 
