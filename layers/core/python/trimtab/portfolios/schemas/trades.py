@@ -102,7 +102,7 @@ class CorrectTrade(Model):
 class MoveCash(Model):
     """Cash that comes in (deposit, dividend) or goes out (withdrawal, fee), now or at `executed_at` in the past.
 
-    Cash is tracked from the first time it is given, and from the first rebalance that is traded: that one counts cash
+    Cash is tracked from the first time it is given, and from the first rebalance that is planned: that one counts cash
     that was not tracked as none. From then on each trade moves it, so a buy that is paid from outside needs a deposit
     first.
     """
