@@ -1,7 +1,7 @@
 """A portfolio as its owner sees it over HTTP: what it holds, how far it has drifted, and what was done about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,15 @@ class View:
         """The largest distance of a weight from its target, in percentage points."""
         away = (abs(self.weights.get(symbol, ZERO) - self.target.get(symbol, ZERO)) for symbol in self._symbols)
         return max(away, default=ZERO)
+
+    def at(self, prices: Mapping[str, Decimal]) -> "View":
+        """The same holdings and cash at other prices; of what is not among them, the price stays."""
+        after = {symbol: prices.get(symbol, price) for symbol, price in self.prices.items()}
+        worth = {symbol: weight * after[symbol] / self.prices[symbol] for symbol, weight in self.weights.items()}
+        cash = 100 - sum(self.weights.values(), ZERO)
+        total = sum(worth.values(), cash)
+        weights = {symbol: 100 * each / total for symbol, each in worth.items()}
+        return replace(self, weights=weights, prices=after)
 
     @property
     def _symbols(self) -> set[str]:

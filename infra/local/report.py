@@ -39,7 +39,8 @@ def _rows(story: Story) -> list[tuple[str, str]]:
     return [
         ("quotes sent", str(story.quotes)),
         ("holders of what moved", f"{story.holders}  (summed over the waves)"),
-        ("crossed and evaluated", str(story.evaluated)),
+        ("bands left", f"{story.crossed}  (by the prices of a wave, summed over the waves)"),
+        ("evaluated", f"at least {story.evaluated}  (what the checks and rebalances left to see)"),
         ("rebalances", _counted(story.outcomes)),
         ("orders", _counted(story.orders)),
         ("drift before", _spread(befores)),

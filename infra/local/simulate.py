@@ -4,7 +4,7 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +49,10 @@ class Simulated:
             for symbol, target in self.account.allocation.items()
         )
 
+    def leaves_band(self, view: View, prices: Mapping[str, Decimal]) -> bool:
+        """Whether these prices lead it out of the band that it is in."""
+        return self.is_within(view) and not self.is_within(view.at(prices))
+
 
 @dataclass
 class Story:
@@ -57,7 +61,10 @@ class Story:
     quotes: int = 0
     holders: int = 0
     """Portfolios that held what moved, summed over the waves: so many would be evaluated without watches."""
+    crossed: int = 0
+    """Portfolios whose band the prices of a wave leave, summed over the waves; worked out here, from their holdings."""
     evaluated: int = 0
+    """Checks that left a trace: of several between two looks, only the last one that decided nothing does."""
     outcomes: Counter[str] = field(default_factory=Counter)
     orders: Counter[str] = field(default_factory=Counter)
     drifts: list[tuple[Decimal, Decimal]] = field(default_factory=list)
@@ -95,10 +102,11 @@ class Simulation:
         for start in range(0, changes, WAVE):
             size = min(WAVE, changes - start)
             moved = {symbol: self._moved(symbol) for symbol in self._random.sample(sorted(self._prices), size)}
+            holders = [it for it in self._simulated if moved.keys() & it.account.allocation.keys()]
+            self.story.crossed += sum(it.leaves_band(view, moved) for it, view in self._looks(holders))
             self._prices |= moved
             self._quote(moved)
             self.story.quotes += size
-            holders = [it for it in self._simulated if moved.keys() & it.account.allocation.keys()]
             self.story.holders += len(holders)
             self._wait_for(holders, partial(self._has_settled, since=time.monotonic()), "the wave had no end")
             self._note_evaluations()

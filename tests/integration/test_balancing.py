@@ -13,7 +13,7 @@ import pytest
 from functions.portfolios_on_sweep import handler as sweep_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.inside_moto import lose_messages, quick_transactions, waiting
-from tests.support.trading import refused
+from tests.support.trading import FEED, Account, refused
 from tests.support.world import World, authorized
 
 
@@ -175,6 +175,35 @@ def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is
     audit = mine.rebalance(it["rebalance_id"])
     assert (audit["status"], audit["resolution"]["reason"]) == ("RESOLVED", "The broker says so.")
     assert mine.account.post_trade(trade).status == 201
+
+
+def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_after_it(
+    system: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = ({"match": {"symbol": "MSFT"}, "refuse": "not today"}, {"match": {"side": "BUY"}, "refuse": "halted"})
+    scenario(monkeypatch, *refusals)
+    monkeypatch.setenv("REVERSAL_SECONDS", "0")
+    mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
+    mine.deposit(10_000)
+    for symbol, quantity, price in (("AAPL", 50, 100), ("MSFT", 25, 200)):
+        trade = {"ref_id": symbol, "side": "BUY", "security_type": "stock", "symbol": symbol, "quantity": quantity}
+        old = mine.account.post_trade({**trade, "price": price, "executed_at": "2019-01-02T15:00:00Z"})
+        assert old.status == 201, old.text
+    split = system.http("PUT", "/assets/MSFT/splits/2020-08-31", {"ratio": 4}, authorizer=FEED)
+    assert split.status == 200, split.text
+    mine.move(AAPL=100, MSFT=50)
+    with quick_transactions():
+        mine.move(AAPL=140)
+    (it,) = mine.rebalances()
+    assert (it["status"], mine.quantities()["MSFT"]) == ("STALE", Decimal(100))
+    body = {"reason": "Twenty more were bought by hand.", "holdings": {"MSFT": "120"}}
+    resolved = system.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
+    assert resolved.status == 200, resolved.text
+    (adjustment, _) = system.http("GET", f"{mine.account.home}/trades", query={"symbol": "MSFT"}).json["items"]
+    told = (adjustment["side"], Decimal(adjustment["quantity"]), Decimal(adjustment["amount"]))
+    assert told == ("BUY", Decimal(20), Decimal(1000)), "at the average cost of now"
+    assert mine.quantities()["MSFT"] == 120
+    assert mine.rebalance(it["rebalance_id"])["resolution"]["holdings"] == {"MSFT": ["100", "120"]}
 
 
 def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:

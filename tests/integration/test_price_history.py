@@ -9,18 +9,18 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from tests.support.by_hand import ByHand
 from tests.support.crowd import POLICIES, Crowd, Wave, crowd, invested
 from tests.support.invariants import stands_after
 from tests.support.world import World
-from trimtab.portfolios.domain.planning import plan_orders
-from trimtab.portfolios.domain.policy import Band, BandType, Mode, Policy
+from trimtab.portfolios.domain.policy import Band, BandType, Policy
 from trimtab.portfolios.domain.portfolio import Portfolio
-from trimtab.portfolios.domain.valuation import value
 
 CLOSES = Path(__file__).parents[2] / ".local/proof/skfolio/datasets/data/sp500_dataset.csv.gz"
 STOCKS_EACH = 12
@@ -69,51 +69,33 @@ def test_the_closes_of_years_keep_every_portfolio_in_its_band_or_say_why(
 FIGURES = ("changes", "one_a_change", "one_a_holder", "crossed", "evaluated", "rewatched", "rebalanced", "orders")
 
 
-class Simulated:
-    """The same portfolio without watches, queues, broker or journal: weighed every day, and traded at once when it is
-    out. Only the planner is the system's own."""
-
-    def __init__(self, it: Portfolio) -> None:
-        self.of = it
-        self.quantities = {symbol: holding.quantity for symbol, holding in it.holdings.items()}
-        self.cash = it.cash or Decimal(0)
-        self.rebalances = 0
-
-    def live(self, prices: dict[str, Decimal]) -> None:
-        """A day."""
-        worth = {symbol: held * prices[symbol] for symbol, held in self.quantities.items()}
-        total = sum(worth.values()) + self.cash
-        farthest = max(abs(100 * each / total - self.of.allocation[symbol]) for symbol, each in worth.items())
-        band = self.of.policy.price_band.value
-        if farthest <= band and 100 * self.cash / total <= max(band, self.of.policy.cash_buffer + 1):
-            return
-        plan = plan_orders(value(self.quantities, prices, self.cash), self.of.allocation, self.of.policy, Mode.FULL)
-        for order in plan.orders:
-            sign = 1 if order.side == "BUY" else -1
-            self.quantities[order.symbol] += sign * order.quantity
-            self.cash -= sign * (order.quantity * order.price).quantize(Decimal("0.01"), ROUND_HALF_UP)
-        self.rebalances += bool(plan.orders)
-
-
 @pytest.mark.proof
 @pytest.mark.parametrize("points", ["5", "1"])
 def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them(
     system: World, capsys: pytest.CaptureFixture[str], points: str
 ) -> None:
+    """The simulation has a planner of its own (`ByHand`): holdings and cash are equal to the grain and the cent after
+    each day, and so are the weights."""
     (start, prices), *rest = days(2010, 2019)
     with crowd(system, prices, start) as market:
         policy = Policy(Band(BandType.ABSOLUTE, Decimal(points)))
         it = market.join(dict.fromkeys(prices, 1), policy, Decimal(1_000_000), Decimal(5_000))
         market.settle()
-        simulated, rebalanced = Simulated(it), 0
+        simulated, rebalanced = by_hand(it, Fraction(points)), 0
         for at, closes in rest:
             market.now = at
             rebalanced += market.wave(closes).rebalanced
-            simulated.live(closes)
+            simulated.live({symbol: Fraction(price) for symbol, price in closes.items()})
             held = market.portfolio()
-            assert {symbol: each.quantity for symbol, each in held.holdings.items()} == simulated.quantities, at
+            assert {symbol: each.quantity for symbol, each in held.holdings.items()} == simulated.held, at
             assert held.cash == simulated.cash, at
     with capsys.disabled():
         print(f"\n{len(rest)} days, {points} points: {rebalanced} rebalances, as simulated")  # noqa: T201
     assert len(prices) == 20
     assert rebalanced == simulated.rebalances > 0
+
+
+def by_hand(it: Portfolio, band: Fraction) -> ByHand:
+    """The portfolio as it stands, to be traded by hand."""
+    held = {symbol: Fraction(holding.quantity) for symbol, holding in it.holdings.items()}
+    return ByHand({name: Fraction(each) for name, each in it.allocation.items()}, band, held, Fraction(it.cash or 0))

@@ -140,8 +140,8 @@ def check_report(case: Case, found: OrderPlan) -> None:
         assert leg.change * (1 if sides.get(leg.asset) is Side.BUY else -1) >= 0 or leg.asset == CASH
         assert abs(leg.drifted + leg.change - ends.get(leg.asset, Decimal(0))) <= rounding
     for skipped in found.skipped:
-        assert skipped.reason in {"mode", "minimum_trade", "whole_shares", "no_cash"}
-        assert (skipped.reason == "no_cash") or skipped.symbol not in sides
+        assert skipped.reason in {"mode", "minimum_trade", "whole_shares", "no_cash", "no_use"}
+        assert skipped.reason in {"no_cash", "no_use"} or skipped.symbol not in sides
 
 
 @settings(max_examples=250, deadline=None)
@@ -184,6 +184,64 @@ def reserve(case: Case, found: OrderPlan, total: Decimal) -> Decimal:
     moved = sum((it.quantity * it.price for it in found.orders), Decimal(0))
     kept = total * case.policy.cash_buffer / 100 + moved * case.policy.max_slippage / 100
     return kept - total * case.policy.cash_target / 100
+
+
+def misplaced(case: Case, orders: tuple[PlannedOrder, ...]) -> Decimal:
+    """The drift after these orders, cash among it, in money and unrounded."""
+    held, cash = case.after(orders)
+    with localcontext(EXACT):
+        worth = {symbol: quantity * case.prices[symbol] for symbol, quantity in held.items()} | {CASH: cash}
+        target, total = targets(case.allocation, case.policy), sum(worth.values(), Decimal(0))
+        away = (abs(worth.get(it, Decimal(0)) - target.get(it, Decimal(0)) * total / 100) for it in {*worth, *target})
+        return sum(away, Decimal(0)) / 2
+
+
+@settings(max_examples=120, deadline=None)
+@given(cases())
+def test_no_order_of_a_full_rebalance_is_without_use(case: Case) -> None:
+    """Without any one of them the drift is greater, the buys are not paid for, or a leg is outside its band that the
+    plan brings back; a sell does only where the plan ends inside all bands."""
+    case = replace(case, mode=Mode.FULL)
+    total = value(case.held, case.prices, case.cash).total
+    if not total:
+        return
+    found = check(case)
+    outside = {leg.asset for leg in planning.outside(case.legs(case.held, case.cash), case.policy)}
+    for order in found.orders:
+        rest = tuple(each for each in found.orders if each != order)
+        is_unpaid = cash_at_limits(case, replace(found, orders=rest)) < total * case.policy.cash_buffer / 100
+        if is_unpaid and any(each.side is Side.BUY for each in rest):
+            continue
+        is_greater = misplaced(case, rest) > misplaced(case, found.orders)
+        is_back = order.symbol in outside and (order.side is Side.BUY or found.within_band_after)
+        assert is_greater or is_back, order
+
+
+def test_what_cannot_be_reinvested_is_not_sold() -> None:
+    held, weights = dict(a=6500, **dict.fromkeys("bcdef", 700)), dict(a=50, **dict.fromkeys("bcdef", 10))
+    policy = replace(FREE, band=FIVE_POINTS, minimum_trade=Decimal(600))
+    case = Case(percents(**held), percents(**dict.fromkeys("abcdef", 1)), Decimal(0), percents(**weights), policy)
+    assert brief(check(case))[0] == "no SELL a 1500.00: no_use"
+    assert not check(case).orders
+    # b's 900 is an order, and no more is sold than it takes.
+    wider = replace(policy, band=Band(BandType.ABSOLUTE, Decimal(6)))
+    some = replace(case, held=percents(**{**held, "b": 100, "c": 1000, "d": 1000}), policy=wider)
+    assert brief(check(some))[:3] == ["SELL a 900.00", "BUY b 900.00", "no SELL a 600.00: no_use"]
+
+
+def test_what_a_whole_share_cannot_be_had_for_is_not_sold() -> None:
+    prices, policy = percents(a=10, brk=600_000), replace(FREE, whole_shares=True)
+    case = Case(percents(a=10_000), prices, Decimal(0), percents(a=90, brk=10), policy)
+    assert brief(check(case)) == ["no SELL a 10000.00: no_use", "no BUY brk 10000.00: whole_shares"]
+
+
+def test_a_sell_is_kept_that_brings_all_inside_their_bands() -> None:
+    held, weights = percents(a=56, **dict.fromkeys("bcdef", "8.8")), dict(a=50, **dict.fromkeys("bcdef", 10))
+    policy = replace(FREE, band=FIVE_POINTS, minimum_trade=Decimal(2))
+    case = Case(held, percents(**dict.fromkeys("abcdef", 1)), Decimal(0), percents(**weights), policy)
+    found = check(case)
+    assert [it for it in brief(found) if "SELL" in it] == ["SELL a 2.00", "no SELL a 4.00: no_use"]
+    assert found.within_band_after
 
 
 @settings(max_examples=100, deadline=None)
@@ -292,7 +350,23 @@ def test_to_the_bands_edge_moves_only_what_it_has_to() -> None:
     found = check(simple(a=70, b=30, policy=policy))
     assert brief(found)[0] == "SELL a 15.00"
     assert {leg.asset: leg.drifted + leg.change for leg in found.legs}["a"] == 55
-    assert not check(simple(a=55, b=45, policy=policy)).orders
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "cash", "changes", "ends"),
+    [
+        (54, 46, 0, {}, ["SELL a 4.00", "BUY b 4.00"]),  # asked for, or the day of the calendar
+        (54, 46, 0, {"total_drift": Decimal(3)}, ["SELL a 4.00", "BUY b 4.00"]),
+        (48, 48, 4, {"mode": Mode.INVEST_CASH}, ["BUY a 2.00", "BUY b 2.00"]),
+        (56, 44, 0, {"total_drift": Decimal(5)}, ["SELL a 1.00", "BUY b 1.00"]),
+        (56, 44, 0, {"total_drift": Decimal(3)}, ["SELL a 6.00", "BUY b 6.00"]),  # the edge would leave 5 %
+    ],
+)
+def test_what_the_bands_edge_cannot_satisfy_is_led_to_the_target(
+    a: int, b: int, cash: int, changes: dict[str, object], ends: list[str]
+) -> None:
+    policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, **changes)  # type: ignore[arg-type]
+    assert brief(check(simple(a=a, b=b, cash=str(cash), policy=policy, mode=policy.mode))) == ends
 
 
 def test_what_is_outside_its_band_is_served_before_the_largest_need() -> None:

@@ -4,32 +4,25 @@ Sells come first and pay for the buys. Every number is exact until it becomes a 
 nothing; equal inputs always give equal plans.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from trimtab.kernel.money import (
     HUNDRED,
-    MONEY_PLACES,
     PERCENT_PLACES,
-    QUANTITY_PLACES,
     ZERO,
     apportion,
     to_money,
     to_percent,
 )
 from trimtab.portfolios.domain import plan
+from trimtab.portfolios.domain.desk import CENT, Desk, Move, Trades
 from trimtab.portfolios.domain.ledger import Side
 from trimtab.portfolios.domain.orders import CASH, PlannedOrder, SkippedLeg
 from trimtab.portfolios.domain.plan import Leg, Tolerance, Weights
 from trimtab.portfolios.domain.policy import Destination, Mode, Policy
-from trimtab.portfolios.domain.valuation import EXACT, Valuation, value
+from trimtab.portfolios.domain.valuation import EXACT, Valuation
 
-Trades = dict[str, Decimal]
-"""Quantities by symbol: bought above zero, sold below it."""
-
-_CENT = Decimal(1).scaleb(-MONEY_PLACES)
-_GRAIN = Decimal(1).scaleb(-QUANTITY_PLACES)
-_UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
 _SIDES = {
     Mode.FULL: frozenset({Side.SELL, Side.BUY}),
     Mode.INVEST_CASH: frozenset({Side.BUY}),
@@ -43,8 +36,8 @@ class OrderPlan:
 
     Legs are the moves in percent of the portfolio, cash among them; their changes sum to zero. Drift is in percent and
     counts cash as an asset; it is never greater afterwards. A skipped leg is a move, or the rest of one, that is not
-    made: `mode` forbids its side, it is below the `minimum_trade`, less than one of `whole_shares`, or there is
-    `no_cash` for it.
+    made: `mode` forbids its side, it is below the `minimum_trade`, less than one of `whole_shares`, there is `no_cash`
+    for it, or `no_use`: cash that nothing needs is no closer to the target.
     """
 
     orders: tuple[PlannedOrder, ...]
@@ -78,20 +71,38 @@ def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
     return plan.outside(legs, tolerance_of(policy))
 
 
+def headed(legs: tuple[Leg, ...], policy: Policy) -> Policy:
+    """The policy with the destination that satisfies what called for the rebalance.
+
+    To the band's edge moves nothing where all is inside, and too little where the total drift is then too large still:
+    there the target is the destination.
+    """
+    if policy.destination is Destination.TARGET:
+        return policy
+    ends = (
+        replace(leg, drifted=leg.drifted + leg.change)
+        for leg in plan.moved(legs, tolerance_of(policy), policy.destination)
+    )
+    is_enough = policy.total_drift is None or plan.drift(tuple(ends)) <= policy.total_drift
+    return policy if outside(legs, policy) and is_enough else replace(policy, destination=Destination.TARGET)
+
+
 def plan_orders(valuation: Valuation, allocation: Weights, policy: Policy, mode: Mode) -> OrderPlan:
     """The orders that lead the portfolio to the policy's destination, at the valuation's prices.
 
     The valuation has a price for every symbol of the allocation too; `KeyError` where one is needed and not there.
     Nothing is sold that is not held, no order is below the minimum trade, no leg passes its target by more than part
-    of a share. Even where every order fills at its limit price, the buys leave the cash buffer untouched.
+    of a share. Even where every order fills at its limit price, the buys leave the cash buffer untouched. The band's
+    edge is a destination only for what it can satisfy: see `headed`.
     """
     if not valuation.total:
         return OrderPlan((), (), (), ZERO, ZERO, True)
     with localcontext(EXACT):
         target = targets(allocation, policy)
         legs = plan.legs(valuation.weights, target)
+        policy = headed(legs, policy)
         moved = plan.moved(legs, tolerance_of(policy), policy.destination)
-        desk = _Desk(valuation, target, policy)
+        desk = Desk(valuation, target, policy, tolerance_of(policy))
         moves = tuple(desk.move(leg) for leg in moved if leg.change and leg.asset != CASH)
         allowed = [move for move in moves if move.side in _SIDES[mode]]
         trades = {move.symbol: -move.most for move in allowed if move.side is Side.SELL and desk.is_worthwhile(move)}
@@ -99,113 +110,14 @@ def plan_orders(valuation: Valuation, allocation: Weights, policy: Policy, mode:
         trades |= _bought([move for move in allowed if move.side is Side.BUY], desk, trades, end_of_cash)
         if policy.whole_shares:
             trades = _improved(allowed, desk, trades, end_of_cash)
+        if mode is Mode.FULL:
+            trades = _needed(desk, trades)
         orders = (desk.order(symbol, quantity) for symbol, quantity in trades.items())
         skipped = (leg for move in moves if (leg := _skipped(move, desk, trades, mode)))
         return _outcome(desk, legs, trades, tuple(sorted(orders, key=_rank)), tuple(sorted(skipped, key=_rank)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A leg that has to change: by `need` (money) or, in tradable steps, by at most `most` to reach its end.
-
-    `least` is the quantity that brings an underweight inside its band, zero where it is inside already.
-    """
-
-    symbol: str
-    side: Side
-    price: Decimal
-    need: Decimal
-    most: Decimal
-    least: Decimal = ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """What every step of planning looks at: the portfolio at its prices, its target and its policy."""
-
-    valuation: Valuation
-    target: Weights
-    policy: Policy
-
-    @property
-    def step(self) -> Decimal:
-        """The smallest quantity that is traded."""
-        return Decimal(1) if self.policy.whole_shares else _GRAIN
-
-    def money(self, weight: Decimal) -> Decimal:
-        """What a weight is worth, unrounded."""
-        return weight * self.valuation.total / 100
-
-    def steps(self, quantity: Decimal, rounding: str = ROUND_FLOOR) -> Decimal:
-        """The quantity in whole steps, with 9 places."""
-        return ((quantity / self.step).to_integral_value(rounding) * self.step).quantize(_GRAIN)
-
-    def limit(self, symbol: str, side: Side) -> Decimal:
-        """The worst price that an order may fill at: off by the slippage, rounded inwards, above zero."""
-        price, slippage = self.valuation.prices[symbol], self.policy.max_slippage
-        if side is Side.BUY:
-            return (price * (HUNDRED + slippage) / 100).quantize(_GRAIN, ROUND_FLOOR)
-        return max((price * (HUNDRED - slippage) / 100).quantize(_GRAIN, ROUND_CEILING), _GRAIN)
-
-    def move(self, leg: Leg) -> _Move:
-        """The move that this leg stands for."""
-        symbol, price = leg.asset, self.valuation.prices[leg.asset]
-        end, worth = leg.drifted + leg.change, self.valuation.values.get(leg.asset, ZERO)
-        need = abs(self.money(end) - worth)
-        most = self.steps(need / price)
-        if leg.change < 0:
-            held = self.valuation.quantities[symbol]
-            is_closed = not end and not self.policy.whole_shares
-            return _Move(symbol, Side.SELL, price, need, held if is_closed else min(most, held))
-        edge = (leg.target - tolerance_of(self.policy)(leg)).quantize(_UNIT, ROUND_CEILING)
-        if leg.drifted >= edge:
-            return _Move(symbol, Side.BUY, price, need, most)
-        # What is started has to be worth an order.
-        wanted = max(self.money(edge) - worth, self.policy.minimum_trade, _CENT)
-        return _Move(symbol, Side.BUY, price, need, most, min(most, self.steps(wanted / price, ROUND_CEILING)))
-
-    def is_worthwhile(self, move: _Move, quantity: Decimal | None = None) -> bool:
-        """Whether this much of the move, or all of it, is an order: at least the minimum trade, before and after it
-        is rounded to money."""
-        amount = (move.most if quantity is None else quantity) * move.price
-        return min(amount, to_money(amount)) >= max(self.policy.minimum_trade, _CENT)
-
-    def order(self, symbol: str, quantity: Decimal) -> PlannedOrder:
-        """The order of this trade."""
-        side = Side.BUY if quantity > 0 else Side.SELL
-        return PlannedOrder(
-            symbol, side, abs(quantity).quantize(_GRAIN), self.valuation.prices[symbol], self.limit(symbol, side)
-        )
-
-    def spendable(self, trades: Trades) -> Decimal:
-        """What is left above the cash buffer if all of these fill at their limit prices, to the cent."""
-        left = self.valuation.cash - self.money(self.policy.cash_buffer)
-        for symbol, quantity in trades.items():
-            # Paid is rounded up, received is rounded down: both are the floor of what is added.
-            limit = self.limit(symbol, Side.BUY if quantity > 0 else Side.SELL)
-            left += (-quantity * limit).quantize(_CENT, ROUND_FLOOR)
-        return left
-
-    def cash_after(self, trades: Trades) -> Decimal:
-        """The cash if all of these fill at their planning prices, unrounded."""
-        return self.valuation.cash - sum(
-            (each * self.valuation.prices[symbol] for symbol, each in trades.items()), ZERO
-        )
-
-    def distance(self, symbol: str, worth: Decimal) -> Decimal:
-        """How far what is worth this much is from its target, in money."""
-        return abs(worth - self.money(self.target.get(symbol, ZERO)))
-
-    def misplaced(self, trades: Trades) -> Decimal:
-        """Twice the drift after these trades, in money and unrounded."""
-        worth = dict(self.valuation.values)
-        for symbol, quantity in trades.items():
-            worth[symbol] = worth.get(symbol, ZERO) + quantity * self.valuation.prices[symbol]
-        worth[CASH] = self.cash_after(trades)
-        return sum((self.distance(name, worth.get(name, ZERO)) for name in {*worth, *self.target}), ZERO)
-
-
-def _bought(buys: list[_Move], desk: _Desk, sells: Trades, end_of_cash: Decimal) -> Trades:
+def _bought(buys: list[Move], desk: Desk, sells: Trades, end_of_cash: Decimal) -> Trades:
     """What the cash buys: what is outside its band goes to its edge first, then the largest need is met first."""
     moves = [move for move in buys if desk.is_worthwhile(move)]
     for _ in buys:
@@ -220,19 +132,19 @@ def _bought(buys: list[_Move], desk: _Desk, sells: Trades, end_of_cash: Decimal)
     return {}
 
 
-def _filled(moves: list[_Move], desk: _Desk, sells: Trades, end_of_cash: Decimal) -> Trades:
+def _filled(moves: list[Move], desk: Desk, sells: Trades, end_of_cash: Decimal) -> Trades:
     bought: Trades = {}
     surely = desk.spendable(sells)
     planned = desk.cash_after(sells) - desk.money(end_of_cash)
 
-    def fill(move: _Move, wanted: Decimal) -> None:
+    def fill(move: Move, wanted: Decimal) -> None:
         nonlocal surely, planned
         limit = desk.limit(move.symbol, Side.BUY)
-        affordable = desk.steps(min(surely.quantize(_CENT, ROUND_FLOOR) / limit, planned / move.price))
+        affordable = desk.steps(min(surely.quantize(CENT, ROUND_FLOOR) / limit, planned / move.price))
         quantity = max(ZERO, min(wanted, affordable))
         if quantity:
             bought[move.symbol] = bought.get(move.symbol, ZERO) + quantity
-            surely -= (quantity * limit).quantize(_CENT, ROUND_CEILING)
+            surely -= (quantity * limit).quantize(CENT, ROUND_CEILING)
             planned -= quantity * move.price
 
     for move in sorted(moves, key=lambda move: (-move.least * move.price, move.symbol)):
@@ -243,7 +155,7 @@ def _filled(moves: list[_Move], desk: _Desk, sells: Trades, end_of_cash: Decimal
     return bought
 
 
-def _improved(moves: list[_Move], desk: _Desk, trades: Trades, end_of_cash: Decimal) -> Trades:
+def _improved(moves: list[Move], desk: Desk, trades: Trades, end_of_cash: Decimal) -> Trades:
     """One more whole share of a leg while that brings the leg and, with what it pays for, the portfolio closer."""
     sells = [move for move in moves if move.side is Side.SELL]
     buys = [move for move in moves if move.side is Side.BUY]
@@ -265,7 +177,7 @@ def _improved(moves: list[_Move], desk: _Desk, trades: Trades, end_of_cash: Deci
     return best
 
 
-def _closer(move: _Move, desk: _Desk, traded: Decimal) -> Decimal:
+def _closer(move: Move, desk: Desk, traded: Decimal) -> Decimal:
     """By how much money one more share brings its leg closer to the target; zero where it must not be traded.
 
     To the band's edge, only what is still outside its band may get one.
@@ -277,31 +189,76 @@ def _closer(move: _Move, desk: _Desk, traded: Decimal) -> Decimal:
     now = desk.distance(symbol, held + traded * move.price)
     if desk.policy.destination is Destination.BAND_EDGE:
         leg = Leg(symbol, ZERO, desk.target.get(symbol, ZERO))
-        if now <= desk.money(tolerance_of(desk.policy)(leg)):
+        if now <= desk.money(desk.tolerance(leg)):
             return ZERO
     return max(ZERO, now - desk.distance(symbol, held + more * move.price))
 
 
-def _gain(move: _Move, desk: _Desk, traded: Decimal, left: Decimal, cash: Decimal) -> Decimal:
+def _gain(move: Move, desk: Desk, traded: Decimal, left: Decimal, cash: Decimal) -> Decimal:
     """By how much money one more share that is bought brings the portfolio closer; zero where it must not be."""
     closer = _closer(move, desk, traded)
-    if not closer or desk.limit(move.symbol, Side.BUY) > left.quantize(_CENT, ROUND_FLOOR):
+    if not closer or desk.limit(move.symbol, Side.BUY) > left.quantize(CENT, ROUND_FLOOR):
         return ZERO
     return closer + desk.distance(CASH, cash) - desk.distance(CASH, cash - move.price)
 
 
-def _skipped(move: _Move, desk: _Desk, trades: Trades, mode: Mode) -> SkippedLeg | None:
+def _needed(desk: Desk, trades: Trades) -> Trades:
+    """The trades without those that nothing needs, and without the part of a sell that only makes cash idle."""
+    needed = trades
+    for _ in trades:
+        needed, before = _trimmed(desk, needed), needed
+        if needed == before:
+            break
+    return needed
+
+
+def _trimmed(desk: Desk, trades: Trades) -> Trades:
+    """What is needed of each, the smallest first.
+
+    An order is needed where without it the drift were greater or the buys not paid for, and where it brings its leg
+    inside its band; a sell, though, only if all ends inside its band: else it trades one excess for another.
+    """
+    needed, ends_inside = dict(trades), _ends_inside(desk, trades)
+    for symbol in sorted(trades, key=lambda it: (trades[it] < 0, abs(trades[it]) * desk.valuation.prices[it], it)):
+        traded, is_buy, least = abs(trades[symbol]), trades[symbol] > 0, desk.to_be_inside(symbol)
+        if least and not is_buy:
+            least = max(least, desk.least_order(symbol))
+            if not ends_inside and (least >= traded or not _ends_inside(desk, {**needed, symbol: -least})):
+                least = ZERO
+        kept = [] if least else [ZERO]
+        if not is_buy:
+            kept.append(max(least, desk.least_order(symbol), traded - desk.idle(symbol, needed)))
+        for quantity in kept:
+            if quantity and (traded - quantity) * desk.valuation.prices[symbol] < desk.least_amount:
+                continue
+            rest = {**needed, symbol: quantity.copy_sign(trades[symbol])} if quantity else _without(symbol, needed)
+            if desk.is_paid_for(rest) and desk.misplaced(rest) <= desk.misplaced(needed):
+                needed = rest
+                break
+    return needed
+
+
+def _ends_inside(desk: Desk, trades: Trades) -> bool:
+    return desk.is_paid_for(trades) and not outside(plan.legs(desk.weights_after(trades), desk.target), desk.policy)
+
+
+def _without(symbol: str, trades: Trades) -> Trades:
+    return {it: quantity for it, quantity in trades.items() if it != symbol}
+
+
+def _skipped(move: Move, desk: Desk, trades: Trades, mode: Mode) -> SkippedLeg | None:
     """The move, or the rest of it, if it is not made."""
     left = move.most - abs(trades.get(move.symbol, ZERO))
+    unmade = "no_use" if move.side is Side.SELL else "no_cash"
     if move.symbol in trades:
         notional = to_money(max(ZERO, left) * move.price)
-        return SkippedLeg(move.symbol, move.side, notional, "no_cash") if notional else None
+        return SkippedLeg(move.symbol, move.side, notional, unmade) if notional else None
     if move.side not in _SIDES[mode]:
         reason = "mode"
     elif desk.policy.whole_shares and not move.most:
         reason = "whole_shares"
     else:
-        reason = "no_cash" if desk.is_worthwhile(move) else "minimum_trade"
+        reason = unmade if desk.is_worthwhile(move) else "minimum_trade"
     return SkippedLeg(move.symbol, move.side, to_money(move.need), reason)
 
 
@@ -310,15 +267,13 @@ def _rank(each: PlannedOrder | SkippedLeg) -> tuple[bool, Decimal, str]:
 
 
 def _outcome(
-    desk: _Desk,
+    desk: Desk,
     legs: tuple[Leg, ...],
     trades: Trades,
     orders: tuple[PlannedOrder, ...],
     skipped: tuple[SkippedLeg, ...],
 ) -> OrderPlan:
-    held = desk.valuation.quantities
-    quantities = {symbol: held.get(symbol, ZERO) + trades.get(symbol, ZERO) for symbol in sorted({*held, *trades})}
-    weights = value(quantities, desk.valuation.prices, desk.cash_after(trades)).weights
+    weights = desk.weights_after(trades)
     after = plan.legs(weights, desk.target)
     before = plan.drift(legs)
     # Unrounded the drift cannot grow; weights of 4 places may make it look so.

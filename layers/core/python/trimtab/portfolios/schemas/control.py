@@ -27,7 +27,8 @@ class RunRebalance(Model):
 
 
 class Resolve(Model):
-    """What a stale portfolio was found to hold: quantity by symbol and cash; what is left out is as it was."""
+    """What a stale portfolio was found to hold now (after any split): quantity by symbol and cash; what is left out is
+    as it was."""
 
     reason: Reason
     holdings: Annotated[dict[Asset, Annotated[Quantity, Field(ge=0)]], Field(max_length=90, default_factory=dict)]

@@ -85,7 +85,9 @@ class PolicyBody(Model):
 
     `band` (percentage points or percent of the target) is how far a weight may drift: 5 points for prices and 0 for
     drift reports by default; `total_drift` the share of the portfolio that may be in the wrong place (none);
-    `destination` where a rebalance ends (target); `cooldown_seconds` the least time between two (0). `automation`:
+    `destination` where a rebalance ends (target): `band_edge` makes the smallest moves that bring every weight inside
+    its band, and goes to the target where all is inside already (somebody asked, the day of the calendar, the total
+    drift) or the total drift would stay too large. `cooldown_seconds` the least time between two (0). `automation`:
     `auto` lets prices and the calendar rebalance a portfolio that holds something, `manual` only a person (auto).
     `calendar` rebalances on a day that comes back (none). `mode`: `full`, `invest_cash` (buys only) or `sell_only`
     (full). `minimum_trade` is money (1.00), `whole_shares` allows no fractions (false). `cash_target` is the weight of

@@ -32,7 +32,10 @@ SideBody = Annotated[Side, BeforeValidator(_read_side)]
 
 
 class RecordTrade(Model):
-    """A trade. `amount` is its gross value: give that or `price` (of one unit), and the other follows."""
+    """A trade. `amount` is its gross value: give that or `price` (of one unit), and the other follows.
+
+    Where cash is tracked (see `MoveCash`) a buy is paid from it: 422 `insufficient_cash` where it does not suffice.
+    """
 
     ref_id: Annotated[Identifier, Field(examples=["broker-4711"])]
     side: Annotated[SideBody, Field(validation_alias=AliasChoices("side", "trade_type"))]
@@ -97,7 +100,12 @@ class CorrectTrade(Model):
 
 
 class MoveCash(Model):
-    """Cash that comes in (deposit, dividend) or goes out (withdrawal, fee), now or at `executed_at` in the past."""
+    """Cash that comes in (deposit, dividend) or goes out (withdrawal, fee), now or at `executed_at` in the past.
+
+    Cash is tracked from the first time it is given, and from the first rebalance that is planned: that one counts cash
+    that was not tracked as none. From then on each trade moves it, so a buy that is paid from outside needs a deposit
+    first.
+    """
 
     ref_id: Identifier
     type: CashType

@@ -1,6 +1,6 @@
 """Control: what a person asks of the balancing: run it, cancel it, say what a stale portfolio holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, Watc
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, rebalance_id_of
 from trimtab.portfolios.domain.trades import CashEntry, CashType, Trade
 from trimtab.portfolios.service.booking import Movement, booked_together, trade_of
+from trimtab.portfolios.service.holdings import Holdings
 from trimtab.portfolios.service.ports import Ledger, Requests, Store
 from trimtab.portfolios.service.trades import owned
 
@@ -26,7 +27,8 @@ MAX_ADJUSTED = 90
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What an operator found a stale portfolio to hold: quantity by symbol and cash; what is left out is as it was."""
+    """What an operator found a stale portfolio to hold now, after any split: quantity by symbol and cash; what is left
+    out is as it was."""
 
     reason: str
     holdings: Mapping[str, Decimal]
@@ -97,18 +99,25 @@ class Control:
             if rebalance is None:
                 raise no_such_thing()
             now = self.clock()
-            trades = _adjustments(portfolio, rebalance.rebalance_id, resolution.holdings, now)
+            thought = self._as_of_now(portfolio, resolution.holdings)
+            trades = _adjustments(thought, rebalance.rebalance_id, resolution.holdings, now)
             after = booked_together(self.ledger, portfolio, trades, now)
             entry = _cash_entry(portfolio, rebalance.rebalance_id, resolution.cash, now)
             if resolution.cash is not None:
                 after = replace(after, cash=resolution.cash)
-            note = _audit(portfolio, caller, resolution, now)
+            note = _audit(thought, caller, resolution, now)
             resolved = rebalance.moved_to(RebalanceStatus.RESOLVED, now, resolution=note)
             after = replace(after, version=portfolio.version).resolved(now)
             self.ledger.put(resolved, after, *trades, *([entry] if entry else []))
             return after
 
         return retrying_on_conflict(attempt)
+
+    def _as_of_now(self, portfolio: Portfolio, symbols: Iterable[str]) -> Portfolio:
+        """The portfolio with the splits since the last trade in its holdings of these symbols: as an operator sees it,
+        and as booking a trade makes it."""
+        quotes = self.ledger.quotes(sorted(symbols))
+        return replace(portfolio, holdings=Holdings(self.ledger, self.clock).now(portfolio, quotes))
 
 
 def _asked_for(portfolio: Portfolio, mode: Mode | None, request_id: str, now: datetime) -> Rebalance:

@@ -1,0 +1,104 @@
+"""A portfolio traded by hand: what the default policy asks for, worked out in fractions from its words.
+
+It shares nothing with the planner, the watches or the saga: it is what they are compared with.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil, floor
+
+GRAIN, CENT = Fraction(1, 10**9), Fraction(1, 100)
+MINIMUM = Fraction(1)
+BUFFER, SLIPPAGE = Fraction(1, 400), Fraction(1, 100)
+Numbers = dict[str, Fraction]
+
+
+def down(number: Fraction, unit: Fraction) -> Fraction:
+    """Rounded down to whole units."""
+    return floor(number / unit) * unit
+
+
+def up(number: Fraction, unit: Fraction) -> Fraction:
+    """Rounded up to whole units."""
+    return ceil(number / unit) * unit
+
+
+class ByHand:
+    """Weighed every day, and traded to its target at once when a weight is further than its band of points.
+
+    What is over is sold whole. The cash, less the buffer and as if every order filled at the worst price it allows,
+    buys: first what brings back inside what is outside, the costliest first; then the rest of what has an order
+    already, then of the others, the largest lack first. An order is worth 1.00 at least, and cash has no target.
+    """
+
+    def __init__(self, target: Mapping[str, Fraction], band: Fraction, held: Numbers, cash: Fraction) -> None:
+        self.target, self.band, self.held, self.cash = dict(target), band, dict(held), cash
+        self.rebalances = 0
+
+    def live(self, prices: Numbers) -> None:
+        """A day: at these prices, and filled at them."""
+        worth = {name: held * prices[name] for name, held in self.held.items()}
+        total = sum(worth.values()) + self.cash
+        # A weight has 4 places.
+        weights = {name: Fraction(round(each / total * 10**6), 10**4) for name, each in worth.items()}
+        is_in = all(abs(weights[name] - self.target[name]) <= self.band for name in weights)
+        if is_in and self.cash / total * 100 <= max(self.band, 100 * BUFFER + 1):
+            return
+        lacks = {
+            name: self.target[name] * total / 100 - worth[name]
+            for name in sorted(worth)
+            if weights[name] != self.target[name]
+        }
+        sold = {name: down(-lack / prices[name], GRAIN) for name, lack in lacks.items() if lack < 0}
+        sold = {name: each for name, each in sold.items() if each * prices[name] >= MINIMUM}
+        edges = {
+            name: (self.target[name] - self.band) * total / 100 - worth[name]
+            for name in lacks
+            if weights[name] < self.target[name] - self.band
+        }
+        sure = self.cash - BUFFER * total
+        sure += sum(down(each * up(prices[name] * (1 - SLIPPAGE), GRAIN), CENT) for name, each in sold.items())
+        there = self.cash + sum(each * prices[name] for name, each in sold.items())
+        self._trade({name: -each for name, each in sold.items()}, prices)
+        bought = self._bought(lacks, edges, prices, sure, there)
+        self._trade(bought, prices)
+        self.rebalances += bool(sold or bought)
+
+    def _bought(self, lacks: Numbers, edges: Numbers, prices: Numbers, sure: Fraction, there: Fraction) -> Numbers:
+        most = {name: down(lack / prices[name], GRAIN) for name, lack in lacks.items() if lack > 0}
+        most = {name: each for name, each in most.items() if each * prices[name] >= MINIMUM}
+        while most:
+            first = {
+                name: min(most[name], up(max(edges[name], MINIMUM) / prices[name], GRAIN))
+                for name in most
+                if name in edges
+            }
+            bought = self._spent(lacks, most, first, prices, sure, there)
+            small = [name for name, each in bought.items() if each * prices[name] < MINIMUM]
+            if not small:
+                return bought
+            del most[min(small, key=lambda name: (lacks[name], name))]
+        return {}
+
+    @staticmethod
+    def _spent(
+        lacks: Numbers, most: Numbers, first: Numbers, prices: Numbers, sure: Fraction, there: Fraction
+    ) -> Numbers:
+        bought: Numbers = {}
+        in_turn = sorted(first, key=lambda name: (-first[name] * prices[name], name))
+        for is_first, names in ((True, in_turn), (False, sorted(most, key=lambda name: (-lacks[name], name)))):
+            # Of the rest, what has an order already comes first: `sorted` keeps the order of those that are alike.
+            for name in names if is_first else sorted(names, key=lambda name: name not in bought):
+                worst = down(prices[name] * (1 + SLIPPAGE), GRAIN)
+                wanted = first[name] if is_first else most[name] - bought.get(name, 0)
+                each = min(wanted, down(min(down(sure, CENT) / worst, there / prices[name]), GRAIN))
+                if each > 0:
+                    bought[name] = bought.get(name, Fraction(0)) + each
+                    sure, there = sure - up(each * worst, CENT), there - each * prices[name]
+        return bought
+
+    def _trade(self, trades: Numbers, prices: Numbers) -> None:
+        for name, each in trades.items():
+            self.held[name] += each
+            paid = abs(each) * prices[name] / CENT
+            self.cash -= (1 if each > 0 else -1) * floor(paid + Fraction(1, 2)) * CENT  # half up
