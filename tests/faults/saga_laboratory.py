@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -23,6 +24,7 @@ from tests.support.quick import quick_items
 from tests.support.trading import Account
 from tests.support.world import World, world
 from trimtab.portfolios.adapters.brokers import broker_from
+from trimtab.portfolios.service.executions import Executions
 from trimtab.runtime.measures import metrics
 
 CLOCKED = (api_function, balancing_function, market_function, sweep_function, *WORKERS.values())
@@ -72,10 +74,12 @@ class SagaLaboratory:
         execution_function.executions.cache_clear()
         rules = json.dumps(scenario.paper or [])
         chosen = broker_from if scenario.paper is not None else lambda *_: self.run.exchange
+        built = partial(Executions, booked_at_once=scenario.booked_at_once)
         with (
             self.faults.paused(),
             mock.patch.dict(os.environ, {"PAPER_SCENARIO": rules}),
             mock.patch.object(execution_function, "broker_from", chosen),
+            mock.patch.object(execution_function, "Executions", built),
         ):
             execution_function.executions()
 

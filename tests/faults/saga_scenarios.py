@@ -123,4 +123,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     "too late to begin": Scenario(CANCELLED, deeds=(Deed(planned, seven_hours_pass),)),
     "too late to end": Scenario(STALE, {("AAPL", 1): SLOW}, deeds=(Deed(under_way, seven_hours_pass),)),
     "message lost": Scenario(deeds=(Deed(planned, lose_executions),)),
+    "booked in parts": Scenario(ROLLED_BACK, {("NVDA", 1): FILLED_HALF}, booked_at_once=1),
 }

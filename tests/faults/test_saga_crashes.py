@@ -36,6 +36,7 @@ CALLS = {
     "too late to begin": 10,
     "too late to end": 23,
     "message lost": 27,
+    "booked in parts": 37,
 }
 """How many calls each scenario makes when nothing goes wrong."""
 EACH = 6

@@ -12,9 +12,11 @@ import pytest
 
 from functions.portfolios_on_sweep import handler as sweep_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
+from tests.support.crowd import crowd
 from tests.support.inside_moto import lose_messages, quick_transactions, waiting
 from tests.support.trading import refused
 from tests.support.world import World, authorized
+from trimtab.portfolios.domain.policy import Policy
 
 
 @pytest.fixture
@@ -175,6 +177,21 @@ def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is
     audit = mine.rebalance(it["rebalance_id"])
     assert (audit["status"], audit["resolution"]["reason"]) == ("RESOLVED", "The broker says so.")
     assert mine.account.post_trade(trade).status == 201
+
+
+def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: World) -> None:
+    with crowd(system, {f"S{number:03}": Decimal(100) for number in range(112)}) as market:
+        it = market.join(dict.fromkeys(market.prices, 1), Policy(), Decimal(1_000_000), Decimal(5_000))
+        system.http("PUT", f"/portfolios/{it.portfolio_id}/allocation", {"allocation": {"S000": 50, "S001": 50}})
+        market.settle()
+        done, after = market.newest(), market.portfolio()
+    assert done is not None
+    assert done.execution is not None
+    orders = done.execution.orders
+    assert (done.status, len(orders), sum(each.is_booked for each in orders)) == ("COMPLETED", 112, 112)
+    assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 112
+    moved = sum((each.amount if each.side == "SELL" else -each.amount for each in orders), Decimal(5_000))
+    assert (after.cash, after.lock) == (moved, None)
 
 
 def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:

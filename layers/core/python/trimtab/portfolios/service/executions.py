@@ -27,6 +27,7 @@ from trimtab.portfolios.service.broker import Broker, BrokerOrder, BrokerReport,
 from trimtab.portfolios.service.ports import Halts, Ledger, Requests, Store
 
 MAX_MOVES = 20  # of one invocation: four waves of reversals and their bookings, with room
+BOOKED_AT_ONCE = 90  # fills: with portfolio and rebalance, a transaction of DynamoDB has at most 100 items
 
 Parallel = Callable[[Callable[[Order], Order], Iterable[Order]], Iterable[Order]]
 """`map`, or one that does several at once."""
@@ -51,6 +52,7 @@ class Executions:
     parallel: Parallel = map
     tell: Callable[[str], None] = lambda _: None
     """Counts what an operator wants to see."""
+    booked_at_once: int = BOOKED_AT_ONCE
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
         """The rebalance as far as it can be brought now. None if there is none.
@@ -249,10 +251,26 @@ class _Run:
     # Writes ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, verdict_of: Callable[[Rebalance, datetime], Verdict]) -> None:
-        """One transaction: the verdict, the trades of all fills that were not booked, and the portfolio after them."""
+        """The verdict in one transaction with the trades of all fills that were not booked, and the portfolio after
+        them. Where the fills are too many for one, others go before it: each with its say in the journal."""
+        before, most = self.rebalance, self.on.booked_at_once
+
+        def booked_in_part(it: Rebalance, now: datetime) -> Verdict:
+            return Verdict(it.moved_to(it.status, now, execution=_journal(it).booked(_journal(it).unbooked[:most])))
+
+        for _ in range((len(self.execution.unbooked) - 1) // most):
+            self._book(booked_in_part)
+            if not self.rebalance.is_with_the_broker:
+                break  # the ledger has refused them
+        else:
+            self._book(verdict_of)
+        self._tell_what_became_of(before)
+
+    def _book(self, verdict_of: Callable[[Rebalance, datetime], Verdict]) -> None:
+        """One transaction: the verdict, the trades of as many fills as it holds, and the portfolio after them."""
 
         def things(now: datetime) -> tuple[Portfolio | Rebalance | Trade, ...]:
-            unbooked = [each for each in self.execution.current if each.filled and not each.is_booked]
+            unbooked = self.execution.unbooked[: self.on.booked_at_once]
             verdict = verdict_of(self.rebalance, now)
             trades = trades_of_fills(self.portfolio, self.rebalance.rebalance_id, unbooked, now)
             try:
@@ -265,9 +283,7 @@ class _Run:
                 return (verdict.rebalance,)
             return (verdict.rebalance, verdict.released(booked, now), *trades)
 
-        before = self.rebalance
         self._write(things)
-        self._tell_what_became_of(before)
 
     def _tell_what_became_of(self, before: Rebalance) -> None:
         was_reversing = before.status is RebalanceStatus.COMPENSATING
