@@ -24,6 +24,7 @@ from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.saga import Verdict
 from trimtab.portfolios.domain.trades import Trade
 from trimtab.portfolios.service import executions
+from trimtab.portfolios.service.asking import as_asked
 from trimtab.portfolios.service.booking import trades_of_fills
 from trimtab.portfolios.service.executions import Executions, _Run
 from trimtab.runtime import dynamo
@@ -96,7 +97,7 @@ def sends_before_it_writes_the_journal(patch: pytest.MonkeyPatch) -> None:
     def sends_first(self: _Run) -> Any:
         for order in self.execution.orders:
             if order.wave == self.execution.next_wave:
-                self.on.broker.submit(self.portfolio.portfolio_id, executions._as_asked(order))
+                self.on.broker.submit(self.portfolio.portfolio_id, as_asked(order))
         return start(self)
 
     patch.setattr(_Run, "_start", sends_first)

@@ -22,8 +22,9 @@ from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus
 from trimtab.portfolios.domain.saga import Move, Patience, Verdict
 from trimtab.portfolios.domain.trades import Trade
+from trimtab.portfolios.service.asking import Asking
 from trimtab.portfolios.service.booking import booked_together, trades_of_fills
-from trimtab.portfolios.service.broker import Broker, BrokerOrder, BrokerReport, OutcomeUnknown
+from trimtab.portfolios.service.broker import Broker
 from trimtab.portfolios.service.ports import Halts, Ledger, Requests, Store
 
 MAX_MOVES = 20  # of one invocation: four waves of reversals and their bookings, with room
@@ -52,6 +53,8 @@ class Executions:
     parallel: Parallel = map
     tell: Callable[[str], None] = lambda _: None
     """Counts what an operator wants to see."""
+    note: Callable[[Exception], None] = lambda _: None
+    """Logs what a broker should not raise."""
     booked_at_once: int = BOOKED_AT_ONCE
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
@@ -102,7 +105,9 @@ class _Run:
             lease_until=_milliseconds(now) + self.on.lease_seconds * 1000,
             resumes=was.resumes + (was.lease_until is not None),
         )
-        mine = self.rebalance.moved_to(self.rebalance.status, now, execution=taken)
+        # Only what comes of it shows that a worker lives: until then the sweeper goes on counting.
+        counted = {"resends": self.rebalance.resends, "is_stuck": self.rebalance.is_stuck}
+        mine = self.rebalance.moved_to(self.rebalance.status, now, execution=taken, **counted)
         try:
             self.on.store.put(mine)
         except ConditionFailed:
@@ -216,22 +221,8 @@ class _Run:
         return unknown and self.on.halts.reason(self.portfolio.tenant_id) is not None
 
     def _brought_up(self, order: Order, *, stopping: bool, halted: bool) -> Order:
-        """The order as the broker has it now; one that never arrived is sent again under its own id."""
-        account, id = self.portfolio.portfolio_id, order.client_order_id
-        if order.status is OrderStatus.SENT and not self.sent_here and not halted:
-            order = replace(order, attempts=order.attempts + 1)
-        try:
-            report = None if self.sent_here else self.on.broker.look_up(account, id)
-            if report is None and halted:
-                return order
-            order = _reported(order, report or self.on.broker.submit(account, _as_asked(order)))
-            if stopping and order.status is OrderStatus.OPEN:
-                self.on.broker.cancel(account, id)
-                ended = self.on.broker.look_up(account, id)
-                order = _reported(order, ended) if ended else order
-        except OutcomeUnknown as unknown:
-            return replace(order, reason=str(unknown)[:100] or None)
-        return order
+        on, account = self.on, self.portfolio.portfolio_id
+        return Asking(on.broker, account, self.sent_here, halted, stopping, on.note).brought_up(order)
 
     def _settle(self) -> None:
         """Books the fills of the wave, together with what the wave comes to."""
@@ -357,19 +348,3 @@ class _Run:
 def _journal(rebalance: Rebalance) -> Execution:
     assert rebalance.execution is not None  # noqa: S101 - only rebalances with one are executed
     return rebalance.execution
-
-
-def _as_asked(order: Order) -> BrokerOrder:
-    return BrokerOrder(order.client_order_id, order.symbol, order.side, order.quantity, order.limit_price)
-
-
-def _reported(order: Order, report: BrokerReport) -> Order:
-    return replace(
-        order,
-        status=OrderStatus(report.status.value),
-        broker_id=report.broker_id or order.broker_id,
-        filled=report.filled,
-        amount=report.amount,
-        fees=report.fees,
-        reason=report.reason,
-    )
