@@ -12,6 +12,7 @@ from tests.faults.saga_broker import Fate
 from tests.faults.saga_checks import checked, events, violations
 from tests.faults.saga_laboratory import SagaLaboratory, saga_laboratory
 from tests.faults.saga_scenarios import (
+    HALF_AND_OPEN,
     MOVED,
     OPERATOR,
     SALE,
@@ -25,11 +26,14 @@ from tests.faults.saga_scenarios import (
 )
 from tests.support.faults import CrashAfter
 from tests.support.trading import refused
+from trimtab.kernel.money import plain
+from trimtab.portfolios.domain.orders import Order
 from trimtab.portfolios.service.broker import NotSent, OutcomeUnknown
 from trimtab.portfolios.service.executions import _Run
 
 BEFORE = {symbol: Decimal(quantity) for symbol, quantity in HELD.items()}
 CASH = Decimal(100)
+NEVER = Fate(time_out="before", times=99)
 TOO_LATE = Scenario(STALE, deeds=(Deed(under_way, seven_hours_pass),))
 
 
@@ -45,6 +49,13 @@ def explained(run: SagaRun) -> str:
     why = run.rebalances()[0].why
     assert why is not None
     return why.detail
+
+
+def orders_of(run: SagaRun) -> tuple[Order, ...]:
+    """The orders of its first rebalance."""
+    execution = run.rebalances()[0].execution
+    assert execution is not None
+    return execution.orders
 
 
 def plan_of(run: SagaRun) -> list[tuple[str, ...]]:
@@ -138,6 +149,29 @@ def test_a_broker_that_cannot_be_reached_for_a_while_holds_a_rebalance_up_and_do
     assert checked(run) == []
     assert run.rebalances()[0].updated_at - began > timedelta(minutes=10)
     assert {order.attempts for it in run.rebalances() if it.execution for order in it.execution.orders} <= {1, 2}
+
+
+def test_before_a_rebalance_is_given_up_its_open_orders_are_ended_and_booked(saga: SagaLaboratory) -> None:
+    run = saga.settled(Scenario(STALE, {("AAPL", 1): NEVER, ("MSFT", 1): HALF_AND_OPEN}))
+    assert checked(run) == []
+    assert [(it.symbol, it.status, it.is_booked) for it in orders_of(run)] == [
+        ("AAPL", "SENT", False),
+        ("MSFT", "ENDED", True),
+        ("NVDA", "PLANNED", False),
+    ]
+    assert run.quantities()["MSFT"] < BEFORE["MSFT"]
+    assert explained(run) == "The broker does not say what became of the orders for AAPL."
+
+
+def test_what_is_still_open_when_a_rebalance_is_given_up_is_named_and_not_called_booked(saga: SagaLaboratory) -> None:
+    run = saga.start(Scenario(STALE, {("AAPL", 1): NEVER, ("MSFT", 1): HALF_AND_OPEN}))
+    with mock.patch.object(run.exchange, "cancel"):
+        run.settle()
+    (unknown, still_open, _) = orders_of(run)
+    assert (run.statuses(), unknown.attempts, still_open.status, still_open.is_booked) == (STALE, 10, "OPEN", False)
+    filled = f"MSFT ({plain(still_open.filled)} of {plain(still_open.quantity)} filled)"
+    assert explained(run).endswith(f"for AAPL; still open at the broker, and not booked: {filled}.")
+    assert run.quantities() == BEFORE
 
 
 def test_a_worker_that_never_comes_further_than_its_lease_is_reported(saga: SagaLaboratory) -> None:

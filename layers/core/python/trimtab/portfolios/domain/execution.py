@@ -94,13 +94,14 @@ class Execution:
 
     @property
     def unbooked(self) -> tuple[Order, ...]:
-        """The orders of the present wave whose fills are to be booked, what raises cash first."""
-        filled = (each for each in self.current if each.filled and not each.is_booked)
+        """The orders of the present wave that are over and whose fills are to be booked, what raises cash first."""
+        filled = (each for each in self.current if each.status.is_over and each.filled and not each.is_booked)
         return tuple(sorted(filled, key=lambda it: it.side is Side.BUY))
 
     def booked(self, orders: Iterable[Order] | None = None) -> "Execution":
-        """With the fills of these orders in the ledger, by itself with those of the whole wave."""
-        return self.changed(lambda it: replace(it, is_booked=True), self.current if orders is None else orders)
+        """With the fills of these orders in the ledger, by itself with those of the present wave that are over."""
+        over = [each for each in self.current if each.status.is_over] if orders is None else orders
+        return self.changed(lambda it: replace(it, is_booked=True), over)
 
     def with_buys_paid_for(self) -> "Execution":
         """With the planned buys cut to what the sells brought: less by as much as those fell short of the plan.

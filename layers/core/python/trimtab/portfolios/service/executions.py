@@ -209,10 +209,8 @@ class _Run:
         self._write(lambda now: (asked(self.rebalance, now),))
         if self.execution.is_wave_over:
             return None
-        lost = saga.unknown_for_good(self.execution, self.on.patience)
-        if lost:
-            names = ", ".join(each.symbol for each in lost[:10])
-            self._give_up(f"the broker does not say what became of the orders for {names}")
+        if saga.is_to_be_given_up(self.execution, self.on.patience):
+            self._give_up()
             return None
         return self._in(saga.pause_seconds(self.execution, self.on.patience))
 
@@ -236,8 +234,8 @@ class _Run:
         elif self.execution.is_wave_over or self._ask() is not None:
             self._give_up("the deadline passed before the rebalance had ended")
 
-    def _give_up(self, reason: str) -> None:
-        self._conclude(lambda it, now: saga.stale(it, _journal(it).booked(), now, reason))
+    def _give_up(self, reason: str = "") -> None:
+        self._conclude(lambda it, now: saga.given_up(it, _journal(it), now, reason))
 
     # Writes ------------------------------------------------------------------------------------------------------
 
