@@ -32,6 +32,7 @@ CALLS = {
     "deposit and new target under way": 63,
     "a client sells while it is locked": 53,
     "halted between the waves": 52,
+    "cancelled between the waves while halted": 49,
     "a broker that does not know ids": 29,
     "too late to begin": 10,
     "too late to end": 23,

@@ -151,6 +151,9 @@ class _Run:
         if wave is None:
             self._conclude(lambda it, now: saga.rolled_back(it, _journal(it), now))
             return None
+        if self.execution.is_cancelled and not self._reverses(wave):
+            self._conclude(lambda it, now: saga.settled(it, _journal(it), now, self.on.patience))
+            return None
         if self.on.halts.reason(self.portfolio.tenant_id) is not None:
             return self._in(self.on.patience.halt_seconds)
         if not self._can_pay_for(wave):
