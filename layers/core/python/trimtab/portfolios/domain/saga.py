@@ -140,7 +140,7 @@ def _completed(rebalance: Rebalance, execution: Execution, now: datetime, rule: 
         rule, detail = "adjusted", "What could be filled was filled; see the orders for the rest."
     ended = replace(execution, lease_until=None, wake_at=None)
     moved = rebalance.moved_to(status, now, execution=ended, why=_because(rebalance, rule, detail))
-    return Verdict(moved, rebalanced=True)
+    return Verdict(moved, rebalanced=any(each.filled for each in execution.orders))
 
 
 def _without_the_rest(execution: Execution) -> Execution:
