@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from trimtab.kernel.money import plain
@@ -178,6 +179,18 @@ def stale(rebalance: Rebalance, execution: Execution, now: datetime, reason: str
     ended = replace(execution, lease_until=None, wake_at=None)
     why = _because(rebalance, "stale", f"{reason[:1].upper()}{reason[1:]}.")
     return Verdict(rebalance.moved_to(_S.STALE, now, execution=ended, why=why), stale_reason=reason)
+
+
+def unless_overdrawn(verdict: Verdict, rebalance: Rebalance, cash: Decimal | None, now: datetime) -> Verdict:
+    """The verdict; stale where it would let the portfolio go with less than no cash, as fees can do that no plan knew.
+
+    While there is more to do, cash may be below zero: a reversal brings it back.
+    """
+    if cash is None or cash >= 0 or not verdict.is_final or verdict.stale_reason is not None:
+        return verdict
+    execution = verdict.rebalance.execution or rebalance.execution
+    assert execution is not None  # noqa: S101 - only rebalances with one are executed
+    return stale(rebalance, execution, now, f"with what was filled and its fees booked, cash is {plain(cash)}")
 
 
 def given_up(rebalance: Rebalance, execution: Execution, now: datetime, reason: str) -> Verdict:

@@ -271,6 +271,7 @@ class _Run:
                 # The broker has done what the ledger cannot hold: nothing is booked, and an operator has to look.
                 verdict = saga.stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
                 trades, booked = [], self.portfolio
+            verdict = saga.unless_overdrawn(verdict, self.rebalance, booked.cash, now)
             if not trades and not verdict.is_final:
                 return (verdict.rebalance,)
             return (verdict.rebalance, verdict.released(booked, now), *trades)
