@@ -43,8 +43,9 @@ CALLS = {
 }
 """How many calls each scenario makes when nothing goes wrong."""
 EACH = 7
+"""The sample: with either crash, every seventh call, beginning with another one in each scenario."""
 PAIRS = 4
-"""The sample: so many pairs of calls; and with either crash, every seventh call, beginning with another one in each scenario."""
+"""The sample of two crashes: so many pairs of calls of each scenario, always the same."""
 
 
 @pytest.fixture(scope="module")

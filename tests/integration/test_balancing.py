@@ -16,6 +16,7 @@ from functions.portfolios_on_execution_requested import handler as execution_fun
 from functions.portfolios_on_sweep import handler as sweep_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.crowd import crowd
+from tests.support.faults import Crash
 from tests.support.inside_moto import lose_messages, quick_transactions, waiting
 from tests.support.trading import Account, refused
 from tests.support.world import World, authorized
@@ -216,7 +217,7 @@ def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_say
     unsaid = mine.world.http("POST", resolve, found, authorizer=OPERATOR)
     refused(unsaid, 422, "insufficient_cash")
     assert mine.world.http("POST", resolve, {**found, "cash": "0"}, authorizer=OPERATOR).status == 200
-    assert (mine.now()["status"], mine.cash(), mine.quantities()["AAPL"]) == ("ACTIVE", 0, Decimal("0.5"))
+    assert (mine.now()["status"], mine.cash(), mine.quantities()["AAPL"]) == ("ACTIVE", Decimal(0), Decimal("0.5"))
 
 
 def test_what_an_operator_watches_is_counted(
@@ -230,15 +231,12 @@ def test_what_an_operator_watches_is_counted(
     monkeypatch.setenv("REVERSAL_SECONDS", "0")
     mine.quote(AAPL=140)
     mine.world.check()
-    (portfolio,), (planned,) = (
-        [item for item in mine.world.items() if item["sk"]["S"].startswith(kind)]
-        for kind in ("PORTFOLIO", "REBALANCE#")
-    )
-    names = ("demo", portfolio["pk"]["S"].rpartition("#")[2], planned["sk"]["S"].partition("#")[2])
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_Run, "to_the_end_or_the_next_wait", mock.Mock(side_effect=KeyboardInterrupt))
+    names = ("demo", mine.now()["portfolio_id"], mine.rebalances()[0]["rebalance_id"])
+    with monkeypatch.context() as patch:
+        patch.setattr(_Run, "to_the_end_or_the_next_wait", mock.Mock(side_effect=Crash))
         patch.setenv("LEASE_SECONDS", "-1")
-        execution_function.executions().run(*names)
+        with pytest.raises(Crash):
+            execution_function.executions().run(*names)
     execution_function.executions.cache_clear()
     mine.settle()
     counted: Counter[str] = Counter()
@@ -288,7 +286,7 @@ def test_a_cancel_before_anything_was_filled_starts_no_cooldown(system: World, m
     mine.settle()
     (it,) = mine.rebalances()
     orders = [(each["status"], Decimal(each["filled_quantity"])) for each in it["execution"]["orders"]]
-    assert (it["status"], orders) == ("COMPLETED_ADJUSTED", [("ENDED", 0), ("SKIPPED", 0)])
+    assert (it["status"], orders) == ("COMPLETED_ADJUSTED", [("ENDED", Decimal(0)), ("SKIPPED", Decimal(0))])
     scenario(monkeypatch)
     mine.move(AAPL=170)
     assert [each["status"] for each in mine.rebalances()] == ["COMPLETED", "COMPLETED_ADJUSTED"]
