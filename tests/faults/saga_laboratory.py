@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -74,12 +73,11 @@ class SagaLaboratory:
         execution_function.executions.cache_clear()
         rules = json.dumps(scenario.paper or [])
         chosen = broker_from if scenario.paper is not None else lambda *_: self.run.exchange
-        built = partial(Executions, booked_at_once=scenario.booked_at_once)
         with (
             self.faults.paused(),
             mock.patch.dict(os.environ, {"PAPER_SCENARIO": rules}),
             mock.patch.object(execution_function, "broker_from", chosen),
-            mock.patch.object(execution_function, "Executions", built),
+            mock.patch.object(execution_function, "Executions", lambda *wired: scenario.limited(Executions(*wired))),
         ):
             execution_function.executions()
 

@@ -130,6 +130,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         STALE,
         {("NVDA", 1): FILLED_HALF, ("AAPL", 2): Fate(time_out="before", times=99), ("MSFT", 2): HALF_AND_OPEN},
         booked_at_once=1,
+        most_attempts=2,
     ),
     "booked in parts": Scenario(ROLLED_BACK, {("NVDA", 1): FILLED_HALF}, booked_at_once=1),
 }
