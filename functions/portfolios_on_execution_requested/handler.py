@@ -54,7 +54,12 @@ def executions() -> Executions:
         Patience(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),
         ThreadPoolExecutor(settings.threads).map if settings.threads > 1 else map,
         count,
+        _note,
     )
+
+
+def _note(error: Exception) -> None:
+    logger.error("broker failed", exc_info=error)
 
 
 def execute(record: SQSRecord) -> None:

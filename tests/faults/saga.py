@@ -5,7 +5,7 @@ goes on when its function has returned; and where nothing is under way but somet
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance
 from trimtab.portfolios.service import sweeping
 from trimtab.portfolios.service.broker import BrokerOrder
+from trimtab.portfolios.service.executions import BOOKED_AT_ONCE, Executions
 from trimtab.runtime.dynamo import from_item
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Scenario:
     """What happens in a run, and the states that its rebalances end in.
 
     `paper`: the rules of the paper broker, where that executes and not the exchange. `from_quote`: the run begins with
-    a quote, and not with the rebalance planned. `knows_ids`: see `Exchange`.
+    a quote, and not with the rebalance planned. `knows_ids`: see `Exchange`. `booked_at_once`: so many fills a
+    transaction. `most_attempts`: so often an order is sent without an answer.
     """
 
     ends: tuple[str, ...] = ("COMPLETED",)
@@ -77,6 +79,13 @@ class Scenario:
     paper: tuple[Any, ...] | None = None
     from_quote: bool = False
     knows_ids: bool = True
+    booked_at_once: int = BOOKED_AT_ONCE
+    most_attempts: int = 8
+
+    def limited(self, executions: Executions) -> Executions:
+        """The executions within these limits."""
+        patience = replace(executions.patience, most_attempts=self.most_attempts)
+        return replace(executions, booked_at_once=self.booked_at_once, patience=patience)
 
 
 @dataclass(slots=True)

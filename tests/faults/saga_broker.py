@@ -20,7 +20,8 @@ class Fate:
 
     `looks`: it is open, and filled only when it is looked up that often. `percent`: only so much is filled; it is open
     then until somebody cancels it, if it does not `end`. `time_out`: the submission is not answered, `times` often; the
-    order did not arrive (before), did (after), or arrives just after a look-up has said that it did not (late).
+    did not arrive (before), did (after), or arrives just after a look-up has said that it did not (late).
+    `error` is what the adapter raises then.
     """
 
     refuse: bool = False
@@ -29,6 +30,7 @@ class Fate:
     looks: int = 0
     time_out: Literal["before", "after", "late"] | None = None
     times: int = 1
+    error: type[Exception] = OutcomeUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Exchange:
     fates: Fates = field(default_factory=dict)
     knows_ids: bool = True
     """Whether an id that it has already is not executed again, as the port promises."""
+    trouble: Callable[[], None] = lambda: None
+    """Is called before each answer; what it raises is the answer."""
     witness: Callable[..., None] | None = None
     """Is shown every order that arrives at the broker's door, and whether its id is known there."""
     fills: list[Fill] = field(default_factory=list)
@@ -96,6 +100,7 @@ class Exchange:
         return self.fates.get((order.symbol, ids.index(order.client_order_id) + 1), Fate())
 
     def _submit(self, order: BrokerOrder) -> BrokerReport:
+        self.trouble()
         if self.witness is not None:
             self.witness(order, is_known=order.client_order_id in self._reports)
         self.submissions.append(order)
@@ -107,7 +112,7 @@ class Exchange:
             self._arrive(order)
         elif fate.time_out == "late":
             self._under_way[id] = order
-        raise OutcomeUnknown(f"{id} was not answered")
+        raise fate.error(f"{id} was not answered")
 
     def _arrive(self, order: BrokerOrder) -> BrokerReport:
         id, fate = order.client_order_id, self._fate(order)
@@ -133,6 +138,7 @@ class Exchange:
         self._reports[id] = BrokerReport(id, status, f"b-{id}", filled, amount)
 
     def _look_up(self, id: str) -> BrokerReport | None:
+        self.trouble()
         if id in self._open:
             order, looks = self._open[id]
             self._open[id] = (order, looks - 1)
@@ -145,6 +151,7 @@ class Exchange:
         return answer
 
     def _cancel(self, id: str) -> None:
+        self.trouble()
         self._open.pop(id, None)
         if id in self._reports and self._reports[id].status is BrokerStatus.OPEN:
             self._reports[id] = replace(self._reports[id], status=BrokerStatus.ENDED, reason="cancelled")

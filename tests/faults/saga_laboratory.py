@@ -23,6 +23,7 @@ from tests.support.quick import quick_items
 from tests.support.trading import Account
 from tests.support.world import World, world
 from trimtab.portfolios.adapters.brokers import broker_from
+from trimtab.portfolios.service.executions import Executions
 from trimtab.runtime.measures import metrics
 
 CLOCKED = (api_function, balancing_function, market_function, sweep_function, *WORKERS.values())
@@ -76,6 +77,7 @@ class SagaLaboratory:
             self.faults.paused(),
             mock.patch.dict(os.environ, {"PAPER_SCENARIO": rules}),
             mock.patch.object(execution_function, "broker_from", chosen),
+            mock.patch.object(execution_function, "Executions", lambda *wired: scenario.limited(Executions(*wired))),
         ):
             execution_function.executions()
 

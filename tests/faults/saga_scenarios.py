@@ -119,8 +119,18 @@ SCENARIOS: Mapping[str, Scenario] = {
     "halted between the waves": Scenario(
         fates={("AAPL", 1): SLOW}, deeds=(Deed(under_way, HALTED), Deed(halted_for_two_minutes, GOES_ON))
     ),
+    "cancelled between the waves while halted": Scenario(
+        ADJUSTED, {("AAPL", 1): SLOW}, KEEP, (Deed(under_way, HALTED), Deed(halted_for_two_minutes, CANCEL))
+    ),
     "a broker that does not know ids": Scenario(fates={("AAPL", 1): Fate(time_out="after")}, knows_ids=False),
     "too late to begin": Scenario(CANCELLED, deeds=(Deed(planned, seven_hours_pass),)),
     "too late to end": Scenario(STALE, {("AAPL", 1): SLOW}, deeds=(Deed(under_way, seven_hours_pass),)),
     "message lost": Scenario(deeds=(Deed(planned, lose_executions),)),
+    "given up in parts": Scenario(
+        STALE,
+        {("NVDA", 1): FILLED_HALF, ("AAPL", 2): Fate(time_out="before", times=99), ("MSFT", 2): HALF_AND_OPEN},
+        booked_at_once=1,
+        most_attempts=2,
+    ),
+    "booked in parts": Scenario(ROLLED_BACK, {("NVDA", 1): FILLED_HALF}, booked_at_once=1),
 }

@@ -24,6 +24,7 @@ from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.saga import Verdict
 from trimtab.portfolios.domain.trades import Trade
 from trimtab.portfolios.service import executions
+from trimtab.portfolios.service.asking import as_asked
 from trimtab.portfolios.service.booking import trades_of_fills
 from trimtab.portfolios.service.executions import Executions, _Run
 from trimtab.runtime import dynamo
@@ -96,7 +97,7 @@ def sends_before_it_writes_the_journal(patch: pytest.MonkeyPatch) -> None:
     def sends_first(self: _Run) -> Any:
         for order in self.execution.orders:
             if order.wave == self.execution.next_wave:
-                self.on.broker.submit(self.portfolio.portfolio_id, executions._as_asked(order))
+                self.on.broker.submit(self.portfolio.portfolio_id, as_asked(order))
         return start(self)
 
     patch.setattr(_Run, "_start", sends_first)
@@ -113,7 +114,12 @@ def sends_again_without_a_look(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_that_fills_are_booked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Execution, "booked", lambda self: self)
+    patch.setattr(Execution, "booked", lambda self, *_: self)
+
+
+def takes_a_part_of_the_fills_for_all_of_them(patch: pytest.MonkeyPatch) -> None:
+    booked = Execution.booked
+    patch.setattr(Execution, "booked", lambda self, *_: booked(self))
 
 
 def books_apart_from_the_journal(patch: pytest.MonkeyPatch) -> None:
@@ -218,6 +224,7 @@ SEEDS: list[tuple[Seed, Search]] = [
     (sends_before_it_writes_the_journal, without_a_crash(FILLED)),
     (sends_again_without_a_look, crash(lambda: CrashAfter(4), SCENARIOS["a broker that does not know ids"])),
     (forgets_that_fills_are_booked, without_a_crash(FILLED)),
+    (takes_a_part_of_the_fills_for_all_of_them, without_a_crash(SCENARIOS["booked in parts"])),
     (books_apart_from_the_journal, crash(lambda: CrashAfter(8))),
     (books_reversals_at_the_planned_price, without_a_crash(MOVED)),
     (lets_go_after_the_first_wave, without_a_crash(FILLED)),

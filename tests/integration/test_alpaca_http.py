@@ -21,7 +21,7 @@ from trimtab.portfolios.adapters import alpaca_http
 from trimtab.portfolios.adapters.alpaca import AlpacaBroker
 from trimtab.portfolios.adapters.alpaca_http import KeyRing
 from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.service.broker import BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.service.broker import BrokerStatus, NotSent, OutcomeUnknown
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
@@ -106,6 +106,42 @@ def test_keys_are_read_once_and_again_when_they_are_refused(street: Street, refu
     assert broker.submit("p1", an_order("o2")).client_order_id == "o2"
     assert broker.account("p1").status == "ACTIVE"
     assert street.secret_reads == 2
+
+
+def fails(street: Street, times: int) -> None:
+    """So many calls in a row without a usable answer."""
+    street.goes_wrong("POST", 500, times=times)
+    for _ in range(times):
+        with pytest.raises(OutcomeUnknown) as unknown:
+            street.broker().http.call("POST", "/v2/orders", body={})
+        assert not isinstance(unknown.value, NotSent)
+
+
+@pytest.mark.parametrize("trouble", ["429", "keys", "circuit", "connection"])
+def test_an_order_that_surely_had_no_effect_is_told_from_one_that_may_have_had_one(
+    street: Street, trouble: str
+) -> None:
+    match trouble:
+        case "429":
+            street.goes_wrong("POST", 429)
+        case "keys":
+            street.fake.keys = ("key-2", "secret-2")
+        case "circuit":
+            fails(street, times=5)
+        case "connection":
+            street.fake.url = "http://127.0.0.1:1"
+    with pytest.raises(NotSent):
+        street.broker().submit("p1", an_order())
+    assert street.fake.orders == {}
+
+
+def test_an_order_that_was_sent_is_unknown_even_where_the_circuit_opens_before_it_is_looked_up(street: Street) -> None:
+    fails(street, times=4)
+    street.goes_wrong("POST", "reset", after=True)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        street.broker().submit("p1", an_order())
+    assert not isinstance(unknown.value, NotSent)
+    assert list(street.fake.orders) == ["o1"]
 
 
 def test_keys_that_stay_refused_are_unknown_and_leave_the_circuit_alone(street: Street) -> None:

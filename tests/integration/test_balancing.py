@@ -2,19 +2,26 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
 
+from functions.portfolios_on_execution_requested import handler as execution_function
 from functions.portfolios_on_sweep import handler as sweep_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
+from tests.support.crowd import crowd
+from tests.support.faults import Crash
 from tests.support.inside_moto import lose_messages, quick_transactions, waiting
 from tests.support.trading import FEED, Account, refused
 from tests.support.world import World, authorized
+from trimtab.portfolios.domain.policy import Policy
+from trimtab.portfolios.service.executions import _Run
 
 
 @pytest.fixture
@@ -32,10 +39,8 @@ def rows() -> dict[str, Any]:
 
 def scenario(monkeypatch: pytest.MonkeyPatch, *rules: Any) -> None:
     """What the paper broker does from now on."""
-    from functions.portfolios_on_execution_requested import handler  # noqa: PLC0415
-
     monkeypatch.setenv("PAPER_SCENARIO", json.dumps(rules))
-    handler.executions.cache_clear()
+    execution_function.executions.cache_clear()
 
 
 def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing) -> None:
@@ -206,6 +211,73 @@ def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_afte
     assert mine.rebalance(it["rebalance_id"])["resolution"]["holdings"] == {"MSFT": ["100", "120"]}
 
 
+def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: World) -> None:
+    with crowd(system, {f"S{number:03}": Decimal(100) for number in range(112)}) as market:
+        it = market.join(dict.fromkeys(market.prices, 1), Policy(), Decimal(1_000_000), Decimal(5_000))
+        system.http("PUT", f"/portfolios/{it.portfolio_id}/allocation", {"allocation": {"S000": 50, "S001": 50}})
+        market.settle()
+        done, after = market.newest(), market.portfolio()
+    assert done is not None
+    assert done.execution is not None
+    orders = done.execution.orders
+    assert (done.status, len(orders), sum(each.is_booked for each in orders)) == ("COMPLETED", 112, 112)
+    assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 112
+    moved = sum((each.amount if each.side == "SELL" else -each.amount for each in orders), Decimal(5_000))
+    assert (after.cash, after.lock) == (moved, None)
+
+
+def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_says_what_is_left(
+    system: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario(monkeypatch, {"fee": "0.70"})
+    mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
+    mine.deposit(100)
+    mine.quote(AAPL=100, MSFT=100)
+    it = mine.run("r1", mode="invest_cash")
+    orders = it["execution"]["orders"]
+    assert [(each["status"], each["is_booked"]) for each in orders] == [("FILLED", True)] * 2
+    left = 100 - sum((Decimal(each["filled_amount"]) for each in orders), Decimal("1.40"))
+    assert left < 0
+    assert (it["status"], mine.now()["status"], mine.cash()) == ("STALE", "STALE", left)
+    assert mine.quantities() == {each["symbol"]: Decimal(each["filled_quantity"]) for each in orders}
+    assert str(left) in it["why"]["detail"]
+    resolve = f"{mine.account.home}/resolve"
+    found = {"reason": "seen there", "holdings": {"AAPL": "0.5"}}
+    unsaid = mine.world.http("POST", resolve, found, authorizer=OPERATOR)
+    refused(unsaid, 422, "insufficient_cash")
+    assert mine.world.http("POST", resolve, {**found, "cash": "0"}, authorizer=OPERATOR).status == 200
+    assert (mine.now()["status"], mine.cash(), mine.quantities()["AAPL"]) == ("ACTIVE", Decimal(0), Decimal("0.5"))
+
+
+def test_what_an_operator_watches_is_counted(
+    mine: Balancing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario(
+        monkeypatch,
+        {"match": {"symbol": "MSFT"}, "refuse": "not today"},
+        {"match": {"symbol": "AAPL", "side": "BUY"}, "refuse": "halted"},
+    )
+    monkeypatch.setenv("REVERSAL_SECONDS", "0")
+    mine.quote(AAPL=140)
+    mine.world.check()
+    names = ("demo", mine.now()["portfolio_id"], mine.rebalances()[0]["rebalance_id"])
+    with monkeypatch.context() as patch:
+        patch.setattr(_Run, "to_the_end_or_the_next_wait", mock.Mock(side_effect=Crash))
+        patch.setenv("LEASE_SECONDS", "-1")
+        with pytest.raises(Crash):
+            execution_function.executions().run(*names)
+    execution_function.executions.cache_clear()
+    mine.settle()
+    counted: Counter[str] = Counter()
+    for line in capsys.readouterr().out.splitlines():
+        if line.startswith('{"_aws"'):
+            written = json.loads(line)
+            for metric in written["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+                counted[metric["Name"]] += sum(written[metric["Name"]])
+    wanted = {"ExecutionsResumed": 1, "Compensations": 1, "CompensationFailures": 3, "StalePortfolios": 1}
+    assert {name: counted[name] for name in wanted} == wanted
+
+
 def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
     body = {"reach": "tenant", "reason": "The feed looks wrong."}
     assert mine.world.http("PUT", "/halt", body).status == 403
@@ -230,6 +302,23 @@ def test_a_planned_rebalance_locks_out_sells_and_is_cancelled_before_anything_is
     assert [mine.world.http("POST", path).json["status"] for _ in range(2)] == ["CANCELLED", "CANCELLED"]
     mine.settle()
     assert (mine.quantities(), mine.now()["locked_by"]) == ({"AAPL": Decimal(50), "MSFT": Decimal(50)}, None)
+
+
+def test_a_cancel_before_anything_was_filled_starts_no_cooldown(system: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = balanced(system, policy={"on_cancel": "keep", "cooldown_seconds": 86_400})
+    scenario(monkeypatch, {"match": {"nth": 1}, "latency_seconds": 3_600})
+    mine.quote(AAPL=140)
+    mine.world.check()
+    mine.world.execute()
+    (it,) = mine.rebalances()
+    assert system.http("POST", f"{mine.account.home}/rebalances/{it['rebalance_id']}/cancel").status == 200
+    mine.settle()
+    (it,) = mine.rebalances()
+    orders = [(each["status"], Decimal(each["filled_quantity"])) for each in it["execution"]["orders"]]
+    assert (it["status"], orders) == ("COMPLETED_ADJUSTED", [("ENDED", Decimal(0)), ("SKIPPED", Decimal(0))])
+    scenario(monkeypatch)
+    mine.move(AAPL=170)
+    assert [each["status"] for each in mine.rebalances()] == ["COMPLETED", "COMPLETED_ADJUSTED"]
 
 
 def test_a_planned_rebalance_whose_message_is_lost_is_sent_again(

@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.circuit_breaker import (
 )
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
 from botocore.config import Config
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
 from trimtab.runtime.observability import logger
@@ -30,6 +30,7 @@ CONNECT_SECONDS, READ_SECONDS, RECOVERY_SECONDS = 2, 4, 30
 MAX_RETRY_AFTER_SECONDS = 3
 REPEATS = 2
 _OVERLOADED = frozenset({429, 500, 502, 503, 504})
+_UNCONNECTED = (ConnectTimeoutError, NewConnectionError)
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 
 
@@ -37,8 +38,16 @@ class NoAnswer(Exception):
     """There is no answer that says anything about the request's effect."""
 
 
+class NotSent(NoAnswer):
+    """Nothing was sent, or it was turned away unread: the request has had no effect."""
+
+
 class _Unwell(NoAnswer):
     """It is the other side's fault: it counts against the circuit."""
+
+
+class _TurnedAway(_Unwell, NotSent):
+    """It is too busy for us, or not to be reached."""
 
 
 class Keys(Protocol):
@@ -169,11 +178,14 @@ class Outbound(Generic[K]):
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The answer, whatever its status below 500 but 429; raises `NoAnswer` where there is none, where the keys are
-        refused even when read again, and without a request while the circuit is open."""
+        """The answer, whatever its status below 500 but 429; raises `NoAnswer` where there is none, and `NotSent` where
+        it says besides that there was no effect: 429, no connection, keys that are refused even when read again, and
+        without a request while the circuit is open."""
         try:
             return self._guarded(method, path, query, body)
-        except (NoAnswer, CircuitBreakerOpenError) as error:
+        except (NotSent, CircuitBreakerOpenError) as error:
+            raise NotSent(f"{method} {path}: {error}") from error
+        except NoAnswer as error:
             raise NoAnswer(f"{method} {path}: {error}") from error
 
     def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, str] | None) -> Answer:
@@ -187,7 +199,7 @@ class Outbound(Generic[K]):
                 answer = self._exchange(method, url, data, renewed)
         if self._refuses_keys(answer):
             # Not the circuit's matter: the other side is well, and nothing had an effect.
-            raise NoAnswer(f"{self.host} refuses the keys ({answer.status}): {answer.message}")
+            raise NotSent(f"{self.host} refuses the keys ({answer.status}): {answer.message}")
         return answer
 
     def _exchange(self, method: str, url: str, data: bytes | None, keys: K) -> Answer:
@@ -196,7 +208,10 @@ class Outbound(Generic[K]):
             # Not redirected: the keys are for this host alone.
             response = self._pool.urlopen(method, url, body=data, headers=headers, redirect=False)
         except HTTPError as error:
-            raise _Unwell(type(error).__name__) from error
+            is_unsent = isinstance(error, MaxRetryError) and isinstance(error.reason, _UNCONNECTED)
+            raise (_TurnedAway if is_unsent else _Unwell)(type(error).__name__) from error
+        if response.status == 429:
+            raise _TurnedAway("status 429")
         if response.status in _OVERLOADED or response.status >= 500:
             raise _Unwell(f"status {response.status}")
         return Answer(response.status, _parse(response.data))

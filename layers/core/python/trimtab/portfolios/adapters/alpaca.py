@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -10,7 +11,14 @@ from urllib.parse import quote
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
 from trimtab.portfolios.adapters.alpaca_http import AlpacaHttp
 from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.service.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.service.broker import (
+    BrokerAccount,
+    BrokerOrder,
+    BrokerReport,
+    BrokerStatus,
+    NotSent,
+    OutcomeUnknown,
+)
 from trimtab.runtime.outbound import Answer
 
 ORDERS = "/v2/orders"
@@ -56,7 +64,9 @@ class AlpacaBroker:
         try:
             answer = self.http.call("POST", ORDERS, body=_request(order))
         except OutcomeUnknown:
-            found = self.look_up(account, order.client_order_id)
+            found = None
+            with suppress(OutcomeUnknown):  # what was sent is not unsent because nobody can look it up
+                found = self.look_up(account, order.client_order_id)
             if found is None:
                 raise
             return found
@@ -68,7 +78,10 @@ class AlpacaBroker:
 
     def _refused(self, account: str, order: BrokerOrder, answer: Answer) -> BrokerReport:
         # A repeat may be refused for what its first took effect on (its id, the cash, the position): ask for that.
-        found = self.look_up(account, order.client_order_id)
+        try:
+            found = self.look_up(account, order.client_order_id)
+        except NotSent as error:
+            raise OutcomeUnknown(str(error)) from error  # the order was
         if found is not None:
             return found
         if "client_order_id" in answer.message and "unique" in answer.message:

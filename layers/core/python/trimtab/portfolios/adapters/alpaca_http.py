@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trimtab.portfolios.service.broker import OutcomeUnknown
+from trimtab.portfolios.service.broker import NotSent, OutcomeUnknown
 from trimtab.runtime import outbound
 from trimtab.runtime.outbound import CONNECT_SECONDS, MAX_RETRY_AFTER_SECONDS, READ_SECONDS, Answer, Manners, Outbound
 
@@ -77,8 +77,10 @@ class AlpacaHttp:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
     ) -> Answer:
-        """See `Outbound.call`; raises `OutcomeUnknown` where there is no answer."""
+        """See `Outbound.call`; raises `OutcomeUnknown` where there is no answer, `NotSent` where it had no effect."""
         try:
             return self._outbound.call(method, path, query=query, body=body)
+        except outbound.NotSent as error:
+            raise NotSent(str(error)) from error
         except outbound.NoAnswer as error:
             raise OutcomeUnknown(str(error)) from error

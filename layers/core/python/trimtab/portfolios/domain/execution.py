@@ -92,9 +92,16 @@ class Execution:
         unsent = [each for each in begun.current if each.status is OrderStatus.PLANNED]
         return begun.changed(lambda it: replace(it, status=OrderStatus.SENT, attempts=1), unsent)
 
-    def booked(self) -> "Execution":
-        """With the fills of the present wave in the ledger."""
-        return self.changed(lambda it: replace(it, is_booked=True), self.current)
+    @property
+    def unbooked(self) -> tuple[Order, ...]:
+        """The orders of the present wave that are over and whose fills are to be booked, what raises cash first."""
+        filled = (each for each in self.current if each.status.is_over and each.filled and not each.is_booked)
+        return tuple(sorted(filled, key=lambda it: it.side is Side.BUY))
+
+    def booked(self, orders: Iterable[Order] | None = None) -> "Execution":
+        """With the fills of these orders in the ledger, by itself with those of the present wave that are over."""
+        over = [each for each in self.current if each.status.is_over] if orders is None else orders
+        return self.changed(lambda it: replace(it, is_booked=True), over)
 
     def with_buys_paid_for(self) -> "Execution":
         """With the planned buys cut to what the sells brought: less by as much as those fell short of the plan.

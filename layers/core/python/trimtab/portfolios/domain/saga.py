@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
+from trimtab.kernel.money import plain
 from trimtab.portfolios.domain.execution import MAX_REVERSALS, Execution
 from trimtab.portfolios.domain.orders import Order, OrderStatus
 from trimtab.portfolios.domain.policy import Afterwards
@@ -16,12 +18,14 @@ _S = RebalanceStatus
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long the worker waits: for an order to fill before it is cancelled, before reversals are tried again, while
-    orders are halted; and how often an order may be sent without an answer. Times are in seconds."""
+    orders are halted; how often an order may be sent without an answer, and how often more while others are being
+    cancelled before it is given up. Times are in seconds."""
 
     order_seconds: int = 300
     reversal_seconds: int = 30
     halt_seconds: int = 60
     most_attempts: int = 8
+    last_attempts: int = 2
     longest_pause_seconds: int = 60
 
 
@@ -54,13 +58,16 @@ def pause_seconds(execution: Execution, patience: Patience) -> int:
 
 
 def is_to_be_cancelled(execution: Execution, patience: Patience, now: datetime) -> bool:
-    """Whether the open orders of the wave shall end: somebody cancelled the run, or they take too long.
+    """Whether the open orders of the wave shall end: somebody cancelled the run, they take too long, or it is about to
+    be given up.
 
     Reversals are never cancelled by a cancel: they are what it asked for.
     """
     started = execution.wave_started_at or now
     reverses = any(each.reverses for each in execution.current)
-    return (execution.is_cancelled and not reverses) or now >= started + timedelta(seconds=patience.order_seconds)
+    ends_at = min(started + timedelta(seconds=patience.order_seconds), execution.deadline)
+    is_lost = bool(unknown_for_good(execution, patience))
+    return (execution.is_cancelled and not reverses) or now >= ends_at or is_lost
 
 
 def unknown_for_good(execution: Execution, patience: Patience) -> tuple[Order, ...]:
@@ -70,6 +77,14 @@ def unknown_for_good(execution: Execution, patience: Patience) -> tuple[Order, .
         for each in execution.current
         if each.status is OrderStatus.SENT and each.attempts >= patience.most_attempts
     )
+
+
+def is_to_be_given_up(execution: Execution, patience: Patience) -> bool:
+    """Whether there are such orders, and no other is open any more or could be ended in a few looks."""
+    lost = unknown_for_good(execution, patience)
+    if any(each.status is OrderStatus.OPEN for each in execution.current):
+        lost = tuple(each for each in lost if each.attempts >= patience.most_attempts + patience.last_attempts)
+    return bool(lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +141,7 @@ def _completed(rebalance: Rebalance, execution: Execution, now: datetime, rule: 
         rule, detail = "adjusted", "What could be filled was filled; see the orders for the rest."
     ended = replace(execution, lease_until=None, wake_at=None)
     moved = rebalance.moved_to(status, now, execution=ended, why=_because(rebalance, rule, detail))
-    return Verdict(moved, rebalanced=True)
+    return Verdict(moved, rebalanced=any(each.filled for each in execution.orders))
 
 
 def _without_the_rest(execution: Execution) -> Execution:
@@ -164,6 +179,37 @@ def stale(rebalance: Rebalance, execution: Execution, now: datetime, reason: str
     ended = replace(execution, lease_until=None, wake_at=None)
     why = _because(rebalance, "stale", f"{reason[:1].upper()}{reason[1:]}.")
     return Verdict(rebalance.moved_to(_S.STALE, now, execution=ended, why=why), stale_reason=reason)
+
+
+def unless_overdrawn(verdict: Verdict, rebalance: Rebalance, cash: Decimal | None, now: datetime) -> Verdict:
+    """The verdict; stale where it would let the portfolio go with less than no cash, as fees can do that no plan knew.
+
+    While there is more to do, cash may be below zero: a reversal brings it back.
+    """
+    if cash is None or cash >= 0 or not verdict.is_final or verdict.stale_reason is not None:
+        return verdict
+    execution = verdict.rebalance.execution or rebalance.execution
+    assert execution is not None  # noqa: S101 - only rebalances with one are executed
+    return stale(rebalance, execution, now, f"with what was filled and its fees booked, cash is {plain(cash)}")
+
+
+def given_up(rebalance: Rebalance, execution: Execution, now: datetime, reason: str) -> Verdict:
+    """Stale with orders of the wave that are not over: the reason names those, and what filled of the others is booked.
+
+    A part that an open order has filled is not: nobody would book the rest of it.
+    """
+    unknown = [each.symbol for each in execution.current if each.status is OrderStatus.SENT]
+    still_open = [
+        f"{each.symbol} ({plain(each.filled)} of {plain(each.quantity)} filled)"
+        for each in execution.current
+        if each.status is OrderStatus.OPEN
+    ]
+    facts = [reason] if reason else []
+    if unknown:
+        facts.append(f"the broker does not say what became of the orders for {', '.join(unknown[:10])}")
+    if still_open:
+        facts.append(f"still open at the broker, and not booked: {', '.join(still_open[:10])}")
+    return stale(rebalance, execution.booked(), now, "; ".join(facts))
 
 
 def cancelled(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:

@@ -53,7 +53,8 @@ def booked(
 def booked_together(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
     """The portfolio's holdings and cash with these new trades, at most one of a symbol.
 
-    Its version is left to who writes it. `Unprocessable` where a balance would be negative.
+    Its version is left to who writes it. `Unprocessable` where a quantity would be negative. Cash may come out below
+    zero, for what somebody else has paid is paid: whether that may stay is the caller's business.
     """
     if not trades:
         return portfolio
@@ -65,7 +66,8 @@ def booked_together(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade
         added = _added(holding, quote, trade.execution, now) if trade.execution else None
         holdings.append(added or _folded(ledger, portfolio, quote, trade, now))
         cash += trade.cash_change
-    return replace(portfolio.booked(now, holdings=holdings, cash=cash), version=portfolio.version)
+    after = portfolio.booked(now, holdings=holdings, cash=max(cash, ZERO))
+    return replace(after, cash=cash, version=portfolio.version)
 
 
 @dataclass(frozen=True, slots=True)

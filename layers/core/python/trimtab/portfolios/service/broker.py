@@ -14,6 +14,10 @@ class OutcomeUnknown(Exception):
     """No answer, or none that says whether the order arrived: look it up, then send the same id again."""
 
 
+class NotSent(OutcomeUnknown):
+    """Nothing was sent, or it was turned away unread: this call has had no effect, whatever one before it had."""
+
+
 class BrokerStatus(StrEnum):
     """OPEN: accepted, more may fill. FILLED: wholly. ENDED: over with less than all of it (refused, cancelled…)."""
 
@@ -61,7 +65,8 @@ class Broker(Protocol):
     """Executes orders of an account (our accounts are portfolios). A client order id takes effect at most once."""
 
     def submit(self, account: str, order: BrokerOrder) -> BrokerReport:
-        """The order, accepted, filled or refused (ENDED, with the reason); raises `OutcomeUnknown`.
+        """The order, accepted, filled or refused (ENDED, with the reason); raises `OutcomeUnknown`, and `NotSent`
+        only where this call surely had no effect.
 
         An id that the broker has already is not sent again: the report is that of the first.
         """

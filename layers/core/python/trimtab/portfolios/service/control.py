@@ -105,6 +105,8 @@ class Control:
             entry = _cash_entry(portfolio, rebalance.rebalance_id, resolution.cash, now)
             if resolution.cash is not None:
                 after = replace(after, cash=resolution.cash)
+            if after.cash is not None and after.cash < 0:
+                raise Unprocessable("insufficient_cash", f"Its cash is {plain(after.cash)}: say what it really is.")
             note = _audit(thought, caller, resolution, now)
             resolved = rebalance.moved_to(RebalanceStatus.RESOLVED, now, resolution=note)
             after = replace(after, version=portfolio.version).resolved(now)

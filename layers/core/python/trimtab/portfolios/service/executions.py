@@ -22,11 +22,13 @@ from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus
 from trimtab.portfolios.domain.saga import Move, Patience, Verdict
 from trimtab.portfolios.domain.trades import Trade
+from trimtab.portfolios.service.asking import Asking
 from trimtab.portfolios.service.booking import booked_together, trades_of_fills
-from trimtab.portfolios.service.broker import Broker, BrokerOrder, BrokerReport, OutcomeUnknown
+from trimtab.portfolios.service.broker import Broker
 from trimtab.portfolios.service.ports import Halts, Ledger, Requests, Store
 
 MAX_MOVES = 20  # of one invocation: four waves of reversals and their bookings, with room
+BOOKED_AT_ONCE = 90  # fills: with portfolio and rebalance, a transaction of DynamoDB has at most 100 items
 
 Parallel = Callable[[Callable[[Order], Order], Iterable[Order]], Iterable[Order]]
 """`map`, or one that does several at once."""
@@ -51,6 +53,9 @@ class Executions:
     parallel: Parallel = map
     tell: Callable[[str], None] = lambda _: None
     """Counts what an operator wants to see."""
+    note: Callable[[Exception], None] = lambda _: None
+    """Logs what a broker should not raise."""
+    booked_at_once: int = BOOKED_AT_ONCE
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
         """The rebalance as far as it can be brought now. None if there is none.
@@ -100,7 +105,9 @@ class _Run:
             lease_until=_milliseconds(now) + self.on.lease_seconds * 1000,
             resumes=was.resumes + (was.lease_until is not None),
         )
-        mine = self.rebalance.moved_to(self.rebalance.status, now, execution=taken)
+        # Only what comes of it shows that a worker lives: until then the sweeper goes on counting.
+        counted = {"resends": self.rebalance.resends, "is_stuck": self.rebalance.is_stuck}
+        mine = self.rebalance.moved_to(self.rebalance.status, now, execution=taken, **counted)
         try:
             self.on.store.put(mine)
         except ConditionFailed:
@@ -143,6 +150,9 @@ class _Run:
         wave = self.execution.next_wave
         if wave is None:
             self._conclude(lambda it, now: saga.rolled_back(it, _journal(it), now))
+            return None
+        if self.execution.is_cancelled and not self._reverses(wave):
+            self._conclude(lambda it, now: saga.settled(it, _journal(it), now, self.on.patience))
             return None
         if self.on.halts.reason(self.portfolio.tenant_id) is not None:
             return self._in(self.on.patience.halt_seconds)
@@ -202,10 +212,8 @@ class _Run:
         self._write(lambda now: (asked(self.rebalance, now),))
         if self.execution.is_wave_over:
             return None
-        lost = saga.unknown_for_good(self.execution, self.on.patience)
-        if lost:
-            names = ", ".join(each.symbol for each in lost[:10])
-            self._give_up(f"the broker does not say what became of the orders for {names}")
+        if saga.is_to_be_given_up(self.execution, self.on.patience):
+            self._give_up()
             return None
         return self._in(saga.pause_seconds(self.execution, self.on.patience))
 
@@ -214,22 +222,8 @@ class _Run:
         return unknown and self.on.halts.reason(self.portfolio.tenant_id) is not None
 
     def _brought_up(self, order: Order, *, stopping: bool, halted: bool) -> Order:
-        """The order as the broker has it now; one that never arrived is sent again under its own id."""
-        account, id = self.portfolio.portfolio_id, order.client_order_id
-        if order.status is OrderStatus.SENT and not self.sent_here and not halted:
-            order = replace(order, attempts=order.attempts + 1)
-        try:
-            report = None if self.sent_here else self.on.broker.look_up(account, id)
-            if report is None and halted:
-                return order
-            order = _reported(order, report or self.on.broker.submit(account, _as_asked(order)))
-            if stopping and order.status is OrderStatus.OPEN:
-                self.on.broker.cancel(account, id)
-                ended = self.on.broker.look_up(account, id)
-                order = _reported(order, ended) if ended else order
-        except OutcomeUnknown as unknown:
-            return replace(order, reason=str(unknown)[:100] or None)
-        return order
+        on, account = self.on, self.portfolio.portfolio_id
+        return Asking(on.broker, account, self.sent_here, halted, stopping, on.note).brought_up(order)
 
     def _settle(self) -> None:
         """Books the fills of the wave, together with what the wave comes to."""
@@ -243,16 +237,32 @@ class _Run:
         elif self.execution.is_wave_over or self._ask() is not None:
             self._give_up("the deadline passed before the rebalance had ended")
 
-    def _give_up(self, reason: str) -> None:
-        self._conclude(lambda it, now: saga.stale(it, _journal(it).booked(), now, reason))
+    def _give_up(self, reason: str = "") -> None:
+        self._conclude(lambda it, now: saga.given_up(it, _journal(it), now, reason))
 
     # Writes ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, verdict_of: Callable[[Rebalance, datetime], Verdict]) -> None:
-        """One transaction: the verdict, the trades of all fills that were not booked, and the portfolio after them."""
+        """The verdict in one transaction with the trades of all fills that were not booked, and the portfolio after
+        them. Where the fills are too many for one, others go before it: each with its say in the journal."""
+        before, most = self.rebalance, self.on.booked_at_once
+
+        def booked_in_part(it: Rebalance, now: datetime) -> Verdict:
+            return Verdict(it.moved_to(it.status, now, execution=_journal(it).booked(_journal(it).unbooked[:most])))
+
+        for _ in range((len(self.execution.unbooked) - 1) // most):
+            self._book(booked_in_part)
+            if not self.rebalance.is_with_the_broker:
+                break  # the ledger has refused them
+        else:
+            self._book(verdict_of)
+        self._tell_what_became_of(before)
+
+    def _book(self, verdict_of: Callable[[Rebalance, datetime], Verdict]) -> None:
+        """One transaction: the verdict, the trades of as many fills as it holds, and the portfolio after them."""
 
         def things(now: datetime) -> tuple[Portfolio | Rebalance | Trade, ...]:
-            unbooked = [each for each in self.execution.current if each.filled and not each.is_booked]
+            unbooked = self.execution.unbooked[: self.on.booked_at_once]
             verdict = verdict_of(self.rebalance, now)
             trades = trades_of_fills(self.portfolio, self.rebalance.rebalance_id, unbooked, now)
             try:
@@ -261,13 +271,12 @@ class _Run:
                 # The broker has done what the ledger cannot hold: nothing is booked, and an operator has to look.
                 verdict = saga.stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
                 trades, booked = [], self.portfolio
+            verdict = saga.unless_overdrawn(verdict, self.rebalance, booked.cash, now)
             if not trades and not verdict.is_final:
                 return (verdict.rebalance,)
             return (verdict.rebalance, verdict.released(booked, now), *trades)
 
-        before = self.rebalance
         self._write(things)
-        self._tell_what_became_of(before)
 
     def _tell_what_became_of(self, before: Rebalance) -> None:
         was_reversing = before.status is RebalanceStatus.COMPENSATING
@@ -341,19 +350,3 @@ class _Run:
 def _journal(rebalance: Rebalance) -> Execution:
     assert rebalance.execution is not None  # noqa: S101 - only rebalances with one are executed
     return rebalance.execution
-
-
-def _as_asked(order: Order) -> BrokerOrder:
-    return BrokerOrder(order.client_order_id, order.symbol, order.side, order.quantity, order.limit_price)
-
-
-def _reported(order: Order, report: BrokerReport) -> Order:
-    return replace(
-        order,
-        status=OrderStatus(report.status.value),
-        broker_id=report.broker_id or order.broker_id,
-        filled=report.filled,
-        amount=report.amount,
-        fees=report.fees,
-        reason=report.reason,
-    )
