@@ -1,11 +1,12 @@
 """What bets come to: exposure, payouts, positions and sums, worked by hand and held as rules."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trimtab.betting.domain.insights import Insight, require_value
@@ -14,15 +15,16 @@ from trimtab.betting.domain.orders import Asked, NewOrder, Order
 from trimtab.betting.domain.positions import Position, fold, worst_case
 from trimtab.betting.domain.results import Result, Side, Verdict, exposure, payout, profit, verdict_of
 from trimtab.betting.domain.tally import Stakes, Sum, Tally, stakes, tally, total
+from trimtab.betting.schemas.requests import SettleOrder
 from trimtab.kernel.errors import Conflict, Refusal, Unprocessable
-from trimtab.kernel.money import CONTEXT, to_money
+from trimtab.kernel.money import to_money
 
 D = Decimal
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-THIRD = CONTEXT.divide(D(1), D(3))
+THIRD = Fraction(1, 3)
 WON, LOST, VOID = Verdict(Result.WON), Verdict(Result.LOST), Verdict(Result.VOID)
 HALF_WON, HALF_LOST = Verdict(Result.HALF_WON), Verdict(Result.HALF_LOST)
-DEAD_HEAT = Verdict(Result.DEAD_HEAT, D("0.5"))
+DEAD_HEAT = Verdict(Result.DEAD_HEAT, Fraction(1, 2))
 VERDICTS = (WON, LOST, VOID, HALF_WON, HALF_LOST, DEAD_HEAT, Verdict(Result.DEAD_HEAT, THIRD))
 
 money = st.decimals(min_value=D("0.01"), max_value=D("100000"), places=2)
@@ -95,9 +97,41 @@ def test_no_order_loses_more_than_its_exposure(side: Side, stake: D, at: D, verd
 
 def test_a_verdict_is_written_and_read_again_and_a_factor_belongs_to_a_dead_heat() -> None:
     assert [verdict_of(each.text()) for each in VERDICTS] == list(VERDICTS)
-    for wrong in ((Result.WON, D("0.5")), (Result.DEAD_HEAT, None), (Result.DEAD_HEAT, D(1)), (Result.DEAD_HEAT, D(0))):
+    assert (DEAD_HEAT.text(), Verdict(Result.DEAD_HEAT, THIRD).text()) == ("dead_heat:1/2", "dead_heat:1/3")
+    assert verdict_of("dead_heat:0.5") == DEAD_HEAT  # as it was written once
+    half, whole, nothing = Fraction(1, 2), Fraction(1), Fraction()
+    for wrong in (
+        (Result.WON, half),
+        (Result.DEAD_HEAT, None),
+        (Result.DEAD_HEAT, whole),
+        (Result.DEAD_HEAT, nothing),
+    ):
         with pytest.raises(Unprocessable):
             Verdict(*wrong)
+
+
+factors = st.builds(Fraction, st.integers(1, 8), st.integers(9, 12)) | st.sampled_from([Fraction(1, 7), Fraction(2, 3)])
+
+
+@given(sides, st.integers(1, 2000).map(lambda cents: D(cents) / 100), odds, factors)
+@example(Side.LAY, D("10.00"), D("3.00"), THIRD)  # breaks even, as do the next three
+@example(Side.BACK, D("6.00"), D("6.00"), Fraction(1, 6))
+@example(Side.BACK, D("7.00"), D("7.00"), Fraction(1, 7))
+@example(Side.LAY, D("1.50"), D("1.50"), Fraction(2, 3))
+@example(Side.BACK, D("0.10"), D("6.75"), THIRD)  # earns half a cent more than 0.12
+@example(Side.BACK, D("0.17"), D("1.50"), THIRD)  # loses half a cent more than 0.08
+def test_a_dead_heat_is_reckoned_exactly_and_rounded_once(side: Side, stake: D, at: D, factor: Fraction) -> None:
+    exact = side.sign * (factor * Fraction(stake * (at - 1)) - (1 - factor) * Fraction(stake))
+    it = settled(order(side.value, str(stake), str(at)), Verdict(Result.DEAD_HEAT, factor))
+    cents = (D((abs(exact) * 10**9).__floor__()) / 10**9).quantize(D("0.01"), rounding=ROUND_HALF_UP)
+    assert it.pnl == (cents if exact > 0 else -cents)
+    assert it.has_won is (exact > 0)
+
+
+def test_a_factor_is_the_same_however_it_is_written() -> None:
+    for same in (["1/2", "0.5", D("0.50"), "5/10"], ["1/3", "2/6"]):
+        found = {SettleOrder(result="dead_heat", dead_heat_factor=it).to_domain().request_hash() for it in same}
+        assert len(found) == 1
 
 
 # Settling ----------------------------------------------------------------------------------------------------------

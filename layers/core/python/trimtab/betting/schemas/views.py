@@ -28,7 +28,7 @@ class InsightView(Model):
 
 
 class SettlementView(Model):
-    """How an order was settled: `due` is the payout that follows from the result."""
+    """How an order was settled: `due` is the payout that follows from the result. A factor is a fraction: `1/2`."""
 
     result: Result
     dead_heat_factor: str | None
@@ -199,7 +199,7 @@ def _settlement_view(it: Settlement) -> Answer:
     factor = it.verdict.dead_heat_factor
     return {
         "result": it.verdict.result.value,
-        "dead_heat_factor": None if factor is None else plain(factor),
+        "dead_heat_factor": None if factor is None else str(factor),
         "due": _money(it.due),
         "override_reason": it.override_reason,
         "settled_by": it.by,
