@@ -163,6 +163,13 @@ def test_a_payout_that_disagrees_needs_a_reason_which_is_kept() -> None:
         settled(it, WON)
 
 
+def test_a_void_order_gives_its_exposure_back_and_nothing_else() -> None:
+    with pytest.raises(Unprocessable, match="decides nothing"):
+        settled(order(), VOID, payout=D(50), override_reason="A gift.")
+    it = settled(order(), VOID, payout=D(10), override_reason="As the rules say.")
+    assert (it.pnl, tally(it).orders_void, tally(it).settled_stake) == (0, 1, 0)
+
+
 def test_commission_is_not_more_than_was_won() -> None:
     assert settled(order(), WON, commission=D(25)).pnl == 0
     for verdict, commission in ((WON, "25.01"), (LOST, "0.01"), (VOID, "0.01")):
