@@ -55,6 +55,7 @@ BAD: list[tuple[str, dict[str, Any], int]] = [
     ("stake below 0", {"stake": "-1"}, 400),
     ("3 decimals", {"stake": "1.001"}, 400),
     ("stake above the maximum", {"stake": "10000.01"}, 422),
+    ("a lay that exposes nothing", {"side": "LAY", "stake": "0.01", "odds": "1.49"}, 422),
     ("exponent", {"stake": "1e3"}, 400),
     ("odds of 1", {"odds": 1}, 400),
     ("odds above 1000", {"odds": "1000.01"}, 400),

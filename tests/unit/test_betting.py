@@ -234,6 +234,7 @@ def placed(rows: Any) -> list[Order]:
 
 
 @given(bets, st.integers(1, 3))
+@example([(Side.LAY, D("10.00"), D("2.00"), "a"), (Side.LAY, D("0.01"), D("1.01"), "b")], 1)  # b exposes nothing
 def test_the_worst_case_is_that_of_brute_force(rows: Any, winners: int) -> None:
     orders = placed(rows)
     outcomes = []

@@ -66,6 +66,11 @@ class NewOrder:
     stake: Decimal
     odds: Decimal
 
+    @property
+    def exposure(self) -> Decimal:
+        """What it can lose, 2 places."""
+        return results.exposure(self.side, self.stake, self.odds)
+
     def request_hash(self) -> str:
         """Tells a repeat from another order under the same key."""
         return ids.fingerprint(

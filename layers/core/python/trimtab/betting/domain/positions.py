@@ -90,7 +90,7 @@ def worst_case(selections: Iterable[Stakes], winners: int = 1, *, others: bool =
     Σ of what each earns where it does not win, plus the smallest differences (if win - if lose), one for each winner.
     With `others` a winner may be a selection without open orders: its difference is 0.
     """
-    found = [each for each in selections if each.exposure]
+    found = [each for each in selections if each.back_stake or each.lay_stake]
     losing = sum((each.if_lose for each in found), ZERO)
     differences = sorted(each.if_win - each.if_lose for each in found)[:winners]
     winning = sum((min(each, ZERO) if others else each for each in differences), ZERO)

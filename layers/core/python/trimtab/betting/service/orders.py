@@ -60,21 +60,23 @@ class Orders:
                 return Placed(met.order, position, is_repeat=True)
             if met.market is not None:
                 raise market_closed()
-            self._check_stake(new)
+            self._check_size(new)
             position.require_room_for(new.selection_id)
             require_value(met.insight, new.side, self.limits.minimum_expected_value)
             order = new.placed(tenant_id, order_id, met.insight, now)
-            if order.exposure > self.limits.max_exposure:
-                raise rules.limit_exceeded(self.limits.max_exposure)
             position = position.changed([(None, order)], now)
             self.book.place(order, position, tally(order), self.limits.max_exposure)
             return Placed(order, position)
 
         return retrying_on_conflict(attempt)
 
-    def _check_stake(self, new: NewOrder) -> None:
+    def _check_size(self, new: NewOrder) -> None:
         if new.stake > self.limits.max_stake:
             raise Unprocessable("stake_too_large", f"The stake of an order is at most {self.limits.max_stake}.")
+        if not new.exposure:
+            raise Unprocessable("stake_too_small", "The order exposes less than half a cent: it could only win.")
+        if new.exposure > self.limits.max_exposure:
+            raise rules.limit_exceeded(self.limits.max_exposure)
 
     def get(self, caller: Caller, order_id: str) -> Order:
         """The caller's order; `NotFound` otherwise."""
