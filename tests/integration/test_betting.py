@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.betting import Bettor, orders
+from tests.support.betting import MARKET, Bettor, orders
 from tests.support.inside_moto import commits
 from tests.support.trading import refused
 from tests.support.world import BETTING_TABLE, World
@@ -101,7 +101,7 @@ def test_a_cancelled_order_leaves_no_stake(mine: Bettor) -> None:
     refused(mine.settle(order_id, won=True), 409, "cancelled")
     sums = mine.metrics()
     assert (sums["total_stake"], sums["orders_placed"], sums["orders_cancelled"]) == ("0.00", 1, 1)
-    assert mine.on("home")["exposure"] == "0.00"
+    assert (mine.position()["exposure"], mine.position()["selections"]) == ("0.00", [])
     assert mine.read("/orders/open/1")["items"] == []
 
 
@@ -128,7 +128,8 @@ def test_an_order_is_settled_by_what_became_of_its_selection(
     assert (first.status, first.json["status"]) == (200, "SETTLED"), first.text
     assert (first.json["payout"], first.json["pnl"]) == (payout, pnl)
     assert (again.status, again.json) == (200, first.json)
-    assert mine.metrics()["profit"] == mine.on("home")["pnl"] == pnl
+    assert mine.metrics()["profit"] == mine.metrics(market_id=MARKET)["profit"] == pnl
+    assert [it["pnl"] for it in mine.position()["selections"]] == ([] if body.get("result") == "void" else [pnl])
     assert mine.metrics()["orders_settled"] == (0 if body.get("result") == "void" else 1)
     assert mine.rebuilt().is_right
 

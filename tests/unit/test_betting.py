@@ -1,6 +1,7 @@
 """What bets come to: exposure, payouts, positions and sums, worked by hand and held as rules."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trimtab.betting.adapters import items
 from trimtab.betting.domain.insights import Insight, require_value
 from trimtab.betting.domain.markets import closed
 from trimtab.betting.domain.orders import Asked, NewOrder, Order
@@ -167,7 +169,7 @@ def test_a_void_order_gives_its_exposure_back_and_nothing_else() -> None:
     with pytest.raises(Unprocessable, match="decides nothing"):
         settled(order(), VOID, payout=D(50), override_reason="A gift.")
     it = settled(order(), VOID, payout=D(10), override_reason="As the rules say.")
-    assert (it.pnl, tally(it).orders_void, tally(it).settled_stake) == (0, 1, 0)
+    assert (it.pnl, tally(it).settled_stake) == (D(0), D(0))
 
 
 def test_commission_is_not_more_than_was_won() -> None:
@@ -270,6 +272,28 @@ def test_a_hedge_never_raises_the_worst_case(rows: Any, selection: str, at: D, p
     else:  # a BACK hedges a LAY where the selection wins; it costs its stake in the other outcomes, which the lay pays
         assert after.on(selection).if_win >= it.on(selection).if_win
         assert worst_case([after.on(selection)]) <= worst_case([it.on(selection)]) + D("0.01")
+
+
+def test_selections_on_which_nothing_is_left_make_room_for_others() -> None:
+    back, void = order("BACK", selection="a", number=1), order("LAY", selection="b", number=2)
+    it = position(back, void, order(selection="c", number=3))
+    it = it.changed([(back, back.cancelled(NOW)), (void, settled(void, VOID))], NOW)
+    assert list(it.selections) == ["c"]
+    assert [each.data["exposure"] for each in it.events] == ["0.00", "0.00"]
+    assert list(position(back.cancelled(NOW), settled(void, VOID)).selections) == []
+
+
+def test_a_selection_says_when_its_own_orders_changed() -> None:
+    later = NOW + timedelta(hours=1)
+    before = position(order(selection="a", number=1))
+    both = before.changed([(None, order(selection="b", number=2))], later)
+    assert [both.since(each) for each in "ab"] == [NOW, later]
+    item = items.from_position(both)
+    read = items.to_position(item)
+    assert read == both
+    rows = {name: row[:-1] for name, row in json.loads(item["selections"]).items()}
+    old = items.to_position({**item, "selections": json.dumps(rows)})  # of before the rows had a time
+    assert (old.selections, old.since("a")) == (both.selections, later)
 
 
 # Sums --------------------------------------------------------------------------------------------------------------

@@ -245,7 +245,7 @@ def selection_view(position: Position, selection_id: str, lay_odds: Decimal | No
         "if_win": _money(on.if_win),
         "if_lose": _money(on.if_lose),
         "cash_out": _hedge_view(on, lay_odds),
-        "updated_at": format_time(position.updated_at),
+        "updated_at": format_time(position.since(selection_id)),
     }
 
 

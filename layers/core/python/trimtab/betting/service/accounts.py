@@ -1,7 +1,7 @@
 """What a user's orders come to: positions by market, sums over all of them, and the proof that the sums are right."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,13 +89,4 @@ def _facts(position: Position) -> tuple[Any, ...]:
 
 
 def _repaired(made: Position, kept: Position | None) -> Position:
-    return Position(
-        made.tenant_id,
-        made.user_id,
-        made.market_id,
-        made.updated_at,
-        made.selections,
-        made.tally,
-        made.market_commission,
-        version=1 + (kept.version if kept else 0),
-    )
+    return replace(made, version=1 + (kept.version if kept else 0), events=())
