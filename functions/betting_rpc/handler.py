@@ -75,7 +75,7 @@ class OrderService(OrderServiceSync):
     def settle_order(self, request: pb.SettleOrderRequest, ctx: Context) -> pb.SettleOrderResponse:
         """See `POST /orders/{order_id}/settle`."""
         asked = read(requests.Settling, request)
-        settled = wiring.settle(caller(), asked.order_id, asked.to_domain())
+        settled = wiring.settle(caller(), asked.order_id, asked)
         return written(pb.SettleOrderResponse, {"order": views.order_view(settled)})
 
     def list_open_positions(self, request: pb.ListOpenPositionsRequest, ctx: Context) -> pb.ListOpenPositionsResponse:
@@ -99,8 +99,8 @@ class OrderService(OrderServiceSync):
 
     def settle_market(self, request: pb.SettleMarketRequest, ctx: Context) -> pb.SettleMarketResponse:
         """See `POST /markets/{market_id}/settle`."""
-        it = read(requests.Closing, request)
-        settling = settlements().settle(caller(), it.market_id, it.winners, it.voids, it.commission_rate)
+        asked = read(requests.Closing, request)
+        settling = wiring.settle_market(caller(), asked.market_id, asked)
         return written(pb.SettleMarketResponse, _settlement(settling))
 
     def get_market_settlement(
