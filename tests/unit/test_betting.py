@@ -18,6 +18,8 @@ from trimtab.betting.domain.positions import Position, fold, worst_case
 from trimtab.betting.domain.results import Result, Side, Verdict, exposure, payout, profit, verdict_of
 from trimtab.betting.domain.tally import Stakes, Sum, Tally, stakes, tally, total
 from trimtab.betting.schemas.requests import SettleOrder
+from trimtab.betting.schemas.views import selection_view
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Refusal, Unprocessable
 from trimtab.kernel.money import to_money
 
@@ -288,6 +290,7 @@ def test_a_selection_says_when_its_own_orders_changed() -> None:
     before = position(order(selection="a", number=1))
     both = before.changed([(None, order(selection="b", number=2))], later)
     assert [both.since(each) for each in "ab"] == [NOW, later]
+    assert [selection_view(both, each)["updated_at"] for each in "ab"] == [format_time(it) for it in (NOW, later)]
     item = items.from_position(both)
     read = items.to_position(item)
     assert read == both
