@@ -1,5 +1,5 @@
 """`python -m infra.rebuild --table NAME --tenant T --user U`: a bettor's sums as they are kept, and as the fold of all
-their orders. With `--repair` the fold is written where they differ.
+their orders. With `--repair` the fold is written where they differ, unless orders are being placed just then.
 
 It works where the environment's AWS credentials lead; `make rebuild` does the same on the local cloud.
 """
@@ -13,6 +13,7 @@ import boto3
 
 from trimtab.betting.adapters.book import DynamoBook
 from trimtab.betting.service.accounts import Accounts, Rebuilt
+from trimtab.kernel.errors import Conflict
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -41,7 +42,11 @@ def main() -> int:
     parser.add_argument("--user", required=True)
     parser.add_argument("--repair", action="store_true", help="write the fold where it differs")
     given = parser.parse_args()
-    rebuilt = rebuild(boto3.client("dynamodb"), given.table, given.tenant, given.user, repair=given.repair)
+    try:
+        rebuilt = rebuild(boto3.client("dynamodb"), given.table, given.tenant, given.user, repair=given.repair)
+    except Conflict as refused:
+        sys.stderr.write(f"{refused.detail}\n")
+        return 1
     sys.stdout.write(report(rebuilt) + "\n")
     return 0 if rebuilt.is_right else 1
 

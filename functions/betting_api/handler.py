@@ -90,7 +90,7 @@ def cancel_order(order_id: OrderId) -> Response[Any]:
 @app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, views.OrderView))
 def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
     """Settle an open order by what became of its selection; the first settlement is for good."""
-    return http.answer(views.order_view(wiring.settle(app.caller, order_id, body.to_domain())))
+    return http.answer(views.order_view(wiring.settle(app.caller, order_id, body)))
 
 
 @app.get("/positions/<user_id>", **account_route("Read positions", READ, views.PositionList))
@@ -116,8 +116,7 @@ def read_metrics(user_id: UserId, market_id: OfMarket = None) -> Response[Any]:
 )
 def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[Any]:
     """Close a market and settle every open order in it; a worker does the latter."""
-    settling = settlements().settle(app.caller, market_id, body.winners, body.voids, body.commission_rate)
-    return _settling(settling, HTTPStatus.ACCEPTED)
+    return _settling(wiring.settle_market(app.caller, market_id, body), HTTPStatus.ACCEPTED)
 
 
 @app.get(

@@ -17,6 +17,7 @@ from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
 from trimtab.betting.wiring import accounts, orders, settings, settlements
 from trimtab.kernel import strict_json
+from trimtab.kernel.errors import Invalid
 from trimtab.runtime import http
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
@@ -42,7 +43,10 @@ class OrderService(OrderServiceSync):
 
     def place_order(self, request: pb.PlaceOrderRequest, ctx: Context) -> pb.PlaceOrderResponse:
         """See `POST /orders`; the key may stand in the message or in the header."""
-        request.idempotency_key = request.idempotency_key or ctx.request_headers.get("idempotency-key", "")
+        in_header = ctx.request_headers.get("idempotency-key", "")
+        if in_header and request.idempotency_key not in {"", in_header}:
+            raise Invalid("two_request_ids", "The header and the message have different keys; give one, or the same.")
+        request.idempotency_key = request.idempotency_key or in_header
         asked = read(requests.Placing, request)
         placed = wiring.place(caller(), asked.to_domain(), asked.idempotency_key or request_id())
         return written(pb.PlaceOrderResponse, views.placed_view(placed, retry_safe=bool(asked.idempotency_key)))
@@ -71,7 +75,7 @@ class OrderService(OrderServiceSync):
     def settle_order(self, request: pb.SettleOrderRequest, ctx: Context) -> pb.SettleOrderResponse:
         """See `POST /orders/{order_id}/settle`."""
         asked = read(requests.Settling, request)
-        settled = wiring.settle(caller(), asked.order_id, asked.to_domain())
+        settled = wiring.settle(caller(), asked.order_id, asked)
         return written(pb.SettleOrderResponse, {"order": views.order_view(settled)})
 
     def list_open_positions(self, request: pb.ListOpenPositionsRequest, ctx: Context) -> pb.ListOpenPositionsResponse:
@@ -95,8 +99,8 @@ class OrderService(OrderServiceSync):
 
     def settle_market(self, request: pb.SettleMarketRequest, ctx: Context) -> pb.SettleMarketResponse:
         """See `POST /markets/{market_id}/settle`."""
-        it = read(requests.Closing, request)
-        settling = settlements().settle(caller(), it.market_id, it.winners, it.voids, it.commission_rate)
+        asked = read(requests.Closing, request)
+        settling = wiring.settle_market(caller(), asked.market_id, asked)
         return written(pb.SettleMarketResponse, _settlement(settling))
 
     def get_market_settlement(

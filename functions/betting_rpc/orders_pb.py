@@ -58,7 +58,7 @@ class PlaceOrderRequest(Message[_PlaceOrderRequestFields]):
             string odds = 6;
             ```
         idempotency_key:
-            Makes the request safe to send again; the header Idempotency-Key does the same.
+            Makes the request safe to send again; the header Idempotency-Key does the same. Two that differ are refused.
 
             ```proto
             string idempotency_key = 7;

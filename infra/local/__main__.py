@@ -20,6 +20,7 @@ from infra.local.client import Client
 from infra.local.environment import LocalError, Workspace, client, isolate
 from infra.local.issuer import Issuer
 from trimtab.kernel.clock import utc_now
+from trimtab.kernel.errors import Conflict
 
 DEFAULT_PORT = 4566
 _console = Console(highlight=False, soft_wrap=True)
@@ -102,13 +103,11 @@ def rebuild_metrics(arguments: argparse.Namespace) -> None:
     if not arguments.user_id:
         raise LocalError("name the user: make rebuild USER_ID=45")
     stack = deploy.read(Workspace())
-    rebuilt = rebuild.rebuild(
-        client("dynamodb", stack.endpoint_url),
-        stack.tables["betting"],
-        arguments.tenant,
-        arguments.user_id,
-        repair=arguments.repair,
-    )
+    dynamodb, table = client("dynamodb", stack.endpoint_url), stack.tables["betting"]
+    try:
+        rebuilt = rebuild.rebuild(dynamodb, table, arguments.tenant, arguments.user_id, repair=arguments.repair)
+    except Conflict as refused:
+        raise LocalError(refused.detail) from None
     print(rebuild.report(rebuilt))
     if not rebuilt.is_right and not arguments.repair:
         raise LocalError("what is kept is not the fold of the orders: REPAIR=1 writes the fold")

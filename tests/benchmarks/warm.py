@@ -28,14 +28,30 @@ from trimtab.runtime.observability import logger
 
 ROUNDS = 300
 NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115 - log lines cost what they cost, but need not be seen
+QUEUES = "https://sqs.us-east-1.amazonaws.com/000000000000"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "PORTFOLIOS_TABLE": world.TABLE,
     "MARKET_TABLE": world.MARKET_TABLE,
-    "REBALANCE_REQUESTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/rebalance-requests",
-    "RECALCULATIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/recalculations",
+    "WATCHES_TABLE": "watches",
+    "PAPER_TABLE": "paper",
+    "BETTING_TABLE": world.BETTING_TABLE,
+    "ANALYTICS_TABLE": "analytics",
+    "REBALANCE_REQUESTS_QUEUE_URL": f"{QUEUES}/rebalance-requests",
+    "RECALCULATIONS_QUEUE_URL": f"{QUEUES}/recalculations",
+    "CHECKS_QUEUE_URL": f"{QUEUES}/checks",
+    "EXECUTIONS_QUEUE_URL": f"{QUEUES}/rebalance-executions",
+    "SETTLEMENTS_QUEUE_URL": f"{QUEUES}/settlements",
+    "VALUATIONS_QUEUE_URL": f"{QUEUES}/valuations",
+    "REPORTS_QUEUE_URL": f"{QUEUES}/reports",
+    "WATCH_SHARDS": "1",
+    "LEASE_SECONDS": "90",
+    "MAX_STAKE": "10000.00",
+    "MAX_EXPOSURE": "100000.00",
+    "LINKS_SECRET_ID": "links",
+    "PUBLIC_URL": world.PUBLIC_URL,
     "AUTH": "{}",
     "SENDER_TENANTS": '{"*": ["*"]}',
 }

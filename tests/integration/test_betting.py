@@ -1,13 +1,19 @@
 """Betting orders through the handlers: placed, cancelled, settled, listed; positions, sums and insights."""
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from tests.support.betting import Bettor, orders
+from tests.support.betting import MARKET, NOW, Bettor, book, orders
 from tests.support.inside_moto import commits
 from tests.support.trading import refused
 from tests.support.world import BETTING_TABLE, World
+from trimtab.betting.adapters.book import DynamoBook
+from trimtab.betting.domain.positions import Position
+from trimtab.kernel.errors import Conflict
 
 
 @pytest.fixture
@@ -55,6 +61,7 @@ BAD: list[tuple[str, dict[str, Any], int]] = [
     ("stake below 0", {"stake": "-1"}, 400),
     ("3 decimals", {"stake": "1.001"}, 400),
     ("stake above the maximum", {"stake": "10000.01"}, 422),
+    ("a lay that exposes nothing", {"side": "LAY", "stake": "0.01", "odds": "1.49"}, 422),
     ("exponent", {"stake": "1e3"}, 400),
     ("odds of 1", {"odds": 1}, 400),
     ("odds above 1000", {"odds": "1000.01"}, 400),
@@ -100,7 +107,7 @@ def test_a_cancelled_order_leaves_no_stake(mine: Bettor) -> None:
     refused(mine.settle(order_id, won=True), 409, "cancelled")
     sums = mine.metrics()
     assert (sums["total_stake"], sums["orders_placed"], sums["orders_cancelled"]) == ("0.00", 1, 1)
-    assert mine.on("home")["exposure"] == "0.00"
+    assert (mine.position()["exposure"], mine.position()["selections"]) == ("0.00", [])
     assert mine.read("/orders/open/1")["items"] == []
 
 
@@ -127,7 +134,8 @@ def test_an_order_is_settled_by_what_became_of_its_selection(
     assert (first.status, first.json["status"]) == (200, "SETTLED"), first.text
     assert (first.json["payout"], first.json["pnl"]) == (payout, pnl)
     assert (again.status, again.json) == (200, first.json)
-    assert mine.metrics()["profit"] == mine.on("home")["pnl"] == pnl
+    assert mine.metrics()["profit"] == mine.metrics(market_id=MARKET)["profit"] == pnl
+    assert [it["pnl"] for it in mine.position()["selections"]] == ([] if body.get("result") == "void" else [pnl])
     assert mine.metrics()["orders_settled"] == (0 if body.get("result") == "void" else 1)
     assert mine.rebuilt().is_right
 
@@ -241,6 +249,42 @@ def test_a_rebuild_finds_what_is_wrong_and_puts_it_right(mine: Bettor) -> None:
     assert (found.is_right, found.wrong_positions) == (False, ("m2",))
     assert mine.rebuilt().is_right
     assert mine.metrics() == kept
+
+
+def test_an_order_that_is_placed_during_a_repair_is_not_lost(mine: Bettor) -> None:
+    mine.placed("BACK", 10, "3.50")
+    _corrupt(f"POSITION#{MARKET}")
+    read = DynamoBook.orders
+
+    def interrupted(*arguments: Any, **members: Any) -> Any:
+        page = read(*arguments, **members)
+        mine.placed("LAY", 5, "4.00", key="meanwhile")
+        return page
+
+    with mock.patch.object(DynamoBook, "orders", interrupted), pytest.raises(Conflict, match="try again"):
+        mine.rebuilt(repair=True)
+    mine.rebuilt(repair=True)
+    assert mine.rebuilt().is_right
+    assert (mine.metrics()["orders_placed"], mine.position()["exposure"]) == (2, "25.00")
+
+
+def test_an_order_that_the_index_does_not_show_is_not_lost(mine: Bettor) -> None:
+    mine.placed("BACK", 10, "3.50")
+    mine.placed("LAY", 5, "4.00", market_id="m2")
+    read, before = DynamoBook.orders, len(commits(BETTING_TABLE))
+    late = lambda *each, **more: replace(found := read(*each, **more), items=found.items[1:])  # noqa: E731
+    with mock.patch.object(DynamoBook, "orders", late):
+        assert mine.rebuilt().wrong_positions == ("m2",)
+        with pytest.raises(Conflict, match="the sums, the position in m2"):
+            mine.rebuilt(repair=True)
+    assert len(commits(BETTING_TABLE)) == before
+    assert mine.rebuilt().is_right
+
+
+def test_a_position_in_a_market_without_orders_is_found(mine: Bettor) -> None:
+    book().put_position(replace(Position("demo", "1", "nowhere", NOW), version=1, market_commission=Decimal(1)))
+    assert mine.rebuilt(repair=True).wrong_positions == ("nowhere",)
+    assert mine.rebuilt().is_right
 
 
 def _corrupt(sort: str) -> None:

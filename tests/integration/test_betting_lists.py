@@ -1,12 +1,16 @@
 """Lists of orders, whose they are, insights and events of betting, through the handlers."""
 
 import json
+from collections import Counter
 from typing import Any
 from unittest import mock
 
 import pytest
+from connectrpc.code import Code
 
 from functions.betting_on_insight_received import handler as insight_function
+from functions.betting_rpc import orders_pb as pb
+from tests.support import rpc
 from tests.support.betting import Bettor, close, insight, statuses
 from tests.support.inside_moto import carries_events, commits
 from tests.support.trading import refused
@@ -177,6 +181,34 @@ def test_every_change_is_an_event_with_the_fields_of_the_order(mine: Bettor) -> 
         ("BACK", "1.00", "10.00"),
         (None, "0.00", "10.00"),
     ]
+
+
+def test_what_is_placed_settled_and_refused_is_counted_once(mine: Bettor, capsys: pytest.CaptureFixture[str]) -> None:
+    order_id = mine.placed("LAY", 10, "3.50", key="k")
+    assert mine.place("LAY", 10, "3.50", key="k").status == 201  # a repeat
+    refused(mine.place("BACK", "10000.01", 2), 422, "stake_too_large")
+    refused(mine.settle(order_id, result="dead_heat"), 422, "dead_heat_factor")
+    for _ in range(2):
+        assert mine.settle(order_id, won=True).status == 200
+    refused(mine.settle(order_id, won=False), 409, "already_settled")
+    refused(close(mine.world, ["home"], voids=["home"]), 422, "both_won_and_void")
+    both = pb.SettleMarketRequest(market_id="match-7", winners=["home"], voids=["home"])
+    rpc.refused(Code.FAILED_PRECONDITION, "both_won_and_void", rpc.client().settle_market, both)
+    counted: Counter[str] = Counter()
+    for line in capsys.readouterr().out.splitlines():
+        record = json.loads(line)
+        for kind in record.get("_aws", {"CloudWatchMetrics": []})["CloudWatchMetrics"]:
+            assert kind["Namespace"] == "Trimtab"
+            counted.update({each["Name"]: sum(record[each["Name"]]) for each in kind["Metrics"]})
+    assert counted == {
+        "BettingRequests": 8,
+        "BettingRpcs": 1,
+        "OrdersPlaced": 1,
+        "OrderExposure": 25,
+        "OrdersRefused": 1,
+        "OrdersSettled": 1,
+        "SettlementsRefused": 4,
+    }
 
 
 def test_a_closed_market_takes_no_order_cancels_none_and_settles_none_alone(mine: Bettor) -> None:

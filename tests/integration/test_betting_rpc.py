@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -145,7 +146,10 @@ def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_re
 ) -> None:
     first = client.place_order(new(key="k")).order
     assert first is not None
-    assert client.place_order(new(), headers={"Idempotency-Key": "k"}).order == first
+    for key in ("", "k"):
+        assert client.place_order(new(key=key), headers={"Idempotency-Key": "k"}).order == first
+    with_another = partial(client.place_order, headers={"Idempotency-Key": "other"})
+    refused(Code.INVALID_ARGUMENT, "two_request_ids", with_another, new(key="k"))
     assert Bettor(system).place("BACK", "10", "3.50", key="k").json["order"]["id"] == first.id
     refused(Code.ALREADY_EXISTS, "key_reused", client.place_order, new(stake="11", key="k"))
     assert len(orders()) == 1

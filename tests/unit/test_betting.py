@@ -1,28 +1,34 @@
 """What bets come to: exposure, payouts, positions and sums, worked by hand and held as rules."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trimtab.betting.adapters import items
 from trimtab.betting.domain.insights import Insight, require_value
 from trimtab.betting.domain.markets import closed
 from trimtab.betting.domain.orders import Asked, NewOrder, Order
 from trimtab.betting.domain.positions import Position, fold, worst_case
 from trimtab.betting.domain.results import Result, Side, Verdict, exposure, payout, profit, verdict_of
 from trimtab.betting.domain.tally import Stakes, Sum, Tally, stakes, tally, total
+from trimtab.betting.schemas.requests import SettleOrder
+from trimtab.betting.schemas.views import selection_view
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Refusal, Unprocessable
-from trimtab.kernel.money import CONTEXT, to_money
+from trimtab.kernel.money import to_money
 
 D = Decimal
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-THIRD = CONTEXT.divide(D(1), D(3))
+THIRD = Fraction(1, 3)
 WON, LOST, VOID = Verdict(Result.WON), Verdict(Result.LOST), Verdict(Result.VOID)
 HALF_WON, HALF_LOST = Verdict(Result.HALF_WON), Verdict(Result.HALF_LOST)
-DEAD_HEAT = Verdict(Result.DEAD_HEAT, D("0.5"))
+DEAD_HEAT = Verdict(Result.DEAD_HEAT, Fraction(1, 2))
 VERDICTS = (WON, LOST, VOID, HALF_WON, HALF_LOST, DEAD_HEAT, Verdict(Result.DEAD_HEAT, THIRD))
 
 money = st.decimals(min_value=D("0.01"), max_value=D("100000"), places=2)
@@ -95,9 +101,41 @@ def test_no_order_loses_more_than_its_exposure(side: Side, stake: D, at: D, verd
 
 def test_a_verdict_is_written_and_read_again_and_a_factor_belongs_to_a_dead_heat() -> None:
     assert [verdict_of(each.text()) for each in VERDICTS] == list(VERDICTS)
-    for wrong in ((Result.WON, D("0.5")), (Result.DEAD_HEAT, None), (Result.DEAD_HEAT, D(1)), (Result.DEAD_HEAT, D(0))):
+    assert (DEAD_HEAT.text(), Verdict(Result.DEAD_HEAT, THIRD).text()) == ("dead_heat:1/2", "dead_heat:1/3")
+    assert verdict_of("dead_heat:0.5") == DEAD_HEAT  # as it was written once
+    half, whole, nothing = Fraction(1, 2), Fraction(1), Fraction()
+    for wrong in (
+        (Result.WON, half),
+        (Result.DEAD_HEAT, None),
+        (Result.DEAD_HEAT, whole),
+        (Result.DEAD_HEAT, nothing),
+    ):
         with pytest.raises(Unprocessable):
             Verdict(*wrong)
+
+
+factors = st.builds(Fraction, st.integers(1, 8), st.integers(9, 12)) | st.sampled_from([Fraction(1, 7), Fraction(2, 3)])
+
+
+@given(sides, st.integers(1, 2000).map(lambda cents: D(cents) / 100), odds, factors)
+@example(Side.LAY, D("10.00"), D("3.00"), THIRD)  # breaks even, as do the next three
+@example(Side.BACK, D("6.00"), D("6.00"), Fraction(1, 6))
+@example(Side.BACK, D("7.00"), D("7.00"), Fraction(1, 7))
+@example(Side.LAY, D("1.50"), D("1.50"), Fraction(2, 3))
+@example(Side.BACK, D("0.10"), D("6.75"), THIRD)  # earns half a cent more than 0.12
+@example(Side.BACK, D("0.17"), D("1.50"), THIRD)  # loses half a cent more than 0.08
+def test_a_dead_heat_is_reckoned_exactly_and_rounded_once(side: Side, stake: D, at: D, factor: Fraction) -> None:
+    exact = side.sign * (factor * Fraction(stake * (at - 1)) - (1 - factor) * Fraction(stake))
+    it = settled(order(side.value, str(stake), str(at)), Verdict(Result.DEAD_HEAT, factor))
+    cents = (D((abs(exact) * 10**9).__floor__()) / 10**9).quantize(D("0.01"), rounding=ROUND_HALF_UP)
+    assert it.pnl == (cents if exact > 0 else -cents)
+    assert it.has_won is (exact > 0)
+
+
+def test_a_factor_is_the_same_however_it_is_written() -> None:
+    for same in (["1/2", "0.5", D("0.50"), "5/10"], ["1/3", "2/6"]):
+        found = {SettleOrder(result="dead_heat", dead_heat_factor=it).to_domain().request_hash() for it in same}
+        assert len(found) == 1
 
 
 # Settling ----------------------------------------------------------------------------------------------------------
@@ -127,6 +165,13 @@ def test_a_payout_that_disagrees_needs_a_reason_which_is_kept() -> None:
     assert settled(it, WON, payout=D(34), override_reason="Rule 4 deduction.") is it
     with pytest.raises(Conflict):
         settled(it, WON)
+
+
+def test_a_void_order_gives_its_exposure_back_and_nothing_else() -> None:
+    with pytest.raises(Unprocessable, match="decides nothing"):
+        settled(order(), VOID, payout=D(50), override_reason="A gift.")
+    it = settled(order(), VOID, payout=D(10), override_reason="As the rules say.")
+    assert (it.pnl, tally(it).settled_stake) == (D(0), D(0))
 
 
 def test_commission_is_not_more_than_was_won() -> None:
@@ -193,6 +238,7 @@ def placed(rows: Any) -> list[Order]:
 
 
 @given(bets, st.integers(1, 3))
+@example([(Side.LAY, D("10.00"), D("2.00"), "a"), (Side.LAY, D("0.01"), D("1.01"), "b")], 1)  # b exposes nothing
 def test_the_worst_case_is_that_of_brute_force(rows: Any, winners: int) -> None:
     orders = placed(rows)
     outcomes = []
@@ -228,6 +274,29 @@ def test_a_hedge_never_raises_the_worst_case(rows: Any, selection: str, at: D, p
     else:  # a BACK hedges a LAY where the selection wins; it costs its stake in the other outcomes, which the lay pays
         assert after.on(selection).if_win >= it.on(selection).if_win
         assert worst_case([after.on(selection)]) <= worst_case([it.on(selection)]) + D("0.01")
+
+
+def test_selections_on_which_nothing_is_left_make_room_for_others() -> None:
+    back, void = order("BACK", selection="a", number=1), order("LAY", selection="b", number=2)
+    it = position(back, void, order(selection="c", number=3))
+    it = it.changed([(back, back.cancelled(NOW)), (void, settled(void, VOID))], NOW)
+    assert list(it.selections) == ["c"]
+    assert [each.data["exposure"] for each in it.events] == ["0.00", "0.00"]
+    assert list(position(back.cancelled(NOW), settled(void, VOID)).selections) == []
+
+
+def test_a_selection_says_when_its_own_orders_changed() -> None:
+    later = NOW + timedelta(hours=1)
+    before = position(order(selection="a", number=1))
+    both = before.changed([(None, order(selection="b", number=2))], later)
+    assert [both.since(each) for each in "ab"] == [NOW, later]
+    assert [selection_view(both, each)["updated_at"] for each in "ab"] == [format_time(it) for it in (NOW, later)]
+    item = items.from_position(both)
+    read = items.to_position(item)
+    assert read == both
+    rows = {name: row[:-1] for name, row in json.loads(item["selections"]).items()}
+    old = items.to_position({**item, "selections": json.dumps(rows)})  # of before the rows had a time
+    assert (old.selections, old.since("a")) == (both.selections, later)
 
 
 # Sums --------------------------------------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ from functools import lru_cache
 
 from trimtab.betting.adapters.book import DynamoBook
 from trimtab.betting.adapters.queues import Settlements as SettlementQueue
-from trimtab.betting.domain.orders import Asked, NewOrder, Order
+from trimtab.betting.domain.orders import NewOrder, Order
+from trimtab.betting.schemas.requests import SettleMarket, SettleOrder
 from trimtab.betting.service.accounts import Accounts
 from trimtab.betting.service.orders import Limits, Orders, Placed
-from trimtab.betting.service.settlements import Settlements
+from trimtab.betting.service.settlements import Settlements, Settling
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.money import parse_number
@@ -77,9 +78,16 @@ def place(caller: Caller, new: NewOrder, key: str) -> Placed:
     return placed
 
 
-def settle(caller: Caller, order_id: str, asked: Asked) -> Order:
-    """Settles an order; counts it, or its refusal."""
+def settle(caller: Caller, order_id: str, body: SettleOrder) -> Order:
+    """Settles an order as the body says; counts it the first time, or counts its refusal."""
     with counting_refusals("SettlementsRefused"):
-        order = orders().settle(caller, order_id, asked)
-    count("OrdersSettled")
-    return order
+        settled = orders().settle(caller, order_id, body.to_domain())
+    if not settled.is_repeat:
+        count("OrdersSettled")
+    return settled.order
+
+
+def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> Settling:
+    """Settles a market as the body says, or counts the refusal; its orders are counted as they are settled."""
+    with counting_refusals("SettlementsRefused"):
+        return settlements().settle(caller, market_id, body.winners, body.voids, body.commission_rate)

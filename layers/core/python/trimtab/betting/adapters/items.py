@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -145,8 +146,11 @@ def _unpack_settlement(text: str) -> Settlement:
 
 
 def from_position(it: Position) -> dynamo.Item:
-    """The position as an item, selections packed: `{"selection": [cents, …]}`."""
-    selections = {selection_id: list(on.whole().values()) for selection_id, on in it.selections.items()}
+    """The position as an item, selections packed: `{"selection": [cents, …, "when it changed"]}`."""
+    selections = {
+        selection_id: [*on.whole().values(), format_time(it.since(selection_id))]
+        for selection_id, on in it.selections.items()
+    }
     return {
         **position_key(it.tenant_id, it.user_id, it.market_id),
         "tenant_id": it.tenant_id,
@@ -162,13 +166,16 @@ def from_position(it: Position) -> dynamo.Item:
 
 
 def to_position(item: Mapping[str, Any]) -> Position:
-    """The position in an item."""
+    """The position in an item. Rows that were written before they had a time are of the position's."""
+    rows = json.loads(item["selections"])
+    sums = len(fields(Stakes))
     return Position(
         tenant_id=item["tenant_id"],
         user_id=item["user_id"],
         market_id=item["market_id"],
         updated_at=parse_time(item["updated_at"]),
-        selections={name: _sum(Stakes, row) for name, row in json.loads(item["selections"]).items()},
+        selections={name: _sum(Stakes, row[:sums]) for name, row in rows.items()},
+        changed_at={name: parse_time(row[sums]) for name, row in rows.items() if len(row) > sums},
         tally=_sum(Tally, json.loads(item["tally"])),
         market_commission=Decimal(item["market_commission"]),
         version=item["version"],

@@ -66,6 +66,11 @@ class NewOrder:
     stake: Decimal
     odds: Decimal
 
+    @property
+    def exposure(self) -> Decimal:
+        """What it can lose, 2 places."""
+        return results.exposure(self.side, self.stake, self.odds)
+
     def request_hash(self) -> str:
         """Tells a repeat from another order under the same key."""
         return ids.fingerprint(
@@ -151,7 +156,7 @@ class Order:
         """Settled as asked; the same order where it was settled so before.
 
         `Conflict` where it was settled otherwise, or cancelled. `Unprocessable` where a payout disagrees and nobody
-        says why, or where the commission is more than was won.
+        says why, or the order is void, and where the commission is more than was won.
         """
         if self.settlement is not None:
             if self.settlement.request_hash == asked.request_hash() and self._agrees(asked):
@@ -164,6 +169,9 @@ class Order:
         if paid != due and asked.override_reason is None:
             detail = f"The payout that follows is {due}, not {paid}. Leave it out, or give an override_reason."
             raise Unprocessable("payout_disagrees", detail)
+        if paid != due and asked.verdict.is_void:
+            detail = f"A void order decides nothing: {due} is given back. To pay {paid}, settle it with a result."
+            raise Unprocessable("void_overridden", detail)
         if asked.commission > max(ZERO, paid - self.exposure):
             raise Unprocessable("commission_too_high", "Commission is taken on winnings, and is not more than those.")
         settlement = Settlement(

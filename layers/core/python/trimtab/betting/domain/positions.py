@@ -18,13 +18,17 @@ MAX_WINNERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A user's orders on one market: by selection, and summed up. `version` 0 is that of no order at all."""
+    """A user's orders on one market: by selection, and summed up. `version` 0 is that of no order at all.
+
+    A selection on which nothing is open and nothing was earned is not among the selections.
+    """
 
     tenant_id: str
     user_id: str
     market_id: str
     updated_at: datetime
     selections: Mapping[str, Stakes] = field(default_factory=dict)
+    changed_at: Mapping[str, datetime] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     market_commission: Decimal = ZERO
     version: int = 0
@@ -33,6 +37,10 @@ class Position:
     def on(self, selection_id: str) -> Stakes:
         """The orders on a selection."""
         return self.selections.get(selection_id, Stakes())
+
+    def since(self, selection_id: str) -> datetime:
+        """When the orders on a selection last changed; of one that has no time of its own, when the position did."""
+        return self.changed_at.get(selection_id, self.updated_at)
 
     @property
     def exposure(self) -> Decimal:
@@ -57,9 +65,13 @@ class Position:
             if before is not None:
                 on, sums = on.minus(stakes(before)), sums.minus(tally(before))
             selections[after.selection_id] = on
-        concerned = sorted({after.selection_id for _, after in changes})
-        changed = replace(self, selections=selections, tally=sums, version=self.version + 1, updated_at=now)
-        return replace(changed, events=tuple(changed._event(each) for each in concerned))
+        concerned = {after.selection_id for _, after in changes}
+        kept = {name: on for name, on in selections.items() if on != Stakes()}
+        changed_at = {name: now if name in concerned else self.since(name) for name in kept}
+        changed = replace(
+            self, selections=kept, changed_at=changed_at, tally=sums, version=self.version + 1, updated_at=now
+        )
+        return replace(changed, events=tuple(changed._event(each) for each in sorted(concerned)))
 
     def charged(self, market: Market) -> "Position":
         """With the market's commission on what the user has won in it, once none of the orders is open."""
@@ -90,7 +102,7 @@ def worst_case(selections: Iterable[Stakes], winners: int = 1, *, others: bool =
     Σ of what each earns where it does not win, plus the smallest differences (if win - if lose), one for each winner.
     With `others` a winner may be a selection without open orders: its difference is 0.
     """
-    found = [each for each in selections if each.exposure]
+    found = [each for each in selections if each.back_stake or each.lay_stake]
     losing = sum((each.if_lose for each in found), ZERO)
     differences = sorted(each.if_win - each.if_lose for each in found)[:winners]
     winning = sum((min(each, ZERO) if others else each for each in differences), ZERO)
@@ -100,7 +112,7 @@ def worst_case(selections: Iterable[Stakes], winners: int = 1, *, others: bool =
 def fold(empty: Position, orders: Iterable[Order], market: Market | None) -> Position:
     """The position that these orders make, from nothing; commission where any was settled with the market."""
     found, with_market = empty, False
-    for order in orders:
+    for order in sorted(orders, key=lambda it: it.updated_at):
         found = found.changed([(None, order)], order.updated_at)
         with_market |= order.settlement is not None and order.settlement.with_market
     return found.charged(market) if market is not None and with_market else found

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, ZERO, plain, to_money
-
-_ONE, _HALF = Decimal(1), Decimal("0.5")
+from trimtab.kernel.money import CONTEXT, to_money
 
 
 class Side(StrEnum):
@@ -35,10 +34,13 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A result. A dead heat says which part of each stake wins (1/2 where two share one place); the rest loses."""
+    """A result. A dead heat says which part of each stake wins (1/2 where two share one place); the rest loses.
+
+    The part is a fraction, as a third has no decimal.
+    """
 
     result: Result
-    dead_heat_factor: Decimal | None = None
+    dead_heat_factor: Fraction | None = None
 
     def __post_init__(self) -> None:
         if (self.result is Result.DEAD_HEAT) is (self.dead_heat_factor is None):
@@ -52,33 +54,32 @@ class Verdict:
         return self.result is Result.VOID
 
     @property
-    def parts(self) -> tuple[Decimal, Decimal]:
-        """Which parts of a stake on the selection win and lose; what is left is given back."""
+    def parts(self) -> tuple[int, int, int]:
+        """Which parts of a stake on the selection win and lose, and of how many; what is left is given back."""
         match self.result:
             case Result.WON:
-                return _ONE, ZERO
+                return 1, 0, 1
             case Result.LOST:
-                return ZERO, _ONE
+                return 0, 1, 1
             case Result.VOID:
-                return ZERO, ZERO
+                return 0, 0, 1
             case Result.HALF_WON:
-                return _HALF, ZERO
+                return 1, 0, 2
             case Result.HALF_LOST:
-                return ZERO, _HALF
+                return 0, 1, 2
             case Result.DEAD_HEAT:
-                factor = self.dead_heat_factor or ZERO
-                return factor, CONTEXT.subtract(_ONE, factor)
+                won, of = (self.dead_heat_factor or Fraction()).as_integer_ratio()
+                return won, of - won, of
 
     def text(self) -> str:
-        """The verdict in plain text, the same for the same verdict."""
-        factor = "" if self.dead_heat_factor is None else plain(self.dead_heat_factor)
-        return f"{self.result.value}:{factor}"
+        """The verdict in plain text, the same for the same verdict: 0.5 and 2/4 are `dead_heat:1/2`."""
+        return f"{self.result.value}:{self.dead_heat_factor or ''}"
 
 
 def verdict_of(text: str) -> Verdict:
     """The verdict that `Verdict.text` wrote."""
     result, _, factor = text.partition(":")
-    return Verdict(Result(result), Decimal(factor) if factor else None)
+    return Verdict(Result(result), Fraction(factor) if factor else None)
 
 
 def exposure(side: Side, stake: Decimal, odds: Decimal) -> Decimal:
@@ -92,14 +93,14 @@ def potential(stake: Decimal, odds: Decimal) -> Decimal:
 
 
 def exact_profit(side: Side, stake: Decimal, odds: Decimal, verdict: Verdict) -> Decimal:
-    """What the order earns (below zero: loses), before commission and before it is rounded.
+    """What the order earns (below zero: loses), before commission and before it is rounded to cents.
 
     Of a BACK the winning part of the stake earns (odds - 1) times itself and the losing part is gone; a LAY is the
-    mirror of it.
+    mirror of it. There is one division, at the end: who breaks even earns nothing, and half a cent is half a cent.
     """
-    won, lost = verdict.parts
-    earned = CONTEXT.multiply(CONTEXT.multiply(won, stake), odds - 1)
-    return side.sign * CONTEXT.subtract(earned, CONTEXT.multiply(lost, stake))
+    won, lost, of = verdict.parts
+    earned = CONTEXT.multiply(stake, CONTEXT.multiply(won, odds - 1) - lost)
+    return side.sign * CONTEXT.divide(earned, of)
 
 
 def profit(side: Side, stake: Decimal, odds: Decimal, verdict: Verdict) -> Decimal:

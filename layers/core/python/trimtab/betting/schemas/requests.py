@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
@@ -11,31 +12,34 @@ from trimtab.betting.domain.orders import Asked, NewOrder
 from trimtab.betting.domain.results import Result, Side, Verdict
 from trimtab.contracts.fields import Identifier, Model, Money, Percent
 from trimtab.contracts.messages import InsightReceived
-from trimtab.kernel.money import CONTEXT, NUMBER_PATTERN, ZERO, parse_number
+from trimtab.kernel.money import NUMBER_PATTERN, ZERO
 
 MAX_ODDS = 1000
 MAX_SELECTIONS = 100
-_FRACTION = re.compile(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})")
+_FRACTION = re.compile(r"[1-9][0-9]{0,9}/[1-9][0-9]{0,9}")
+_NO_FACTOR = "Give a number between 0 and 1, or a fraction such as 1/3."
 
 
-def _factor(value: Any) -> Decimal:
-    """A part of one: `1/3`, `0.5`. A third has no decimal, so fractions are read too."""
-    if isinstance(value, str) and (fraction := _FRACTION.fullmatch(value)):
-        return CONTEXT.divide(Decimal(fraction[1]), Decimal(fraction[2]))
+def _factor(value: Any) -> Fraction:
+    """A part of one: `1/3`, `0.5`. A third has no decimal, so fractions are read too, and kept."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError("Give a number between 0 and 1, or a fraction such as 1/3.")
+        raise ValueError(_NO_FACTOR)
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
-    if not re.fullmatch(NUMBER_PATTERN, text):
-        raise ValueError("Give a number between 0 and 1, or a fraction such as 1/3.")
-    return parse_number(text)
+    if not _FRACTION.fullmatch(text) and not re.fullmatch(NUMBER_PATTERN, text):
+        raise ValueError(_NO_FACTOR)
+    factor = Fraction(text)
+    if not 0 < factor < 1:
+        raise ValueError(_NO_FACTOR)
+    return factor
 
 
 _FACTOR_SCHEMA = {
-    "anyOf": [{"type": "string", "pattern": r"^(0\.[0-9]{1,9}|[1-9][0-9]{0,2}/[1-9][0-9]{0,2})$"}, {"type": "number"}]
+    "anyOf": [
+        {"type": "string", "pattern": r"^(0\.[0-9]{1,9}|[1-9][0-9]{0,9}/[1-9][0-9]{0,9})$"},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    ]
 }
-Factor = Annotated[
-    Decimal, BeforeValidator(_factor), Field(gt=0, lt=1), WithJsonSchema(_FACTOR_SCHEMA, mode="validation")
-]
+Factor = Annotated[Fraction, BeforeValidator(_factor), WithJsonSchema(_FACTOR_SCHEMA, mode="validation")]
 Odds = Annotated[Money, Field(gt=1, le=MAX_ODDS, examples=["3.50"])]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 

@@ -28,7 +28,7 @@ class InsightView(Model):
 
 
 class SettlementView(Model):
-    """How an order was settled: `due` is the payout that follows from the result."""
+    """How an order was settled: `due` is the payout that follows from the result. A factor is a fraction: `1/2`."""
 
     result: Result
     dead_heat_factor: str | None
@@ -199,7 +199,7 @@ def _settlement_view(it: Settlement) -> Answer:
     factor = it.verdict.dead_heat_factor
     return {
         "result": it.verdict.result.value,
-        "dead_heat_factor": None if factor is None else plain(factor),
+        "dead_heat_factor": None if factor is None else str(factor),
         "due": _money(it.due),
         "override_reason": it.override_reason,
         "settled_by": it.by,
@@ -245,7 +245,7 @@ def selection_view(position: Position, selection_id: str, lay_odds: Decimal | No
         "if_win": _money(on.if_win),
         "if_lose": _money(on.if_lose),
         "cash_out": _hedge_view(on, lay_odds),
-        "updated_at": format_time(position.updated_at),
+        "updated_at": format_time(position.since(selection_id)),
     }
 
 

@@ -38,6 +38,14 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """An order that was settled or cancelled; whether it was so before."""
+
+    order: Order
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """The orders of users. Each attempt reads, decides and writes on the versions it read."""
 
@@ -60,21 +68,23 @@ class Orders:
                 return Placed(met.order, position, is_repeat=True)
             if met.market is not None:
                 raise market_closed()
-            self._check_stake(new)
+            self._check_size(new)
             position.require_room_for(new.selection_id)
             require_value(met.insight, new.side, self.limits.minimum_expected_value)
             order = new.placed(tenant_id, order_id, met.insight, now)
-            if order.exposure > self.limits.max_exposure:
-                raise rules.limit_exceeded(self.limits.max_exposure)
             position = position.changed([(None, order)], now)
             self.book.place(order, position, tally(order), self.limits.max_exposure)
             return Placed(order, position)
 
         return retrying_on_conflict(attempt)
 
-    def _check_stake(self, new: NewOrder) -> None:
+    def _check_size(self, new: NewOrder) -> None:
         if new.stake > self.limits.max_stake:
             raise Unprocessable("stake_too_large", f"The stake of an order is at most {self.limits.max_stake}.")
+        if not new.exposure:
+            raise Unprocessable("stake_too_small", "The order exposes less than half a cent: it could only win.")
+        if new.exposure > self.limits.max_exposure:
+            raise rules.limit_exceeded(self.limits.max_exposure)
 
     def get(self, caller: Caller, order_id: str) -> Order:
         """The caller's order; `NotFound` otherwise."""
@@ -95,9 +105,9 @@ class Orders:
 
     def cancel(self, caller: Caller, order_id: str) -> Order:
         """The order, taken back; the same again answers as the first did."""
-        return self._change(caller, order_id, lambda order: order.cancelled(self.clock()))
+        return self._change(caller, order_id, lambda order: order.cancelled(self.clock())).order
 
-    def settle(self, caller: Caller, order_id: str, asked: Asked) -> Order:
+    def settle(self, caller: Caller, order_id: str, asked: Asked) -> Changed:
         """The settled order; the same again answers as the first did. For the platform: no end user settles."""
 
         def settled(order: Order) -> Order:
@@ -106,12 +116,12 @@ class Orders:
 
         return self._change(caller, order_id, settled)
 
-    def _change(self, caller: Caller, order_id: str, decide: Callable[[Order], Order]) -> Order:
-        def attempt() -> Order:
+    def _change(self, caller: Caller, order_id: str, decide: Callable[[Order], Order]) -> Changed:
+        def attempt() -> Changed:
             order = self.get(caller, order_id)
             changed = decide(order)
             if changed is order:
-                return order
+                return Changed(order, is_repeat=True)
             met = self.book.situation(
                 order.tenant_id, order.order_id, order.user_id, order.market_id, order.selection_id
             )
@@ -121,7 +131,7 @@ class Orders:
                 raise no_such_thing()
             position = met.position.changed([(order, changed)], changed.updated_at)
             self.book.change([changed], position, tally(changed).minus(tally(order)), open_market=True)
-            return changed
+            return Changed(changed, is_repeat=False)
 
         return retrying_on_conflict(attempt)
 
