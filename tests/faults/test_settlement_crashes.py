@@ -13,6 +13,7 @@ from functions.betting_on_settlement_requested import handler as settlement_func
 from tests.faults.harness import survive
 from tests.support.betting import MARKET, Bettor, book, close, needs_settling, run_stream, statuses
 from tests.support.faults import (
+    FOR_EVER,
     CrashAfter,
     CrashBefore,
     Fault,
@@ -25,6 +26,7 @@ from tests.support.faults import (
 )
 from tests.support.inside_moto import commits, forget_everything, quick_transactions, stored_items, table
 from tests.support.quick import quick_items
+from tests.support.trading import refused
 from tests.support.world import BETTING_TABLE, World, sqs_record
 from trimtab.betting.domain.orders import NewOrder, Order, order_id_of
 from trimtab.betting.domain.positions import Position
@@ -256,7 +258,7 @@ def test_a_crash_at_any_call_of_a_request_is_mended_by_its_repeat(system: World,
 
 
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
-@pytest.mark.parametrize("work", ["place", "settle", "cancel"])
+@pytest.mark.parametrize("work", WORK)
 def test_a_passing_trouble_at_any_call_of_a_request_is_mended_within_it(
     system: World, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
@@ -269,6 +271,16 @@ def test_a_passing_trouble_at_any_call_of_a_request_is_mended_within_it(
         answer = WORK[work](mine)
         assert answer.status < 300, (call, answer.text)
         assert stored() == wanted, call
+
+
+def test_a_market_is_closed_though_one_order_after_the_other_is_being_placed_in_it(
+    system: World, faults: Faults
+) -> None:
+    start(system)
+    faults.set(TransactionConflict(0, times=5))
+    assert close(system, ["home"]).status == 202
+    faults.set(TransactionConflict(0, times=FOR_EVER))
+    refused(close(system, ["home"], "other"), 409, "contended")
 
 
 def test_a_market_whose_closing_was_cut_short_is_settled_all_the_same(system: World, faults: Faults) -> None:

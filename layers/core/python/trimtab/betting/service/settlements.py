@@ -13,7 +13,7 @@ from trimtab.betting.service.orders import require_platform
 from trimtab.betting.service.ports import Book, Progress, SettlementQueue
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, no_such_thing
+from trimtab.kernel.errors import no_such_thing
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 
 T = TypeVar("T")
@@ -21,6 +21,8 @@ T = TypeVar("T")
 BATCH = 90
 """Orders of one transaction: with position, sums and room to spare it takes 100 actions."""
 MOST_A_MESSAGE = 20 * BATCH
+CLOSING_TRIES = 6
+"""With the pauses between them a second and a half: every order that is being placed in a market is in the way."""
 MOST_ENTRIES_A_MESSAGE = 20_000
 
 
@@ -57,18 +59,26 @@ class Settlements:
         asked = rules.closed(
             caller.tenant_id, market_id, winners, voids, commission_rate, by=caller.subject, now=self.clock()
         )
-        try:
-            self.book.close(asked)
-            return Settling(asked, self.book.progress(caller.tenant_id, market_id))
-        except ConditionFailed:
-            stored = self.book.market(caller.tenant_id, market_id)
+        stored = retrying_on_conflict(lambda: self._close(asked), CLOSING_TRIES)
         if stored is None:
-            raise Conflict("contended", "An order is being placed just now; send it again.", retry_after_seconds=1)
+            return Settling(asked, self.book.progress(caller.tenant_id, market_id))
         rules.require_same(stored, asked)
         settling = Settling(stored, self.book.progress(caller.tenant_id, market_id))
         if not settling.is_done:
             self.queue.of_market(caller.tenant_id, market_id)
         return settling
+
+    def _close(self, asked: Market) -> Market | None:
+        """Closes the market, or gives it as it was closed before; `ConditionFailed` where an order is just being
+        placed in it."""
+        try:
+            self.book.close(asked)
+        except ConditionFailed:
+            stored = self.book.market(asked.tenant_id, asked.market_id)
+            if stored is None:
+                raise
+            return stored
+        return None
 
     def status(self, caller: Caller, market_id: str) -> Settling:
         """How far it is; `NotFound` while the market is open."""
