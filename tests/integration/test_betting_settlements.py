@@ -21,6 +21,7 @@ from trimtab.betting.service.settlements import Settlements
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict, Unprocessable
+from trimtab.runtime.dynamo import unpack_events
 
 WRITERS, EACH = 8, 50
 LIMIT = Decimal(2500)
@@ -70,6 +71,30 @@ def test_commission_counts_what_was_settled_alone_before(system: World) -> None:
     assert mine.position()["market_commission"] == "0.00"  # 10 % of 5 was taken already
     assert mine.metrics()["profit"] == "4.50"
     assert mine.rebuilt().is_right
+
+
+def test_who_was_settled_alone_pays_the_commission_of_the_market_like_everybody_and_once(system: World) -> None:
+    one, two = Bettor(system, "1"), Bettor(system, "2")
+    for it in (one, two):
+        it.settle(it.placed("BACK", 100, "2.00"), won=True)
+    two.placed("BACK", "0.01", "2.00", "away")  # void: its last order is settled with the market
+    close(system, ["home"], voids=["away"], commission_rate=5)
+    assert not one.rebuilt().is_right  # not yet
+    for user_id in ("1", "2", "1"):
+        assert system.work(message(user_id), worker=settlement_function) == set()
+    for it in (one, two):
+        assert (it.metrics()["commission"], it.position()["market_commission"]) == ("5.00", "5.00")
+        assert it.metrics()["profit"] == "95.00"
+        assert it.rebuilt().is_right
+        assert told(it)[-1] == ("home" if it is one else "away", "100.00" if it is one else "0.00", "5.00")
+
+
+def told(bettor: Bettor) -> list[tuple[str, str, str]]:
+    """Selection, profit and market commission of every event about the bettor's positions, in their order."""
+    images = [it["dynamodb"]["NewImage"] for it in commits(BETTING_TABLE)]
+    of_user = [it for it in images if it["pk"]["S"].endswith(f"#U#{bettor.user_id}") and "events" in it]
+    data = [event.data for it in of_user for event in unpack_events(it["events"]["S"])]
+    return [(it["selection_id"], it["pnl"], it["market_commission"]) for it in data]
 
 
 def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(system: World) -> None:

@@ -117,9 +117,22 @@ class Settlements:
         entries = (order_id for _, order_id, _ in self.book.open_orders(tenant_id, market_id, user_id, None))
         for order_ids in _batches(islice(entries, MOST_A_MESSAGE), BATCH):
             settled += self._settle_batch(market, user_id, order_ids)
+        self._charge(market, user_id)
         if len(settled) == MOST_A_MESSAGE:
             self.queue.of_users(tenant_id, market_id, [user_id])
         return settled
+
+    def _charge(self, market: Market, user_id: str) -> None:
+        """Takes the commission of a user whose orders were all settled before the market was."""
+
+        def attempt() -> None:
+            position = self.book.position(market.tenant_id, user_id, market.market_id)
+            if position is None or position.tally.orders_open or not position.is_due(market):
+                return
+            after = position.changed([], self.clock(), market)
+            self.book.change([], after, after.tally.minus(position.tally), open_market=False)
+
+        retrying_on_conflict(attempt)
 
     def _settle_batch(self, market: Market, user_id: str, order_ids: Sequence[str]) -> list[Order]:
         def attempt() -> list[Order]:
@@ -132,7 +145,7 @@ class Settlements:
             ]
             if not changes or position is None:
                 return []
-            after = position.changed(changes, now).charged(market)
+            after = position.changed(changes, now, market)
             settled = [order for _, order in changes]
             self.book.change(settled, after, after.tally.minus(position.tally), open_market=False)
             return settled
