@@ -92,9 +92,12 @@ class Betting(Construct):
             description="Settles the open orders of closed markets",
             memory_mb=1024,
             timeout_seconds=config.settlement_timeout_seconds,
-            environment=self._store_and_queue(),
+            environment={
+                **self._store_and_queue(),
+                "SETTLEMENT_RECHECK_SECONDS": str(config.settlement_recheck_seconds),
+            },
         )
-        function.allow_table(data.betting, ("GetItem", "BatchGetItem", "PutItem", "UpdateItem"))
+        function.allow_table(data.betting, ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"))
         function.allow_indexes(data.betting, ("by_open_market",))
         function.allow_sending(data.settlements)
         feed_from_queue(function, data.settlements, batch_size=5, max_concurrency=config.settlement_max_concurrency)

@@ -191,6 +191,8 @@ class Config:
     """Enough for a batch of users with 1,800 open orders each in a market."""
     settlement_visibility_seconds: int = 720
     settlement_max_concurrency: int = 10
+    settlement_recheck_seconds: int = 30
+    """How long after a closing is looked whether an order is left: longer than a transaction can be under way."""
     max_stake: str = "1000000.00"
     """The largest stake of one betting order."""
     max_exposure: str = "1000000.00"
@@ -245,6 +247,7 @@ LOCAL = Config(
     valuation_visibility_seconds=10,
     execution_visibility_seconds=10,
     settlement_visibility_seconds=10,
+    settlement_recheck_seconds=1,
     worker_batch_window_seconds=0,
     watch_shards=1,
     reversal_seconds=2,

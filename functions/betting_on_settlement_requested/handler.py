@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab.betting.adapters.book import DynamoBook
 from trimtab.betting.adapters.queues import Settlements as SettlementQueue
+from trimtab.betting.service.ports import Check
 from trimtab.betting.service.settlements import Settlements
 from trimtab.contracts.messages import SettlementRequested
 from trimtab.kernel.clock import utc_now
@@ -25,6 +26,7 @@ class SettlementSettings(Settings):
 
     betting_table: str
     settlements_queue_url: str
+    settlement_recheck_seconds: int
 
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -35,17 +37,23 @@ def settlements() -> Settlements:
     """The settlements, wired to DynamoDB and SQS."""
     settings = SettlementSettings.load()
     book = DynamoBook(dynamodb(), settings.betting_table)
-    return Settlements(book, SettlementQueue(sqs(), settings.settlements_queue_url), utc_now)
+    queue = SettlementQueue(sqs(), settings.settlements_queue_url)
+    return Settlements(book, queue, utc_now, settings.settlement_recheck_seconds)
 
 
 def settle(record: SQSRecord) -> None:
-    """Settles a user's orders in a market, or asks for those of each user; raising returns it to the queue."""
+    """Settles a user's orders in a market, asks for those of each user, or looks whether any are left; raising returns
+    it to the queue."""
     it = queue.read(record, SettlementRequested)
+    if it.check:
+        left = settlements().check(it.tenant_id, it.market_id, Check(it.after, it.orders, it.tries))
+        logger.info("users looked at", market_id=it.market_id, after=it.after, left=left, tries=it.tries)
+        return
     if it.user_id is None:
         found = settlements().find_users(it.tenant_id, it.market_id, it.after)
         logger.info("users with open orders", market_id=it.market_id, users=found)
         return
-    settled = settlements().settle_user(it.tenant_id, it.market_id, it.user_id)
+    settled = settlements().settle_user(it.tenant_id, it.market_id, it.user_id, it.tries)
     count("OrdersSettled", len(settled))
     logger.info("orders settled", market_id=it.market_id, orders=len(settled))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
@@ -13,6 +14,7 @@ from functions.betting_on_settlement_requested import handler as settlement_func
 from tests.faults.harness import survive
 from tests.support.betting import MARKET, Bettor, book, close, needs_settling, run_stream, statuses
 from tests.support.faults import (
+    FOR_EVER,
     CrashAfter,
     CrashBefore,
     Fault,
@@ -25,11 +27,13 @@ from tests.support.faults import (
 )
 from tests.support.inside_moto import commits, forget_everything, quick_transactions, stored_items, table
 from tests.support.quick import quick_items
+from tests.support.trading import refused
 from tests.support.world import BETTING_TABLE, World, sqs_record
 from trimtab.betting.domain.orders import NewOrder, Order, order_id_of
 from trimtab.betting.domain.positions import Position
 from trimtab.betting.domain.results import Side
 from trimtab.betting.domain.tally import tally, total
+from trimtab.betting.service import settlements as service
 from trimtab.betting.service.settlements import BATCH
 from trimtab.kernel.clock import utc_now
 
@@ -40,14 +44,19 @@ BATCH_CALLS = ["BatchGetItem", "TransactWriteItems"]
 @pytest.fixture
 def faults(system: World) -> Iterator[Faults]:
     """Faults around the system."""
-    with quick_transactions(), injecting() as faults:
+    with quick_transactions(), no_waits(), injecting() as faults:
         yield faults
+
+
+def no_waits() -> Any:
+    """What is asked for again comes at once."""
+    return mock.patch.object(service, "FIRST_WAIT_SECONDS", 0)
 
 
 @pytest.fixture
 def crashes(system: World) -> Iterator[Faults]:
     """Crashes around the system, whose items take the short way; what is thrown on the wire needs the long one."""
-    with quick_transactions(), quick_items(), injecting() as faults:
+    with quick_transactions(), quick_items(), no_waits(), injecting() as faults:
         yield faults
 
 
@@ -89,9 +98,20 @@ def deliver(system: World, url: str, crash: Fault | None, faults: Faults) -> boo
     return True
 
 
+def finish(system: World, faults: Faults) -> None:
+    """Deliveries without faults until there is no message any more."""
+    for _ in range(500):
+        if not deliver(system, system.settlements_url, None, faults):
+            return
+    pytest.fail("there is no end of messages")
+
+
 def check_settled(system: World, orders: int, users: int) -> None:
     """Each order is settled by one commit, each position and all sums are the fold, and events are those of commits."""
     assert statuses() == {"SETTLED": orders}
+    market = book().market("demo", MARKET)
+    assert market is not None
+    assert (market.settled_at is not None, market.orders) == (True, orders)
     images = [it["dynamodb"]["NewImage"] for it in commits(BETTING_TABLE)]
     settled = [it for it in images if it["sk"]["S"] == "ORDER" and it["status"]["S"] == "SETTLED"]
     assert len(settled) == len({it["pk"]["S"] for it in settled}) == orders
@@ -118,25 +138,64 @@ def test_a_hundred_orders_with_a_crash_at_each_call_are_each_settled_once(system
     faults = crashes
     place(100, users=1)
     close(system, ["home"], commission_rate=5)
-    state = snapshot()
-    run_stream(system)
+    closing, state = commits(BETTING_TABLE)[-1:], snapshot()
+    system.stream_betting(closing)
     assert deliver(system, system.settlements_url, None, faults)  # who has open orders: one user
     faults.set()
     assert deliver(system, system.settlements_url, None, faults)
     calls = faults.operations[:]
-    assert calls == ["GetItem", "Query", *BATCH_CALLS, *BATCH_CALLS]
+    assert calls == ["GetItem", "Query", *BATCH_CALLS, *BATCH_CALLS, "GetItem"]
+    finish(system, faults)
     check_settled(system, 100, 1)
     for kind in (CrashBefore, CrashAfter):
         for call in range(len(calls)):
             restore(state)
             with faults.paused():
-                run_stream(system)
+                system.stream_betting(closing)
             assert deliver(system, system.settlements_url, None, faults)
             assert deliver(system, system.settlements_url, kind(call), faults)
-            while deliver(system, system.settlements_url, None, faults):
-                pass
+            finish(system, faults)
             with faults.paused():
                 check_settled(system, 100, 1)
+
+
+LOOKING = ["GetItem", "Query", "BatchGetItem"]
+STEPS = [
+    ["Query", "SendMessageBatch", "SendMessage"],  # who has open orders
+    ["GetItem", "Query", *BATCH_CALLS, "GetItem"],  # settles the only one
+    [*LOOKING, "SendMessageBatch", "SendMessage"],  # the other user owes commission
+    ["GetItem", "Query", "GetItem", "TransactWriteItems"],  # charges it
+    [*LOOKING, "PutItem"],  # nobody has anything left
+]
+CRASHES = [
+    (step, kind(call))
+    for step in (0, 2, 3, 4)
+    for kind in (CrashBefore, CrashAfter)
+    for call in range(len(STEPS[step]))
+]
+
+
+def test_a_crash_at_each_call_of_asking_charging_and_looking_leaves_nothing_undone_and_does_nothing_twice(
+    system: World, crashes: Faults
+) -> None:
+    """One user's order is settled with the market, the other's was settled alone before and pays with the market."""
+    faults = crashes
+    alone = Bettor(system, "u1")
+    alone.settle(alone.placed("BACK", 100, "2.00"), won=True)
+    place(1, users=1)
+    close(system, ["home"], commission_rate=5)
+    closing, state = commits(BETTING_TABLE)[-1:], snapshot()
+    for crash_at, crash in [(-1, None), *CRASHES]:
+        restore(state)
+        with faults.paused():
+            system.stream_betting(closing)
+        for step, calls in enumerate(STEPS):
+            assert deliver(system, system.settlements_url, crash if step == crash_at else None, faults)
+            assert crash or faults.operations == calls
+        finish(system, faults)
+        with faults.paused():
+            check_settled(system, 2, 2)
+            assert alone.position()["market_commission"] == "5.00"
 
 
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
@@ -146,14 +205,13 @@ def test_a_passing_trouble_at_any_call_of_a_settlement_doubles_nothing(
     place(6, users=1)
     close(system, ["home"], commission_rate=5)
     state = snapshot()
-    for call in range(4):
+    for call in range(5):
         restore(state)
         with faults.paused():
             run_stream(system)
         deliver(system, system.settlements_url, None, faults)
         deliver(system, system.settlements_url, kind(call), faults)
-        while deliver(system, system.settlements_url, None, faults):
-            pass
+        finish(system, faults)
         with faults.paused():
             check_settled(system, 6, 1)
 
@@ -173,8 +231,7 @@ def test_two_thousand_orders_with_every_delivery_crashing_one_call_later_are_eac
         if not deliver(system, system.settlements_url, crash, faults):
             break
         met += len(faults.met)
-    while deliver(system, system.settlements_url, None, faults):
-        pass
+    finish(system, faults)
     assert met > 10
     with faults.paused():
         check_settled(system, orders, users)
@@ -192,8 +249,7 @@ def test_two_thousand_orders_of_one_user_survive_a_crash_in_the_middle_and_in_th
     deliver(system, system.settlements_url, None, faults)  # who has open orders: one user
     for crash in (CrashBefore(23), CrashAfter(23), CrashBefore(2), CrashAfter(3), CrashBefore(13)):
         deliver(system, system.settlements_url, crash, faults)
-    while deliver(system, system.settlements_url, None, faults):
-        pass
+    finish(system, faults)
     with faults.paused():
         check_settled(system, 2000, 1)
 
@@ -256,7 +312,7 @@ def test_a_crash_at_any_call_of_a_request_is_mended_by_its_repeat(system: World,
 
 
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
-@pytest.mark.parametrize("work", ["place", "settle", "cancel"])
+@pytest.mark.parametrize("work", WORK)
 def test_a_passing_trouble_at_any_call_of_a_request_is_mended_within_it(
     system: World, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
@@ -269,6 +325,16 @@ def test_a_passing_trouble_at_any_call_of_a_request_is_mended_within_it(
         answer = WORK[work](mine)
         assert answer.status < 300, (call, answer.text)
         assert stored() == wanted, call
+
+
+def test_a_market_is_closed_though_one_order_after_the_other_is_being_placed_in_it(
+    system: World, faults: Faults
+) -> None:
+    start(system)
+    faults.set(TransactionConflict(0, times=5))
+    assert close(system, ["home"]).status == 202
+    faults.set(TransactionConflict(0, times=FOR_EVER))
+    refused(close(system, ["home"], "other"), 409, "contended")
 
 
 def test_a_market_whose_closing_was_cut_short_is_settled_all_the_same(system: World, faults: Faults) -> None:

@@ -4,23 +4,28 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
 
 from functions.betting_on_settlement_requested import handler as settlement_function
 from tests.support.betting import MARKET, Bettor, book, close, needs_settling, orders, run_stream, statuses, work
-from tests.support.inside_moto import commits, quick_transactions, waiting
+from tests.support.faults import TransactionConflict, injecting
+from tests.support.inside_moto import commits, quick_transactions, take_messages, waiting
 from tests.support.trading import refused
 from tests.support.world import BETTING_TABLE, World, sqs_record
+from trimtab.betting.adapters import book as store
 from trimtab.betting.adapters.queues import Settlements as SettlementQueue
 from trimtab.betting.domain.orders import Asked, NewOrder
 from trimtab.betting.domain.results import Result, Side, Verdict
+from trimtab.betting.service import settlements as service
 from trimtab.betting.service.orders import Limits, Orders
 from trimtab.betting.service.settlements import Settlements
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict, Unprocessable
+from trimtab.runtime.dynamo import unpack_events
 
 WRITERS, EACH = 8, 50
 LIMIT = Decimal(2500)
@@ -72,6 +77,30 @@ def test_commission_counts_what_was_settled_alone_before(system: World) -> None:
     assert mine.rebuilt().is_right
 
 
+def test_who_was_settled_alone_pays_the_commission_of_the_market_like_everybody_and_once(system: World) -> None:
+    one, two = Bettor(system, "1"), Bettor(system, "2")
+    for it in (one, two):
+        it.settle(it.placed("BACK", 100, "2.00"), won=True)
+    two.placed("BACK", "0.01", "2.00", "away")  # void: its last order is settled with the market
+    close(system, ["home"], voids=["away"], commission_rate=5)
+    assert not one.rebuilt().is_right  # not yet
+    for user_id in ("1", "2", "1"):
+        assert system.work(message(user_id), worker=settlement_function) == set()
+    for it in (one, two):
+        assert (it.metrics()["commission"], it.position()["market_commission"]) == ("5.00", "5.00")
+        assert it.metrics()["profit"] == "95.00"
+        assert it.rebuilt().is_right
+        assert told(it)[-1] == ("home" if it is one else "away", "100.00" if it is one else "0.00", "5.00")
+
+
+def told(bettor: Bettor) -> list[tuple[str, str, str]]:
+    """Selection, profit and market commission of every event about the bettor's positions, in their order."""
+    images = [it["dynamodb"]["NewImage"] for it in commits(BETTING_TABLE)]
+    of_user = [it for it in images if it["pk"]["S"].endswith(f"#U#{bettor.user_id}") and "events" in it]
+    data = [event.data for it in of_user for event in unpack_events(it["events"]["S"])]
+    return [(it["selection_id"], it["pnl"], it["market_commission"]) for it in data]
+
+
 def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(system: World) -> None:
     mine = Bettor(system)
     mine.placed("BACK", 10, "3.50")
@@ -118,7 +147,116 @@ def test_an_order_that_the_index_shows_too_late_is_found_by_its_stream_record(sy
     _replace({**order, **hidden})
     (record,) = [it for it in commits(BETTING_TABLE) if it["eventName"] == "INSERT" and _is_order(it)]
     assert system.stream_betting([record]) == {"batchItemFailures": []}
-    assert system.settle() == 1
+    ((body, wait),) = [it for it in take_messages(system.settlements_url) if "user_id" in json.loads(it[0])]
+    assert wait == 0
+    assert system.work(sqs_record(body), worker=settlement_function) == set()
+    assert statuses() == {"SETTLED": 1}
+
+
+def test_an_order_that_the_index_hides_is_met_by_what_is_kept_of_its_user_and_until_then_nothing_is_settled(
+    system: World,
+) -> None:
+    """Its stream record came before the closing, so neither the stream nor the index tells of it."""
+    mine = Bettor(system)
+    mine.placed("BACK", 10, "3.50")
+    run_stream(system)
+    seen = len(commits(BETTING_TABLE))
+    close(system, ["home"])
+    closing = commits(BETTING_TABLE)[seen:]
+    (order,) = orders()
+    hidden = {name: order.pop(name) for name in ("by_open_market_pk", "by_open_market_sk")}
+    _replace(order)
+    system.stream_betting(closing)
+    system.settle()
+    late = take_messages(system.settlements_url)
+    late.sort(key=lambda it: "check" in it[0])
+    assert ["user_id" in json.loads(body) for body, _ in late] == [True, False]
+    assert all(3 <= wait <= 5 for _, wait in late)
+    again = close(system, ["home"]).json
+    assert (again["status"], again["orders_open"], statuses()) == ("SETTLING", 0, {"OPEN": 1})
+    take_messages(system.settlements_url)
+    _replace({**order, **hidden})
+    for body, _ in late:
+        assert system.work(sqs_record(body), worker=settlement_function) == set()
+    done = close(system, ["home"]).json
+    assert (done["status"], done["orders"], statuses()) == ("SETTLED", 1, {"SETTLED": 1})
+    assert mine.rebuilt().is_right
+
+
+def test_a_market_is_marked_once_all_pages_of_its_users_are_settled_and_the_mark_asks_for_nothing(
+    system: World,
+) -> None:
+    for user_id in "321":
+        Bettor(system, user_id).placed("BACK", 10, "3.50", key="k")
+    close(system, ["home"])
+    with mock.patch.object(store, "USERS_A_PAGE", 2):
+        assert system.work(message("1"), message("3"), worker=settlement_function) == set()
+        assert system.work(message(check=True), worker=settlement_function) == set()  # 1 and 2: the latter is open
+        asked = [json.loads(body) for body, _ in take_messages(system.settlements_url)]
+        assert [(it.get("user_id"), it.get("tries", 0)) for it in asked] == [("2", 0), (None, 1)]
+        assert system.work(message("2"), worker=settlement_function) == set()
+        seen = len(commits(BETTING_TABLE))
+        assert system.work(message(check=True, tries=1), worker=settlement_function) == set()
+        assert close(system, ["home"]).json["status"] == "SETTLING"  # there is another page
+        system.settle()
+    (mark,) = commits(BETTING_TABLE)[seen:]
+    assert not needs_settling(mark)
+    done = close(system, ["home"]).json
+    assert (done["status"], done["orders"], done["orders_open"]) == ("SETTLED", 3, 0)
+    assert waiting(system.settlements_url) == []
+
+
+def test_a_market_that_cannot_be_settled_comes_to_the_dead_letters(system: World) -> None:
+    mine = Bettor(system)
+    mine.placed("BACK", 10, "3.50")
+    close(system, ["home"])
+    with mock.patch.object(store.DynamoBook, "open_orders", return_value=()):
+        for record in (message("1", tries=19), message(check=True, tries=19)):
+            assert system.work(record, worker=settlement_function) == set()
+        bodies = take_messages(system.settlements_url)
+        assert [json.loads(body)["tries"] for body, _ in bodies] == [20, 20]
+        assert all(450 <= wait <= 900 for _, wait in bodies)
+        for record in (message("1", tries=20), message(check=True, tries=20)):
+            assert system.work(record, worker=settlement_function) == {"m"}
+
+
+def test_whatever_is_left_of_a_user_is_asked_for_again_whoever_settled_the_others(system: World) -> None:
+    """Two messages for a user at once, and an index that still shows what is settled: a message takes four orders."""
+    mine = Bettor(system)
+    ids = [mine.placed("BACK", 10, "3.50", key=f"k{number}") for number in range(6)]
+    close(system, ["home"])
+    entries = list(book().open_orders("demo", MARKET, "1", None))
+    assert len(entries) == len(ids)
+    small = mock.patch.multiple(service, BATCH=2, MOST_A_MESSAGE=4)
+    with small, mock.patch.object(store.DynamoBook, "open_orders", return_value=entries):
+        settling = Settlements(book(), SettlementQueue(boto3.client("sqs"), system.settlements_url), utc_now)
+        original = Settlements._settle_batch
+        others: list[int] = []
+
+        def batch(self: Settlements, *arguments: Any) -> Any:
+            settled = original(self, *arguments)
+            if not others:
+                others.append(0)
+                others[0] = len(settling.settle_user("demo", MARKET, "1"))
+            return settled
+
+        with mock.patch.object(Settlements, "_settle_batch", batch):
+            assert len(settling.settle_user("demo", MARKET, "1")) == others[0] == 2
+    assert statuses() == {"SETTLED": 4, "OPEN": 2}
+    assert [wait for _, wait in take_messages(system.settlements_url)] == [0, 0]
+    assert system.work(message("1"), worker=settlement_function) == set()
+    assert statuses() == {"SETTLED": 6}
+
+
+def test_a_user_whose_sums_others_keep_changing_is_asked_for_again_some_seconds_later(system: World) -> None:
+    Bettor(system).placed("BACK", 10, "3.50")
+    close(system, ["home"])
+    with injecting() as faults:
+        faults.set(TransactionConflict(0, times=3))
+        assert system.work(message("1"), worker=settlement_function) == set()
+    ((body, wait),) = take_messages(system.settlements_url)
+    assert 3 <= wait <= 5
+    assert system.work(sqs_record(body), worker=settlement_function) == set()
     assert statuses() == {"SETTLED": 1}
 
 

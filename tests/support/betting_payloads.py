@@ -41,8 +41,8 @@ def a_market_is_settled(worker: str) -> Callable[[World], None]:
     def check(system: World) -> None:
         bets(system)
         assert http("betting_api/settle_market.json", 202)["orders_open"] == 1
-        for _ in range(2):
-            assert run(worker) == {"batchItemFailures": []}
+        for path in (worker, worker, "betting_on_settlement_requested/check.json"):
+            assert run(path) == {"batchItemFailures": []}
             system.settle()
         done = http("betting_api/read_settlement.json", 200)
         assert (done["status"], done["orders_open"]) == ("SETTLED", 0)
@@ -80,6 +80,7 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "betting_api/settle_order_by_dead_heat.json": on_a_bet("settle_order_by_dead_heat", "pnl", "-7.50"),
     "betting_on_commit/stream.json": a_market_is_settled("betting_on_commit/stream.json"),
     "betting_on_insight_received/insight.json": an_insight_is_kept("betting_on_insight_received/insight.json"),
+    "betting_on_settlement_requested/check.json": a_market_is_settled("betting_on_settlement_requested/check.json"),
     "betting_on_settlement_requested/market.json": a_market_is_settled("betting_on_settlement_requested/market.json"),
     "betting_on_settlement_requested/user.json": a_market_is_settled("betting_on_settlement_requested/user.json"),
     "direct/insight_received.json": an_insight_is_kept("direct/insight_received.json"),

@@ -329,6 +329,7 @@ def world() -> Iterator[World]:
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
             "SETTLEMENTS_QUEUE_URL": settlements_url,
+            "SETTLEMENT_RECHECK_SECONDS": "0",
             "MAX_STAKE": "10000.00",
             "MAX_EXPOSURE": "100000.00",
             "ANALYTICS_TABLE": "analytics",

@@ -148,7 +148,11 @@ class OrderData(Model):
 
 class PositionData(Model):
     """A user's bets on one selection as they stand since this event: `exposure`, `if_win` and `if_lose` of the open
-    ones, `pnl` of the settled; `side` is null where the result does not matter to them."""
+    ones, `pnl` of the settled; `side` is null where the result does not matter to them.
+
+    `market_commission` is what was taken with the whole market, beside every `pnl`: of all selections together, so it
+    counts once a market.
+    """
 
     user_id: str
     market_id: str
@@ -158,6 +162,7 @@ class PositionData(Model):
     pnl: str
     if_win: str
     if_lose: str
+    market_commission: str
 
 
 DATA: Mapping[str, type[Model]] = {

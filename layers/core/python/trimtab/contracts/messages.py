@@ -103,7 +103,11 @@ class InsightReceived(Model):
 
 class SettlementRequested(Model):
     """On the internal queue `settlements`: a user's open orders in a closed market are to be settled; without a user,
-    everybody's are to be asked for, from the place `after` in the index on."""
+    everybody's are to be asked for, from the place `after` in the index on.
+
+    A `check` looks whether anybody after the user `after` has something left; those before had that many `orders`.
+    `tries` is how often that was asked for in vain.
+    """
 
     schema_version: Annotated[Literal[1], BeforeValidator(constant)]
     type: Literal["settlement.requested"]
@@ -111,6 +115,9 @@ class SettlementRequested(Model):
     market_id: Identifier
     user_id: Identifier | None = None
     after: str | None = None
+    check: bool = False
+    orders: Whole = 0
+    tries: Whole = 0
 
 
 class ValuationRequested(Model):

@@ -25,12 +25,12 @@ class ConditionFailed(Exception):
         self.failed = failed
 
 
-def retrying_on_conflict(attempt: Callable[[], T]) -> T:
-    """The attempt's value; where its condition fails it is made anew from what it reads then, three times at most.
+def retrying_on_conflict(attempt: Callable[[], T], tries: int = TRIES) -> T:
+    """The attempt's value; where its condition fails it is made anew from what it reads then, `tries` times in all.
 
     After that `Conflict`: somebody else keeps changing the same aggregate.
     """
-    for number in range(TRIES):
+    for number in range(tries):
         if number:
             pause(number)
         try:

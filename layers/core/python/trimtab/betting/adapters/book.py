@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 _CENTS = 100
+USERS_A_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,11 @@ class DynamoBook:
         sums = self._adding(position, change)
         sums["ConditionExpression"] = "attribute_not_exists(open_exposure) OR open_exposure <= :room"
         sums["ExpressionAttributeValues"] |= dynamo.to_item({":room": room})
-        actions = [self._put(items.from_order(order)), self._is_open(order), self._put(items.from_position(position))]
+        actions = [self._put(items.from_order(order)), self._is_open(order), *self._positioned(position)]
         try:
             dynamo.transact(self.client, [*actions, {"Update": sums}])
         except ConditionFailed as refused:
-            if refused.failed.keys() == {3}:
+            if refused.failed.keys() == {len(actions)}:
                 raise limit_exceeded(limit) from None
             raise
 
@@ -74,7 +75,7 @@ class DynamoBook:
         actions = [self._put(items.from_order(order)) for order in orders]
         if open_market:
             actions.append(self._is_open(orders[0]))
-        actions.append(self._put(items.from_position(position)))
+        actions += self._positioned(position, on_roster=not open_market)
         try:
             dynamo.transact(self.client, [*actions, {"Update": self._adding(position, change)}])
         except ConditionFailed as refused:
@@ -84,6 +85,14 @@ class DynamoBook:
 
     def _put(self, item: dynamo.Item) -> dict[str, Any]:
         return {"Put": dynamo.guarded_put(self.table, item)}
+
+    def _positioned(self, position: Position, *, on_roster: bool = False) -> list[dict[str, Any]]:
+        """The position, and with its first version who has it: the roster of the market, that no index is needed to
+        read."""
+        actions = [self._put(items.from_position(position))]
+        if on_roster or position.version == 1:
+            actions.append({"Put": {"TableName": self.table, "Item": dynamo.to_item(items.on_roster(position))}})
+        return actions
 
     def _is_open(self, order: Order) -> dict[str, Any]:
         key = dynamo.to_item(items.market_key(order.tenant_id, order.market_id))
@@ -195,8 +204,8 @@ class DynamoBook:
         wanted = [items.market_key(tenant_id, market_id) for tenant_id, market_id in keys]
         return [items.to_market(item) for item in dynamo.batch_get(self.client, self.table, wanted, consistent=True)]
 
-    def close(self, market: Market) -> None:
-        """See `Book.close`."""
+    def put_market(self, market: Market) -> None:
+        """See `Book.put_market`."""
         dynamo.put(self.client, self.table, items.from_market(market))
 
     def progress(self, tenant_id: str, market_id: str) -> Progress:
@@ -204,6 +213,26 @@ class DynamoBook:
         partition = items.market_partition(tenant_id, market_id)
         counted = (dynamo.count_entries(self.client, self.table, it, partition) for it in (BY_MARKET, BY_OPEN_MARKET))
         return Progress(*counted)
+
+    def users(self, tenant_id: str, market_id: str, after: str | None) -> tuple[list[str], str | None]:
+        """See `Book.users`."""
+        page = dynamo.query_range(
+            self.client,
+            self.table,
+            items.market_partition(tenant_id, market_id),
+            (items.USER, f"{items.USER}~"),
+            limit=USERS_A_PAGE,
+            after=None if after is None else [items.USER + after],
+            newest_first=False,
+        )
+        users = [item["user_id"] for item in page.items]
+        return users, users[-1] if page.next_position else None
+
+    def some_positions(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> list[Position]:
+        """See `Book.some_positions`."""
+        keys = [items.position_key(tenant_id, user_id, market_id) for user_id in user_ids]
+        found = dynamo.batch_get_many(self.client, self.table, keys, consistent=True)
+        return [items.to_position(item) for item in found]
 
     def advance(self, tenant_id: str, insight: Insight) -> bool:
         """See `InsightStore.advance`. One conditional update and no read."""

@@ -16,12 +16,13 @@ from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.runtime import dynamo
 
-ORDER, METRICS, MARKET, POSITION, INSIGHT = "ORDER", "METRICS", "MARKET", "POSITION#", "INSIGHT#"
+ORDER, METRICS, MARKET = "ORDER", "METRICS", "MARKET"
+POSITION, INSIGHT, USER = "POSITION#", "INSIGHT#", "USER#"
 BY_USER, BY_MARKET, BY_OPEN_USER, BY_OPEN_MARKET = (
     dynamo.Index(name, f"{name}_pk", f"{name}_sk")
     for name in ("by_user", "by_market", "by_open_user", "by_open_market")
 )
-CLOSED = "CLOSED"
+CLOSED, SETTLED = "CLOSED", "SETTLED"
 
 
 def order_key(tenant_id: str, order_id: str) -> dynamo.Key:
@@ -52,6 +53,12 @@ def metrics_key(tenant_id: str, user_id: str) -> dynamo.Key:
 def market_key(tenant_id: str, market_id: str) -> dynamo.Key:
     """Where a closed market is kept; there is nothing while it is open."""
     return {"pk": market_partition(tenant_id, market_id), "sk": MARKET}
+
+
+def on_roster(it: Position) -> dynamo.Item:
+    """The item that tells that a user has, or had, orders in a market; who places more there writes none of it."""
+    key = {"pk": market_partition(it.tenant_id, it.market_id), "sk": USER + it.user_id}
+    return {**key, "tenant_id": it.tenant_id, "market_id": it.market_id, "user_id": it.user_id}
 
 
 def insight_key(tenant_id: str, market_id: str, selection_id: str) -> dynamo.Key:
@@ -202,13 +209,15 @@ def from_market(it: Market) -> dynamo.Item:
         **market_key(it.tenant_id, it.market_id),
         "tenant_id": it.tenant_id,
         "market_id": it.market_id,
-        "status": CLOSED,
+        "status": SETTLED if it.settled_at else CLOSED,
         "winners": json.dumps(it.winners, separators=(",", ":")),
         "voids": json.dumps(it.voids, separators=(",", ":")),
         "commission_rate": plain(it.commission_rate),
         "closed_by": it.by,
         "closed_at": format_time(it.closed_at),
-        "version": 1,
+        "settled_at": format_time(it.settled_at) if it.settled_at else None,
+        "orders": it.orders,
+        "version": 2 if it.settled_at else 1,
     }
 
 
@@ -222,6 +231,8 @@ def to_market(item: Mapping[str, Any]) -> Market:
         commission_rate=Decimal(item["commission_rate"]),
         by=item["closed_by"],
         closed_at=parse_time(item["closed_at"]),
+        settled_at=parse_time(item["settled_at"]) if "settled_at" in item else None,
+        orders=item.get("orders", 0),
     )
 
 

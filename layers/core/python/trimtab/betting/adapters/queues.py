@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trimtab.betting.service.ports import Check
 from trimtab.runtime import sqs
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ class Settlements:
         if after is not None:
             message["after"] = after
         sqs.send(self.client, self.url, message, tenant_id=tenant_id)
+
+    def of_user_again(self, tenant_id: str, market_id: str, user_id: str, tries: int, delay_seconds: int) -> None:
+        """See `SettlementQueue.of_user_again`."""
+        message = {**_message(tenant_id, market_id), "user_id": user_id, "tries": tries}
+        sqs.send(self.client, self.url, message, tenant_id=tenant_id, delay_seconds=delay_seconds)
+
+    def check(self, tenant_id: str, market_id: str, check: Check, delay_seconds: int) -> None:
+        """See `SettlementQueue.check`."""
+        message = {**_message(tenant_id, market_id), "check": True, "orders": check.orders, "tries": check.tries}
+        if check.after is not None:
+            message["after"] = check.after
+        sqs.send(self.client, self.url, message, tenant_id=tenant_id, delay_seconds=delay_seconds)
 
     def of_users(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> None:
         """See `SettlementQueue.of_users`."""

@@ -1,7 +1,7 @@
 """Markets that are settled: closed to new orders, with a verdict on every selection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,7 +16,8 @@ from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_money
 class Market:
     """A closed market: its winners, the selections that count for nothing, the rest has lost.
 
-    `commission_rate` is the percentage that is taken from what a user wins there in all.
+    `commission_rate` is the percentage that is taken from what a user wins there in all. `settled_at` is when none of
+    its `orders` was found open any more.
     """
 
     tenant_id: str
@@ -26,6 +27,12 @@ class Market:
     commission_rate: Decimal
     by: str
     closed_at: datetime
+    settled_at: datetime | None = None
+    orders: int = 0
+
+    def settled(self, orders: int, now: datetime) -> "Market":
+        """With so many orders, and none of them open any more."""
+        return replace(self, settled_at=now, orders=orders)
 
     @property
     def request_hash(self) -> str:

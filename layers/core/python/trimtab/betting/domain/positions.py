@@ -56,8 +56,11 @@ class Position:
         if selection_id not in self.selections and len(self.selections) >= MAX_SELECTIONS:
             raise Unprocessable("too_many_selections", f"A user has orders on {MAX_SELECTIONS} selections at most.")
 
-    def changed(self, changes: Sequence[tuple[Order | None, Order]], now: datetime) -> "Position":
-        """With orders placed (None before) or changed; one event for each selection that is concerned."""
+    def changed(
+        self, changes: Sequence[tuple[Order | None, Order]], now: datetime, closed: Market | None = None
+    ) -> "Position":
+        """With orders placed (None before) or changed, then charged in a market that is closed; one event for each
+        selection that is concerned, and of a charge alone one for the first selection."""
         selections, sums = dict(self.selections), self.tally
         for before, after in changes:
             on = selections.get(after.selection_id, Stakes()).plus(stakes(after))
@@ -71,14 +74,26 @@ class Position:
         changed = replace(
             self, selections=kept, changed_at=changed_at, tally=sums, version=self.version + 1, updated_at=now
         )
-        return replace(changed, events=tuple(changed._event(each) for each in sorted(concerned)))
+        if closed is not None:
+            changed = changed.charged(closed)
+        told = sorted(concerned) or sorted(kept)[:1]
+        return replace(changed, events=tuple(changed._event(each) for each in told))
+
+    def is_due(self, closed: Market) -> bool:
+        """Whether the closed market has left something to do here: an open order, or a charge."""
+        return bool(self.tally.orders_open) or self.charged(closed) is not self
 
     def charged(self, market: Market) -> "Position":
-        """With the market's commission on what the user has won in it, once none of the orders is open."""
+        """With the market's commission on what the user has won in it, once none of the orders is open.
+
+        It is taken once: after the closing nothing else changes what was won, so what is nothing once stays so.
+        """
         if self.tally.orders_open or self.market_commission:
             return self
         single = self.tally.commission
         amount = market.commission(self.tally.profit + single, single)
+        if not amount:
+            return self
         return replace(self, market_commission=amount, tally=self.tally.plus(of_commission(amount)))
 
     def _event(self, selection_id: str) -> Event:
@@ -92,6 +107,7 @@ class Position:
             "pnl": str(on.realised),
             "if_win": str(on.if_win),
             "if_lose": str(on.if_lose),
+            "market_commission": str(self.market_commission),
         }
         return Event("position.updated", data)
 
@@ -110,9 +126,8 @@ def worst_case(selections: Iterable[Stakes], winners: int = 1, *, others: bool =
 
 
 def fold(empty: Position, orders: Iterable[Order], market: Market | None) -> Position:
-    """The position that these orders make, from nothing; commission where any was settled with the market."""
-    found, with_market = empty, False
+    """The position that these orders make, from nothing; charged where the market is closed."""
+    found = empty
     for order in sorted(orders, key=lambda it: it.updated_at):
         found = found.changed([(None, order)], order.updated_at)
-        with_market |= order.settlement is not None and order.settlement.with_market
-    return found.charged(market) if market is not None and with_market else found
+    return found.charged(market) if market is not None else found

@@ -159,7 +159,8 @@ class MarketLinks(Model):
 
 
 class MarketSettlementView(Model):
-    """The settlement of a market: how many of its orders are still open, as the index knows, a moment late."""
+    """The settlement of a market. It is SETTLED once every order is: then `orders` is exact. While it is SETTLING the
+    numbers of orders are those of an index: a moment late, and of more than some 20,000 a lower bound."""
 
     market_id: str
     status: str

@@ -44,10 +44,23 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many orders a market has, and how many of them are open: as its indexes know, a moment late."""
+    """How many orders a market has, and how many of them are open.
+
+    While it is being settled that is what its indexes know: a moment late, and of very many orders a lower bound.
+    """
 
     orders: int
     open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A look at the market's users: after which of them, how many orders those before it had, how often it was
+    tried."""
+
+    after: str | None = None
+    orders: int = 0
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +117,18 @@ class Book(Protocol):
     def markets(self, keys: Sequence[tuple[str, str]]) -> list[Market]:
         """Those markets of these (tenant, market) that are closed, read consistently; 100 at most."""
 
-    def close(self, market: Market) -> None:
-        """Stores a market as closed; raises `ConditionFailed` where it is closed already."""
+    def put_market(self, market: Market) -> None:
+        """Stores a market as closed, or as settled after that; raises `ConditionFailed` where it is so already."""
 
     def progress(self, tenant_id: str, market_id: str) -> Progress:
-        """How far the settlement of a market is."""
+        """How far the settlement of a market is, by its indexes."""
+
+    def users(self, tenant_id: str, market_id: str, after: str | None) -> tuple[list[str], str | None]:
+        """A page of everybody who has ever had an order in the market, read consistently, and the user after whom the
+        next page starts (None at the end)."""
+
+    def some_positions(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> list[Position]:
+        """The positions of these users in the market, read consistently."""
 
     def open_orders(
         self, tenant_id: str, market_id: str, user_id: str | None, after: str | None
@@ -129,6 +149,12 @@ class SettlementQueue(Protocol):
 
     def of_market(self, tenant_id: str, market_id: str, after: str | None = None) -> None:
         """Asks for the users who have open orders in a closed market, from a place in the index on."""
+
+    def of_user_again(self, tenant_id: str, market_id: str, user_id: str, tries: int, delay_seconds: int) -> None:
+        """Asks for what is left of a user, after so many tries."""
+
+    def check(self, tenant_id: str, market_id: str, check: Check, delay_seconds: int) -> None:
+        """Asks for a look at the market's users."""
 
     def of_users(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> None:
         """Asks for all open orders of each user in a closed market to be settled."""
