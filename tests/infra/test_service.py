@@ -118,7 +118,9 @@ def test_the_stage_is_throttled_and_writes_access_logs_as_json(production: Synth
 
     assert settings["ThrottlingRateLimit"] == 500
     assert settings["DataTraceEnabled"] is False
-    assert "$context.requestId" in json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values()
+    logged = set(json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values())
+    assert {"$context.requestId", "$context.resourcePath"} <= logged
+    assert "$context.path" not in logged, "it holds the tokens of links"
 
 
 def test_every_queue_worker_returns_single_messages_and_is_limited(production: Synthesised) -> None:
