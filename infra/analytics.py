@@ -126,6 +126,20 @@ class Analytics(Construct):
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=["bars.ingested", "split.entered"]),
             targets=[target],
         )
+        # A night that failed has marked nothing, so that nothing told of it: rules that watch for missing prices are
+        # looked at when bars are late, which is at noon.
+        late = events.RuleTargetInput.from_object({"detail-type": "bars.late"})
+        events.Rule(
+            self,
+            "LateRule",
+            description="Bars of the session before that are not there by now are late",
+            schedule=events.Schedule.cron(minute="5", hour="12", week_day="TUE-SAT"),
+            targets=[
+                targets.LambdaFunction(
+                    function.function, event=late, retry_attempts=2, max_event_age=Duration.hours(1)
+                )
+            ],
+        )
         events.Rule(
             self,
             "MonthRule",
