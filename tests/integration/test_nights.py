@@ -12,6 +12,7 @@ import pytest
 from functions.market_on_night import handler as night_function
 from functions.market_on_night.handler import NightFailed
 from infra.tables import MARKET
+from tests.support.analytics import store_bars
 from tests.support.faults import FOR_EVER, Crash, CrashAfter, CrashBefore, Fault, Faults, Throttle, injecting
 from tests.support.inside_moto import commits
 from tests.support.trading import FEED
@@ -198,6 +199,19 @@ def test_a_line_that_is_no_object_fails_its_day(system: World, line: str) -> Non
         system.night()
 
 
+def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: World) -> None:
+    ready()
+    for day in DAYS[-2:]:
+        deliver(day, GOOD | {"AAPL": "1000"})
+    assert system.night()["wrong"] == 1
+    assert str(DAYS[-2]) not in closes("AAPL")
+    assert closes("AAPL")[str(LAST)] == "1000"
+    assert [event["data"]["facts"] for event in told() if event["type"] == "alert.raised"] == [
+        {"day": str(DAYS[-2]), "jump": "1"},
+        {"day": str(LAST), "new_level": "1"},
+    ]
+
+
 def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: World) -> None:
     ready()
     for day in DAYS:
@@ -252,7 +266,7 @@ def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: Worl
         with faults.paused():
             whole = stored()
         assert operations.count("BatchWriteItem") == 1
-        assert len(told()) == 11
+        assert len(told()) == 12, "ten days, a split, an alert"
         # The assets are looked for first, sector by sector: the first of those reads stands for all of them.
         for number in (0, *(n for n, operation in enumerate(operations) if operation != "Query")):
             for kind in (CrashBefore, CrashAfter):
@@ -299,6 +313,7 @@ def test_a_night_of_many_assets_costs_in_proportion(system: World, amount: int) 
     enter(*symbols)
     for day in DAYS:
         deliver(day, {} if day != LAST else dict.fromkeys(symbols, "100"))
+    store_bars({symbol: {DAYS[-2]: 99} for symbol in symbols})
     with mock.patch.object(Ingestion, "run_night", _last_night):
         with injecting() as faults, metering(MARKET) as meter:
             faults.set()
