@@ -135,9 +135,7 @@ class Analytics(Construct):
             description="Bars of the session before that are not there by now are late",
             schedule=events.Schedule.cron(minute="5", hour="12", week_day="TUE-SAT"),
             targets=[
-                targets.LambdaFunction(
-                    function.function, event=late, retry_attempts=2, max_event_age=Duration.hours(1)
-                )
+                targets.LambdaFunction(function.function, event=late, retry_attempts=2, max_event_age=Duration.hours(1))
             ],
         )
         events.Rule(
