@@ -30,7 +30,7 @@ def build(app: cdk.App, config: Config) -> tuple[DataStack, ServiceStack]:
 
 def _warn_of_what_is_not_set(service: ServiceStack, config: Config) -> None:
     if config.mail_sender == EXAMPLE_SENDER:
-        text = f"mail_sender of {config.env} is {EXAMPLE_SENDER}: set an address that SES has verified, or no mail goes out"
+        text = f"mail_sender is {EXAMPLE_SENDER}: set an address that SES has verified, or no mail goes out"
         cdk.Annotations.of(service).add_warning_v2("trimtab:mail-sender", text)
 
 

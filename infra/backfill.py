@@ -1,5 +1,5 @@
-"""`python -m infra.backfill --table NAME --from 2024-01-02 --to 2026-11-20 --source massive|DIRECTORY|s3://…`: daily bars
-of many days, from files or from Massive.
+"""`python -m infra.backfill --table NAME --from 2024-01-02 --to 2026-11-20 --source massive|DIRECTORY|s3://…`: bars of
+many days, from files or from Massive.
 
 It works where the environment's AWS credentials lead; `make backfill` does the same on the local cloud.
 """

@@ -1,5 +1,5 @@
-"""Asks for the valuation of every portfolio when bars or splits of its past are new, or bars are late, and for its report
-each month."""
+"""Asks for the valuation of every portfolio when bars or splits of its past are new and when bars are late, and for its
+report each month."""
 
 from datetime import date
 from functools import lru_cache

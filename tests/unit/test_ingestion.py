@@ -221,7 +221,7 @@ class Whole(Provider):
         yield ProvidedBar("MISSING", price, price, price, price, Decimal(1))
 
     def splits(self, day: date) -> Sequence[ProvidedSplit]:
-        return ()
+        return [it for it in super().splits(day) if it.new]
 
 
 def test_only_symbols_without_a_bar_of_the_session_before_are_looked_for_further_back() -> None:
