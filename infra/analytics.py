@@ -50,6 +50,7 @@ class Analytics(Construct):
         )
         identity.let_verify(function)
         self._let_read(function)
+        function.allow_table(data.market, ("Query",))  # the bars of a benchmark
         function.allow_table(data.analytics, ("GetItem", "Query", "PutItem"))
         function.allow_sending(data.valuations, data.reports)
         function.allow(["secretsmanager:GetSecretValue"], [data.links_key.secret_full_arn or data.links_key.secret_arn])
@@ -68,6 +69,8 @@ class Analytics(Construct):
             environment=self._tables(),
         )
         self._let_read(function)
+        function.allow_indexes(data.portfolios, ("by_time",))
+        function.allow_table(data.market, ("Query",))
         function.allow_table(data.analytics, ("GetItem", "Query", "PutItem", "BatchWriteItem"))
         feed_from_queue(
             function,
@@ -126,6 +129,18 @@ class Analytics(Construct):
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=["bars.ingested", "split.entered"]),
             targets=[target],
         )
+        # A night that failed has marked nothing, so that nothing told of it: rules that watch for missing prices are
+        # looked at when bars are late, which is at noon.
+        late = events.RuleTargetInput.from_object({"detail-type": "bars.late"})
+        events.Rule(
+            self,
+            "LateRule",
+            description="Bars of the session before that are not there by now are late",
+            schedule=events.Schedule.cron(minute="5", hour="12", week_day="TUE-SAT"),
+            targets=[
+                targets.LambdaFunction(function.function, event=late, retry_attempts=2, max_event_age=Duration.hours(1))
+            ],
+        )
         events.Rule(
             self,
             "MonthRule",
@@ -142,7 +157,8 @@ class Analytics(Construct):
         }
 
     def _let_read(self, function: Function) -> None:
-        """Portfolios with their ledgers, quotes, bars and assets."""
+        """Portfolios with their holdings (a split that was entered late makes one anew from its trades), quotes and
+        assets."""
         function.allow_table(self._data.portfolios, ("GetItem", "BatchGetItem"))
-        function.allow_indexes(self._data.portfolios, ("by_time", "by_symbol"))
-        function.allow_table(self._data.market, ("BatchGetItem", "Query"))
+        function.allow_indexes(self._data.portfolios, ("by_symbol",))
+        function.allow_table(self._data.market, ("BatchGetItem",))

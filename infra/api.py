@@ -17,13 +17,13 @@ from infra.routes import routes_of
 STAGE = "v1"
 _BINARY = ("*/*", "application/proto", "application/grpc-web+proto")  # LocalStack passes over the wildcard
 _COMPRESS_FROM_BYTES = 1400  # about one network packet: smaller answers gain nothing
+# Not the path: that of a link is a key to its picture, and a log has readers. `request_id` finds it in the function's.
 _LOG_FIELDS = {
     "request_id": "$context.requestId",
     "time": "$context.requestTime",
     "ip": "$context.identity.sourceIp",
     "method": "$context.httpMethod",
     "route": "$context.resourcePath",
-    "path": "$context.path",
     "status": "$context.status",
     "bytes": "$context.responseLength",
     "latency_ms": "$context.responseLatency",

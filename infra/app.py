@@ -5,7 +5,7 @@ import sys
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import ENVIRONMENTS, Config, load
+from infra.config import ENVIRONMENTS, EXAMPLE_SENDER, Config, load
 from infra.data_stack import DataStack
 from infra.service_stack import ServiceStack
 
@@ -24,7 +24,14 @@ def build(app: cdk.App, config: Config) -> tuple[DataStack, ServiceStack]:
     cdk.Tags.of(app).add("environment", config.env)
     if config.policy_checks:
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        _warn_of_what_is_not_set(service, config)
     return data, service
+
+
+def _warn_of_what_is_not_set(service: ServiceStack, config: Config) -> None:
+    if config.mail_sender == EXAMPLE_SENDER:
+        text = f"mail_sender is {EXAMPLE_SENDER}: set an address that SES has verified, or no mail goes out"
+        cdk.Annotations.of(service).add_warning_v2("trimtab:mail-sender", text)
 
 
 def main() -> None:

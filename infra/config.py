@@ -135,6 +135,8 @@ class Massive:
 
 
 MAX_RUN_SECONDS = 86_400
+EXAMPLE_SENDER = "trimtab@example.com"
+"""Nobody's address, which a local cloud believes: on AWS every mail from it ends in `mails-dead`."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class Config:
     valuation_timeout_seconds: int = 120
     """Enough for ten portfolios whose every day of two years is worked out again."""
     valuation_visibility_seconds: int = 720
-    mail_sender: str = "trimtab@example.com"
+    mail_sender: str = EXAMPLE_SENDER
     """Who e-mails come from: an address or a domain that SES has verified for the account."""
     quote_timeout_seconds: int = 120
     """Enough for ten messages of 500 symbols each."""

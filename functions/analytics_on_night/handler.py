@@ -1,4 +1,5 @@
-"""Asks for the valuation of every portfolio when bars or splits of its past are new, and for its report each month."""
+"""Asks for the valuation of every portfolio when bars or splits of its past are new and when bars are late, and for its
+report each month."""
 
 from datetime import date
 from functools import lru_cache
@@ -30,13 +31,15 @@ def nights() -> Nights:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """`bars.ingested` or `split.entered` from the bus, or the schedule of the first days of a month."""
+    """`bars.ingested` or `split.entered` from the bus, or one of the schedules: `bars.late`, first days of a month."""
     today = utc_now().date()
     match event["detail-type"]:
         case "bars.ingested":
             asked = {"valuations": nights().value_all(_day(event, "day"))}
         case "split.entered":
             asked = {"valuations": nights().value_all_again(_day(event, "effective_on"), today)}
+        case "bars.late":
+            asked = {"valuations": nights().value_all(None)}
         case _:
             asked = {"reports": nights().report_all(today)}
     for what, portfolios in asked.items():

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from typing import Any
 
 from rich.console import Console
 
 from infra import rebuild
+from infra.backfill import BackfillFailed, Wanted, add_arguments
 from infra.config import SCOPES, FileBars
 from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
@@ -82,11 +82,11 @@ def run_simulation(arguments: argparse.Namespace) -> None:
 
 def run_backfill(arguments: argparse.Namespace) -> None:
     """Fills daily bars of many days."""
-    first, last = arguments.first, arguments.last
-    if first > last:
-        raise LocalError("FROM must not be after TO")
-    wanted = backfill.Wanted(first, last, arguments.source, arguments.accept_jumps)
-    backfill.run(_console, deploy.read(Workspace()), wanted)
+    try:
+        wanted = Wanted(arguments.first, arguments.last, arguments.source, arguments.accept_jumps)
+        backfill.run(_console, deploy.read(Workspace()), wanted)
+    except BackfillFailed as error:
+        raise LocalError(str(error)) from None
 
 
 def _load_sample(stack: deploy.Stack) -> None:
@@ -160,10 +160,7 @@ def _arguments() -> argparse.Namespace:
     moves.add_argument("--seed", type=int, default=None, help="makes the same portfolios and prices again")
     moves.set_defaults(run=run_simulation)
     fills = commands.add_parser("backfill", help="daily bars of many days")
-    fills.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="2024-01-02")
-    fills.add_argument("--to", dest="last", type=date.fromisoformat, required=True)
-    fills.add_argument("--source", default="sample", help="sample, massive, a directory, or s3://bucket/prefix")
-    fills.add_argument("--accept-jumps", action="store_true", help="take closes that no split explains")
+    add_arguments(fills, "sample, massive, a directory, or s3://bucket/prefix", "sample")
     fills.set_defaults(run=run_backfill)
     fold = commands.add_parser("rebuild", help="compare a bettor's sums with the fold of their orders")
     fold.add_argument("--tenant", default="demo")

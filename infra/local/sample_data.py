@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -142,8 +142,7 @@ def load(client: Any, table: str, now: datetime) -> int:
         written = [pool.submit(dynamo.batch_put, client, table, new)]
         for day, found in walk(wanted[-1], missing):
             written.append(pool.submit(dynamo.batch_put, client, table, [bars.to_item(bar) for bar in found]))
-            marked_day = mark(None, day, symbols, bars=found, faults=(), at=now)
-            marks.append(from_mark(replace(marked_day, events=())))
+            marks.append(from_mark(mark(None, day, symbols, bars=found, faults=(), at=now, tells=False)))
         for each in written:
             each.result()
     dynamo.batch_put(client, table, marks)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra.config import Config, Massive
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of
+from tests.support.world import payload
+from trimtab.analytics.service.alerting import BARS_ARE_LATE
 from trimtab.market.adapters.providers import ProviderSettings
 
 Synthesise = Callable[[Config], Synthesised]
@@ -32,6 +35,18 @@ def test_the_night_begins_at_three_after_each_session_and_its_failures_are_kept(
         {"DestinationConfig": {"OnFailure": {"Destination": Match.any_value()}}, "MaximumRetryAttempts": 2},
     )
     assert night["Timeout"] == 900
+
+
+def test_when_bars_are_late_every_portfolio_is_valued(production: Synthesised) -> None:
+    late = datetime(2026, 11, 20, tzinfo=UTC) + BARS_ARE_LATE
+    schedule = f"cron({late.minute + 5} {late.hour} ? * TUE-SAT *)"
+    rules = production.service_template.find_resources("AWS::Events::Rule").values()
+    (rule,) = (it["Properties"] for it in rules if it["Properties"].get("ScheduleExpression") == schedule)
+    (target,) = rule["Targets"]
+    named = production.service_template.find_resources("AWS::Lambda::Function")[target["Arn"]["Fn::GetAtt"][0]]
+
+    assert named["Properties"]["Handler"].split(".")[1] == "analytics_on_night"
+    assert json.loads(target["Input"]) == payload("analytics_on_night/bars_late.json")
 
 
 def test_files_are_the_default_and_only_those_of_the_prefix_may_be_read(production: Synthesised) -> None:

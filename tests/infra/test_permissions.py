@@ -8,15 +8,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import Any
 from unittest import mock
 
+import boto3
 import pytest
 from botocore.client import BaseClient
 
+from functions.analytics_api import handler as analytics_function
+from functions.analytics_on_night import handler as after_night_function
+from functions.analytics_on_report_requested import handler as report_function
+from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.balancing_api import handler as balancing_function
 from functions.market_api import handler as market_function
+from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
+from functions.notifications_api import handler as notifications_function
+from functions.notifications_on_alert import handler as alert_function
 from functions.portfolios_api import handler as api_function
 from functions.portfolios_on_check_requested import handler as check_function
 from functions.portfolios_on_commit import handler as commit_function
@@ -25,15 +34,24 @@ from functions.portfolios_on_rebalance_requested import handler as worker_functi
 from functions.portfolios_on_sweep import handler as sweep_function
 from tests.infra.conftest import Synthesised, functions_of, statements_of, strings
 from tests.support import trading
+from tests.support.analytics import Past, at
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.inside_moto import quick_transactions
 from tests.support.quick import quick_items
 from tests.support.quick_quotes import quick_quotes
-from tests.support.world import World, payload
+from tests.support.world import BARS_BUCKET, World, payload
+from trimtab.market.domain.ingested import sessions_up_to
 
 FUNCTIONS = (
+    after_night_function,
+    alert_function,
+    analytics_function,
     balancing_function,
     market_function,
+    night_function,
+    notifications_function,
+    report_function,
+    valuation_function,
     quote_function,
     api_function,
     check_function,
@@ -43,21 +61,37 @@ FUNCTIONS = (
     sweep_function,
 )
 EXACT = {
+    "analytics_api",
+    "analytics_on_night",
+    "analytics_on_report_requested",
+    "analytics_on_valuation_requested",
     "balancing_api",
     "market_api",
+    "market_on_night",
     "market_on_quote_received",
+    "notifications_api",
+    "notifications_on_alert",
     "portfolios_on_check_requested",
     "portfolios_on_commit",
     "portfolios_on_execution_requested",
 }
 """Functions whose every grant is used by what runs here."""
 RARE = {
+    ("analytics_api", "dynamodb:Query", "Portfolios/index/by_symbol"),
+    ("analytics_api", "dynamodb:BatchGetItem", "Portfolios"),
+    ("analytics_on_report_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
+    ("analytics_on_report_requested", "dynamodb:BatchGetItem", "Portfolios"),
+    ("analytics_on_valuation_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
     ("balancing_api", "dynamodb:Query", "Portfolios/index/by_symbol"),
     ("portfolios_on_check_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
     ("portfolios_on_execution_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
 }
 """Grants for the fold of a symbol's trades, which only a split that is entered late asks of these functions."""
-OF_FEEDS = {("portfolios_on_commit", "sqs:SendMessage", "ChangesUnchecked")}
+OF_FEEDS = {
+    ("portfolios_on_commit", "sqs:SendMessage", "ChangesUnchecked"),
+    ("analytics_on_night", "sqs:SendMessage", "NightsFailed"),
+    ("market_on_night", "sqs:SendMessage", "NightsFailed"),
+}
 """Grants that Lambda itself uses, for the function."""
 TROUBLE = [
     {"match": {"symbol": "SLOW", "nth": 1}, "latency_seconds": 3600},
@@ -65,7 +99,7 @@ TROUBLE = [
     {"match": {"symbol": "FALL", "side": "BUY"}, "refuse": "halted"},
 ]
 INNER = {"Put": "PutItem", "Delete": "DeleteItem", "Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem"}
-ACTIONS = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"}
+ACTIONS = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
 QUEUES = {"rebalance-requests": "RebalanceRequests", "rebalance-executions": "RebalanceExecutions"}
 
 Call = tuple[str, str, str]
@@ -121,10 +155,10 @@ def _done(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, s
         for item in arguments["TransactItems"]:
             for kind, action in item.items():
                 yield f"dynamodb:{INNER[kind]}", action["TableName"].title()
-    elif operation == "BatchGetItem":
+    elif operation in {"BatchGetItem", "BatchWriteItem"}:
         for table in arguments["RequestItems"]:
             yield f"dynamodb:{operation}", table.title()
-    else:
+    elif "TableName" in arguments:
         index = f"/index/{arguments['IndexName']}" if "IndexName" in arguments else ""
         yield f"dynamodb:{operation}", arguments["TableName"].title() + index
 
@@ -162,6 +196,33 @@ def _live(system: World) -> None:
     _go_stale_and_be_resolved(system)
     system.sweep()
     _look_at_the_market(system)
+    _look_back(system)
+
+
+def _look_back(system: World) -> None:
+    """Bars come, a portfolio is valued, looked at, told of and reported on."""
+    days = sessions_up_to(date(2026, 11, 20))
+    past = Past(system, system.portfolio("3", {"AAPL": 50, "MSFT": 50}))
+    for day in days:
+        text = "symbol,open,high,low,close,volume\nAAPL,100,100,100,100,1\n"
+        boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=text.encode())
+    morning = datetime(2026, 11, 21, 13, tzinfo=UTC)
+    with at(morning), mock.patch.object(night_function, "utc_now", return_value=morning):
+        system.night()
+        system.http("PUT", f"{past.home}/contacts", {"emails": ["ada@example.com"]})
+        past.cash("deposit", "deposit", 10_000, days[0])
+        past.trade("buy", "BUY", "AAPL", 10, 100, days[0])
+        rules = [{"rule_id": "drift", "kind": "drift_above", "threshold": 1}, {"rule_id": "no", "kind": "missing_data"}]
+        system.http("PUT", f"{past.home}/alert-rules", {"rules": rules})
+        past.settle()
+        system.after_night(payload("analytics_on_night/bars_late.json"))
+        for resource in ("sectors", "drift", "performance", "risk", "history", "alert-rules", "contacts"):
+            assert past.get(resource).status == 200, resource
+        assert past.get("performance", benchmark="AAPL").status == 200
+        assert system.http("POST", f"{past.home}/reports", {"month": "2026-10"}).status == 202
+        system.report()
+    with at(datetime(2026, 12, 1, 6, tzinfo=UTC)):
+        system.after_night(payload("analytics_on_night/first_of_month.json"))
 
 
 def _look_at_the_market(system: World) -> None:

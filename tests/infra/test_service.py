@@ -18,7 +18,7 @@ FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/han
 NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 WATCHERS = ("market_on_quote_received", "portfolios_on_check_requested")
-ANALYSTS = ("analytics_api", "analytics_on_valuation_requested", "analytics_on_report_requested")
+ANALYSTS = ("analytics_api", "analytics_on_valuation_requested")
 PUBLIC = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
 
 
@@ -78,6 +78,7 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "portfolios_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "portfolios_api": {"dynamodb:BatchGetItem", "dynamodb:Query"},
         "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
+        "analytics_on_report_requested": {"dynamodb:BatchGetItem"},
         **{name: {"dynamodb:BatchGetItem", "dynamodb:Query"} for name in ANALYSTS},
     }
 
@@ -118,7 +119,9 @@ def test_the_stage_is_throttled_and_writes_access_logs_as_json(production: Synth
 
     assert settings["ThrottlingRateLimit"] == 500
     assert settings["DataTraceEnabled"] is False
-    assert "$context.requestId" in json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values()
+    logged = set(json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values())
+    assert {"$context.requestId", "$context.resourcePath"} <= logged
+    assert "$context.path" not in logged, "it holds the tokens of links"
 
 
 def test_every_queue_worker_returns_single_messages_and_is_limited(production: Synthesised) -> None:

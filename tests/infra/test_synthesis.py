@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks
 
 from infra.bundling import LAYERS, Bundler
@@ -21,6 +22,12 @@ _AARCH64 = 183  # EM_AARCH64
 def test_production_passes_the_policy_checks(production: Synthesised) -> None:
     for stack in (production.data, production.service):
         assert not AwsSolutionsChecks(production.app).validate_scope(stack).violations
+
+
+def test_a_deployment_whose_mails_nobody_would_send_is_warned_of(production: Synthesised) -> None:
+    warnings = Annotations.from_stack(production.service).find_warning("*", Match.any_value())
+
+    assert ["set an address that SES has verified" in str(each.entry.data) for each in warnings] == [True]
 
 
 def test_a_development_environment_passes_them_too(synthesised: Synthesise) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.analytics import Past, at, mails, sent_mails, store_bars, trading_days
 from tests.support.inside_moto import stored_items, waiting
-from tests.support.world import TABLE, World
+from tests.support.world import TABLE, World, payload
 from trimtab.notifications.adapters import SesMailer
 from trimtab.notifications.service import MailRefused
 from trimtab.portfolios.adapters.store import DynamoStore
@@ -109,6 +109,17 @@ def test_bars_that_are_still_to_come_are_not_missing_and_bars_that_did_not_come_
     assert night(past, day, None, later=1) == []
     assert night(past, day, 100, later=2) == []
     assert not past.world.http("GET", f"{past.home}/alert-rules").json["rules"][0]["is_on"]
+
+
+def test_a_night_that_failed_is_told_of_once_its_bars_are_late(past: Past) -> None:
+    with at(noon(LAST)):
+        assert rules(past, missing_data=None) == []
+    day = trading_days(LAST + timedelta(days=1), LAST + timedelta(days=5))[0]
+    late = datetime(day.year, day.month, day.day, 12, 5, tzinfo=UTC) + timedelta(days=1)
+    for minutes, alerts in ((0, 1), (1, 0)):
+        with at(late + timedelta(minutes=minutes)):
+            assert past.world.after_night(payload("analytics_on_night/bars_late.json")) == {"valuations": 1}
+            assert len(past.settle()) == alerts
 
 
 def test_the_alert_stands_on_the_item_whose_write_began_the_episode(past: Past) -> None:

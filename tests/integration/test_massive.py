@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from tests.support.brokers import MARKET_TABLE, broker_tables
 from tests.support.massive import FakeMassive, bar, fake_massive, split
 from trimtab.market.adapters import massive as adapter
-from trimtab.market.adapters.massive import Massive, parse_key
+from trimtab.market.adapters.massive import Massive, connect, parse_key
 from trimtab.market.adapters.providers import ProviderSettings, provider_from
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.service.ports import ProviderFailed
-from trimtab.runtime.outbound import KeyRing, Manners, Outbound, circuits
+from trimtab.runtime.outbound import KeyRing, Manners, circuits
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -55,7 +55,7 @@ def connected(fake: FakeMassive, tables: "DynamoDBClient", secret: str = KEY, **
     """An adapter with this secret."""
     ring = KeyRing(lambda: secret, parse_key)
     store = circuits(tables, MARKET_TABLE)
-    return Massive(Outbound(fake.url, ring, store, circuit=uuid4().hex, manners=QUICK), **pace)
+    return connect(fake.url, ring, store, circuit=uuid4().hex, manners=QUICK, **pace)
 
 
 def rows(massive: Massive) -> list[ProvidedBar]:
@@ -170,6 +170,18 @@ def test_calls_are_spread_over_the_minute(fake: FakeMassive, tables: "DynamoDBCl
     for _ in range(4):
         rows(paced)
     assert time.monotonic() - begun >= 0.6
+
+
+@pytest.mark.parametrize("asked", [{}, {"Retry_After": "0"}])
+def test_repeats_are_spread_as_calls_are(fake: FakeMassive, tables: "DynamoDBClient", asked: dict[str, str]) -> None:
+    paced = connected(fake, tables, calls_per_minute=300)
+    fake.goes_wrong(429, times=2, **asked)
+    begun = time.monotonic()
+    rows(paced)
+    assert time.monotonic() - begun >= 0.4
+    rows(paced)
+    assert time.monotonic() - begun >= 0.6
+    assert len(fake.requests) == 4
 
 
 def test_a_key_that_is_refused_fails_and_is_never_shown(

@@ -12,6 +12,7 @@ import pytest
 from functions.market_on_night import handler as night_function
 from functions.market_on_night.handler import NightFailed
 from infra.tables import MARKET
+from tests.support.analytics import store_bars
 from tests.support.faults import FOR_EVER, Crash, CrashAfter, CrashBefore, Fault, Faults, Throttle, injecting
 from tests.support.inside_moto import commits
 from tests.support.trading import FEED
@@ -175,18 +176,18 @@ def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_
     [
         "",
         "symbol,price\nAAPL,1",
+        '"symbol,open\n',
         'symbol,open,high,low,close,volume\nAAPL,"1',
         "symbol,open,high,low,close,volume\nTSLA,1,1,1,1,1",
         "\u0000",
     ],
 )
-def test_a_file_of_another_form_fails_its_day_and_marks_nothing(system: World, text: str) -> None:
+def test_a_file_of_another_form_fails_its_day_and_no_other(system: World, text: str) -> None:
     ready()
-    put_file(f"{LAST}.csv", text)
+    put_file(f"{DAYS[3]}.csv", text)
     with pytest.raises(NightFailed):
         system.night()
-    assert str(LAST) not in closes("AAPL")
-    assert len(closes("AAPL")) == 9
+    assert set(closes("AAPL")) == {str(day) for day in DAYS} - {str(DAYS[3])}
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"symbol": "AAPL", "open": NaN}', '{"symbol": "A", "symbol": "B"}'])
@@ -196,6 +197,19 @@ def test_a_line_that_is_no_object_fails_its_day(system: World, line: str) -> Non
     put_file(f"{LAST}.jsonl", f'{{"symbol": "AAPL"}}\n{line}\n')
     with pytest.raises(NightFailed):
         system.night()
+
+
+def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: World) -> None:
+    ready()
+    for day in DAYS[-2:]:
+        deliver(day, GOOD | {"AAPL": "1000"})
+    assert system.night()["wrong"] == 1
+    assert str(DAYS[-2]) not in closes("AAPL")
+    assert closes("AAPL")[str(LAST)] == "1000"
+    assert [event["data"]["facts"] for event in told() if event["type"] == "alert.raised"] == [
+        {"day": str(DAYS[-2]), "jump": "1"},
+        {"day": str(LAST), "new_level": "1"},
+    ]
 
 
 def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: World) -> None:
@@ -252,7 +266,7 @@ def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: Worl
         with faults.paused():
             whole = stored()
         assert operations.count("BatchWriteItem") == 1
-        assert len(told()) == 11
+        assert len(told()) == 12, "ten days, a split, an alert"
         # The assets are looked for first, sector by sector: the first of those reads stands for all of them.
         for number in (0, *(n for n, operation in enumerate(operations) if operation != "Query")):
             for kind in (CrashBefore, CrashAfter):
@@ -299,6 +313,7 @@ def test_a_night_of_many_assets_costs_in_proportion(system: World, amount: int) 
     enter(*symbols)
     for day in DAYS:
         deliver(day, {} if day != LAST else dict.fromkeys(symbols, "100"))
+    store_bars({symbol: {DAYS[-2]: 99} for symbol in symbols})
     with mock.patch.object(Ingestion, "run_night", _last_night):
         with injecting() as faults, metering(MARKET) as meter:
             faults.set()

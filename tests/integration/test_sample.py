@@ -8,13 +8,15 @@ from statistics import correlation
 from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from infra import backfill as everywhere
+from infra.backfill import BackfillFailed, Wanted
 from infra.local import backfill, sample_data
-from infra.local.backfill import Wanted
 from infra.local.deploy import Stack
-from infra.local.environment import LocalError
 from tests.support.faults import injecting
+from tests.support.inside_moto import commits
 from tests.support.world import MARKET_TABLE, World
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
@@ -22,6 +24,7 @@ from trimtab.market.adapters.assets import DynamoAssets
 from trimtab.market.domain.bars import Known, ProvidedBar, judge
 from trimtab.market.domain.ingested import sessions_up_to
 from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.publishing import events_of
 
 LAST = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -77,7 +80,7 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: W
 def said(wanted: Wanted) -> str:
     """What the command prints."""
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    with mock.patch.dict("os.environ"), mock.patch.object(backfill, "dynamodb", return_value=dynamodb()):
+    with mock.patch.dict("os.environ"), mock.patch.object(everywhere, "dynamodb", return_value=dynamodb()):
         backfill.run(console, STACK, wanted)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
@@ -85,9 +88,11 @@ def said(wanted: Wanted) -> str:
 def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: World, few_days: object) -> None:
     sample_data.load(dynamodb(), MARKET_TABLE, NOW)
     amount = len(sample_data.sample())
-    text = said(Wanted(date(2026, 11, 2), LAST))
+    text = said(Wanted(date(2026, 11, 2), LAST, "sample"))
     assert f"7 sessions filled, 8 were there; {7 * amount} bars stand, 0 were missing or wrong" in text
-    assert "0 sessions filled, 15 were there" in said(Wanted(date(2026, 11, 2), LAST))
+    assert "0 sessions filled, 15 were there" in said(Wanted(date(2026, 11, 2), LAST, "sample"))
+    told = [event for record in commits(MARKET_TABLE) for event in events_of(record)]
+    assert [event["data"] for event in told] == [{"day": "2026-11-02", "stored": amount, "changed": 0}]
 
 
 def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
@@ -99,11 +104,29 @@ def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
     assert f"1 bars stand, {len(sample_data.sample()) - 1} were missing or wrong" in text
     assert "2026-11-09  MSFT: not above zero: open 0" in text
     assert "more" in text
-    with pytest.raises(LocalError, match="the same command goes on from there"):
+    with pytest.raises(BackfillFailed, match="the same command goes on from there"):
         said(Wanted(date(2026, 11, 5), date(2026, 11, 6), str(tmp_path)))
 
 
 def test_massive_needs_its_key(system: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MASSIVE_API_KEY", raising=False)
-    with pytest.raises(LocalError, match="MASSIVE_API_KEY"):
+    with pytest.raises(BackfillFailed, match="MASSIVE_API_KEY"):
         said(Wanted(LAST, LAST, "massive"))
+
+
+def test_it_works_where_the_credentials_of_the_environment_lead(
+    system: World, few_days: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample_data.load(dynamodb(), MARKET_TABLE, NOW)
+    (tmp_path / "2026-11-09.csv").write_text(sample_data.newest_file(NOW)[1])
+    place = ["--table", MARKET_TABLE, "--source", str(tmp_path)]
+    assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-09"]) == 0
+    assert "1 sessions filled, 0 were there" in capsys.readouterr().out
+    assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-10"]) == 1
+    assert everywhere.main([*place, "--from", "2026-11-10", "--to", "2026-11-09"]) == 1
+    told = capsys.readouterr().err
+    assert "there is no file of 2026-11-10" in told
+    assert "the first day must not be after" in told
+    massive = ["--table", MARKET_TABLE, "--source", "massive", "--secret", "absent"]
+    with pytest.raises(ClientError, match="GetSecretValue"):
+        everywhere.main([*massive, "--from", "2026-11-09", "--to", "2026-11-10"])

@@ -127,6 +127,9 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "analytics_on_night/bars_ingested.json": asks_for_every_portfolio(
         "analytics_on_night/bars_ingested.json", "valuations_url", {"valuations": 2}
     ),
+    "analytics_on_night/bars_late.json": asks_for_every_portfolio(
+        "analytics_on_night/bars_late.json", "valuations_url", {"valuations": 2}
+    ),
     "analytics_on_night/first_of_month.json": asks_for_every_portfolio(
         "analytics_on_night/first_of_month.json", "reports_url", {"reports": 2}
     ),

@@ -15,7 +15,7 @@ from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import DATA
 from trimtab.contracts.quotes import Split
 from trimtab.market.domain.assets import entered
-from trimtab.market.domain.bars import Fault, Known, ProvidedBar, Wrong, judge
+from trimtab.market.domain.bars import Close, Fault, Known, ProvidedBar, Wrong, judge
 from trimtab.market.domain.ingested import MAX_LISTED, mark, sessions_between, sessions_up_to
 
 DAY, BEFORE = date(2026, 11, 20), date(2026, 11, 19)
@@ -105,6 +105,31 @@ def test_a_split_explains_a_jump_by_its_ratio(close: int, new: int, old: int, da
     assert (wrong(row(close), known=known) is None) is explained
 
 
+@pytest.mark.parametrize(
+    ("close", "kind", "is_stored"),
+    [(1000, Wrong.NEW_LEVEL, True), (1400, Wrong.NEW_LEVEL, True), (1401, Wrong.JUMP, False), (120, None, True)],
+)
+def test_a_second_close_at_the_level_that_was_refused_is_stored_and_named(
+    close: int, kind: Wrong | None, is_stored: bool
+) -> None:
+    known = Known(previous=stored(100, BEFORE - timedelta(days=1)), refused=Close(BEFORE, Decimal(1000)))
+    judged = judge("AAPL", DAY, [row(close)], known, source="file")
+    assert (judged.fault and judged.fault.wrong) is kind
+    assert (judged.bar is not None) is is_stored
+    half = replace(known, splits=[Split(datetime(2026, 11, 20, tzinfo=UTC), Decimal(2), Decimal(1))])
+    assert wrong(row(500), known=half) is Wrong.NEW_LEVEL
+    assert wrong(row(50), known=half) is None
+
+
+def test_an_alert_tells_what_was_stored_from_what_was_not() -> None:
+    faults = [Fault("AAPL", Wrong.JUMP, "jumps", Decimal(7)), Fault("MSFT", Wrong.NEW_LEVEL, "is at a new level")]
+    it = mark(None, DAY, ["AAPL", "MSFT"], bars=[stored()], faults=faults, at=NOW)
+    text = it.events[1].data["text"]
+    assert text == "Not stored: AAPL: jumps. Stored all the same: MSFT: is at a new level."
+    assert (it.wrong, it.jumps) == (1, {"AAPL": Decimal(7)})
+    assert mark(None, DAY, ["MSFT"], bars=[], faults=faults[1:], at=NOW).wrong == 0
+
+
 def test_what_is_stored_is_kept_and_what_differs_is_the_next_revision() -> None:
     kept = stored(100, revision=2)
     assert judge("AAPL", DAY, [row(100)], Known(kept), source="other").bar is kept
@@ -126,9 +151,9 @@ def test_a_mark_tells_of_new_bars_and_new_faults_once() -> None:
     assert (mended.version, mended.events, mended.is_complete(first.wanted)) == (2, (), True)
     changed = mark(mended, DAY, ["AAPL"], bars=[stored(101, revision=2)], faults=[], at=NOW)
     assert [event.data for event in changed.events] == [{"day": "2026-11-20", "stored": 1, "changed": 1}]
-    assert not changed.covers(mark(None, DAY, ["AAPL", "MSFT"], bars=[], faults=[], at=NOW).wanted)
+    assert not changed.is_complete(mark(None, DAY, ["AAPL", "MSFT"], bars=[], faults=[], at=NOW).wanted)
     silent = mark(None, DAY, ["AAPL"], bars=[stored()], faults=faults, at=NOW, tells=False)
-    assert [event.type for event in silent.events] == ["bars.ingested"]
+    assert silent.events == ()
 
 
 def test_sessions_are_trading_days_oldest_first() -> None:

@@ -110,7 +110,10 @@ class AlertData(Model):
 
 
 class BarsData(Model):
-    """The day whose bars are stored, all that came; `stored` counts them, `changed` those that replaced others."""
+    """The day whose bars are stored, all that came; `stored` counts them, `changed` those that replaced others.
+
+    After a backfill it is the first of many days that are new.
+    """
 
     day: str
     stored: int

@@ -106,25 +106,29 @@ def _is_unauthorized(answer: Answer) -> bool:
 @dataclass(frozen=True, slots=True)
 class Manners:
     """How one API is spoken to: how long a request may take, how long we wait when asked to, how long between
-    repeats, and which of its answers are about the keys."""
+    repeats (`pause_seconds` at least, whatever is asked), and which of its answers are about the keys."""
 
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
     max_retry_after_seconds: float = MAX_RETRY_AFTER_SECONDS
     backoff_seconds: float = 0.1
+    pause_seconds: float = 0.0
     refuses_keys: Callable[[Answer], bool] = _is_unauthorized
 
     def retries(self) -> Retry:
         """Reading twice changes nothing, and a connection that was never made has sent nothing: only that is repeated
         here. A request with an effect is repeated by whoever keeps its journal."""
-        longest = self.max_retry_after_seconds
+        longest, shortest = self.max_retry_after_seconds, self.pause_seconds
 
         class Patient(Retry):
-            """Waits no longer for a `Retry-After` than an invocation can."""
+            """Waits no longer for a `Retry-After` than an invocation can, and never shorter than the pause."""
 
             def get_retry_after(self, response: Any) -> float | None:
                 seconds = super().get_retry_after(response)
-                return None if seconds is None else min(seconds, longest)
+                return None if seconds is None else max(min(seconds, longest), shortest)
+
+            def get_backoff_time(self) -> float:
+                return max(super().get_backoff_time(), shortest)
 
         return Patient(
             total=REPEATS,

@@ -37,8 +37,8 @@ class Nights:
     store: OpenSeries
     work: Work
 
-    def value_all(self, since: date) -> int:
-        """Values every open portfolio from that day on; how many there are."""
+    def value_all(self, since: date | None) -> int:
+        """Values every open portfolio from that day on (None: the days that are missing); how many there are."""
         return self.work.value(self._all(), since)
 
     def value_all_again(self, since: date, today: date) -> int:

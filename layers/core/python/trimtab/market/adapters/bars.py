@@ -6,6 +6,7 @@ Whoever reads prices reads them here: a range of one symbol's bars is one query.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from trimtab.contracts import assets, bars, quotes
@@ -14,7 +15,8 @@ from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import PLATFORM
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import format_time, parse_time
-from trimtab.market.domain.ingested import IngestedDay
+from trimtab.kernel.money import plain
+from trimtab.market.domain.ingested import IngestedDay, Untold
 from trimtab.market.service.ports import Listing
 from trimtab.runtime import dynamo
 
@@ -86,6 +88,15 @@ class DynamoBars:
         """See `BarStore.put_mark`."""
         dynamo.put(self.client, self.table, from_mark(mark))
 
+    def untold(self) -> Untold | None:
+        """See `BarStore.untold`."""
+        item = dynamo.get(self.client, self.table, UNTOLD_KEY)
+        return to_untold(item) if item else None
+
+    def put_untold(self, untold: Untold) -> None:
+        """See `BarStore.put_untold`."""
+        dynamo.put(self.client, self.table, from_untold(untold))
+
     def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
         """See `BarPages.page_of_bars`."""
         return self._range(symbol, first, last, limit=limit, after=after, newest_first=True)
@@ -106,6 +117,10 @@ class DynamoBars:
         return Listing([bars.from_item(item) for item in page.items], page.next_position)
 
 
+UNTOLD_KEY = {"pk": "INGEST", "sk": "UNTOLD"}
+"""Where it stands since which day nobody was told of bars."""
+
+
 def mark_key(day: date) -> dynamo.Key:
     """Where the mark of a day stands."""
     return {"pk": "INGEST", "sk": f"DAY#{day.isoformat()}"}
@@ -124,6 +139,7 @@ def from_mark(it: IngestedDay) -> dynamo.Item:
         "stored": it.stored,
         "changed": it.changed,
         "wrong": it.wrong,
+        "jumps": ",".join(f"{symbol}={plain(close)}" for symbol, close in it.jumps.items()) or None,
         "events": dynamo.pack_events(it.events),
     }
 
@@ -140,4 +156,28 @@ def to_mark(item: dynamo.Item) -> IngestedDay:
         changed=item["changed"],
         wrong=item["wrong"],
         at=parse_time(item["updated_at"]),
+        jumps=_jumps(item.get("jumps", "")),
     )
+
+
+def _jumps(text: str) -> dict[str, Decimal]:
+    rows = (row.split("=") for row in text.split(",") if row)  # neither sign occurs in a symbol
+    return {symbol: Decimal(close) for symbol, close in rows}
+
+
+def from_untold(it: Untold) -> dynamo.Item:
+    """It as plain values; the stream takes its events from here to the bus."""
+    return {
+        **UNTOLD_KEY,
+        "tenant_id": PLATFORM,
+        "version": it.version,
+        "updated_at": format_time(it.at),
+        "since": it.since and it.since.isoformat(),
+        "events": dynamo.pack_events(it.events),
+    }
+
+
+def to_untold(item: dynamo.Item) -> Untold:
+    """It in plain values, without its events: those are told."""
+    since = date.fromisoformat(item["since"]) if "since" in item else None
+    return Untold(since, item["version"], parse_time(item["updated_at"]))

@@ -88,10 +88,10 @@ def reader(place: str) -> Read:
 
 def _csv_rows(name: str, text: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     rows = csv.DictReader(io.StringIO(text), strict=True)
-    header = rows.fieldnames or ()
-    if "symbol" not in header or not set(header) <= set(columns):
-        raise ProviderFailed(f"{name}: the header must have columns of {', '.join(columns)}")
     try:
+        header = rows.fieldnames or ()
+        if "symbol" not in header or not set(header) <= set(columns):
+            raise ProviderFailed(f"{name}: the header must have columns of {', '.join(columns)}")
         yield from rows
     except csv.Error as error:
         raise ProviderFailed(f"{name}, line {rows.line_num}: {error}") from error

@@ -4,17 +4,20 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import QUANTITY_PLACES, to_places
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.service.ports import ProviderFailed
-from trimtab.runtime.outbound import Manners, NoAnswer, Outbound
+from trimtab.runtime.outbound import KeyRing, Manners, NoAnswer, Outbound
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerPersistenceLayer
 
 MANNERS = Manners(read_seconds=20, max_retry_after_seconds=65, backoff_seconds=1)
 """A whole market takes a while, and who has used up a minute waits for the next one."""
@@ -49,17 +52,15 @@ def parse_key(text: str) -> Key:
 
 
 class Massive:
-    """The REST API at an outbound connection.
-
-    `calls_per_minute` is what the plan allows: calls are spread evenly, 0 for as fast as they come. Prices are
-    unadjusted; the grouped bars know no prices before and after the session.
+    """The REST API at an outbound connection, whose manners hold the same pause between repeats as there is between
+    calls: see `connect`. Prices are unadjusted; the grouped bars know no prices before and after the session.
     """
 
     name = "massive"
 
-    def __init__(self, http: Outbound[Key], calls_per_minute: int = 0) -> None:
+    def __init__(self, http: Outbound[Key], pause_seconds: float = 0.0) -> None:
         self._http = http
-        self._pause_seconds = 60 / calls_per_minute if calls_per_minute else 0.0
+        self._pause_seconds = pause_seconds
         self._next_call = 0.0
 
     def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
@@ -93,10 +94,15 @@ class Massive:
 
     def _get(self, path: str, query: Mapping[str, str] | None) -> Mapping[str, Any]:
         self._wait()
+        begun = time.monotonic()
         try:
             answer = self._http.call("GET", path, query=query)
         except NoAnswer as error:
             raise ProviderFailed(str(error)) from error
+        finally:
+            ended = time.monotonic()
+            if ended - begun >= self._pause_seconds:  # it may have been repeated, the last time just now
+                self._next_call = ended + self._pause_seconds
         if answer.status != 200 or not isinstance(answer.body, Mapping):
             raise ProviderFailed(f"GET {path}: Massive answers {answer.status}: {answer.message}")
         return answer.body
@@ -113,6 +119,22 @@ class Massive:
         if now < self._next_call:
             time.sleep(self._next_call - now)
         self._next_call = max(now, self._next_call) + self._pause_seconds
+
+
+def connect(
+    base_url: str,
+    keys: KeyRing[Key],
+    store: "CircuitBreakerPersistenceLayer",
+    *,
+    circuit: str,
+    calls_per_minute: int = 0,
+    manners: Manners = MANNERS,
+) -> Massive:
+    """The API at that address. `calls_per_minute` is what the plan allows: calls and their repeats are spread evenly, 0
+    for as fast as they come. `ValueError` for an address that cannot be used."""
+    pause = 60 / calls_per_minute if calls_per_minute else 0.0
+    http = Outbound(base_url, keys, store, circuit=circuit, manners=replace(manners, pause_seconds=pause))
+    return Massive(http, pause)
 
 
 def _split(row: Mapping[str, Any], day: date) -> ProvidedSplit:

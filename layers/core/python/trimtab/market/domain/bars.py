@@ -51,15 +51,23 @@ class Wrong(StrEnum):
     INCONSISTENT = "inconsistent"
     JUMP = "jump"
     SPLIT = "split"
+    NEW_LEVEL = "new_level"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a symbol's day, for a person to read. The row that it is about was not stored."""
+    """What is wrong with a symbol's day, for a person to read. The row that it is about was not stored, unless it is at
+    a new level: such a one is stored, and somebody should look at it. `close` is that of a jump."""
 
     symbol: str
     wrong: Wrong
     text: str
+    close: Decimal | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the row is stored all the same."""
+        return self.wrong is Wrong.NEW_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +79,21 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """What a symbol closed at on a day."""
+
+    day: date
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a symbol when its day is judged: the stored bar, that of the session before, its splits."""
+    """What is known of a symbol when its day is judged: the stored bar, the last one before it, the close of the last
+    jump since that was refused, its splits."""
 
     stored: Bar | None = None
     previous: Bar | None = None
+    refused: Close | None = None
     splits: Sequence[Split] = ()
 
 
@@ -90,15 +108,16 @@ def judge(
 ) -> Judged:
     """The symbol's bar of the day, if what came is good: unchanged where it says what is stored, else a new revision.
 
-    A bad row, or none, changes nothing. `max_jump_percent` is how far a close may lie from that of the session before,
-    splits allowed for; None lets every close pass.
+    A bad row, or none, changes nothing. `max_jump_percent` is how far a close may lie from the last one before it,
+    splits allowed for; None lets every close pass. A close that lies further is refused once: a second one at its level
+    is stored, and the fault says so, since a true jump must not keep a symbol out for ever.
     """
     if not rows:
         return Judged(known.stored, None if known.stored else Fault(symbol, Wrong.MISSING, "there is no bar"))
     fault = _fault(symbol, rows) or _jump(symbol, day, rows[0], known, max_jump_percent)
-    if fault:
+    if fault and not fault.is_stored:
         return Judged(known.stored, fault)
-    return Judged(_revised(known.stored, _bar(symbol, day, rows[0], source)))
+    return Judged(_revised(known.stored, _bar(symbol, day, rows[0], source)), fault)
 
 
 def _fault(symbol: str, rows: Sequence[ProvidedBar]) -> Fault | None:
@@ -128,18 +147,26 @@ def needs_splits(row: ProvidedBar, previous: Bar | None, max_jump_percent: Decim
 
 def _jump(symbol: str, day: date, row: ProvidedBar, known: Known, most: Decimal | None) -> Fault | None:
     previous = known.previous
-    if not needs_splits(row, previous, most) or previous is None:
+    if not needs_splits(row, previous, most) or previous is None or most is None:
         return None
-    expected = previous.close
-    for split in known.splits:
-        if previous.day < split.effective_at.date() <= day:
-            expected = CONTEXT.divide(CONTEXT.multiply(expected, split.old), split.new)
-    close = _number(row, "close")
-    moved = _moved_percent(expected, close)
-    if most is None or moved <= most:
+    close, refused = _number(row, "close"), known.refused
+    moved = _moved_since(Close(previous.day, previous.close), day, close, known.splits)
+    if moved <= most:
         return None
     text = f"close {plain(close)} is {plain(moved)} % away from {plain(previous.close)}, and no split explains it"
-    return Fault(symbol, Wrong.JUMP, text)
+    if refused and _moved_since(refused, day, close, known.splits) <= most:
+        again = f"{text}; {plain(refused.price)} of {refused.day.isoformat()} was refused for that"
+        return Fault(symbol, Wrong.NEW_LEVEL, again)
+    return Fault(symbol, Wrong.JUMP, text, close)
+
+
+def _moved_since(before: Close, day: date, close: Decimal, splits: Sequence[Split]) -> Decimal:
+    """How many percent a close lies away from an earlier one, splits allowed for."""
+    expected = before.price
+    for split in splits:
+        if before.day < split.effective_at.date() <= day:
+            expected = CONTEXT.divide(CONTEXT.multiply(expected, split.old), split.new)
+    return _moved_percent(expected, close)
 
 
 def _moved_percent(before: Decimal, after: Decimal) -> Decimal:

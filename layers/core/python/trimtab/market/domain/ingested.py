@@ -1,8 +1,9 @@
 """The mark of a day whose bars are stored: what it counts, when it is complete, and what it tells the platform."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import Event
@@ -20,7 +21,8 @@ class IngestedDay:
     """That all bars of a day are stored that could be.
 
     `wanted` tells for which assets; `bars` and `faults` tell states of the day apart, and `changed` counts the bars
-    that replaced others. `events` is what this version of it produced. `version` counts from 1: each is a revision.
+    that replaced others. `jumps` are the closes that were refused because they jump. `events` is what this version of
+    it produced. `version` counts from 1: each is a revision.
     """
 
     day: date
@@ -32,15 +34,25 @@ class IngestedDay:
     changed: int
     wrong: int
     at: datetime
+    jumps: Mapping[str, Decimal] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
 
-    def covers(self, wanted: str) -> bool:
-        """Whether these very assets were looked at."""
-        return self.wanted == wanted
-
     def is_complete(self, wanted: str) -> bool:
-        """Whether these very assets were looked at and nothing was wrong: then there is nothing to come back for."""
-        return self.covers(wanted) and self.wrong == 0
+        """Whether these very assets were looked at and all is stored: then there is nothing to come back for."""
+        return self.wanted == wanted and self.wrong == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """The first day since which bars are stored that nobody was told of; None where everything is told.
+
+    It is written before such a day is marked, so that whoever ends half-way leaves behind what is to be told.
+    """
+
+    since: date | None
+    version: int
+    at: datetime
+    events: tuple[Event, ...] = ()
 
 
 def wanted_of(symbols: Sequence[str]) -> str:
@@ -79,7 +91,7 @@ def mark(
 
     Bars that are new produce `bars.ingested`, faults that are new one alert, however many they are; both depend on what
     is stored alone, so that a run that ended half-way and its repeat produce what one run would have. Where `tells` is
-    false nobody is alerted: whoever reads months of history looks at the faults himself.
+    false it has no events: whoever reads months of history tells once, and looks at the faults himself.
     """
     now = IngestedDay(
         day=day,
@@ -89,31 +101,49 @@ def mark(
         faults=fingerprint([[it.symbol, it.wrong.value, it.text] for it in faults]),
         stored=len(bars),
         changed=sum(bar.revision > 1 for bar in bars),
-        wrong=len(faults),
+        wrong=sum(not it.is_stored for it in faults),
         at=at,
+        jumps={it.symbol: it.close for it in faults if it.close is not None},
     )
     if before and (before.wanted, before.bars, before.faults) == (now.wanted, now.bars, now.faults):
         return before
+    if not tells:
+        return now
     events: list[Event] = []
-    if before is None or before.bars != now.bars:
-        data = {"day": day.isoformat(), "stored": now.stored, "changed": now.changed}
-        events.append(Event("bars.ingested", data))
-    if tells and faults and (before is None or before.faults != now.faults):
+    if has_new_bars(before, now):
+        events.append(bars_ingested(day, now))
+    if faults and (before is None or before.faults != now.faults):
         events.append(_alert(day, len(symbols), faults))
     return replace(now, events=tuple(events))
 
 
+def bars_ingested(day: date, it: IngestedDay | None) -> Event:
+    """The event that the bars of a day are there, and those of the days after it may be others."""
+    stored, changed = (it.stored, it.changed) if it else (0, 0)
+    return Event("bars.ingested", {"day": day.isoformat(), "stored": stored, "changed": changed})
+
+
+def has_new_bars(before: IngestedDay | None, now: IngestedDay) -> bool:
+    """Whether bars are stored that the mark before did not know."""
+    return before is None or before.bars != now.bars
+
+
 def _alert(day: date, symbols: int, faults: Sequence[Fault]) -> Event:
-    listed = "; ".join(f"{it.symbol}: {it.text[:MAX_TEXT]}" for it in faults[:MAX_LISTED])
-    more = f"; and {len(faults) - MAX_LISTED} more" if len(faults) > MAX_LISTED else ""
+    kinds = {"Not stored": False, "Stored all the same": True}
+    texts = [(title, [it for it in faults if it.is_stored is stored]) for title, stored in kinds.items()]
     counts = {kind.value: sum(it.wrong is kind for it in faults) for kind in Wrong}
     data = {
         "rule": "bars_quality",
         "title": f"Bars of {day.isoformat()}: {len(faults)} of {symbols} symbols have something wrong",
-        "text": f"Not stored: {listed}{more}.",
+        "text": " ".join(f"{title}: {_listed(some)}." for title, some in texts if some),
         "portfolio_id": None,
         "user_id": None,
         "episode": f"bars-{day.isoformat()}",
         "facts": {"day": day.isoformat(), **{name: str(number) for name, number in counts.items() if number}},
     }
     return Event("alert.raised", data)
+
+
+def _listed(faults: Sequence[Fault]) -> str:
+    listed = "; ".join(f"{it.symbol}: {it.text[:MAX_TEXT]}" for it in faults[:MAX_LISTED])
+    return f"{listed}; and {len(faults) - MAX_LISTED} more" if len(faults) > MAX_LISTED else listed

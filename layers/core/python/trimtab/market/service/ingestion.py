@@ -1,7 +1,7 @@
 """The nightly ingestion of daily bars: judged, stored, marked, told; a repeat of any part of it changes nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.market.domain.bars import (
     MAX_JUMP_PERCENT,
+    Close,
     Fault,
     Judged,
     Known,
@@ -23,7 +24,17 @@ from trimtab.market.domain.bars import (
     judge,
     needs_splits,
 )
-from trimtab.market.domain.ingested import IngestedDay, mark, sessions_between, sessions_up_to, wanted_of
+from trimtab.market.domain.ingested import (
+    SESSIONS_BACK,
+    IngestedDay,
+    Untold,
+    bars_ingested,
+    has_new_bars,
+    mark,
+    sessions_between,
+    sessions_up_to,
+    wanted_of,
+)
 from trimtab.market.service.ports import ActiveAssets, BarProvider, BarStore, ProviderFailed, SplitDesk
 
 SYMBOLS_AT_ONCE = 50
@@ -83,23 +94,49 @@ class Ingestion:
                 done.append(self.ingest(day, symbols).mark)
             except ProviderFailed as error:
                 failed.append((day, str(error)))
+        self._tell()  # of a backfill that was ended before it could
         if not failed and trading_days.is_trading_day(today):
             self._enter_splits(today, symbols)  # before its session, so that no trade of it sees the old number
         return Night(done, failed)
 
     def backfill(self, first: date, last: date) -> Iterator[Outcome]:
-        """Every session of these days, oldest first, those that are marked for these very assets skipped; nobody is
-        alerted. Raises `ProviderFailed` where the provider has no more: run it again then."""
+        """Every session of these days, oldest first, those that are complete for these very assets skipped.
+
+        Nobody is alerted. However many days have new bars, one `bars.ingested` tells of them, of the first one, when
+        all is done or whoever takes the days closes it; after an end without that the next run tells. Raises
+        `ProviderFailed` where the provider has no more: run it again then.
+        """
         symbols = self.assets.active_symbols()
         wanted = wanted_of(symbols)
         days = sessions_between(first, last)
         marked = self.bars.marked(days)
-        for day in days:
-            before = marked.get(day)
-            if before and before.covers(wanted):
-                yield Outcome(before, skipped=True)
-            else:
-                yield self.ingest(day, symbols, tells=False)
+        try:
+            for day in days:
+                before = marked.get(day)
+                if before and before.is_complete(wanted):
+                    yield Outcome(before, skipped=True)
+                else:
+                    yield self.ingest(day, symbols, tells=False)
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tells of the days since the first one that nobody was told of."""
+
+        def attempt() -> None:
+            untold = self.bars.untold()
+            if untold is None or untold.since is None:
+                return
+            event = bars_ingested(untold.since, self.bars.marked([untold.since]).get(untold.since))
+            self.bars.put_untold(Untold(None, untold.version + 1, self.clock(), (event,)))
+
+        retrying_on_conflict(attempt)
+
+    def _note_untold(self, day: date) -> None:
+        untold = self.bars.untold()
+        if untold is None or untold.since is None or day < untold.since:
+            version = untold.version + 1 if untold else 1
+            self.bars.put_untold(Untold(day, version, self.clock()))
 
     def ingest(self, day: date, symbols: Sequence[str], *, tells: bool = True) -> Outcome:
         """The day's splits, bars and mark; raises `ProviderFailed` where the provider has not one of its bars."""
@@ -116,6 +153,8 @@ class Ingestion:
             before = self.bars.marked([day]).get(day)
             after = mark(before, day, symbols, bars=bars, faults=wrong, at=self.clock(), tells=tells)
             if after is not before:
+                if not tells and has_new_bars(before, after):
+                    self._note_untold(day)
                 self.bars.put_mark(after)
             return Outcome(after, wrong)
 
@@ -132,19 +171,44 @@ class Ingestion:
     def _stored(self, day: date, symbols: Sequence[str], start: int, rows: Rows) -> list[Judged]:
         """What is to be known of these symbols' day, once what is new of it is stored."""
         some = symbols[start : start + SYMBOLS_AT_ONCE]
-        before = trading_days.on_or_before(day - timedelta(days=1))
-        found = self.bars.bars_of(some, [before, day])
-        jumping = [it for it in some if it in rows and self._jumps(rows[it][0], found.get((it, before)))]
+        earlier = sessions_up_to(day - timedelta(days=1), SESSIONS_BACK)
+        found = self.bars.bars_of(some, [earlier[-1], day])
+        previous = self._previous([it for it in some if it in rows], earlier, found)
+        jumping = [it for it in some if it in rows and self._jumps(rows[it][0], previous.get(it))]
         splits = self.bars.splits_of(jumping) if jumping else {}
-        judged = []
+        refused = self._refused(jumping, earlier, previous)
+        name, most, judged = self.provider.name, self.max_jump_percent, []
         for symbol in some:
-            known = Known(found.get((symbol, day)), found.get((symbol, before)), splits.get(symbol, ()))
-            name, most = self.provider.name, self.max_jump_percent
+            stored, of_symbol = found.get((symbol, day)), splits.get(symbol, ())
+            known = Known(stored, previous.get(symbol), refused.get(symbol), of_symbol)
             judged.append(judge(symbol, day, rows.get(symbol, ()), known, source=name, max_jump_percent=most))
         new = [it.bar for it in judged if it.bar and it.bar is not found.get((it.bar.symbol, day))]
         if new:
             self.bars.put_bars(new)
         return judged
+
+    def _previous(
+        self, symbols: Sequence[str], earlier: Sequence[date], found: Mapping[tuple[str, date], Bar]
+    ) -> dict[str, Bar]:
+        """The last bar of each symbol in these sessions: mostly that of the last one, which was found already."""
+        if self.max_jump_percent is None:
+            return {}
+        without = [it for it in symbols if (it, earlier[-1]) not in found]
+        older = self.bars.bars_of(without, earlier[:-1]) if without else {}
+        bars = [bar for bar in (*older.values(), *found.values()) if bar.day <= earlier[-1]]
+        return {bar.symbol: bar for bar in sorted(bars, key=lambda bar: bar.day)}
+
+    def _refused(
+        self, symbols: Sequence[str], earlier: Sequence[date], previous: Mapping[str, Bar]
+    ) -> dict[str, Close]:
+        """The last close of each symbol that was refused, because it jumped, since its last bar."""
+        marks = self.bars.marked(earlier) if symbols else {}
+        return {
+            symbol: Close(day, marks[day].jumps[symbol])
+            for symbol in symbols
+            for day in earlier
+            if day > previous[symbol].day and day in marks and symbol in marks[day].jumps
+        }
 
     def _jumps(self, row: ProvidedBar, previous: Bar | None) -> bool:
         return needs_splits(row, previous, self.max_jump_percent)

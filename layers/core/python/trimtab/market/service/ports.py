@@ -9,7 +9,7 @@ from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
-from trimtab.market.domain.ingested import IngestedDay
+from trimtab.market.domain.ingested import IngestedDay, Untold
 
 T = TypeVar("T")
 
@@ -84,6 +84,12 @@ class BarStore(Protocol):
         """The marks of these days that are there, read consistently."""
 
     def put_mark(self, mark: IngestedDay) -> None:
+        """Stores it with its events on the version before; raises `ConditionFailed` otherwise."""
+
+    def untold(self) -> Untold | None:
+        """What nobody was told of, read consistently; None where there never was such a thing."""
+
+    def put_untold(self, untold: Untold) -> None:
         """Stores it with its events on the version before; raises `ConditionFailed` otherwise."""
 
 
