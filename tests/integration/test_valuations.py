@@ -82,6 +82,58 @@ def test_a_split_that_is_entered_late_puts_the_stored_values_right(past: Past) -
         assert past.world.after_night(news) == {"valuations": 0}, "no day of it is valued yet"
 
 
+def bought(system: World) -> Past:
+    """Five of ALFA on the first day, without tracked cash: nothing else is its past."""
+    it = Past(system, system.portfolio("9", {"ALFA": 100}))
+    it.trade("t", "BUY", "ALFA", 5, 100, FIRST)
+    it.settle()
+    assert len(it.get("history", window="all").json["days"]) == len(DAYS)
+    return it
+
+
+def corrected(it: Past, **body: str) -> None:
+    """Corrects the trade."""
+    answer = it.world.http("PATCH", f"{it.home}/trades/t", body)
+    assert answer.status == 200, answer.text
+
+
+def test_a_past_whose_only_trade_failed_is_taken_back_whatever_crashes(past: Past) -> None:
+    with at(NOW), injecting() as faults:
+        it = bought(past.world)
+        corrected(it, status="failed")
+        bring_back, asked = snapshot(), sqs_record(json.dumps({**ASK, **_since(it, FIRST)}))
+        faults.set()
+        assert past.world.work(asked, worker=valuation_function) == set()
+        calls, whole = len(faults.calls), stored()
+        assert [row["sk"]["S"] for row in whole if row["pk"]["S"].endswith(it.portfolio["portfolio_id"])] == ["SERIES"]
+        assert it.get("history", window="all").json["days"] == []
+        for number in range(calls):
+            bring_back()
+            faults.set(CrashBefore(number))
+            with pytest.raises(Crash):
+                past.world.work(asked, worker=valuation_function)
+            faults.set()
+            assert past.world.work(asked, worker=valuation_function) == set()
+            assert stored() == whole, number
+        it.ask(LAST)
+        past.world.value()
+        assert stored() == whole, "a night finds nothing to go on from"
+
+
+def test_a_first_trade_that_moves_to_a_later_day_takes_the_days_before_it_along(past: Past) -> None:
+    with at(NOW):
+        it = bought(past.world)
+        corrected(it, executed_at=f"{DAYS[5]}T18:00:00Z")
+        it.settle()
+        days = it.get("history", window="all").json["days"]
+        assert it.get("performance", window="all").json["net_flow"] == "500.00"
+    assert [day["day"] for day in days] == [day.isoformat() for day in DAYS[5:]]
+
+
+def _since(it: Past, day: date) -> dict[str, str]:
+    return {"portfolio_id": it.portfolio["portfolio_id"], "since": day.isoformat()}
+
+
 @pytest.mark.volume
 def test_a_night_asks_for_every_open_portfolio_and_for_no_closed_one(past: Past) -> None:
     with at(NOW):

@@ -171,5 +171,8 @@ class SeriesStore(Protocol):
     def put_snapshots(self, tenant_id: str, portfolio_id: str, snapshots: Sequence[Snapshot]) -> None:
         """Stores them, each at its day."""
 
+    def remove_snapshots(self, tenant_id: str, portfolio_id: str, days: Sequence[date]) -> None:
+        """Takes away those of the days."""
+
     def put(self, series: Series) -> None:
         """Stores it on the version before; raises `ConditionFailed` otherwise."""
