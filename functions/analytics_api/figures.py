@@ -36,7 +36,7 @@ RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="A share a year: 0.
 def read_sectors(portfolio_id: PortfolioId, format: Format = "json", theme: PictureTheme = Theme.AUTO) -> Response[Any]:
     """Read what part of the portfolio is in which sector, at the newest prices that are known."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
-    found = analysis().exposure(portfolio)
+    found = analysis().sectors(portfolio)
     return json_or_picture(
         format,
         lambda: standing.sectors_view(portfolio, found),
@@ -99,7 +99,7 @@ def read_history(
 
 @app.get("/portfolios/<portfolio_id>/drift", **analytics_route("Read drift", READ, standing.DriftsView))
 def read_drift(portfolio_id: PortfolioId, format: Format = "json", theme: PictureTheme = Theme.AUTO) -> Response[Any]:
-    """Read how far each asset is from its target and from the edges of its band, at the newest quotes."""
+    """Read how far each asset is from its target and from the edges of its band, at the newest prices."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     found = analysis().now(portfolio)
     return json_or_picture(

@@ -96,6 +96,16 @@ def test_drift_from_the_target_is_told(past: Past) -> None:
     assert alert["data"]["facts"]["measured"] == "50"
 
 
+def test_drift_is_measured_at_closes_where_nobody_quotes(past: Past) -> None:
+    store_bars({"BETA": dict.fromkeys(DAYS, 100)})
+    with at(noon(LAST)):
+        it = Past(past.world, past.world.portfolio("2", {"BETA": 50, "ALFA": 50}))
+        it.trade("t", "BUY", "BETA", 10, 100, FIRST)
+        it.settle()
+        (alert,) = rules(it, drift_above="20")
+    assert alert["data"]["facts"]["measured"] == "50"
+
+
 def test_bars_that_are_still_to_come_are_not_missing_and_bars_that_did_not_come_are(past: Past) -> None:
     with at(noon(LAST)):
         assert rules(past, missing_data=None) == []

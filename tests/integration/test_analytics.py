@@ -17,7 +17,9 @@ from functions.analytics_on_valuation_requested import handler as valuation_func
 from functions.portfolios_api import trades as trade_routes
 from tests.support.analytics import Past, enter_assets, rising, store_bars, trading_days
 from tests.support.inside_moto import snapshot
+from tests.support.trading import FEED
 from tests.support.world import PUBLIC_URL, authorized, world
+from trimtab.analytics.schemas.standing import BASIS
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 11, 19)
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -148,6 +150,51 @@ def test_drift_tells_the_distance_to_the_nearer_edge(past: Past) -> None:
     )
     assert answer["drift"] == "50.0000"
     assert past.world.http("GET", past.home).json["valuation"]["value"] == "10000.00"
+
+
+def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_say_so(own_past: Past) -> None:
+    """OMEG was never quoted; SIGM was, long before its last close, and has split since that."""
+    system = own_past.world
+    store_bars({"OMEG": rising(DAYS, 100, 0), "SIGM": rising(DAYS, 100, 0)})
+    it = Past(system, system.portfolio("3", {"OMEG": 50, "SIGM": 50}))
+    it.quote(datetime(2026, 9, 2, tzinfo=UTC), SIGM=7)
+    it.trade("t1", "BUY", "OMEG", 30, 100, FIRST)
+    it.trade("t2", "BUY", "SIGM", 10, 100, FIRST)
+    assert system.http("PUT", f"/assets/SIGM/splits/{NOW.date()}", {"ratio": "2"}, authorizer=FEED).status == 200
+    drift, sectors = it.get("drift").json, it.get("sectors").json
+    assert {leg["asset"]: leg["value"] for leg in drift["assets"]} == {
+        "OMEG": "3000.00",
+        "SIGM": "1000.00",
+        "$cash": "0.00",
+    }
+    assert (drift["drift"], drift["reason"], sectors["value"]) == ("25.0000", None, "4000.00")
+    for answer in (drift, sectors):
+        assert [each["symbol"] for each in answer["at_close"]] == ["OMEG", "SIGM"]
+        assert {each["day"] for each in answer["at_close"]} == {LAST.isoformat()}
+        assert (answer["as_of"], answer["age_days"], answer["observations"]) == ("2026-11-19T23:59:59.000000Z", 1, 2)
+        assert (bool(answer["method"]), answer["basis"]) == (True, BASIS)
+    assert "OMEG" in it.get("drift", format="svg").text
+
+
+def test_a_drift_that_cannot_be_told_says_what_is_missing(own_past: Past) -> None:
+    system = own_past.world
+    it = Past(system, system.portfolio("4", {"NONE": 100}))
+    assert (it.get("drift").json["reason"], it.get("drift").json["at_close"]) == ("nothing_held", [])
+    it.trade("t1", "BUY", "NONE", 30, 100, FIRST)
+    answer = it.get("drift").json
+    assert (answer["drift"], answer["reason"], answer["unpriced"]) == (None, "no_price", ["NONE"])
+    assert "nobody knows a price of NONE" in it.get("drift", format="svg").text
+    it.settle()
+    sectors = it.get("sectors").json
+    assert (sectors["value"], sectors["at_last_value"], sectors["unvalued"]) == ("3000.00", ["NONE"], [])
+    it.trade("t2", "BUY", "NONE", 10, 100, LAST)
+    assert it.get("sectors").json["value"] == "4000.00", "what is held now, at the price of the last valuation"
+
+
+def test_an_asset_of_another_currency_is_named(own_past: Past) -> None:
+    body = {"name": "Beta", "asset_class": "stock", "sector": "utilities", "currency": "EUR", "exchange": "XETR"}
+    assert own_past.world.http("PUT", "/assets/BETA", body, authorizer=FEED).status == 200
+    assert own_past.get("sectors").json["other_currency"] == ["BETA"]
 
 
 def test_returns_as_of_a_past_day_are_those_of_its_close(past: Past) -> None:

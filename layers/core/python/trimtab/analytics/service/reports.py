@@ -19,6 +19,8 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
 
+MAX_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
@@ -56,8 +58,9 @@ class Reports:
                 _returns("One year", year.performance),
             ],
             risk=_figures(year.risk(Terms())),
-            sectors=[Slice(it.name, it.weight) for it in self.analysis.exposure(portfolio).sectors],
+            sectors=[Slice(it.name, it.weight) for it in self.analysis.sectors(portfolio).exposure.sectors],
             drift=drifts(standing),
+            no_drift=no_drift(standing),
             as_of=found.stretch.days[-1].day if found.stretch.days else None,
             written_on=self.clock().date(),
             notes=_notes(past),
@@ -75,6 +78,17 @@ def drifts(it: Standing) -> list[DriftBar]:
     """Each asset against its target and band, cash under the name that people give it."""
     names = {CASH: CASH_SECTOR}
     return [DriftBar(names.get(leg.asset, leg.asset), leg.weight, leg.target, leg.lower, leg.upper) for leg in it.legs]
+
+
+def no_drift(it: Standing) -> str:
+    """Why there is no drift, in words; nothing where there is one."""
+    names = ", ".join(it.unpriced[:MAX_NAMED]) + (", …" if len(it.unpriced) > MAX_NAMED else "")
+    said = {
+        "no_target": "there is no target",
+        "nothing_held": "nothing is held",
+        "no_price": f"nobody knows a price of {names}",
+    }
+    return said[it.reason] if it.reason else ""
 
 
 def days_of(month: str) -> tuple[date, date]:

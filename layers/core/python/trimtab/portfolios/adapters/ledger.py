@@ -162,9 +162,11 @@ class DynamoLedger:
         return found
 
     def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
-        """See `Ledger.closes`. One read a symbol."""
-        found: dict[str, Bar] = {}
-        for symbol in symbols:
+        """See `Ledger.closes`. One read for a hundred symbols, and one more for each without a bar of that very day."""
+        keys = [bars.bar_key(symbol, day) for symbol in symbols]
+        items = dynamo.batch_get_many(self.client, self.market_table, keys, consistent=True)
+        found = {it.symbol: it for it in map(bars.from_item, items)}
+        for symbol in (it for it in symbols if it not in found):
             first, last = bars.bar_key(symbol, date.min), bars.bar_key(symbol, day)
             page = dynamo.query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
             if page.items:
