@@ -244,6 +244,8 @@ def test_other_tenants_and_users_find_nothing(past: Past) -> None:
         {"window": "2Y"},
         {"window": "custom"},
         {"window": "custom", "from": "2026-11-19", "to": "2026-10-01"},
+        {"window": "custom", "from": "0001-01-01"},
+        {"window": "custom", "from": "2026-10-01", "to": "9999-12-31"},
         {"from": "2026-10-01"},
         {"confidence": "0.2"},
         {"horizon_days": "0"},

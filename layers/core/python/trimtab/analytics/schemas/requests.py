@@ -1,9 +1,7 @@
 """The bodies that ask for links and reports, and the answers to them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.pictures.svg import Theme
@@ -11,7 +9,7 @@ from trimtab.analytics.schemas.pictures import Picture
 from trimtab.analytics.service.analysis import Wanted
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import report_id
-from trimtab.contracts.fields import Asset, Day, Model
+from trimtab.contracts.fields import Asset, Day, Model, Month
 from trimtab.kernel.clock import format_time
 
 
@@ -33,7 +31,7 @@ class MakeLink(Model):
 class AskForReport(Model):
     """The month that is asked for; without it, the one before this."""
 
-    month: Annotated[str | None, Field(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])] = None
+    month: Month | None = None
 
 
 class ReportView(Model):
