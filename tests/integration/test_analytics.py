@@ -214,6 +214,17 @@ def test_every_resource_is_a_picture_too(past: Past, resource: str, asked: str) 
     assert ET.fromstring(answer.text).tag.endswith("svg")  # noqa: S314 - our own
 
 
+@pytest.mark.parametrize("entries", [("dividend",), ("deposit", "withdrawal")])
+def test_a_past_without_a_return_is_a_picture_too(own_past: Past, entries: tuple[str, ...]) -> None:
+    it = Past(own_past.world, own_past.world.portfolio("5", {"ALFA": 100}))
+    for type in entries:
+        it.cash(type, type, 100, FIRST)
+    it.settle()
+    assert it.get("performance", window="all").json["time_weighted"]["value"] is None
+    answer = it.get("history", window="all", format="svg")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+
+
 def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
         made = past.world.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
