@@ -40,8 +40,8 @@ def value_line(
     """The values as a line with their drawdown below; the benchmark is scaled to start where the values do.
 
     The drawdown is that of the `index` (a time-weighted one, in which deposits and withdrawals do not count) where it
-    is given and has any of the days, else of the values. Of more than 600 days the line keeps the lowest and the highest of each stretch, so
-    that no peak is lost. No points: a picture that says so.
+    is given and has any of the days, else of the values. Of more than 600 days the line keeps the lowest and the
+    highest of each stretch, so that no peak is lost. No points: a picture that says so.
     """
     values = _in_order(points)
     if not values:

@@ -72,8 +72,8 @@ def value_picture(it: Past, theme: Theme) -> str:
     points = [Point(each.day, each.value) for each in it.covered]
     beside = None
     if it.benchmark is not None and points:
-        closes = it.benchmark.closes
-        beside = [Point(day, closes[day]) for day in sorted(closes) if points[0].day <= day <= points[-1].day]
+        line = it.benchmark.line()
+        beside = [Point(day, price) for day, price in line.items() if points[0].day <= day <= points[-1].day]
     return value_line(
         points,
         beside,
