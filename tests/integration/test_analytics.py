@@ -1,6 +1,7 @@
 """Figures of a portfolio through the real functions: from old trades and stored bars to returns and pictures."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -223,6 +224,16 @@ def test_a_past_without_a_return_is_a_picture_too(own_past: Past, entries: tuple
     assert it.get("performance", window="all").json["time_weighted"]["value"] is None
     answer = it.get("history", window="all", format="svg")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+
+
+def test_a_split_of_the_benchmark_is_no_step_in_the_picture(own_past: Past) -> None:
+    ex = date(2026, 10, 15)
+    store_bars({"SPLT": {day: Decimal(400 if day < ex else 100) for day in DAYS}})
+    assert own_past.world.http("PUT", f"/assets/SPLT/splits/{ex}", {"ratio": "4"}, authorizer=FEED).status == 200
+    drawn = own_past.get("performance", window="all", benchmark="SPLT", format="svg").text
+    line = re.search(r'<path class="benchmark" d="M([^"]*)"', drawn)
+    assert line
+    assert len({point.split(",")[1] for point in line[1].split("L")}) == 1, "it stood still"
 
 
 def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
