@@ -22,6 +22,8 @@ from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 _BASIS = f"daily_time_weighted_returns,{BASIS}"
 MAX_HORIZON_DAYS = 60
 FEWEST = 2
+FEWEST_FOR_A_YEAR = 20
+"""Returns without which nothing is told of a year, or of another series: a month of trading days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +165,32 @@ def _ratios(of: _Teller, risk_free: float) -> dict[str, Figure]:
     yearly = f"{statistics.YEAR}_days,risk_free={risk_free:g}"
     return {
         "volatility": of.tell(
-            "standard_deviation_ddof_1_times_sqrt_252", Unit.PERCENT, statistics.volatility, "too_few_observations"
+            "standard_deviation_ddof_1_times_sqrt_252",
+            Unit.PERCENT,
+            statistics.volatility,
+            "too_few_observations",
+            FEWEST_FOR_A_YEAR,
         ),
         "sharpe": of.tell(
-            f"sharpe_ddof_1,{yearly}", Unit.RATIO, lambda it: statistics.sharpe(it, risk_free), "no_variation"
+            f"sharpe_ddof_1,{yearly}",
+            Unit.RATIO,
+            lambda it: statistics.sharpe(it, risk_free),
+            "no_variation",
+            FEWEST_FOR_A_YEAR,
         ),
         "sortino": of.tell(
             f"sortino_downside_of_all_days,{yearly}",
             Unit.RATIO,
             lambda it: statistics.sortino(it, risk_free),
             "no_downside",
+            FEWEST_FOR_A_YEAR,
         ),
         "calmar": of.tell(
-            "compound_annual_return_252_days_over_max_drawdown", Unit.RATIO, statistics.calmar, "no_drawdown"
+            "compound_annual_return_252_days_over_max_drawdown",
+            Unit.RATIO,
+            statistics.calmar,
+            "no_drawdown",
+            FEWEST_FOR_A_YEAR,
         ),
         "max_drawdown": of.tell("deepest_fall_from_a_peak", Unit.PERCENT, statistics.max_depth, "no_returns", 1),
         "current_drawdown": of.tell(
@@ -240,7 +255,7 @@ def _against(
     if pairs is None or benchmark is None:
         return None
     basis, count = f"{_BASIS},price_returns:{benchmark.symbol}", len(pairs.ours)
-    if of.returns.broken is not None or count < FEWEST:
+    if of.returns.broken is not None or count < FEWEST_FOR_A_YEAR:
         reason = "no_capital" if of.returns.broken is not None else "too_few_observations"
         return of.figure(method, Unit.RATIO, None, reason, count, basis=basis)
     return of.figure(method, Unit.RATIO, statistic(pairs.ours, pairs.theirs), "no_variation", count, basis=basis)
