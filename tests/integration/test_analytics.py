@@ -236,6 +236,14 @@ def test_a_split_of_the_benchmark_is_no_step_in_the_picture(own_past: Past) -> N
     assert len({point.split(",")[1] for point in line[1].split("L")}) == 1, "it stood still"
 
 
+def test_the_form_that_is_asked_for_wins_and_caches_are_told_what_it_depends_on(past: Past) -> None:
+    browser = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+    shown = past.world.http("GET", f"{past.home}/sectors", headers=browser)
+    told = past.world.http("GET", f"{past.home}/sectors", query={"format": "json"}, headers=browser)
+    assert [it.headers["Content-Type"] for it in (shown, told)] == ["image/svg+xml", "application/json"]
+    assert shown.headers["Vary"] == told.headers["Vary"] == "Accept"
+
+
 def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
         made = past.world.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
