@@ -244,6 +244,14 @@ def test_the_form_that_is_asked_for_wins_and_caches_are_told_what_it_depends_on(
     assert shown.headers["Vary"] == told.headers["Vary"] == "Accept"
 
 
+def test_a_window_up_to_today_ends_with_the_last_day_that_is_valued_and_says_so(past: Past) -> None:
+    custom = {"window": "custom", "from": "2026-11-02"}
+    answer = past.get("history", **custom, to="2026-11-20").json
+    assert (answer["window"]["last"], answer["asked_to"]) == ("2026-11-19", "2026-11-20")
+    assert past.get("history", **custom, to="2026-11-19").json == {**answer, "asked_to": None}
+    assert answer["observations"] == len(answer["days"])
+
+
 def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
         made = past.world.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
@@ -274,6 +282,7 @@ def test_other_tenants_and_users_find_nothing(past: Past) -> None:
         {"window": "2Y"},
         {"window": "custom"},
         {"window": "custom", "from": "2026-11-19", "to": "2026-10-01"},
+        {"window": "custom", "from": "2026-11-19", "to": "2026-11-20"},
         {"window": "custom", "from": "0001-01-01"},
         {"window": "custom", "from": "2026-10-01", "to": "9999-12-31"},
         {"from": "2026-10-01"},
