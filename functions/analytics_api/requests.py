@@ -56,6 +56,7 @@ def make_link(portfolio_id: PortfolioId, body: requests.MakeLink) -> Response[An
     """Make a link to a picture of the portfolio: for 15 minutes it opens in a browser, without a token."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     wanted = body.to_picture()
+    analysis().require_window(portfolio, wanted.wanted)
     expires_at = (utc_now() + timedelta(minutes=LINK_MINUTES)).replace(microsecond=0)
     named = {"tenant": portfolio.tenant_id, "portfolio": portfolio.portfolio_id}
     token = sign({**named, **wanted.to_payload()}, expires_at, signing_key())

@@ -268,6 +268,25 @@ def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
         assert (expired.status, expired.json["type"]) == (403, "urn:trimtab:problem:expired_link")
 
 
+@pytest.mark.parametrize(
+    ("window", "status"),
+    [
+        ({"window": "custom", "from": "2026-10-01", "to": "2026-11-02"}, 201),
+        ({"window": "custom"}, 400),
+        ({"window": "1Y", "from": "2026-10-01"}, 400),
+        ({"window": "custom", "from": "2026-10-01", "to": "2026-09-01"}, 400),
+        ({"window": "custom", "first_day": "2026-10-01"}, 400),
+    ],
+)
+def test_only_links_that_open_are_made(past: Past, window: dict[str, str], status: int) -> None:
+    with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
+        made = past.world.http("POST", f"{past.home}/links", {"resource": "history", **window})
+        assert made.status == status, made.text
+        if status == 201:
+            link = "/links/" + made.json["url"].rpartition("/links/")[2]
+            assert past.world.http("GET", link, authorizer=None).status == 200
+
+
 def test_other_tenants_and_users_find_nothing(past: Past) -> None:
     for who in (authorized("other"), authorized(user_id="2")):
         for resource in ("sectors", "performance", "risk", "history", "drift", "alert-rules", "contacts"):

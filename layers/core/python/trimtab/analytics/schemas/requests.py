@@ -1,7 +1,9 @@
 """The bodies that ask for links and reports, and the answers to them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.pictures.svg import Theme
@@ -14,18 +16,21 @@ from trimtab.kernel.clock import format_time
 
 
 class MakeLink(Model):
-    """The picture that a link shall show: of which resource, and of which window where that has one."""
+    """The picture that a link shall show: of which resource, and of which window where that has one.
+
+    `from` and `to` are those of the query: for the window `custom`.
+    """
 
     resource: Literal["sectors", "performance", "risk", "history", "drift"]
     window: Span = Span.ONE_YEAR
-    first_day: Day | None = None
-    last_day: Day | None = None
+    first: Annotated[Day | None, Field(alias="from")] = None
+    last: Annotated[Day | None, Field(alias="to")] = None
     benchmark: Asset | None = None
     theme: Theme = Theme.AUTO
 
     def to_picture(self) -> Picture:
         """The picture."""
-        return Picture(self.resource, Wanted(self.window, self.first_day, self.last_day, self.benchmark), self.theme)
+        return Picture(self.resource, Wanted(self.window, self.first, self.last, self.benchmark), self.theme)
 
 
 class AskForReport(Model):

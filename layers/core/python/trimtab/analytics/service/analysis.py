@@ -109,19 +109,30 @@ class Analysis:
 
     def past(self, portfolio: Portfolio, wanted: Wanted) -> Past:
         """The daily values of the window; it ends with the last day that is valued."""
-        series = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
-        today = self.clock().date()
-        as_of = series.last_day if series and series.last_day else today
-        inception = series.first_day if series else None
-        asked = window(wanted.span, as_of, inception=inception, first=wanted.first, last=wanted.last)
+        series, asked = self._asked(portfolio, wanted)
         found = self._snapshots(series, asked)
         newest = found[-1] if found and series and found[-1].day == series.last_day else None
-        data = Data(
-            series.last_day if series else None,
-            (today - series.last_day).days if series and series.last_day else None,
-            newest.stale if newest else (),
-        )
+        data = self._data(series, newest)
         return Past(portfolio, data, asked, found, self._benchmark(wanted.benchmark, asked, found))
+
+    def require_window(self, portfolio: Portfolio, wanted: Wanted) -> None:
+        """`Invalid` where the days that are asked for make no window."""
+        self._asked(portfolio, wanted)
+
+    def data(self, portfolio: Portfolio) -> Data:
+        """How far it is valued."""
+        return self._data(self.store.series(portfolio.tenant_id, portfolio.portfolio_id), None)
+
+    def _asked(self, portfolio: Portfolio, wanted: Wanted) -> tuple[Series | None, Window]:
+        series = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
+        as_of = series.last_day if series and series.last_day else self.clock().date()
+        inception = series.first_day if series else None
+        return series, window(wanted.span, as_of, inception=inception, first=wanted.first, last=wanted.last)
+
+    def _data(self, series: Series | None, newest: Snapshot | None) -> Data:
+        last = series.last_day if series else None
+        age = (self.clock().date() - last).days if last else None
+        return Data(last, age, newest.stale if newest else ())
 
     def now(self, portfolio: Portfolio) -> Standing:
         """Where it stands at the newest prices."""
