@@ -97,10 +97,10 @@ def days_of(month: str) -> tuple[date, date]:
     return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
-def require_begun(month: str, today: date) -> None:
-    """`Unprocessable` for a month of which there is nothing yet."""
-    if days_of(month)[0] > today:
-        raise Unprocessable("month_ahead", "Ask for the report of a month that has begun.")
+def require_over(month: str, today: date) -> None:
+    """`Unprocessable` for a month that is not over: whoever got half a report would not get the whole one."""
+    if days_of(month)[1] >= today:
+        raise Unprocessable("month_ahead", "Ask for the report of a month that is over.")
 
 
 def report_id(portfolio: Portfolio, month: str) -> str:
