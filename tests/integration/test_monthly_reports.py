@@ -123,6 +123,20 @@ def test_a_report_of_a_portfolio_without_a_past_is_sent_all_the_same(past: Past)
     assert sent_mails() == [ADA]
 
 
+def test_of_a_month_without_any_value_nothing_is_told_and_of_what_day_the_rest_is(past: Past) -> None:
+    later = datetime(2027, 1, 4, 6, tzinfo=UTC)
+    with at(later):
+        assert past.world.http("POST", f"{past.home}/reports", {"month": "2026-12"}).status == 202
+        past.world.report()
+    body = mails()[-1].get_body(("plain",))
+    assert body is not None
+    text = " ".join(body.get_content().split())
+    assert "Value: not known yet" in text
+    assert "No day of the month is valued yet: the last one is 30 Oct" in text
+    assert "Sectors and drift are those of 4 Jan" in text
+    assert "%" not in text[text.index("Month") : text.index("Sectors")].partition("Value at risk")[0]
+
+
 def test_a_report_of_an_unknown_portfolio_is_returned(past: Past) -> None:
     message = payload("analytics_on_report_requested/report.json")
     body = json.loads(message["Records"][0]["body"]) | {"portfolio_id": "nobody"}
