@@ -202,6 +202,13 @@ def test_returns_as_of_a_past_day_are_those_of_its_close(past: Past) -> None:
     answer = past.get("cumulative-returns", as_of="2026-10-01").json
     grown = 25 * rising(DAYS, 100, 0.005)[date(2026, 10, 1)] - 2500
     assert (answer["unrealised"], answer["unpriced"]) == (f"{grown:.2f}", [])
+    assert (answer["basis"], answer["as_of"], answer["observations"]) == (
+        "last_closes_split_adjusted",
+        "2026-10-01",
+        2,
+    )
+    now = past.get("cumulative-returns").json
+    assert (now["basis"], now["as_of"], now["observations"]) == ("newest_quotes", None, 2)
 
 
 @pytest.mark.parametrize("resource", ["sectors", "performance", "risk", "history", "drift"])

@@ -57,11 +57,16 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """Profit of a portfolio in money. `unpriced` names what is held and has no quote: it counts as nothing."""
+    """Profit of a portfolio in money. `unpriced` names what is held and has no price: it counts as nothing.
+
+    `priced` counts the holdings that have one: a quote or, where a `day` is named, the last close on or before it.
+    """
 
     realised: Decimal
     unrealised: Decimal
     unpriced: tuple[str, ...]
+    priced: int
+    day: date | None = None
 
     @property
     def total(self) -> Decimal:
@@ -135,7 +140,7 @@ class Holdings:
         end = datetime.combine(day + timedelta(days=1), time(), UTC)
         symbols = sorted(portfolio.holdings)
         closes, quotes = self.ledger.closes(symbols, day), self.ledger.quotes(symbols)
-        realised, unrealised, unpriced = ZERO, ZERO, []
+        realised, unrealised, unpriced, priced = ZERO, ZERO, [], 0
         for symbol in symbols:
             splits = [it for it in (quotes[symbol].splits if symbol in quotes else ()) if it.effective_at < end]
             holding = self._folded(portfolio, symbol, splits, end)
@@ -143,9 +148,10 @@ class Holdings:
             if holding.quantity and symbol in closes:
                 worth = to_money(CONTEXT.multiply(holding.quantity, _price(closes[symbol], splits)))
                 unrealised += worth - holding.cost
+                priced += 1
             elif holding.quantity:
                 unpriced.append(symbol)
-        return Returns(realised, unrealised, tuple(unpriced))
+        return Returns(realised, unrealised, tuple(unpriced), priced, day)
 
     def _folded(self, portfolio: Portfolio, symbol: str, splits: Sequence[Split], end: datetime) -> Holding:
         trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
@@ -160,6 +166,7 @@ class Holdings:
             realised=sum((it.holding.realised for it in positions), ZERO),
             unrealised=sum((it.unrealised or ZERO for it in priced), ZERO),
             unpriced=tuple(it.holding.symbol for it in positions if it.holding.quantity and it.market_value is None),
+            priced=sum(1 for it in priced if it.holding.quantity),
         )
 
     def _now(self, portfolio: Portfolio, holding: Holding, quotes: Mapping[str, Quote]) -> Holding:
