@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 
 from functions.analytics_on_valuation_requested import handler as valuation_function
+from functions.portfolios_api import app as portfolios_app
 from infra.tables import ANALYTICS
 from tests.support.analytics import Past, at, rising, store_bars, trading_days
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
@@ -128,6 +129,27 @@ def test_a_first_trade_that_moves_to_a_later_day_takes_the_days_before_it_along(
         days = it.get("history", window="all").json["days"]
         assert it.get("performance", window="all").json["net_flow"] == "500.00"
     assert [day["day"] for day in days] == [day.isoformat() for day in DAYS[5:]]
+
+
+def test_cash_that_a_portfolio_is_opened_again_with_came_in_on_that_day(past: Past) -> None:
+    with at(NOW):
+        it = bought(past.world)
+        before = it.get("history", window="all").json["days"]
+        assert past.world.http("DELETE", it.home).status == 204
+        it.settle()
+        with mock.patch.object(portfolios_app, "utc_now", return_value=NOW):
+            portfolios_app.portfolios.cache_clear()
+            past.world.portfolio("9", {"ALFA": 100}, cash="700")
+        portfolios_app.portfolios.cache_clear()
+        assert past.world.http("GET", it.home).json["cash"] == "700.00"
+    with at(NOW + timedelta(days=3)):
+        for since in (None, FIRST):
+            it.ask(since)
+            it.settle()
+            days = it.get("history", window="all").json["days"]
+            assert days[: len(before)] == before
+            assert [day["flow"] for day in days[len(before) :]] == ["700.00"], "a Monday: it came on Saturday"
+            assert float(days[-1]["value"]) == float(before[-1]["value"]) + 700
 
 
 def _since(it: Past, day: date) -> dict[str, str]:
