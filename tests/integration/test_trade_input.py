@@ -63,7 +63,7 @@ def test_no_number_of_a_trade_is_taken_for_what_it_is_not(mine: Account, field: 
         {"executed_at": "0001-01-01T00:00:00+14:00"},
         {"executed_at": "0001-01-05T00:00:00Z"},
         {"executed_at": "1969-12-31T23:59:59Z"},
-        {"executed_at": "2200-01-01T00:00:00Z"},
+        {"executed_at": "3000-01-01T00:00:00Z"},
         {"executed_at": 1704067200},
         {"amount": "100", "price": "11"},
         {"amount": None, "price": "0.0001", "quantity": "0.1"},

@@ -14,7 +14,7 @@ from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN
 
 T = TypeVar("T")
 
-FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 """What lies further away is a slip of the pen, and a calendar has no day before its first one."""
 
 
@@ -89,7 +89,7 @@ def _decimal_schema(places: int) -> WithJsonSchema:
 
 
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
-Month = Annotated[str, Field(pattern="^(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])$", examples=["2026-10"])]
+Month = Annotated[str, Field(pattern="^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 Whole = Annotated[int, BeforeValidator(whole)]
 Percent = Annotated[Decimal, BeforeValidator(_number(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
 Weight = Annotated[Percent, Field(ge=0, le=100)]
