@@ -7,6 +7,7 @@ their number (`square_root_of_time`): exact only where days are independent and 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import partial
 from math import sqrt
 
 from trimtab.analytics.domain import statistics
@@ -163,34 +164,22 @@ class _Teller:
 
 def _ratios(of: _Teller, risk_free: float) -> dict[str, Figure]:
     yearly = f"{statistics.YEAR}_days,risk_free={risk_free:g}"
+    of_a_year = partial(of.tell, fewest=FEWEST_FOR_A_YEAR)
     return {
-        "volatility": of.tell(
-            "standard_deviation_ddof_1_times_sqrt_252",
-            Unit.PERCENT,
-            statistics.volatility,
-            "too_few_observations",
-            FEWEST_FOR_A_YEAR,
+        "volatility": of_a_year(
+            "standard_deviation_ddof_1_times_sqrt_252", Unit.PERCENT, statistics.volatility, "too_few_observations"
         ),
-        "sharpe": of.tell(
-            f"sharpe_ddof_1,{yearly}",
-            Unit.RATIO,
-            lambda it: statistics.sharpe(it, risk_free),
-            "no_variation",
-            FEWEST_FOR_A_YEAR,
+        "sharpe": of_a_year(
+            f"sharpe_ddof_1,{yearly}", Unit.RATIO, lambda it: statistics.sharpe(it, risk_free), "no_variation"
         ),
-        "sortino": of.tell(
+        "sortino": of_a_year(
             f"sortino_downside_of_all_days,{yearly}",
             Unit.RATIO,
             lambda it: statistics.sortino(it, risk_free),
             "no_downside",
-            FEWEST_FOR_A_YEAR,
         ),
-        "calmar": of.tell(
-            "compound_annual_return_252_days_over_max_drawdown",
-            Unit.RATIO,
-            statistics.calmar,
-            "no_drawdown",
-            FEWEST_FOR_A_YEAR,
+        "calmar": of_a_year(
+            "compound_annual_return_252_days_over_max_drawdown", Unit.RATIO, statistics.calmar, "no_drawdown"
         ),
         "max_drawdown": of.tell("deepest_fall_from_a_peak", Unit.PERCENT, statistics.max_depth, "no_returns", 1),
         "current_drawdown": of.tell(
