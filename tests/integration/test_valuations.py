@@ -203,7 +203,7 @@ def test_a_valuation_that_crashed_anywhere_and_is_run_again_leaves_the_same_tabl
                 assert stored() == whole, (number, kind)
 
 
-@pytest.mark.parametrize("step", ["series", "snapshots", "put_snapshots", "put"])
+@pytest.mark.parametrize("step", ["series", "snapshots", "put_snapshots", "remove_snapshots", "put"])
 def test_a_valuation_that_another_one_overtook_leaves_the_table_of_one(past: Past, step: str) -> None:
     """The other one sees a deposit that the first did not: what the first wrote must not stay."""
     with at(NOW):
