@@ -21,6 +21,7 @@ from trimtab.composition import AnalysisSettings
 from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime import http
+from trimtab.runtime.accept import prefers
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.outbound import secret
@@ -28,6 +29,7 @@ from trimtab.runtime.sqs import sqs
 
 LINK = "/links/{token}"
 READ = "analytics:read"
+JSON = "application/json"
 
 
 class AnalyticsSettings(WorkSettings, AnalysisSettings):
@@ -79,7 +81,8 @@ From = Annotated[
 To = Annotated[Day | None, Query(description="The last day of a custom window.")]
 BenchmarkSymbol = Annotated[Asset | None, Query(description="A symbol to compare with.")]
 Format = Annotated[
-    Literal["json", "svg"], Query(description="`svg`, or `Accept: image/svg+xml`, answers with a picture.")
+    Literal["json", "svg"] | None,
+    Query(description="`svg` answers with a picture, `json` with figures; without it the header `Accept` decides."),
 ]
 PictureTheme = Annotated[Theme, Query(description="The background of the picture.")]
 
@@ -89,11 +92,13 @@ def wanted(window: Span, first: date | None, last: date | None, benchmark: str |
     return Wanted(window, first, last, benchmark)
 
 
-def json_or_picture(format: str, view: Callable[[], dict[str, Any]], draw: Callable[[], str]) -> Response[Any]:
-    """The answer in the form that the request prefers."""
+def json_or_picture(format: str | None, view: Callable[[], dict[str, Any]], draw: Callable[[], str]) -> Response[Any]:
+    """The answer in the form that `format` says or, where that is silent, the request's `Accept` prefers."""
     accept = str(app.current_event.headers.get("accept") or "")
-    is_picture = format == "svg" or accept.partition(",")[0].partition(";")[0].strip().lower() == SVG
-    return picture(draw()) if is_picture else http.answer(view())
+    is_picture = format == "svg" if format else prefers(accept, SVG, JSON)
+    answer = picture(draw()) if is_picture else http.answer(view())
+    answer.headers["Vary"] = "Accept"
+    return answer
 
 
 def picture(svg: str) -> Response[Any]:

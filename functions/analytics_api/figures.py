@@ -33,10 +33,10 @@ RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="A share a year: 0.
 
 
 @app.get("/portfolios/<portfolio_id>/sectors", **analytics_route("Read sectors", READ, standing.SectorsView))
-def read_sectors(portfolio_id: PortfolioId, format: Format = "json", theme: PictureTheme = Theme.AUTO) -> Response[Any]:
+def read_sectors(portfolio_id: PortfolioId, format: Format = None, theme: PictureTheme = Theme.AUTO) -> Response[Any]:
     """Read what part of the portfolio is in which sector, at the newest prices that are known."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
-    found = analysis().exposure(portfolio)
+    found = analysis().sectors(portfolio)
     return json_or_picture(
         format,
         lambda: standing.sectors_view(portfolio, found),
@@ -52,7 +52,7 @@ def read_performance(
     from_: From = None,
     to: To = None,
     benchmark: BenchmarkSymbol = None,
-    format: Format = "json",
+    format: Format = None,
     theme: PictureTheme = Theme.AUTO,
 ) -> Response[Any]:
     """Read what the portfolio returned over a window: time-weighted, money-weighted and simple."""
@@ -71,7 +71,7 @@ def read_risk(
     confidence: Confidence = Decimal("0.95"),
     horizon_days: Horizon = 1,
     risk_free: RiskFree = Decimal(0),
-    format: Format = "json",
+    format: Format = None,
     theme: PictureTheme = Theme.AUTO,
 ) -> Response[Any]:
     """Read what the portfolio risks, from its daily returns over a window."""
@@ -89,7 +89,7 @@ def read_history(
     window: Window = Span.ONE_YEAR,
     from_: From = None,
     to: To = None,
-    format: Format = "json",
+    format: Format = None,
     theme: PictureTheme = Theme.AUTO,
 ) -> Response[Any]:
     """Read the portfolio's daily values over a window."""
@@ -98,8 +98,8 @@ def read_history(
 
 
 @app.get("/portfolios/<portfolio_id>/drift", **analytics_route("Read drift", READ, standing.DriftsView))
-def read_drift(portfolio_id: PortfolioId, format: Format = "json", theme: PictureTheme = Theme.AUTO) -> Response[Any]:
-    """Read how far each asset is from its target and from the edges of its band, at the newest quotes."""
+def read_drift(portfolio_id: PortfolioId, format: Format = None, theme: PictureTheme = Theme.AUTO) -> Response[Any]:
+    """Read how far each asset is from its target and from the edges of its band, at the newest prices."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     found = analysis().now(portfolio)
     return json_or_picture(

@@ -22,7 +22,7 @@ from functions.analytics_api.app import (
 from trimtab.analytics.schemas import requests, standing
 from trimtab.analytics.schemas.pictures import picture_of
 from trimtab.analytics.service.nights import month_before
-from trimtab.analytics.service.reports import require_begun
+from trimtab.analytics.service.reports import require_over
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime import http
@@ -56,6 +56,7 @@ def make_link(portfolio_id: PortfolioId, body: requests.MakeLink) -> Response[An
     """Make a link to a picture of the portfolio: for 15 minutes it opens in a browser, without a token."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     wanted = body.to_picture()
+    analysis().require_window(portfolio, wanted.wanted)
     expires_at = (utc_now() + timedelta(minutes=LINK_MINUTES)).replace(microsecond=0)
     named = {"tenant": portfolio.tenant_id, "portfolio": portfolio.portfolio_id}
     token = sign({**named, **wanted.to_payload()}, expires_at, signing_key())
@@ -70,7 +71,7 @@ def ask_for_report(portfolio_id: PortfolioId, body: requests.AskForReport) -> Re
     """Send the report of a month to the contacts of the portfolio; those who have had it get no other."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     month = body.month or month_before(utc_now().date())
-    require_begun(month, utc_now().date())
+    require_over(month, utc_now().date())
     work().report(iter([(portfolio.tenant_id, portfolio.portfolio_id)]), month)
     return http.answer(requests.report_view(portfolio, month), HTTPStatus.ACCEPTED)
 

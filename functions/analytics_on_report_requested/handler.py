@@ -60,7 +60,7 @@ def written(portfolio: Portfolio, month: str) -> Message:
     monthly = Reports(analysis(), utc_now).of_month(portfolio, month)
     drawn = {
         "value": value_picture(monthly.past, Theme.LIGHT),
-        "sectors": sectors_picture(portfolio, analysis().exposure(portfolio), Theme.LIGHT),
+        "sectors": sectors_picture(portfolio, analysis().sectors(portfolio), Theme.LIGHT),
         "drift": drift_picture(portfolio, analysis().now(portfolio), Theme.LIGHT),
     }
     shown = [Picture(name, f"{name.title()} of {portfolio.name}") for name in drawn]

@@ -1,6 +1,7 @@
 """A portfolio with two years behind it on the deployed system: its figures and pictures, an alert, mails."""
 
 import json
+import re
 import time
 import urllib.request
 import uuid
@@ -70,6 +71,19 @@ def test_figures_follow_from_two_years_of_trades(client: Client, path: str) -> N
     assert Decimal(risk["historical_cvar"]["value"]) >= Decimal(risk["historical_var"]["value"]) > 0
     assert Decimal(risk["beta"]["value"]) > 0
     assert risk["data"]["age_days"] <= 5
+
+
+def test_drift_is_told_at_the_last_closes_of_the_sample(client: Client, path: str) -> None:
+    drift = expected(client.get(f"{path}/drift"), 200)
+    legs = {leg["asset"]: leg for leg in drift["assets"]}
+    assert {"AAPL", "XOM", "JPM"} <= legs.keys()
+    assert sum(Decimal(leg["weight"]) for leg in legs.values()) == 100
+    distance = sum(abs(Decimal(leg["drift"])) for leg in legs.values())
+    assert abs(Decimal(drift["drift"]) - distance / 2) < Decimal("0.0001")
+    assert drift["observations"] == 3
+    drawn = client.call("GET", f"{path}/drift", headers={"Accept": SVG}).text
+    for symbol in ("AAPL", "XOM", "JPM"):
+        assert re.search(rf'<rect [^>]*class="(inside|outside)"[^>]*><title>{symbol}: ', drawn), symbol
 
 
 @pytest.mark.parametrize("resource", ["sectors", "history", "drift"])

@@ -96,6 +96,28 @@ def test_drift_from_the_target_is_told(past: Past) -> None:
     assert alert["data"]["facts"]["measured"] == "50"
 
 
+def test_a_rule_that_is_changed_or_set_again_tells_of_another_episode(past: Past) -> None:
+    alerts = []
+    for hour, limit in enumerate(("0.1", "0.2", None, "0.2")):
+        with at(noon(LAST) + timedelta(hours=hour)):
+            body = {"allocation": {"ALFA": 50, "BETA": 50}}
+            assert past.world.http("PUT", f"{past.home}/allocation", body).status == 200
+            alerts += rules(past, **({"drift_above": limit} if limit else {}))
+            if limit == "0.2" and len(alerts) == 2:
+                assert past.get("alert-rules").json["rules"][0]["episodes"] == 2
+    assert len({alert["data"]["episode"] for alert in alerts}) == len(alerts) == 3
+
+
+def test_drift_is_measured_at_closes_where_nobody_quotes(past: Past) -> None:
+    store_bars({"BETA": dict.fromkeys(DAYS, 100)})
+    with at(noon(LAST)):
+        it = Past(past.world, past.world.portfolio("2", {"BETA": 50, "ALFA": 50}))
+        it.trade("t", "BUY", "BETA", 10, 100, FIRST)
+        it.settle()
+        (alert,) = rules(it, drift_above="20")
+    assert alert["data"]["facts"]["measured"] == "50"
+
+
 def test_bars_that_are_still_to_come_are_not_missing_and_bars_that_did_not_come_are(past: Past) -> None:
     with at(noon(LAST)):
         assert rules(past, missing_data=None) == []

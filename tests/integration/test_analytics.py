@@ -1,6 +1,7 @@
 """Figures of a portfolio through the real functions: from old trades and stored bars to returns and pictures."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +18,9 @@ from functions.analytics_on_valuation_requested import handler as valuation_func
 from functions.portfolios_api import trades as trade_routes
 from tests.support.analytics import Past, enter_assets, rising, store_bars, trading_days
 from tests.support.inside_moto import snapshot
+from tests.support.trading import FEED
 from tests.support.world import PUBLIC_URL, authorized, world
+from trimtab.analytics.schemas.standing import BASIS
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 11, 19)
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -150,10 +153,62 @@ def test_drift_tells_the_distance_to_the_nearer_edge(past: Past) -> None:
     assert past.world.http("GET", past.home).json["valuation"]["value"] == "10000.00"
 
 
+def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_say_so(own_past: Past) -> None:
+    """OMEG was never quoted; SIGM was, long before its last close, and has split since that."""
+    system = own_past.world
+    store_bars({"OMEG": rising(DAYS, 100, 0), "SIGM": rising(DAYS, 100, 0)})
+    it = Past(system, system.portfolio("3", {"OMEG": 50, "SIGM": 50}))
+    it.quote(datetime(2026, 9, 2, tzinfo=UTC), SIGM=7)
+    it.trade("t1", "BUY", "OMEG", 30, 100, FIRST)
+    it.trade("t2", "BUY", "SIGM", 10, 100, FIRST)
+    assert system.http("PUT", f"/assets/SIGM/splits/{NOW.date()}", {"ratio": "2"}, authorizer=FEED).status == 200
+    drift, sectors = it.get("drift").json, it.get("sectors").json
+    assert {leg["asset"]: leg["value"] for leg in drift["assets"]} == {
+        "OMEG": "3000.00",
+        "SIGM": "1000.00",
+        "$cash": "0.00",
+    }
+    assert (drift["drift"], drift["reason"], sectors["value"]) == ("25.0000", None, "4000.00")
+    for answer in (drift, sectors):
+        assert [each["symbol"] for each in answer["at_close"]] == ["OMEG", "SIGM"]
+        assert {each["day"] for each in answer["at_close"]} == {LAST.isoformat()}
+        assert (answer["as_of"], answer["age_days"], answer["observations"]) == ("2026-11-19T23:59:59.000000Z", 1, 2)
+        assert (bool(answer["method"]), answer["basis"]) == (True, BASIS)
+    assert "OMEG" in it.get("drift", format="svg").text
+
+
+def test_a_drift_that_cannot_be_told_says_what_is_missing(own_past: Past) -> None:
+    system = own_past.world
+    it = Past(system, system.portfolio("4", {"NONE": 100}))
+    assert (it.get("drift").json["reason"], it.get("drift").json["at_close"]) == ("nothing_held", [])
+    it.trade("t1", "BUY", "NONE", 30, 100, FIRST)
+    answer = it.get("drift").json
+    assert (answer["drift"], answer["reason"], answer["unpriced"]) == (None, "no_price", ["NONE"])
+    assert "nobody knows a price of NONE" in it.get("drift", format="svg").text
+    it.settle()
+    sectors = it.get("sectors").json
+    assert (sectors["value"], sectors["at_last_value"], sectors["unvalued"]) == ("3000.00", ["NONE"], [])
+    it.trade("t2", "BUY", "NONE", 10, 100, LAST)
+    assert it.get("sectors").json["value"] == "4000.00", "what is held now, at the price of the last valuation"
+
+
+def test_an_asset_of_another_currency_is_named(own_past: Past) -> None:
+    body = {"name": "Beta", "asset_class": "stock", "sector": "utilities", "currency": "EUR", "exchange": "XETR"}
+    assert own_past.world.http("PUT", "/assets/BETA", body, authorizer=FEED).status == 200
+    assert own_past.get("sectors").json["other_currency"] == ["BETA"]
+
+
 def test_returns_as_of_a_past_day_are_those_of_its_close(past: Past) -> None:
     answer = past.get("cumulative-returns", as_of="2026-10-01").json
     grown = 25 * rising(DAYS, 100, 0.005)[date(2026, 10, 1)] - 2500
     assert (answer["unrealised"], answer["unpriced"]) == (f"{grown:.2f}", [])
+    assert (answer["basis"], answer["as_of"], answer["observations"]) == (
+        "last_closes_split_adjusted",
+        "2026-10-01",
+        2,
+    )
+    now = past.get("cumulative-returns").json
+    assert (now["basis"], now["as_of"], now["observations"]) == ("newest_quotes", None, 2)
 
 
 @pytest.mark.parametrize("resource", ["sectors", "performance", "risk", "history", "drift"])
@@ -165,6 +220,43 @@ def test_every_resource_is_a_picture_too(past: Past, resource: str, asked: str) 
         answer = past.world.http("GET", f"{past.home}/{resource}", headers={"Accept": "image/svg+xml,*/*;q=0.8"})
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
     assert ET.fromstring(answer.text).tag.endswith("svg")  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize("entries", [("dividend",), ("deposit", "withdrawal")])
+def test_a_past_without_a_return_is_a_picture_too(own_past: Past, entries: tuple[str, ...]) -> None:
+    it = Past(own_past.world, own_past.world.portfolio("5", {"ALFA": 100}))
+    for type in entries:
+        it.cash(type, type, 100, FIRST)
+    it.settle()
+    assert it.get("performance", window="all").json["time_weighted"]["value"] is None
+    answer = it.get("history", window="all", format="svg")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+
+
+def test_a_split_of_the_benchmark_is_no_step_in_the_picture(own_past: Past) -> None:
+    ex = date(2026, 10, 15)
+    store_bars({"SPLT": {day: Decimal(400 if day < ex else 100) for day in DAYS}})
+    assert own_past.world.http("PUT", f"/assets/SPLT/splits/{ex}", {"ratio": "4"}, authorizer=FEED).status == 200
+    drawn = own_past.get("performance", window="all", benchmark="SPLT", format="svg").text
+    line = re.search(r'<path class="benchmark" d="M([^"]*)"', drawn)
+    assert line
+    assert len({point.split(",")[1] for point in line[1].split("L")}) == 1, "it stood still"
+
+
+def test_the_form_that_is_asked_for_wins_and_caches_are_told_what_it_depends_on(past: Past) -> None:
+    browser = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+    shown = past.world.http("GET", f"{past.home}/sectors", headers=browser)
+    told = past.world.http("GET", f"{past.home}/sectors", query={"format": "json"}, headers=browser)
+    assert [it.headers["Content-Type"] for it in (shown, told)] == ["image/svg+xml", "application/json"]
+    assert shown.headers["Vary"] == told.headers["Vary"] == "Accept"
+
+
+def test_a_window_up_to_today_ends_with_the_last_day_that_is_valued_and_says_so(past: Past) -> None:
+    custom = {"window": "custom", "from": "2026-11-02"}
+    answer = past.get("history", **custom, to="2026-11-20").json
+    assert (answer["window"]["last"], answer["asked_to"]) == ("2026-11-19", "2026-11-20")
+    assert past.get("history", **custom, to="2026-11-19").json == {**answer, "asked_to": None}
+    assert answer["observations"] == len(answer["days"])
 
 
 def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
@@ -183,6 +275,25 @@ def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
         assert (expired.status, expired.json["type"]) == (403, "urn:trimtab:problem:expired_link")
 
 
+@pytest.mark.parametrize(
+    ("window", "status"),
+    [
+        ({"window": "custom", "from": "2026-10-01", "to": "2026-11-02"}, 201),
+        ({"window": "custom"}, 400),
+        ({"window": "1Y", "from": "2026-10-01"}, 400),
+        ({"window": "custom", "from": "2026-10-01", "to": "2026-09-01"}, 400),
+        ({"window": "custom", "first_day": "2026-10-01"}, 400),
+    ],
+)
+def test_only_links_that_open_are_made(past: Past, window: dict[str, str], status: int) -> None:
+    with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
+        made = past.world.http("POST", f"{past.home}/links", {"resource": "history", **window})
+        assert made.status == status, made.text
+        if status == 201:
+            link = "/links/" + made.json["url"].rpartition("/links/")[2]
+            assert past.world.http("GET", link, authorizer=None).status == 200
+
+
 def test_other_tenants_and_users_find_nothing(past: Past) -> None:
     for who in (authorized("other"), authorized(user_id="2")):
         for resource in ("sectors", "performance", "risk", "history", "drift", "alert-rules", "contacts"):
@@ -197,6 +308,9 @@ def test_other_tenants_and_users_find_nothing(past: Past) -> None:
         {"window": "2Y"},
         {"window": "custom"},
         {"window": "custom", "from": "2026-11-19", "to": "2026-10-01"},
+        {"window": "custom", "from": "2026-11-19", "to": "2026-11-20"},
+        {"window": "custom", "from": "0001-01-01"},
+        {"window": "custom", "from": "2026-10-01", "to": "9999-12-31"},
         {"from": "2026-10-01"},
         {"confidence": "0.2"},
         {"horizon_days": "0"},

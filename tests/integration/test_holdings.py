@@ -21,8 +21,12 @@ def mine(system: World) -> Account:
 
 
 def returns(mine: Account) -> Any:
-    """The answer of the cumulative returns."""
-    return mine.world.http("GET", f"{mine.home}/cumulative-returns").json
+    """The answer of the cumulative returns: money, and what has no price."""
+    answer = mine.world.http("GET", f"{mine.home}/cumulative-returns").json
+    assert (answer.pop("basis"), answer.pop("as_of")) == ("newest_quotes", None)
+    assert answer.pop("method")
+    assert answer.pop("observations") == 2 - len(answer["unpriced"])
+    return answer
 
 
 def test_a_holding_has_a_value_once_there_is_a_quote(mine: Account) -> None:
@@ -52,7 +56,7 @@ def test_returns_are_realised_and_unrealised_and_name_what_has_no_price(mine: Ac
 def test_a_portfolio_without_trades_has_no_holdings_and_no_returns(system: World) -> None:
     mine = account(system)
     assert mine.holdings() == {"items": [], "cash": None, "next_cursor": None}
-    assert returns(mine)["total"] == "0.00"
+    assert mine.world.http("GET", f"{mine.home}/cumulative-returns").json["total"] == "0.00"
 
 
 def test_the_summary_of_the_earlier_api_lists_what_is_held(mine: Account) -> None:

@@ -92,14 +92,16 @@ def test_no_other_day_does(past: Past, days: int) -> None:
     assert waiting(past.world.reports_url) == []
 
 
-def test_a_month_ahead_is_refused(past: Past) -> None:
-    answer = ask(past, "2026-12")
+@pytest.mark.parametrize("month", ["2026-12", "2026-11"])
+def test_a_month_that_is_not_over_is_refused(past: Past, month: str) -> None:
+    answer = ask(past, month)
     assert (answer.status, answer.json["type"].rpartition(":")[2]) == (422, "month_ahead")
+    with at(datetime(2026, 10, 31, 23, tzinfo=UTC)):
+        assert past.world.http("POST", f"{past.home}/reports", {"month": "2026-10"}).status == 422
     assert waiting(past.world.reports_url) == []
-    assert ask(past, "2026-11").status == 202, "this month has begun"
 
 
-@pytest.mark.parametrize("month", ["2026-13", "2026", "october", "2026-1", ""])
+@pytest.mark.parametrize("month", ["2026-13", "2026", "october", "2026-1", "", "0000-05", "0001-01", "9999-12"])
 def test_what_is_no_month_is_refused(past: Past, month: str) -> None:
     with at(NOW):
         assert past.world.http("POST", f"{past.home}/reports", {"month": month}).status == 400
@@ -119,6 +121,20 @@ def test_a_report_of_a_portfolio_without_a_past_is_sent_all_the_same(past: Past)
     ask(other)
     write(other)
     assert sent_mails() == [ADA]
+
+
+def test_of_a_month_without_any_value_nothing_is_told_and_of_what_day_the_rest_is(past: Past) -> None:
+    later = datetime(2027, 1, 4, 6, tzinfo=UTC)
+    with at(later):
+        assert past.world.http("POST", f"{past.home}/reports", {"month": "2026-12"}).status == 202
+        past.world.report()
+    body = mails()[-1].get_body(("plain",))
+    assert body is not None
+    text = " ".join(body.get_content().split())
+    assert "Value: not known yet" in text
+    assert "No day of the month is valued yet: the last one is 30 Oct" in text
+    assert "Sectors and drift are those of 4 Jan" in text
+    assert "%" not in text[text.index("Month") : text.index("Sectors")].partition("Value at risk")[0]
 
 
 def test_a_report_of_an_unknown_portfolio_is_returned(past: Past) -> None:

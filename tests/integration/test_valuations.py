@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 
 from functions.analytics_on_valuation_requested import handler as valuation_function
+from functions.portfolios_api import app as portfolios_app
 from infra.tables import ANALYTICS
 from tests.support.analytics import Past, at, rising, store_bars, trading_days
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
@@ -82,6 +83,79 @@ def test_a_split_that_is_entered_late_puts_the_stored_values_right(past: Past) -
         assert past.world.after_night(news) == {"valuations": 0}, "no day of it is valued yet"
 
 
+def bought(system: World) -> Past:
+    """Five of ALFA on the first day, without tracked cash: nothing else is its past."""
+    it = Past(system, system.portfolio("9", {"ALFA": 100}))
+    it.trade("t", "BUY", "ALFA", 5, 100, FIRST)
+    it.settle()
+    assert len(it.get("history", window="all").json["days"]) == len(DAYS)
+    return it
+
+
+def corrected(it: Past, **body: str) -> None:
+    """Corrects the trade."""
+    answer = it.world.http("PATCH", f"{it.home}/trades/t", body)
+    assert answer.status == 200, answer.text
+
+
+def test_a_past_whose_only_trade_failed_is_taken_back_whatever_crashes(past: Past) -> None:
+    with at(NOW), injecting() as faults:
+        it = bought(past.world)
+        corrected(it, status="failed")
+        bring_back, asked = snapshot(), sqs_record(json.dumps({**ASK, **_since(it, FIRST)}))
+        faults.set()
+        assert past.world.work(asked, worker=valuation_function) == set()
+        calls, whole = len(faults.calls), stored()
+        assert [row["sk"]["S"] for row in whole if row["pk"]["S"].endswith(it.portfolio["portfolio_id"])] == ["SERIES"]
+        assert it.get("history", window="all").json["days"] == []
+        for number in range(calls):
+            bring_back()
+            faults.set(CrashBefore(number))
+            with pytest.raises(Crash):
+                past.world.work(asked, worker=valuation_function)
+            faults.set()
+            assert past.world.work(asked, worker=valuation_function) == set()
+            assert stored() == whole, number
+        it.ask(LAST)
+        past.world.value()
+        assert stored() == whole, "a night finds nothing to go on from"
+
+
+def test_a_first_trade_that_moves_to_a_later_day_takes_the_days_before_it_along(past: Past) -> None:
+    with at(NOW):
+        it = bought(past.world)
+        corrected(it, executed_at=f"{DAYS[5]}T18:00:00Z")
+        it.settle()
+        days = it.get("history", window="all").json["days"]
+        assert it.get("performance", window="all").json["net_flow"] == "500.00"
+    assert [day["day"] for day in days] == [day.isoformat() for day in DAYS[5:]]
+
+
+def test_cash_that_a_portfolio_is_opened_again_with_came_in_on_that_day(past: Past) -> None:
+    with at(NOW):
+        it = bought(past.world)
+        before = it.get("history", window="all").json["days"]
+        assert past.world.http("DELETE", it.home).status == 204
+        it.settle()
+        with mock.patch.object(portfolios_app, "utc_now", return_value=NOW):
+            portfolios_app.portfolios.cache_clear()
+            past.world.portfolio("9", {"ALFA": 100}, cash="700")
+        portfolios_app.portfolios.cache_clear()
+        assert past.world.http("GET", it.home).json["cash"] == "700.00"
+    with at(NOW + timedelta(days=3)):
+        for since in (None, FIRST):
+            it.ask(since)
+            it.settle()
+            days = it.get("history", window="all").json["days"]
+            assert days[: len(before)] == before
+            assert [day["flow"] for day in days[len(before) :]] == ["700.00"], "a Monday: it came on Saturday"
+            assert float(days[-1]["value"]) == float(before[-1]["value"]) + 700
+
+
+def _since(it: Past, day: date) -> dict[str, str]:
+    return {"portfolio_id": it.portfolio["portfolio_id"], "since": day.isoformat()}
+
+
 @pytest.mark.volume
 def test_a_night_asks_for_every_open_portfolio_and_for_no_closed_one(past: Past) -> None:
     with at(NOW):
@@ -129,7 +203,7 @@ def test_a_valuation_that_crashed_anywhere_and_is_run_again_leaves_the_same_tabl
                 assert stored() == whole, (number, kind)
 
 
-@pytest.mark.parametrize("step", ["series", "snapshots", "put_snapshots", "put"])
+@pytest.mark.parametrize("step", ["series", "snapshots", "put_snapshots", "remove_snapshots", "put"])
 def test_a_valuation_that_another_one_overtook_leaves_the_table_of_one(past: Past, step: str) -> None:
     """The other one sees a deposit that the first did not: what the first wrote must not stay."""
     with at(NOW):

@@ -67,6 +67,8 @@ def test_the_id_of_an_alert_follows_from_portfolio_rule_and_episode() -> None:
     second, _ = run(RULE, "11", "9", "11")
     other = replace(one, subject="p2")
     assert one.alert_id == again.alert_id
+    set_again = replace(one, opened_at=START + timedelta(days=9))
+    assert one.alert_id != set_again.alert_id, "another episode with number 1, of a rule that was gone in between"
     assert len({one.alert_id, second.alert_id, other.alert_id, replace(one, rule_id="r9").alert_id}) == 4
 
 

@@ -263,3 +263,10 @@ def test_a_stretch_never_loses_money_between_value_flow_and_gain(returns: list[D
     days = evolved(returns, flows)
     part = stretch(days, Window(Span.CUSTOM, FIRST + 3 * DAY, FIRST + 9 * DAY))
     assert part.opening_value + part.net_flow + part.gain == part.closing_value
+
+
+def test_the_line_of_a_benchmark_is_in_units_of_its_first_day() -> None:
+    split = Split(datetime.combine(FIRST + DAY, datetime.min.time(), UTC), Decimal(4), Decimal(1))
+    index = Benchmark("INDEX", {FIRST + DAY: Decimal(26), FIRST: Decimal(100), FIRST + 2 * DAY: Decimal(25)}, [split])
+    assert index.line() == {FIRST: Decimal(100), FIRST + DAY: Decimal(104), FIRST + 2 * DAY: Decimal(100)}
+    assert Benchmark("INDEX", {}).line() == {}

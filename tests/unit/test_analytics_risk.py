@@ -242,9 +242,9 @@ def flat(*values: str) -> list[Snapshot]:
 
 
 def test_nothing_measured_is_none_with_its_reason() -> None:
-    over = Window(Span.CUSTOM, FIRST, FIRST + 9 * DAY)
+    over = Window(Span.CUSTOM, FIRST, FIRST + 99 * DAY)
     index = Benchmark("SPX", {FIRST: Decimal(1)})
-    empty, still = risk([], over, Terms(), index), risk(flat("5", "5", "5"), over, Terms(), index)
+    empty, still = risk([], over, Terms(), index), risk(flat(*["5"] * 30), over, Terms(), index)
     broken = risk(flat("0", "5", "6"), over, Terms(), index)
     assert (empty.volatility.value, empty.volatility.reason) == (None, "too_few_observations")
     assert empty.drawdown is None
@@ -256,12 +256,28 @@ def test_nothing_measured_is_none_with_its_reason() -> None:
         "no_drawdown",
     ]
     assert (broken.sharpe.value, broken.sharpe.reason, broken.drawdown) == (None, "no_capital", None)
-    wild = risk(flat("0.0000001", "999999999999", "1"), over, Terms())
+    wild = risk(flat("0.0000001", "999999999999", *["1"] * 20), over, Terms())
     for figure in (wild.volatility, wild.calmar):
         assert (figure.value, figure.reason) == (None, "too_large")
     assert broken.beta is not None
     assert still.beta is not None
     assert (broken.beta.reason, still.beta.reason) == ("no_capital", "too_few_observations")
+
+
+def test_nothing_is_told_of_a_year_from_a_few_days() -> None:
+    over = Window(Span.CUSTOM, FIRST, FIRST + 99 * DAY)
+    values = ["100", "105", "103.95", *map(str, range(104, 122))]
+    few, enough = (
+        risk(flat(*values[:days]), over, Terms(), Benchmark("SPX", {it.day: it.value for it in flat(*values)}))
+        for days in (20, 21)
+    )
+    for name in ("volatility", "sharpe", "sortino", "calmar", "beta", "correlation"):
+        short, told = getattr(few, name), getattr(enough, name)
+        assert (short.value, short.reason) == (None, "too_few_observations"), name
+        if name not in {"beta", "correlation"}:
+            assert told.value is not None, name
+            assert short.observations == 19
+    assert few.max_drawdown.value == Decimal(1)
 
 
 def test_a_day_without_a_close_of_the_benchmark_is_no_pair() -> None:

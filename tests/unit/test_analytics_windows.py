@@ -38,6 +38,8 @@ def test_a_custom_window_ends_today_unless_it_says_otherwise() -> None:
     first = date(2028, 1, 1)
     assert window(Span.CUSTOM, AS_OF, first=first) == Window(Span.CUSTOM, first, AS_OF)
     assert window(Span.CUSTOM, AS_OF, first=first, last=date(2028, 2, 1)).last == date(2028, 2, 1)
+    later = date(2028, 4, 1)
+    assert window(Span.CUSTOM, AS_OF, first=first, last=later) == Window(Span.CUSTOM, first, AS_OF, asked_to=later)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,8 @@ def test_a_custom_window_ends_today_unless_it_says_otherwise() -> None:
         (Span.CUSTOM, None, AS_OF),
         (Span.CUSTOM, AS_OF, AS_OF),
         (Span.CUSTOM, date(2028, 3, 1), date(2028, 2, 1)),
-        (Span.CUSTOM, date(2028, 3, 1), date(2028, 4, 1)),
+        (Span.CUSTOM, AS_OF, date(2028, 4, 1)),
+        (Span.CUSTOM, date(2028, 4, 1), date(2028, 4, 2)),
         (Span.ONE_YEAR, date(2028, 3, 1), None),
         (Span.ALL, None, AS_OF),
     ],

@@ -120,7 +120,8 @@ def test_the_order_in_which_the_data_come_changes_nothing() -> None:
     [
         (sector_donut([], "T"), "nothing is held"),
         (value_line([], None, "T", "USD"), "No values yet"),
-        (drift_bars([], "T"), "neither a target nor a holding"),
+        (drift_bars([], "T"), "there is no target"),
+        (drift_bars([], "T", missing="nobody knows a price of AB"), "nobody knows a price of AB"),
     ],
 )
 def test_no_data_is_a_picture_that_says_so(picture: str, said: str) -> None:

@@ -182,6 +182,13 @@ def test_a_deposit_is_no_recovery_where_an_index_is_given() -> None:
     assert "without deposits" in value_line(values, None, "V", "USD", index=index)
 
 
+@pytest.mark.parametrize("index", [[], days([1], date(1999, 1, 1))])
+def test_an_index_without_any_of_the_days_leaves_the_drawdown_of_the_values(index: list[Point]) -> None:
+    picture = value_line(days([0, 0, 0]), None, "V", "USD", index=index)
+    assert "without deposits" not in picture
+    assert len(path(picture, "loss-line")) == 3
+
+
 def test_the_benchmark_starts_where_the_values_do_and_keeps_its_proportions() -> None:
     picture = value_line(days([1000, 1100, 1200]), days([50, 60, 40]), "V", "USD", benchmark_name="World")
     own, other = path(picture, "line"), path(picture, "benchmark")

@@ -14,6 +14,9 @@ from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN
 
 T = TypeVar("T")
 
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
+"""What lies further away is a slip of the pen, and a calendar has no day before its first one."""
+
 
 class Model(BaseModel):
     """A value read from outside or written to it: unknown fields are refused, and it cannot be changed.
@@ -56,13 +59,21 @@ def _time(value: Any) -> datetime:
         return value
     if not isinstance(value, str):
         raise ValueError("Give the time as a text in RFC 3339.")
-    return _explain(lambda: clock.parse_time(value))
+    instant = _explain(lambda: clock.parse_time(value))
+    _within(instant.date())
+    return instant
 
 
 def _day(value: Any) -> date:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise ValueError("Give the day as YYYY-MM-DD.")
-    return date.fromisoformat(value)
+    return _within(date.fromisoformat(value))
+
+
+def _within(day: date) -> date:
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(f"Give a day from {FIRST_DAY.isoformat()} to {LAST_DAY.isoformat()}.")
+    return day
 
 
 def _explain(read: Callable[[], T]) -> T:
@@ -78,6 +89,7 @@ def _decimal_schema(places: int) -> WithJsonSchema:
 
 
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
+Month = Annotated[str, Field(pattern="^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 Whole = Annotated[int, BeforeValidator(whole)]
 Percent = Annotated[Decimal, BeforeValidator(_number(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
 Weight = Annotated[Percent, Field(ge=0, le=100)]

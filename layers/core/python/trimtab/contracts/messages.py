@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from trimtab.contracts.events import CloudEvent
-from trimtab.contracts.fields import Asset, Day, Identifier, Model, Quantity, Time, Weights, Whole, constant
+from trimtab.contracts.fields import Asset, Day, Identifier, Model, Month, Quantity, Time, Weights, Whole, constant
 
 
 class RebalanceRequested(Model):
@@ -138,7 +138,7 @@ class ReportRequested(Model):
     type: Literal["report.requested"]
     tenant_id: Identifier
     portfolio_id: Identifier
-    month: Annotated[str, Field(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$")]
+    month: Month
 
 
 class BusEvent(Model):

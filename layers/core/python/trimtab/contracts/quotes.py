@@ -20,6 +20,10 @@ class Split:
     new: Decimal
     old: Decimal
 
+    def unit_price(self, price: Decimal) -> Decimal:
+        """What one unit is worth by a price of before it."""
+        return CONTEXT.divide(CONTEXT.multiply(price, self.old), self.new)
+
     def of(self, quantity: Decimal) -> Decimal:
         """What the quantity has become, 9 places."""
         return to_places(CONTEXT.divide(CONTEXT.multiply(quantity, self.new), self.old), QUANTITY_PLACES)

@@ -113,8 +113,17 @@ def batch_put(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> No
 
     Raises `Unavailable` where the table goes on taking only some of them.
     """
-    for start in range(0, len(items), MAX_PUTS):
-        left: list[Any] = [{"PutRequest": {"Item": to_item(it)}} for it in items[start : start + MAX_PUTS]]
+    _batch_write(client, table, [{"PutRequest": {"Item": to_item(it)}} for it in items])
+
+
+def batch_delete(client: "DynamoDBClient", table: str, keys: Sequence[Key]) -> None:
+    """Takes away what stands at the keys, as `batch_put` puts; what is not there is no fault."""
+    _batch_write(client, table, [{"DeleteRequest": {"Key": to_item(it)}} for it in keys])
+
+
+def _batch_write(client: "DynamoDBClient", table: str, requests: Sequence[Any]) -> None:
+    for start in range(0, len(requests), MAX_PUTS):
+        left = list(requests[start : start + MAX_PUTS])
         for attempt in range(PUT_TRIES):
             if attempt:
                 pause(attempt)

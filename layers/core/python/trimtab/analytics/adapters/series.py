@@ -10,6 +10,7 @@ from trimtab.analytics.adapters import alert_rules
 from trimtab.analytics.domain.series import Snapshot
 from trimtab.analytics.service.ports import Series
 from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import plain
 from trimtab.runtime import dynamo
 
@@ -20,8 +21,8 @@ VALUE, SERIES = "VALUE#", "SERIES"
 VALUED = dynamo.Index("valued", "valued_pk", "valued_sk")
 SHARDS = "0123456789abcdef"
 _FIRST = "0"
-PAGE, MAX_PAGES = 1_000, 20
-"""Twenty thousand days at most."""
+PAGE, MAX_PAGES = 1_000, 2_000
+"""A page ends at a thousand days or at one megabyte: with five hundred holdings that is after some thirty days."""
 
 
 def partition_of(tenant_id: str, portfolio_id: str) -> str:
@@ -44,7 +45,7 @@ class DynamoSeries:
     def snapshots(self, tenant_id: str, portfolio_id: str, first: date, last: date) -> list[Snapshot]:
         """See `SeriesStore.snapshots`."""
         partition, after, found = partition_of(tenant_id, portfolio_id), None, []
-        between = (VALUE + first.isoformat(), VALUE + last.isoformat())
+        between = (_at(first), _at(last))
         for _ in range(MAX_PAGES):
             page = dynamo.query_range(
                 self.client, self.table, partition, between, limit=PAGE, after=after, newest_first=False
@@ -52,13 +53,13 @@ class DynamoSeries:
             found += [_to_snapshot(item) for item in page.items]
             after = page.next_position
             if after is None:
-                break
-        return found
+                return found
+        raise Unprocessable("too_many_days", "These are more daily values than can be read: ask for a shorter window.")
 
     def last_before(self, tenant_id: str, portfolio_id: str, day: date) -> Snapshot | None:
         """See `SeriesStore.last_before`."""
         partition = partition_of(tenant_id, portfolio_id)
-        between = (VALUE + _FIRST, VALUE + day.isoformat())
+        between = (VALUE + _FIRST, _at(day))
         page = dynamo.query_range(self.client, self.table, partition, between, limit=2)
         return next((found for item in page.items if (found := _to_snapshot(item)).day < day), None)
 
@@ -66,6 +67,11 @@ class DynamoSeries:
         """See `SeriesStore.put_snapshots`."""
         partition = partition_of(tenant_id, portfolio_id)
         dynamo.batch_put(self.client, self.table, [_from_snapshot(partition, it) for it in snapshots])
+
+    def remove_snapshots(self, tenant_id: str, portfolio_id: str, days: Sequence[date]) -> None:
+        """See `SeriesStore.remove_snapshots`."""
+        partition = partition_of(tenant_id, portfolio_id)
+        dynamo.batch_delete(self.client, self.table, [{"pk": partition, "sk": _at(day)} for day in days])
 
     def put(self, series: Series) -> None:
         """See `SeriesStore.put`."""
@@ -75,6 +81,10 @@ class DynamoSeries:
         """A page of the portfolios of a shard that are valued every night, and where the next one starts."""
         page = dynamo.query(self.client, self.table, VALUED, _valued(shard), limit=limit, after=after)
         return [_to_series(item) for item in page.items], page.next_position
+
+
+def _at(day: date) -> str:
+    return VALUE + day.isoformat()
 
 
 def _valued(shard: str) -> str:
@@ -114,7 +124,7 @@ def _to_series(item: dynamo.Item) -> Series:
 def _from_snapshot(partition: str, it: Snapshot) -> dynamo.Item:
     return {
         "pk": partition,
-        "sk": VALUE + it.day.isoformat(),
+        "sk": _at(it.day),
         "value": plain(it.value),
         "cash": plain(it.cash),
         "flow": plain(it.flow),

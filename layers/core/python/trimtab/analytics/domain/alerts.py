@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import HUNDRED, ZERO
 
@@ -83,8 +84,14 @@ class Episode:
 
     @property
     def alert_id(self) -> str:
-        """The id of the one alert of this episode, the same however often it is evaluated."""
-        return ids.derive_id("alert", self.subject, self.rule_id, self.number)
+        """The id of the one alert of this episode, the same as long as it lasts, and no other episode's: a rule that is
+        taken away and set again counts from one again, but not from the same instant."""
+        opened = format_time(self.opened_at) if self.opened_at else ""
+        return ids.derive_id("alert", self.subject, self.rule_id, self.number, opened)
+
+    def under_another_rule(self) -> "Episode":
+        """Over, with its number: the rule of that id was changed, and the next episode is another one."""
+        return Episode(self.subject, self.rule_id, self.number)
 
 
 def evaluate(rule: Rule, measure: Measure, episode: Episode) -> tuple[Episode, bool]:

@@ -28,6 +28,11 @@ class Benchmark:
         before, after = self._last(known, first), self._last(known, last)
         return None if before is None or after is None else self._between(before, after)
 
+    def line(self) -> dict[date, Decimal]:
+        """What the units of the first day were worth on each, by day: no split is a step in it."""
+        days = sorted(self.closes)
+        return {day: CONTEXT.multiply(self.closes[days[0]], 1 + self._between(days[0], day)) for day in days}
+
     def daily(self, days: Iterable[date]) -> list[Decimal | None]:
         """Its return from each of the days (in order) to the next one, as a share.
 

@@ -7,6 +7,7 @@ their number (`square_root_of_time`): exact only where days are independent and 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import partial
 from math import sqrt
 
 from trimtab.analytics.domain import statistics
@@ -22,6 +23,8 @@ from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 _BASIS = f"daily_time_weighted_returns,{BASIS}"
 MAX_HORIZON_DAYS = 60
 FEWEST = 2
+FEWEST_FOR_A_YEAR = 20
+"""Returns without which nothing is told of a year, or of another series: a month of trading days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +164,21 @@ class _Teller:
 
 def _ratios(of: _Teller, risk_free: float) -> dict[str, Figure]:
     yearly = f"{statistics.YEAR}_days,risk_free={risk_free:g}"
+    of_a_year = partial(of.tell, fewest=FEWEST_FOR_A_YEAR)
     return {
-        "volatility": of.tell(
+        "volatility": of_a_year(
             "standard_deviation_ddof_1_times_sqrt_252", Unit.PERCENT, statistics.volatility, "too_few_observations"
         ),
-        "sharpe": of.tell(
+        "sharpe": of_a_year(
             f"sharpe_ddof_1,{yearly}", Unit.RATIO, lambda it: statistics.sharpe(it, risk_free), "no_variation"
         ),
-        "sortino": of.tell(
+        "sortino": of_a_year(
             f"sortino_downside_of_all_days,{yearly}",
             Unit.RATIO,
             lambda it: statistics.sortino(it, risk_free),
             "no_downside",
         ),
-        "calmar": of.tell(
+        "calmar": of_a_year(
             "compound_annual_return_252_days_over_max_drawdown", Unit.RATIO, statistics.calmar, "no_drawdown"
         ),
         "max_drawdown": of.tell("deepest_fall_from_a_peak", Unit.PERCENT, statistics.max_depth, "no_returns", 1),
@@ -240,7 +244,7 @@ def _against(
     if pairs is None or benchmark is None:
         return None
     basis, count = f"{_BASIS},price_returns:{benchmark.symbol}", len(pairs.ours)
-    if of.returns.broken is not None or count < FEWEST:
+    if of.returns.broken is not None or count < FEWEST_FOR_A_YEAR:
         reason = "no_capital" if of.returns.broken is not None else "too_few_observations"
         return of.figure(method, Unit.RATIO, None, reason, count, basis=basis)
     return of.figure(method, Unit.RATIO, statistic(pairs.ours, pairs.theirs), "no_variation", count, basis=basis)

@@ -258,4 +258,4 @@ class _Book:
 
 def _after_split(price: Decimal, split: Split) -> Decimal:
     """What one unit is worth once every `old` units are `new` units, 9 places."""
-    return to_places(CONTEXT.divide(CONTEXT.multiply(price, split.old), split.new), QUANTITY_PLACES)
+    return to_places(split.unit_price(price), QUANTITY_PLACES)

@@ -28,22 +28,23 @@ class Window:
     """From the close on (or before) `first` to the close on (or before) `last`.
 
     So the first day is where it opens, not one that is measured: the year to date opens at the last close of the year
-    before.
+    before. `asked_to` is the last day that was asked for, where that is later than any that is known.
     """
 
     span: Span
     first: date
     last: date
+    asked_to: date | None = None
 
 
 def window(
     span: Span, as_of: date, *, inception: date | None = None, first: date | None = None, last: date | None = None
 ) -> Window:
-    """The window that ends on `as_of`; a custom one ends on `last`, if given, and opens on `first`.
+    """The window that ends on `as_of`; a custom one ends on `last`, if given and not after that, and opens on `first`.
 
     Months are calendar months: one month before 31 March is the last day of February. `all` opens on the day before
     `inception`, the day of the first snapshot (on `as_of` where there is none). `Invalid` where a custom window opens
-    on its last day or later, or ends after `as_of`, or where days are given for another window.
+    on its last day or later, or where days are given for another window.
     """
     if span is Span.CUSTOM:
         return _custom(as_of, first, last)
@@ -65,9 +66,10 @@ def months_before(day: date, months: int) -> date:
 def _custom(as_of: date, first: date | None, last: date | None) -> Window:
     if first is None:
         raise Invalid("invalid_window", "A custom window needs the day on which it opens: from.")
-    last = last or as_of
-    if last > as_of:
-        raise Invalid("invalid_window", f"There is nothing yet after {as_of.isoformat()}: end the window there.")
-    if first >= last:
+    if first >= (last or as_of):
         raise Invalid("invalid_window", "A window opens before its last day.")
-    return Window(Span.CUSTOM, first, last)
+    if first >= as_of:
+        raise Invalid("invalid_window", f"There is nothing yet after {as_of.isoformat()}: open the window before that.")
+    if last is not None and last > as_of:
+        return Window(Span.CUSTOM, first, as_of, asked_to=last)
+    return Window(Span.CUSTOM, first, last or as_of)

@@ -50,14 +50,16 @@ class DriftBar:
         return not self.lower <= self.weight <= self.upper
 
 
-def drift_bars(bars: Sequence[DriftBar], title: str, theme: Theme = Theme.AUTO) -> str:
+def drift_bars(
+    bars: Sequence[DriftBar], title: str, theme: Theme = Theme.AUTO, *, missing: str = "there is no target"
+) -> str:
     """A row for each asset, the heaviest first: bar, band, target, both numbers; what is outside its band stands out.
 
     More than 40 assets: those outside their band before the others, the heaviest first; a line says what is left out.
-    No bars: a picture that says so.
+    No bars: a picture that says so, and what is missing.
     """
     if not bars:
-        return nothing(title, "No drift to show: there is neither a target nor a holding.", theme)
+        return nothing(title, fit(f"No drift to show: {clean(missing)}.", WIDTH - 2 * MARGIN, 15), theme)
     shown, left = _chosen(bars)
     bottom = _TOP + _ROW * len(shown)
     ends = [end for bar in shown for end in (bar.weight, bar.target, bar.lower, bar.upper)]

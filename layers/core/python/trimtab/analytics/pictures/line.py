@@ -40,13 +40,14 @@ def value_line(
     """The values as a line with their drawdown below; the benchmark is scaled to start where the values do.
 
     The drawdown is that of the `index` (a time-weighted one, in which deposits and withdrawals do not count) where it
-    is given, else of the values. Of more than 600 days the line keeps the lowest and the highest of each stretch, so
-    that no peak is lost. No points: a picture that says so.
+    is given and has any of the days, else of the values. Of more than 600 days the line keeps the lowest and the
+    highest of each stretch, so that no peak is lost. No points: a picture that says so.
     """
     values = _in_order(points)
     if not values:
         return nothing(title, "No values yet: the first appears after the first day that is valued.", theme)
-    losses = [one for one in drawdowns(_in_order(index or values)) if values[0].day <= one.day <= values[-1].day]
+    grown = [one for one in drawdowns(_in_order(index or ())) if values[0].day <= one.day <= values[-1].day]
+    losses = grown or drawdowns(values)
     beside = _rebased(_in_order(benchmark or ()), values)
     top = _value_scale(values, beside)
     labels = [fit(text, _LABEL_ROOM, SMALL) for text in money_ticks(top.ticks(), top.step, currency)]
@@ -55,7 +56,7 @@ def value_line(
     days = _Days(values[0].day, values[-1].day, left)
     drawn = [*_header(values, currency, benchmark_name if beside else None)]
     drawn += [*_grid(top, labels, left), *_grid(low, [percent(tick, _places(low)) for tick in low.ticks()], left)]
-    drawn += [*_day_axis(days), *_lines(values, beside, top, days), *_losses(losses, low, days, bool(index))]
+    drawn += [*_day_axis(days), *_lines(values, beside, top, days), *_losses(losses, low, days, bool(grown))]
     return document(title, _description(values, losses, currency), _HEIGHT, drawn, theme)
 
 

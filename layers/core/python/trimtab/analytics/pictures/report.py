@@ -62,6 +62,7 @@ class Report:
     as_of: date | None
     written_on: date
     notes: Sequence[str] = ()
+    no_drift: str = "there is no target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,7 @@ def _drift(report: Report) -> Table:
         for bar in ranked[:MAX_ROWS]
     )
     outside = sum(1 for bar in ranked if bar.is_outside)
-    said = (
-        f"{outside} of {len(ranked)} outside their band." if ranked else "No drift: there is no target or no holding."
-    )
+    said = f"{outside} of {len(ranked)} outside their band." if ranked else f"No drift: {clean(report.no_drift)}."
     marked = frozenset(place for place, bar in enumerate(ranked[:MAX_ROWS]) if bar.is_outside)
     foot = f"{said} {_left_out(len(ranked), 'assets')}".rstrip()
     return Table("Drift from target", ("", "now", "target", "band", "drift"), rows, foot, marked)

@@ -5,7 +5,7 @@ from typing import Any
 
 from trimtab.analytics.domain.figures import Figure
 from trimtab.analytics.domain.risk import Risk
-from trimtab.analytics.domain.series import Snapshot
+from trimtab.analytics.domain.series import BASIS, Snapshot
 from trimtab.analytics.domain.statistics import Drawdown
 from trimtab.analytics.domain.windows import Window
 from trimtab.analytics.service.analysis import Data, Past
@@ -25,7 +25,10 @@ class DataView(Model):
 
 
 class WindowView(Model):
-    """From the close on (or before) `first` to the close on (or before) `last`."""
+    """From the close on (or before) `first` to the close on (or before) `last`.
+
+    Beside that of an answer stands `asked_to`: the last day that was asked for where it is not valued yet, else null.
+    """
 
     span: str
     first: date
@@ -52,6 +55,7 @@ class PerformanceView(Model):
     currency: str
     data: DataView
     window: WindowView
+    asked_to: date | None
     opening_value: str
     closing_value: str
     net_flow: str
@@ -86,6 +90,7 @@ class RiskView(Model):
     currency: str
     data: DataView
     window: WindowView
+    asked_to: date | None
     confidence: str
     horizon_days: int
     risk_free: str
@@ -117,12 +122,16 @@ class DayView(Model):
 
 
 class HistoryView(Model):
-    """The daily values of a window, oldest first."""
+    """The daily values of a window, oldest first, with how each was found; `observations` counts them."""
 
     portfolio_id: str
     currency: str
     data: DataView
     window: WindowView
+    asked_to: date | None
+    method: str
+    basis: str
+    observations: int
     days: list[DayView]
 
 
@@ -155,7 +164,9 @@ def risk_view(it: Past, found: Risk) -> Answer:
 
 def history_view(it: Past) -> Answer:
     """See `HistoryView`."""
-    return {**_head(it), "days": [_day(each) for each in it.covered]}
+    days = [_day(each) for each in it.covered]
+    found = {"method": "quantity_times_close_plus_cash", "basis": BASIS, "observations": len(days)}
+    return {**_head(it), **found, "days": days}
 
 
 def figure_view(it: Figure | None) -> Answer | None:
@@ -184,6 +195,7 @@ def _head(it: Past) -> Answer:
         "currency": it.portfolio.currency,
         "data": data_view(it.data),
         "window": _window(it.window),
+        "asked_to": it.window.asked_to and it.window.asked_to.isoformat(),
     }
 
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from trimtab.analytics.domain.exposure import Exposure
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.pictures.donut import Slice, sector_donut
 from trimtab.analytics.pictures.drift import drift_bars
 from trimtab.analytics.pictures.line import Point, value_line
 from trimtab.analytics.pictures.svg import Theme
-from trimtab.analytics.service.analysis import Analysis, Past, Wanted
+from trimtab.analytics.service.analysis import Analysis, Past, Sectors, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
-from trimtab.analytics.service.reports import drifts
+from trimtab.analytics.service.reports import drifts, no_drift
 from trimtab.kernel.money import CONTEXT, HUNDRED
 
 SVG = "image/svg+xml"
@@ -32,7 +31,7 @@ class Picture:
         """The picture of the portfolio as SVG."""
         match self.resource:
             case "sectors":
-                return sectors_picture(portfolio, analysis.exposure(portfolio), self.theme)
+                return sectors_picture(portfolio, analysis.sectors(portfolio), self.theme)
             case "drift":
                 return drift_picture(portfolio, analysis.now(portfolio), self.theme)
             case _:
@@ -57,14 +56,15 @@ def picture_of(payload: Mapping[str, str]) -> Picture:
     return Picture(payload["resource"], wanted, Theme(payload["theme"]))
 
 
-def sectors_picture(portfolio: Portfolio, it: Exposure, theme: Theme) -> str:
+def sectors_picture(portfolio: Portfolio, it: Sectors, theme: Theme) -> str:
     """The ring of the sectors."""
-    return sector_donut([Slice(each.name, each.weight) for each in it.sectors], f"Sectors of {portfolio.name}", theme)
+    slices = [Slice(each.name, each.weight) for each in it.exposure.sectors]
+    return sector_donut(slices, f"Sectors of {portfolio.name}", theme)
 
 
 def drift_picture(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
     """Each asset against its target and band."""
-    return drift_bars(drifts(it), f"Drift of {portfolio.name}", theme)
+    return drift_bars(drifts(it), f"Drift of {portfolio.name}", theme, missing=no_drift(it))
 
 
 def value_picture(it: Past, theme: Theme) -> str:
@@ -72,8 +72,8 @@ def value_picture(it: Past, theme: Theme) -> str:
     points = [Point(each.day, each.value) for each in it.covered]
     beside = None
     if it.benchmark is not None and points:
-        closes = it.benchmark.closes
-        beside = [Point(day, closes[day]) for day in sorted(closes) if points[0].day <= day <= points[-1].day]
+        line = it.benchmark.line()
+        beside = [Point(day, price) for day, price in line.items() if points[0].day <= day <= points[-1].day]
     return value_line(
         points,
         beside,

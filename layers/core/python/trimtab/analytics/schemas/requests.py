@@ -11,29 +11,32 @@ from trimtab.analytics.schemas.pictures import Picture
 from trimtab.analytics.service.analysis import Wanted
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import report_id
-from trimtab.contracts.fields import Asset, Day, Model
+from trimtab.contracts.fields import Asset, Day, Model, Month
 from trimtab.kernel.clock import format_time
 
 
 class MakeLink(Model):
-    """The picture that a link shall show: of which resource, and of which window where that has one."""
+    """The picture that a link shall show: of which resource, and of which window where that has one.
+
+    `from` and `to` are those of the query: for the window `custom`.
+    """
 
     resource: Literal["sectors", "performance", "risk", "history", "drift"]
     window: Span = Span.ONE_YEAR
-    first_day: Day | None = None
-    last_day: Day | None = None
+    first: Annotated[Day | None, Field(alias="from")] = None
+    last: Annotated[Day | None, Field(alias="to")] = None
     benchmark: Asset | None = None
     theme: Theme = Theme.AUTO
 
     def to_picture(self) -> Picture:
         """The picture."""
-        return Picture(self.resource, Wanted(self.window, self.first_day, self.last_day, self.benchmark), self.theme)
+        return Picture(self.resource, Wanted(self.window, self.first, self.last, self.benchmark), self.theme)
 
 
 class AskForReport(Model):
     """The month that is asked for; without it, the one before this."""
 
-    month: Annotated[str | None, Field(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])] = None
+    month: Month | None = None
 
 
 class ReportView(Model):

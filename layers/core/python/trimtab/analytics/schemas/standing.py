@@ -1,14 +1,14 @@
 """The answers about a portfolio as it stands now, its alert rules and the links to its pictures."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from trimtab.analytics.domain.alerts import MAX_RULES, Episode, Rule, RuleKind
-from trimtab.analytics.domain.exposure import Exposure
+from trimtab.analytics.service.analysis import Sectors
 from trimtab.analytics.service.ports import Portfolio, Series, Standing
 from trimtab.contracts.fields import Identifier, Model, Percent
 from trimtab.kernel.clock import format_time
@@ -16,6 +16,8 @@ from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import plain
 
 Answer = dict[str, Any]
+
+BASIS = "quantity_now_times_the_newer_of_quote_and_last_close"
 
 
 class SectorView(Model):
@@ -27,12 +29,32 @@ class SectorView(Model):
     symbols: list[str]
 
 
+class CloseView(Model):
+    """A symbol that is valued at the close of a day, as no newer quote of it is known."""
+
+    symbol: str
+    day: date
+
+
 class SectorsView(Model):
-    """A portfolio by sector, largest first; `unvalued` is held, and nobody knows a price of it."""
+    """A portfolio by sector, largest first; `unvalued` is held, and nobody knows a price of it.
+
+    `as_of` is the time of the oldest price in it and `age_days` its age; `at_close` is valued at a close,
+    `at_last_value` at the price of the last valuation (a trade's), all else at its newest quote; `observations` counts
+    the holdings that are valued. `other_currency` is quoted in another currency: nothing is converted.
+    """
 
     portfolio_id: str
     currency: str
     value: str
+    method: str
+    basis: str
+    observations: int
+    as_of: datetime | None
+    age_days: int | None
+    at_close: list[CloseView]
+    at_last_value: list[str]
+    other_currency: list[str]
     sectors: list[SectorView]
     unvalued: list[str]
 
@@ -51,17 +73,25 @@ class DriftView(Model):
 
 
 class DriftsView(Model):
-    """A portfolio against its target, at the newest quotes; `as_of` is the time of the oldest of them.
+    """A portfolio against its target, at the newer one of quote and last close of each holding.
 
+    `as_of` is the time of the oldest of these prices and `age_days` its age; `at_close` is valued at a close (that
+    counts for the end of its day), all else at its newest quote; `observations` counts the holdings that have a price.
     `drift` (half of the sum of all distances from target, percent) is null, and there are no assets, where there is no
-    target or where a holding has no quote: `unpriced` names those.
+    target or where nobody knows a price of a holding: `unpriced` names those, and `reason` says why in one word.
     """
 
     portfolio_id: str
     currency: str
     value: str
+    method: str
+    basis: str
+    observations: int
     as_of: datetime | None
+    age_days: int | None
+    at_close: list[CloseView]
     drift: str | None
+    reason: str | None
     assets: list[DriftView]
     unpriced: list[str]
 
@@ -114,13 +144,22 @@ class LinkView(Model):
     expires_at: datetime
 
 
-def sectors_view(portfolio: Portfolio, it: Exposure) -> Answer:
+def sectors_view(portfolio: Portfolio, it: Sectors) -> Answer:
     """See `SectorsView`."""
+    found = it.exposure
     rows = [
         {"name": each.name, "value": f"{each.value:.2f}", "weight": f"{each.weight:f}", "symbols": list(each.symbols)}
-        for each in it.sectors
+        for each in found.sectors
     ]
-    return {**_head(portfolio, it.value), "sectors": rows, "unvalued": list(it.unvalued)}
+    return {
+        **_head(portfolio, found.value),
+        **_priced(it.standing, "value_of_the_holdings_by_sector_and_cash"),
+        "observations": len(it.standing.prices) + len(it.at_last_value),
+        "at_last_value": list(it.at_last_value),
+        "other_currency": list(it.other_currency),
+        "sectors": rows,
+        "unvalued": list(found.unvalued),
+    }
 
 
 def drifts_view(portfolio: Portfolio, it: Standing) -> Answer:
@@ -136,10 +175,24 @@ def drifts_view(portfolio: Portfolio, it: Standing) -> Answer:
     ]
     return {
         **_head(portfolio, it.value),
-        "as_of": it.as_of and format_time(it.as_of),
+        **_priced(it, "half_of_the_sum_of_all_distances_from_target"),
         "drift": None if it.drift is None else f"{it.drift:f}",
+        "reason": it.reason,
         "assets": rows,
-        "unpriced": [symbol for symbol, worth in it.values.items() if worth is None],
+        "unpriced": list(it.unpriced),
+    }
+
+
+def _priced(it: Standing, method: str) -> Answer:
+    """How it was found: at which prices, and how old they are."""
+    closes = [(symbol, price.close_day) for symbol, price in sorted(it.prices.items()) if price.close_day]
+    return {
+        "method": method,
+        "basis": BASIS,
+        "observations": len(it.prices),
+        "as_of": it.as_of and format_time(it.as_of),
+        "age_days": it.age_days,
+        "at_close": [{"symbol": symbol, "day": day.isoformat()} for symbol, day in closes],
     }
 
 

@@ -1,8 +1,9 @@
-"""What a portfolio's figures are: its stored daily values and newest quotes, put through the pure rules."""
+"""What a portfolio's figures are: its stored daily values and newest prices, put through the pure rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 from trimtab.analytics.domain import exposure
 from trimtab.analytics.domain.benchmark import Benchmark
@@ -24,7 +25,7 @@ from trimtab.analytics.service.ports import (
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import no_such_thing
-from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.kernel.money import CONTEXT, to_money
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,20 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Sectors:
+    """The sectors of a portfolio, and the standing that their values are of.
+
+    `at_last_value` has neither a quote nor a close and counts at the price of the last valuation; `other_currency`
+    names what is quoted in another currency than the portfolio's: nothing is converted.
+    """
+
+    exposure: Exposure
+    standing: Standing
+    at_last_value: tuple[str, ...]
+    other_currency: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """The figures of the caller's portfolios. The stored values answer, whatever provider is down."""
 
@@ -94,38 +109,62 @@ class Analysis:
 
     def past(self, portfolio: Portfolio, wanted: Wanted) -> Past:
         """The daily values of the window; it ends with the last day that is valued."""
-        series = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
-        today = self.clock().date()
-        as_of = series.last_day if series and series.last_day else today
-        inception = series.first_day if series else None
-        asked = window(wanted.span, as_of, inception=inception, first=wanted.first, last=wanted.last)
+        series, asked = self._asked(portfolio, wanted)
         found = self._snapshots(series, asked)
         newest = found[-1] if found and series and found[-1].day == series.last_day else None
-        data = Data(
-            series.last_day if series else None,
-            (today - series.last_day).days if series and series.last_day else None,
-            newest.stale if newest else (),
-        )
+        data = self._data(series, newest)
         return Past(portfolio, data, asked, found, self._benchmark(wanted.benchmark, asked, found))
 
+    def require_window(self, portfolio: Portfolio, wanted: Wanted) -> None:
+        """`Invalid` where the days that are asked for make no window."""
+        self._asked(portfolio, wanted)
+
+    def data(self, portfolio: Portfolio) -> Data:
+        """How far it is valued."""
+        return self._data(self.store.series(portfolio.tenant_id, portfolio.portfolio_id), None)
+
+    def _asked(self, portfolio: Portfolio, wanted: Wanted) -> tuple[Series | None, Window]:
+        series = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
+        as_of = series.last_day if series and series.last_day else self.clock().date()
+        inception = series.first_day if series else None
+        return series, window(wanted.span, as_of, inception=inception, first=wanted.first, last=wanted.last)
+
+    def _data(self, series: Series | None, newest: Snapshot | None) -> Data:
+        last = series.last_day if series else None
+        age = (self.clock().date() - last).days if last else None
+        return Data(last, age, newest.stale if newest else ())
+
     def now(self, portfolio: Portfolio) -> Standing:
-        """Where it stands at the newest quotes."""
+        """Where it stands at the newest prices."""
         return self.standings.of(portfolio)
 
-    def exposure(self, portfolio: Portfolio) -> Exposure:
-        """Its sectors now: at the newest quotes, and for a symbol without any at the price of the last valuation."""
+    def sectors(self, portfolio: Portfolio) -> Sectors:
+        """Its sectors now; a symbol that has neither a quote nor a close counts at the price of the last valuation."""
         standing = self.standings.of(portfolio)
-        values = dict(standing.values)
-        if None in values.values():
-            newest = self._newest(portfolio)
-            for symbol, worth in values.items():
-                if worth is None and newest and symbol in newest.prices:
-                    quantity = newest.quantities.get(symbol, ZERO)
-                    values[symbol] = to_money(CONTEXT.multiply(quantity, newest.prices[symbol]))
+        carried = self._carried(portfolio, standing)
+        values = {**standing.values, **carried}
         assets = self.market.assets(sorted(values))
         sectors = {symbol: it.sector and it.sector.label for symbol, it in assets.items()}
         positions = [Position(symbol, worth) for symbol, worth in values.items()]
-        return exposure.exposure(positions, standing.cash, sectors)
+        foreign = sorted(symbol for symbol, it in assets.items() if it.currency != portfolio.currency)
+        found = exposure.exposure(positions, standing.cash, sectors)
+        return Sectors(found, standing, tuple(sorted(carried)), tuple(foreign))
+
+    def _carried(self, portfolio: Portfolio, standing: Standing) -> dict[str, Decimal]:
+        """What that is worth of which nobody knows a price but the last valuation, by symbol."""
+        newest = self._newest(portfolio) if standing.unpriced else None
+        known = [symbol for symbol in standing.unpriced if newest and symbol in newest.prices]
+        if newest is None or not known:
+            return {}
+        splits, today = self.books.splits(known), self.clock().date()
+        found = {}
+        for symbol in known:
+            price = newest.prices[symbol]
+            for split in splits.get(symbol, ()):
+                if newest.day < split.effective_at.date() <= today:
+                    price = split.unit_price(price)
+            found[symbol] = to_money(CONTEXT.multiply(standing.quantities[symbol], price))
+        return found
 
     def _newest(self, portfolio: Portfolio) -> Snapshot | None:
         names = (portfolio.tenant_id, portfolio.portfolio_id)

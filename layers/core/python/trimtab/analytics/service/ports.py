@@ -98,8 +98,19 @@ class Leg(Protocol):
     def distance(self) -> Decimal: ...
 
 
+class Price(Protocol):
+    """What one unit costs and the time that is true of; `close_day` where it is a close."""
+
+    @property
+    def value(self) -> Decimal: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def close_day(self) -> date | None: ...
+
+
 class Standing(Protocol):
-    """A portfolio at the newest quotes."""
+    """A portfolio at the newest prices; `reason` says in one word why there is no drift."""
 
     @property
     def value(self) -> Decimal: ...
@@ -107,6 +118,16 @@ class Standing(Protocol):
     def cash(self) -> Decimal: ...
     @property
     def as_of(self) -> datetime | None: ...
+    @property
+    def age_days(self) -> int | None: ...
+    @property
+    def quantities(self) -> Mapping[str, Decimal]: ...
+    @property
+    def prices(self) -> Mapping[str, Price]: ...
+    @property
+    def unpriced(self) -> Sequence[str]: ...
+    @property
+    def reason(self) -> str | None: ...
     @property
     def values(self) -> Mapping[str, Decimal | None]: ...
     @property
@@ -170,6 +191,9 @@ class SeriesStore(Protocol):
 
     def put_snapshots(self, tenant_id: str, portfolio_id: str, snapshots: Sequence[Snapshot]) -> None:
         """Stores them, each at its day."""
+
+    def remove_snapshots(self, tenant_id: str, portfolio_id: str, days: Sequence[date]) -> None:
+        """Takes away those of the days."""
 
     def put(self, series: Series) -> None:
         """Stores it on the version before; raises `ConditionFailed` otherwise."""

@@ -24,15 +24,21 @@ class AlertRules:
         return self.store.series(*names) or Series(*names, None, None, self.clock())
 
     def replace(self, portfolio: Portfolio, rules: Sequence[Rule]) -> Series:
-        """These rules instead of those before. A rule that stays keeps its episode; a new one is looked at at once."""
+        """These rules instead of those before. A rule that stays keeps its episode, one that is changed its number.
+
+        All are looked at at once.
+        """
 
         def attempt() -> Series:
             series = self.read(portfolio)
             if series.rules == tuple(rules) and series.version:
                 return series
             before = {it.rule_id: it for it in series.rules}
-            kept = {it.rule_id for it in rules if before.get(it.rule_id) == it}
-            episodes = {rule_id: it for rule_id, it in series.episodes.items() if rule_id in kept}
+            episodes = {
+                it.rule_id: episode if before.get(it.rule_id) == it else episode.under_another_rule()
+                for it in rules
+                if (episode := series.episodes.get(it.rule_id))
+            }
             after = replace(
                 series,
                 rules=tuple(rules),

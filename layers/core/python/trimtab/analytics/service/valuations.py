@@ -29,7 +29,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """What a valuation did: snapshots that are new or have changed, and the alerts that it raised."""
+    """What a valuation did: snapshots that are new, have changed or are gone, and the alerts that it raised."""
 
     written: int
     alerts: int
@@ -63,28 +63,29 @@ class Valuations:
                 return Valued(0, 0)
             series = self.store.series(tenant_id, portfolio_id)
             last = on_or_before(self.clock().date() - _DAY)
-            found, changed = self._worked_out(portfolio, series, since, last)
-            self.store.put_snapshots(tenant_id, portfolio_id, changed)
-            after = self._series(portfolio, series, found)
+            days = self._worked_out(portfolio, series, since, last)
+            self.store.put_snapshots(tenant_id, portfolio_id, days.changed)
+            self.store.remove_snapshots(tenant_id, portfolio_id, days.gone)
+            after = self._series(portfolio, series, days)
             after = self.alerting.looked_at(portfolio, after)
-            if changed or after != series:
+            if days.written or after != series:
                 self.store.put(replace(after, version=after.version + 1))
-            return Valued(len(changed), sum(event.type == "alert.raised" for event in after.events))
+            return Valued(days.written, sum(event.type == "alert.raised" for event in after.events))
 
         return retrying_on_conflict(attempt)
 
-    def _worked_out(
-        self, portfolio: Portfolio, series: Series | None, since: date | None, last: date
-    ) -> tuple[list[Snapshot], list[Snapshot]]:
-        """The snapshots from `since` on, and those of them that are not stored so."""
+    def _worked_out(self, portfolio: Portfolio, series: Series | None, since: date | None, last: date) -> "_Days":
+        """The days from `since` on; all of them where none before it is known to be right."""
         names = (portfolio.tenant_id, portfolio.portfolio_id)
-        begins = since or (series.last_day + _DAY if series and series.last_day else None)
+        begins = (since or series.last_day + _DAY) if series and series.last_day else None
         start = self.store.last_before(*names, begins) if begins else None
         found = self._anew(portfolio, start, last)
-        if not found:
-            return [], []
-        stored = {it.day: it for it in self.store.snapshots(*names, found[0].day, found[-1].day)}
-        return found, [it for it in found if stored.get(it.day) != it]
+        if start is not None and not found:
+            return _Days(start, [], [], [])
+        ends = (date.min, date.max) if start is None else (found[0].day, found[-1].day)
+        stored = {it.day: it for it in self.store.snapshots(*names, *ends)}
+        gone = sorted(stored.keys() - {it.day for it in found})
+        return _Days(start, found, [it for it in found if stored.get(it.day) != it], gone)
 
     def _anew(self, portfolio: Portfolio, start: Snapshot | None, last: date) -> list[Snapshot]:
         if start is not None and start.day + _DAY > last:
@@ -113,13 +114,29 @@ class Valuations:
     def _closes(self, symbols: Iterable[str], first: date, last: date) -> Mapping[str, Mapping[date, Decimal]]:
         return {it: {bar.day: bar.close for bar in self.market.bars(it, first, last)} for it in sorted(symbols)}
 
-    def _series(self, portfolio: Portfolio, before: Series | None, found: Sequence[Snapshot]) -> Series:
+    def _series(self, portfolio: Portfolio, before: Series | None, days: "_Days") -> Series:
         series = before or Series(portfolio.tenant_id, portfolio.portfolio_id, None, None, self.clock())
         series = replace(series, is_open=portfolio.status != CLOSED, events=())
-        if not found:
+        found = days.found
+        if not found and (days.start is not None or series.last_day is None):
             return series
-        first = min(series.first_day or found[0].day, found[0].day)
-        return replace(series, first_day=first, last_day=found[-1].day, updated_at=self.clock())
+        first = series.first_day if days.start is not None else found[0].day if found else None
+        return replace(series, first_day=first, last_day=found[-1].day if found else None, updated_at=self.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """What was worked out after `start` (None: from the first day on), what of it is not stored so, and the days that
+    are stored and are none any more: a trade that began the past was taken back, or moved to a later day."""
+
+    start: Snapshot | None
+    found: Sequence[Snapshot]
+    changed: Sequence[Snapshot]
+    gone: Sequence[date]
+
+    @property
+    def written(self) -> int:
+        return len(self.changed) + len(self.gone)
 
 
 def _opening(portfolio: Portfolio, trades: Sequence[Trade], entries: Sequence[CashEntry]) -> list[Movement]:

@@ -14,6 +14,8 @@ from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.portfolios.adapters.store import (
     BY_TIME,
+    CASH,
+    from_cash_entry,
     from_portfolio,
     from_rebalance,
     open_work,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 BY_SYMBOL = dynamo.Index("by_symbol", "pk", "by_symbol")
-TRADE, FILL, CASH, JOB = "TRADE#C#", "TRADE#R#", "CASH#", "JOB#"
+TRADE, FILL, JOB = "TRADE#C#", "TRADE#R#", "JOB#"
 TRADES_BY_TIME = "TRADE#"
 PAGE = 100
 
@@ -162,9 +164,11 @@ class DynamoLedger:
         return found
 
     def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
-        """See `Ledger.closes`. One read a symbol."""
-        found: dict[str, Bar] = {}
-        for symbol in symbols:
+        """See `Ledger.closes`. One read for a hundred symbols, and one more for each without a bar of that very day."""
+        keys = [bars.bar_key(symbol, day) for symbol in symbols]
+        items = dynamo.batch_get_many(self.client, self.market_table, keys, consistent=True)
+        found = {it.symbol: it for it in map(bars.from_item, items)}
+        for symbol in (it for it in symbols if it not in found):
             first, last = bars.bar_key(symbol, date.min), bars.bar_key(symbol, day)
             page = dynamo.query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
             if page.items:
@@ -183,7 +187,7 @@ def _from(thing: Portfolio | Trade | CashEntry | Recalculation | Rebalance) -> d
         case Trade():
             return _from_trade(thing)
         case CashEntry():
-            return _from_cash_entry(thing)
+            return from_cash_entry(thing)
         case Recalculation():
             return from_job(thing)
         case Rebalance():
@@ -255,23 +259,6 @@ def _unpack_history(text: str | None) -> tuple[Revision, ...]:
         Revision(by, parse_time(at), Decimal(quantity), Decimal(amount), TradeStatus(status), parse_time(executed_at))
         for by, at, quantity, amount, status, executed_at in json.loads(text or "[]")
     )
-
-
-def _from_cash_entry(it: CashEntry) -> dynamo.Item:
-    return {
-        **portfolio_key(it.tenant_id, it.portfolio_id),
-        "sk": CASH + it.ref_id,
-        "by_time": f"{CASH}{format_time(it.executed_at)}#{it.ref_id}",
-        "tenant_id": it.tenant_id,
-        "type": it.type.value,
-        "amount": plain(it.amount),
-        "balance": plain(it.balance),
-        "executed_at": format_time(it.executed_at),
-        "created_at": format_time(it.created_at),
-        "updated_at": format_time(it.created_at),
-        "version": it.version,
-        "events": dynamo.pack_events(it.events),
-    }
 
 
 def _to_cash_entry(item: dynamo.Item) -> CashEntry:

@@ -20,6 +20,7 @@ from trimtab.portfolios.domain.plan import Leg
 from trimtab.portfolios.domain.policy import Mode, Policy, policy_of
 from trimtab.portfolios.domain.portfolio import Lock, Portfolio, PortfolioStatus, ReportMark, WatchDue, Watching
 from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, Why
+from trimtab.portfolios.domain.trades import CashEntry
 from trimtab.portfolios.service.ports import Listing
 from trimtab.runtime import dynamo
 
@@ -31,6 +32,7 @@ BY_USER = dynamo.Index("by_user", "by_user_pk", "by_user_sk")
 BY_TENANT = dynamo.Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
 PORTFOLIO = "PORTFOLIO"
 REBALANCE = "REBALANCE#"
+CASH = "CASH#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ class DynamoStore:
             return existing
         return None
 
-    def put(self, *things: Portfolio | Rebalance) -> None:
+    def put(self, *things: Portfolio | Rebalance | CashEntry) -> None:
         """See `Store.put`."""
-        items = [from_portfolio(it) if isinstance(it, Portfolio) else from_rebalance(it) for it in things]
+        items = [_from(it) for it in things]
         if len(items) == 1:
             dynamo.put(self.client, self.table, items[0])
         else:
@@ -336,3 +338,31 @@ def _unpack_legs(text: str) -> tuple[Leg, ...]:
 
 def _rows(text: str) -> list[list[str]]:
     return [row.split(":") for row in text.split(",")] if text else []
+
+
+def _from(thing: Portfolio | Rebalance | CashEntry) -> dynamo.Item:
+    match thing:
+        case Portfolio():
+            return from_portfolio(thing)
+        case Rebalance():
+            return from_rebalance(thing)
+        case CashEntry():
+            return from_cash_entry(thing)
+
+
+def from_cash_entry(it: CashEntry) -> dynamo.Item:
+    """The item of a cash entry."""
+    return {
+        **portfolio_key(it.tenant_id, it.portfolio_id),
+        "sk": CASH + it.ref_id,
+        "by_time": f"{CASH}{format_time(it.executed_at)}#{it.ref_id}",
+        "tenant_id": it.tenant_id,
+        "type": it.type.value,
+        "amount": plain(it.amount),
+        "balance": plain(it.balance),
+        "executed_at": format_time(it.executed_at),
+        "created_at": format_time(it.created_at),
+        "updated_at": format_time(it.created_at),
+        "version": it.version,
+        "events": dynamo.pack_events(it.events),
+    }

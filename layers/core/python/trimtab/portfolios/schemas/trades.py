@@ -1,6 +1,6 @@
 """The bodies that the trade routes read, and the answers that they give."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -184,13 +184,21 @@ class HoldingList(Model):
 
 
 class ReturnsView(Model):
-    """Profit in money; `return_value` is the total under its earlier name. What is `unpriced` counts as nothing."""
+    """Profit in money; `return_value` is the total under its earlier name. What is `unpriced` counts as nothing.
+
+    `method` and `basis` say how it was found, `as_of` of which past day (null: now, at the newest quotes),
+    `observations` counts the holdings that have a price.
+    """
 
     realised: str
     unrealised: str
     total: str
     return_value: str
     unpriced: list[str]
+    method: str
+    basis: str
+    as_of: date | None
+    observations: int
 
 
 class CashView(Model):
@@ -315,6 +323,10 @@ def returns_view(it: Returns) -> Answer:
         "total": _money(it.total),
         "return_value": _money(it.total),
         "unpriced": list(it.unpriced),
+        "method": "realised_profit_plus_value_less_average_cost",
+        "basis": "last_closes_split_adjusted" if it.day else "newest_quotes",
+        "as_of": it.day and it.day.isoformat(),
+        "observations": it.priced,
     }
 
 

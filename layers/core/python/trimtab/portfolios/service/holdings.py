@@ -1,7 +1,7 @@
 """What a portfolio holds and what it has earned, at the quotes that are known."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -10,9 +10,12 @@ from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.domain.ledger import Holding, fold
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.service.ports import Ledger
+
+_END_OF_DAY = time(23, 59, 59)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,34 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What one unit costs now and the time that is true of; `close_day` where it is the close of a day."""
+
+    value: Decimal
+    at: datetime
+    close_day: date | None = None
+
+    def now(self, splits: Sequence[Split], now: datetime) -> "Price":
+        """The same in units of now: the splits since are taken out."""
+        value = self.value
+        for split in splits:
+            if self.at < split.effective_at <= now:
+                value = split.unit_price(value)
+        return replace(self, value=value)
+
+
+@dataclass(frozen=True, slots=True)
 class Returns:
-    """Profit of a portfolio in money. `unpriced` names what is held and has no quote: it counts as nothing."""
+    """Profit of a portfolio in money. `unpriced` names what is held and has no price: it counts as nothing.
+
+    `priced` counts the holdings that have one: a quote or, where a `day` is named, the last close on or before it.
+    """
 
     realised: Decimal
     unrealised: Decimal
     unpriced: tuple[str, ...]
+    priced: int
+    day: date | None = None
 
     @property
     def total(self) -> Decimal:
@@ -80,6 +105,23 @@ class Holdings:
         """The holdings with the splits since their last trade in them, by symbol."""
         return {symbol: self._now(portfolio, holding, quotes) for symbol, holding in portfolio.holdings.items()}
 
+    def prices(self, positions: Iterable[Position]) -> dict[str, Price]:
+        """The newer one of quote and last close, by symbol; what has neither is not among them.
+
+        A close counts for the end of its day, UTC. Only a symbol without a quote since the last trading day is asked
+        for its close. For reading only: what is traded is decided by quotes.
+        """
+        now, asked = self.clock(), {it.holding.symbol: it.quote for it in positions}
+        last = on_or_before(now.date() - timedelta(days=1))
+        found = {name: Price(it.price, it.as_of) for name, it in asked.items() if it and it.price and it.as_of}
+        older = [name for name in asked if name not in found or found[name].at.date() <= last]
+        for name, bar in self.ledger.closes(older, last).items():
+            close = Price(bar.close, datetime.combine(bar.day, _END_OF_DAY, UTC), bar.day)
+            if name not in found or found[name].at < close.at:
+                found[name] = close
+        splits = {name: it.splits for name, it in asked.items() if it}
+        return {name: it.now(splits.get(name, ()), now) for name, it in found.items()}
+
     def worth(self, portfolio: Portfolio) -> Worth | None:
         """What the portfolio is worth at the newest quotes; None where it holds nothing, which costs no read."""
         held = [it for it in self.positions(portfolio) if it.holding.quantity]
@@ -98,7 +140,7 @@ class Holdings:
         end = datetime.combine(day + timedelta(days=1), time(), UTC)
         symbols = sorted(portfolio.holdings)
         closes, quotes = self.ledger.closes(symbols, day), self.ledger.quotes(symbols)
-        realised, unrealised, unpriced = ZERO, ZERO, []
+        realised, unrealised, unpriced, priced = ZERO, ZERO, [], 0
         for symbol in symbols:
             splits = [it for it in (quotes[symbol].splits if symbol in quotes else ()) if it.effective_at < end]
             holding = self._folded(portfolio, symbol, splits, end)
@@ -106,9 +148,10 @@ class Holdings:
             if holding.quantity and symbol in closes:
                 worth = to_money(CONTEXT.multiply(holding.quantity, _price(closes[symbol], splits)))
                 unrealised += worth - holding.cost
+                priced += 1
             elif holding.quantity:
                 unpriced.append(symbol)
-        return Returns(realised, unrealised, tuple(unpriced))
+        return Returns(realised, unrealised, tuple(unpriced), priced, day)
 
     def _folded(self, portfolio: Portfolio, symbol: str, splits: Sequence[Split], end: datetime) -> Holding:
         trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
@@ -123,6 +166,7 @@ class Holdings:
             realised=sum((it.holding.realised for it in positions), ZERO),
             unrealised=sum((it.unrealised or ZERO for it in priced), ZERO),
             unpriced=tuple(it.holding.symbol for it in positions if it.holding.quantity and it.market_value is None),
+            priced=sum(1 for it in priced if it.holding.quantity),
         )
 
     def _now(self, portfolio: Portfolio, holding: Holding, quotes: Mapping[str, Quote]) -> Holding:
@@ -153,5 +197,5 @@ def _price(close: Bar, splits: Sequence[Split]) -> Decimal:
     price = close.close
     for split in splits:
         if split.effective_at.date() > close.day:
-            price = CONTEXT.divide(CONTEXT.multiply(price, split.old), split.new)
+            price = split.unit_price(price)
     return price

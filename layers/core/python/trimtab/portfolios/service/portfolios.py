@@ -13,6 +13,7 @@ from trimtab.kernel.money import plain
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.domain.policy import Policy
 from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, portfolio_event, portfolio_id_of
+from trimtab.portfolios.domain.trades import CashEntry, CashType
 from trimtab.portfolios.service.ports import Listing, Store
 
 Revised = Callable[[Portfolio], None]
@@ -56,7 +57,7 @@ class Portfolios:
                 return portfolio
             if existing.status is PortfolioStatus.CLOSED:
                 reopened = existing.reopened(portfolio)
-                self.store.put(reopened)
+                self.store.put(reopened, *_deposited(existing, reopened))
                 return reopened
             if existing.request_hash != portfolio.request_hash:
                 raise Conflict("exists", "The user has another portfolio of this name; change that one, or name this.")
@@ -125,3 +126,23 @@ class Portfolios:
             updated_at=now,
             events=(portfolio_event("portfolio.created", portfolio_id, wanted.user_id, wanted.name),),
         )
+
+
+def _deposited(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:
+    """The entry of the cash that a portfolio is opened again with, where it had a past without any.
+
+    What a portfolio is created with was there from its first day on; this was not.
+    """
+    if before.cash is not None or not reopened.cash:
+        return []
+    entry = CashEntry(
+        tenant_id=reopened.tenant_id,
+        portfolio_id=reopened.portfolio_id,
+        ref_id=ids.derive_id("reopened", reopened.portfolio_id, reopened.version),
+        type=CashType.DEPOSIT,
+        amount=reopened.cash,
+        balance=reopened.cash,
+        executed_at=reopened.updated_at,
+        created_at=reopened.updated_at,
+    )
+    return [entry.announced(reopened.user_id)]

@@ -63,7 +63,7 @@ class Store(Protocol):
     def request(self, report: Rebalance) -> Rebalance | None:
         """Stores a first version; gives what stands there already, and stores nothing then."""
 
-    def put(self, *things: Portfolio | Rebalance) -> None:
+    def put(self, *things: Portfolio | Rebalance | CashEntry) -> None:
         """Stores all of them or none, in one transaction."""
 
     def portfolios(self, tenant_id: str, user_id: str | None, *, limit: int, after: Any) -> Listing[Portfolio]:

@@ -1,17 +1,16 @@
-"""Where a portfolio stands now: its value at the newest quotes, its weights, and how far each is from its band."""
+"""Where a portfolio stands now: its value at the newest prices, its weights, and how far each is from its band."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from trimtab.contracts.quotes import Quote
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money, to_places
 from trimtab.portfolios.domain import plan
 from trimtab.portfolios.domain.planning import targets, tolerance_of
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.valuation import Valuation, value
-from trimtab.portfolios.service.holdings import Holdings
+from trimtab.portfolios.service.holdings import Holdings, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +40,39 @@ class LegStanding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A portfolio at the newest quotes.
+    """A portfolio at the newest prices.
 
-    `value` (money) counts what is priced; `values` has what each holding is worth, None where it has no quote. `as_of`
-    is the time of the oldest quote in it, None where no quote is. Legs are there only where there is a target and every
-    holding has its price; `drift` is half of the sum of their distances, percent.
+    `value` (money) counts what is priced; `values` has what each holding is worth, None where nobody knows a price of
+    it. `as_of` is the time of the oldest price in it and `age_days` how many days ago that was, None where no price
+    is. Legs are there only where there is a target and every holding has its price; `drift` is half of the sum of
+    their distances, percent; where there is none, `reason` (one word a program can read) says why.
     """
 
     portfolio: Portfolio
     value: Decimal
     cash: Decimal
+    quantities: Mapping[str, Decimal]
+    prices: Mapping[str, Price]
     values: Mapping[str, Decimal | None]
     as_of: datetime | None
+    age_days: int | None
     weights: Mapping[str, Decimal]
     legs: tuple[LegStanding, ...] = ()
     drift: Decimal | None = None
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """What is held and has no quote."""
+        """What is held and has no price."""
         return tuple(symbol for symbol, worth in self.values.items() if worth is None)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no drift."""
+        if self.legs:
+            return None
+        if not self.portfolio.allocation:
+            return "no_target"
+        return "no_price" if self.unpriced else "nothing_held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +82,27 @@ class Standings:
     holdings: Holdings
 
     def of(self, portfolio: Portfolio) -> Standing:
-        """The standing, from one read of the quotes."""
-        held = {it.holding.symbol: it for it in self.holdings.positions(portfolio) if it.holding.quantity}
-        priced = {symbol: it.quote for symbol, it in held.items() if it.quote and it.quote.price}
+        """The standing, from one read of the quotes, and of the closes that are newer."""
+        held = [it for it in self.holdings.positions(portfolio) if it.holding.quantity]
+        quantities = {it.holding.symbol: it.holding.quantity for it in held}
+        prices = self.holdings.prices(held)
         valued = value(
-            {symbol: held[symbol].holding.quantity for symbol in priced},
-            {symbol: quote.price for symbol, quote in priced.items() if quote.price},
+            {symbol: quantities[symbol] for symbol in prices},
+            {symbol: price.value for symbol, price in prices.items()},
             max(portfolio.cash or ZERO, ZERO),
         )
-        legs = _legs(portfolio, valued) if portfolio.allocation and valued.total and len(priced) == len(held) else ()
+        legs = _legs(portfolio, valued) if portfolio.allocation and valued.total and len(prices) == len(held) else ()
         drift = sum((abs(leg.drift) for leg in legs), ZERO) / 2 if legs else None
+        as_of = min((price.at for price in prices.values()), default=None)
         return Standing(
             portfolio,
             to_money(valued.total),
             to_money(valued.cash),
-            {symbol: it.market_value for symbol, it in held.items()},
-            _oldest(priced),
+            quantities,
+            prices,
+            {symbol: to_money(valued.values[symbol]) if symbol in prices else None for symbol in quantities},
+            as_of,
+            None if as_of is None else (self.holdings.clock().date() - as_of.date()).days,
             valued.weights,
             legs,
             drift if drift is None else to_places(drift, PERCENT_PLACES),
@@ -102,7 +119,3 @@ def _legs(portfolio: Portfolio, valued: Valuation) -> tuple[LegStanding, ...]:
             LegStanding(leg.asset, leg.drifted, leg.target, *edges, to_money(valued.values.get(leg.asset, ZERO)))
         )
     return tuple(found)
-
-
-def _oldest(quotes: Mapping[str, Quote]) -> datetime | None:
-    return min((quote.as_of for quote in quotes.values() if quote.as_of), default=None)

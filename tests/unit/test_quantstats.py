@@ -1,0 +1,52 @@
+"""Risk figures equal those of quantstats where both mean the same by a name.
+
+Installed without what it draws and downloads with (`make proof`), only its statistics can be imported: its package is
+entered without running its beginning, and the downloader that its statistics name is an empty module here.
+"""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import pandas
+import pytest
+
+from tests.unit.test_analytics_risk import SLICES, closes, returns, same
+from trimtab.analytics.domain import statistics
+
+INSTALLED = Path(__file__).parents[2] / ".local/proof/quantstats"
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Iterator[Any]:
+    """The statistics of quantstats."""
+    package = ModuleType("quantstats")
+    package.__path__ = [str(INSTALLED)]
+    with mock.patch.dict(sys.modules, {"quantstats": package, "yfinance": ModuleType("yfinance")}):
+        yield import_module("quantstats.stats")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("part", SLICES)
+@pytest.mark.parametrize("yearly", [0.0, 0.03])
+def test_figures_equal_quantstats(oracle: Any, part: tuple[int, int], yearly: float) -> None:
+    """Its Calmar ratio counts calendar days and its expected shortfall begins at a normal limit: those are others."""
+    ours = returns()[slice(*part)]
+    days = pandas.DatetimeIndex(list(closes("sp500"))[1:][slice(*part)])
+    theirs = pandas.Series(ours, index=days)
+    same(statistics.volatility(ours), oracle.volatility(theirs, prepare_returns=False))
+    same(statistics.sharpe(ours, yearly), oracle.sharpe(theirs, rf=yearly, periods=252))
+    same(statistics.sortino(ours, yearly), oracle.sortino(theirs, rf=yearly, periods=252))
+    same(statistics.max_depth(ours), -oracle.max_drawdown(theirs))
+    same(statistics.normal_var(ours, 0.05), -oracle.value_at_risk(theirs, confidence=0.95, prepare_returns=False))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("part", SLICES)
+def test_beta_equals_quantstats(oracle: Any, part: tuple[int, int]) -> None:
+    ours, index = (pandas.Series(returns(name)[slice(*part)]) for name in ("nasdaq", "sp500"))
+    same(statistics.beta(list(ours), list(index)), oracle.greeks(ours, index, prepare_returns=False)["beta"])
