@@ -1,9 +1,12 @@
 """The journal of an execution as one text of its item: it is written before every step, so it is kept small.
 
-A row an order. Client order ids are derived, so they are not stored.
+A row an order. Client order ids are derived, so they are not stored. An item of DynamoDB holds 400 KB, and the journal
+of many holdings that are reversed again and again would come to more: a long one is compressed.
 """
 
 import json
+import zlib
+from base64 import b85decode, b85encode
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,9 +18,17 @@ from trimtab.portfolios.domain.ledger import Side
 from trimtab.portfolios.domain.orders import Order, OrderStatus, SkippedLeg
 from trimtab.portfolios.domain.policy import Afterwards
 
+LONG = 100_000
+COMPRESSED = "z:"
+
 
 def pack(it: Execution) -> str:
     """The text of the journal."""
+    text = _text(it)
+    return text if len(text) <= LONG else COMPRESSED + b85encode(zlib.compress(text.encode())).decode()
+
+
+def _text(it: Execution) -> str:
     terms = it.terms
     return json.dumps(
         {
@@ -40,6 +51,8 @@ def pack(it: Execution) -> str:
 
 def unpack(text: str, rebalance_id: str) -> Execution:
     """The journal of the text."""
+    if text.startswith(COMPRESSED):
+        text = zlib.decompress(b85decode(text.removeprefix(COMPRESSED))).decode()
     it = json.loads(text)
     minimum_trade, whole_shares, on_partial_fill, on_cancel = it["terms"]
     return Execution(
