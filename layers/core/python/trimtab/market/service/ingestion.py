@@ -1,7 +1,7 @@
 """The nightly ingestion of daily bars: judged, stored, marked, told; a repeat of any part of it changes nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -99,7 +99,7 @@ class Ingestion:
             self._enter_splits(today, symbols)  # before its session, so that no trade of it sees the old number
         return Night(done, failed)
 
-    def backfill(self, first: date, last: date) -> Iterator[Outcome]:
+    def backfill(self, first: date, last: date) -> Generator[Outcome]:
         """Every session of these days, oldest first, those that are complete for these very assets skipped.
 
         Nobody is alerted. However many days have new bars, one `bars.ingested` tells of them, of the first one, when
