@@ -152,7 +152,7 @@ def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> 
     assert client_of(system, kind, user_id=user).get_order(asked).order == first
     reader = client_of(system, kind, scopes=["betting:read"])
     _refused(Code.PERMISSION_DENIED, "insufficient_scope", reader.place_order, order)
-    nobody = OrderServiceClientSync(system.stack.api_url, interceptors=[Headers("x")], **KINDS[kind])
+    nobody = OrderServiceClientSync(system.stack.api_url, interceptors=[Headers("x", TYPES[kind])], **KINDS[kind])
     with pytest.raises(ConnectError) as raised:  # by the gateway, which answers without details
         nobody.get_order(asked)
     assert raised.value.code is Code.UNAUTHENTICATED
