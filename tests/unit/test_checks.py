@@ -13,8 +13,7 @@ from trimtab.portfolios.adapters.store import from_portfolio, to_portfolio
 from trimtab.portfolios.domain.checks import Checked, Situation, check
 from trimtab.portfolios.domain.ledger import Holding, SecurityType
 from trimtab.portfolios.domain.policy import CalendarRule, Every, Mode, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio, Watching
-from trimtab.portfolios.domain.rebalance import Trigger
+from trimtab.portfolios.domain.portfolio import Portfolio, Trigger, Watching
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
-from trimtab.portfolios.domain.rebalance import Rebalance, Trigger
+from trimtab.portfolios.domain.portfolio import Trigger
+from trimtab.portfolios.domain.rebalance import Rebalance
 from trimtab.portfolios.domain.recalculation import Recalculation
 from trimtab.portfolios.service.ports import Crossed
 from trimtab.runtime import sqs

@@ -18,8 +18,16 @@ from trimtab.portfolios.adapters import holdings_text, journal
 from trimtab.portfolios.domain.open_work import OpenWork
 from trimtab.portfolios.domain.plan import Leg
 from trimtab.portfolios.domain.policy import Mode, Policy, policy_of
-from trimtab.portfolios.domain.portfolio import Lock, Portfolio, PortfolioStatus, ReportMark, WatchDue, Watching
-from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, Why
+from trimtab.portfolios.domain.portfolio import (
+    Lock,
+    Portfolio,
+    PortfolioStatus,
+    ReportMark,
+    Trigger,
+    WatchDue,
+    Watching,
+)
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.domain.trades import CashEntry
 from trimtab.portfolios.service.ports import Listing
 from trimtab.runtime import dynamo

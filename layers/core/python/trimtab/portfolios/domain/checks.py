@@ -18,8 +18,8 @@ from trimtab.portfolios.domain.ledger import Side
 from trimtab.portfolios.domain.orders import CASH
 from trimtab.portfolios.domain.planning import OrderPlan
 from trimtab.portfolios.domain.policy import Automation, Mode
-from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus
-from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, Why, rebalance_id_of
+from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, Trigger
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why, rebalance_id_of
 from trimtab.portfolios.domain.valuation import Valuation, value
 from trimtab.portfolios.domain.watching import Edges, edges, radius
 

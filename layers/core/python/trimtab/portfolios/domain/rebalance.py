@@ -16,8 +16,7 @@ from trimtab.portfolios.domain.open_work import RESEND_AFTER, OpenWork
 from trimtab.portfolios.domain.orders import CASH
 from trimtab.portfolios.domain.plan import Leg, Transaction
 from trimtab.portfolios.domain.policy import Band, Mode
-from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark, portfolio_id_of
-from trimtab.portfolios.domain.portfolio import Trigger as Trigger  # noqa: PLC0414 - named here too
+from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark, Trigger, portfolio_id_of
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 NO_BAND = Band()

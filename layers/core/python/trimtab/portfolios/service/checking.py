@@ -15,8 +15,8 @@ from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.domain import checks
 from trimtab.portfolios.domain.checks import Checked, Situation
 from trimtab.portfolios.domain.policy import Mode
-from trimtab.portfolios.domain.portfolio import Portfolio, WatchDue, Watching
-from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, Why
+from trimtab.portfolios.domain.portfolio import Portfolio, Trigger, WatchDue, Watching
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.domain.watching import crossed
 from trimtab.portfolios.service.holdings import Holdings
 from trimtab.portfolios.service.ports import CheckNote, Checks, Halts, Requests, Store, Watches

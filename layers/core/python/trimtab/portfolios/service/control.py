@@ -14,8 +14,8 @@ from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.domain import checks, saga
 from trimtab.portfolios.domain.ledger import Side
 from trimtab.portfolios.domain.policy import Mode
-from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, WatchDue
-from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, Trigger, rebalance_id_of
+from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, Trigger, WatchDue
+from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus, rebalance_id_of
 from trimtab.portfolios.domain.trades import CashEntry, CashType, Trade
 from trimtab.portfolios.service.booking import Movement, booked_together, trade_of
 from trimtab.portfolios.service.holdings import Holdings
