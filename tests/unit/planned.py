@@ -1,0 +1,114 @@
+"""Portfolios to plan for, and what holds for every plan."""
+
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+from hypothesis import strategies as st
+
+from trimtab.portfolios.domain import plan, planning
+from trimtab.portfolios.domain.ledger import Side
+from trimtab.portfolios.domain.orders import CASH, PlannedOrder
+from trimtab.portfolios.domain.planning import OrderPlan, plan_orders, targets
+from trimtab.portfolios.domain.policy import Band, BandType, Mode, Policy
+from trimtab.portfolios.domain.valuation import EXACT, value
+
+Numbers = dict[str, Decimal]
+GRAIN = Decimal("1E-9")
+FREE = Policy(minimum_trade=Decimal(0), cash_buffer=Decimal(0), max_slippage=Decimal(0))
+FIVE_POINTS = Band(BandType.ABSOLUTE, Decimal(5))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A portfolio to plan for."""
+
+    held: Numbers
+    prices: Numbers
+    cash: Decimal
+    allocation: Numbers
+    policy: Policy
+    mode: Mode = Mode.FULL
+
+    def planned(self) -> OrderPlan:
+        return plan_orders(value(self.held, self.prices, self.cash), self.allocation, self.policy, self.mode)
+
+    def after(self, orders: tuple[PlannedOrder, ...]) -> tuple[Numbers, Decimal]:
+        """Holdings and cash once these have filled at the planning price."""
+        held, cash = dict(self.held), self.cash
+        with localcontext(EXACT):
+            for order in orders:
+                sign = 1 if order.side is Side.BUY else -1
+                held[order.symbol] = held.get(order.symbol, Decimal(0)) + sign * order.quantity
+                cash -= sign * order.quantity * order.price
+        return held, cash
+
+    def legs(self, held: Numbers, cash: Decimal) -> tuple[plan.Leg, ...]:
+        return plan.legs(value(held, self.prices, cash).weights, targets(self.allocation, self.policy))
+
+
+def decimals(least: int, most: int, places: int) -> st.SearchStrategy[Decimal]:
+    """Numbers of that many places."""
+    return st.integers(least, most).map(lambda units: Decimal(units).scaleb(-places))
+
+
+def check(case: Case) -> OrderPlan:
+    """Everything that holds for every plan."""
+    found, total = case.planned(), value(case.held, case.prices, case.cash).total
+    held, cash = case.after(found.orders)
+    check_orders(case, found)
+    assert all(quantity >= 0 for quantity in held.values()), "sold more than was held"
+    buffer = total * case.policy.cash_buffer / 100
+    assert cash >= min(case.cash, buffer)
+    assert cash_at_limits(case, found) >= min(case.cash, buffer.quantize(Decimal("0.01"), "ROUND_FLOOR"))
+    assert value(held, case.prices, cash).total == total, "value was made or lost"
+    check_report(case, found)
+    return found
+
+
+def cash_at_limits(case: Case, found: OrderPlan) -> Decimal:
+    """The cash if every order fills at the worst price, each amount rounded to the cent against the portfolio."""
+    amounts = ((it.side, it.quantity * it.limit_price) for it in found.orders)
+    cents = Decimal("0.01")
+    return case.cash + sum(
+        amount.quantize(cents, "ROUND_FLOOR") if side is Side.SELL else -amount.quantize(cents, "ROUND_CEILING")
+        for side, amount in amounts
+    )
+
+
+def check_orders(case: Case, found: OrderPlan) -> None:
+    policy = case.policy
+    assert len({order.symbol for order in found.orders}) == len(found.orders)
+    assert list(found.orders) == sorted(found.orders, key=lambda it: (it.side is Side.BUY, -it.notional, it.symbol))
+    slip = policy.max_slippage / 100
+    for order in found.orders:
+        assert order.quantity > 0
+        assert order.notional >= max(policy.minimum_trade, Decimal("0.01"))
+        assert order.quantity == order.quantity.quantize(Decimal(1) if policy.whole_shares else GRAIN)
+        assert order.limit_price == order.limit_price.quantize(GRAIN)
+        assert order.limit_price > 0
+        if order.side is Side.BUY:
+            assert order.price <= order.limit_price <= order.price * (1 + slip)
+        else:
+            assert order.price * (1 - slip) <= order.limit_price <= order.price
+        assert (order.side, case.mode) not in {(Side.SELL, Mode.INVEST_CASH), (Side.BUY, Mode.SELL_ONLY)}
+
+
+def check_report(case: Case, found: OrderPlan) -> None:
+    """What the plan says about itself is true."""
+    before, after = case.legs(case.held, case.cash), case.legs(*case.after(found.orders))
+    rounding = Decimal(len(after)) * Decimal("0.0001")
+    assert found.drift_before == plan.drift(before)
+    assert found.drift_after <= found.drift_before
+    assert 0 <= plan.drift(after) - found.drift_after <= rounding
+    assert found.within_band_after is (not planning.outside(after, case.policy))
+    assert sum(leg.drifted for leg in found.legs) == sum(leg.target for leg in found.legs) == 100
+    assert sum(leg.change for leg in found.legs) == 0
+    assert CASH in {leg.asset for leg in found.legs}
+    sides = {order.symbol: order.side for order in found.orders}
+    ends = {leg.asset: leg.drifted for leg in after}
+    for leg in found.legs:
+        assert leg.change * (1 if sides.get(leg.asset) is Side.BUY else -1) >= 0 or leg.asset == CASH
+        assert abs(leg.drifted + leg.change - ends.get(leg.asset, Decimal(0))) <= rounding
+    for skipped in found.skipped:
+        assert skipped.reason in {"mode", "minimum_trade", "whole_shares", "no_cash", "no_use"}
+        assert skipped.reason in {"no_cash", "no_use"} or skipped.symbol not in sides
