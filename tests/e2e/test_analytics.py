@@ -78,7 +78,7 @@ def test_drift_is_told_at_the_last_closes_of_the_sample(client: Client, path: st
     legs = {leg["asset"]: leg for leg in drift["assets"]}
     assert {"AAPL", "XOM", "JPM"} <= legs.keys()
     assert sum(Decimal(leg["weight"]) for leg in legs.values()) == 100
-    distance = sum((abs(Decimal(leg["drift"])) for leg in legs.values()), Decimal())
+    distance = sum((abs(Decimal(leg["drift"])) for leg in legs.values()), Decimal(0))
     assert abs(Decimal(drift["drift"]) - distance / 2) < Decimal("0.0001")
     assert drift["observations"] == 3
     drawn = client.call("GET", f"{path}/drift", headers={"Accept": SVG}).text
