@@ -55,10 +55,14 @@ def prices(**moved: str) -> Callable[[SagaRun], bool]:
     return lambda run: run.feed(**moved) == 202
 
 
-def halted_for_two_minutes(run: SagaRun) -> bool:
-    """Orders are halted, and have been for a while."""
-    since = [from_item(it)["at"] for it in stored_items() if it["pk"]["S"] == "HALT" and "reason" in it]
-    return any(run.clock.now > parse_time(at) + timedelta(minutes=2) for at in since)
+def halted_for(minutes: int) -> Callable[[SagaRun], bool]:
+    """Orders are halted, and have been for so long."""
+
+    def holds(run: SagaRun) -> bool:
+        since = [from_item(it)["at"] for it in stored_items() if it["pk"]["S"] == "HALT" and "reason" in it]
+        return any(run.clock.now > parse_time(at) + timedelta(minutes=minutes) for at in since)
+
+    return holds
 
 
 def lose_executions(run: SagaRun) -> bool:
@@ -117,10 +121,13 @@ SCENARIOS: Mapping[str, Scenario] = {
         fates={("AAPL", 1): SLOW, ("NVDA", 1): SLOW}, deeds=(Deed(under_way, SOLD), Deed(buying, SOLD))
     ),
     "halted between the waves": Scenario(
-        fates={("AAPL", 1): SLOW}, deeds=(Deed(under_way, HALTED), Deed(halted_for_two_minutes, GOES_ON))
+        fates={("AAPL", 1): SLOW}, deeds=(Deed(under_way, HALTED), Deed(halted_for(2), GOES_ON))
     ),
     "cancelled between the waves while halted": Scenario(
-        ADJUSTED, {("AAPL", 1): SLOW}, KEEP, (Deed(under_way, HALTED), Deed(halted_for_two_minutes, CANCEL))
+        ADJUSTED,
+        {("AAPL", 1): SLOW},
+        KEEP,
+        (Deed(under_way, HALTED), Deed(halted_for(2), CANCEL), Deed(halted_for(5), GOES_ON)),
     ),
     "a broker that does not know ids": Scenario(fates={("AAPL", 1): Fate(time_out="after")}, knows_ids=False),
     "too late to begin": Scenario(CANCELLED, deeds=(Deed(planned, seven_hours_pass),)),
