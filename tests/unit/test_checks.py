@@ -77,7 +77,7 @@ def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
 
 
 def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the_message() -> None:
-    it = invested({"A": 51, "B": 49}, Policy(calendar=MONTHLY), watching=Watching(calendar_at=DUE))
+    it = invested({"A": 54, "B": 46}, Policy(calendar=MONTHLY), watching=Watching(calendar_at=DUE))
     changed, due = at(it, None), at(it, Trigger.DUE)
     assert (changed.why.rule, changed.plan, changed.calendar_at) == ("within_band", None, DUE)
     assert (due.why.rule, due.plan is None, due.calendar_at) == (
