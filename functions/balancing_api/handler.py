@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from trimtab.contracts.fields import Identifier
 from trimtab.kernel.clock import utc_now
-from trimtab.kernel.errors import Invalid, Unavailable, no_such_thing
+from trimtab.kernel.errors import Unavailable, no_such_thing
 from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.adapters.checks import DynamoChecks
 from trimtab.portfolios.adapters.halts import DynamoHalts
@@ -90,9 +90,7 @@ def run_rebalance(
     portfolio_id: PortfolioId, body: schemas.RunRebalance, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Ask for a rebalance of what the portfolio holds, at the quotes of now, inside its band or not."""
-    if idempotency_key is not None and body.request_id is not None and idempotency_key != body.request_id:
-        raise Invalid("two_request_ids", "Idempotency-Key and request_id differ; give one of them, or the same.")
-    given = idempotency_key or body.request_id
+    given = http.one_request_id(idempotency_key, body.request_id)
     asked = control().request(app.caller, portfolio_id, body.mode, given or str(uuid4()))
     view = views.accepted_view(asked, retry_safe=given is not None)
     headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}

@@ -17,7 +17,6 @@ from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
 from trimtab.betting.wiring import accounts, orders, settings, settlements
 from trimtab.kernel import strict_json
-from trimtab.kernel.errors import Invalid
 from trimtab.runtime import http
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
@@ -43,10 +42,8 @@ class OrderService(OrderServiceSync):
 
     def place_order(self, request: pb.PlaceOrderRequest, ctx: Context) -> pb.PlaceOrderResponse:
         """See `POST /orders`; the key may stand in the message or in the header."""
-        in_header = ctx.request_headers.get("idempotency-key", "")
-        if in_header and request.idempotency_key not in {"", in_header}:
-            raise Invalid("two_request_ids", "The header and the message have different keys; give one, or the same.")
-        request.idempotency_key = request.idempotency_key or in_header
+        in_header = ctx.request_headers.get("idempotency-key")
+        request.idempotency_key = http.one_request_id(in_header, request.idempotency_key) or ""
         asked = read(requests.Placing, request)
         placed = wiring.place(caller(), asked.to_domain(), asked.idempotency_key or request_id())
         return written(pb.PlaceOrderResponse, views.placed_view(placed, retry_safe=bool(asked.idempotency_key)))

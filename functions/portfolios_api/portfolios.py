@@ -19,7 +19,6 @@ from functions.portfolios_api.app import (
     portfolios,
     rebalances,
 )
-from trimtab.kernel.errors import Invalid
 from trimtab.portfolios.domain.portfolio import Portfolio
 from trimtab.portfolios.domain.rebalance import Report
 from trimtab.portfolios.schemas import portfolios as schemas
@@ -87,7 +86,7 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
 )
 def request_rebalance(body: schemas.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Report what a user's portfolio has become; a worker decides which transactions lead back to the target."""
-    request_id = _request_id(idempotency_key, body.request_id)
+    request_id = http.one_request_id(idempotency_key, body.request_id)
     report = Report(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
     view = schemas.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
     headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
@@ -148,9 +147,3 @@ def _etag(portfolio: Portfolio) -> dict[str, str]:
 
 def _revision_check(if_match: str | None) -> Any:
     return lambda portfolio: http.require_revision(if_match, portfolio.revision)
-
-
-def _request_id(header: str | None, member: str | None) -> str | None:
-    if header is not None and member is not None and header != member:
-        raise Invalid("two_request_ids", "Idempotency-Key and request_id differ; give one of them, or the same.")
-    return header or member

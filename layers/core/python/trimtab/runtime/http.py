@@ -238,6 +238,13 @@ def location(app: Api, path: str) -> str:
     return "../" * depth + path.lstrip("/")
 
 
+def one_request_id(header: str | None, member: str | None) -> str | None:
+    """The id of a request that may stand in the header Idempotency-Key, in the body, or in both if it is the same."""
+    if header and member and header != member:
+        raise Invalid("two_request_ids", "Idempotency-Key and the body give different ids; give one of them.")
+    return header or member
+
+
 def require_revision(if_match: str | None, revision: int) -> None:
     """`PreconditionFailed` where an If-Match header names other revisions than this one."""
     if if_match is None or if_match.strip() == "*":
