@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-import pandas  # type: ignore[import-untyped]
+import pandas
 import pytest
 
 from tests.unit.test_analytics_risk import SLICES, closes, returns, same
