@@ -8,7 +8,6 @@ from itertools import count
 from math import floor
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -98,9 +97,7 @@ class Trading(RuleBasedStateMachine):
     @initialize(cash=st.sampled_from([None, 0, 300]))
     def open(self, cash: int | None) -> None:
         forget_everything()
-        market = boto3.client("dynamodb")
-        for symbol in "AB":
-            market.delete_item(TableName="market", Key={"pk": {"S": f"ASSET#{symbol}"}, "sk": {"S": "QUOTE"}})
+        forget_everything("market")
         members: dict[str, Any] = {} if cash is None else {"cash": cash}
         self.mine: Account = account(self.system, "1", **members)
         self.model = Model(None if cash is None else Fraction(cash))

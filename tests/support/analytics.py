@@ -13,10 +13,10 @@ from typing import Any
 from unittest import mock
 
 import boto3
-from moto.backends import get_backend
 
 from functions.notifications_on_alert import handler as alert_function
-from tests.support.inside_moto import ACCOUNT, commits, table
+from tests.support.furniture import backend
+from tests.support.inside_moto import commits, table
 from tests.support.trading import FEED
 from tests.support.world import MARKET_TABLE, Answer, World, sqs_record
 from trimtab.contracts.bars import Bar
@@ -152,7 +152,7 @@ def _on_bus(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def mails() -> list[EmailMessage]:
     """The mails that the mail server has taken, in their order."""
-    taken = get_backend("ses")[ACCOUNT]["us-east-1"].sent_messages
+    taken = backend("ses").sent_messages
     return [message_from_string(it.raw_data, policy=policy.default) for it in taken]
 
 

@@ -7,19 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from moto.backends import get_backend
 from moto.dynamodb import models
 from moto.dynamodb.models.table import Table
 
+from tests.support.furniture import backend
 from tests.support.world import TABLE
 
 ADDED_TO = "METRICS"
-ACCOUNT = "123456789012"  # moto's own
 
 
 def table(name: str = TABLE) -> Any:
     """moto's own table."""
-    return get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables[name]
+    return backend("dynamodb").tables[name]
 
 
 def commits(name: str = TABLE) -> list[Any]:
@@ -38,7 +37,7 @@ def carries_events(record: Any) -> bool:
 
 
 def _queues() -> Any:
-    return get_backend("sqs")[ACCOUNT]["us-east-1"].queues
+    return backend("sqs").queues
 
 
 def waiting(queue_url: str) -> list[Any]:
@@ -61,7 +60,7 @@ def take_messages(queue_url: str) -> list[tuple[str, int]]:
 
 def snapshot() -> Callable[[], None]:
     """Keeps what all tables hold; calling the answer brings it back, with empty queues and streams."""
-    tables = get_backend("dynamodb")[ACCOUNT]["us-east-1"].tables
+    tables = backend("dynamodb").tables
     kept = {name: copy.deepcopy(it.items) for name, it in tables.items()}
 
     def bring_back() -> None:

@@ -12,15 +12,14 @@ from typing import Any
 from unittest import mock
 
 from botocore.client import BaseClient
-from moto.backends import get_backend
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
 
-from tests.support.inside_moto import ACCOUNT
+from tests.support.furniture import backend
 
 
 def _backend() -> Any:
-    return get_backend("dynamodb")[ACCOUNT]["us-east-1"]
+    return backend("dynamodb")
 
 
 def _read(table: str, key: Any) -> Any:
@@ -99,7 +98,7 @@ def _query(asked: Any) -> Any:
 
 
 def _send(asked: Any) -> Any:
-    queues = get_backend("sqs")[ACCOUNT]["us-east-1"]
+    queues = backend("sqs")
     name, delay = asked["QueueUrl"].rpartition("/")[2], asked.get("DelaySeconds")
     sent = queues.send_message(name, asked["MessageBody"], delay_seconds=delay, group_id=asked.get("MessageGroupId"))
     return {"MessageId": sent.id}

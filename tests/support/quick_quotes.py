@@ -9,9 +9,8 @@ from typing import Any
 from unittest import mock
 
 from botocore.client import BaseClient
-from moto.backends import get_backend
 
-from tests.support.inside_moto import ACCOUNT
+from tests.support.furniture import backend
 
 EXPRESSION = "SET price = :price, as_of = :as_of, #source = :source ADD version :one"
 CONDITION = "attribute_not_exists(as_of) OR as_of < :as_of"
@@ -21,14 +20,14 @@ def _stored(asked: Any) -> bool:
     """Whether the update has been made."""
     if (asked["UpdateExpression"], asked["ConditionExpression"]) != (EXPRESSION, CONDITION):
         return False
-    backend, given = get_backend("dynamodb")[ACCOUNT]["us-east-1"], asked["ExpressionAttributeValues"]
-    found = backend.get_item(asked["TableName"], asked["Key"])
+    tables, given = backend("dynamodb"), asked["ExpressionAttributeValues"]
+    found = tables.get_item(asked["TableName"], asked["Key"])
     before = found.to_json()["Attributes"] if found else {}
     if "as_of" in before and before["as_of"]["S"] >= given[":as_of"]["S"]:
         return False
     version = {"N": str(int(before.get("version", {"N": "0"})["N"]) + 1)}
     quote = {"price": given[":price"], "as_of": given[":as_of"], "source": given[":source"], "version": version}
-    backend.put_item(asked["TableName"], {**before, **asked["Key"], **quote})
+    tables.put_item(asked["TableName"], {**before, **asked["Key"], **quote})
     return True
 
 

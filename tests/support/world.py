@@ -38,6 +38,7 @@ from functions.portfolios_on_rebalance_requested import handler as worker_functi
 from functions.portfolios_on_recalculation_requested import handler as recalculation_function
 from functions.portfolios_on_sweep import handler as sweep_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
+from tests.support import furniture
 from tests.support.clients import kept_client
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -307,25 +308,18 @@ def world() -> Iterator[World]:
     clients = mock.patch("boto3.client", kept_client)
     with mock.patch.dict("os.environ", environment), mock_aws(), clients, _one_call_at_a_time():
         forget_cached()
-        sqs = boto3.client("sqs")
         for name, shape in TABLES.items():
-            boto3.client("dynamodb").create_table(**shape.create_arguments(name))
-        boto3.client("events").create_event_bus(Name=BUS)
-        boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
-        boto3.client("secretsmanager").create_secret(Name="links", SecretString="k" * 64)
-        boto3.client("s3").create_bucket(Bucket=BARS_BUCKET)
-        queue_url = sqs.create_queue(QueueName="rebalance-requests")["QueueUrl"]
-        undelivered_url = sqs.create_queue(QueueName="events-undelivered")["QueueUrl"]
-        recalculations_url = sqs.create_queue(QueueName="recalculations")["QueueUrl"]
-        quotes_url, checks_url, executions_url = (
-            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("quotes", "checks", "rebalance-executions")
+            furniture.add_table(name, shape)
+        furniture.add_bus(BUS)
+        furniture.add_sender(SENDER)
+        furniture.add_secret("links", "k" * 64)
+        furniture.add_bucket(BARS_BUCKET)
+        queue_url, undelivered_url, recalculations_url = map(
+            furniture.add_queue, ("rebalance-requests", "events-undelivered", "recalculations")
         )
-        insights_url, settlements_url = (
-            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("insights", "settlements")
-        )
-        valuations_url, reports_url, mails_url = (
-            sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("valuations", "reports", "mails")
-        )
+        quotes_url, checks_url, executions_url = map(furniture.add_queue, ("quotes", "checks", "rebalance-executions"))
+        insights_url, settlements_url = map(furniture.add_queue, ("insights", "settlements"))
+        valuations_url, reports_url, mails_url = map(furniture.add_queue, ("valuations", "reports", "mails"))
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
             "SETTLEMENTS_QUEUE_URL": settlements_url,
@@ -391,8 +385,12 @@ def _one_call_at_a_time() -> Iterator[None]:
 
 def forget_cached() -> None:
     """Clears what functions keep between invocations, as a cold start does."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("trimtab.", "functions.")):
-            for thing in vars(module).values():
-                if hasattr(thing, "cache_clear"):
-                    thing.cache_clear()
+    for thing in _caches(len(sys.modules)):
+        thing.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _caches(modules: int) -> list[Any]:
+    """What is kept anywhere, found again whenever there are more modules: looking takes longer than a call."""
+    ours = [module for name, module in sys.modules.items() if name.startswith(("trimtab.", "functions."))]
+    return [thing for module in ours for thing in vars(module).values() if hasattr(thing, "cache_clear")]
