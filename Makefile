@@ -55,6 +55,7 @@ check: $(BIN)/.ready static ## the fast part of `make test`, before every commit
 
 proof: $(BIN)/.ready .local/proof/.ready ## exhaustive runs: faults, races, waves of prices, years of the market's history
 	@python -m pytest -n $(WORKERS) -m proof tests
+	@python -m pytest -n $(WORKERS) --hypothesis-profile=explore tests/unit
 
 bench: $(BIN)/.ready ## the budgets
 	@python -m tests.benchmarks

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, settings
 from tests.support.quick import quick_items
 from tests.support.world import World, world
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make test` tries the same examples each time, so that what it finds is what a change did; `make proof` tries others.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
 settings.load_profile("default")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from unittest import mock
 import pytest
 
 from functions.authorizer import handler as authorizer_function
-from tests.support.inside_moto import commits
+from tests.support.inside_moto import commits, snapshot
 from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
 from tests.support.world import ALL_SCOPES, AUTH, LambdaContext, World, authorized, forget_cached, payload
 from trimtab.betting.domain.orders import order_id_of
@@ -95,9 +96,20 @@ def with_token(system: World, token: str, method: str = "GET", path: str = "/por
     return send(system, method, path, authorizer=None, headers=bearer(token))
 
 
+_FILLED: list[Callable[[], None]] = []
+
+
 def filled(system: World) -> None:
     """An asset; a portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and
-    one that is not, a trade, a check."""
+    one that is not, a trade, a check. What the first test filled is there again for the others."""
+    if _FILLED:
+        _FILLED[0]()
+    else:
+        _fill(system)
+        _FILLED.append(snapshot())
+
+
+def _fill(system: World) -> None:
     system.portfolio()
     assert send(system, "PUT", "/assets/{symbol}", authorizer=authorized(scope="market:write")).status == 200
     assert send(system, "POST", "/rebalance").status == 202

@@ -101,10 +101,10 @@ def test_a_month_that_is_not_over_is_refused(past: Past, month: str) -> None:
     assert waiting(past.world.reports_url) == []
 
 
-@pytest.mark.parametrize("month", ["2026-13", "2026", "october", "2026-1", "", "0000-05", "0001-01", "9999-12"])
-def test_what_is_no_month_is_refused(past: Past, month: str) -> None:
+def test_what_is_no_month_is_refused(past: Past) -> None:
     with at(NOW):
-        assert past.world.http("POST", f"{past.home}/reports", {"month": month}).status == 400
+        for month in ("2026-13", "2026", "october", "2026-1", "", "0000-05", "0001-01", "9999-12"):
+            assert past.world.http("POST", f"{past.home}/reports", {"month": month}).status == 400, month
 
 
 def test_nobody_is_written_to_without_contacts(past: Past) -> None:

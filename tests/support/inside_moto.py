@@ -59,11 +59,12 @@ def take_messages(queue_url: str) -> list[tuple[str, int]]:
 
 
 def snapshot() -> Callable[[], None]:
-    """Keeps what all tables hold; calling the answer brings it back, with empty queues and streams."""
-    tables = backend("dynamodb").tables
-    kept = {name: copy.deepcopy(it.items) for name, it in tables.items()}
+    """Keeps what all tables hold; calling the answer brings it back, with empty queues and streams: in this world, or
+    in a later one."""
+    kept = {name: copy.deepcopy(it.items) for name, it in backend("dynamodb").tables.items()}
 
     def bring_back() -> None:
+        tables = backend("dynamodb").tables
         for name, items in kept.items():
             tables[name].items = copy.deepcopy(items)
             stream = tables[name].stream_shard
