@@ -257,6 +257,7 @@ def once(system: World, faults: Faults, *some: Fault) -> bool:
 
 
 @pytest.mark.volume
+@pytest.mark.usefixtures("quick")
 def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: World) -> None:
     one_night_left(system)
     before = stored()

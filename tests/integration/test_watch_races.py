@@ -102,6 +102,7 @@ def missed_by(anew: Anew, opening: str, pauses: Sequence[tuple[int, int]]) -> It
             yield from race(anew(), opening, first, calls, other_calls, WAYS_OUT[(number + ord(first)) % len(WAYS_OUT)])
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_of_two_at_once_one_sees_what_the_other_did(one: Anew, opening: str) -> None:
     assert list(missed_by(one, opening, [(calls, 99) for calls in range(MOST_CALLS)])) == []
