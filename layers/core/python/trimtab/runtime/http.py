@@ -49,12 +49,8 @@ STATUS: Mapping[type[Refusal], HTTPStatus] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 THROTTLES = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "Throttling",
-    "ThrottlingError",
-    "ThrottlingException",
+    *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled"),
+    *("Throttling", "ThrottlingError", "ThrottlingException"),
 }
 PROBLEM_TYPE = "urn:trimtab:problem:"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
