@@ -267,8 +267,25 @@ def test_a_stretch_never_loses_money_between_value_flow_and_gain(returns: list[D
     assert abs(missing) < Decimal("1E-18")
 
 
-def test_the_line_of_a_benchmark_is_in_units_of_its_first_day() -> None:
+def test_the_line_of_a_benchmark_takes_the_same_deposits_and_withdrawals_through_its_splits() -> None:
+    # 1,000 at 100. 500 come in, then 4 % up (26 after four for one): 1,560. Half of a percent down, 60 go out: 1,492.2.
     split = Split(datetime.combine(FIRST + DAY, datetime.min.time(), UTC), Decimal(4), Decimal(1))
-    index = Benchmark("INDEX", {FIRST + DAY: Decimal(26), FIRST: Decimal(100), FIRST + 2 * DAY: Decimal(25)}, [split])
-    assert index.line() == {FIRST: Decimal(100), FIRST + DAY: Decimal(104), FIRST + 2 * DAY: Decimal(100)}
-    assert Benchmark("INDEX", {}).line() == {}
+    closes = {FIRST + DAY: Decimal(26), FIRST: Decimal(100), FIRST + 2 * DAY: Decimal("25.87")}
+    days = series(("1000", "900"), ("1400", "500"), ("1300", "-60"), ("1300", "-2000"), ("100", "100"))
+    line = Benchmark("INDEX", closes, [split]).with_flows_of(days)
+    assert line == {FIRST: 1000, FIRST + DAY: 1560, FIRST + 2 * DAY: Decimal("1492.2")}, "all of it is withdrawn then"
+    assert Benchmark("INDEX", {}).with_flows_of(days) == {}
+    assert list(Benchmark("INDEX", {FIRST + 2 * DAY: Decimal(7)}).with_flows_of(days)) == [FIRST + 2 * DAY]
+
+
+@given(daily, shares)
+def test_a_benchmark_that_moves_as_the_portfolio_does_has_its_line(
+    returns: list[Decimal], flows: list[Decimal]
+) -> None:
+    days, price, closes = evolved(returns, flows), Decimal(100), {}
+    for it, earned in zip(days, returns, strict=False):
+        price *= 1 + earned
+        closes[it.day] = price
+    line = Benchmark("SAME", closes).with_flows_of(days)
+    assert list(line) == [it.day for it in days]
+    assert [float(worth) for worth in line.values()] == pytest.approx([float(it.value) for it in days])

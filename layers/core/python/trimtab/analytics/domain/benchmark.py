@@ -7,8 +7,9 @@ from datetime import UTC, date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+from trimtab.analytics.domain.series import Snapshot
 from trimtab.contracts.quotes import Split
-from trimtab.kernel.money import CONTEXT
+from trimtab.kernel.money import CONTEXT, ZERO
 from trimtab.kernel.trading_days import LONGEST_CLOSURE_DAYS, on_or_before
 
 _LONGEST = timedelta(days=LONGEST_CLOSURE_DAYS)
@@ -28,10 +29,27 @@ class Benchmark:
         before, after = self._last(known, first), self._last(known, last)
         return None if before is None or after is None else self._between(before, after)
 
-    def line(self) -> dict[date, Decimal]:
-        """What the units of the first day were worth on each, by day: no split is a step in it."""
-        days = sorted(self.closes)
-        return {day: CONTEXT.multiply(self.closes[days[0]], 1 + self._between(days[0], day)) for day in days}
+    def with_flows_of(self, days: Iterable[Snapshot]) -> dict[date, Decimal]:
+        """What it would be worth, day by day, if the money of these days (in order) had been put into it instead.
+
+        It starts with the value of the first day that has both a value and a close near it. What comes in buys before
+        a day's change, what goes out is sold after it, as in the portfolio's returns. It ends where nothing is left.
+        (The public market equivalent of Long and Nickels.)
+        """
+        known, found = sorted(self.closes), dict[date, Decimal]()
+        worth, before = ZERO, None
+        for it in days:
+            close = self._last(known, it.day) or before
+            if before is None:
+                worth = it.value
+            elif close is not None:
+                invested = CONTEXT.multiply(worth + max(it.flow, ZERO), 1 + self._between(before, close))
+                worth = invested + min(it.flow, ZERO)
+            if worth > 0 and close is not None:
+                found[it.day], before = worth, close
+            elif before is not None:
+                break
+        return found
 
     def daily(self, days: Iterable[date]) -> list[Decimal | None]:
         """Its return from each of the days (in order) to the next one, as a share.

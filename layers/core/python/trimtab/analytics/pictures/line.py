@@ -37,7 +37,7 @@ def value_line(
     index: Sequence[Point] | None = None,
     benchmark_name: str = "Benchmark",
 ) -> str:
-    """The values as a line with their drawdown below; the benchmark is scaled to start where the values do.
+    """The values as a line with their drawdown below, beside what the same money would be worth in the benchmark.
 
     The drawdown is that of the `index` (a time-weighted one, in which deposits and withdrawals do not count) where it
     is given and has any of the days, else of the values. Of more than 600 days the line keeps the lowest and the
@@ -48,7 +48,7 @@ def value_line(
         return nothing(title, "No values yet: the first appears after the first day that is valued.", theme)
     grown = [one for one in drawdowns(_in_order(index or ())) if values[0].day <= one.day <= values[-1].day]
     losses = grown or drawdowns(values)
-    beside = _rebased(_in_order(benchmark or ()), values)
+    beside = [one for one in _in_order(benchmark or ()) if values[0].day <= one.day <= values[-1].day]
     top = _value_scale(values, beside)
     labels = [fit(text, _LABEL_ROOM, SMALL) for text in money_ticks(top.ticks(), top.step, currency)]
     low = _loss_scale(losses)
@@ -100,20 +100,6 @@ def _in_order(points: Sequence[Point]) -> list[Point]:
     return [newest[day] for day in sorted(newest)]
 
 
-def _rebased(benchmark: Sequence[Point], values: Sequence[Point]) -> list[Point]:
-    """The benchmark on the days of the values, scaled so that both are equal on the first day that both have."""
-    within = [point for point in benchmark if values[0].day <= point.day <= values[-1].day]
-    known = {point.day: point.value for point in values}
-    start = next((point for point in within if point.day in known and point.value > 0), None)
-    if start is None:
-        return []
-    return [
-        Point(point.day, CONTEXT.divide(CONTEXT.multiply(point.value, known[start.day]), start.value))
-        for point in within
-        if point.day >= start.day
-    ]
-
-
 def _value_scale(values: Sequence[Point], beside: Sequence[Point]) -> Scale:
     amounts = [point.value for point in (*values, *beside)]
     low, high = min(amounts), max(amounts)
@@ -136,7 +122,7 @@ def _header(values: Sequence[Point], currency: str, benchmark_name: str | None) 
     said = f"{money(last.value, currency)} on {day_text(last.day)}"
     drawn = [words(MARGIN, 56, fit(said, 290, 14), "muted", size=14)]
     if benchmark_name:
-        name = fit(f"{clean(benchmark_name, 60)}, same start", 170, SMALL)
+        name = fit(f"{clean(benchmark_name, 60)}, same deposits", 170, SMALL)
         beside = _RIGHT - width(name, SMALL)
         own = beside - 48 - width("Portfolio", SMALL)
         drawn += [

@@ -69,14 +69,10 @@ def drift_picture(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
 
 def value_picture(it: Past, theme: Theme) -> str:
     """The values of the window with their time-weighted drawdown, beside the benchmark if there is one."""
-    points = [Point(each.day, each.value) for each in it.covered]
-    beside = None
-    if it.benchmark is not None and points:
-        line = it.benchmark.line()
-        beside = [Point(day, price) for day, price in line.items() if points[0].day <= day <= points[-1].day]
+    beside = it.benchmark.with_flows_of(it.covered) if it.benchmark else {}
     return value_line(
-        points,
-        beside,
+        [Point(each.day, each.value) for each in it.covered],
+        [Point(day, worth) for day, worth in beside.items()],
         f"Value of {it.portfolio.name}",
         it.portfolio.currency,
         theme,
