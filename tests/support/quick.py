@@ -16,6 +16,7 @@ from botocore.client import BaseClient
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+from moto.sqs.models import SQSBackend
 
 from tests.support.furniture import backend
 
@@ -137,7 +138,7 @@ def _narrow(whole: Table, hash_key: DynamoType, *rest: Any, **conditions: Any) -
 
 @contextmanager
 def quick_items() -> Iterator[None]:
-    """The short way for as long as this lasts; nobody measures how large an item is."""
+    """The short way for as long as this lasts; nobody measures how large an item is or how old a message."""
     make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: Any, operation: str, arguments: Any) -> Any:
@@ -149,5 +150,6 @@ def quick_items() -> Iterator[None]:
         mock.patch.object(BaseClient, "_make_api_call", call),
         mock.patch.object(LimitedSizeDict, "__setitem__", dict.__setitem__),
         mock.patch.object(Table, "query", _narrow),
+        mock.patch.object(SQSBackend, "is_message_valid_based_on_retention_period", return_value=True),
     ):
         yield
