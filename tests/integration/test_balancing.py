@@ -158,15 +158,20 @@ def test_a_refused_order_reverses_what_was_filled(mine: Balancing, monkeypatch: 
     assert mine.now()["locked_by"] is None
 
 
-def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is_resolved(
-    mine: Balancing, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def nothing_can_be_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One order is refused, and then what would take back the other."""
     scenario(
         monkeypatch,
         {"match": {"symbol": "MSFT"}, "refuse": "not today"},
         {"match": {"symbol": "AAPL", "side": "BUY"}, "refuse": "halted"},
     )
     monkeypatch.setenv("REVERSAL_SECONDS", "0")
+
+
+def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is_resolved(
+    mine: Balancing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing_can_be_reversed(monkeypatch)
     mine.move(AAPL=140)
     (it,) = mine.rebalances()
     assert (it["status"], mine.now()["status"], it["execution"]["reversal_waves"]) == ("STALE", "STALE", 3)
@@ -252,12 +257,7 @@ def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_say
 def test_what_an_operator_watches_is_counted(
     mine: Balancing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scenario(
-        monkeypatch,
-        {"match": {"symbol": "MSFT"}, "refuse": "not today"},
-        {"match": {"symbol": "AAPL", "side": "BUY"}, "refuse": "halted"},
-    )
-    monkeypatch.setenv("REVERSAL_SECONDS", "0")
+    nothing_can_be_reversed(monkeypatch)
     mine.quote(AAPL=140)
     mine.world.check()
     names = ("demo", mine.now()["portfolio_id"], mine.rebalances()[0]["rebalance_id"])
