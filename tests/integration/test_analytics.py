@@ -174,7 +174,10 @@ def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_
         assert {each["day"] for each in answer["at_close"]} == {LAST.isoformat()}
         assert (answer["as_of"], answer["age_days"], answer["observations"]) == ("2026-11-19T23:59:59.000000Z", 1, 2)
         assert (bool(answer["method"]), answer["basis"]) == (True, BASIS)
-    assert "OMEG" in it.get("drift", format="svg").text
+    drawn = it.get("drift", format="svg").text
+    assert "OMEG" in drawn
+    for picture in (drawn, it.get("sectors", format="svg").text):
+        assert "default, 19 Nov 2026</text>" in picture, "how old it is"
 
 
 def test_a_drift_that_cannot_be_told_says_what_is_missing(own_past: Past) -> None:

@@ -10,6 +10,7 @@ from trimtab.analytics.pictures.donut import Slice, sector_donut
 from trimtab.analytics.pictures.drift import drift_bars
 from trimtab.analytics.pictures.line import Point, value_line
 from trimtab.analytics.pictures.svg import Theme
+from trimtab.analytics.pictures.text import day_text
 from trimtab.analytics.service.analysis import Analysis, Past, Sectors, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
 from trimtab.analytics.service.reports import drifts, no_drift
@@ -59,12 +60,17 @@ def picture_of(payload: Mapping[str, str]) -> Picture:
 def sectors_picture(portfolio: Portfolio, it: Sectors, theme: Theme) -> str:
     """The ring of the sectors."""
     slices = [Slice(each.name, each.weight) for each in it.exposure.sectors]
-    return sector_donut(slices, f"Sectors of {portfolio.name}", theme)
+    return sector_donut(slices, _dated(f"Sectors of {portfolio.name}", it.standing), theme)
 
 
 def drift_picture(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
     """Each asset against its target and band."""
-    return drift_bars(drifts(it), f"Drift of {portfolio.name}", theme, missing=no_drift(it))
+    return drift_bars(drifts(it), _dated(f"Drift of {portfolio.name}", it), theme, missing=no_drift(it))
+
+
+def _dated(title: str, it: Standing) -> str:
+    """With the day of the oldest price in it: a picture does not say otherwise how old it is."""
+    return f"{title}, {day_text(it.as_of.date())}" if it.as_of else title
 
 
 def value_picture(it: Past, theme: Theme) -> str:
