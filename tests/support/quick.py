@@ -5,7 +5,6 @@ Serving a call costs moto some hundred times what its tables cost, and crowds ma
 refused goes the long way, so every error is moto's own.
 """
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import ge, le
@@ -15,8 +14,6 @@ from unittest import mock
 from botocore.client import BaseClient
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
-from moto.dynamodb.models.table import Table
-from moto.sqs.models import SQSBackend
 
 from tests.support.furniture import backend
 
@@ -107,7 +104,6 @@ def _send(asked: Any) -> Any:
     return {"MessageId": sent.id}
 
 
-_QUERY = Table.query
 _COMPARISONS = {"#p = :p AND #s <= :price": le, "#p = :p AND #s >= :price": ge}
 _SHORT = {
     "Query": _query,
@@ -120,25 +116,9 @@ _SHORT = {
 }
 
 
-def _narrow(whole: Table, hash_key: DynamoType, *rest: Any, **conditions: Any) -> Any:
-    """A query that looks at the partition it asks for only; moto sorts the whole table first."""
-    (name, wanted), *_ = conditions["hash_key_conditions"]
-    table: Any = copy.copy(whole)
-    if name == whole.hash_key_attr:
-        table.items = {hash_key: whole.items.get(hash_key, {})}
-    else:
-        table.items = {
-            key: {
-                sort: item for sort, item in items.items() if (it := item.attrs.get(name)) and it.value == wanted.value
-            }
-            for key, items in whole.items.items()
-        }
-    return _QUERY(table, hash_key, *rest, **conditions)
-
-
 @contextmanager
 def quick_items() -> Iterator[None]:
-    """The short way for as long as this lasts; nobody measures how large an item is or how old a message."""
+    """The short way for as long as this lasts; nobody measures how large an item is."""
     make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: Any, operation: str, arguments: Any) -> Any:
@@ -149,7 +129,5 @@ def quick_items() -> Iterator[None]:
     with (
         mock.patch.object(BaseClient, "_make_api_call", call),
         mock.patch.object(LimitedSizeDict, "__setitem__", dict.__setitem__),
-        mock.patch.object(Table, "query", _narrow),
-        mock.patch.object(SQSBackend, "is_message_valid_based_on_retention_period", return_value=True),
     ):
         yield

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import boto3
-from botocore.client import BaseClient
 from moto import mock_aws
 
 from functions.analytics_api import handler as analytics_function
@@ -40,6 +38,7 @@ from functions.portfolios_on_sweep import handler as sweep_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
 from tests.support import furniture
 from tests.support.clients import kept_client
+from tests.support.serving import serving
 
 EVENTS = Path(__file__).parents[2] / "events"
 BARS_BUCKET = "bars"
@@ -306,7 +305,7 @@ def world() -> Iterator[World]:
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
     clients = mock.patch("boto3.client", kept_client)
-    with mock.patch.dict("os.environ", environment), mock_aws(), clients, _one_call_at_a_time():
+    with mock.patch.dict("os.environ", environment), mock_aws(), clients, serving():
         forget_cached()
         for name, shape in TABLES.items():
             furniture.add_table(name, shape)
@@ -368,19 +367,6 @@ def world() -> Iterator[World]:
                 mails_url,
             )
         forget_cached()
-
-
-@contextmanager
-def _one_call_at_a_time() -> Iterator[None]:
-    """moto is not thread-safe: without this, acknowledged writes of concurrent callers get lost."""
-    lock, call = threading.RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def locked(self: Any, operation: str, arguments: Any) -> Any:
-        with lock:
-            return call(self, operation, arguments)
-
-    with mock.patch.object(BaseClient, "_make_api_call", locked):
-        yield
 
 
 def forget_cached() -> None:
