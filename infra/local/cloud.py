@@ -83,9 +83,10 @@ def stop(workspace: Workspace) -> bool:
 
 
 def attach(endpoint: str) -> Cloud:
-    """A LocalStack that someone else runs."""
-    if not _answers(f"{endpoint}/_localstack/health"):
-        raise LocalError(f"no LocalStack answers at {endpoint}: `docker compose up -d` starts one")
+    """A LocalStack that someone else runs; the embedded local AWS, which answers some of its addresses, is none."""
+    if not _answers(f"{endpoint}/_localstack/info"):
+        hint = "`make down` frees the port of the local AWS, `docker compose up -d` starts one"
+        raise LocalError(f"no LocalStack answers at {endpoint}: {hint}")
     return Cloud(endpoint.rstrip("/"))
 
 
