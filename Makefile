@@ -19,7 +19,7 @@ FIND_PYTHON := for python in $(or $(PYTHON),python3 python3.13 python3.12 python
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/core/python
-# Each module is compiled once, whatever the shell says: the CDK's alone take longer to compile than to run.
+# Each module is compiled once, whatever the shell says: uv leaves that to the first run.
 unexport PYTHONDONTWRITEBYTECODE
 # Nothing that is run from here may find the user's AWS account: `cdk deploy` is for that.
 export AWS_EC2_METADATA_DISABLED := true
