@@ -251,6 +251,10 @@ LOCAL = Config(
     settlement_visibility_seconds=10,
     settlement_recheck_seconds=1,
     worker_batch_window_seconds=0,
+    # The local AWS unpacks the code of each new worker itself: twenty at once would keep it from answering for minutes.
+    worker_max_concurrency=2,
+    execution_max_concurrency=2,
+    settlement_max_concurrency=2,
     watch_shards=1,
     reversal_seconds=2,
     halt_seconds=5,

@@ -7,7 +7,7 @@ from typing import Any
 
 import urllib3
 
-_TIMEOUT = urllib3.Timeout(connect=5, read=30)
+_TIMEOUT = urllib3.Timeout(connect=5, read=120)  # a laptop that is busy answers late
 
 
 @dataclass(frozen=True)
