@@ -13,7 +13,7 @@ from infra.data_stack import DataStack
 from infra.feeds import feed_from_queue, feed_from_stream
 from infra.function import Function, Shared, account_and_region
 from infra.identity import Identity
-from trimtab.portfolios.adapters.paper_scenario import parse_scenario
+from trimtab.portfolios.execution.paper_scenario import parse_scenario
 
 _LEASE_BEYOND_TIMEOUT_SECONDS = 30
 # Portfolios whose price watches have to be written again. `exists` matches leaves only, hence the `S`.
@@ -40,7 +40,7 @@ class Balancing(Construct):
             self,
             "OnCommit",
             shared=self._shared,
-            package="portfolios_on_commit",
+            package="balancing_on_commit",
             description="Asks for checks of portfolios whose holdings, target or policy changed",
             timeout_seconds=30,
             environment={"CHECKS_QUEUE_URL": self._data.checks.url},
@@ -48,7 +48,7 @@ class Balancing(Construct):
         function.allow_sending(self._data.checks)
         # What failed for good is told to this queue; the sweeper finds none of it, so an alarm does.
         feed_from_stream(function, self._data.portfolios, _NEEDS_WATCHES, self._data.changes_unchecked)
-        self._shared.alarms.stream_age(function.function, "portfolios_on_commit")
+        self._shared.alarms.stream_age(function.function, "balancing_on_commit")
 
     def _check_worker(self) -> None:
         config, data = self._shared.config, self._data
@@ -56,7 +56,7 @@ class Balancing(Construct):
             self,
             "OnCheckRequested",
             shared=self._shared,
-            package="portfolios_on_check_requested",
+            package="balancing_on_check_requested",
             description="Plans rebalances, or writes price watches again",
             memory_mb=1024,
             timeout_seconds=config.worker_timeout_seconds,
@@ -83,7 +83,7 @@ class Balancing(Construct):
             self,
             "OnExecutionRequested",
             shared=self._shared,
-            package="portfolios_on_execution_requested",
+            package="execution_on_execution_requested",
             description="Executes planned rebalances through the broker",
             memory_mb=1024,
             timeout_seconds=config.execution_timeout_seconds,

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Secur
 
 from functions.portfolios_api.app import IMPORT
 from trimtab.contracts import events, messages
-from trimtab.portfolios.schemas.trade_file import COLUMNS, MAX_ROWS
+from trimtab.portfolios.ledger.trade_file import COLUMNS, MAX_ROWS
 
 ROOT = Path(__file__).parents[1]
 API_FUNCTIONS = (

@@ -60,7 +60,7 @@ class Portfolios(Construct):
             self,
             "OnRebalanceRequested",
             shared=self._shared,
-            package="portfolios_on_rebalance_requested",
+            package="rebalancing_on_rebalance_requested",
             description="Decides rebalances taken from the queue",
             timeout_seconds=config.worker_timeout_seconds,
             environment={
@@ -83,7 +83,7 @@ class Portfolios(Construct):
             self,
             "OnRecalculationRequested",
             shared=self._shared,
-            package="portfolios_on_recalculation_requested",
+            package="ledger_on_recalculation_requested",
             description="Folds the trades of a symbol that has very many",
             memory_mb=1024,
             timeout_seconds=self._shared.config.recalculation_timeout_seconds,
@@ -103,7 +103,7 @@ class Portfolios(Construct):
             self,
             "OnSweep",
             shared=self._shared,
-            package="portfolios_on_sweep",
+            package="balancing_on_sweep",
             description="Sends again what was accepted and never decided, and wakes portfolios whose day has come",
             timeout_seconds=60,
             environment={

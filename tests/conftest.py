@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.quick import quick_items
-from tests.support.world import World, world
+from tests.support.fast_moto import quick_items
+from tests.support.system import System, in_process_system
 
 # `make test` tries the same examples each time, so that what it finds is what a change did; `make proof` tries others.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -22,7 +22,7 @@ def quick() -> Iterator[None]:
 
 
 @pytest.fixture
-def system() -> Iterator[World]:
+def system() -> Iterator[System]:
     """The whole system in this process, over moto."""
-    with world() as fresh:
+    with in_process_system() as fresh:
         yield fresh

@@ -14,11 +14,11 @@ from trimtab.analytics.service.valuations import Valuations
 from trimtab.contracts.messages import BusEvent, ValuationRequested
 from trimtab.kernel.clock import parse_time, utc_now
 from trimtab.market.adapters.bars import DynamoBars
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.service.books import Books
-from trimtab.portfolios.service.holdings import Holdings
-from trimtab.portfolios.service.standing import Standings
+from trimtab.portfolios.ledger.history import Books
+from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.rebalancing.snapshot import Standings
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics

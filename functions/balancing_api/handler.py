@@ -11,18 +11,18 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from trimtab.contracts.fields import Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Unavailable, no_such_thing
-from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.adapters.checks import DynamoChecks
-from trimtab.portfolios.adapters.halts import DynamoHalts
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.queues import Queues, QueueSettings
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.schemas import control as schemas
-from trimtab.portfolios.schemas import portfolios as views
-from trimtab.portfolios.service.broker import Broker, OutcomeUnknown
-from trimtab.portfolios.service.control import Control
-from trimtab.portfolios.service.portfolios import Portfolios
-from trimtab.portfolios.service.ports import Halt
+from trimtab.portfolios.balancing import views as schemas
+from trimtab.portfolios.balancing.check_store import DynamoChecks
+from trimtab.portfolios.balancing.operator_actions import Control
+from trimtab.portfolios.execution.broker import Broker, OutcomeUnknown
+from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
+from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.portfolio import views
+from trimtab.portfolios.portfolio.service import Portfolios
+from trimtab.portfolios.ports import Halt
+from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb

@@ -9,9 +9,9 @@ from trimtab.kernel.clock import utc_now
 from trimtab.market.adapters.quotes import DynamoMarket
 from trimtab.market.schemas import to_domain
 from trimtab.market.service.quotes import Market
-from trimtab.portfolios.adapters.queues import Queues, QueueSettings
-from trimtab.portfolios.adapters.watches import DynamoWatches
-from trimtab.portfolios.service.crossings import Crossings
+from trimtab.portfolios.balancing.watch_matching import Crossings
+from trimtab.portfolios.balancing.watch_store import DynamoWatches
+from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics

@@ -11,7 +11,7 @@ from trimtab.kernel.clock import utc_now
 from trimtab.notifications import schemas
 from trimtab.notifications.adapters import DynamoContacts
 from trimtab.notifications.service import AddressBook
-from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb

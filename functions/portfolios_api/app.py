@@ -7,14 +7,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from trimtab.contracts.fields import Identifier, Whole
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.queues import Queues, QueueSettings
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.service.holdings import Holdings
-from trimtab.portfolios.service.imports import Imports
-from trimtab.portfolios.service.portfolios import Portfolios
-from trimtab.portfolios.service.rebalances import Rebalances
-from trimtab.portfolios.service.trades import Trades
+from trimtab.portfolios.ledger.imports import Imports
+from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.service import Trades
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.portfolio.service import Portfolios
+from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.rebalancing.service import Rebalances
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import http
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.sqs import sqs

@@ -19,9 +19,9 @@ from functions.portfolios_api.app import (
     portfolios,
     rebalances,
 )
-from trimtab.portfolios.domain.portfolio import Portfolio
-from trimtab.portfolios.domain.rebalance import Report
-from trimtab.portfolios.schemas import portfolios as schemas
+from trimtab.portfolios.portfolio import views as schemas
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.rebalancing.model import Report
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 

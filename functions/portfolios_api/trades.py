@@ -22,12 +22,12 @@ from functions.portfolios_api.app import (
 from trimtab.contracts.fields import Asset, Day, Identifier, Time
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import no_such_thing
-from trimtab.portfolios.domain.ledger import TradeStatus
-from trimtab.portfolios.domain.recalculation import Recalculation
-from trimtab.portfolios.domain.trades import Trade
-from trimtab.portfolios.schemas import trades as schemas
-from trimtab.portfolios.schemas.trade_file import read_csv
-from trimtab.portfolios.service.ports import TradeFilter
+from trimtab.portfolios.ledger import views as schemas
+from trimtab.portfolios.ledger.recalculation import Recalculation
+from trimtab.portfolios.ledger.trade_file import read_csv
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.holdings import TradeStatus
+from trimtab.portfolios.ports import TradeFilter
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 

@@ -26,8 +26,8 @@ COLD_STARTS = {
     "analytics_api": ("figures.analysis", API),
     "betting_api": ("orders", API),
     "betting_rpc": ("orders", API),
-    "portfolios_on_rebalance_requested": ("decisions", WORKER),
-    "portfolios_on_execution_requested": ("executions", WORKER),
+    "rebalancing_on_rebalance_requested": ("decisions", WORKER),
+    "execution_on_execution_requested": ("executions", WORKER),
     "market_on_quote_received": ("crossings", WORKER),
 }
 """Functions, each with the service that it is wired to on first use, and its budget."""

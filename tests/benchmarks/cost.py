@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from infra.tables import PORTFOLIOS
-from tests.support.world import sqs_record, world
+from tests.support.system import in_process_system, sqs_record
 from tests.support.write_units import metering
 
 WRITE_UNIT, READ_UNIT = 0.625, 0.125  # DynamoDB on demand, $ a million
@@ -35,7 +35,7 @@ def _write_units(*, accepted: bool) -> int:
     with (
         Path(os.devnull).open("w") as nowhere,
         redirect_stdout(nowhere),
-        world() as system,
+        in_process_system() as system,
         metering(PORTFOLIOS) as meter,
     ):
         system.portfolio(allocation=target)

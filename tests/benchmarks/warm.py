@@ -16,13 +16,13 @@ from botocore.client import BaseClient
 from botocore.httpsession import URLLib3Session
 
 from functions.portfolios_api import handler as api
-from functions.portfolios_on_rebalance_requested import handler as worker
-from tests.support import world
+from functions.rebalancing_on_rebalance_requested import handler as worker
+from tests.support import system
 from tests.unit.samples import portfolio
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import strict_json
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.adapters.store import from_portfolio
+from trimtab.portfolios.store import from_portfolio
 from trimtab.runtime.dynamo import to_item
 from trimtab.runtime.observability import logger
 
@@ -33,11 +33,11 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "PORTFOLIOS_TABLE": world.TABLE,
-    "MARKET_TABLE": world.MARKET_TABLE,
+    "PORTFOLIOS_TABLE": system.TABLE,
+    "MARKET_TABLE": system.MARKET_TABLE,
     "WATCHES_TABLE": "watches",
     "PAPER_TABLE": "paper",
-    "BETTING_TABLE": world.BETTING_TABLE,
+    "BETTING_TABLE": system.BETTING_TABLE,
     "ANALYTICS_TABLE": "analytics",
     "REBALANCE_REQUESTS_QUEUE_URL": f"{QUEUES}/rebalance-requests",
     "RECALCULATIONS_QUEUE_URL": f"{QUEUES}/recalculations",
@@ -51,7 +51,7 @@ ENVIRONMENT = {
     "MAX_STAKE": "10000.00",
     "MAX_EXPOSURE": "100000.00",
     "LINKS_SECRET_ID": "links",
-    "PUBLIC_URL": world.PUBLIC_URL,
+    "PUBLIC_URL": system.PUBLIC_URL,
     "AUTH": "{}",
     "SENDER_TENANTS": '{"*": ["*"]}',
 }
@@ -61,11 +61,11 @@ def accept(assets: int) -> tuple[float, float]:
     """Seconds of CPU of one accepted report: outside the SDK's calls, and inside them."""
     weights = _weights(assets)
     body = {"user_id": "1", "new_allocation": weights, "request_id": "r"}
-    event = world.gateway_event("POST", "/rebalance", body, authorizer=world.authorized())
+    event = system.gateway_event("POST", "/rebalance", body, authorizer=system.authorized())
     with _answered_from_memory(_portfolio(weights)) as inside:
-        api.handler(event, world.LambdaContext())
+        api.handler(event, system.LambdaContext())
         inside.clear()
-        total = _cpu(lambda: api.handler(event, world.LambdaContext()))
+        total = _cpu(lambda: api.handler(event, system.LambdaContext()))
     sdk = sum(inside) / ROUNDS
     return total - sdk, sdk
 
@@ -73,9 +73,9 @@ def accept(assets: int) -> tuple[float, float]:
 def worker_against_loop() -> float:
     """CPU of the worker's batch of ten against the same decisions in a plain loop."""
     weights = _weights(5)
-    message = {**world.payload("direct/rebalance_requested.json"), "new_allocation": weights}
-    records = [world.sqs_record(json.dumps({**message, "request_id": f"r{n}"}), message_id=str(n)) for n in range(10)]
-    context = world.LambdaContext()
+    message = {**system.payload("direct/rebalance_requested.json"), "new_allocation": weights}
+    records = [system.sqs_record(json.dumps({**message, "request_id": f"r{n}"}), message_id=str(n)) for n in range(10)]
+    context = system.LambdaContext()
     with _answered_from_memory(_portfolio(weights)):
         worker.handler({"Records": records}, context)
         whole = _cpu(lambda: worker.handler({"Records": records}, context), ROUNDS // 10)
@@ -124,7 +124,7 @@ def _answered_from_memory(portfolio: dict[str, Any]) -> Iterator[list[float]]:
         operation = str(request.headers["X-Amz-Target"], "ascii").rpartition(".")[2]
         answers = {
             "GetItem": {"Item": portfolio},
-            "BatchGetItem": {"Responses": {world.TABLE: [portfolio]}, "UnprocessedKeys": {}},
+            "BatchGetItem": {"Responses": {system.TABLE: [portfolio]}, "UnprocessedKeys": {}},
             "SendMessage": {"MessageId": "m"},
         }
         content = json.dumps(answers.get(operation, {})).encode()
@@ -137,11 +137,11 @@ def _answered_from_memory(portfolio: dict[str, Any]) -> Iterator[list[float]]:
         mock.patch.object(URLLib3Session, "send", send),
         redirect_stdout(NOWHERE),
     ):
-        world.forget_cached()
+        system.forget_cached()
         for handler in logging.getLogger(logger.name).handlers:
             handler.setStream(NOWHERE)  # type: ignore[attr-defined]
         yield inside
-        world.forget_cached()
+        system.forget_cached()
 
 
 def _weights(assets: int) -> dict[str, str]:

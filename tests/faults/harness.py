@@ -16,11 +16,11 @@ from unittest import mock
 
 import boto3
 
+from functions.balancing_on_sweep import handler as sweep_function
 from functions.portfolios_api import app as api_function
-from functions.portfolios_on_rebalance_requested import handler as worker_function
-from functions.portfolios_on_sweep import handler as sweep_function
+from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.support.faults import FOR_EVER, BusRefusal, Crash, Fault, Faults, injecting
-from tests.support.inside_moto import (
+from tests.support.moto_state import (
     carries_events,
     commits,
     forget_everything,
@@ -29,11 +29,11 @@ from tests.support.inside_moto import (
     stored_items,
     waiting,
 )
-from tests.support.world import World, sqs_record, world
+from tests.support.system import System, in_process_system, sqs_record
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.domain.portfolio import portfolio_id_of
-from trimtab.portfolios.domain.rebalance import rebalance_id_of
-from trimtab.portfolios.service import sweeping
+from trimtab.portfolios.balancing import sweeper as sweeping
+from trimtab.portfolios.portfolio.model import portfolio_id_of
+from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
 T = TypeVar("T")
 DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
@@ -59,7 +59,7 @@ class MovableClock:
 class Run:
     """One portfolio, one report, and everything that happens to them."""
 
-    world: World
+    system: System
     faults: Faults
     clock: MovableClock
     client_repeats: bool = True
@@ -78,7 +78,7 @@ class Run:
             self.faults.clear()
             self.faults.reached_the_bus.clear()
             forget_everything()
-            self.portfolio = self.world.portfolio()
+            self.portfolio = self.system.portfolio()
             if self.on_queue:
                 self._send(self.message)
             if self.is_lost:
@@ -98,7 +98,9 @@ class Run:
 
         def post() -> int:
             headers = {"Idempotency-Key": "k1"}
-            answer = self.world.http("POST", "/rebalance", {"user_id": "1", "new_allocation": DRIFTED}, headers=headers)
+            answer = self.system.http(
+                "POST", "/rebalance", {"user_id": "1", "new_allocation": DRIFTED}, headers=headers
+            )
             return answer.status
 
         status = survive(post)
@@ -106,7 +108,7 @@ class Run:
             self.is_answered = True
             if not self._rebalances():
                 self.complaints.append("accepted, but not stored")
-            if not self._outcomes() and not waiting(self.world.queue_url):
+            if not self._outcomes() and not waiting(self.system.queue_url):
                 self.complaints.append("accepted, but neither decided nor on the queue")
         return status
 
@@ -116,10 +118,10 @@ class Run:
             received = self._receive()
             self._delivered += received
         records = [_record(message) for message in received]
-        failed = survive(lambda: self.world.work(*records)) if records else set()
+        failed = survive(lambda: self.system.work(*records)) if records else set()
         with self.faults.paused():
             for message in received:
-                handle = {"QueueUrl": self.world.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
+                handle = {"QueueUrl": self.system.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
                 if failed is None or message["MessageId"] in failed:
                     self._sqs.change_message_visibility(**handle, VisibilityTimeout=0)
                     continue
@@ -131,7 +133,7 @@ class Run:
         """The stream hands what is new to the publisher, and goes on only when that returns."""
         new = commits()[self._published :]
         records = [record for record in new if carries_events(record)]
-        if records and survive(lambda: self.world.publish(records)) is None:
+        if records and survive(lambda: self.system.publish(records)) is None:
             return
         self._published += len(new)
         if missing := {each for record in records for each in event_ids(record)} - {it["id"] for it in self.events()}:
@@ -140,7 +142,7 @@ class Run:
     def sweep_later(self) -> None:
         """An hour passes, and the sweeper runs."""
         self.clock.ahead += timedelta(hours=1)
-        survive(self.world.sweep)
+        survive(self.system.sweep)
 
     def settle(self) -> "Run":
         """Lets everything run until nothing is left to do, then once more, as if all answers had been lost."""
@@ -176,7 +178,7 @@ class Run:
     def _is_settled(self) -> bool:
         asked = self.is_answered or self.on_queue or not self.client_repeats
         open_work = len(self._rebalances()) - len(self._outcomes())
-        return asked and not open_work and not waiting(self.world.queue_url) and self._published == len(commits())
+        return asked and not open_work and not waiting(self.system.queue_url) and self._published == len(commits())
 
     # What must hold --------------------------------------------------------------------------------------------
 
@@ -192,9 +194,9 @@ class Run:
 
     def _facts(self) -> Iterator[tuple[str, Any, Any]]:
         home = f"/portfolios/{self.portfolio['portfolio_id']}"
-        portfolio = self.world.http("GET", home).json
-        rebalances = self.world.http("GET", f"{home}/rebalances").json["items"]
-        moves = self.world.http("GET", f"{home}/transactions").json["items"]
+        portfolio = self.system.http("GET", home).json
+        rebalances = self.system.http("GET", f"{home}/rebalances").json["items"]
+        moves = self.system.http("GET", f"{home}/transactions").json["items"]
         versions: dict[str, list[int]] = {}
         for record in commits():
             image = record["dynamodb"]["NewImage"]
@@ -205,7 +207,7 @@ class Run:
         yield "version of the portfolio", portfolio["version"], 2
         yield "target", portfolio["allocation"], self.portfolio["allocation"]
         yield "commits of an outcome", len(decided), 1
-        yield "messages left", len(waiting(self.world.queue_url)), 0
+        yield "messages left", len(waiting(self.system.queue_url)), 0
         for key, written in versions.items():
             yield f"versions of {key}", written, list(range(1, len(written) + 1))
 
@@ -226,18 +228,18 @@ class Run:
 
     def events(self) -> list[Any]:
         """Every event that reached the bus or the queue of the undelivered."""
-        return [*self.faults.reached_the_bus, *(json.loads(each.body) for each in waiting(self.world.undelivered_url))]
+        return [*self.faults.reached_the_bus, *(json.loads(each.body) for each in waiting(self.system.undelivered_url))]
 
     # The queue, the table ----------------------------------------------------------------------------------------
 
     def _send(self, body: str) -> None:
-        self._sqs.send_message(QueueUrl=self.world.queue_url, MessageBody=body, MessageGroupId="demo")
+        self._sqs.send_message(QueueUrl=self.system.queue_url, MessageBody=body, MessageGroupId="demo")
 
     def _receive(self) -> list[Any]:
         received: list[Any] = []
-        while waiting(self.world.queue_url):
+        while waiting(self.system.queue_url):
             received += self._sqs.receive_message(
-                QueueUrl=self.world.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
+                QueueUrl=self.system.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
             )["Messages"]
         return received
 
@@ -291,9 +293,9 @@ def faults_of(scenario: str) -> list[Fault]:
 
 @dataclass
 class Laboratory:
-    """A world with faults and a clock, in which runs follow each other."""
+    """An in-process system with fault injection and a clock, in which runs follow each other."""
 
-    world: World
+    system: System
     faults: Faults
     clock: MovableClock
 
@@ -307,7 +309,7 @@ class Laboratory:
         """A run of the scenario, before its first call."""
         self.clock.ahead = timedelta()
         return Run(
-            self.world,
+            self.system,
             self.faults,
             self.clock,
             client_repeats=scenario != "client gives up",
@@ -324,7 +326,7 @@ def laboratory() -> Iterator[Laboratory]:
         for function in (api_function, worker_function, sweep_function):
             stack.enter_context(mock.patch.object(function, "utc_now", clock))
         stack.enter_context(mock.patch.object(sweeping, "SHARDS", SHARD))
-        here = stack.enter_context(world())
+        here = stack.enter_context(in_process_system())
         stack.enter_context(quick_transactions())
         faults = stack.enter_context(injecting())
         yield Laboratory(here, faults, clock)

@@ -11,21 +11,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from functions.balancing_on_check_requested import handler as check_function
+from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_on_quote_received import handler as quote_function
-from functions.portfolios_on_check_requested import handler as check_function
-from functions.portfolios_on_execution_requested import handler as execution_function
 from tests.faults.harness import survive
 from tests.faults.saga_broker import Exchange, Fates, Fill
-from tests.support.inside_moto import commits, stored_items, take_messages
+from tests.support.moto_state import commits, stored_items, take_messages
+from tests.support.system import System, sqs_record
 from tests.support.trading import FEED
-from tests.support.world import World, sqs_record
-from trimtab.portfolios.adapters.store import to_portfolio, to_rebalance
-from trimtab.portfolios.domain.orders import OrderStatus
-from trimtab.portfolios.domain.portfolio import Portfolio
-from trimtab.portfolios.domain.rebalance import Rebalance
-from trimtab.portfolios.service import sweeping
-from trimtab.portfolios.service.broker import BrokerOrder
-from trimtab.portfolios.service.executions import BOOKED_AT_ONCE, Executions
+from trimtab.portfolios.balancing import sweeper as sweeping
+from trimtab.portfolios.execution.broker import BrokerOrder
+from trimtab.portfolios.execution.worker import BOOKED_AT_ONCE, Executions
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.rebalancing.orders import OrderStatus
+from trimtab.portfolios.store import to_portfolio, to_rebalance
 from trimtab.runtime.dynamo import from_item
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ class SagaRun:
         self.exchange.witness = self._witness
 
     @property
-    def world(self) -> World:
+    def system(self) -> System:
         """The system."""
-        return self.lab.world
+        return self.lab.system
 
     @property
     def clock(self) -> StillClock:
@@ -160,7 +160,7 @@ class SagaRun:
         """The feed sends quotes; the status, None where it was not answered."""
         at = self.clock().isoformat().replace("+00:00", "Z")
         body = {"quotes": [{"symbol": symbol, "price": price, "as_of": at} for symbol, price in prices.items()]}
-        status = survive(lambda: self.world.http("POST", "/quotes", body, authorizer=FEED).status)
+        status = survive(lambda: self.system.http("POST", "/quotes", body, authorizer=FEED).status)
         if status == 202:
             self.prices.update({symbol: Decimal(price) for symbol, price in prices.items()})
         return status
@@ -211,7 +211,7 @@ class SagaRun:
         if not taken:
             return False
         records = [sqs_record(message.body, message_id=message.id) for message in taken]
-        failed = survive(lambda: self.world.work(*records, worker=WORKERS[queue]))
+        failed = survive(lambda: self.system.work(*records, worker=WORKERS[queue]))
         for message in taken:
             if failed is None or message.id in failed:
                 self.bring_back(message)
@@ -221,7 +221,7 @@ class SagaRun:
         """The stream hands what is new to the function that asks for checks, past its filter."""
         new = commits()[self._streamed :]
         marked = [it for it in new if "watch_due" in it["dynamodb"].get("NewImage", {})]
-        if not marked or survive(lambda: self.world.stream(marked)) is not None:
+        if not marked or survive(lambda: self.system.stream(marked)) is not None:
             self._streamed += len(new)
         return bool(marked)
 
@@ -239,7 +239,7 @@ class SagaRun:
         self.clock.wait(3600)
         shards = "".join(sorted({it.rebalance_id[-1] for it in open_work}))
         with mock.patch.object(sweeping, "SHARDS", shards):
-            survive(self.world.sweep)
+            survive(self.system.sweep)
         return True
 
     def repeat_everything(self) -> "SagaRun":

@@ -8,8 +8,8 @@ from typing import Literal
 
 from tests.support.faults import Faults
 from trimtab.kernel.money import ZERO, to_money
-from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.service.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.execution.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.portfolio.holdings import Side
 
 _UNIT = Decimal("0.000000001")
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 from tests.faults.saga import DEPOSIT, HELD, Outcome, SagaRun
-from tests.support.inside_moto import commits, stored_items
+from tests.support.moto_state import commits, stored_items
 from trimtab.kernel.money import ZERO
-from trimtab.portfolios.adapters import ledger
-from trimtab.portfolios.domain.ledger import Holding, SecurityType, fold
-from trimtab.portfolios.domain.portfolio import PortfolioStatus
-from trimtab.portfolios.domain.trades import Trade
+from trimtab.portfolios.ledger import store as ledger
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
+from trimtab.portfolios.portfolio.model import PortfolioStatus
 from trimtab.runtime.dynamo import from_item, unpack_events
 
 TOLD = ("rebalance.completed", "rebalance.rolled_back", "rebalance.cancelled", "rebalance.rejected")

@@ -1,4 +1,4 @@
-"""The laboratory of the sagas: a world with faults and a clock of its own, in which runs follow each other."""
+"""The saga test bench: an in-process system with fault injection and a clock, in which runs follow each other."""
 
 import json
 import logging
@@ -11,19 +11,19 @@ from typing import Any
 from unittest import mock
 
 from functions.balancing_api import handler as balancing_function
+from functions.balancing_on_sweep import handler as sweep_function
+from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_api import handler as market_function
 from functions.portfolios_api import app as api_function
-from functions.portfolios_on_execution_requested import handler as execution_function
-from functions.portfolios_on_sweep import handler as sweep_function
 from tests.faults.saga import DEPOSIT, HELD, WORKERS, Message, SagaRun, Scenario, StillClock
 from tests.faults.saga_broker import Exchange
+from tests.support.fast_moto import quick_items
 from tests.support.faults import Fault, Faults, injecting
-from tests.support.inside_moto import quick_transactions, snapshot
-from tests.support.quick import quick_items
+from tests.support.moto_state import quick_transactions, snapshot
+from tests.support.system import System, in_process_system
 from tests.support.trading import Account
-from tests.support.world import World, world
-from trimtab.portfolios.adapters.brokers import broker_from
-from trimtab.portfolios.service.executions import Executions
+from trimtab.portfolios.execution.brokers import broker_from
+from trimtab.portfolios.execution.worker import Executions
 from trimtab.runtime.measures import metrics
 
 CLOCKED = (api_function, balancing_function, market_function, sweep_function, *WORKERS.values())
@@ -31,9 +31,9 @@ CLOCKED = (api_function, balancing_function, market_function, sweep_function, *W
 
 @dataclass
 class SagaLaboratory:
-    """A world with faults and a clock, in which runs follow each other."""
+    """An in-process system with fault injection and a clock, in which runs follow each other."""
 
-    world: World
+    system: System
     faults: Faults
     clock: StillClock
     account: Account = field(init=False)
@@ -43,7 +43,7 @@ class SagaLaboratory:
     @property
     def urls(self) -> dict[str, str]:
         """Where the queues are."""
-        here = self.world
+        here = self.system
         return {"quotes": here.quotes_url, "checks": here.checks_url, "executions": here.executions_url}
 
     def start(self, scenario: Scenario, **options: Any) -> SagaRun:
@@ -92,7 +92,7 @@ class SagaLaboratory:
 
     def _made(self, scenario: Scenario) -> Any:
         self.clock.now = StillClock().now
-        self.account = Account(self.world, self.world.portfolio("1", HELD, policy=dict(scenario.policy)))
+        self.account = Account(self.system, self.system.portfolio("1", HELD, policy=dict(scenario.policy)))
         assert self.account.cash("d", "deposit", str(DEPOSIT)).status == 201
         self.run = run = self._fresh(Scenario(), [], is_fed=True)
         run.feed(AAPL="100", MSFT="100", NVDA="100")
@@ -128,7 +128,7 @@ def saga_laboratory(*, is_quick: bool = True) -> Iterator[SagaLaboratory]:
         for function in CLOCKED:
             stack.enter_context(mock.patch.object(function, "utc_now", clock))
         stack.enter_context(_quiet())
-        here = stack.enter_context(world())
+        here = stack.enter_context(in_process_system())
         stack.enter_context(quick_transactions())
         if is_quick:
             stack.enter_context(quick_items())

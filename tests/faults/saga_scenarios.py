@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.faults.saga import Deed, SagaRun, Scenario
 from tests.faults.saga_broker import Fate
-from tests.support.inside_moto import stored_items
-from tests.support.world import ALL_SCOPES, authorized
+from tests.support.moto_state import stored_items
+from tests.support.system import ALL_SCOPES, authorized
 from trimtab.kernel.clock import parse_time
-from trimtab.portfolios.domain.execution import BUYS
+from trimtab.portfolios.rebalancing.journal import BUYS
 from trimtab.runtime.dynamo import from_item
 
 OPERATOR = authorized(scope=f"operator {ALL_SCOPES}")
@@ -30,7 +30,7 @@ def answered(method: str, path: str, body: Any, *allowed: int) -> Callable[[Saga
 
     def do(run: SagaRun) -> bool:
         whole = path.format(home=run.home, id=run.rebalances()[0].rebalance_id)
-        return run.world.http(method, whole, body, authorizer=OPERATOR).status in allowed
+        return run.system.http(method, whole, body, authorizer=OPERATOR).status in allowed
 
     return do
 

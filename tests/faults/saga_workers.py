@@ -8,11 +8,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from functions.portfolios_on_execution_requested import handler as execution_function
+from functions.execution_on_execution_requested import handler as execution_function
 from tests.faults.harness import survive
 from tests.faults.saga import Message, SagaRun
 from tests.support.faults import Faults
-from tests.support.world import sqs_record
+from tests.support.system import sqs_record
 
 PATIENCE_SECONDS = 20
 LEASE_SECONDS = 90

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.harness import SCENARIOS, Laboratory, faults_of
 from tests.support.faults import CrashAfter, CrashBefore, Fault
-from trimtab.portfolios.service import sweeping
+from trimtab.portfolios.balancing import sweeper as sweeping
 
 CRASHES = (CrashBefore, CrashAfter)
 

@@ -6,7 +6,7 @@ import pytest
 
 from functions.events_on_commit import handler as publisher_function
 from tests.faults.harness import Laboratory
-from tests.support.world import payload
+from tests.support.system import payload
 from trimtab.kernel.retry import TRIES
 
 FUNCTION_TIMEOUT_SECONDS = 30
@@ -30,7 +30,7 @@ def test_an_unreadable_item_goes_whole_to_the_undelivered_and_holds_up_no_other(
 ) -> None:
     records = payload("events_on_commit/stream.json")["Records"]
     break_image(records[0]["dynamodb"]["NewImage"])
-    assert lab.world.publish(records) == {"batchItemFailures": []}
+    assert lab.system.publish(records) == {"batchItemFailures": []}
     assert [event["type"] for event in lab.faults.reached_the_bus] == ["rebalance.completed"]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.faults.harness import Laboratory
-from tests.support.inside_moto import commits, stored_items
-from tests.support.world import sqs_record
+from tests.support.moto_state import commits, stored_items
+from tests.support.system import sqs_record
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
@@ -31,33 +31,33 @@ def report(user_id: str, request_id: str, minutes_ago: float, stocks: int) -> st
 
 @pytest.mark.parametrize("times", range(2, 11))
 def test_each_repeated_delivery_costs_one_read_and_changes_nothing(lab: Laboratory, times: int) -> None:
-    lab.world.portfolio()
+    lab.system.portfolio()
     record = sqs_record(report("1", "k1", 1, 70))
-    assert lab.world.work(record) == set()
+    assert lab.system.work(record) == set()
     before, written = stored_items(), len(commits())
     lab.faults.set()
     for _ in range(times - 1):
-        assert lab.world.work(record) == set()
+        assert lab.system.work(record) == set()
     assert lab.faults.operations == ["BatchGetItem"] * (times - 1)
     assert (stored_items(), len(commits())) == (before, written)
 
 
 def test_a_batch_that_holds_one_report_ten_times_decides_it_once(lab: Laboratory) -> None:
-    lab.world.portfolio()
+    lab.system.portfolio()
     lab.faults.set()
-    assert lab.world.work(*(sqs_record(report("1", "k1", 1, 70), message_id=f"m{n}") for n in range(10))) == set()
+    assert lab.system.work(*(sqs_record(report("1", "k1", 1, 70), message_id=f"m{n}") for n in range(10))) == set()
     assert lab.faults.operations == ["BatchGetItem", "TransactWriteItems"] + ["BatchGetItem"] * 9
 
 
 @pytest.mark.parametrize("days", [1, 4, 14, 30])
 def test_a_redrive_days_later_costs_one_read_and_changes_nothing(lab: Laboratory, days: int) -> None:
-    lab.world.portfolio()
-    lab.world.work(sqs_record(report("1", "k1", 1, 70)))
+    lab.system.portfolio()
+    lab.system.work(sqs_record(report("1", "k1", 1, 70)))
     before = stored_items()
     lab.clock.ahead = timedelta(days=days)
     lab.faults.set()
     sent = str(int((NOW + timedelta(days=days)).timestamp() * 1000))
-    assert lab.world.work(sqs_record(report("1", "k1", 1, 70), message_id="redriven", SentTimestamp=sent)) == set()
+    assert lab.system.work(sqs_record(report("1", "k1", 1, 70), message_id="redriven", SentTimestamp=sent)) == set()
     assert lab.faults.operations == ["BatchGetItem"]
     assert stored_items() == before
 
@@ -69,7 +69,7 @@ def test_five_reports_in_any_of_their_120_orders_leave_the_same_portfolio(lab: L
     for order in permutations(reports):
         lab.start("put on the queue")
         for number, body in enumerate(order):
-            assert lab.world.work(sqs_record(body, message_id=f"m{number}")) == set()
+            assert lab.system.work(sqs_record(body, message_id=f"m{number}")) == set()
         ends.append(final_state())
     assert len(ends) == 120
     assert all(end == ends[0] for end in ends)

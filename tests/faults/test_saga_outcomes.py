@@ -27,9 +27,9 @@ from tests.faults.saga_scenarios import (
 from tests.support.faults import CrashAfter
 from tests.support.trading import refused
 from trimtab.kernel.money import plain
-from trimtab.portfolios.domain.orders import Order
-from trimtab.portfolios.service.broker import NotSent, OutcomeUnknown
-from trimtab.portfolios.service.executions import _Run
+from trimtab.portfolios.execution.broker import NotSent, OutcomeUnknown
+from trimtab.portfolios.execution.worker import _Run
+from trimtab.portfolios.rebalancing.orders import Order
 
 BEFORE = {symbol: Decimal(quantity) for symbol, quantity in HELD.items()}
 CASH = Decimal(100)
@@ -93,10 +93,10 @@ def test_what_cannot_be_reversed_makes_the_portfolio_stale_with_one_alert_and_re
 ) -> None:
     run = saga.settled(scenario)
     assert [type for type, _ in events() if "stale" in type] == ["portfolio.stale"]
-    refused(run.world.http("POST", f"{run.home}/trades", SALE), 409, "stale")
+    refused(run.system.http("POST", f"{run.home}/trades", SALE), 409, "stale")
     more = {"ref_id": "more", "type": "deposit", "amount": "1"}
-    refused(run.world.http("POST", f"{run.home}/cash", more), 409, "stale")
-    asked = run.world.http("POST", f"{run.home}/rebalances", {}, headers={"Idempotency-Key": "again"})
+    refused(run.system.http("POST", f"{run.home}/cash", more), 409, "stale")
+    asked = run.system.http("POST", f"{run.home}/rebalances", {}, headers={"Idempotency-Key": "again"})
     refused(asked, 409, "stale")
     assert violations(run) == []
 
@@ -104,10 +104,10 @@ def test_what_cannot_be_reversed_makes_the_portfolio_stale_with_one_alert_and_re
 def test_a_stale_portfolio_trades_again_once_an_operator_has_said_what_it_holds(saga: SagaLaboratory) -> None:
     run = saga.settled(SCENARIOS["never reversed"])
     body = {"reason": "AAPL was bought by hand", "holdings": {"AAPL": "40"}, "cash": "100"}
-    answer = run.world.http("POST", f"{run.home}/resolve", body, authorizer=OPERATOR)
+    answer = run.system.http("POST", f"{run.home}/resolve", body, authorizer=OPERATOR)
     assert answer.status == 200, answer.text
     assert (run.statuses(), run.quantities(), run.portfolio().cash) == (("RESOLVED",), BEFORE, CASH)
-    assert run.world.http("POST", f"{run.home}/trades", SALE).status == 201
+    assert run.system.http("POST", f"{run.home}/trades", SALE).status == 201
 
 
 def test_a_broker_that_raises_until_the_deadline_makes_the_portfolio_stale(saga: SagaLaboratory) -> None:
@@ -185,13 +185,13 @@ def test_a_worker_that_never_comes_further_than_its_lease_is_reported(saga: Saga
 
 def test_a_client_that_sells_while_the_portfolio_is_locked_is_told_when_to_come_again(saga: SagaLaboratory) -> None:
     def sells(run: SagaRun) -> bool:
-        answer = run.world.http("POST", f"{run.home}/trades", SALE)
+        answer = run.system.http("POST", f"{run.home}/trades", SALE)
         refused(answer, 409, "locked")
         return 0 < int(answer.headers["Retry-After"]) <= 60
 
     run = saga.settled(Scenario(fates={("AAPL", 1): SLOW}, deeds=(Deed(under_way, sells),)))
     assert checked(run) == []
-    assert run.world.http("POST", f"{run.home}/trades", SALE).status == 201
+    assert run.system.http("POST", f"{run.home}/trades", SALE).status == 201
 
 
 @pytest.mark.parametrize("call", range(2, 12))

@@ -15,18 +15,18 @@ from tests.faults.saga_scenarios import MOVED, SCENARIOS
 from tests.faults.saga_workers import LEASE_SECONDS, one_switch, two_workers
 from tests.support.faults import CrashAfter, Fault
 from trimtab.kernel.money import to_money
-from trimtab.portfolios.adapters import journal
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.domain import saga as rules
-from trimtab.portfolios.domain.execution import Execution
-from trimtab.portfolios.domain.orders import Order, OrderStatus
-from trimtab.portfolios.domain.portfolio import Portfolio
-from trimtab.portfolios.domain.saga import Verdict
-from trimtab.portfolios.domain.trades import Trade
-from trimtab.portfolios.service import executions
-from trimtab.portfolios.service.asking import as_asked
-from trimtab.portfolios.service.booking import trades_of_fills
-from trimtab.portfolios.service.executions import Executions, _Run
+from trimtab.portfolios.execution import state_machine as rules
+from trimtab.portfolios.execution import worker as executions
+from trimtab.portfolios.execution.order_sync import as_asked
+from trimtab.portfolios.execution.state_machine import Verdict
+from trimtab.portfolios.execution.worker import Executions, _Run
+from trimtab.portfolios.ledger.posting import trades_of_fills
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.rebalancing import journal_text as journal
+from trimtab.portfolios.rebalancing.journal import Execution
+from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 from trimtab.runtime import dynamo
 
 Seed = Callable[[pytest.MonkeyPatch], None]

@@ -10,7 +10,7 @@ from tests.faults.saga_checks import checked, violations
 from tests.faults.saga_laboratory import SagaLaboratory, saga_laboratory
 from tests.faults.saga_scenarios import SCENARIOS
 from tests.faults.saga_workers import LEASE_SECONDS, one_switch, two_workers
-from tests.support.inside_moto import commits
+from tests.support.moto_state import commits
 
 FILLED = Scenario()
 LAST = {"all filled": 14, "the buy refused": 20, "refused beside one that is late": 11}

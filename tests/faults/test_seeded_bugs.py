@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.portfolios_on_rebalance_requested import handler as worker_function
+from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.faults.harness import SCENARIOS, Laboratory, faults_of
 from tests.support.faults import FOR_EVER, CrashAfter, CrashBefore, Fault, Throttle
-from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import dynamo, publishing, queue
 
 Seed = Callable[[pytest.MonkeyPatch], None]

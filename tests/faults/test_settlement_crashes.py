@@ -15,6 +15,7 @@ import pytest
 from functions.betting_on_settlement_requested import handler as settlement_function
 from tests.faults.harness import survive
 from tests.support.betting import MARKET, Bettor, book, close, needs_settling, run_stream, statuses
+from tests.support.fast_moto import quick_items
 from tests.support.faults import (
     FOR_EVER,
     CrashAfter,
@@ -27,10 +28,9 @@ from tests.support.faults import (
     TransactionConflict,
     injecting,
 )
-from tests.support.inside_moto import commits, forget_everything, quick_transactions, stored_items, table
-from tests.support.quick import quick_items
+from tests.support.moto_state import commits, forget_everything, quick_transactions, stored_items, table
+from tests.support.system import BETTING_TABLE, System, sqs_record
 from tests.support.trading import refused
-from tests.support.world import BETTING_TABLE, World, sqs_record
 from trimtab.betting.domain.orders import NewOrder, Order, order_id_of
 from trimtab.betting.domain.positions import Position
 from trimtab.betting.domain.results import Side
@@ -44,7 +44,7 @@ BATCH_CALLS = ["BatchGetItem", "TransactWriteItems"]
 
 
 @pytest.fixture
-def faults(system: World) -> Iterator[Faults]:
+def faults(system: System) -> Iterator[Faults]:
     """Faults around the system."""
     with quick_transactions(), no_waits(), injecting() as faults:
         yield faults
@@ -56,7 +56,7 @@ def no_waits() -> Any:
 
 
 @pytest.fixture
-def crashes(system: World) -> Iterator[Faults]:
+def crashes(system: System) -> Iterator[Faults]:
     """Crashes around the system, whose items take the short way; what is thrown on the wire needs the long one."""
     with quick_transactions(), quick_items(), no_waits(), injecting() as faults:
         yield faults
@@ -80,7 +80,7 @@ def _order(number: int, user_id: str, now: datetime) -> Order:
     return new.placed("demo", order_id_of("demo", user_id, f"k{number}"), None, now)
 
 
-def deliver(system: World, url: str, crash: Fault | None, faults: Faults) -> bool:
+def deliver(system: System, url: str, crash: Fault | None, faults: Faults) -> bool:
     """One delivery of the next message, in which the fault happens; whether there was a message."""
     sqs = boto3.client("sqs")
     with faults.paused():
@@ -100,7 +100,7 @@ def deliver(system: World, url: str, crash: Fault | None, faults: Faults) -> boo
     return True
 
 
-def finish(system: World, faults: Faults) -> None:
+def finish(system: System, faults: Faults) -> None:
     """Deliveries without faults until there is no message any more."""
     for _ in range(500):
         if not deliver(system, system.settlements_url, None, faults):
@@ -108,7 +108,7 @@ def finish(system: World, faults: Faults) -> None:
     pytest.fail("there is no end of messages")
 
 
-def check_settled(system: World, orders: int, users: int) -> None:
+def check_settled(system: System, orders: int, users: int) -> None:
     """Each order is settled by one commit, each position and all sums are the fold, and events are those of commits."""
     assert statuses() == {"SETTLED": orders}
     market = book().market("demo", MARKET)
@@ -136,7 +136,7 @@ def restore(state: tuple[Any, Any]) -> None:
     table(BETTING_TABLE).stream_shard.items.extend(state[1])
 
 
-def test_a_hundred_orders_with_a_crash_at_each_call_are_each_settled_once(system: World, crashes: Faults) -> None:
+def test_a_hundred_orders_with_a_crash_at_each_call_are_each_settled_once(system: System, crashes: Faults) -> None:
     faults = crashes
     place(100, users=1)
     close(system, ["home"], commission_rate=5)
@@ -178,7 +178,7 @@ CRASHES = [
 
 
 def test_a_crash_at_each_call_of_asking_charging_and_looking_leaves_nothing_undone_and_does_nothing_twice(
-    system: World, crashes: Faults
+    system: System, crashes: Faults
 ) -> None:
     """One user's order is settled with the market, the other's was settled alone before and pays with the market."""
     faults = crashes
@@ -202,7 +202,7 @@ def test_a_crash_at_each_call_of_asking_charging_and_looking_leaves_nothing_undo
 
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
 def test_a_passing_trouble_at_any_call_of_a_settlement_doubles_nothing(
-    system: World, faults: Faults, kind: type[Fault]
+    system: System, faults: Faults, kind: type[Fault]
 ) -> None:
     place(6, users=1)
     close(system, ["home"], commission_rate=5)
@@ -220,7 +220,7 @@ def test_a_passing_trouble_at_any_call_of_a_settlement_doubles_nothing(
 
 @pytest.mark.proof
 def test_two_thousand_orders_with_every_delivery_crashing_one_call_later_are_each_settled_once(
-    system: World, faults: Faults
+    system: System, faults: Faults
 ) -> None:
     """Four users of 500 orders: deliveries crash before and after call 0, 1, 2, … until nothing is left to do."""
     orders, users = 2000, 4
@@ -241,7 +241,7 @@ def test_two_thousand_orders_with_every_delivery_crashing_one_call_later_are_eac
 
 @pytest.mark.proof
 def test_two_thousand_orders_of_one_user_survive_a_crash_in_the_middle_and_in_the_last_batch(
-    system: World, faults: Faults
+    system: System, faults: Faults
 ) -> None:
     """One message after the other, since each is cut short: a batch in the middle first, then the one that ends it."""
     place(2000, users=1)
@@ -261,8 +261,8 @@ def test_two_thousand_orders_of_one_user_survive_a_crash_in_the_middle_and_in_th
 WORK: dict[str, Callable[[Bettor], Any]] = {
     "place": lambda mine: mine.place("LAY", 10, "3.50", "away", key="new"),
     "settle": lambda mine: mine.settle(first(mine), won=True),
-    "cancel": lambda mine: mine.world.http("POST", f"/orders/{first(mine)}/cancel"),
-    "close": lambda mine: close(mine.world, ["home"]),
+    "cancel": lambda mine: mine.system.http("POST", f"/orders/{first(mine)}/cancel"),
+    "close": lambda mine: close(mine.system, ["home"]),
 }
 CALLS = {
     "place": ["BatchGetItem", "TransactWriteItems"],
@@ -280,7 +280,7 @@ def first(mine: Bettor) -> str:
     return str(order["pk"]["S"].rpartition("#")[2])
 
 
-def start(system: World) -> Bettor:
+def start(system: System) -> Bettor:
     """A bettor with one order."""
     forget_everything(BETTING_TABLE)
     mine = Bettor(system)
@@ -296,7 +296,7 @@ def stored() -> list[Any]:
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_a_crash_at_any_call_of_a_request_is_mended_by_its_repeat(system: World, faults: Faults, work: str) -> None:
+def test_a_crash_at_any_call_of_a_request_is_mended_by_its_repeat(system: System, faults: Faults, work: str) -> None:
     mine = start(system)
     faults.set()
     undisturbed = WORK[work](mine)
@@ -317,7 +317,7 @@ def test_a_crash_at_any_call_of_a_request_is_mended_by_its_repeat(system: World,
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
 @pytest.mark.parametrize("work", WORK)
 def test_a_passing_trouble_at_any_call_of_a_request_is_mended_within_it(
-    system: World, faults: Faults, work: str, kind: type[Fault]
+    system: System, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
     mine = start(system)
     WORK[work](mine)
@@ -331,7 +331,7 @@ def test_a_passing_trouble_at_any_call_of_a_request_is_mended_within_it(
 
 
 def test_a_market_is_closed_though_one_order_after_the_other_is_being_placed_in_it(
-    system: World, faults: Faults
+    system: System, faults: Faults
 ) -> None:
     start(system)
     faults.set(TransactionConflict(0, times=5))
@@ -340,7 +340,7 @@ def test_a_market_is_closed_though_one_order_after_the_other_is_being_placed_in_
     refused(close(system, ["home"], "other"), 409, "contended")
 
 
-def test_a_market_whose_closing_was_cut_short_is_settled_all_the_same(system: World, faults: Faults) -> None:
+def test_a_market_whose_closing_was_cut_short_is_settled_all_the_same(system: System, faults: Faults) -> None:
     """The function ends right after the market is closed: its stream record asks for the settlement."""
     start(system)
     faults.set(CrashAfter(0))

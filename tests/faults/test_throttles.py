@@ -73,7 +73,7 @@ def test_two_failed_requests_are_made_good_inside_the_call(lab: Laboratory, kind
 def test_a_throttled_request_over_http_is_answered_503_with_the_time_to_wait(lab: Laboratory, call: int) -> None:
     run = lab.start("client repeats")
     lab.faults.set(Throttle(call, FOR_EVER))
-    answer = run.world.http("POST", "/rebalance", REPORT, headers=KEY)
+    answer = run.system.http("POST", "/rebalance", REPORT, headers=KEY)
     assert (answer.status, answer.headers.get("Retry-After")) == (503, "1"), answer.text
 
 
@@ -83,10 +83,10 @@ def test_a_conflict_with_a_transaction_is_no_internal_error(lab: Laboratory, met
     run = lab.start("client repeats")
     lab.faults.set(TransactionConflict(0))
     if method == "accept":
-        answer = run.world.http("POST", "/rebalance", REPORT, headers=KEY)
+        answer = run.system.http("POST", "/rebalance", REPORT, headers=KEY)
     else:
         target = {"stocks": 60, "bonds": 30, "gold": 10}
-        answer = run.world.http("POST", "/portfolio", {"user_id": "1", "allocation": target})
+        answer = run.system.http("POST", "/portfolio", {"user_id": "1", "allocation": target})
     assert len(lab.faults.met) == 1
     assert answer.status in {201, 202, 409, 503}, answer.text
 

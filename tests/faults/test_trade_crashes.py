@@ -22,9 +22,9 @@ from tests.support.faults import (
     TransactionThrottle,
     injecting,
 )
-from tests.support.inside_moto import carries_events, commits, forget_everything, quick_transactions, stored_items
+from tests.support.moto_state import carries_events, commits, forget_everything, quick_transactions, stored_items
+from tests.support.system import System
 from tests.support.trading import Account, account, csv_file, day, trade
-from tests.support.world import World
 
 ROWS = csv_file([trade(f"r{number}", "BUY", 1, 2, 50 + number / 24) for number in range(100)])
 WORK: dict[str, Callable[[Account], Any]] = {
@@ -49,13 +49,13 @@ UNTIMED = {"by_time", "by_symbol", "executed_at", "events", "holdings"}
 
 
 @pytest.fixture
-def faults(system: World) -> Iterator[Faults]:
+def faults(system: System) -> Iterator[Faults]:
     """Faults around the system."""
     with quick_transactions(), injecting() as faults:
         yield faults
 
 
-def start(system: World) -> Account:
+def start(system: System) -> Account:
     """A portfolio with two trades and cash."""
     forget_everything()
     mine = account(system, cash="1500")
@@ -71,7 +71,7 @@ def stored(work: str) -> list[Any]:
     return sorted(items, key=lambda item: str(item["sk"]))
 
 
-def check_commits(system: World, faults: Faults) -> None:
+def check_commits(system: System, faults: Faults) -> None:
     """Each item's versions follow each other, and the bus has exactly the events of the commits."""
     faults.reached_the_bus.clear()
     versions: dict[str, list[int]] = {}
@@ -88,7 +88,7 @@ def check_commits(system: World, faults: Faults) -> None:
 
 @pytest.mark.parametrize("work", WORK)
 def test_the_known_calls_are_made_and_a_crash_at_any_of_them_loses_and_doubles_nothing(
-    system: World, faults: Faults, work: str
+    system: System, faults: Faults, work: str
 ) -> None:
     mine = start(system)
     faults.set()
@@ -113,7 +113,7 @@ def test_the_known_calls_are_made_and_a_crash_at_any_of_them_loses_and_doubles_n
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
 @pytest.mark.parametrize("work", WORK)
 def test_a_passing_trouble_at_any_call_is_mended_within_the_request(
-    system: World, faults: Faults, work: str, kind: type[Fault]
+    system: System, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
     """moto does not know the token of a transaction, so a lost answer is met by the condition: the harder case."""
     mine = start(system)
@@ -131,7 +131,7 @@ def test_a_passing_trouble_at_any_call_is_mended_within_the_request(
 @pytest.mark.parametrize("kind", [Throttle, TransactionThrottle, TransactionConflict, TimeOut])
 @pytest.mark.parametrize("work", ["record", "correct", "cash", "import"])
 def test_a_trouble_that_does_not_end_tells_the_client_to_send_it_again(
-    system: World, faults: Faults, work: str, kind: type[Fault]
+    system: System, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
     mine = start(system)
     before = stored_items()
@@ -144,7 +144,7 @@ def test_a_trouble_that_does_not_end_tells_the_client_to_send_it_again(
     assert WORK[work](mine).status in {200, 201}
 
 
-def test_the_events_of_trades_reach_the_bus_as_they_are_described(system: World, faults: Faults) -> None:
+def test_the_events_of_trades_reach_the_bus_as_they_are_described(system: System, faults: Faults) -> None:
     mine = start(system)
     mine.correct("a", amount="900")
     mine.record("c", "BUY", 1, 1, status="pending")

@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra.config import Config, Massive
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of
-from tests.support.world import payload
+from tests.support.system import payload
 from trimtab.analytics.service.alerting import BARS_ARE_LATE
 from trimtab.market.adapters.providers import ProviderSettings
 

@@ -13,11 +13,11 @@ from infra.balancing import scenario_text
 from infra.bundling import ROOT
 from infra.config import Alpaca, Config, Paper
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of
-from trimtab.portfolios.adapters.brokers import BrokerSettings
-from trimtab.portfolios.adapters.paper_scenario import ScenarioError, parse_scenario
+from trimtab.portfolios.execution.brokers import BrokerSettings
+from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario
 
 Synthesise = Callable[[Config], Synthesised]
-TRADERS = ("balancing_api", "portfolios_on_execution_requested")
+TRADERS = ("balancing_api", "execution_on_execution_requested")
 SCENARIOS = sorted((ROOT / "infra/local/scenarios").glob("*.json"))
 
 

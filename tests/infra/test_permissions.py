@@ -21,25 +21,25 @@ from functions.analytics_on_night import handler as after_night_function
 from functions.analytics_on_report_requested import handler as report_function
 from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.balancing_api import handler as balancing_function
+from functions.balancing_on_check_requested import handler as check_function
+from functions.balancing_on_commit import handler as commit_function
+from functions.balancing_on_sweep import handler as sweep_function
+from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_api import handler as market_function
 from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.notifications_api import handler as notifications_function
 from functions.notifications_on_alert import handler as alert_function
 from functions.portfolios_api import handler as api_function
-from functions.portfolios_on_check_requested import handler as check_function
-from functions.portfolios_on_commit import handler as commit_function
-from functions.portfolios_on_execution_requested import handler as execution_function
-from functions.portfolios_on_rebalance_requested import handler as worker_function
-from functions.portfolios_on_sweep import handler as sweep_function
+from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.infra.conftest import Synthesised, functions_of, statements_of, strings
 from tests.support import trading
 from tests.support.analytics import Past, at
 from tests.support.balancing import OPERATOR, Balancing, balanced
-from tests.support.inside_moto import quick_transactions
-from tests.support.quick import quick_items
-from tests.support.quick_quotes import quick_quotes
-from tests.support.world import BARS_BUCKET, World, payload
+from tests.support.fast_moto import quick_items
+from tests.support.fast_quotes import quick_quotes
+from tests.support.moto_state import quick_transactions
+from tests.support.system import BARS_BUCKET, System, payload
 from trimtab.market.domain.ingested import sessions_up_to
 
 FUNCTIONS = (
@@ -71,9 +71,9 @@ EXACT = {
     "market_on_quote_received",
     "notifications_api",
     "notifications_on_alert",
-    "portfolios_on_check_requested",
-    "portfolios_on_commit",
-    "portfolios_on_execution_requested",
+    "balancing_on_check_requested",
+    "balancing_on_commit",
+    "execution_on_execution_requested",
 }
 """Functions whose every grant is used by what runs here."""
 RARE = {
@@ -83,12 +83,12 @@ RARE = {
     ("analytics_on_report_requested", "dynamodb:BatchGetItem", "Portfolios"),
     ("analytics_on_valuation_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
     ("balancing_api", "dynamodb:Query", "Portfolios/index/by_symbol"),
-    ("portfolios_on_check_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
-    ("portfolios_on_execution_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
+    ("balancing_on_check_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
+    ("execution_on_execution_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
 }
 """Grants for the fold of a symbol's trades, which only a split that is entered late asks of these functions."""
 OF_FEEDS = {
-    ("portfolios_on_commit", "sqs:SendMessage", "ChangesUnchecked"),
+    ("balancing_on_commit", "sqs:SendMessage", "ChangesUnchecked"),
     ("analytics_on_night", "sqs:SendMessage", "NightsFailed"),
     ("market_on_night", "sqs:SendMessage", "NightsFailed"),
 }
@@ -166,16 +166,23 @@ def _done(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, s
 @pytest.fixture(scope="module")
 def made() -> set[Call]:
     """Every call of a day in the life of the system."""
-    from tests.support.world import world  # noqa: PLC0415 - the fixture of that name makes one a test
+    from tests.support.system import in_process_system  # noqa: PLC0415 - the fixture of that name makes one a test
 
     recorder = Recorder()
     trouble = mock.patch.dict("os.environ", {"PAPER_SCENARIO": json.dumps(TROUBLE), "REVERSAL_SECONDS": "0"})
-    with world() as system, trouble, quick_transactions(), quick_items(), quick_quotes(), recorder.listening():
+    with (
+        in_process_system() as system,
+        trouble,
+        quick_transactions(),
+        quick_items(),
+        quick_quotes(),
+        recorder.listening(),
+    ):
         _live(system)
     return recorder.calls
 
 
-def _live(system: World) -> None:
+def _live(system: System) -> None:
     """Quotes, trades, checks, executions, a halt, a cancel, a run, a split, a new target, a resolution."""
     mine = balanced(system)
     mine.move(AAPL=140)
@@ -199,7 +206,7 @@ def _live(system: World) -> None:
     _look_back(system)
 
 
-def _look_back(system: World) -> None:
+def _look_back(system: System) -> None:
     """Bars come, a portfolio is valued, looked at, told of and reported on."""
     days = sessions_up_to(date(2026, 11, 20))
     past = Past(system, system.portfolio("3", {"AAPL": 50, "MSFT": 50}))
@@ -225,20 +232,20 @@ def _look_back(system: World) -> None:
         system.after_night(payload("analytics_on_night/first_of_month.json"))
 
 
-def _look_at_the_market(system: World) -> None:
+def _look_at_the_market(system: System) -> None:
     asset = payload("market_api/enter_asset.json")
     system.http("PUT", "/assets/AAPL", json.loads(asset["body"]), authorizer=trading.FEED)
     for path, query in (("", {"sector": "energy"}), ("", None), ("/AAPL", None), ("/AAPL/bars", None)):
         assert system.http("GET", f"/assets{path}", query=query, authorizer=trading.FEED).status == 200
 
 
-def _cancel_one(system: World, mine: Balancing) -> None:
+def _cancel_one(system: System, mine: Balancing) -> None:
     home = mine.account.home
     asked = system.http("POST", f"{home}/rebalances", {}, headers={"Idempotency-Key": "cancelled"})
     system.http("POST", f"{home}/rebalances/{asked.json['rebalance_id']}/cancel", {})
 
 
-def _cancel_one_under_way(system: World, mine: Balancing) -> None:
+def _cancel_one_under_way(system: System, mine: Balancing) -> None:
     home = mine.account.home
     mine.quote(SLOW=10)
     system.http("PUT", f"{home}/allocation", {"allocation": {"AAPL": 50, "SLOW": 50}})
@@ -250,7 +257,7 @@ def _cancel_one_under_way(system: World, mine: Balancing) -> None:
     assert mine.rebalance(waiting["rebalance_id"])["status"] != "EXECUTING"
 
 
-def _go_stale_and_be_resolved(system: World) -> None:
+def _go_stale_and_be_resolved(system: System) -> None:
     it = Balancing(system, trading.Account(system, system.portfolio("2", {"FALL": 100})))
     it.deposit(1000)
     it.quote(FALL=10, DEAD=10)

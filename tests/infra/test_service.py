@@ -17,7 +17,7 @@ from tests.infra.conftest import FEED, PROVIDER, TIPSTER, Synthesised, flat, fun
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
 NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
-WATCHERS = ("market_on_quote_received", "portfolios_on_check_requested")
+WATCHERS = ("market_on_quote_received", "balancing_on_check_requested")
 ANALYSTS = ("analytics_api", "analytics_on_valuation_requested")
 PUBLIC = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
 
@@ -74,10 +74,10 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "events_on_commit": {f"dynamodb:{it}" for it in STREAM_ACTIONS},
         "market_on_quote_received": {"dynamodb:UpdateItem"},
         "balancing_api": {"dynamodb:BatchGetItem"},
-        "portfolios_on_check_requested": {"dynamodb:BatchGetItem"},
-        "portfolios_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
+        "balancing_on_check_requested": {"dynamodb:BatchGetItem"},
+        "execution_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
         "portfolios_api": {"dynamodb:BatchGetItem", "dynamodb:Query"},
-        "portfolios_on_recalculation_requested": {"dynamodb:BatchGetItem"},
+        "ledger_on_recalculation_requested": {"dynamodb:BatchGetItem"},
         "analytics_on_report_requested": {"dynamodb:BatchGetItem"},
         **{name: {"dynamodb:BatchGetItem", "dynamodb:Query"} for name in ANALYSTS},
     }
@@ -138,10 +138,10 @@ def test_every_queue_worker_returns_single_messages_and_is_limited(production: S
         "analytics_on_valuation_requested": (10, 20),
         "notifications_on_alert": (10, 20),
         "market_on_quote_received": (10, 20),
-        "portfolios_on_check_requested": (10, 20),
-        "portfolios_on_execution_requested": (1, 10),
-        "portfolios_on_rebalance_requested": (10, 20),
-        "portfolios_on_recalculation_requested": (1, 5),
+        "balancing_on_check_requested": (10, 20),
+        "execution_on_execution_requested": (1, 10),
+        "rebalancing_on_rebalance_requested": (10, 20),
+        "ledger_on_recalculation_requested": (1, 5),
     }
 
 
@@ -157,7 +157,7 @@ def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue
     assert patterns == {
         "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
         "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 4,  # one a table with events
-        "portfolios_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
+        "balancing_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
     }
     for feed in feeds:
         assert feed["BisectBatchOnFunctionError"]
@@ -167,7 +167,7 @@ def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue
 
 
 def test_a_lease_outlives_the_worker_that_holds_it_by_thirty_seconds(production: Synthesised) -> None:
-    worker = functions_of(production)["portfolios_on_execution_requested"]["Properties"]
+    worker = functions_of(production)["execution_on_execution_requested"]["Properties"]
 
     assert int(worker["Environment"]["Variables"]["LEASE_SECONDS"]) == worker["Timeout"] + 30
 
@@ -186,7 +186,7 @@ def test_the_sweeper_runs_every_five_minutes_and_its_failures_are_kept(productio
 
 
 def test_the_worker_believes_our_roles_for_every_tenant_and_a_provider_for_its_own(production: Synthesised) -> None:
-    worker = functions_of(production)["portfolios_on_rebalance_requested"]
+    worker = functions_of(production)["rebalancing_on_rebalance_requested"]
     text = flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])
     senders = json.loads(text)
 

@@ -8,11 +8,11 @@ import boto3
 import pytest
 
 from tests.support.analytics import Past, at, mails, sent_mails, store_bars, trading_days
-from tests.support.inside_moto import stored_items, waiting
-from tests.support.world import TABLE, World, payload
+from tests.support.moto_state import stored_items, waiting
+from tests.support.system import TABLE, System, payload
 from trimtab.notifications.adapters import SesMailer
 from trimtab.notifications.service import MailRefused
-from trimtab.portfolios.adapters.store import DynamoStore
+from trimtab.portfolios.store import DynamoStore
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 19)
 DAYS = trading_days(FIRST, LAST)
@@ -25,7 +25,7 @@ def noon(day: date) -> datetime:
 
 
 @pytest.fixture
-def past(system: World) -> Past:
+def past(system: System) -> Past:
     """All of a thousand in ALFA, which stands at 100."""
     it = Past(system, system.portfolio("1", {"ALFA": 100}))
     store_bars({"ALFA": dict.fromkeys(DAYS, 100)})
@@ -42,7 +42,7 @@ def rules(past: Past, **kinds: str | None) -> list[Any]:
     wanted = [
         {"rule_id": kind, "kind": kind, **({"threshold": limit} if limit else {})} for kind, limit in kinds.items()
     ]
-    assert past.world.http("PUT", f"{past.home}/alert-rules", {"rules": wanted}).status == 200
+    assert past.system.http("PUT", f"{past.home}/alert-rules", {"rules": wanted}).status == 200
     return past.settle()
 
 
@@ -57,7 +57,7 @@ def night(past: Past, day: date, close: Any, *, later: int = 0) -> list[Any]:
 
 def contacts(past: Past, *emails: str) -> None:
     """Sets the contacts."""
-    assert past.world.http("PUT", f"{past.home}/contacts", {"emails": list(emails)}).status == 200
+    assert past.system.http("PUT", f"{past.home}/contacts", {"emails": list(emails)}).status == 200
 
 
 def test_a_drawdown_is_told_once_and_again_after_it_was_made_good(past: Past) -> None:
@@ -71,7 +71,7 @@ def test_a_drawdown_is_told_once_and_again_after_it_was_made_good(past: Past) ->
     first = mails()[0]
     assert first["Subject"] == "Drawdown above its limit"
     assert "15 %, more than 10 %" in first.get_content()
-    (rule,) = past.world.http("GET", f"{past.home}/alert-rules").json["rules"]
+    (rule,) = past.system.http("GET", f"{past.home}/alert-rules").json["rules"]
     assert (rule["is_on"], rule["episodes"]) == (True, 2)
 
 
@@ -88,7 +88,7 @@ def test_drift_from_the_target_is_told(past: Past) -> None:
     with at(noon(LAST)):
         assert rules(past, drift_above="20") == []
         body = {"allocation": {"ALFA": 50, "BETA": 50}}
-        assert past.world.http("PUT", f"{past.home}/allocation", body).status == 200
+        assert past.system.http("PUT", f"{past.home}/allocation", body).status == 200
     with at(noon(LAST) + timedelta(hours=1)):
         past.quote(noon(LAST), BETA=10)
         past.ask(LAST)
@@ -101,7 +101,7 @@ def test_a_rule_that_is_changed_or_set_again_tells_of_another_episode(past: Past
     for hour, limit in enumerate(("0.1", "0.2", None, "0.2")):
         with at(noon(LAST) + timedelta(hours=hour)):
             body = {"allocation": {"ALFA": 50, "BETA": 50}}
-            assert past.world.http("PUT", f"{past.home}/allocation", body).status == 200
+            assert past.system.http("PUT", f"{past.home}/allocation", body).status == 200
             alerts += rules(past, **({"drift_above": limit} if limit else {}))
             if limit == "0.2" and len(alerts) == 2:
                 assert past.get("alert-rules").json["rules"][0]["episodes"] == 2
@@ -111,7 +111,7 @@ def test_a_rule_that_is_changed_or_set_again_tells_of_another_episode(past: Past
 def test_drift_is_measured_at_closes_where_nobody_quotes(past: Past) -> None:
     store_bars({"BETA": dict.fromkeys(DAYS, 100)})
     with at(noon(LAST)):
-        it = Past(past.world, past.world.portfolio("2", {"BETA": 50, "ALFA": 50}))
+        it = Past(past.system, past.system.portfolio("2", {"BETA": 50, "ALFA": 50}))
         it.trade("t", "BUY", "BETA", 10, 100, FIRST)
         it.settle()
         (alert,) = rules(it, drift_above="20")
@@ -130,7 +130,7 @@ def test_bars_that_are_still_to_come_are_not_missing_and_bars_that_did_not_come_
     assert "symbols without a price of the last day: ALFA" in alert["data"]["text"]
     assert night(past, day, None, later=1) == []
     assert night(past, day, 100, later=2) == []
-    assert not past.world.http("GET", f"{past.home}/alert-rules").json["rules"][0]["is_on"]
+    assert not past.system.http("GET", f"{past.home}/alert-rules").json["rules"][0]["is_on"]
 
 
 def test_a_night_that_failed_is_told_of_once_its_bars_are_late(past: Past) -> None:
@@ -140,7 +140,7 @@ def test_a_night_that_failed_is_told_of_once_its_bars_are_late(past: Past) -> No
     late = datetime(day.year, day.month, day.day, 12, 5, tzinfo=UTC) + timedelta(days=1)
     for minutes, alerts in ((0, 1), (1, 0)):
         with at(late + timedelta(minutes=minutes)):
-            assert past.world.after_night(payload("analytics_on_night/bars_late.json")) == {"valuations": 1}
+            assert past.system.after_night(payload("analytics_on_night/bars_late.json")) == {"valuations": 1}
             assert len(past.settle()) == alerts
 
 
@@ -169,7 +169,7 @@ def test_a_contact_that_is_refused_holds_no_other_up_and_is_tried_again(past: Pa
         store_bars({"ALFA": {day: 80}})
         with at(noon(day)):
             past.ask(day)
-            past.world.value()
+            past.system.value()
         (event,) = [it for it in past.events() if it["type"] == "alert.raised"]
         for expected in ([BOB], [BOB], [BOB, ADA], [BOB, ADA]):
             failed = past.tell(event)
@@ -194,7 +194,7 @@ def test_a_portfolio_that_becomes_stale_is_told_by_its_own_event(past: Past) -> 
     store.put(portfolio.resolved(noon(LAST)))
     with at(noon(LAST) + timedelta(hours=2)):
         assert past.settle() == []
-    assert not past.world.http("GET", f"{past.home}/alert-rules").json["rules"][0]["is_on"]
+    assert not past.system.http("GET", f"{past.home}/alert-rules").json["rules"][0]["is_on"]
 
 
 def test_without_contacts_nobody_is_told(past: Past) -> None:
@@ -202,7 +202,7 @@ def test_without_contacts_nobody_is_told(past: Past) -> None:
         rules(past, drawdown_above="10")
     assert len(night(past, trading_days(LAST + timedelta(days=1), LAST + timedelta(days=5))[0], 50)) == 1
     assert sent_mails() == []
-    assert waiting(past.world.mails_url) == []
+    assert waiting(past.system.mails_url) == []
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_without_contacts_nobody_is_told(past: Past) -> None:
         [f"a{number}@example.com" for number in range(11)],
     ],
 )
-def test_bad_addresses_are_refused(system: World, emails: Any) -> None:
+def test_bad_addresses_are_refused(system: System, emails: Any) -> None:
     home = f"/portfolios/{system.portfolio()['portfolio_id']}/contacts"
     assert system.http("PUT", home, {"emails": emails}).status == 400
     assert system.http("GET", home).json["emails"] == []

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.alpaca import fake_alpaca
 from tests.support.brokers import Bench, BrokerContract, an_order, broker_tables, told
-from tests.support.street import Street
-from trimtab.portfolios.service.broker import BrokerStatus, OutcomeUnknown
+from tests.support.fake_alpaca_broker import Street
+from trimtab.portfolios.execution.broker import BrokerStatus, OutcomeUnknown
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from tests.support.alpaca import fake_alpaca
 from tests.support.brokers import MARKET_TABLE, PAPER_TABLE, an_order, broker_tables
-from tests.support.street import Street
+from tests.support.fake_alpaca_broker import Street
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.adapters import alpaca_http
-from trimtab.portfolios.adapters.alpaca import AlpacaBroker
-from trimtab.portfolios.adapters.alpaca_http import KeyRing
-from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.service.broker import BrokerStatus, NotSent, OutcomeUnknown
+from trimtab.portfolios.execution import alpaca_http
+from trimtab.portfolios.execution.alpaca import AlpacaBroker
+from trimtab.portfolios.execution.alpaca_http import KeyRing
+from trimtab.portfolios.execution.broker import BrokerStatus, NotSent, OutcomeUnknown
+from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from functions.analytics_api import requests as analytics_requests
 from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.portfolios_api import trades as trade_routes
 from tests.support.analytics import Past, enter_assets, rising, store_bars, trading_days
-from tests.support.inside_moto import snapshot
+from tests.support.moto_state import snapshot
+from tests.support.system import PUBLIC_URL, authorized, in_process_system
 from tests.support.trading import FEED
-from tests.support.world import PUBLIC_URL, authorized, world
 from trimtab.analytics.schemas.standing import BASIS
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 11, 19)
@@ -31,7 +31,7 @@ DAYS = trading_days(FIRST, LAST)
 def invested() -> Iterator[Past]:
     """Ten thousand put in on the first day and half of it invested; ALFA rises 0.5 % a day, BETA stands still."""
     with ExitStack() as stack:
-        system = stack.enter_context(world())
+        system = stack.enter_context(in_process_system())
         for module in (valuation_function, analytics_app, trade_routes):
             stack.enter_context(mock.patch.object(module, "utc_now", return_value=NOW))
         enter_assets(system, {"ALFA": "energy", "BETA": "utilities", "SPY": None})
@@ -100,7 +100,7 @@ def test_money_that_comes_later_does_not_count_as_a_return(own_past: Past) -> No
 
 
 def test_a_correction_of_the_past_is_worked_into_every_day_since(own_past: Past) -> None:
-    answer = own_past.world.http("PATCH", f"{own_past.home}/trades/t1", {"quantity": "10", "amount": "1000"})
+    answer = own_past.system.http("PATCH", f"{own_past.home}/trades/t1", {"quantity": "10", "amount": "1000"})
     assert answer.status == 200, answer.text
     own_past.settle()
     days = own_past.get("history", window="all").json["days"]
@@ -119,7 +119,7 @@ def test_risk_says_at_what_confidence_and_that_a_portfolio_that_only_rose_has_no
 
 
 def test_too_few_days_are_an_answer_that_says_so(own_past: Past) -> None:
-    it = Past(own_past.world, own_past.world.portfolio("2", {"ALFA": 100}))
+    it = Past(own_past.system, own_past.system.portfolio("2", {"ALFA": 100}))
     answer = it.get("risk")
     assert answer.status == 200
     assert (answer.json["volatility"]["value"], answer.json["volatility"]["reason"]) == (None, "too_few_observations")
@@ -150,12 +150,12 @@ def test_drift_tells_the_distance_to_the_nearer_edge(past: Past) -> None:
         "-20.0000",
     )
     assert answer["drift"] == "50.0000"
-    assert past.world.http("GET", past.home).json["valuation"]["value"] == "10000.00"
+    assert past.system.http("GET", past.home).json["valuation"]["value"] == "10000.00"
 
 
 def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_say_so(own_past: Past) -> None:
     """OMEG was never quoted; SIGM was, long before its last close, and has split since that."""
-    system = own_past.world
+    system = own_past.system
     store_bars({"OMEG": rising(DAYS, 100, 0), "SIGM": rising(DAYS, 100, 0)})
     it = Past(system, system.portfolio("3", {"OMEG": 50, "SIGM": 50}))
     it.quote(datetime(2026, 9, 2, tzinfo=UTC), SIGM=7)
@@ -181,7 +181,7 @@ def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_
 
 
 def test_a_drift_that_cannot_be_told_says_what_is_missing(own_past: Past) -> None:
-    system = own_past.world
+    system = own_past.system
     it = Past(system, system.portfolio("4", {"NONE": 100}))
     assert (it.get("drift").json["reason"], it.get("drift").json["at_close"]) == ("nothing_held", [])
     it.trade("t1", "BUY", "NONE", 30, 100, FIRST)
@@ -197,7 +197,7 @@ def test_a_drift_that_cannot_be_told_says_what_is_missing(own_past: Past) -> Non
 
 def test_an_asset_of_another_currency_is_named(own_past: Past) -> None:
     body = {"name": "Beta", "asset_class": "stock", "sector": "utilities", "currency": "EUR", "exchange": "XETR"}
-    assert own_past.world.http("PUT", "/assets/BETA", body, authorizer=FEED).status == 200
+    assert own_past.system.http("PUT", "/assets/BETA", body, authorizer=FEED).status == 200
     assert own_past.get("sectors").json["other_currency"] == ["BETA"]
 
 
@@ -220,14 +220,14 @@ def test_every_resource_is_a_picture_too(past: Past, resource: str, asked: str) 
     if asked == "query":
         answer = past.get(resource, format="svg", theme="dark")
     else:
-        answer = past.world.http("GET", f"{past.home}/{resource}", headers={"Accept": "image/svg+xml,*/*;q=0.8"})
+        answer = past.system.http("GET", f"{past.home}/{resource}", headers={"Accept": "image/svg+xml,*/*;q=0.8"})
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
     assert ET.fromstring(answer.text).tag.endswith("svg")  # noqa: S314 - our own
 
 
 @pytest.mark.parametrize("entries", [("dividend",), ("deposit", "withdrawal")])
 def test_a_past_without_a_return_is_a_picture_too(own_past: Past, entries: tuple[str, ...]) -> None:
-    it = Past(own_past.world, own_past.world.portfolio("5", {"ALFA": 100}))
+    it = Past(own_past.system, own_past.system.portfolio("5", {"ALFA": 100}))
     for type in entries:
         it.cash(type, type, 100, FIRST)
     it.settle()
@@ -239,7 +239,7 @@ def test_a_past_without_a_return_is_a_picture_too(own_past: Past, entries: tuple
 def test_a_split_of_the_benchmark_is_no_step_in_the_picture(own_past: Past) -> None:
     ex = date(2026, 10, 15)
     store_bars({"SPLT": {day: Decimal(400 if day < ex else 100) for day in DAYS}})
-    assert own_past.world.http("PUT", f"/assets/SPLT/splits/{ex}", {"ratio": "4"}, authorizer=FEED).status == 200
+    assert own_past.system.http("PUT", f"/assets/SPLT/splits/{ex}", {"ratio": "4"}, authorizer=FEED).status == 200
     drawn = own_past.get("performance", window="all", benchmark="SPLT", format="svg").text
     line = re.search(r'<path class="benchmark" d="M([^"]*)"', drawn)
     assert line
@@ -248,8 +248,8 @@ def test_a_split_of_the_benchmark_is_no_step_in_the_picture(own_past: Past) -> N
 
 def test_the_form_that_is_asked_for_wins_and_caches_are_told_what_it_depends_on(past: Past) -> None:
     browser = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
-    shown = past.world.http("GET", f"{past.home}/sectors", headers=browser)
-    told = past.world.http("GET", f"{past.home}/sectors", query={"format": "json"}, headers=browser)
+    shown = past.system.http("GET", f"{past.home}/sectors", headers=browser)
+    told = past.system.http("GET", f"{past.home}/sectors", query={"format": "json"}, headers=browser)
     assert [it.headers["Content-Type"] for it in (shown, told)] == ["image/svg+xml", "application/json"]
     assert shown.headers["Vary"] == told.headers["Vary"] == "Accept"
 
@@ -264,17 +264,17 @@ def test_a_window_up_to_today_ends_with_the_last_day_that_is_valued_and_says_so(
 
 def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
-        made = past.world.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
+        made = past.system.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
         assert made.status == 201
         address, slash, token = made.json["url"].rpartition("/links/")
         assert address == PUBLIC_URL
         link = slash + token
-        opened = past.world.http("GET", link, authorizer=None)
+        opened = past.system.http("GET", link, authorizer=None)
         assert (opened.status, opened.headers["Content-Type"]) == (200, "image/svg+xml")
         forged = link[:-2] + ("AA" if link[-2:] != "AA" else "BB")
-        assert past.world.http("GET", forged, authorizer=None).status == 403
+        assert past.system.http("GET", forged, authorizer=None).status == 403
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW + timedelta(minutes=15)):
-        expired = past.world.http("GET", link, authorizer=None)
+        expired = past.system.http("GET", link, authorizer=None)
         assert (expired.status, expired.json["type"]) == (403, "urn:trimtab:problem:expired_link")
 
 
@@ -290,19 +290,19 @@ def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
 )
 def test_only_links_that_open_are_made(past: Past, window: dict[str, str], status: int) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
-        made = past.world.http("POST", f"{past.home}/links", {"resource": "history", **window})
+        made = past.system.http("POST", f"{past.home}/links", {"resource": "history", **window})
         assert made.status == status, made.text
         if status == 201:
             link = "/links/" + made.json["url"].rpartition("/links/")[2]
-            assert past.world.http("GET", link, authorizer=None).status == 200
+            assert past.system.http("GET", link, authorizer=None).status == 200
 
 
 def test_other_tenants_and_users_find_nothing(past: Past) -> None:
     for who in (authorized("other"), authorized(user_id="2")):
         for resource in ("sectors", "performance", "risk", "history", "drift", "alert-rules", "contacts"):
-            assert past.world.http("GET", f"{past.home}/{resource}", authorizer=who).status == 404
+            assert past.system.http("GET", f"{past.home}/{resource}", authorizer=who).status == 404
         body = {"resource": "drift"}
-        assert past.world.http("POST", f"{past.home}/links", body, authorizer=who).status == 404
+        assert past.system.http("POST", f"{past.home}/links", body, authorizer=who).status == 404
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_valuing_again_writes_nothing(own_past: Past) -> None:
     for since in ({}, {"since": "2026-10-01"}, {"since": "2020-01-01"}):
         with mock.patch.object(valuation_function, "count") as count:
             boto3.client("sqs").send_message(
-                QueueUrl=own_past.world.valuations_url, MessageBody=json.dumps({**message, **since})
+                QueueUrl=own_past.system.valuations_url, MessageBody=json.dumps({**message, **since})
             )
-            own_past.world.value()
+            own_past.system.value()
         assert mock.call("DaysValued", 0) in count.call_args_list, since

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.system import MARKET_TABLE, System, authorized
 from tests.support.trading import FEED, refused
-from tests.support.world import MARKET_TABLE, World, authorized
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
 from trimtab.market.adapters.bars import DynamoBars
@@ -17,19 +17,19 @@ APPLE = {"name": "Apple Inc.", "sector": "information_technology", "exchange": "
 FIRST = date(2026, 1, 1)
 
 
-def enter(system: World, symbol: str = "AAPL", **members: Any) -> Any:
+def enter(system: System, symbol: str = "AAPL", **members: Any) -> Any:
     """The answer to an asset that is entered."""
     return system.http("PUT", f"/assets/{symbol}", APPLE | members, authorizer=FEED)
 
 
-def read(system: World, path: str, **query: str) -> Any:
+def read(system: System, path: str, **query: str) -> Any:
     """What is read there."""
     answer = system.http("GET", path, query=query or None, authorizer=FEED)
     assert answer.status == 200, answer.text
     return answer.json
 
 
-def all_pages(system: World, path: str, **query: str) -> list[list[Any]]:
+def all_pages(system: System, path: str, **query: str) -> list[list[Any]]:
     """Every page."""
     pages = [read(system, path, **query)]
     while pages[-1]["next_cursor"]:
@@ -46,7 +46,7 @@ def store_bars(amount: int) -> None:
     )
 
 
-def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing(system: World) -> None:
+def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing(system: System) -> None:
     entered = enter(system)
     assert entered.status == 200
     assert entered.json == {
@@ -68,7 +68,7 @@ def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_assets_are_listed_by_sector_and_over_all_sectors_page_by_page(system: World, limit: int) -> None:
+def test_assets_are_listed_by_sector_and_over_all_sectors_page_by_page(system: System, limit: int) -> None:
     wanted = {"B": "energy", "A": "energy", "D": "utilities", "C": "real_estate", "Z": None}
     for symbol, sector in wanted.items():
         enter(system, symbol, sector=sector)
@@ -79,7 +79,7 @@ def test_assets_are_listed_by_sector_and_over_all_sectors_page_by_page(system: W
     assert [it["symbol"] for page in energy for it in page] == ["A", "B"]
 
 
-def test_bars_are_listed_newest_first_between_two_days(system: World) -> None:
+def test_bars_are_listed_newest_first_between_two_days(system: System) -> None:
     enter(system)
     store_bars(120)
     pages = all_pages(system, "/assets/AAPL/bars", limit="100")
@@ -106,7 +106,7 @@ def test_bars_are_listed_newest_first_between_two_days(system: World) -> None:
     ]
 
 
-def test_a_cursor_is_of_its_own_list(system: World) -> None:
+def test_a_cursor_is_of_its_own_list(system: System) -> None:
     enter(system)
     enter(system, "MSFT")
     store_bars(3)
@@ -133,7 +133,7 @@ def test_a_cursor_is_of_its_own_list(system: World) -> None:
         ("/assets/AAPL/bars", {"from": "2026-01-03", "to": "2026-01-02"}),
     ],
 )
-def test_a_query_of_another_form_is_refused(system: World, path: str, query: dict[str, str]) -> None:
+def test_a_query_of_another_form_is_refused(system: System, path: str, query: dict[str, str]) -> None:
     enter(system)
     assert system.http("GET", path, query=query, authorizer=FEED).status == 400
 
@@ -153,12 +153,12 @@ def test_a_query_of_another_form_is_refused(system: World, path: str, query: dic
         {"unknown": 1},
     ],
 )
-def test_an_asset_of_another_form_is_refused(system: World, members: dict[str, Any]) -> None:
+def test_an_asset_of_another_form_is_refused(system: System, members: dict[str, Any]) -> None:
     assert enter(system, **members).status == 400
     assert read(system, "/assets")["items"] == []
 
 
-def test_writing_and_reading_ask_for_their_scopes(system: World) -> None:
+def test_writing_and_reading_ask_for_their_scopes(system: System) -> None:
     enter(system)
     reader, stranger = authorized(scope="market:read"), authorized(scope="portfolios:read trades:read")
     assert system.http("PUT", "/assets/AAPL", APPLE, authorizer=reader).status == 403
@@ -167,7 +167,7 @@ def test_writing_and_reading_ask_for_their_scopes(system: World) -> None:
         assert system.http("GET", path, authorizer=stranger).status == 403
 
 
-def test_every_sector_can_be_entered(system: World) -> None:
+def test_every_sector_can_be_entered(system: System) -> None:
     for sector in Sector:
         assert enter(system, f"S{sector.code}", sector=sector.value).json["sector_code"] == sector.code
     assert len(read(system, "/assets")["items"]) == 11

@@ -12,7 +12,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from tests.support.world import World, authorized, gateway_event
+from tests.support.system import System, authorized, gateway_event
 from trimtab.runtime.http import encode_cursor
 from trimtab.runtime.observability import logger
 
@@ -21,7 +21,7 @@ PROBLEM = "urn:trimtab:problem:"
 LIMIT = 64 * 1024
 
 
-def refused(system: World, body: Any, path: str = "/portfolio", method: str = "POST", **options: Any) -> Any:
+def refused(system: System, body: Any, path: str = "/portfolio", method: str = "POST", **options: Any) -> Any:
     """The problem document; nothing may have been stored."""
     before = system.items()
     answer = system.http(method, path, body, **options)
@@ -37,7 +37,7 @@ def refused(system: World, body: Any, path: str = "/portfolio", method: str = "P
 @pytest.mark.parametrize("character", ["x", "é"])
 @pytest.mark.parametrize("is_base64", [False, True])
 def test_64_kib_are_read_and_a_byte_more_is_not(
-    system: World, over: int, status: int, character: str, is_base64: bool
+    system: System, over: int, status: int, character: str, is_base64: bool
 ) -> None:
     frame = '{"user_id": "1", "note": ""}'
     room = LIMIT + over - len(frame)
@@ -78,18 +78,18 @@ BAD_TEXTS: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "type"), [case[1:] for case in BAD_TEXTS], ids=[case[0] for case in BAD_TEXTS])
-def test_a_body_that_is_no_object_in_strict_json_is_refused(system: World, text: str, type: str) -> None:
+def test_a_body_that_is_no_object_in_strict_json_is_refused(system: System, text: str, type: str) -> None:
     for path in ("/portfolio", "/rebalance"):
         problem = refused(system, text, path)
         assert (problem["status"], problem["type"]) == (400, PROBLEM + type)
 
 
-def test_a_mistake_in_json_is_pointed_at(system: World) -> None:
+def test_a_mistake_in_json_is_pointed_at(system: System) -> None:
     assert refused(system, '{"user_id": "1"\n "name": "x"}')["detail"].endswith("line 2, column 2.")
 
 
 @pytest.mark.parametrize("body", [b'{"user_id": "\xff"}', b"\xfe\xff"])
-def test_a_base64_body_that_is_no_utf_8_is_refused(system: World, body: bytes) -> None:
+def test_a_base64_body_that_is_no_utf_8_is_refused(system: System, body: bytes) -> None:
     event = gateway_event("POST", "/portfolio", base64.b64encode(body).decode(), authorizer=authorized())
     assert system.answer(event | {"isBase64Encoded": True}).status == 400
 
@@ -101,7 +101,7 @@ MEDIA = [
 
 
 @pytest.mark.parametrize("media_type", MEDIA)
-def test_a_body_of_another_media_type_is_refused(system: World, media_type: str) -> None:
+def test_a_body_of_another_media_type_is_refused(system: System, media_type: str) -> None:
     problem = refused(system, {"user_id": "1"}, headers={"Content-Type": media_type})
     assert (problem["status"], problem["type"]) == (415, f"{PROBLEM}unsupported_media_type")
 
@@ -146,40 +146,40 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "field"), [case[1:] for case in BAD_FIELDS], ids=[case[0] for case in BAD_FIELDS])
-def test_a_field_that_does_not_fit_is_named(system: World, change: dict[str, Any], field: str) -> None:
+def test_a_field_that_does_not_fit_is_named(system: System, change: dict[str, Any], field: str) -> None:
     problem = refused(system, {"user_id": "1", **change})
     assert (problem["status"], problem["type"]) == (400, f"{PROBLEM}invalid_request")
     assert field in [error["field"] for error in problem["errors"]]
     assert all(error["detail"] for error in problem["errors"])
 
 
-def test_a_sum_that_is_not_100_is_told(system: World) -> None:
+def test_a_sum_that_is_not_100_is_told(system: System) -> None:
     problem = refused(system, {"user_id": "1", "new_allocation": {"a": "99.9999"}}, "/rebalance")
     assert problem["errors"] == [
         {"field": "new_allocation", "detail": "The weights sum to 99.9999; they must sum to exactly 100."}
     ]
 
 
-def test_no_more_than_20_mistakes_are_listed(system: World) -> None:
+def test_no_more_than_20_mistakes_are_listed(system: System) -> None:
     assert len(refused(system, {"user_id": "1", **{f"x{n}": 0 for n in range(100)}})["errors"]) == 20
 
 
 @pytest.mark.parametrize("as_of", ["2026-01-01", "2026-01-01T00:00:00", 1795253400, True, "2026-01-01T00:00:00+05:99"])
-def test_a_time_is_rfc_3339_with_its_offset(system: World, as_of: Any) -> None:
+def test_a_time_is_rfc_3339_with_its_offset(system: System, as_of: Any) -> None:
     system.portfolio()
     body = {"user_id": "1", "new_allocation": TARGET, "as_of": as_of}
     assert [error["field"] for error in refused(system, body, "/rebalance")["errors"]] == ["as_of"]
 
 
 @pytest.mark.parametrize("key", ["a#b", "x" * 65, "é", '"quoted"', " ", "a b"])
-def test_an_idempotency_key_is_an_identifier(system: World, key: str) -> None:
+def test_an_idempotency_key_is_an_identifier(system: System, key: str) -> None:
     system.portfolio()
     body = {"user_id": "1", "new_allocation": TARGET}
     assert refused(system, body, "/rebalance", headers={"Idempotency-Key": key})["status"] == 400
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "1.5", "", "1_0", "\u0665", "9" * 5000])
-def test_a_limit_is_1_to_100(system: World, limit: str) -> None:
+def test_a_limit_is_1_to_100(system: System, limit: str) -> None:
     assert refused(system, None, "/portfolios", "GET", query={"limit": limit})["status"] == 400
 
 
@@ -187,12 +187,12 @@ def test_a_limit_is_1_to_100(system: World, limit: str) -> None:
     ("method", "path"),
     [("GET", "/nowhere"), ("GET", "/"), ("DELETE", "/portfolio"), ("HEAD", "/portfolios"), ("POST", "/portfolios/x")],
 )
-def test_a_route_that_does_not_exist_is_not_found(system: World, method: str, path: str) -> None:
+def test_a_route_that_does_not_exist_is_not_found(system: System, method: str, path: str) -> None:
     assert refused(system, None, path, method)["type"] == f"{PROBLEM}no_route"
 
 
 @pytest.mark.parametrize("portfolio_id", ["a b", "x" * 65, "a+b", "a,b"])
-def test_an_id_in_the_path_is_an_identifier(system: World, portfolio_id: str) -> None:
+def test_an_id_in_the_path_is_an_identifier(system: System, portfolio_id: str) -> None:
     assert refused(system, None, f"/portfolios/{portfolio_id}", "GET")["status"] == 400
 
 
@@ -204,7 +204,7 @@ def listed(portfolio_id: str) -> dict[str, str]:
     return {name: name if name.startswith("/") else f"/portfolios/{portfolio_id}/{name}" for name in LISTS}
 
 
-def filled(system: World) -> str:
+def filled(system: System) -> str:
     """Two portfolios, the first one with two decided rebalances; its id."""
     it = system.portfolio()["portfolio_id"]
     for number in range(2):
@@ -217,12 +217,12 @@ def filled(system: World) -> str:
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("cursor", ["", "x", "é", "....", "AAAA", "W10", "bnVsbA", "A" * 1025, "W1tdLFtdXQ", "=" * 8])
-def test_garbage_is_no_cursor(system: World, name: str, cursor: str) -> None:
+def test_garbage_is_no_cursor(system: System, name: str, cursor: str) -> None:
     problem = refused(system, None, listed(filled(system))[name], "GET", query={"cursor": cursor})
     assert (problem["status"], problem["type"]) == (400, f"{PROBLEM}invalid_cursor")
 
 
-def test_a_cursor_belongs_to_its_list_its_portfolio_its_user_and_its_tenant(system: World) -> None:
+def test_a_cursor_belongs_to_its_list_its_portfolio_its_user_and_its_tenant(system: System) -> None:
     it = filled(system)
     other = system.http("GET", "/portfolios", query={"user_id": "2"}).json["items"][0]["portfolio_id"]
     cursors = {}
@@ -261,7 +261,7 @@ POSITIONS: list[Any] = [
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda it: str(it)[:24])
-def test_a_forged_position_is_refused_or_leads_to_an_end(system: World, name: str, position: Any) -> None:
+def test_a_forged_position_is_refused_or_leads_to_an_end(system: System, name: str, position: Any) -> None:
     """Where the binding is right, whatever stands behind it is either a position of this list or a 400."""
     it = filled(system)
     query = ("demo", "portfolios", "") if name == "/portfolios" else ("demo", name, it)
@@ -312,7 +312,7 @@ def log() -> Iterator[io.StringIO]:
     ],
 )
 def test_what_fails_inside_is_a_500_that_tells_nothing_but_the_trace_id_of_the_log(
-    system: World, log: io.StringIO, error: Exception
+    system: System, log: io.StringIO, error: Exception
 ) -> None:
     with failing("GetItem", error):
         answer = system.http("GET", "/portfolios/x", request_id="trace-42")
@@ -326,7 +326,7 @@ def test_what_fails_inside_is_a_500_that_tells_nothing_but_the_trace_id_of_the_l
     assert "secret-table" in line["exception"]
 
 
-def test_a_refusal_is_in_the_log_with_its_trace_id_and_no_token_or_body(system: World, log: io.StringIO) -> None:
+def test_a_refusal_is_in_the_log_with_its_trace_id_and_no_token_or_body(system: System, log: io.StringIO) -> None:
     headers = {"Authorization": "Bearer secret-token"}
     answer = system.http("POST", "/portfolio", {"user_id": "secret#"}, headers=headers, request_id="trace-43")
     assert answer.json["trace_id"] == "trace-43"
@@ -349,7 +349,7 @@ THROTTLES = ["ThrottlingException", "ProvisionedThroughputExceededException", "R
     ],
 )
 def test_a_throttled_store_is_a_503_that_says_when_to_come_back(
-    system: World, operation: str, method: str, path: str, body: Any, code: str
+    system: System, operation: str, method: str, path: str, body: Any, code: str
 ) -> None:
     system.portfolio()
     with failing(operation, client_error(code)):
@@ -357,14 +357,14 @@ def test_a_throttled_store_is_a_503_that_says_when_to_come_back(
     assert (answer.status, answer.json["type"], answer.headers["Retry-After"]) == (503, f"{PROBLEM}busy", "1")
 
 
-def test_a_queue_that_throttles_is_a_503_too(system: World) -> None:
+def test_a_queue_that_throttles_is_a_503_too(system: System) -> None:
     system.portfolio()
     with failing("SendMessage", client_error("RequestThrottled")):
         answer = system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": TARGET})
     assert answer.status == 503
 
 
-def test_a_store_that_leaves_keys_unread_is_a_503_and_no_conflict(system: World) -> None:
+def test_a_store_that_leaves_keys_unread_is_a_503_and_no_conflict(system: System) -> None:
     system.portfolio()
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 

@@ -1,25 +1,25 @@
-"""Bad tokens on every route: refused alike, and nothing changes; so one world does for all of them."""
+"""Bad tokens on every route: refused alike, and nothing changes; so one system does for all of them."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.test_identity import ROUTES, filled, send
+from tests.support.system import System, in_process_system
 from tests.support.tokens import bad_tokens, publish
-from tests.support.world import World, world
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[World]:
-    """A world with all that a route names by id, and the keys of the issuer."""
-    with world() as system:
+def guarded() -> Iterator[System]:
+    """A system with all that a route names by id, and the keys of the issuer."""
+    with in_process_system() as system:
         publish()
         filled(system)
         yield system
 
 
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in ROUTES])
-def test_every_bad_token_is_refused_on_every_route(guarded: World, method: str, path: str) -> None:
+def test_every_bad_token_is_refused_on_every_route(guarded: System, method: str, path: str) -> None:
     before, answers = guarded.items(), {}
     for name, header in bad_tokens().items():
         headers = {} if header is None else {"Authorization": header}

@@ -12,20 +12,20 @@ from unittest import mock
 import boto3
 import pytest
 
-from functions.portfolios_on_execution_requested import handler as execution_function
-from functions.portfolios_on_sweep import handler as sweep_function
+from functions.balancing_on_sweep import handler as sweep_function
+from functions.execution_on_execution_requested import handler as execution_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
-from tests.support.crowd import crowd
 from tests.support.faults import Crash
-from tests.support.inside_moto import lose_messages, quick_transactions, waiting
+from tests.support.many_portfolios import crowd
+from tests.support.moto_state import lose_messages, quick_transactions, waiting
+from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account, refused
-from tests.support.world import World, authorized
-from trimtab.portfolios.domain.policy import Policy
-from trimtab.portfolios.service.executions import _Run
+from trimtab.portfolios.execution.worker import _Run
+from trimtab.portfolios.portfolio.policy import Policy
 
 
 @pytest.fixture
-def mine(system: World) -> Iterator[Balancing]:
+def mine(system: System) -> Iterator[Balancing]:
     """A balanced portfolio."""
     with quick_transactions():
         yield balanced(system)
@@ -64,12 +64,12 @@ def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing)
 
 def test_a_quote_inside_the_edges_costs_no_check(mine: Balancing) -> None:
     mine.quote(AAPL=101, MSFT=99)
-    assert waiting(mine.world.checks_url) == []
+    assert waiting(mine.system.checks_url) == []
 
 
 def test_however_many_symbols_cross_one_check_is_asked_for(mine: Balancing) -> None:
     mine.quote(AAPL=300, MSFT=20)
-    assert len(waiting(mine.world.checks_url)) == 1
+    assert len(waiting(mine.system.checks_url)) == 1
 
 
 def test_watches_have_edges_of_fixed_width_on_both_sides_of_the_price(mine: Balancing) -> None:
@@ -79,7 +79,7 @@ def test_watches_have_edges_of_fixed_width_on_both_sides_of_the_price(mine: Bala
     assert {len(lower), len(upper)} == {22}
 
 
-def test_a_new_target_is_rebalanced_at_once_even_in_a_cooldown(system: World) -> None:
+def test_a_new_target_is_rebalanced_at_once_even_in_a_cooldown(system: System) -> None:
     mine = balanced(system, policy={"cooldown_seconds": 86_400})
     mine.move(AAPL=140)
     target = {"allocation": {"AAPL": 20, "MSFT": 80}}
@@ -91,7 +91,7 @@ def test_a_new_target_is_rebalanced_at_once_even_in_a_cooldown(system: World) ->
     ]
 
 
-def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: World) -> None:
+def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: System) -> None:
     mine = balanced(system, policy={"cooldown_seconds": 86_400})
     mine.move(AAPL=140)
     mine.move(AAPL=200)
@@ -110,7 +110,7 @@ def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine:
 
 @pytest.mark.parametrize("change", [{"automation": "manual"}, None])
 def test_manual_and_closed_portfolios_have_no_watches(mine: Balancing, change: Any) -> None:
-    mine.world.http("PATCH" if change else "DELETE", mine.account.home, change)
+    mine.system.http("PATCH" if change else "DELETE", mine.account.home, change)
     mine.settle()
     assert rows() == {}
     mine.move(AAPL=300)
@@ -118,16 +118,16 @@ def test_manual_and_closed_portfolios_have_no_watches(mine: Balancing, change: A
 
 
 def test_a_symbol_that_leaves_the_target_loses_its_watch(mine: Balancing) -> None:
-    mine.world.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
+    mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
     mine.settle()
     assert (set(rows()), mine.last_check()["rule"]) == ({"AAPL", "MSFT", "NEW"}, "no_quote")
-    mine.world.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 50}})
+    mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 50}})
     mine.settle()
     assert set(rows()) == {"AAPL", "MSFT"}
 
 
 def test_a_symbol_without_a_quote_waits_for_any_and_then_is_bought(mine: Balancing) -> None:
-    mine.world.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
+    mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
     mine.settle()
     mine.move(NEW=7)
     assert mine.rebalances()[0]["status"] == "COMPLETED"
@@ -145,7 +145,7 @@ def test_a_person_runs_a_rebalance_in_the_mode_of_the_day(mine: Balancing, mode:
     assert {order["side"] for order in it["execution"]["orders"]} == sides
     assert mine.run("r1", mode=mode) == it, "the same request again is the same run"
     again = {"mode": "full" if mode != "full" else "sell_only", "request_id": "r1"}
-    refused(mine.world.http("POST", f"{mine.account.home}/rebalances", again), 409, "request_id_reused")
+    refused(mine.system.http("POST", f"{mine.account.home}/rebalances", again), 409, "request_id_reused")
 
 
 def test_a_refused_order_reverses_what_was_filled(mine: Balancing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,8 +178,8 @@ def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is
     trade = {"ref_id": "x", "side": "SELL", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 1}
     refused(mine.account.post_trade(trade), 409, "stale")
     body = {"reason": "The broker says so.", "holdings": {"AAPL": "42", "MSFT": "50"}, "cash": "1100.00"}
-    refused(mine.world.http("POST", f"{mine.account.home}/resolve", body), 403, "insufficient_scope")
-    resolved = mine.world.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
+    refused(mine.system.http("POST", f"{mine.account.home}/resolve", body), 403, "insufficient_scope")
+    resolved = mine.system.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
     assert (resolved.status, resolved.json["status"]) == (200, "ACTIVE"), resolved.text
     assert (mine.quantities(), mine.cash()) == ({"AAPL": Decimal(42), "MSFT": Decimal(50)}, Decimal(1100))
     audit = mine.rebalance(it["rebalance_id"])
@@ -188,7 +188,7 @@ def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is
 
 
 def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_after_it(
-    system: World, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = ({"match": {"symbol": "MSFT"}, "refuse": "not today"}, {"match": {"side": "BUY"}, "refuse": "halted"})
     scenario(monkeypatch, *refusals)
@@ -216,7 +216,7 @@ def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_afte
     assert mine.rebalance(it["rebalance_id"])["resolution"]["holdings"] == {"MSFT": ["100", "120"]}
 
 
-def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: World) -> None:
+def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: System) -> None:
     with crowd(system, {f"S{number:03}": Decimal(100) for number in range(112)}) as market:
         it = market.join(dict.fromkeys(market.prices, 1), Policy(), Decimal(1_000_000), Decimal(5_000))
         system.http("PUT", f"/portfolios/{it.portfolio_id}/allocation", {"allocation": {"S000": 50, "S001": 50}})
@@ -232,7 +232,7 @@ def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: World
 
 
 def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_says_what_is_left(
-    system: World, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario(monkeypatch, {"fee": "0.70"})
     mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
@@ -248,9 +248,9 @@ def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_say
     assert str(left) in it["why"]["detail"]
     resolve = f"{mine.account.home}/resolve"
     found = {"reason": "seen there", "holdings": {"AAPL": "0.5"}}
-    unsaid = mine.world.http("POST", resolve, found, authorizer=OPERATOR)
+    unsaid = mine.system.http("POST", resolve, found, authorizer=OPERATOR)
     refused(unsaid, 422, "insufficient_cash")
-    assert mine.world.http("POST", resolve, {**found, "cash": "0"}, authorizer=OPERATOR).status == 200
+    assert mine.system.http("POST", resolve, {**found, "cash": "0"}, authorizer=OPERATOR).status == 200
     assert (mine.now()["status"], mine.cash(), mine.quantities()["AAPL"]) == ("ACTIVE", Decimal(0), Decimal("0.5"))
 
 
@@ -259,7 +259,7 @@ def test_what_an_operator_watches_is_counted(
 ) -> None:
     nothing_can_be_reversed(monkeypatch)
     mine.quote(AAPL=140)
-    mine.world.check()
+    mine.system.check()
     names = ("demo", mine.now()["portfolio_id"], mine.rebalances()[0]["rebalance_id"])
     with monkeypatch.context() as patch:
         patch.setattr(_Run, "to_the_end_or_the_next_wait", mock.Mock(side_effect=Crash))
@@ -280,36 +280,38 @@ def test_what_an_operator_watches_is_counted(
 
 def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
     body = {"reach": "tenant", "reason": "The feed looks wrong."}
-    assert mine.world.http("PUT", "/halt", body).status == 403
-    assert mine.world.http("PUT", "/halt", body, authorizer=OPERATOR).status == 200
+    assert mine.system.http("PUT", "/halt", body).status == 403
+    assert mine.system.http("PUT", "/halt", body, authorizer=OPERATOR).status == 200
     everything = {**body, "reach": "everything"}
-    assert mine.world.http("PUT", "/halt", everything, authorizer=OPERATOR).status == 403, "that is for the platform"
+    assert mine.system.http("PUT", "/halt", everything, authorizer=OPERATOR).status == 403, "that is for the platform"
     mine.move(AAPL=140)
     assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "halted")
-    assert mine.world.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
+    assert mine.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
     mine.move(AAPL=150)
     assert [it["status"] for it in mine.rebalances()] == ["COMPLETED"]
 
 
 def test_a_planned_rebalance_locks_out_sells_and_is_cancelled_before_anything_is_sent(mine: Balancing) -> None:
     mine.quote(AAPL=140)
-    mine.world.check()
+    mine.system.check()
     (it,) = mine.rebalances()
     assert it["status"] == "PLANNED"
     refused(mine.account.record("s", "SELL", 1, 100), 409, "locked")
     mine.deposit(10, "while-locked")
     path = f"{mine.account.home}/rebalances/{it['rebalance_id']}/cancel"
-    assert [mine.world.http("POST", path).json["status"] for _ in range(2)] == ["CANCELLED", "CANCELLED"]
+    assert [mine.system.http("POST", path).json["status"] for _ in range(2)] == ["CANCELLED", "CANCELLED"]
     mine.settle()
     assert (mine.quantities(), mine.now()["locked_by"]) == ({"AAPL": Decimal(50), "MSFT": Decimal(50)}, None)
 
 
-def test_a_cancel_before_anything_was_filled_starts_no_cooldown(system: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancel_before_anything_was_filled_starts_no_cooldown(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = balanced(system, policy={"on_cancel": "keep", "cooldown_seconds": 86_400})
     scenario(monkeypatch, {"match": {"nth": 1}, "latency_seconds": 3_600})
     mine.quote(AAPL=140)
-    mine.world.check()
-    mine.world.execute()
+    mine.system.check()
+    mine.system.execute()
     (it,) = mine.rebalances()
     assert system.http("POST", f"{mine.account.home}/rebalances/{it['rebalance_id']}/cancel").status == 200
     mine.settle()
@@ -325,13 +327,13 @@ def test_a_planned_rebalance_whose_message_is_lost_is_sent_again(
     mine: Balancing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine.quote(AAPL=140)
-    mine.world.check()
+    mine.system.check()
     lose_messages()
     mine.settle()
-    assert ([it["status"] for it in mine.rebalances()], mine.world.sweep()["resent"]) == (["PLANNED"], 0)
+    assert ([it["status"] for it in mine.rebalances()], mine.system.sweep()["resent"]) == (["PLANNED"], 0)
     monkeypatch.setattr(sweep_function, "utc_now", lambda: datetime.now(UTC) + timedelta(minutes=5))
     sweep_function.sweeper.cache_clear()
-    assert mine.world.sweep() == {"resent": 1, "stuck": 0, "due": 0}
+    assert mine.system.sweep() == {"resent": 1, "stuck": 0, "due": 0}
     mine.settle()
     assert ([it["status"] for it in mine.rebalances()], mine.now()["locked_by"]) == (["COMPLETED"], None)
 
@@ -348,7 +350,7 @@ def test_another_tenant_can_steer_nothing(mine: Balancing) -> None:
         ("GET", "/checks/last", None),
         ("GET", "/broker", None),
     ):
-        assert mine.world.http(method, home + path, body, **stranger).status == 404, path
+        assert mine.system.http(method, home + path, body, **stranger).status == 404, path
 
 
 @pytest.mark.volume

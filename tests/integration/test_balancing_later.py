@@ -9,13 +9,13 @@ import boto3
 import pytest
 
 from tests.support.balancing import OPERATOR
-from tests.support.crowd import Crowd, crowd
-from tests.support.inside_moto import snapshot, take_messages
+from tests.support.many_portfolios import Crowd, crowd
+from tests.support.moto_state import snapshot, take_messages
+from tests.support.system import TABLE, in_process_system
 from tests.support.trading import FEED
-from tests.support.world import TABLE, world
-from trimtab.portfolios.adapters.halts import DynamoHalts
-from trimtab.portfolios.domain.policy import CalendarRule, Every, Policy
-from trimtab.portfolios.service.ports import Halt
+from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Policy
+from trimtab.portfolios.ports import Halt
 from trimtab.runtime import dynamo
 
 DAY = timedelta(days=1)
@@ -27,7 +27,7 @@ START = {"A": Decimal(100), "B": Decimal(100)}
 @pytest.fixture(scope="module")
 def anew() -> Iterator[Callable[[], Crowd]]:
     """What gives the same market again and again, with nobody in it."""
-    with world() as system, crowd(system, START) as it:
+    with in_process_system() as system, crowd(system, START) as it:
         now, bring_back = it.now, snapshot()
 
         def begin() -> Crowd:
@@ -58,7 +58,7 @@ def moved(market: Crowd, **prices: Any) -> None:
 
 def swept(market: Crowd) -> int:
     """A pass of the sweeper, and everything that follows from it; how many portfolios it found due."""
-    due = market.world.sweep()["due"]
+    due = market.system.sweep()["due"]
     market.settle()
     return due
 
@@ -66,7 +66,7 @@ def swept(market: Crowd) -> int:
 def deposit(market: Crowd, amount: Any) -> None:
     """Cash comes in, and everything that follows from it."""
     body = {"ref_id": "more", "type": "deposit", "amount": amount}
-    answer = market.world.http("POST", f"/portfolios/{market.portfolios[0].portfolio_id}/cash", body)
+    answer = market.system.http("POST", f"/portfolios/{market.portfolios[0].portfolio_id}/cash", body)
     assert answer.status == 201, answer.text
     market.settle()
 
@@ -74,15 +74,15 @@ def deposit(market: Crowd, amount: Any) -> None:
 def delivered_again(market: Crowd) -> None:
     """The quotes of the start once more, as a queue may deliver them, and everything that follows from them."""
     rows = [{"symbol": symbol, "price": "100", "as_of": market.now.isoformat()} for symbol in START]
-    assert market.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
-    market.world.take_quotes()
+    assert market.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
+    market.system.take_quotes()
     market.settle()
 
 
 def runs(market: Crowd) -> list[tuple[str, str]]:
     """Trigger and status of each rebalance, oldest first."""
     path = f"/portfolios/{market.portfolios[0].portfolio_id}/rebalances"
-    items = market.world.http("GET", path).json["items"]
+    items = market.system.http("GET", path).json["items"]
     return [(it["trigger"], it["status"]) for it in reversed(items)]
 
 
@@ -127,14 +127,14 @@ def test_an_old_quote_is_none(market: Crowd) -> None:
 def test_a_price_that_crosses_during_a_rebalance_is_looked_at_after_it(market: Crowd, is_late: bool) -> None:
     joined(market)
     market.quote({"A": Decimal(140)})
-    market.world.check()
+    market.system.check()
     market.quote({"B": Decimal(40)})
-    late = take_messages(market.world.checks_url) if is_late else []
-    market.world.check()
+    late = take_messages(market.system.checks_url) if is_late else []
+    market.system.check()
     assert is_late or market.last_check()[0] == "in_progress"
     market.settle()
     for body, _ in late:
-        boto3.client("sqs").send_message(QueueUrl=market.world.checks_url, MessageBody=body)
+        boto3.client("sqs").send_message(QueueUrl=market.system.checks_url, MessageBody=body)
     market.settle()
     assert runs(market) == [("crossed", "COMPLETED")] * 2
     assert market.last_check()[0] == "within_band"
@@ -143,9 +143,9 @@ def test_a_price_that_crosses_during_a_rebalance_is_looked_at_after_it(market: C
 def test_a_price_that_crosses_during_a_rebalance_meets_the_cooldown_after_it(market: Crowd) -> None:
     joined(market, Policy(cooldown_seconds=86_400))
     market.quote({"A": Decimal(140)})
-    market.world.check()
+    market.system.check()
     market.quote({"B": Decimal(40)})
-    market.world.check()
+    market.system.check()
     market.settle()
     assert (runs(market), market.last_check()[0]) == ([("crossed", "COMPLETED")], "cooldown")
 
@@ -153,13 +153,13 @@ def test_a_price_that_crosses_during_a_rebalance_meets_the_cooldown_after_it(mar
 def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Crowd) -> None:
     joined(market)
     market.quote({"A": Decimal(140)})
-    market.world.check()
+    market.system.check()
     market.quote({"A": Decimal("140.5")})
-    market.world.check()
+    market.system.check()
     newest = market.newest()
     assert newest is not None
     home = f"/portfolios/{newest.portfolio_id}/rebalances"
-    assert market.world.http("POST", f"{home}/{newest.rebalance_id}/cancel").json["status"] == "CANCELLED"
+    assert market.system.http("POST", f"{home}/{newest.rebalance_id}/cancel").json["status"] == "CANCELLED"
     market.settle()
     assert (runs(market), market.last_check()[0]) == ([("crossed", "CANCELLED")], "waits_for_a_quote")
     moved(market, A="141.8")
@@ -171,12 +171,12 @@ def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Cro
 def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> None:
     joined(market)
     halt = {"reach": "tenant", "reason": "The feed looks wrong."}
-    assert market.world.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
+    assert market.system.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
     moved(market, A=140)
     assert market.last_check()[0] == "halted"
     market.now += timedelta(minutes=5)
     assert (swept(market), market.last_check()[0], runs(market)) == (1, "halted", [])
-    assert market.world.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
+    assert market.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
     assert swept(market) == 0
     market.now += timedelta(minutes=5)
     assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")])

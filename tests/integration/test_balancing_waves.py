@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.crowd import POLICIES, Crowd, Wave, crowd, invested, market_of, moved
 from tests.support.invariants import stands_after
-from tests.support.world import World
+from tests.support.many_portfolios import POLICIES, Crowd, Wave, crowd, invested, market_of, moved
+from tests.support.system import System
 
 
 def run(market: Crowd, sizes: list[int], chance: random.Random, spread: float = 0.15) -> list[tuple[Wave, Any]]:
@@ -42,7 +42,7 @@ def show(capsys: pytest.CaptureFixture[str], title: str, waves: list[tuple[Wave,
 
 @pytest.mark.volume
 def test_waves_over_a_hundred_portfolios_look_at_those_that_they_cross_and_at_no_others(
-    system: World, capsys: pytest.CaptureFixture[str]
+    system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(11)  # noqa: S311 - a walk, no secret
     with crowd(system, market_of(200, chance)) as market:
@@ -53,7 +53,7 @@ def test_waves_over_a_hundred_portfolios_look_at_those_that_they_cross_and_at_no
 
 
 @pytest.mark.proof
-def test_many_waves_over_a_hundred_portfolios(system: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_waves_over_a_hundred_portfolios(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(12)  # noqa: S311
     with crowd(system, market_of(200, chance)) as market:
         invested(market, 100, 50, chance)
@@ -62,7 +62,7 @@ def test_many_waves_over_a_hundred_portfolios(system: World, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("scale", ["0.01", "100"])
-def test_prices_of_any_size_keep_every_invariant(system: World, scale: str) -> None:
+def test_prices_of_any_size_keep_every_invariant(system: System, scale: str) -> None:
     chance = random.Random(13)  # noqa: S311
     with crowd(system, market_of(16, chance, Decimal(scale))) as market:
         invested(market, len(POLICIES), 8, chance)
@@ -70,7 +70,7 @@ def test_prices_of_any_size_keep_every_invariant(system: World, scale: str) -> N
 
 
 @pytest.mark.parametrize("factor", ["0.01", "100"])
-def test_a_market_that_moves_as_one_keeps_every_invariant(system: World, factor: str) -> None:
+def test_a_market_that_moves_as_one_keeps_every_invariant(system: System, factor: str) -> None:
     chance = random.Random(14)  # noqa: S311
     with crowd(system, market_of(16, chance)) as market:
         invested(market, len(POLICIES), 8, chance)

@@ -8,16 +8,16 @@ from unittest import mock
 import pytest
 
 from tests.support.betting import MARKET, NOW, Bettor, book, orders
-from tests.support.inside_moto import commits
+from tests.support.moto_state import commits
+from tests.support.system import BETTING_TABLE, System
 from tests.support.trading import refused
-from tests.support.world import BETTING_TABLE, World
 from trimtab.betting.adapters.book import DynamoBook
 from trimtab.betting.domain.positions import Position
 from trimtab.kernel.errors import Conflict
 
 
 @pytest.fixture
-def mine(system: World) -> Bettor:
+def mine(system: System) -> Bettor:
     """User 1."""
     return Bettor(system)
 
@@ -52,7 +52,7 @@ def test_the_same_key_is_the_same_order_and_another_body_under_it_is_refused(min
         refused(mine.place(body.pop("side"), body.pop("stake"), body.pop("odds"), key="k", **body), 409, "key_reused")
     assert len(orders()) == 1
     assert mine.metrics()["orders_placed"] == 1
-    other = Bettor(mine.world, "2").place("BACK", "10", "2.00", key="k")
+    other = Bettor(mine.system, "2").place("BACK", "10", "2.00", key="k")
     assert other.json["order"]["id"] != first.json["order"]["id"]
 
 
@@ -76,7 +76,7 @@ BAD: list[tuple[str, dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("change", "status"), [it[1:] for it in BAD], ids=[it[0] for it in BAD])
-def test_a_bad_order_is_refused_and_nothing_is_changed(system: World, change: dict[str, Any], status: int) -> None:
+def test_a_bad_order_is_refused_and_nothing_is_changed(system: System, change: dict[str, Any], status: int) -> None:
     body = {**Bettor(system).order("BACK", 10, 2), **change}
     assert system.http("POST", "/orders", body).status == status
     assert commits(BETTING_TABLE) == []
@@ -92,7 +92,7 @@ def test_open_orders_expose_no_more_than_the_limit_and_room_comes_back(mine: Bet
     refused(mine.place("LAY", "10000", "11.01"), 422, "exposure_limit")  # alone above it
     assert mine.place("BACK", "100.00", "2.00", market_id="other").status == 201
     assert mine.metrics()["open_exposure"] == "100000.00"
-    assert mine.world.http("POST", f"/orders/{first}/cancel").status == 200
+    assert mine.system.http("POST", f"/orders/{first}/cancel").status == 200
     assert mine.place("BACK", "100.01", "2.00", key="k").status == 201
 
 
@@ -101,7 +101,7 @@ def test_open_orders_expose_no_more_than_the_limit_and_room_comes_back(mine: Bet
 
 def test_a_cancelled_order_leaves_no_stake(mine: Bettor) -> None:
     order_id = mine.placed("BACK", "10", "2.00")
-    first, again = (mine.world.http("POST", f"/orders/{order_id}/cancel") for _ in range(2))
+    first, again = (mine.system.http("POST", f"/orders/{order_id}/cancel") for _ in range(2))
     assert first.json["status"] == "CANCELLED"
     assert (again.status, again.json) == (200, first.json)
     refused(mine.settle(order_id, won=True), 409, "cancelled")
@@ -147,7 +147,7 @@ def test_another_settlement_of_a_settled_order_is_refused(mine: Bettor) -> None:
     before = len(commits(BETTING_TABLE))
     for body in ({"won": False}, {"result": "void"}, {"won": True, "commission": 1}, {"won": True, "payout": 34}):
         refused(mine.settle(order_id, **body), 409, "already_settled")
-    refused(mine.world.http("POST", f"/orders/{order_id}/cancel"), 409, "already_settled")
+    refused(mine.system.http("POST", f"/orders/{order_id}/cancel"), 409, "already_settled")
     assert len(commits(BETTING_TABLE)) == before
 
 

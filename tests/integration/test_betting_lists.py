@@ -12,15 +12,15 @@ from functions.betting_on_insight_received import handler as insight_function
 from functions.betting_rpc import orders_pb as pb
 from tests.support import rpc
 from tests.support.betting import Bettor, close, insight, statuses
-from tests.support.inside_moto import carries_events, commits
+from tests.support.moto_state import carries_events, commits
+from tests.support.system import BETTING_TABLE, System, authorized, sqs_record
 from tests.support.trading import refused
-from tests.support.world import BETTING_TABLE, World, authorized, sqs_record
 from trimtab.betting import wiring
 from trimtab.runtime.publishing import events_of
 
 
 @pytest.fixture
-def mine(system: World) -> Bettor:
+def mine(system: System) -> Bettor:
     """User 1."""
     return Bettor(system)
 
@@ -53,9 +53,9 @@ def test_lists_filter_and_go_on_where_the_cursor_says(mine: Bettor) -> None:
     assert listed(user_id="1", status="SETTLED") == [ids[0]]
     assert listed(market_id="m1") == [ids[3], ids[1]]
     assert listed(user_id="1", market_id="m0", status="OPEN") == [ids[4], ids[2]]
-    refused(mine.world.http("GET", "/orders"), 400, "which_orders")
+    refused(mine.system.http("GET", "/orders"), 400, "which_orders")
     cursor = mine.read("/orders", user_id="1", limit="1")["next_cursor"]
-    refused(mine.world.http("GET", "/orders", query={"user_id": "2", "cursor": cursor}), 400, "invalid_cursor")
+    refused(mine.system.http("GET", "/orders", query={"user_id": "2", "cursor": cursor}), 400, "invalid_cursor")
     page = mine.read("/positions/1", limit="1")
     again = mine.read("/positions/1", limit="1", cursor=page["next_cursor"])
     assert [it["market_id"] for it in (*page["items"], *again["items"])] == ["m0", "m1"]
@@ -74,11 +74,11 @@ def test_the_orders_of_others_are_not_found(mine: Bettor, who: tuple[str, str]) 
             ("POST", "/orders/{}/cancel", None),
             ("POST", "/orders/{}/settle", {"won": True}),
         ):
-            answers = [mine.world.http(method, path.format(it), body, authorizer=theirs) for it in (known, unknown)]
+            answers = [mine.system.http(method, path.format(it), body, authorizer=theirs) for it in (known, unknown)]
             assert [it.status for it in answers] == [404, 404]
             assert answers[0].json["detail"] == answers[1].json["detail"]
     lists = [
-        mine.world.http("GET", path, query=query, authorizer=theirs)
+        mine.system.http("GET", path, query=query, authorizer=theirs)
         for path, query in (
             ("/orders", {"user_id": "1"}),
             ("/orders", {"market_id": "match-7"}),
@@ -94,18 +94,18 @@ def test_an_end_user_bets_for_itself_and_settles_nothing(mine: Bettor) -> None:
     user = authorized(user_id="1")
     placed = mine.place("BACK", 10, "2.00", authorizer=user)
     assert placed.status == 201
-    refused(Bettor(mine.world, "2").place("BACK", 10, "2.00", authorizer=user), 403, "other_user")
+    refused(Bettor(mine.system, "2").place("BACK", 10, "2.00", authorizer=user), 403, "other_user")
     order_id = placed.json["order"]["id"]
     for path, body in ((f"/orders/{order_id}/settle", {"won": True}), ("/markets/match-7/settle", {"winners": []})):
-        refused(mine.world.http("POST", path, body, authorizer=user), 403, "not_for_end_users")
-    assert mine.world.http("GET", "/orders", authorizer=user).json["items"][0]["id"] == order_id
-    assert mine.world.http("POST", f"/orders/{order_id}/cancel", authorizer=user).status == 200
+        refused(mine.system.http("POST", path, body, authorizer=user), 403, "not_for_end_users")
+    assert mine.system.http("GET", "/orders", authorizer=user).json["items"][0]["id"] == order_id
+    assert mine.system.http("POST", f"/orders/{order_id}/cancel", authorizer=user).status == 200
 
 
 # Insights ------------------------------------------------------------------------------------------------------------
 
 
-def receive(system: World, *bodies: str) -> set[str]:
+def receive(system: System, *bodies: str) -> set[str]:
     """The messages that the worker of insights returns."""
     records = [sqs_record(body, message_id=f"m{number}") for number, body in enumerate(bodies)]
     return system.work(*records, worker=insight_function)
@@ -113,16 +113,16 @@ def receive(system: World, *bodies: str) -> set[str]:
 
 def test_the_newest_insight_counts_and_stays_with_the_order(mine: Bettor) -> None:
     later = insight("0.07", minutes_ago=-600)  # far more than five minutes ahead, however long the tests take
-    assert receive(mine.world, insight("0.05", 10), insight("0.06", 5), insight("0.04", 20), later) == set()
+    assert receive(mine.system, insight("0.05", 10), insight("0.06", 5), insight("0.04", 20), later) == set()
     placed = mine.place("BACK", 10, "2.00", key="k")
     assert (placed.json["insight"]["expected_value"], placed.json["insight"]["implied_probability"]) == ("0.06", "0.31")
-    assert receive(mine.world, insight("0.09", 1)) == set()
+    assert receive(mine.system, insight("0.09", 1)) == set()
     assert mine.place("BACK", 10, "2.00", key="k").json["insight"]["expected_value"] == "0.06"
     assert mine.place("BACK", 10, "2.00", key="l").json["insight"]["expected_value"] == "0.09"
     assert mine.place("BACK", 10, "2.00", "away").json["insight"] is None
 
 
-def test_an_insight_that_is_not_understood_or_not_its_senders_is_returned(system: World) -> None:
+def test_an_insight_that_is_not_understood_or_not_its_senders_is_returned(system: System) -> None:
     bodies = [insight(implied_probability=1), insight(schema_version=2), insight(x=1), "{", insight()]
     assert receive(system, *bodies) == {"m0", "m1", "m2", "m3"}
     with mock.patch.dict("os.environ", SENDER_TENANTS=json.dumps({"AROAEXAMPLE": ["acme"]})):
@@ -135,10 +135,10 @@ def test_a_policy_refuses_orders_below_a_minimum_expected_value(mine: Bettor) ->
         wiring.settings.cache_clear()
         wiring.orders.cache_clear()
         assert mine.place("BACK", 10, "2.00").status == 201  # nothing is known against it
-        receive(mine.world, insight("0.049"))
+        receive(mine.system, insight("0.049"))
         refused(mine.place("BACK", 10, "2.00", key="a"), 422, "expected_value_too_low")
         refused(mine.place("LAY", 10, "2.00", key="b"), 422, "expected_value_too_low")
-        receive(mine.world, insight("-0.05", 5))
+        receive(mine.system, insight("-0.05", 5))
         assert mine.place("LAY", 10, "2.00", key="c").status == 201  # a lay is worth the opposite
 
 
@@ -149,7 +149,7 @@ def test_every_change_is_an_event_with_the_fields_of_the_order(mine: Bettor) -> 
     order_id = mine.placed("LAY", 10, "3.50")
     mine.settle(order_id, won=False)
     cancelled = mine.placed("BACK", 1, "2.00")
-    mine.world.http("POST", f"/orders/{cancelled}/cancel")
+    mine.system.http("POST", f"/orders/{cancelled}/cancel")
     found = events()
     assert len({it["id"] for it in found}) == len(found) == 8
     assert sorted({it["type"] for it in found}) == [
@@ -191,7 +191,7 @@ def test_what_is_placed_settled_and_refused_is_counted_once(mine: Bettor, capsys
     for _ in range(2):
         assert mine.settle(order_id, won=True).status == 200
     refused(mine.settle(order_id, won=False), 409, "already_settled")
-    refused(close(mine.world, ["home"], voids=["home"]), 422, "both_won_and_void")
+    refused(close(mine.system, ["home"], voids=["home"]), 422, "both_won_and_void")
     both = pb.SettleMarketRequest(market_id="match-7", winners=["home"], voids=["home"])
     rpc.refused(Code.FAILED_PRECONDITION, "both_won_and_void", rpc.client().settle_market, both)
     counted: Counter[str] = Counter()
@@ -213,10 +213,10 @@ def test_what_is_placed_settled_and_refused_is_counted_once(mine: Bettor, capsys
 
 def test_a_closed_market_takes_no_order_cancels_none_and_settles_none_alone(mine: Bettor) -> None:
     first = mine.placed("BACK", 10, "2.00", key="k")
-    assert close(mine.world, ["home"]).status == 202
+    assert close(mine.system, ["home"]).status == 202
     refused(mine.place("BACK", 10, "2.00"), 409, "market_closed")
     assert mine.place("BACK", 10, "2.00", key="k").json["order"]["id"] == first  # a repeat is answered
-    refused(mine.world.http("POST", f"/orders/{first}/cancel"), 409, "market_closed")
+    refused(mine.system.http("POST", f"/orders/{first}/cancel"), 409, "market_closed")
     refused(mine.settle(first, won=True), 409, "market_closed")
     assert statuses() == {"OPEN": 1}
     assert mine.place("BACK", 10, "2.00", market_id="another").status == 201

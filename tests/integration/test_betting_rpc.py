@@ -19,9 +19,9 @@ from functions.betting_rpc.orders_connect import OrderServiceClientSync
 from infra import protos
 from tests.support import rpc
 from tests.support.betting import MARKET, Bettor, orders, work
-from tests.support.inside_moto import commits
+from tests.support.moto_state import commits
 from tests.support.rpc import KINDS, SERVICE, called, refused
-from tests.support.world import BETTING_TABLE, World, authorized
+from tests.support.system import BETTING_TABLE, System, authorized
 from trimtab.betting.schemas import views
 from trimtab.betting.service.orders import Orders
 from trimtab.kernel.errors import Conflict
@@ -32,13 +32,13 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(params=KINDS)
-def client(system: World, request: pytest.FixtureRequest) -> OrderServiceClientSync:
+def client(system: System, request: pytest.FixtureRequest) -> OrderServiceClientSync:
     """A client of each kind: binary and JSON over Connect, and gRPC-Web."""
     return KINDS[request.param]()
 
 
 @pytest.fixture
-def binary(system: World) -> OrderServiceClientSync:
+def binary(system: System) -> OrderServiceClientSync:
     """A client as it is made by default."""
     return rpc.client()
 
@@ -57,7 +57,7 @@ def placed(client: OrderServiceClientSync, *arguments: Any, **more: Any) -> str:
     return order.id
 
 
-def test_every_method_answers_as_its_route_does(system: World, client: OrderServiceClientSync) -> None:
+def test_every_method_answers_as_its_route_does(system: System, client: OrderServiceClientSync) -> None:
     """What REST answers is the very view that the message is made of, so equal members are equal figures."""
     mine = Bettor(system)
     answer = client.place_order(new(LAY, "10", "3.5", "k"))
@@ -113,7 +113,7 @@ def completed(message: Any, members: Any) -> Any:
     return view
 
 
-def test_a_market_is_settled_and_its_progress_is_told(system: World, client: OrderServiceClientSync) -> None:
+def test_a_market_is_settled_and_its_progress_is_told(system: System, client: OrderServiceClientSync) -> None:
     placed(client, BACK, "10.00", "3.50")
     placed(client, LAY, "20.00", "3.00", selection_id="draw")
     refused(Code.NOT_FOUND, "not_found", client.get_market_settlement, pb.GetMarketSettlementRequest(market_id=MARKET))
@@ -142,7 +142,7 @@ def test_that_every_selection_has_lost_must_be_said(binary: OrderServiceClientSy
 
 
 def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_rest(
-    system: World, client: OrderServiceClientSync
+    system: System, client: OrderServiceClientSync
 ) -> None:
     first = client.place_order(new(key="k")).order
     assert first is not None
@@ -206,7 +206,7 @@ def test_a_rule_refuses_as_it_does_over_rest(binary: OrderServiceClientSync) -> 
 
 
 def test_lists_go_on_where_the_cursor_says_and_a_cursor_is_the_same_over_rest(
-    system: World, client: OrderServiceClientSync
+    system: System, client: OrderServiceClientSync
 ) -> None:
     ids = [placed(client, key=f"k{number}", market_id=f"m{number}") for number in range(3)]
     first = client.list_orders(pb.ListOrdersRequest(user_id="1", limit=2))
@@ -223,7 +223,7 @@ def test_lists_go_on_where_the_cursor_says_and_a_cursor_is_the_same_over_rest(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_orders_are_their_users_and_their_tenants(system: World, kind: str) -> None:
+def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> None:
     platform, make = KINDS[kind](), KINDS[kind]
     order_id = placed(platform)
     before = len(commits(BETTING_TABLE))
@@ -247,7 +247,7 @@ def test_orders_are_their_users_and_their_tenants(system: World, kind: str) -> N
 
 
 @pytest.mark.parametrize("method", sorted(function.SCOPES))
-def test_a_method_needs_a_token_and_its_scope_before_anything_is_read(system: World, method: str) -> None:
+def test_a_method_needs_a_token_and_its_scope_before_anything_is_read(system: System, method: str) -> None:
     without = called(method, b"{", JSON, None)
     assert (without["statusCode"], json.loads(without["body"])["code"]) == (401, "unauthenticated")
     expired = called(method, b"{", JSON, authorized(exp="1"))
@@ -277,25 +277,25 @@ def test_a_method_needs_a_token_and_its_scope_before_anything_is_read(system: Wo
     ],
     ids=lambda it: it[:16].decode(errors="replace"),
 )
-def test_json_that_is_not_the_message_is_refused(system: World, body: bytes) -> None:
+def test_json_that_is_not_the_message_is_refused(system: System, body: bytes) -> None:
     answer = called("ListOrders", body, JSON, authorized())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
 
 
 @pytest.mark.parametrize("body", [b"\xff" * 9, b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"\x7b" * 60_000])
-def test_bytes_that_are_not_the_message_are_refused(system: World, body: bytes) -> None:
+def test_bytes_that_are_not_the_message_are_refused(system: System, body: bytes) -> None:
     answer = called("ListOrders", body, {"Content-Type": "application/proto"}, authorized())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
 
 
-def test_a_message_is_bounded_before_and_after_it_is_expanded(system: World) -> None:
+def test_a_message_is_bounded_before_and_after_it_is_expanded(system: System) -> None:
     long = json.dumps({"userId": "1" * 70_000}).encode()
     for body, headers in ((long, JSON), (gzip.compress(long), {**JSON, "Content-Encoding": "gzip"})):
         answer = called("ListOrders", body, headers, authorized())
         assert json.loads(answer["body"])["code"] == "resource_exhausted"
 
 
-def test_a_compressed_request_is_read_and_so_is_one_that_the_gateway_has_expanded(system: World) -> None:
+def test_a_compressed_request_is_read_and_so_is_one_that_the_gateway_has_expanded(system: System) -> None:
     body = b'{"userId": "1"}'
     for sent in (gzip.compress(body), body):
         answer = called(
@@ -315,7 +315,7 @@ def test_a_compressed_request_is_read_and_so_is_one_that_the_gateway_has_expande
     ],
 )
 def test_what_is_no_rpc_is_told_what_would_be_one(
-    system: World, path: str, media_type: str, status: int, reason: str
+    system: System, path: str, media_type: str, status: int, reason: str
 ) -> None:
     answer = called(path, b"{}", {"Content-Type": media_type}, authorized())
     assert answer["statusCode"] == status

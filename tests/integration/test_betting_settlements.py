@@ -12,9 +12,9 @@ import pytest
 from functions.betting_on_settlement_requested import handler as settlement_function
 from tests.support.betting import MARKET, Bettor, book, close, needs_settling, orders, run_stream, statuses, work
 from tests.support.faults import TransactionConflict, injecting
-from tests.support.inside_moto import commits, quick_transactions, take_messages, waiting
+from tests.support.moto_state import commits, quick_transactions, take_messages, waiting
+from tests.support.system import BETTING_TABLE, System, sqs_record
 from tests.support.trading import refused
-from tests.support.world import BETTING_TABLE, World, sqs_record
 from trimtab.betting.adapters import book as store
 from trimtab.betting.adapters.queues import Settlements as SettlementQueue
 from trimtab.betting.domain.orders import Asked, NewOrder
@@ -44,7 +44,7 @@ def settled_images() -> list[str]:
     return [it["pk"]["S"] for it in images if it["sk"]["S"] == "ORDER" and it["status"]["S"] == "SETTLED"]
 
 
-def test_a_market_is_closed_and_its_orders_are_settled_by_the_worker(system: World) -> None:
+def test_a_market_is_closed_and_its_orders_are_settled_by_the_worker(system: System) -> None:
     one, two = Bettor(system, "1"), Bettor(system, "2")
     one.placed("BACK", 10, "3.50", "home")  # +25
     one.placed("LAY", 20, "3.00", "draw")  # +20
@@ -66,7 +66,7 @@ def test_a_market_is_closed_and_its_orders_are_settled_by_the_worker(system: Wor
     assert waiting(system.settlements_url) == []
 
 
-def test_commission_counts_what_was_settled_alone_before(system: World) -> None:
+def test_commission_counts_what_was_settled_alone_before(system: System) -> None:
     mine = Bettor(system)
     mine.settle(mine.placed("BACK", 10, "3.00", "home"), won=True, commission="0.50")  # +20
     mine.placed("BACK", 15, "2.00", "draw")  # -15
@@ -77,7 +77,7 @@ def test_commission_counts_what_was_settled_alone_before(system: World) -> None:
     assert mine.rebuilt().is_right
 
 
-def test_who_was_settled_alone_pays_the_commission_of_the_market_like_everybody_and_once(system: World) -> None:
+def test_who_was_settled_alone_pays_the_commission_of_the_market_like_everybody_and_once(system: System) -> None:
     one, two = Bettor(system, "1"), Bettor(system, "2")
     for it in (one, two):
         it.settle(it.placed("BACK", 100, "2.00"), won=True)
@@ -101,7 +101,7 @@ def told(bettor: Bettor) -> list[tuple[str, str, str]]:
     return [(it["selection_id"], it["pnl"], it["market_commission"]) for it in data]
 
 
-def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(system: World) -> None:
+def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(system: System) -> None:
     mine = Bettor(system)
     mine.placed("BACK", 10, "3.50")
     first, again = close(system, ["home", "x"], voids=["y"]), close(system, ["x", "home"], voids=["y"])
@@ -128,13 +128,13 @@ def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(s
         ({"winners": [], "x": 1}, 400),
     ],
 )
-def test_a_bad_settlement_of_a_market_is_refused_and_closes_nothing(system: World, body: Any, status: int) -> None:
+def test_a_bad_settlement_of_a_market_is_refused_and_closes_nothing(system: System, body: Any, status: int) -> None:
     assert system.http("POST", f"/markets/{MARKET}/settle", body).status == status
     assert commits(BETTING_TABLE) == []
     assert system.http("GET", f"/markets/{MARKET}/settlement").status == 404
 
 
-def test_an_order_that_the_index_shows_too_late_is_found_by_its_stream_record(system: World) -> None:
+def test_an_order_that_the_index_shows_too_late_is_found_by_its_stream_record(system: System) -> None:
     """The index knows nothing of the order when the worker looks; its stream record comes after the closing."""
     mine = Bettor(system)
     mine.placed("BACK", 10, "3.50")
@@ -154,7 +154,7 @@ def test_an_order_that_the_index_shows_too_late_is_found_by_its_stream_record(sy
 
 
 def test_an_order_that_the_index_hides_is_met_by_what_is_kept_of_its_user_and_until_then_nothing_is_settled(
-    system: World,
+    system: System,
 ) -> None:
     """Its stream record came before the closing, so neither the stream nor the index tells of it."""
     mine = Bettor(system)
@@ -184,7 +184,7 @@ def test_an_order_that_the_index_hides_is_met_by_what_is_kept_of_its_user_and_un
 
 
 def test_a_market_is_marked_once_all_pages_of_its_users_are_settled_and_the_mark_asks_for_nothing(
-    system: World,
+    system: System,
 ) -> None:
     for user_id in "321":
         Bettor(system, user_id).placed("BACK", 10, "3.50", key="k")
@@ -206,7 +206,7 @@ def test_a_market_is_marked_once_all_pages_of_its_users_are_settled_and_the_mark
     assert waiting(system.settlements_url) == []
 
 
-def test_a_market_that_cannot_be_settled_comes_to_the_dead_letters(system: World) -> None:
+def test_a_market_that_cannot_be_settled_comes_to_the_dead_letters(system: System) -> None:
     mine = Bettor(system)
     mine.placed("BACK", 10, "3.50")
     close(system, ["home"])
@@ -220,7 +220,7 @@ def test_a_market_that_cannot_be_settled_comes_to_the_dead_letters(system: World
             assert system.work(record, worker=settlement_function) == {"m"}
 
 
-def test_whatever_is_left_of_a_user_is_asked_for_again_whoever_settled_the_others(system: World) -> None:
+def test_whatever_is_left_of_a_user_is_asked_for_again_whoever_settled_the_others(system: System) -> None:
     """Two messages for a user at once, and an index that still shows what is settled: a message takes four orders."""
     mine = Bettor(system)
     ids = [mine.placed("BACK", 10, "3.50", key=f"k{number}") for number in range(6)]
@@ -248,7 +248,7 @@ def test_whatever_is_left_of_a_user_is_asked_for_again_whoever_settled_the_other
     assert statuses() == {"SETTLED": 6}
 
 
-def test_a_user_whose_sums_others_keep_changing_is_asked_for_again_some_seconds_later(system: World) -> None:
+def test_a_user_whose_sums_others_keep_changing_is_asked_for_again_some_seconds_later(system: System) -> None:
     Bettor(system).placed("BACK", 10, "3.50")
     close(system, ["home"])
     with injecting() as faults:
@@ -268,7 +268,7 @@ def _replace(item: Any) -> None:
     boto3.client("dynamodb").put_item(TableName=BETTING_TABLE, Item=item)
 
 
-def test_an_order_in_an_open_market_asks_for_nothing(system: World) -> None:
+def test_an_order_in_an_open_market_asks_for_nothing(system: System) -> None:
     Bettor(system).placed("BACK", 10, "3.50")
     run_stream(system)
     assert waiting(system.settlements_url) == []
@@ -276,7 +276,7 @@ def test_an_order_in_an_open_market_asks_for_nothing(system: World) -> None:
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_the_orders_of_a_market_are_settled_by_batches_and_by_user(system: World) -> None:
+def test_the_orders_of_a_market_are_settled_by_batches_and_by_user(system: System) -> None:
     with quick_transactions():
         _place_many(range(92), "1")
         _place_many(range(3), "2")
@@ -297,7 +297,7 @@ def _place_many(numbers: range, user_id: str) -> None:
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_two_workers_at_once_settle_each_order_once(system: World) -> None:
+def test_two_workers_at_once_settle_each_order_once(system: System) -> None:
     with quick_transactions():
         _place_many(range(100), "1")
         close(system, ["home"], commission_rate=5)
@@ -320,7 +320,7 @@ def test_two_workers_at_once_settle_each_order_once(system: World) -> None:
     assert Bettor(system).rebuilt().is_right
 
 
-def test_two_settlements_of_one_order_at_once_have_one_effect(system: World) -> None:
+def test_two_settlements_of_one_order_at_once_have_one_effect(system: System) -> None:
     order_id = Bettor(system).placed("BACK", 10, "3.50")
 
     def settle(number: int) -> str:
@@ -343,7 +343,7 @@ def test_two_settlements_of_one_order_at_once_have_one_effect(system: World) -> 
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_limit(system: World) -> None:
+def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_limit(system: System) -> None:
     def write(writer: int) -> int:
         # As invocations do, but with nothing shared: Powertools keeps the request in the process.
         placing, placed = Orders(book(), Limits(LIMIT, LIMIT), utc_now), 0

@@ -8,8 +8,8 @@ import pytest
 
 from infra.tables import PORTFOLIOS, TableShape
 from tests.support.faults import Faults, injecting
-from tests.support.inside_moto import waiting
-from tests.support.world import World, sqs_record
+from tests.support.moto_state import waiting
+from tests.support.system import System, sqs_record
 from tests.support.write_units import failed_put_units, index_units, item_bytes, metering, put_units, units
 
 SYMBOLS = [
@@ -21,7 +21,7 @@ INDEXED = TableShape(local_indexes=("by_time",), global_indexes=("open_work",))
 
 
 @pytest.fixture
-def calls(system: World) -> Iterator[Faults]:
+def calls(system: System) -> Iterator[Faults]:
     """A record of the calls, and no faults."""
     with injecting() as faults:
         yield faults
@@ -35,7 +35,7 @@ def weights(shift: int = 0) -> dict[str, str]:
 
 
 def test_accepting_takes_three_calls_deciding_two_a_duplicate_one_read_and_creating_one(
-    system: World, calls: Faults
+    system: System, calls: Faults
 ) -> None:
     def made() -> list[str]:
         operations = list(calls.operations)
@@ -55,14 +55,14 @@ def test_accepting_takes_three_calls_deciding_two_a_duplicate_one_read_and_creat
     assert made() == ["BatchGetItem"]
 
 
-def test_a_report_put_straight_on_the_queue_takes_two_calls_too(system: World, calls: Faults) -> None:
+def test_a_report_put_straight_on_the_queue_takes_two_calls_too(system: System, calls: Faults) -> None:
     system.portfolio()
     calls.set()
     assert system.work(sqs_record(direct_message({"stocks": 70, "bonds": 20, "gold": 10}))) == set()
     assert calls.operations == ["BatchGetItem", "TransactWriteItems"]
 
 
-def test_accepting_and_deciding_fifty_assets_takes_few_write_units(system: World) -> None:
+def test_accepting_and_deciding_fifty_assets_takes_few_write_units(system: System) -> None:
     with metering(PORTFOLIOS) as meter:
         system.portfolio(allocation=weights())
         created = meter.total

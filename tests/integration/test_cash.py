@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.inside_moto import stored_items
+from tests.support.moto_state import stored_items
+from tests.support.system import System
 from tests.support.trading import account, refused
-from tests.support.world import World
 
 
-def test_cash_comes_and_goes_and_each_entry_answers_with_its_balance(system: World) -> None:
+def test_cash_comes_and_goes_and_each_entry_answers_with_its_balance(system: System) -> None:
     mine = account(system, cash="100")
     steps = [("deposit", "50.25", "150.25"), ("fee", "0.25", "150.00"), ("dividend", "5", "155.00")]
     for number, (type, amount, balance) in enumerate([*steps, ("withdrawal", "155", "0.00")]):
@@ -22,7 +22,7 @@ def test_cash_comes_and_goes_and_each_entry_answers_with_its_balance(system: Wor
     assert stored_items() == before
 
 
-def test_the_same_entry_again_answers_as_the_first_did_and_another_one_is_a_conflict(system: World) -> None:
+def test_the_same_entry_again_answers_as_the_first_did_and_another_one_is_a_conflict(system: System) -> None:
     mine = account(system)
     first = mine.cash("c", "deposit", "10")
     mine.cash("d", "withdrawal", "10.00")
@@ -36,7 +36,7 @@ def test_the_same_entry_again_answers_as_the_first_did_and_another_one_is_a_conf
 
 
 @pytest.mark.parametrize("type", ["withdrawal", "fee"])
-def test_where_cash_is_not_tracked_none_can_be_taken(system: World, type: str) -> None:
+def test_where_cash_is_not_tracked_none_can_be_taken(system: System, type: str) -> None:
     mine = account(system)
     refused(mine.cash("c", type, "1"), 422, "insufficient_cash")
     assert mine.holdings()["cash"] is None
@@ -45,7 +45,7 @@ def test_where_cash_is_not_tracked_none_can_be_taken(system: World, type: str) -
 
 
 @pytest.mark.parametrize(("given", "first"), [("0", None), (None, "dividend")])
-def test_where_it_is_tracked_trades_pay_from_it_and_into_it(system: World, given: Any, first: str | None) -> None:
+def test_where_it_is_tracked_trades_pay_from_it_and_into_it(system: System, given: Any, first: str | None) -> None:
     mine = account(system, cash=given) if given else account(system)
     if first:
         mine.cash("c0", first, "1")
@@ -67,7 +67,7 @@ def test_where_it_is_tracked_trades_pay_from_it_and_into_it(system: World, given
 
 
 @pytest.mark.parametrize("change", [{"status": "failed"}, {"amount": "400"}])
-def test_a_trade_that_took_no_cash_gives_none_back_when_it_is_corrected(system: World, change: Any) -> None:
+def test_a_trade_that_took_no_cash_gives_none_back_when_it_is_corrected(system: System, change: Any) -> None:
     """It was recorded while cash was not tracked: nothing was ever paid, so nothing comes back."""
     mine = account(system)
     mine.record("a", "BUY", 10, 1000, 1)
@@ -76,7 +76,7 @@ def test_a_trade_that_took_no_cash_gives_none_back_when_it_is_corrected(system: 
     assert mine.holdings()["cash"] == "500.00"
 
 
-def test_a_trade_that_brought_no_cash_can_fail_when_cash_is_tracked_since(system: World) -> None:
+def test_a_trade_that_brought_no_cash_can_fail_when_cash_is_tracked_since(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", 10, 1000, 1)
     mine.record("b", "SELL", 10, 1000, 2)
@@ -87,7 +87,7 @@ def test_a_trade_that_brought_no_cash_can_fail_when_cash_is_tracked_since(system
 
 @pytest.mark.parametrize(("given", "before"), [(None, "30.00"), ("7", "30.00")])
 def test_a_portfolio_that_is_closed_and_opened_again_keeps_what_its_ledger_says(
-    system: World, given: Any, before: str
+    system: System, given: Any, before: str
 ) -> None:
     """Its cash entries are still there, so its cash is tracked, and it is their sum and not what a body says."""
     mine = account(system)

@@ -12,13 +12,13 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from tests.support.faults import Call, Faults, injecting
-from tests.support.inside_moto import commits, stored_items
-from tests.support.world import TABLE, World, sqs_record
+from tests.support.moto_state import commits, stored_items
+from tests.support.system import TABLE, System, sqs_record
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.service.decisions import Decisions
+from trimtab.portfolios.rebalancing.decisions import Decisions
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import queue
 
 WORKERS = 8
@@ -101,7 +101,7 @@ def applied_in_order() -> list[str]:
 
 
 def test_eight_workers_on_distinct_reports_of_a_portfolio_come_to_a_serial_outcome(
-    system: World, faults: Faults
+    system: System, faults: Faults
 ) -> None:
     system.portfolio()
     left, rounds = [report(number) for number in range(WORKERS)], 0
@@ -124,7 +124,7 @@ def test_eight_workers_on_distinct_reports_of_a_portfolio_come_to_a_serial_outco
     assert len(order) == statuses.count("COMPLETED")
 
 
-def test_eight_workers_on_the_same_report_decide_it_once(system: World, faults: Faults) -> None:
+def test_eight_workers_on_the_same_report_decide_it_once(system: System, faults: Faults) -> None:
     system.portfolio()
     faults.on_answer = rendezvous = Rendezvous(WORKERS)
     assert work_at_once([report(0)] * WORKERS, rendezvous) == []
@@ -137,7 +137,7 @@ def test_eight_workers_on_the_same_report_decide_it_once(system: World, faults: 
 
 
 def test_a_message_whose_portfolio_others_keep_changing_is_returned_and_decided_later(
-    system: World, faults: Faults
+    system: System, faults: Faults
 ) -> None:
     portfolio = system.portfolio()
     change = f"/portfolios/{portfolio['portfolio_id']}"

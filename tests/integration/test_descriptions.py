@@ -11,12 +11,21 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
+from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
-from functions.portfolios_on_sweep import handler as sweep_function
 from infra import descriptions
 from infra.routes import routes_of
-from tests.support.inside_moto import stored_items
-from tests.support.world import BETTING_TABLE, EVENTS, Answer, LambdaContext, World, authorized, gateway_event, payload
+from tests.support.moto_state import stored_items
+from tests.support.system import (
+    BETTING_TABLE,
+    EVENTS,
+    Answer,
+    LambdaContext,
+    System,
+    authorized,
+    gateway_event,
+    payload,
+)
 from trimtab.betting.domain.orders import order_id_of
 from trimtab.kernel.clock import parse_time
 from trimtab.runtime.publishing import events_of
@@ -174,7 +183,7 @@ BETTING_IDS = {"user_id": "1", "market_id": "m", "order_id": order_id_of("demo",
 IDS = {**BETTING_IDS, "portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
 
 
-def test_every_answer_is_one_that_the_document_describes(system: World) -> None:
+def test_every_answer_is_one_that_the_document_describes(system: System) -> None:
     for method, path, body, status in FLOW:
         if method == "WORK":
             system.work_off()
@@ -188,7 +197,7 @@ def test_every_answer_is_one_that_the_document_describes(system: World) -> None:
 
 
 @pytest.mark.parametrize("is_well", [True, False])
-def test_health_answers_as_it_is_described(system: World, is_well: bool) -> None:
+def test_health_answers_as_it_is_described(system: System, is_well: bool) -> None:
     with mock.patch.object(platform_function, "_queue_state", return_value="ok" if is_well else "unreachable"):
         raw = platform_function.handler(gateway_event("GET", "/health"), LambdaContext())
     conforms(
@@ -206,7 +215,7 @@ def test_a_service_that_is_busy_is_described_for_every_route_that_needs_a_token(
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
 
 
-def test_every_event_fits_its_schema(system: World) -> None:
+def test_every_event_fits_its_schema(system: System) -> None:
     seen: set[str] = set()
 
     def look() -> None:

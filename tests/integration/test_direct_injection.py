@@ -11,9 +11,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from tests.support.world import World, forget_cached, sqs_record
-from trimtab.portfolios.domain.portfolio import portfolio_id_of
-from trimtab.portfolios.domain.rebalance import rebalance_id_of
+from tests.support.system import System, forget_cached, sqs_record
+from trimtab.portfolios.portfolio.model import portfolio_id_of
+from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
@@ -35,7 +35,7 @@ def record(message: Any = None, **changes: Any) -> Any:
     return sqs_record(body, SentTimestamp=str(int(time.time() * 1000)))
 
 
-def stored(system: World, kind: str = "REBALANCE#") -> list[dict[str, Any]]:
+def stored(system: System, kind: str = "REBALANCE#") -> list[dict[str, Any]]:
     """The stored items of a kind."""
     return [item for item in system.items() if item["sk"]["S"].startswith(kind)]
 
@@ -46,7 +46,7 @@ def path_of(request_id: str = "k", user_id: str = "1") -> str:
     return f"/portfolios/{portfolio_id}/rebalances/{rebalance_id_of(portfolio_id, request_id)}"
 
 
-def test_a_message_has_the_effect_of_the_request_and_is_read_over_http(system: World) -> None:
+def test_a_message_has_the_effect_of_the_request_and_is_read_over_http(system: System) -> None:
     system.portfolio()
     assert system.work(record()) == set()
     done = system.http("GET", path_of()).json
@@ -57,7 +57,7 @@ def test_a_message_has_the_effect_of_the_request_and_is_read_over_http(system: W
     ]
 
 
-def test_a_message_counts_as_of_when_it_was_sent_unless_it_says_so(system: World) -> None:
+def test_a_message_counts_as_of_when_it_was_sent_unless_it_says_so(system: System) -> None:
     system.portfolio()
     assert system.work(sqs_record(json.dumps(MESSAGE), SentTimestamp="1000000000123")) == set()
     assert system.http("GET", path_of()).json["as_of"] == "2001-09-09T01:46:40.123000Z"
@@ -67,7 +67,7 @@ def test_a_message_counts_as_of_when_it_was_sent_unless_it_says_so(system: World
 
 @pytest.mark.parametrize("as_of", [GONE, "2026-01-01T00:00:00Z"])
 @pytest.mark.parametrize("http_first", [False, True])
-def test_a_message_and_a_request_of_the_same_id_are_one(system: World, http_first: bool, as_of: Any) -> None:
+def test_a_message_and_a_request_of_the_same_id_are_one(system: System, http_first: bool, as_of: Any) -> None:
     system.portfolio()
     report = {"user_id": "1", "new_allocation": {"gold": "10", "bonds": "20.0", "stocks": 70}, "request_id": "k"}
     report |= {} if as_of is GONE else {"as_of": as_of}
@@ -84,7 +84,7 @@ def test_a_message_and_a_request_of_the_same_id_are_one(system: World, http_firs
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
 
 
-def test_a_duplicate_in_one_batch_or_ten_later_ones_changes_nothing(system: World) -> None:
+def test_a_duplicate_in_one_batch_or_ten_later_ones_changes_nothing(system: System) -> None:
     system.portfolio()
     assert system.work(*(sqs_record(json.dumps(MESSAGE), message_id=f"m{n}") for n in range(3))) == set()
     before = system.items()
@@ -109,7 +109,7 @@ OUTCOMES: list[tuple[str, dict[str, Any], str, str]] = [
     ("change", "status", "rule"), [case[1:] for case in OUTCOMES], ids=[case[0] for case in OUTCOMES]
 )
 def test_what_is_understood_and_refused_is_recorded_with_its_event(
-    system: World, change: dict[str, Any], status: str, rule: str
+    system: System, change: dict[str, Any], status: str, rule: str
 ) -> None:
     system.portfolio()
     system.work(record(request_id="first"))
@@ -129,7 +129,7 @@ def test_what_is_understood_and_refused_is_recorded_with_its_event(
     assert system.items() == before
 
 
-def test_another_body_under_a_request_id_is_refused_on_record_and_the_first_one_stays(system: World) -> None:
+def test_another_body_under_a_request_id_is_refused_on_record_and_the_first_one_stays(system: System) -> None:
     system.portfolio()
     for weights in (WEIGHTS, TARGET, TARGET):
         assert system.work(record(new_allocation=weights)) == set()
@@ -169,7 +169,7 @@ POISON: dict[str, Any] = {
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
 @pytest.mark.parametrize("position", [0, 1])
 def test_what_cannot_be_understood_is_returned_and_its_neighbours_are_done(
-    system: World, poison: Any, position: int
+    system: System, poison: Any, position: int
 ) -> None:
     system.portfolio()
     bad = record(poison) if isinstance(poison, str) else record(**poison)
@@ -179,7 +179,7 @@ def test_what_cannot_be_understood_is_returned_and_its_neighbours_are_done(
     assert [it["request_id"]["S"] for it in stored(system)] == ["good"]
 
 
-def test_a_batch_of_nothing_but_poison_names_each_message(system: World) -> None:
+def test_a_batch_of_nothing_but_poison_names_each_message(system: System) -> None:
     assert system.work(*(sqs_record("x", message_id=f"m{n}") for n in range(10))) == {f"m{n}" for n in range(10)}
 
 
@@ -201,7 +201,7 @@ def test_a_batch_of_nothing_but_poison_names_each_message(system: World) -> None
     ],
 )
 def test_a_sender_speaks_for_its_own_tenants_only(
-    system: World, mapping: dict[str, list[str]], sender: str, is_admitted: bool
+    system: System, mapping: dict[str, list[str]], sender: str, is_admitted: bool
 ) -> None:
     system.portfolio()
     it = record()
@@ -216,7 +216,7 @@ def test_a_sender_speaks_for_its_own_tenants_only(
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "TransactionCanceledException"])
 @pytest.mark.parametrize("operation", ["BatchGetItem", "TransactWriteItems"])
 def test_a_failure_of_the_table_returns_the_message_and_a_later_delivery_decides_it(
-    system: World, operation: str, code: str
+    system: System, operation: str, code: str
 ) -> None:
     system.portfolio()
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
@@ -234,7 +234,7 @@ def test_a_failure_of_the_table_returns_the_message_and_a_later_delivery_decides
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
 
 
-def test_a_report_that_came_before_its_portfolio_stays_refused_and_the_next_one_is_decided(system: World) -> None:
+def test_a_report_that_came_before_its_portfolio_stays_refused_and_the_next_one_is_decided(system: System) -> None:
     system.work(record())
     system.portfolio()
     assert system.http("GET", path_of()).json["why"]["rule"] == "unknown_portfolio"
@@ -242,7 +242,7 @@ def test_a_report_that_came_before_its_portfolio_stays_refused_and_the_next_one_
     assert system.http("GET", path_of("k2")).json["status"] == "COMPLETED"
 
 
-def test_events_of_decisions_reach_the_bus(system: World) -> None:
+def test_events_of_decisions_reach_the_bus(system: System) -> None:
     sqs, events = boto3.client("sqs"), boto3.client("events")
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -11,12 +11,12 @@ from unittest import mock
 import pytest
 
 from functions.authorizer import handler as authorizer_function
-from tests.support.inside_moto import commits, snapshot
+from tests.support.moto_state import commits, snapshot
+from tests.support.system import ALL_SCOPES, AUTH, LambdaContext, System, authorized, forget_cached, payload
 from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
-from tests.support.world import ALL_SCOPES, AUTH, LambdaContext, World, authorized, forget_cached, payload
 from trimtab.betting.domain.orders import order_id_of
-from trimtab.portfolios.domain.portfolio import portfolio_id_of
-from trimtab.portfolios.domain.rebalance import rebalance_id_of
+from trimtab.portfolios.portfolio.model import portfolio_id_of
+from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/platform_api/openapi.json").read_text())
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
@@ -70,12 +70,12 @@ IDS = {
 }
 
 
-def send(system: World, method: str, path: str, **options: Any) -> Any:
+def send(system: System, method: str, path: str, **options: Any) -> Any:
     """A request to the route that would succeed for the tenant `demo`, with these options."""
     return to(system, method, path, IDS, **options)
 
 
-def to(system: World, method: str, path: str, ids: dict[str, str], **options: Any) -> Any:
+def to(system: System, method: str, path: str, ids: dict[str, str], **options: Any) -> Any:
     """That request about the things with these ids."""
     body: Any = BODIES.get((method, path))
     if path == IMPORT:
@@ -91,7 +91,7 @@ def to(system: World, method: str, path: str, ids: dict[str, str], **options: An
     return system.http(method, path.format(**ids), body, **options)
 
 
-def with_token(system: World, token: str, method: str = "GET", path: str = "/portfolios") -> Any:
+def with_token(system: System, token: str, method: str = "GET", path: str = "/portfolios") -> Any:
     """A request behind a gateway that does not authorize."""
     return send(system, method, path, authorizer=None, headers=bearer(token))
 
@@ -99,7 +99,7 @@ def with_token(system: World, token: str, method: str = "GET", path: str = "/por
 _FILLED: list[Callable[[], None]] = []
 
 
-def filled(system: World) -> None:
+def filled(system: System) -> None:
     """An asset; a portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and
     one that is not, a trade, a check. What the first test filled is there again for the others."""
     if _FILLED:
@@ -109,7 +109,7 @@ def filled(system: World) -> None:
         _FILLED.append(snapshot())
 
 
-def _fill(system: World) -> None:
+def _fill(system: System) -> None:
     system.portfolio()
     assert send(system, "PUT", "/assets/{symbol}", authorizer=authorized(scope="market:write")).status == 200
     assert send(system, "POST", "/rebalance").status == 202
@@ -130,7 +130,7 @@ def test_only_the_four_open_routes_ask_for_no_token() -> None:
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_a_good_token_of_either_algorithm_is_believed(system: World, key: Any, scheme: str) -> None:
+def test_a_good_token_of_either_algorithm_is_believed(system: System, key: Any, scheme: str) -> None:
     publish()
     headers = {"authorization": f"{scheme} {mint(key)}"}
     created = system.http("POST", "/portfolio", {"user_id": "1"}, authorizer=None, headers=headers)
@@ -139,32 +139,32 @@ def test_a_good_token_of_either_algorithm_is_believed(system: World, key: Any, s
 
 
 @pytest.mark.parametrize("change", [{"exp": -20}, {"nbf": 20}, {"iat": 20}])
-def test_clocks_may_be_half_a_minute_apart(system: World, change: dict[str, Any]) -> None:
+def test_clocks_may_be_half_a_minute_apart(system: System, change: dict[str, Any]) -> None:
     publish()
     now = int(time.time())
     assert with_token(system, mint(None, **{name: now + seconds for name, seconds in change.items()})).status == 200
 
 
 @pytest.mark.parametrize("audience", [["other", "trimtab"], "trimtab"])
-def test_one_of_several_audiences_is_enough(system: World, audience: Any) -> None:
+def test_one_of_several_audiences_is_enough(system: System, audience: Any) -> None:
     publish()
     assert with_token(system, mint(aud=audience)).status == 200
 
 
 @pytest.mark.parametrize("scope", ["portfolios:read", ["portfolios:read"], "openid  portfolios:read "])
-def test_scopes_come_as_a_text_or_a_list(system: World, scope: Any) -> None:
+def test_scopes_come_as_a_text_or_a_list(system: System, scope: Any) -> None:
     publish()
     assert with_token(system, mint(scope=scope)).status == 200
 
 
 @pytest.mark.parametrize("scope", [None, "", [], 5, {}, "portfolios:reads", "PORTFOLIOS:READ", "portfolios:*"])
-def test_a_token_without_the_scope_is_forbidden_whatever_its_scope_claim_is(system: World, scope: Any) -> None:
+def test_a_token_without_the_scope_is_forbidden_whatever_its_scope_claim_is(system: System, scope: Any) -> None:
     publish()
     assert with_token(system, mint(scope=scope)).status in {401, 403}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_every_route_asks_for_its_scope(system: World, method: str, path: str, scope: str) -> None:
+def test_every_route_asks_for_its_scope(system: System, method: str, path: str, scope: str) -> None:
     filled(system)
     before = system.items()
     others = {*EVERY_SCOPE.split(), "market:read"} - {scope}
@@ -180,7 +180,7 @@ def test_every_route_asks_for_its_scope(system: World, method: str, path: str, s
 
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
 @pytest.mark.parametrize("who", [("acme", ""), ("demo", "2")], ids=["tenant", "user"])
-def test_the_ids_of_others_are_not_found(system: World, who: tuple[str, str], method: str, path: str) -> None:
+def test_the_ids_of_others_are_not_found(system: System, who: tuple[str, str], method: str, path: str) -> None:
     filled(system)
     caller, ours = authorized(*who, scope=EVERY_SCOPE), authorized(scope=EVERY_SCOPE)
     before = system.items()
@@ -194,7 +194,7 @@ def test_the_ids_of_others_are_not_found(system: World, who: tuple[str, str], me
     assert status < 300 or status == REFUSED.get((method, path))
 
 
-def test_another_tenants_reports_and_lists_do_not_meet_ours(system: World) -> None:
+def test_another_tenants_reports_and_lists_do_not_meet_ours(system: System) -> None:
     filled(system)
     acme = authorized("acme")
     assert send(system, "POST", "/rebalance", authorizer=acme).status == 404
@@ -202,7 +202,7 @@ def test_another_tenants_reports_and_lists_do_not_meet_ours(system: World) -> No
     assert system.http("GET", "/portfolios", query={"user_id": "1"}, authorizer=acme).json["items"] == []
 
 
-def test_an_end_user_sees_and_acts_for_itself_only(system: World) -> None:
+def test_an_end_user_sees_and_acts_for_itself_only(system: System) -> None:
     filled(system)
     system.portfolio("2")
     user = authorized(user_id="1", scope=EVERY_SCOPE)
@@ -219,7 +219,7 @@ def test_an_end_user_sees_and_acts_for_itself_only(system: World) -> None:
         assert (answer.status, answer.json["type"]) == (403, "urn:trimtab:problem:other_user")
 
 
-def test_a_users_token_is_limited_to_its_user(system: World) -> None:
+def test_a_users_token_is_limited_to_its_user(system: System) -> None:
     publish()
     system.portfolio("1")
     system.portfolio("2")
@@ -227,14 +227,14 @@ def test_a_users_token_is_limited_to_its_user(system: World) -> None:
     assert [it["user_id"] for it in items] == ["2"]
 
 
-def test_what_the_authorizer_cached_ends_with_the_token(system: World) -> None:
+def test_what_the_authorizer_cached_ends_with_the_token(system: System) -> None:
     past, leeway = str(int(time.time()) - 60), str(int(time.time()) - 10)
     expired = system.http("GET", "/portfolios", authorizer=authorized(exp=past))
     assert (expired.status, expired.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert system.http("GET", "/portfolios", authorizer=authorized(exp=leeway)).status == 200
 
 
-def test_headers_that_look_like_the_gateways_context_mean_nothing(system: World) -> None:
+def test_headers_that_look_like_the_gateways_context_mean_nothing(system: System) -> None:
     headers = {"tenant_id": "demo", "x-amzn-authorizer-tenant_id": "demo", "X-Tenant-Id": "demo"}
     assert system.http("GET", "/portfolios", authorizer=None, headers=headers).status == 401
 
@@ -245,7 +245,7 @@ def authorize(authorization: str | None) -> dict[str, Any]:
     return authorizer_function.handler(event, LambdaContext())
 
 
-def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: World) -> None:
+def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: System) -> None:
     publish()
     answer = authorize(f"Bearer {mint(user_id='u1', exp=(expiry := int(time.time()) + 60))}")
     assert answer["policyDocument"]["Statement"] == [
@@ -268,7 +268,7 @@ def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: W
 
 
 @pytest.mark.parametrize("name", bad_tokens())
-def test_the_authorizer_answers_every_bad_token_with_the_one_message_that_is_a_401(system: World, name: str) -> None:
+def test_the_authorizer_answers_every_bad_token_with_the_one_message_that_is_a_401(system: System, name: str) -> None:
     publish()
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         authorize(bad_tokens()[name])
@@ -279,7 +279,7 @@ def configured(**changes: Any) -> Any:
     return mock.patch.dict("os.environ", AUTH=json.dumps({**AUTH, **changes}))
 
 
-def test_a_machine_without_a_tenant_in_its_token_is_mapped_by_its_client(system: World) -> None:
+def test_a_machine_without_a_tenant_in_its_token_is_mapped_by_its_client(system: System) -> None:
     publish()
     with configured(client_tenants={"m1": "demo", "m2": "demo#P"}):
         forget_cached()
@@ -293,7 +293,7 @@ def test_a_machine_without_a_tenant_in_its_token_is_mapped_by_its_client(system:
         assert len(own) == 1, "the token's own tenant comes first"
 
 
-def test_tokens_without_an_audience_are_bound_by_their_client(system: World) -> None:
+def test_tokens_without_an_audience_are_bound_by_their_client(system: System) -> None:
     publish()
     with configured(audience=None, client_ids=["m1"]):
         forget_cached()
@@ -303,7 +303,7 @@ def test_tokens_without_an_audience_are_bound_by_their_client(system: World) -> 
             assert with_token(system, mint(aud=None, **claims)).status == 401, claims
 
 
-def test_other_claim_names_are_read_where_they_are_configured(system: World) -> None:
+def test_other_claim_names_are_read_where_they_are_configured(system: System) -> None:
     publish()
     with configured(claims={"tenant": "https://x/tenant", "user": "uid", "scope": "scp"}):
         forget_cached()
@@ -316,21 +316,21 @@ def test_other_claim_names_are_read_where_they_are_configured(system: World) -> 
     ("scope", "status"),
     [("trimtab/portfolios:read", 200), ("x trimtab/portfolios:read", 200), ("other/portfolios:read", 403)],
 )
-def test_a_prefix_of_scopes_is_taken_off(system: World, scope: str, status: int) -> None:
+def test_a_prefix_of_scopes_is_taken_off(system: System, scope: str, status: int) -> None:
     publish()
     with configured(scope_prefix="trimtab/"):
         forget_cached()
         assert with_token(system, mint(scope=scope)).status == status
 
 
-def test_where_scopes_have_a_prefix_a_scope_without_it_is_none_of_ours(system: World) -> None:
+def test_where_scopes_have_a_prefix_a_scope_without_it_is_none_of_ours(system: System) -> None:
     publish()
     with configured(scope_prefix="trimtab/"):
         forget_cached()
         assert with_token(system, mint(scope="portfolios:read")).status == 403
 
 
-def test_keys_that_cannot_be_had_are_a_503_and_not_an_open_door(system: World) -> None:
+def test_keys_that_cannot_be_had_are_a_503_and_not_an_open_door(system: System) -> None:
     answer = with_token(system, mint())
     assert (answer.status, answer.json["type"]) == (503, "urn:trimtab:problem:keys_unavailable")
     assert answer.headers["Retry-After"]
@@ -338,7 +338,7 @@ def test_keys_that_cannot_be_had_are_a_503_and_not_an_open_door(system: World) -
         authorize(f"Bearer {mint()}")
 
 
-def test_a_rotated_key_is_found_without_a_restart(system: World) -> None:
+def test_a_rotated_key_is_found_without_a_restart(system: System) -> None:
     publish(rsa_key())
     assert with_token(system, mint(rsa_key())).status == 200
     publish(ec_key())

@@ -1,11 +1,11 @@
 """The example of the README, through the real handlers."""
 
-from tests.support.world import World
+from tests.support.system import System
 
 EXPECTED = [("SELL", "stocks", "10.0000"), ("BUY", "bonds", "10.0000")]
 
 
-def test_a_drift_report_leads_back_to_the_target(system: World) -> None:
+def test_a_drift_report_leads_back_to_the_target(system: System) -> None:
     system.portfolio()
     report = {"user_id": "1", "new_allocation": {"stocks": 70, "bonds": 20, "gold": 10}}
     accepted = system.http("POST", "/rebalance", report, headers={"Idempotency-Key": "k1"})

@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support.inside_moto import commits, quick_transactions, stored_items, waiting
-from tests.support.world import World, sqs_record
+from tests.support.moto_state import commits, quick_transactions, stored_items, waiting
+from tests.support.system import System, sqs_record
 
 MESSAGES, PORTFOLIOS, DUPLICATES, POISON = 1000, 200, 50, 10
 MAX_RECEIVES, WAVE = 5, 20
@@ -31,7 +31,7 @@ UNREADABLE = [
 
 
 @pytest.fixture
-def dead_letters(system: World) -> Iterator[str]:
+def dead_letters(system: System) -> Iterator[str]:
     """The dead-letter queue of the requests; a message that is not acknowledged comes back at once."""
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="rebalance-requests-dead")["QueueUrl"]
@@ -67,7 +67,7 @@ def send(url: str, bodies: list[str]) -> None:
         boto3.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
 
 
-def work_off(system: World) -> Counter[str]:
+def work_off(system: System) -> Counter[str]:
     """Lets the worker take messages until none comes any more; how often each message id was delivered."""
     sqs, deliveries = boto3.client("sqs"), Counter[str]()
     while messages := sqs.receive_message(
@@ -84,7 +84,7 @@ def work_off(system: World) -> Counter[str]:
 
 @pytest.mark.volume
 def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharmed(
-    system: World, dead_letters: str
+    system: System, dead_letters: str
 ) -> None:
     ordered = random.Random(2)  # noqa: S311 - the same order in every run
     portfolios = {f"u{n}": system.portfolio(user_id=f"u{n}")["portfolio_id"] for n in range(PORTFOLIOS)}

@@ -7,13 +7,13 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.system import MARKET_TABLE, System, authorized
 from tests.support.trading import FEED, account, day, quote, refused, split
-from tests.support.world import MARKET_TABLE, World, authorized
 
 AT = {"symbol": "AAPL", "price": 1, "as_of": day(1)}
 
 
-def store(system: World, *quotes: Any, **options: Any) -> Any:
+def store(system: System, *quotes: Any, **options: Any) -> Any:
     """The answer to these quotes."""
     return system.http("POST", "/quotes", {"quotes": list(quotes)}, **{"authorizer": FEED, **options})
 
@@ -23,7 +23,7 @@ def known() -> list[Any]:
     return boto3.client("dynamodb").scan(TableName=MARKET_TABLE)["Items"]
 
 
-def test_the_newest_quote_wins_whatever_order_they_come_in(system: World) -> None:
+def test_the_newest_quote_wins_whatever_order_they_come_in(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", 1, 1, 1)
     assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {"accepted": 2}
@@ -36,7 +36,7 @@ def test_the_newest_quote_wins_whatever_order_they_come_in(system: World) -> Non
 
 
 @pytest.mark.usefixtures("quick")
-def test_quotes_that_are_dropped_are_counted(system: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quotes_that_are_dropped_are_counted(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     newer = AT | {"price": 5, "as_of": day(5)}
     for quotes in ((newer,), (AT, newer | {"symbol": "MSFT"})):  # of the second two, one is older than what is known
         store(system, *quotes)
@@ -48,7 +48,7 @@ def test_quotes_that_are_dropped_are_counted(system: World, capsys: pytest.Captu
     ]
 
 
-def test_a_quote_leaves_the_splits_and_a_split_leaves_the_quote(system: World) -> None:
+def test_a_quote_leaves_the_splits_and_a_split_leaves_the_quote(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", 10, 100, 1)
     split(system, 2, 2)
@@ -59,7 +59,7 @@ def test_a_quote_leaves_the_splits_and_a_split_leaves_the_quote(system: World) -
     assert (it["quantity"], it["quote"], it["cost_basis"]) == ("60.000000000", "8.000000000", "100.00")
 
 
-def test_a_split_is_entered_once_for_its_day(system: World) -> None:
+def test_a_split_is_entered_once_for_its_day(system: System) -> None:
     entered = split(system, 5, 4)
     assert entered.json == {
         "symbol": "AAPL",
@@ -71,7 +71,7 @@ def test_a_split_is_entered_once_for_its_day(system: World) -> None:
 
 
 @pytest.mark.parametrize("scope", ["market:read", "trades:write trades:read portfolios:write", ""])
-def test_writing_asks_for_the_scope(system: World, scope: str) -> None:
+def test_writing_asks_for_the_scope(system: System, scope: str) -> None:
     caller = authorized(scope=scope)
     assert store(system, AT, authorizer=caller).status == 403
     path = "/assets/AAPL/splits/2024-01-02"
@@ -97,7 +97,7 @@ BAD_QUOTES: list[tuple[str, Any, int]] = [
 
 
 @pytest.mark.parametrize(("body", "status"), [it[1:] for it in BAD_QUOTES], ids=[it[0] for it in BAD_QUOTES])
-def test_bad_quotes_are_refused_as_a_whole(system: World, body: Any, status: int) -> None:
+def test_bad_quotes_are_refused_as_a_whole(system: System, body: Any, status: int) -> None:
     assert system.http("POST", "/quotes", body, authorizer=FEED).status == status
     assert known() == []
 
@@ -105,7 +105,7 @@ def test_bad_quotes_are_refused_as_a_whole(system: World, body: Any, status: int
 @pytest.mark.parametrize(
     "on", ["0", "1654646400", "2024-02-30", "2024-1-2", "yesterday", "\uff12\uff10\uff12\uff14-01-02"]
 )
-def test_a_day_is_written_as_a_date_and_nothing_else(system: World, on: str) -> None:
+def test_a_day_is_written_as_a_date_and_nothing_else(system: System, on: str) -> None:
     assert system.http("PUT", f"/assets/AAPL/splits/{on}", {"ratio": 2}, authorizer=FEED).status in {400, 404}
     assert known() == []
 
@@ -113,6 +113,6 @@ def test_a_day_is_written_as_a_date_and_nothing_else(system: World, on: str) -> 
 @pytest.mark.parametrize(
     "body", [{"ratio": 0}, {"ratio": -1}, {"ratio": 1_000_001}, {"per": 2}, {"ratio": 2, "per": 0}]
 )
-def test_a_ratio_is_positive_and_has_an_end(system: World, body: Any) -> None:
+def test_a_ratio_is_positive_and_has_an_end(system: System, body: Any) -> None:
     assert system.http("PUT", "/assets/AAPL/splits/2024-01-02", body, authorizer=FEED).status == 400
     assert known() == []

@@ -14,9 +14,9 @@ from functions.market_on_night.handler import NightFailed
 from infra.tables import MARKET
 from tests.support.analytics import store_bars
 from tests.support.faults import FOR_EVER, Crash, CrashAfter, CrashBefore, Fault, Faults, Throttle, injecting
-from tests.support.inside_moto import commits
+from tests.support.moto_state import commits
+from tests.support.system import BARS_BUCKET, MARKET_TABLE, System
 from tests.support.trading import FEED
-from tests.support.world import BARS_BUCKET, MARKET_TABLE, World
 from tests.support.write_units import metering
 from trimtab.contracts import assets, bars
 from trimtab.contracts.assets import AssetRecord, Sector
@@ -95,7 +95,7 @@ def told() -> list[Any]:
     return [event for record in commits(MARKET_TABLE) for event in events_of(record)]
 
 
-def test_a_night_stores_every_session_and_tells_of_each_once(system: World) -> None:
+def test_a_night_stores_every_session_and_tells_of_each_once(system: System) -> None:
     ready()
     assert system.night() == {"days": 10, "stored": 30, "changed": 0, "wrong": 0}
     before = stored()
@@ -109,14 +109,14 @@ def test_a_night_stores_every_session_and_tells_of_each_once(system: World) -> N
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_either_form_of_a_file_is_read(system: World, form: str) -> None:
+def test_either_form_of_a_file_is_read(system: System, form: str) -> None:
     enter(*GOOD)
     for day in DAYS:
         deliver(day, GOOD, form)
     assert system.night()["stored"] == 30
 
 
-def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: World) -> None:
+def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: System) -> None:
     ready()
     system.night()
     new = {f"S{n:03}": "100" for n in range(60)}
@@ -136,7 +136,7 @@ def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: Worl
     assert (revised["pk"]["S"], revised["close"]["S"]) == ("ASSET#XOM", "51")
 
 
-def test_a_split_explains_a_jump_whoever_enters_it(system: World) -> None:
+def test_a_split_explains_a_jump_whoever_enters_it(system: System) -> None:
     ready()
     system.night()
     deliver(LAST, {"AAPL": "25", "MSFT": "20", "XOM": "25"})
@@ -149,7 +149,7 @@ def test_a_split_explains_a_jump_whoever_enters_it(system: World) -> None:
     assert [each["ratio"] for each in splits] == ["4"]
 
 
-def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system: World) -> None:
+def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system: System) -> None:
     ready()
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\nMSFT,none,1\nOTHER,2,1\n")
     assert system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 3}, authorizer=FEED).status == 200
@@ -157,7 +157,7 @@ def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system
     assert told()[-1]["data"]["facts"] == {"day": "2026-11-20", "split": "2"}
 
 
-def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_later(system: World) -> None:
+def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_later(system: System) -> None:
     ready()
     s3 = boto3.client("s3")
     for day in (DAYS[3], LAST):
@@ -182,7 +182,7 @@ def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_
         "\u0000",
     ],
 )
-def test_a_file_of_another_form_fails_its_day_and_no_other(system: World, text: str) -> None:
+def test_a_file_of_another_form_fails_its_day_and_no_other(system: System, text: str) -> None:
     ready()
     put_file(f"{DAYS[3]}.csv", text)
     with pytest.raises(NightFailed):
@@ -191,7 +191,7 @@ def test_a_file_of_another_form_fails_its_day_and_no_other(system: World, text: 
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"symbol": "AAPL", "open": NaN}', '{"symbol": "A", "symbol": "B"}'])
-def test_a_line_that_is_no_object_fails_its_day(system: World, line: str) -> None:
+def test_a_line_that_is_no_object_fails_its_day(system: System, line: str) -> None:
     ready()
     boto3.client("s3").delete_object(Bucket=BARS_BUCKET, Key=f"daily/{LAST}.csv")
     put_file(f"{LAST}.jsonl", f'{{"symbol": "AAPL"}}\n{line}\n')
@@ -199,7 +199,7 @@ def test_a_line_that_is_no_object_fails_its_day(system: World, line: str) -> Non
         system.night()
 
 
-def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: World) -> None:
+def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: System) -> None:
     ready()
     for day in DAYS[-2:]:
         deliver(day, GOOD | {"AAPL": "1000"})
@@ -212,7 +212,7 @@ def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(sy
     ]
 
 
-def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: World) -> None:
+def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: System) -> None:
     ready()
     for day in DAYS:
         deliver(day, GOOD | {"NEW": "7"})
@@ -225,7 +225,7 @@ def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: World
 # Faults -----------------------------------------------------------------------------------------------------------
 
 
-def one_night_left(system: World) -> None:
+def one_night_left(system: System) -> None:
     """Everything is stored but the last day, in which there is a split, a correction and something wrong."""
     ready()
     deliver(LAST, {})
@@ -244,7 +244,7 @@ def undo(before: list[Any]) -> None:
         client.put_item(TableName=MARKET_TABLE, Item=item)
 
 
-def once(system: World, faults: Faults, *some: Fault) -> bool:
+def once(system: System, faults: Faults, *some: Fault) -> bool:
     """A night under these faults; whether it came to its end."""
     faults.set(*some)
     try:
@@ -258,7 +258,7 @@ def once(system: World, faults: Faults, *some: Fault) -> bool:
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: World) -> None:
+def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: System) -> None:
     one_night_left(system)
     before = stored()
     with injecting() as faults:
@@ -279,7 +279,7 @@ def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: Worl
                     assert stored() == whole, (number, kind, operations[number])
 
 
-def test_a_throttle_that_lasts_fails_the_night_and_a_short_one_does_not(system: World) -> None:
+def test_a_throttle_that_lasts_fails_the_night_and_a_short_one_does_not(system: System) -> None:
     one_night_left(system)
     with injecting() as faults:
         for number in range(4):
@@ -287,7 +287,7 @@ def test_a_throttle_that_lasts_fails_the_night_and_a_short_one_does_not(system: 
         assert once(system, faults, Throttle(0, 1))
 
 
-def test_what_a_batch_leaves_undone_is_written_again(system: World) -> None:
+def test_what_a_batch_leaves_undone_is_written_again(system: System) -> None:
     ready()
     client, left = dynamodb(), []
     write = client.batch_write_item
@@ -309,7 +309,7 @@ def test_what_a_batch_leaves_undone_is_written_again(system: World) -> None:
 
 @pytest.mark.volume
 @pytest.mark.parametrize("amount", [100, 1000])
-def test_a_night_of_many_assets_costs_in_proportion(system: World, amount: int) -> None:
+def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int) -> None:
     symbols = [f"S{n:04}" for n in range(amount)]
     enter(*symbols)
     for day in DAYS:
@@ -340,7 +340,7 @@ def _last_night(it: Any) -> Any:
 # Readers ------------------------------------------------------------------------------------------------------------
 
 
-def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: World) -> None:
+def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> None:
     ready()
     system.night()
     reader = DynamoBars(dynamodb(), MARKET_TABLE)

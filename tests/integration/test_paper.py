@@ -26,10 +26,10 @@ from tests.support.brokers import (
 from trimtab.contracts import quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.adapters.paper import PaperBroker
-from trimtab.portfolios.adapters.paper_scenario import ScenarioError, parse_scenario
-from trimtab.portfolios.service.broker import BrokerReport, BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.execution.broker import BrokerReport, BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
+from trimtab.portfolios.execution.paper import PaperBroker
+from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def test_a_cold_start_pays_for_the_broker_in_use_alone() -> None:
     code = """
 import sys
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.adapters.brokers import BrokerSettings, broker_from
+from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 broker_from(BrokerSettings(market_table="m", paper_table="p"), object(), lambda: None)
 print([name for name in sys.modules if "alpaca" in name or "circuit" in name])
 """

@@ -14,12 +14,12 @@ import pytest
 from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
-from functions.portfolios_on_rebalance_requested import handler as worker_function
+from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.support import analytics_payloads, betting_payloads, rpc_payloads
-from tests.support.inside_moto import waiting
+from tests.support.moto_state import waiting
 from tests.support.payloads import http, now, run
+from tests.support.system import BARS_BUCKET, EVENTS, LambdaContext, System, payload, payload_text, sqs_record
 from tests.support.tokens import mint, publish
-from tests.support.world import BARS_BUCKET, EVENTS, LambdaContext, World, payload, payload_text, sqs_record
 from trimtab.market.domain.ingested import sessions_up_to
 
 DOCUMENTATION = {"schemas"}
@@ -29,7 +29,7 @@ FILES = sorted(
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 
 
-def decided(system: World) -> None:
+def decided(system: System) -> None:
     """The portfolio and the rebalance that payloads name by id."""
     system.portfolio()
     body = {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "drift-2026-11-21"}
@@ -37,10 +37,10 @@ def decided(system: World) -> None:
     system.work_off()
 
 
-def creates(path: str) -> Callable[[World], None]:
+def creates(path: str) -> Callable[[System], None]:
     """The payload creates what it asks for."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         created, asked = http(path, 201), json.loads(payload(path)["body"])
         assert created["user_id"] == asked.get("user_id", asked.get("UserID"))
         assert len(system.items()) == 1
@@ -48,68 +48,68 @@ def creates(path: str) -> Callable[[World], None]:
     return check
 
 
-def answers(path: str, status: int, member: str, value: Any) -> Callable[[World], None]:
+def answers(path: str, status: int, member: str, value: Any) -> Callable[[System], None]:
     """About a decided rebalance the payload answers with this member."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         decided(system)
         assert http(path, status)[member] == value
 
     return check
 
 
-def lists(path: str, amount: int) -> Callable[[World], None]:
+def lists(path: str, amount: int) -> Callable[[System], None]:
     """The payload lists that many items."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         decided(system)
         assert len(http(path, 200)["items"]) == amount
 
     return check
 
 
-def closes(system: World) -> None:
+def closes(system: System) -> None:
     decided(system)
     assert http("portfolios_api/close_portfolio.json", 204) == ""
     assert system.http("GET", payload("portfolios_api/get_portfolio.json")["path"]).json["status"] == "CLOSED"
 
 
-def sets_the_allocation(system: World) -> None:
+def sets_the_allocation(system: System) -> None:
     decided(system)
     changed = http("portfolios_api/set_allocation.json", 200)
     assert changed["allocation"] == {"stocks": "50.0000", "bonds": "50.0000"}
 
 
-def is_accepted(system: World) -> None:
+def is_accepted(system: System) -> None:
     system.portfolio()
     assert http("portfolios_api/request_rebalance.json", 202)["request_id"] == "drift-2026-11-21"
     assert system.work_off() == 1
 
 
-def statuses(system: World) -> dict[str, str]:
+def statuses(system: System) -> dict[str, str]:
     """The status of each stored rebalance by its request."""
     return {item["request_id"]["S"]: item["status"]["S"] for item in system.items() if "request_id" in item}
 
 
-def poison_is_returned(system: World) -> None:
+def poison_is_returned(system: System) -> None:
     system.portfolio()
-    answer = run("portfolios_on_rebalance_requested/batch_with_poison.json")
-    poison = payload("portfolios_on_rebalance_requested/batch_with_poison.json")["Records"][1]["messageId"]
+    answer = run("rebalancing_on_rebalance_requested/batch_with_poison.json")
+    poison = payload("rebalancing_on_rebalance_requested/batch_with_poison.json")["Records"][1]["messageId"]
     assert answer == {"batchItemFailures": [{"itemIdentifier": poison}]}
     assert set(statuses(system)) == {"drift-2026-11-21", "drift-2026-11-22"}
 
 
-def is_decided(system: World) -> None:
+def is_decided(system: System) -> None:
     system.portfolio()
-    answer = run("portfolios_on_rebalance_requested/direct_injection.json")
+    answer = run("rebalancing_on_rebalance_requested/direct_injection.json")
     assert answer == {"batchItemFailures": []}
     assert statuses(system) == {"drift-2026-11-21": "COMPLETED"}
 
 
-def is_a_message(path: str) -> Callable[[World], None]:
+def is_a_message(path: str) -> Callable[[System], None]:
     """The payload is the body of a message that the worker decides."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         system.portfolio()
         assert system.work(sqs_record((EVENTS / path).read_text())) == set()
         assert statuses(system) == {"drift-2026-11-21": "COMPLETED"}
@@ -117,61 +117,61 @@ def is_a_message(path: str) -> Callable[[World], None]:
     return check
 
 
-def undelivered(system: World) -> list[Any]:
+def undelivered(system: System) -> list[Any]:
     """What lies on the queue of the undelivered."""
     answer = boto3.client("sqs").receive_message(QueueUrl=system.undelivered_url, MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
-def is_published(system: World) -> None:
+def is_published(system: System) -> None:
     assert run("events_on_commit/stream.json") == {"batchItemFailures": []}
     assert undelivered(system) == []
 
 
-def unreadable_goes_to_the_undelivered(system: World) -> None:
+def unreadable_goes_to_the_undelivered(system: System) -> None:
     assert run("events_on_commit/stream_with_poison.json") == {"batchItemFailures": []}
     assert undelivered(system) == [payload("events_on_commit/stream_with_poison.json")["Records"][0]]
 
 
-def is_swept(system: World) -> None:
+def is_swept(system: System) -> None:
     decided(system)
-    assert run("portfolios_on_sweep/schedule.json") == {"resent": 0, "stuck": 0, "due": 0}
+    assert run("balancing_on_sweep/schedule.json") == {"resent": 0, "stuck": 0, "due": 0}
 
 
-def an_unknown_job_is_returned(_: World) -> None:
-    response = run("portfolios_on_recalculation_requested/unknown_job.json")
+def an_unknown_job_is_returned(_: System) -> None:
+    response = run("ledger_on_recalculation_requested/unknown_job.json")
     assert [it["itemIdentifier"] for it in response["batchItemFailures"]] == ["059f36b4-87a3-44ab-83d2-661975830001"]
 
 
-def traded(system: World) -> None:
+def traded(system: System) -> None:
     """The portfolio and the trade that payloads name by id."""
     system.portfolio()
     trade = http("portfolios_api/record_trade.json", 201)
     assert (trade["ref_id"], trade["amount"], trade["price"]) == ("broker-4711", "1500.00", "150.000000000")
 
 
-def lists_the_trade(system: World) -> None:
+def lists_the_trade(system: System) -> None:
     traded(system)
     assert [it["ref_id"] for it in http("portfolios_api/list_trades.json", 200)["items"]] == ["broker-4711"]
 
 
-def is_corrected(system: World) -> None:
+def is_corrected(system: System) -> None:
     traded(system)
     assert http("portfolios_api/correct_trade.json", 200)["history"][0]["quantity"] == "10.000000000"
     assert http("portfolios_api/read_holdings.json", 200)["items"][0]["cost_basis"] == "1801.00"
 
 
-def is_imported(system: World) -> None:
+def is_imported(system: System) -> None:
     system.portfolio()
     assert json.loads(payload_text("portfolios_api/import_trades.json"))["body"] == payload_text("direct/trades.csv")
     for counts in ({"recorded": 4, "already_recorded": 0}, {"recorded": 0, "already_recorded": 4}):
         assert http("portfolios_api/import_trades.json", 200) == counts
 
 
-def shows(path: str, member: str, value: Any) -> Callable[[World], None]:
+def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
     """After the trade and a quote of 187.42 the payload answers with this member."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         traded(system)
         assert http("market_api/store_quotes.json", 202) == {"accepted": 2}
         assert system.take_quotes() == 1
@@ -180,19 +180,19 @@ def shows(path: str, member: str, value: Any) -> Callable[[World], None]:
     return check
 
 
-def moves_cash(system: World) -> None:
+def moves_cash(system: System) -> None:
     system.portfolio()
     assert http("portfolios_api/move_cash.json", 201)["balance"] == "2500.00"
 
 
-def splits(system: World) -> None:
+def splits(system: System) -> None:
     traded(system)
     (split,) = http("market_api/enter_split.json", 200)["splits"]
     assert (split["ratio"], split["effective_at"][:10]) == ("4", "2026-06-10")
     assert http("portfolios_api/read_holdings.json", 200)["items"][0]["quantity"] == "10.000000000"  # bought later
 
 
-def is_authorized_once_its_token_is_good(system: World) -> None:
+def is_authorized_once_its_token_is_good(system: System) -> None:
     publish()
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         run("authorizer/token.json")
@@ -201,10 +201,10 @@ def is_authorized_once_its_token_is_good(system: World) -> None:
     assert handler(event, LambdaContext())["policyDocument"]["Statement"][0]["Effect"] == "Allow"
 
 
-def quotes_are_stored(path: str) -> Callable[[World], Any]:
+def quotes_are_stored(path: str) -> Callable[[System], Any]:
     """Both quotes are stored, and a repeat changes nothing."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         for _ in range(2):
             if path.startswith("direct/"):
                 record = sqs_record((EVENTS / path).read_text())
@@ -218,20 +218,20 @@ def quotes_are_stored(path: str) -> Callable[[World], Any]:
     return check
 
 
-def entered(_: World) -> Any:
+def entered(_: System) -> Any:
     """The asset that payloads name."""
     asset = http("market_api/enter_asset.json", 200)
     assert (asset["sector_code"], asset["version"]) == (45, 1)
     return asset
 
 
-def shows_the_asset(system: World) -> None:
+def shows_the_asset(system: System) -> None:
     asset = entered(system)
     assert http("market_api/get_asset.json", 200) == asset
     assert http("market_api/list_assets.json", 200) == {"items": [asset], "next_cursor": None}
 
 
-def takes_in_a_night(system: World) -> None:
+def takes_in_a_night(system: System) -> None:
     entered(system)
     for day in sessions_up_to(date(2026, 11, 20)):
         text = "symbol,open,high,low,close,volume\nAAPL,150,152,149,151.5,1000\nMSFT,1,1,1,1,1\n"
@@ -242,7 +242,7 @@ def takes_in_a_night(system: World) -> None:
     assert [bars[0]["day"], bars[0]["close"], len(bars)] == ["2026-11-20", "151.5", 10]
 
 
-def runs_a_rebalance(system: World) -> None:
+def runs_a_rebalance(system: System) -> None:
     system.portfolio()
     accepted = http("balancing_api/run_rebalance.json", 202)
     assert accepted["request_id"] == "run-2026-11-21"
@@ -251,22 +251,22 @@ def runs_a_rebalance(system: World) -> None:
     assert [(it["status"], it["trigger"], it["why"]["rule"]) for it in found] == [("NO_ACTION", "person", "no_quote")]
 
 
-def a_check_is_asked_for(system: World) -> None:
-    assert run("portfolios_on_commit/stream.json") == {"batchItemFailures": []}
+def a_check_is_asked_for(system: System) -> None:
+    assert run("balancing_on_commit/stream.json") == {"batchItemFailures": []}
     assert len(waiting(system.checks_url)) == 1
 
 
-def is_checked(system: World) -> None:
+def is_checked(system: System) -> None:
     system.portfolio()
-    assert run("portfolios_on_check_requested/crossed.json") == {"batchItemFailures": []}
+    assert run("balancing_on_check_requested/crossed.json") == {"batchItemFailures": []}
 
 
-def an_unknown_rebalance_is_returned(system: World) -> None:
-    failures = run("portfolios_on_execution_requested/unknown_rebalance.json")["batchItemFailures"]
+def an_unknown_rebalance_is_returned(system: System) -> None:
+    failures = run("execution_on_execution_requested/unknown_rebalance.json")["batchItemFailures"]
     assert len(failures) == 1
 
 
-EXPECTED: dict[str, Callable[[World], Any]] = {
+EXPECTED: dict[str, Callable[[System], Any]] = {
     "authorizer/token.json": is_authorized_once_its_token_is_good,
     "balancing_api/halt.json": lambda _: http("balancing_api/halt.json", 200)["halts"][0]["reason"],
     "balancing_api/run_rebalance.json": runs_a_rebalance,
@@ -312,13 +312,13 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
     "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
     "portfolios_api/set_allocation.json": sets_the_allocation,
-    "portfolios_on_check_requested/crossed.json": is_checked,
-    "portfolios_on_commit/stream.json": a_check_is_asked_for,
-    "portfolios_on_execution_requested/unknown_rebalance.json": an_unknown_rebalance_is_returned,
-    "portfolios_on_rebalance_requested/batch_with_poison.json": poison_is_returned,
-    "portfolios_on_rebalance_requested/direct_injection.json": is_decided,
-    "portfolios_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
-    "portfolios_on_sweep/schedule.json": is_swept,
+    "balancing_on_check_requested/crossed.json": is_checked,
+    "balancing_on_commit/stream.json": a_check_is_asked_for,
+    "execution_on_execution_requested/unknown_rebalance.json": an_unknown_rebalance_is_returned,
+    "rebalancing_on_rebalance_requested/batch_with_poison.json": poison_is_returned,
+    "rebalancing_on_rebalance_requested/direct_injection.json": is_decided,
+    "ledger_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
+    "balancing_on_sweep/schedule.json": is_swept,
     **analytics_payloads.EXPECTED,
     **betting_payloads.EXPECTED,
     **rpc_payloads.EXPECTED,
@@ -326,7 +326,7 @@ EXPECTED: dict[str, Callable[[World], Any]] = {
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_payload_does_what_it_documents(system: World, path: str) -> None:
+def test_a_payload_does_what_it_documents(system: System, path: str) -> None:
     assert path in EXPECTED, "a payload without an expectation documents nothing: add it here"
     with mock.patch.multiple(worker_function, utc_now=now), mock.patch.multiple(api_function, utc_now=now):
         EXPECTED[path](system)

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from functions.platform_api import handler as platform_function
-from tests.support.world import TABLE, LambdaContext, World, gateway_event
+from tests.support.system import TABLE, LambdaContext, System, gateway_event
 from trimtab.runtime.dynamo import dynamodb
 
 
@@ -18,14 +18,14 @@ def get(path: str, method: str = "GET") -> tuple[int, str, Any]:
     return raw["statusCode"], raw["multiValueHeaders"]["Content-Type"][0], raw["body"]
 
 
-def test_health_names_the_parts_and_the_version(system: World) -> None:
+def test_health_names_the_parts_and_the_version(system: System) -> None:
     status, media_type, text = get("/health")
     assert (status, media_type) == (200, "application/json")
     assert json.loads(text) == {"status": "ok", "version": "test", "table": "ok", "queue": "ok"}
 
 
 @pytest.mark.parametrize("part", ["table", "queue"])
-def test_a_part_that_does_not_answer_makes_it_a_503(system: World, part: str) -> None:
+def test_a_part_that_does_not_answer_makes_it_a_503(system: System, part: str) -> None:
     if part == "table":
         boto3.client("dynamodb").delete_table(TableName=TABLE)
     else:
@@ -35,19 +35,19 @@ def test_a_part_that_does_not_answer_makes_it_a_503(system: World, part: str) ->
     assert (status, json.loads(text)) == (503, expected)
 
 
-def test_a_table_that_is_not_active_is_named_by_its_state(system: World) -> None:
+def test_a_table_that_is_not_active_is_named_by_its_state(system: System) -> None:
     answer = {"Table": {"TableStatus": "UPDATING"}}
     with mock.patch.object(dynamodb(), "describe_table", return_value=answer, create=True):
         assert json.loads(get("/health")[2])["table"] == "updating"
 
 
-def test_the_description_is_the_file_that_the_tests_hold_current(system: World) -> None:
+def test_the_description_is_the_file_that_the_tests_hold_current(system: System) -> None:
     status, media_type, text = get("/openapi.json")
     assert (status, media_type) == (200, "application/json")
     assert text == platform_function.OPENAPI.read_text()
 
 
-def test_the_documentation_is_one_page_that_loads_nothing_from_elsewhere(system: World) -> None:
+def test_the_documentation_is_one_page_that_loads_nothing_from_elsewhere(system: System) -> None:
     status, media_type, page = get("/docs")
     assert (status, media_type) == (200, "text/html; charset=utf-8")
     assert "/portfolios/{portfolio_id}/rebalances/preview" in page
@@ -57,7 +57,7 @@ def test_the_documentation_is_one_page_that_loads_nothing_from_elsewhere(system:
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/health"), ("GET", "/portfolios")])
-def test_other_routes_are_not_found_here(system: World, method: str, path: str) -> None:
+def test_other_routes_are_not_found_here(system: System, method: str, path: str) -> None:
     status, media_type, text = get(path, method)
     assert (status, media_type) == (404, "application/problem+json")
     assert json.loads(text)["type"] == "urn:trimtab:problem:no_route"

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests.support.world import World, authorized
+from tests.support.system import System, authorized
 
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 MEMBERS = {
@@ -33,7 +33,7 @@ DEFAULT_POLICY = {
 HYBRID = {"type": "hybrid", "value": "20.0000", "points": "1.0000"}
 
 
-def test_a_new_portfolio_is_answered_in_full_and_can_be_read_where_location_says(system: World) -> None:
+def test_a_new_portfolio_is_answered_in_full_and_can_be_read_where_location_says(system: System) -> None:
     created = system.http("POST", "/portfolio", {"user_id": "1", "allocation": TARGET, "cash": "12.5"})
     assert created.status == 201
     assert set(created.json) == MEMBERS
@@ -48,21 +48,21 @@ def test_a_new_portfolio_is_answered_in_full_and_can_be_read_where_location_says
 
 
 @pytest.mark.parametrize("path", ["/portfolio", "/portfolio/", "/portfolios", "/portfolios/"])
-def test_location_is_right_however_the_route_was_written(system: World, path: str) -> None:
+def test_location_is_right_however_the_route_was_written(system: System, path: str) -> None:
     created = system.http("POST", path, {"user_id": "1"})
     base = f"https://api.example/prod{path}"
     expected = f"https://api.example/prod/portfolios/{created.json['portfolio_id']}"
     assert urljoin(base, created.headers["Location"]) == expected
 
 
-def test_the_assignments_field_names_are_aliases(system: World) -> None:
+def test_the_assignments_field_names_are_aliases(system: System) -> None:
     first = system.http("POST", "/portfolio", {"UserID": "1", "Allocation": TARGET})
     again = system.http("POST", "/portfolios", {"user_id": "1", "allocation": TARGET})
     assert (first.status, again.status) == (201, 201)
     assert first.json == again.json
 
 
-def test_a_name_twice_in_two_spellings_is_refused(system: World) -> None:
+def test_a_name_twice_in_two_spellings_is_refused(system: System) -> None:
     assert system.http("POST", "/portfolio", {"UserID": "1", "user_id": "2"}).status == 400
 
 
@@ -81,7 +81,7 @@ def test_a_name_twice_in_two_spellings_is_refused(system: World) -> None:
         },
     ],
 )
-def test_the_same_creation_again_answers_with_the_portfolio_as_it_is_now(system: World, again: dict[str, Any]) -> None:
+def test_the_same_creation_again_answers_with_the_portfolio_as_it_is_now(system: System, again: dict[str, Any]) -> None:
     first = system.portfolio(policy={"band": {"type": "absolute", "value": 5}})
     system.http("PUT", f"/portfolios/{first['portfolio_id']}/allocation", {"allocation": {"cash": 100}})
     repeated = system.http("POST", "/portfolio", {"user_id": "1", **again})
@@ -101,7 +101,7 @@ def test_the_same_creation_again_answers_with_the_portfolio_as_it_is_now(system:
         {"allocation": TARGET, "policy": {"cooldown_seconds": 1}},
     ],
 )
-def test_another_creation_of_the_same_portfolio_is_refused(system: World, other: dict[str, Any]) -> None:
+def test_another_creation_of_the_same_portfolio_is_refused(system: System, other: dict[str, Any]) -> None:
     before = system.portfolio()
     answer = system.http("POST", "/portfolio", {"user_id": "1", **other})
     assert (answer.status, answer.json["type"]) == (409, "urn:trimtab:problem:exists")
@@ -109,7 +109,7 @@ def test_another_creation_of_the_same_portfolio_is_refused(system: World, other:
 
 
 @pytest.mark.parametrize("wanted", [TARGET, {"stocks": 100}])
-def test_a_closed_portfolio_is_opened_by_creating_it_again(system: World, wanted: dict[str, Any]) -> None:
+def test_a_closed_portfolio_is_opened_by_creating_it_again(system: System, wanted: dict[str, Any]) -> None:
     first = system.portfolio()
     assert system.http("DELETE", f"/portfolios/{first['portfolio_id']}").status == 204
     opened = system.http("POST", "/portfolio", {"user_id": "1", "allocation": wanted})
@@ -119,7 +119,7 @@ def test_a_closed_portfolio_is_opened_by_creating_it_again(system: World, wanted
     assert list(opened.json["allocation"]) == list(wanted)
 
 
-def test_users_names_and_tenants_have_portfolios_of_their_own(system: World) -> None:
+def test_users_names_and_tenants_have_portfolios_of_their_own(system: System) -> None:
     acme = {"authorizer": authorized("acme")}
     ids = {
         system.portfolio("1")["portfolio_id"],
@@ -130,7 +130,7 @@ def test_users_names_and_tenants_have_portfolios_of_their_own(system: World) -> 
     assert len(ids) == 4
 
 
-def pages(system: World, path: str, **query: str) -> list[list[Any]]:
+def pages(system: System, path: str, **query: str) -> list[list[Any]]:
     """Every page of a list."""
     found, cursor = [], ""
     while True:
@@ -143,7 +143,7 @@ def pages(system: World, path: str, **query: str) -> list[list[Any]]:
         assert len(found) < 50
 
 
-def test_lists_are_newest_first_and_their_pages_meet(system: World) -> None:
+def test_lists_are_newest_first_and_their_pages_meet(system: System) -> None:
     for number in range(7):
         system.portfolio(str(number % 2), name=f"n{number}")
     system.http("POST", "/portfolio", {"user_id": "0"}, authorizer=authorized("acme"))
@@ -156,7 +156,7 @@ def test_lists_are_newest_first_and_their_pages_meet(system: World) -> None:
     assert set(tenant[0][0]) == MEMBERS
 
 
-def test_a_portfolio_created_between_two_pages_moves_nothing(system: World) -> None:
+def test_a_portfolio_created_between_two_pages_moves_nothing(system: System) -> None:
     for number in range(4):
         system.portfolio(name=f"n{number}")
     first = system.http("GET", "/portfolios", query={"limit": "2"}).json
@@ -205,7 +205,7 @@ BAD_POLICIES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("policy", BAD_POLICIES)
-def test_a_policy_that_makes_no_sense_is_refused_and_changes_nothing(system: World, policy: dict[str, Any]) -> None:
+def test_a_policy_that_makes_no_sense_is_refused_and_changes_nothing(system: System, policy: dict[str, Any]) -> None:
     before = system.portfolio()
     path = f"/portfolios/{before['portfolio_id']}"
     assert system.http("PATCH", path, policy).status == 400
@@ -213,7 +213,7 @@ def test_a_policy_that_makes_no_sense_is_refused_and_changes_nothing(system: Wor
 
 
 @pytest.mark.parametrize(("body", "change"), PATCHES)
-def test_a_policy_is_merged(system: World, body: Any, change: dict[str, Any]) -> None:
+def test_a_policy_is_merged(system: System, body: Any, change: dict[str, Any]) -> None:
     policy = {"band": {"type": "absolute", "value": "5.0000"}, "destination": "band_edge", "cooldown_seconds": 60}
     path = f"/portfolios/{system.portfolio(policy=policy)['portfolio_id']}"
     answer = system.http("PATCH", path, body)
@@ -224,13 +224,13 @@ def test_a_policy_is_merged(system: World, body: Any, change: dict[str, Any]) ->
 @pytest.mark.parametrize(
     "media_type", ["application/merge-patch+json", "Application/JSON", "application/json; charset=UTF-8"]
 )
-def test_a_merge_patch_may_say_that_it_is_one_in_any_case(system: World, media_type: str) -> None:
+def test_a_merge_patch_may_say_that_it_is_one_in_any_case(system: System, media_type: str) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}"
     answer = system.http("PATCH", path, {"cooldown_seconds": 60}, headers={"Content-Type": media_type})
     assert (answer.status, answer.json.get("policy", {}).get("cooldown_seconds")) == (200, 60)
 
 
-def test_a_change_that_changes_nothing_is_no_new_revision(system: World) -> None:
+def test_a_change_that_changes_nothing_is_no_new_revision(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}"
     assert system.http("PATCH", path, {}).json["revision"] == 1
 
@@ -247,7 +247,7 @@ def test_a_change_that_changes_nothing_is_no_new_revision(system: World) -> None
     ],
 )
 def test_a_change_is_made_only_at_the_revision_that_if_match_names(
-    system: World, method: str, suffix: str, body: Any, if_match: str | None, status: int
+    system: System, method: str, suffix: str, body: Any, if_match: str | None, status: int
 ) -> None:
     before = system.portfolio()
     path, headers = f"/portfolios/{before['portfolio_id']}", {} if if_match is None else {"if-match": if_match}
@@ -262,7 +262,7 @@ def test_a_change_is_made_only_at_the_revision_that_if_match_names(
         assert answer.headers["ETag"] == '"2"'
 
 
-def test_provider_traffic_does_not_defeat_if_match(system: World) -> None:
+def test_provider_traffic_does_not_defeat_if_match(system: System) -> None:
     it = system.portfolio()
     system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": {"cash": 100}})
     system.work_off()
@@ -272,7 +272,7 @@ def test_provider_traffic_does_not_defeat_if_match(system: World) -> None:
     assert system.http("PUT", f"{path}/allocation", body, headers={"If-Match": '"1"'}).status == 200
 
 
-def test_a_closed_portfolio_is_readable_and_refuses_everything_else(system: World) -> None:
+def test_a_closed_portfolio_is_readable_and_refuses_everything_else(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}"
     for _ in range(2):
         closed = system.http("DELETE", path)
@@ -294,21 +294,21 @@ def test_a_closed_portfolio_is_readable_and_refuses_everything_else(system: Worl
     assert system.http("GET", f"{path}/rebalances").status == 200
 
 
-def test_a_portfolio_without_a_target_gets_one_later(system: World) -> None:
+def test_a_portfolio_without_a_target_gets_one_later(system: System) -> None:
     it = system.http("POST", "/portfolio", {"user_id": "1"}).json
     assert it["allocation"] is None
     changed = system.http("PUT", f"/portfolios/{it['portfolio_id']}/allocation", {"allocation": TARGET})
     assert changed.json["allocation"]["stocks"] == "60.0000"
 
 
-def test_no_cash_below_zero_is_ever_written(system: World) -> None:
+def test_no_cash_below_zero_is_ever_written(system: System) -> None:
     answer = system.http("POST", "/portfolio", json.dumps({"user_id": "1", "cash": "-0"}))
     assert (answer.status, answer.json["cash"]) == (201, "0.00")
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])
 @pytest.mark.parametrize("portfolio_id", ["unknown", "265076e4-f1a0-5d1f-99a9-59a8b0e03f01"])
-def test_an_unknown_portfolio_is_not_found(system: World, method: str, portfolio_id: str) -> None:
+def test_an_unknown_portfolio_is_not_found(system: System, method: str, portfolio_id: str) -> None:
     bodies = {"PUT": {"allocation": TARGET}, "PATCH": {}}
     path = f"/portfolios/{portfolio_id}" + ("/allocation" if method == "PUT" else "")
     answer = system.http(method, path, bodies.get(method))

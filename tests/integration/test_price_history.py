@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.by_hand import ByHand
-from tests.support.crowd import POLICIES, Crowd, Wave, crowd, invested
 from tests.support.invariants import stands_after
-from tests.support.world import World
-from trimtab.portfolios.domain.policy import Band, BandType, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio
+from tests.support.many_portfolios import POLICIES, Crowd, Wave, crowd, invested
+from tests.support.reference_rebalancer import ByHand
+from tests.support.system import System
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
 
 CLOSES = Path(__file__).parents[2] / ".local/proof/skfolio/datasets/data/sp500_dataset.csv.gz"
 STOCKS_EACH = 12
@@ -50,7 +50,7 @@ def replayed(market: Crowd, closes: list[Day]) -> Iterator[tuple[Wave, dict[str,
 @pytest.mark.proof
 @pytest.mark.parametrize(("first", "last"), [(2008, 2008), (2018, 2022)])
 def test_the_closes_of_years_keep_every_portfolio_in_its_band_or_say_why(
-    system: World, capsys: pytest.CaptureFixture[str], first: int, last: int
+    system: System, capsys: pytest.CaptureFixture[str], first: int, last: int
 ) -> None:
     (start, prices), *rest = days(first, last)
     waves, stands = [], Counter[str]()
@@ -72,7 +72,7 @@ FIGURES = ("changes", "one_a_change", "one_a_holder", "crossed", "evaluated", "r
 @pytest.mark.proof
 @pytest.mark.parametrize("points", ["5", "1"])
 def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them(
-    system: World, capsys: pytest.CaptureFixture[str], points: str
+    system: System, capsys: pytest.CaptureFixture[str], points: str
 ) -> None:
     """The simulation has a planner of its own (`ByHand`): holdings and cash are equal to the grain and the cent after
     each day, and so are the weights."""

@@ -10,8 +10,8 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from functions.portfolios_on_sweep import handler as sweep_function
-from tests.support.world import World, sqs_record
+from functions.balancing_on_sweep import handler as sweep_function
+from tests.support.system import System, sqs_record
 from trimtab.kernel.clock import format_time
 
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
@@ -24,19 +24,19 @@ def ago(**span: float) -> str:
     return format_time(datetime.now(UTC) - timedelta(**span))
 
 
-def accept(system: World, request_id: str, **changes: Any) -> Any:
+def accept(system: System, request_id: str, **changes: Any) -> Any:
     """The answer to an accepted report."""
     answer = system.http("POST", "/rebalance", {**REPORT, "request_id": request_id, **changes})
     assert answer.status == 202, answer.text
     return answer.json
 
 
-def read(system: World, accepted: Any) -> Any:
+def read(system: System, accepted: Any) -> Any:
     """The rebalance as it is now."""
     return system.http("GET", accepted["links"]["self"]).json
 
 
-def lose_messages(system: World) -> list[str]:
+def lose_messages(system: System) -> list[str]:
     """Takes away what is on the queue, as if it had never arrived; the bodies."""
     sqs, lost = boto3.client("sqs"), []
     while messages := sqs.receive_message(QueueUrl=system.queue_url, MaxNumberOfMessages=10).get("Messages"):
@@ -46,12 +46,12 @@ def lose_messages(system: World) -> list[str]:
     return lost
 
 
-def rebalances(system: World) -> list[dict[str, Any]]:
+def rebalances(system: System) -> list[dict[str, Any]]:
     """The stored items of rebalances."""
     return [item for item in system.items() if item["sk"]["S"].startswith("REBALANCE#")]
 
 
-def test_an_accepted_report_says_where_to_look_and_when(system: World) -> None:
+def test_an_accepted_report_says_where_to_look_and_when(system: System) -> None:
     it = system.portfolio()
     answer = system.http("POST", "/rebalance", {"UserID": "1", "NewAllocation": WEIGHTS})
     assert (answer.status, answer.headers["Retry-After"]) == (202, "1")
@@ -75,28 +75,28 @@ def test_an_accepted_report_says_where_to_look_and_when(system: World) -> None:
     [({"Idempotency-Key": "k"}, None, "k"), ({}, "k", "k"), ({"idempotency-key": "k"}, "k", "k")],
 )
 def test_the_request_id_is_the_header_or_the_member(
-    system: World, header: dict[str, str], member: str | None, request_id: str
+    system: System, header: dict[str, str], member: str | None, request_id: str
 ) -> None:
     system.portfolio()
     answer = system.http("POST", "/rebalance", {**REPORT, **({"request_id": member} if member else {})}, headers=header)
     assert (answer.status, answer.json["request_id"], answer.json["retry_safe"]) == (202, request_id, True)
 
 
-def test_two_request_ids_are_refused(system: World) -> None:
+def test_two_request_ids_are_refused(system: System) -> None:
     system.portfolio()
     answer = system.http("POST", "/rebalance", {**REPORT, "request_id": "a"}, headers={"Idempotency-Key": "b"})
     assert (answer.status, answer.json["type"]) == (400, f"{PROBLEM}two_request_ids")
     assert rebalances(system) == []
 
 
-def test_without_a_request_id_each_report_is_another_request(system: World) -> None:
+def test_without_a_request_id_each_report_is_another_request(system: System) -> None:
     system.portfolio()
     for number in range(2):
         assert system.http("POST", "/rebalance", REPORT, request_id=f"gateway-{number}").status == 202
     assert len(rebalances(system)) == 2
 
 
-def test_a_repeat_gets_the_same_answer_at_any_time_and_has_no_second_effect(system: World) -> None:
+def test_a_repeat_gets_the_same_answer_at_any_time_and_has_no_second_effect(system: System) -> None:
     it = system.portfolio()
     first = accept(system, "k1")
     assert accept(system, "k1", new_allocation={"gold": "10.0", "bonds": "20", "stocks": 70}) == first
@@ -115,7 +115,7 @@ def test_a_repeat_gets_the_same_answer_at_any_time_and_has_no_second_effect(syst
 
 @pytest.mark.parametrize("decided", [False, True])
 @pytest.mark.parametrize("change", [{"new_allocation": {"stocks": 100}}, {"as_of": "2026-01-01T00:00:00Z"}])
-def test_the_same_request_id_with_another_body_is_refused(system: World, decided: bool, change: Any) -> None:
+def test_the_same_request_id_with_another_body_is_refused(system: System, decided: bool, change: Any) -> None:
     system.portfolio()
     first = accept(system, "k1")
     if decided:
@@ -127,7 +127,7 @@ def test_the_same_request_id_with_another_body_is_refused(system: World, decided
     assert len(rebalances(system)) == 1
 
 
-def test_a_request_id_counts_within_its_portfolio(system: World) -> None:
+def test_a_request_id_counts_within_its_portfolio(system: System) -> None:
     system.portfolio("1")
     system.portfolio("2")
     ids = {accept(system, "k", user_id=user)["rebalance_id"] for user in ("1", "2")}
@@ -149,7 +149,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("change", "status", "type"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
 def test_what_a_rule_refuses_is_answered_at_once_and_leaves_nothing(
-    system: World, change: dict[str, Any], status: int, type: str
+    system: System, change: dict[str, Any], status: int, type: str
 ) -> None:
     system.portfolio()
     accept(system, "first")
@@ -162,7 +162,7 @@ def test_what_a_rule_refuses_is_answered_at_once_and_leaves_nothing(
     assert (system.items(), system.work_off()) == (before, 0)
 
 
-def test_newest_reports_win_in_whatever_order_they_are_decided(system: World) -> None:
+def test_newest_reports_win_in_whatever_order_they_are_decided(system: System) -> None:
     system.portfolio()
     old = accept(system, "old", as_of=ago(hours=2), new_allocation={"stocks": 100})
     new = accept(system, "new", as_of=ago(hours=1))
@@ -174,7 +174,7 @@ def test_newest_reports_win_in_whatever_order_they_are_decided(system: World) ->
     assert read(system, old)["why"]["rule"] == "stale_as_of"
 
 
-def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: World) -> None:
+def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: System) -> None:
     it = system.portfolio(policy={"band": {"type": "absolute", "value": 5}, "destination": "band_edge"})
     before = system.items()
     path = f"/portfolios/{it['portfolio_id']}/rebalances/preview"
@@ -205,18 +205,18 @@ def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: Wo
         ({"new_allocation": WEIGHTS, "user_id": "1"}, 400),
     ],
 )
-def test_a_preview_is_refused_like_a_report(system: World, body: dict[str, Any], status: int) -> None:
+def test_a_preview_is_refused_like_a_report(system: System, body: dict[str, Any], status: int) -> None:
     it = system.portfolio()
     assert system.http("POST", f"/portfolios/{it['portfolio_id']}/rebalances/preview", body).status == status
 
 
-def test_a_weight_of_minus_zero_is_shown_as_zero(system: World) -> None:
+def test_a_weight_of_minus_zero_is_shown_as_zero(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/rebalances/preview"
     answer = system.http("POST", path, {"new_allocation": {"stocks": 60, "bonds": 40, "gold": "-0"}})
     assert answer.json["why"]["weights"]["gold"]["reported"] == "0.0000"
 
 
-def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: World) -> None:
+def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: System) -> None:
     system.portfolio(policy={"band": {"type": "hybrid"}})
     accepted = accept(system, "k", new_allocation={"stocks": 70, "bonds": 24, "gold": 6})
     inside = accept(system, "k2", new_allocation={"stocks": 64, "bonds": 24, "gold": 12})
@@ -234,7 +234,7 @@ def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: World) -> N
     assert done["why"]["weights"]["gold"] == {"reported": "12.0000", "target": "10.0000"}
 
 
-def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(system: World) -> None:
+def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(system: System) -> None:
     it = system.portfolio(policy={"cooldown_seconds": 3600})
     reports = [accept(system, str(n), as_of=ago(minutes=30 - n)) for n in range(2)]
     system.work_off()
@@ -246,7 +246,7 @@ def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(syste
     assert "cooldown_until" in done[1]["why"]["facts"]
 
 
-def test_rebalances_are_listed_newest_first_over_pages(system: World) -> None:
+def test_rebalances_are_listed_newest_first_over_pages(system: System) -> None:
     it = system.portfolio()
     names = [f"k{number}" for number in range(5)]
     for name in names:
@@ -264,14 +264,14 @@ def test_rebalances_are_listed_newest_first_over_pages(system: World) -> None:
     assert one == system.http("GET", f"{path}/{one['rebalance_id']}").json
 
 
-def test_a_rebalance_of_another_portfolio_is_not_found(system: World) -> None:
+def test_a_rebalance_of_another_portfolio_is_not_found(system: System) -> None:
     system.portfolio("1")
     other = system.portfolio("2")["portfolio_id"]
     accepted = accept(system, "k")
     assert system.http("GET", f"/portfolios/{other}/rebalances/{accepted['rebalance_id']}").status == 404
 
 
-def transactions(system: World, path: str, limit: int) -> list[list[str]]:
+def transactions(system: System, path: str, limit: int) -> list[list[str]]:
     """All pages of a list of transactions, each as `request:ACTION:asset`."""
     names = {it["sk"]["S"].removeprefix("REBALANCE#"): it["request_id"]["S"] for it in rebalances(system)}
     pages: list[list[str]] = []
@@ -285,7 +285,7 @@ def transactions(system: World, path: str, limit: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
-def test_transactions_are_split_over_pages_and_none_is_lost(system: World, limit: int) -> None:
+def test_transactions_are_split_over_pages_and_none_is_lost(system: System, limit: int) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     expected = []
     for name, weights in (("a", WEIGHTS), ("b", {"stocks": 60, "bonds": 30, "gold": 10}), ("c", {"coins": 100})):
@@ -299,7 +299,7 @@ def test_transactions_are_split_over_pages_and_none_is_lost(system: World, limit
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_transactions_are_found_behind_many_rebalances_that_did_nothing(system: World) -> None:
+def test_transactions_are_found_behind_many_rebalances_that_did_nothing(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     accept(system, "first")
     for number in range(110):
@@ -308,7 +308,7 @@ def test_transactions_are_found_behind_many_rebalances_that_did_nothing(system: 
     assert [it for page in transactions(system, path, 10) for it in page] == ["first:SELL:stocks", "first:BUY:bonds"]
 
 
-def test_a_page_of_transactions_goes_on_where_the_last_one_ended_though_newer_ones_came(system: World) -> None:
+def test_a_page_of_transactions_goes_on_where_the_last_one_ended_though_newer_ones_came(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     old = accept(system, "old")
     system.work_off()
@@ -320,7 +320,7 @@ def test_a_page_of_transactions_goes_on_where_the_last_one_ended_though_newer_on
     assert found == [(old["rebalance_id"], "SELL"), (old["rebalance_id"], "BUY")]
 
 
-def test_a_lost_message_is_sent_again_three_times_and_then_an_event_says_so(system: World) -> None:
+def test_a_lost_message_is_sent_again_three_times_and_then_an_event_says_so(system: System) -> None:
     system.portfolio()
     accepted, now = accept(system, "k"), datetime.now(UTC)
     lose_messages(system)
@@ -342,7 +342,7 @@ def test_a_lost_message_is_sent_again_three_times_and_then_an_event_says_so(syst
     assert read(system, accepted)["status"] == "COMPLETED"
 
 
-def test_what_was_decided_is_not_swept(system: World) -> None:
+def test_what_was_decided_is_not_swept(system: System) -> None:
     system.portfolio()
     accept(system, "k")
     system.work_off()
@@ -352,7 +352,9 @@ def test_what_was_decided_is_not_swept(system: World) -> None:
 
 
 @pytest.mark.parametrize("body", [{"user_id": "1", "allocation": {"cash": 100}}, {**REPORT, "request_id": "k"}])
-def test_a_write_that_meets_a_transaction_on_its_item_is_no_internal_error(system: World, body: dict[str, Any]) -> None:
+def test_a_write_that_meets_a_transaction_on_its_item_is_no_internal_error(
+    system: System, body: dict[str, Any]
+) -> None:
     """DynamoDB refuses a put with TransactionConflictException while the worker's transaction holds the item."""
     if "new_allocation" in body:
         system.portfolio()

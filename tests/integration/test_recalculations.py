@@ -6,16 +6,16 @@ from unittest import mock
 import pytest
 from jsonschema import Draft202012Validator
 
-from functions.portfolios_on_sweep import handler as sweep_function
-from tests.support.world import World, payload
+from functions.balancing_on_sweep import handler as sweep_function
+from tests.support.system import System, payload
 from trimtab.kernel.clock import parse_time
-from trimtab.portfolios.domain.open_work import RESEND_AFTER
-from trimtab.portfolios.service import trades as service
+from trimtab.portfolios.ledger import service
+from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
 from trimtab.runtime.publishing import events_of
 
 
 @pytest.fixture
-def path(system: World) -> Any:
+def path(system: System) -> Any:
     """A portfolio with three trades of a symbol, where folding more than two is too much to wait for."""
     path = f"/portfolios/{system.portfolio()['portfolio_id']}"
     for day, (side, quantity) in enumerate([("BUY", "10"), ("SELL", "4"), ("BUY", "2")], 1):
@@ -24,21 +24,21 @@ def path(system: World) -> Any:
         yield path
 
 
-def record(system: World, path: str, ref_id: str, side: str, quantity: str, day: int) -> Any:
+def record(system: System, path: str, ref_id: str, side: str, quantity: str, day: int) -> Any:
     """Records a trade of that day at 10 each."""
     body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": "AAPL", "quantity": quantity}
     body |= {"price": "10", "executed_at": f"2026-01-{day:02}T12:00:00Z"}
     return system.http("POST", f"{path}/trades", body)
 
 
-def quantity(system: World, path: str) -> str:
+def quantity(system: System, path: str) -> str:
     """How much is held."""
     (holding,) = system.http("GET", f"{path}/holdings").json["items"]
     return str(holding["quantity"])
 
 
 def test_a_correction_of_many_trades_is_done_by_a_worker_while_the_portfolio_is_locked(
-    system: World, path: str
+    system: System, path: str
 ) -> None:
     asked = system.http("PATCH", f"{path}/trades/t1", {"quantity": "20", "amount": "200"})
     assert (asked.status, asked.json["status"], asked.headers["Retry-After"]) == (202, "REQUESTED", "5")
@@ -54,7 +54,7 @@ def test_a_correction_of_many_trades_is_done_by_a_worker_while_the_portfolio_is_
 
 
 def test_a_late_trade_that_sells_too_much_is_rejected_with_its_reason_and_the_lock_is_gone(
-    system: World, path: str
+    system: System, path: str
 ) -> None:
     asked = record(system, path, "late", "SELL", "9", 2)
     assert asked.status == 202, asked.text
@@ -65,7 +65,7 @@ def test_a_late_trade_that_sells_too_much_is_rejected_with_its_reason_and_the_lo
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
 
 
-def test_a_message_delivered_again_and_a_lost_one_have_one_effect(system: World, path: str) -> None:
+def test_a_message_delivered_again_and_a_lost_one_have_one_effect(system: System, path: str) -> None:
     asked = record(system, path, "late", "BUY", "5", 1)
     later = parse_time(asked.json["created_at"]) + RESEND_AFTER
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
@@ -76,7 +76,7 @@ def test_a_message_delivered_again_and_a_lost_one_have_one_effect(system: World,
     assert versions == ["1"]
 
 
-def test_a_recalculation_that_is_never_done_ends_in_an_event(system: World, path: str) -> None:
+def test_a_recalculation_that_is_never_done_ends_in_an_event(system: System, path: str) -> None:
     asked = record(system, path, "late", "BUY", "5", 1)
     now = parse_time(asked.json["created_at"])
     swept = []
@@ -90,6 +90,6 @@ def test_a_recalculation_that_is_never_done_ends_in_an_event(system: World, path
     Draft202012Validator(payload("schemas/recalculation.stuck.json")).validate(event)
 
 
-def test_a_trade_that_is_the_next_one_needs_no_worker_however_many_there_are(system: World, path: str) -> None:
+def test_a_trade_that_is_the_next_one_needs_no_worker_however_many_there_are(system: System, path: str) -> None:
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
     assert quantity(system, path) == "9.000000000"

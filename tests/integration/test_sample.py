@@ -16,8 +16,8 @@ from infra.backfill import BackfillFailed, Wanted
 from infra.local import backfill, sample_data
 from infra.local.deploy import Stack
 from tests.support.faults import injecting
-from tests.support.inside_moto import commits
-from tests.support.world import MARKET_TABLE, World
+from tests.support.moto_state import commits
+from tests.support.system import MARKET_TABLE, System
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
 from trimtab.market.adapters.assets import DynamoAssets
@@ -64,7 +64,7 @@ def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() 
     assert all(0.2 < correlation(moves["SPY"], each) < 0.95 for symbol, each in moves.items() if symbol != "SPY")
 
 
-def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: World, few_days: object) -> None:
+def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: System, few_days: object) -> None:
     assert sample_data.load(dynamodb(), MARKET_TABLE, NOW) == 8 * len(sample_data.sample())
     with injecting() as faults:
         assert sample_data.load(dynamodb(), MARKET_TABLE, NOW) == 0
@@ -85,7 +85,7 @@ def said(wanted: Wanted) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: World, few_days: object) -> None:
+def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: System, few_days: object) -> None:
     sample_data.load(dynamodb(), MARKET_TABLE, NOW)
     amount = len(sample_data.sample())
     text = said(Wanted(date(2026, 11, 2), LAST, "sample"))
@@ -96,7 +96,7 @@ def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: World,
 
 
 def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
-    system: World, few_days: object, tmp_path: Path
+    system: System, few_days: object, tmp_path: Path
 ) -> None:
     sample_data.load(dynamodb(), MARKET_TABLE, NOW)
     (tmp_path / "2026-11-09.csv").write_text("symbol,open,high,low,close,volume\nAAPL,1,1,1,1,1\nMSFT,0,1,1,1,1\n")
@@ -108,14 +108,14 @@ def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
         said(Wanted(date(2026, 11, 5), date(2026, 11, 6), str(tmp_path)))
 
 
-def test_massive_needs_its_key(system: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_massive_needs_its_key(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MASSIVE_API_KEY", raising=False)
     with pytest.raises(BackfillFailed, match="MASSIVE_API_KEY"):
         said(Wanted(LAST, LAST, "massive"))
 
 
 def test_it_works_where_the_credentials_of_the_environment_lead(
-    system: World, few_days: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    system: System, few_days: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sample_data.load(dynamodb(), MARKET_TABLE, NOW)
     (tmp_path / "2026-11-09.csv").write_text(sample_data.newest_file(NOW)[1])

@@ -9,29 +9,29 @@ import boto3
 import pytest
 
 from tests.support.faults import Faults, injecting
-from tests.support.inside_moto import commits, quick_transactions
+from tests.support.moto_state import commits, quick_transactions
+from tests.support.system import MARKET_TABLE, TABLE, System
 from tests.support.trading import account, csv_file, ledger_items, quote, split, trade
-from tests.support.world import MARKET_TABLE, TABLE, World
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.domain.ledger import Holding, SecurityType, Side, TradeStatus, fold
-from trimtab.portfolios.service.trades import NewTrade, Trades
+from trimtab.portfolios.ledger.service import NewTrade, Trades
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus, fold
 
 READ, WRITE = "BatchGetItem", "TransactWriteItems"
 WRITERS, EACH = 8, 50
 
 
 @pytest.fixture
-def calls(system: World) -> Iterator[Faults]:
+def calls(system: System) -> Iterator[Faults]:
     """A record of the calls, and no faults."""
     with injecting() as faults:
         yield faults
 
 
 def test_recording_takes_one_read_and_one_transaction_and_holdings_one_or_two_reads(
-    system: World, calls: Faults
+    system: System, calls: Faults
 ) -> None:
     def made(answer: Any) -> list[str]:
         operations = list(calls.operations)
@@ -60,7 +60,7 @@ def test_recording_takes_one_read_and_one_transaction_and_holdings_one_or_two_re
 
 
 @pytest.mark.volume
-def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: World, calls: Faults) -> None:
+def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: System, calls: Faults) -> None:
     mine = account(system)
     calls.set()
     rows = [trade(f"r{number}", "BUY", 1, 2, number / 24) for number in range(181)]
@@ -74,7 +74,7 @@ def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: World, 
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: World) -> None:
+def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: System) -> None:
     portfolio_id = account(system).portfolio["portfolio_id"]
     ledger = DynamoLedger(boto3.client("dynamodb"), TABLE, MARKET_TABLE)
     caller = Caller("demo", frozenset())

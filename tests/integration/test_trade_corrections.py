@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.inside_moto import stored_items
+from tests.support.moto_state import stored_items
+from tests.support.system import System, authorized
 from tests.support.trading import Account, account, day, refused, split
-from tests.support.world import World, authorized
 
 
 @pytest.fixture
-def mine(system: World) -> Account:
+def mine(system: System) -> Account:
     """A portfolio of user 1."""
     return account(system)
 
@@ -42,7 +42,9 @@ AFTER = ("10", "1216.05", "505.05")
 
 
 @pytest.mark.parametrize("order", [range(10), [0, 1, 3, 5, 7, 9, 8, 6, 4, 2]])
-def test_ten_trades_with_a_correction_in_the_middle_give_what_was_worked_out_by_hand(system: World, order: Any) -> None:
+def test_ten_trades_with_a_correction_in_the_middle_give_what_was_worked_out_by_hand(
+    system: System, order: Any
+) -> None:
     mine = account(system, cash="10000")
     for number in order:
         side, quantity, amount, fees = TEN[number]
@@ -92,9 +94,9 @@ def test_the_history_says_what_a_trade_was_who_changed_it_and_when(mine: Account
     first = mine.record("a", "BUY", 10, 100, 1).json
     path = f"{mine.home}/trades/a"
     ann, bob = ({**authorized(), "subject": name} for name in ("ann", "bob"))
-    one = mine.world.http("PATCH", path, {"quantity": "11.5"}, authorizer=ann).json
-    two = mine.world.http("PATCH", path, {"amount": 90, "executed_at": day(2)}, authorizer=bob).json
-    again = mine.world.http("PATCH", path, {"amount": "90.00", "quantity": "11.5"}, authorizer=ann).json
+    one = mine.system.http("PATCH", path, {"quantity": "11.5"}, authorizer=ann).json
+    two = mine.system.http("PATCH", path, {"amount": 90, "executed_at": day(2)}, authorizer=bob).json
+    again = mine.system.http("PATCH", path, {"amount": "90.00", "quantity": "11.5"}, authorizer=ann).json
     assert again == two, "what is so already is no correction"
     assert (one["revision"], two["revision"], two["created_at"]) == (2, 3, first["created_at"])
     assert two["history"] == [
@@ -134,7 +136,7 @@ def test_a_trade_is_corrected_a_hundred_times_at_most(mine: Account) -> None:
 def test_a_split_lies_between_the_trades_before_and_after_it_however_they_are_entered(mine: Account) -> None:
     """10 for 1000; split 4 for 1: 40 for 1000; 20 sold for 700 cost 500: 20 for 500, realised 200."""
     mine.record("a", "BUY", 10, 1000, 1)
-    assert split(mine.world, 5, 4).status == 200
+    assert split(mine.system, 5, 4).status == 200
     assert mine.sums() == ("40", "1000.00", "0.00")
     assert mine.holding()["average_cost"] == "25.000000000"
     mine.record("b", "SELL", 20, 700, 6)
@@ -154,16 +156,16 @@ def test_a_split_that_is_entered_late_counts_from_its_day_and_a_reverse_one_too(
 ) -> None:
     """100 for 1000; 1 for 10: 10 for 1000; 5 bought for 500: 15 for 1500; 3 sold for 400 cost 300."""
     if first_split:
-        split(mine.world, 2, 1, 10)
+        split(mine.system, 2, 1, 10)
     mine.record("a", "BUY", 100, 1000, 1)
     mine.record("b", "BUY", 5, 500, 3)
     mine.record("c", "SELL", 3, 400, 4)
     if not first_split:
-        split(mine.world, 2, 1, 10)
+        split(mine.system, 2, 1, 10)
     assert mine.sums() == ("12", "1200.00", "100.00")
     mine.record("d", "BUY", 3, 300, 5)  # the stored holding has it too
     assert mine.sums() == ("15", "1500.00", "100.00")
-    split(mine.world, 7, 3, 2)
+    split(mine.system, 7, 3, 2)
     mine.record("e", "SELL", "22.5", 2000, 7)  # a split goes before a trade of its first instant
     assert mine.sums() == ("0", "0.00", "600.00")
 
@@ -173,13 +175,13 @@ def test_a_late_split_that_contradicts_recorded_sells_does_not_close_the_holding
     mine.record("a", "BUY", 10, 1000, 1)
     mine.record("b", "SELL", 10, 1100, 3)
     mine.record("z", "BUY", 1, 5, 1, symbol="MSFT")
-    assert split(mine.world, 2, 1, 10).status == 200
+    assert split(mine.system, 2, 1, 10).status == 200
     for what in ("holdings", "cumulative-returns"):
-        answer = mine.world.http("GET", f"{mine.home}/{what}")
+        answer = mine.system.http("GET", f"{mine.home}/{what}")
         assert answer.status == 200, answer.text
 
 
-def test_the_kind_of_a_holding_does_not_depend_on_the_order_in_which_trades_are_entered(system: World) -> None:
+def test_the_kind_of_a_holding_does_not_depend_on_the_order_in_which_trades_are_entered(system: System) -> None:
     kinds = []
     for user, order in (("1", (1, 2)), ("2", (2, 1))):
         mine = account(system, user)

@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 
 from tests.support.faults import CrashBefore, injecting
-from tests.support.inside_moto import quick_transactions, stored_items
+from tests.support.moto_state import quick_transactions, stored_items
+from tests.support.system import EVENTS, System
 from tests.support.trading import Account, account, csv_file, day, ledger_items, refused, split, trade
-from tests.support.world import EVENTS, World
 from trimtab.kernel.retry import TRIES
 
 SAMPLE = (EVENTS / "direct/trades.csv").read_text()
 
 
 @pytest.fixture
-def mine(system: World) -> Account:
+def mine(system: System) -> Account:
     """A portfolio of user 1."""
     return account(system)
 
@@ -140,9 +140,9 @@ def test_2_mib_are_read_and_a_byte_more_is_not(mine: Account) -> None:
 
 def test_a_file_that_is_no_csv_by_its_type_is_refused(mine: Account) -> None:
     path = f"{mine.home}/trades/import"
-    assert mine.world.http("POST", path, SAMPLE).status == 415
-    assert mine.world.http("POST", path, {"rows": []}).status == 415
-    assert mine.world.http("POST", f"{mine.home}/trades", SAMPLE, headers={"Content-Type": "text/csv"}).status == 415
+    assert mine.system.http("POST", path, SAMPLE).status == 415
+    assert mine.system.http("POST", path, {"rows": []}).status == 415
+    assert mine.system.http("POST", f"{mine.home}/trades", SAMPLE, headers={"Content-Type": "text/csv"}).status == 415
 
 
 def test_rows_that_are_recorded_with_another_body_are_named_and_nothing_is_written(mine: Account) -> None:
@@ -160,7 +160,7 @@ def test_a_trade_that_was_recorded_or_corrected_before_is_not_imported_again(min
 
 
 @pytest.mark.parametrize("count", [2, 89, 181])
-def test_nothing_is_written_where_the_rows_together_break_a_rule(system: World, count: int) -> None:
+def test_nothing_is_written_where_the_rows_together_break_a_rule(system: System, count: int) -> None:
     rows = buys(count)
     mine = account(system)
     refused(mine.upload(csv_file([*rows, trade("s", "SELL", count + 1, 9, 30)])), 422, "insufficient_quantity")
@@ -176,7 +176,7 @@ def test_nothing_is_written_where_the_rows_together_break_a_rule(system: World, 
 def test_a_crash_between_two_chunks_is_made_up_for_by_the_same_file(mine: Account, crash_at: int) -> None:
     rows = buys(200)
     rows[5::10] = [row | {"side": "SELL", "amount": 3} for row in rows[5::10]]
-    from_the_start = account(mine.world, "2")
+    from_the_start = account(mine.system, "2")
     with quick_transactions(), injecting() as faults:
         from_the_start.upload(csv_file(rows))
         first_write = faults.operations.index("TransactWriteItems")
@@ -201,7 +201,7 @@ def test_rows_may_pay_for_sells_that_are_recorded_already_whatever_their_order(m
 
 
 def test_a_split_within_the_time_of_a_file_is_in_its_holding(mine: Account) -> None:
-    split(mine.world, 2, 3)
+    split(mine.system, 2, 3)
     rows = [trade("a", "BUY", 2, 60, 1), trade("b", "SELL", 4, 60, 3), trade("c", "BUY", 1, 9, 2)]
     assert mine.upload(csv_file(rows)).status == 200
     # 2 for 60; 6 for 60; 7 for 69; 4 of 7 cost 39.43: 3 for 29.57, realised 60 - 39.43 = 20.57

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.inside_moto import stored_items
+from tests.support.moto_state import stored_items
+from tests.support.system import System
 from tests.support.trading import Account, account, quote, refused, split, trade
-from tests.support.world import World
 
 GOOD = trade("a", "BUY", "10", "100.00", 1)
 NUMBERS: list[Any] = ["-1", -1, 0, "1.0000000001", "NaN", "1e400", "١٢", "1_0", "", " 1", "9" * 13, True, None, [], {}]
 
 
 @pytest.fixture
-def mine(system: World) -> Account:
+def mine(system: System) -> Account:
     """A portfolio with one trade."""
     it = account(system, cash="1000")
     it.record("first", "BUY", 1, 1, 1)
@@ -25,7 +25,7 @@ def all_refused(mine: Account, method: str, path: str, bodies: list[Any]) -> Non
     """Each body is answered with 400 and a problem document, and changes nothing."""
     before = stored_items()
     for body in bodies:
-        answer = mine.world.http(method, mine.home + path, body)
+        answer = mine.system.http(method, mine.home + path, body)
         assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json"), (body, answer.text)
     assert stored_items() == before
 
@@ -100,34 +100,34 @@ def test_a_correction_or_a_cash_entry_that_does_not_fit_is_refused(mine: Account
     + [{"cursor": it} for it in ("x", "", "\u0410")],
 )
 def test_a_filter_that_does_not_fit_is_refused(mine: Account, query: Any) -> None:
-    assert mine.world.http("GET", f"{mine.home}/trades", query=query).status == 400
+    assert mine.system.http("GET", f"{mine.home}/trades", query=query).status == 400
 
 
 def readable(mine: Account) -> list[int]:
     """The statuses of everything that can be read."""
     paths = ("trades", "holdings", "cumulative-returns")
-    return [mine.world.http("GET", f"{mine.home}/{what}").status for what in paths]
+    return [mine.system.http("GET", f"{mine.home}/{what}").status for what in paths]
 
 
 @pytest.mark.parametrize(
     ("quantity", "amount"),
     [("0.000000001", "999999999999.99"), ("0.000000001", "10000000000"), ("999999999999.999999999", "0.01")],
 )
-def test_a_trade_at_the_limits_is_refused_or_stays_readable(system: World, quantity: str, amount: str) -> None:
+def test_a_trade_at_the_limits_is_refused_or_stays_readable(system: System, quantity: str, amount: str) -> None:
     """It must not be stored and then break each answer that shows it."""
     mine = account(system)
     assert mine.record("a", "BUY", quantity, amount, 1).status in {201, 400, 422}
     assert readable(mine) == [200, 200, 200]
 
 
-def test_an_amount_that_follows_from_a_price_has_the_same_limit_as_one_that_is_given(system: World) -> None:
+def test_an_amount_that_follows_from_a_price_has_the_same_limit_as_one_that_is_given(system: System) -> None:
     mine = account(system)
     body = {**trade("a", "BUY", "999999999999", None, 1), "price": "999999999999"}
     assert mine.post_trade(body).status in {400, 422}
     assert readable(mine) == [200, 200, 200]
 
 
-def test_a_portfolio_stays_readable_whatever_the_market_says_of_its_symbols(system: World) -> None:
+def test_a_portfolio_stays_readable_whatever_the_market_says_of_its_symbols(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", "999999999999", "1", 1)
     quote(system, "999999999999")
@@ -136,6 +136,6 @@ def test_a_portfolio_stays_readable_whatever_the_market_says_of_its_symbols(syst
     assert readable(mine) == [200, 200, 200]
 
 
-def test_a_reference_that_names_the_import_can_be_corrected_or_is_refused(system: World) -> None:
+def test_a_reference_that_names_the_import_can_be_corrected_or_is_refused(system: System) -> None:
     """The gateway has a resource `/trades/import` of its own: a PATCH of it never reaches `/trades/{ref_id}`."""
     refused(account(system).record("import", "BUY", 1, 1, 1), 400, "invalid_request")

@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.support.inside_moto import forget_everything, quick_transactions
+from tests.support.moto_state import forget_everything, quick_transactions
+from tests.support.system import in_process_system
 from tests.support.trading import Account, account, csv_file, day, split, trade
-from tests.support.world import world
 
 STATUSES = ["success", "success", "pending", "failed"]
 numbers = st.integers(1, 12)
@@ -198,8 +198,8 @@ class Trading(RuleBasedStateMachine):
 
 @pytest.fixture
 def trading() -> Iterator[type[Trading]]:
-    """The machine over a world that all its examples share."""
-    with world() as system, quick_transactions():
+    """The machine over a system that all its examples share."""
+    with in_process_system() as system, quick_transactions():
         Trading.system = system
         yield Trading
 

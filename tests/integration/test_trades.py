@@ -8,15 +8,15 @@ import boto3
 import pytest
 
 from tests.support.faults import injecting
-from tests.support.inside_moto import carries_events, commits, stored_items
+from tests.support.moto_state import carries_events, commits, stored_items
+from tests.support.system import TABLE, System, authorized
 from tests.support.trading import Account, account, day, ledger_items, refused, trade
-from tests.support.world import TABLE, World, authorized
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.domain.portfolio import Lock, PortfolioStatus
+from trimtab.portfolios.portfolio.model import Lock, PortfolioStatus
+from trimtab.portfolios.store import DynamoStore
 
 
 @pytest.fixture
-def mine(system: World) -> Account:
+def mine(system: System) -> Account:
     """A portfolio of user 1."""
     return account(system)
 
@@ -67,7 +67,7 @@ def test_the_names_and_values_of_the_earlier_api_are_the_same_trade(mine: Accoun
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])
-def test_a_trade_that_is_not_successful_touches_neither_holding_nor_cash(system: World, status: str) -> None:
+def test_a_trade_that_is_not_successful_touches_neither_holding_nor_cash(system: System, status: str) -> None:
     mine = account(system, cash="5")
     assert mine.record("a", "BUY", 10, 1000, status=status).json["status"] == status
     assert mine.record("b", "SELL", 10, 1000, status=status).status == 201
@@ -87,7 +87,7 @@ def test_the_same_trade_again_answers_as_the_first_did_whatever_happened_since(m
     untimed = mine.record("d", "SELL", "1", "80")
     assert mine.record("d", "SELL", "1", "80").json == untimed.json
     assert len(ledger_items()) == 4
-    mine.world.http("DELETE", mine.home)
+    mine.system.http("DELETE", mine.home)
     assert mine.record("b", "SELL", "12", "1300", 6).json == sold.json  # also once it is closed
     assert mine.record("a", "BUY", 10, 1000, 5).json == first.json
 
@@ -141,7 +141,7 @@ def test_a_trade_without_a_time_comes_after_all_that_are_recorded_also_where_clo
 
 def test_a_closed_portfolio_refuses_trades_cash_and_corrections_and_stays_readable(mine: Account) -> None:
     mine.record("a", "BUY", 1, 10, 1)
-    mine.world.http("DELETE", mine.home)
+    mine.system.http("DELETE", mine.home)
     before = stored_items()
     for answer in (
         mine.record("b", "BUY", 1, 1),
@@ -164,7 +164,7 @@ def test_a_locked_portfolio_answers_with_the_time_to_wait(mine: Account, seconds
         mine.correct("a", status="failed"),
         mine.record("c", "SELL", 1, 1),
         mine.cash("c", "withdrawal", 5),
-        mine.world.http("DELETE", mine.home),
+        mine.system.http("DELETE", mine.home),
         mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n"),
     ):
         assert "rebalance" in refused(answer, 409, "locked")["detail"]
@@ -183,10 +183,10 @@ def test_a_stale_portfolio_refuses_trades_and_rebalances_with_its_reason_and_sta
         mine.record("b", "BUY", 1, 1),
         mine.correct("a", quantity=2),
         mine.cash("c", "deposit", 5),
-        mine.world.http("POST", "/rebalance", report),
+        mine.system.http("POST", "/rebalance", report),
     ):
         assert "a reversal failed" in refused(answer, 409, "stale")["detail"]
-    assert mine.world.http("GET", mine.home).json["status"] == "STALE"
+    assert mine.system.http("GET", mine.home).json["status"] == "STALE"
     assert mine.holdings()["items"][0]["quantity"] == "1.000000000"
 
 
@@ -214,11 +214,11 @@ def test_the_portfolio_of_somebody_else_is_not_there(mine: Account, caller: Any)
         ("POST", f"{home}/cash", {"ref_id": "c", "type": "deposit", "amount": 1}),
         *(("GET", f"{home}/{what}", None) for what in ("trades", "holdings", "cumulative-returns")),
     ]
-    answers = [mine.world.http(*request, authorizer=authorized(**caller)) for request in requests]
+    answers = [mine.system.http(*request, authorizer=authorized(**caller)) for request in requests]
     answers.append(mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n",
                                authorizer=authorized(**caller)))  # fmt: skip
     query = {"user_id": "1", "portfolio_id": mine.portfolio["portfolio_id"]}
-    answers.append(mine.world.http("GET", "/portfolio-summary", query=query, authorizer=authorized(**caller)))
+    answers.append(mine.system.http("GET", "/portfolio-summary", query=query, authorizer=authorized(**caller)))
     for answer in answers:
         refused(answer, 404, "not_found")
         assert "AAPL" not in answer.text
@@ -258,7 +258,7 @@ def test_a_cursor_belongs_to_its_filter(mine: Account) -> None:
         mine.record(f"t{number}", "BUY", 1, 1, number)
     cursor = mine.trades(limit="1")["next_cursor"]
     for query in ({"symbol": "AAPL"}, {"status": "success"}, {"from": day(0)}):
-        answer = mine.world.http("GET", f"{mine.home}/trades", query={"cursor": cursor, **query})
+        answer = mine.system.http("GET", f"{mine.home}/trades", query={"cursor": cursor, **query})
         refused(answer, 400, "invalid_cursor")
 
 
@@ -266,7 +266,7 @@ def test_a_time_span_that_ends_before_it_begins_never_reaches_the_table(mine: Ac
     """DynamoDB refuses a BETWEEN whose lower bound is the higher one (moto does not): that would be a 500."""
     mine.record("a", "BUY", 1, 1, 2)
     with injecting() as calls:
-        answer = mine.world.http("GET", f"{mine.home}/trades", query={"from": day(5), "to": day(1)})
+        answer = mine.system.http("GET", f"{mine.home}/trades", query={"from": day(5), "to": day(1)})
     bounds = [call.arguments["ExpressionAttributeValues"] for call in calls.calls if call.operation == "Query"]
     assert all(it[":first"]["S"] <= it[":last"]["S"] for it in bounds), "DynamoDB answers this with an error"
     assert answer.status in {200, 400}

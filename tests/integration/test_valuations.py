@@ -12,11 +12,11 @@ from functions.analytics_on_valuation_requested import handler as valuation_func
 from functions.portfolios_api import app as portfolios_app
 from infra.tables import ANALYTICS
 from tests.support.analytics import Past, at, rising, store_bars, trading_days
+from tests.support.fast_moto import quick_items
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
-from tests.support.inside_moto import snapshot, stored_items, table, waiting
-from tests.support.quick import quick_items
+from tests.support.moto_state import snapshot, stored_items, table, waiting
+from tests.support.system import System, payload, sqs_record
 from tests.support.trading import FEED
-from tests.support.world import World, payload, sqs_record
 from tests.support.write_units import put_units
 from trimtab.analytics.adapters.series import DynamoSeries
 
@@ -33,7 +33,7 @@ def bars_ingested() -> Any:
     return event
 
 
-def invested(system: World, user: str) -> Past:
+def invested(system: System, user: str) -> Past:
     """A thousand, half of it in ALFA."""
     it = Past(system, system.portfolio(user, {"ALFA": 50, "BETA": 50}))
     it.cash("d", "deposit", 1_000, FIRST)
@@ -42,7 +42,7 @@ def invested(system: World, user: str) -> Past:
 
 
 @pytest.fixture
-def past(system: World) -> Past:
+def past(system: System) -> Past:
     """A portfolio that has never been valued."""
     store_bars({"ALFA": rising(DAYS, 100, 0.01)})
     with at(NOW):
@@ -68,22 +68,22 @@ def test_a_split_that_is_entered_late_puts_the_stored_values_right(past: Past) -
         before = [Decimal(it["value"]) for it in past.get("history", window="all").json["days"]]
         past.events("market")
         url = f"/assets/ALFA/splits/{DAYS[3]}"
-        assert past.world.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200
+        assert past.system.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200
         (told,) = past.events("market")
         news = {"detail-type": told["type"], "detail": told}
-        assert past.world.after_night(news) == {"valuations": 1}
-        past.world.value()
+        assert past.system.after_night(news) == {"valuations": 1}
+        past.system.value()
         after = [Decimal(it["value"]) for it in past.get("history", window="all").json["days"]]
-        assert past.world.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200, "the same again"
+        assert past.system.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200, "the same again"
         assert past.events("market") == []
     cash = 500  # a thousand came in, five at a hundred were bought
     doubled = [*before[:3], *(cash + 2 * (value - cash) for value in before[3:])]
     assert after == pytest.approx(doubled, abs=Decimal("0.01")), "each is rounded to a cent"
     with at(datetime.combine(DAYS[3], time(1), UTC)):
-        assert past.world.after_night(news) == {"valuations": 0}, "no day of it is valued yet"
+        assert past.system.after_night(news) == {"valuations": 0}, "no day of it is valued yet"
 
 
-def bought(system: World) -> Past:
+def bought(system: System) -> Past:
     """Five of ALFA on the first day, without tracked cash: nothing else is its past."""
     it = Past(system, system.portfolio("9", {"ALFA": 100}))
     it.trade("t", "BUY", "ALFA", 5, 100, FIRST)
@@ -94,17 +94,17 @@ def bought(system: World) -> Past:
 
 def corrected(it: Past, **body: str) -> None:
     """Corrects the trade."""
-    answer = it.world.http("PATCH", f"{it.home}/trades/t", body)
+    answer = it.system.http("PATCH", f"{it.home}/trades/t", body)
     assert answer.status == 200, answer.text
 
 
 def test_a_past_whose_only_trade_failed_is_taken_back_whatever_crashes(past: Past) -> None:
     with at(NOW), injecting() as faults:
-        it = bought(past.world)
+        it = bought(past.system)
         corrected(it, status="failed")
         bring_back, asked = snapshot(), sqs_record(json.dumps({**ASK, **_since(it, FIRST)}))
         faults.set()
-        assert past.world.work(asked, worker=valuation_function) == set()
+        assert past.system.work(asked, worker=valuation_function) == set()
         calls, whole = len(faults.calls), stored()
         assert [row["sk"]["S"] for row in whole if row["pk"]["S"].endswith(it.portfolio["portfolio_id"])] == ["SERIES"]
         assert it.get("history", window="all").json["days"] == []
@@ -112,18 +112,18 @@ def test_a_past_whose_only_trade_failed_is_taken_back_whatever_crashes(past: Pas
             bring_back()
             faults.set(CrashBefore(number))
             with pytest.raises(Crash):
-                past.world.work(asked, worker=valuation_function)
+                past.system.work(asked, worker=valuation_function)
             faults.set()
-            assert past.world.work(asked, worker=valuation_function) == set()
+            assert past.system.work(asked, worker=valuation_function) == set()
             assert stored() == whole, number
         it.ask(LAST)
-        past.world.value()
+        past.system.value()
         assert stored() == whole, "a night finds nothing to go on from"
 
 
 def test_a_first_trade_that_moves_to_a_later_day_takes_the_days_before_it_along(past: Past) -> None:
     with at(NOW):
-        it = bought(past.world)
+        it = bought(past.system)
         corrected(it, executed_at=f"{DAYS[5]}T18:00:00Z")
         it.settle()
         days = it.get("history", window="all").json["days"]
@@ -133,15 +133,15 @@ def test_a_first_trade_that_moves_to_a_later_day_takes_the_days_before_it_along(
 
 def test_cash_that_a_portfolio_is_opened_again_with_came_in_on_that_day(past: Past) -> None:
     with at(NOW):
-        it = bought(past.world)
+        it = bought(past.system)
         before = it.get("history", window="all").json["days"]
-        assert past.world.http("DELETE", it.home).status == 204
+        assert past.system.http("DELETE", it.home).status == 204
         it.settle()
         with mock.patch.object(portfolios_app, "utc_now", return_value=NOW):
             portfolios_app.portfolios.cache_clear()
-            past.world.portfolio("9", {"ALFA": 100}, cash="700")
+            past.system.portfolio("9", {"ALFA": 100}, cash="700")
         portfolios_app.portfolios.cache_clear()
-        assert past.world.http("GET", it.home).json["cash"] == "700.00"
+        assert past.system.http("GET", it.home).json["cash"] == "700.00"
     with at(NOW + timedelta(days=3)):
         for since in (None, FIRST):
             it.ask(since)
@@ -159,15 +159,15 @@ def _since(it: Past, day: date) -> dict[str, str]:
 @pytest.mark.volume
 def test_a_night_asks_for_every_open_portfolio_and_for_no_closed_one(past: Past) -> None:
     with at(NOW):
-        closed, second = invested(past.world, "2"), invested(past.world, "3")
+        closed, second = invested(past.system, "2"), invested(past.system, "3")
         for it in (past, closed, second):
             it.settle()
-        assert past.world.http("DELETE", closed.home).status == 204
+        assert past.system.http("DELETE", closed.home).status == 204
         closed.settle()
-        assert past.world.after_night(bars_ingested()) == {"valuations": 2}
-        asked = "".join(it.body for it in waiting(past.world.valuations_url))
+        assert past.system.after_night(bars_ingested()) == {"valuations": 2}
+        asked = "".join(it.body for it in waiting(past.system.valuations_url))
         assert [it.portfolio["portfolio_id"] in asked for it in (past, closed, second)] == [True, False, True]
-        assert past.world.value() == 2
+        assert past.system.value() == 2
 
 
 def test_without_bars_for_days_the_stored_values_answer_and_say_how_old_they_are(past: Past) -> None:
@@ -189,7 +189,7 @@ def test_a_valuation_that_crashed_anywhere_and_is_run_again_leaves_the_same_tabl
     bring_back = snapshot()
     with at(NOW), injecting() as faults:
         faults.set()
-        assert past.world.work(record(past), worker=valuation_function) == set()
+        assert past.system.work(record(past), worker=valuation_function) == set()
         calls, whole = len(faults.calls), stored()
         assert len(whole) == len(DAYS) + 1
         for number in range(calls):
@@ -197,9 +197,9 @@ def test_a_valuation_that_crashed_anywhere_and_is_run_again_leaves_the_same_tabl
                 bring_back()
                 faults.set(kind(number))
                 with pytest.raises(Crash):
-                    past.world.work(record(past), worker=valuation_function)
+                    past.system.work(record(past), worker=valuation_function)
                 faults.set()
-                assert past.world.work(record(past), worker=valuation_function) == set()
+                assert past.system.work(record(past), worker=valuation_function) == set()
                 assert stored() == whole, (number, kind)
 
 
@@ -207,7 +207,7 @@ def test_a_valuation_that_crashed_anywhere_and_is_run_again_leaves_the_same_tabl
 def test_a_valuation_that_another_one_overtook_leaves_the_table_of_one(past: Past, step: str) -> None:
     """The other one sees a deposit that the first did not: what the first wrote must not stay."""
     with at(NOW):
-        assert past.world.work(record(past), worker=valuation_function) == set()
+        assert past.system.work(record(past), worker=valuation_function) == set()
         past.cash("late", "deposit", 100, FIRST)
         overtaking, real = [True], getattr(DynamoSeries, step)
 
@@ -220,16 +220,16 @@ def test_a_valuation_that_another_one_overtook_leaves_the_table_of_one(past: Pas
 
         with mock.patch.object(DynamoSeries, step, overtaken):
             past.ask(FIRST)
-            past.world.value()
+            past.system.value()
         interleaved = stored()
         table("analytics").items.clear()
-        assert past.world.work(record(past), worker=valuation_function) == set()
+        assert past.system.work(record(past), worker=valuation_function) == set()
     assert [it for it in interleaved if it["sk"]["S"] != "SERIES"] == [
         it for it in stored() if it["sk"]["S"] != "SERIES"
     ]
 
 
-def spent(system: World, portfolios: int) -> tuple[int, int]:
+def spent(system: System, portfolios: int) -> tuple[int, int]:
     """The calls of a night of that many portfolios, and the units that its writes cost."""
     store_bars({"ALFA": rising(DAYS, 100, 0.01)})
     with at(NOW - timedelta(days=1)), quick_items():
@@ -252,7 +252,7 @@ def spent(system: World, portfolios: int) -> tuple[int, int]:
 
 @pytest.mark.volume
 @pytest.mark.parametrize("portfolios", [10, 20, pytest.param(1000, marks=pytest.mark.proof)])
-def test_a_night_costs_the_same_for_each_portfolio(system: World, portfolios: int) -> None:
+def test_a_night_costs_the_same_for_each_portfolio(system: System, portfolios: int) -> None:
     calls, units = spent(system, portfolios)
     assert units == 2 * portfolios, "a snapshot and the series"
     assert calls <= 16 + 13 * portfolios

@@ -10,11 +10,11 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.crowd import crowd
+from tests.support.many_portfolios import crowd
 from tests.support.races import Act, Races, racing, two_switches
+from tests.support.system import in_process_system
 from tests.support.watch_mistakes import MISTAKES
-from tests.support.world import world
-from trimtab.portfolios.domain.policy import Policy
+from trimtab.portfolios.portfolio.policy import Policy
 
 SYMBOLS = ("A", "B", "C")
 START = {symbol: Decimal(100) for symbol in SYMBOLS}
@@ -24,7 +24,7 @@ Anew = Callable[[], Races]
 @pytest.fixture(scope="module")
 def one() -> Iterator[Anew]:
     """A race anew over one portfolio."""
-    with world() as system, crowd(system, START) as market:
+    with in_process_system() as system, crowd(system, START) as market:
         market.join({"A": 40, "B": 30, "C": 30}, Policy(), Decimal(30_000), Decimal(100))
         market.settle()
         with racing(market) as anew:

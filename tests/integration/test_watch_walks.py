@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.crowd import crowd
+from tests.support.many_portfolios import crowd
 from tests.support.races import Act, Races, racing
+from tests.support.system import in_process_system
 from tests.support.watch_mistakes import MISTAKES
-from tests.support.world import world
-from trimtab.portfolios.domain.policy import Band, BandType, Policy
+from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
 
 SYMBOLS = ("A", "B", "C")
 Anew = Callable[[], Races]
@@ -20,7 +20,7 @@ Anew = Callable[[], Races]
 @pytest.fixture(scope="module")
 def three() -> Iterator[Anew]:
     """A race anew over three portfolios with other policies, which share symbols."""
-    with world() as system, crowd(system, {symbol: Decimal(100) for symbol in SYMBOLS}) as market:
+    with in_process_system() as system, crowd(system, {symbol: Decimal(100) for symbol in SYMBOLS}) as market:
         market.join({"A": 50, "B": 50}, Policy(), Decimal(20_000), Decimal(100))
         market.join(
             {"A": 20, "B": 30, "C": 50}, Policy(Band(BandType.RELATIVE, Decimal(25))), Decimal(9_000), Decimal(40)

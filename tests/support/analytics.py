@@ -15,10 +15,10 @@ from unittest import mock
 import boto3
 
 from functions.notifications_on_alert import handler as alert_function
-from tests.support.furniture import backend
-from tests.support.inside_moto import commits, table
+from tests.support.aws_setup import backend
+from tests.support.moto_state import commits, table
+from tests.support.system import MARKET_TABLE, Answer, System, sqs_record
 from tests.support.trading import FEED
-from tests.support.world import MARKET_TABLE, Answer, World, sqs_record
 from trimtab.contracts.bars import Bar
 from trimtab.kernel.trading_days import is_trading_day
 from trimtab.market.adapters.bars import DynamoBars
@@ -74,7 +74,7 @@ def _bar(symbol: str, day: date, close: Decimal) -> Bar:
 class Past:
     """A portfolio whose daily values are kept."""
 
-    world: World
+    system: System
     portfolio: Any
     tries: list[Any] = field(default_factory=list)
     _seen: dict[str, int] = field(default_factory=dict)
@@ -86,27 +86,27 @@ class Past:
 
     def get(self, resource: str, **query: str) -> Answer:
         """Reads a resource of the portfolio."""
-        return self.world.http("GET", f"{self.home}/{resource}", query=query or None)
+        return self.system.http("GET", f"{self.home}/{resource}", query=query or None)
 
     def trade(self, ref_id: str, side: str, symbol: str, quantity: Any, price: Any, day: date) -> None:
         """Records a trade of that day's afternoon."""
         at = datetime(day.year, day.month, day.day, 18, tzinfo=UTC).isoformat()
         body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": symbol, "quantity": str(quantity)}
-        answer = self.world.http("POST", f"{self.home}/trades", {**body, "price": str(price), "executed_at": at})
+        answer = self.system.http("POST", f"{self.home}/trades", {**body, "price": str(price), "executed_at": at})
         assert answer.status == 201, answer.text
 
     def cash(self, ref_id: str, type: str, amount: Any, day: date) -> None:
         """Records cash of that day's morning."""
         at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).isoformat()
         body = {"ref_id": ref_id, "type": type, "amount": str(amount), "executed_at": at}
-        answer = self.world.http("POST", f"{self.home}/cash", body)
+        answer = self.system.http("POST", f"{self.home}/cash", body)
         assert answer.status == 201, answer.text
 
     def quote(self, at: datetime, **prices: Any) -> None:
         """Quotes of now, stored."""
         rows = [{"symbol": name, "price": str(price), "as_of": at.isoformat()} for name, price in prices.items()]
-        assert self.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
-        self.world.take_quotes()
+        assert self.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
+        self.system.take_quotes()
 
     def events(self, *tables: str) -> list[dict[str, Any]]:
         """What the streams of the tables have to tell since the last time, as the bus gets it."""
@@ -123,12 +123,12 @@ class Past:
         names = {"tenant_id": "demo", "portfolio_id": self.portfolio["portfolio_id"]}
         body = {"schema_version": 1, "type": "valuation.requested", **names}
         text = json.dumps({**body, **({"since": since.isoformat()} if since else {})})
-        boto3.client("sqs").send_message(QueueUrl=self.world.valuations_url, MessageBody=text)
+        boto3.client("sqs").send_message(QueueUrl=self.system.valuations_url, MessageBody=text)
 
     def tell(self, event: Any) -> set[str]:
         """Delivers an alert to the worker that tells the contacts; the ids of the messages that it returned."""
         self.tries.append(event)
-        return self.world.work(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
+        return self.system.work(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
 
     def settle(self) -> list[dict[str, Any]]:
         """Lets the bus and the workers of valuations and alerts run; the alerts that were raised."""
@@ -137,11 +137,11 @@ class Past:
             for event in self.events():
                 envelope = json.dumps(_on_bus(event))
                 if event["type"] in CHANGES:
-                    sqs.send_message(QueueUrl=self.world.valuations_url, MessageBody=envelope)
+                    sqs.send_message(QueueUrl=self.system.valuations_url, MessageBody=envelope)
                 if event["type"] == "alert.raised":
                     alerts.append(event)
-                    sqs.send_message(QueueUrl=self.world.mails_url, MessageBody=envelope)
-            if not self.world.value() + self.world.tell():
+                    sqs.send_message(QueueUrl=self.system.mails_url, MessageBody=envelope)
+            if not self.system.value() + self.system.tell():
                 break
         return alerts
 
@@ -161,7 +161,7 @@ def sent_mails() -> list[str]:
     return [str(it["To"]) for it in mails()]
 
 
-def enter_assets(world: World, sectors: Mapping[str, str | None]) -> None:
+def enter_assets(system: System, sectors: Mapping[str, str | None]) -> None:
     """Enters assets of those sectors."""
     for symbol, sector in sectors.items():
         body = {
@@ -172,7 +172,7 @@ def enter_assets(world: World, sectors: Mapping[str, str | None]) -> None:
             "exchange": "XNYS",
             "active": True,
         }
-        answer = world.http("PUT", f"/assets/{symbol}", body, authorizer=FEED)
+        answer = system.http("PUT", f"/assets/{symbol}", body, authorizer=FEED)
         assert answer.status in {200, 201}, answer.text
 
 

@@ -8,12 +8,12 @@ from unittest import mock
 from functions.analytics_api import requests as analytics_requests
 from functions.analytics_on_night import handler as analytics_night
 from tests.support.analytics import Past, at, sent_mails, store_bars
-from tests.support.inside_moto import waiting
+from tests.support.moto_state import waiting
 from tests.support.payloads import http, now, run
-from tests.support.world import World, payload
+from tests.support.system import System, payload
 
 
-def valued(system: World) -> None:
+def valued(system: System) -> None:
     """The portfolio that payloads name by id: ten thousand put in, and a holding with two days of bars."""
     it = Past(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50}))
     store_bars({"AAPL": {date(2026, 11, 19): 150, date(2026, 11, 20): 165}, "SPY": {date(2026, 11, 20): 600}})
@@ -24,10 +24,10 @@ def valued(system: World) -> None:
         it.settle()
 
 
-def figures(name: str, *path: Any) -> Callable[[World], Any]:
+def figures(name: str, *path: Any) -> Callable[[System], Any]:
     """Of the valued portfolio the payload answers with this, from member to member."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         valued(system)
         with at(now()):
             found = http(f"analytics_api/{name}.json", 200)
@@ -39,10 +39,10 @@ def figures(name: str, *path: Any) -> Callable[[World], Any]:
     return check
 
 
-def pictures(path: str) -> Callable[[World], Any]:
+def pictures(path: str) -> Callable[[System], Any]:
     """The payload answers with a picture."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         valued(system)
         with at(now()):
             answer = run(path)
@@ -52,7 +52,7 @@ def pictures(path: str) -> Callable[[World], Any]:
     return check
 
 
-def makes_the_link_that_is_opened(system: World) -> None:
+def makes_the_link_that_is_opened(system: System) -> None:
     system.portfolio()
     with mock.patch.object(analytics_requests, "utc_now", return_value=datetime(2026, 11, 21, 9, 30, tzinfo=UTC)):
         made = http("analytics_api/make_link.json", 201)
@@ -60,7 +60,7 @@ def makes_the_link_that_is_opened(system: World) -> None:
     assert made["url"].endswith(payload("analytics_api/open_link.json")["path"])
 
 
-def keeps_its_rules(system: World) -> None:
+def keeps_its_rules(system: System) -> None:
     system.portfolio()
     kept = http("analytics_api/replace_alert_rules.json", 200)["rules"]
     assert [it["rule_id"] for it in kept] == ["fall", "off-target", "stale", "missing"]
@@ -68,14 +68,14 @@ def keeps_its_rules(system: World) -> None:
     assert len(waiting(system.valuations_url)) == 1
 
 
-def keeps_its_contacts(system: World) -> None:
+def keeps_its_contacts(system: System) -> None:
     system.portfolio()
     kept = http("notifications_api/replace_contacts.json", 200)
     assert kept["emails"] == ["ada@example.com", "grace@example.com"]
     assert http("notifications_api/read_contacts.json", 200) == kept
 
 
-def sends_the_report(system: World) -> None:
+def sends_the_report(system: System) -> None:
     keeps_its_contacts(system)
     assert http("analytics_api/ask_for_report.json", 202)["month"] == "2026-10"
     assert len(waiting(system.reports_url)) == 1
@@ -84,14 +84,14 @@ def sends_the_report(system: World) -> None:
     assert sent_mails() == ["ada@example.com", "grace@example.com"]
 
 
-def tells_of_alerts(system: World) -> None:
+def tells_of_alerts(system: System) -> None:
     keeps_its_contacts(system)
     for _ in range(2):
         assert run("notifications_on_alert/alerts.json") == {"batchItemFailures": []}
     assert sent_mails() == ["ada@example.com", "grace@example.com"]
 
 
-def is_valued(system: World) -> None:
+def is_valued(system: System) -> None:
     valued(system)
     path = "analytics_on_valuation_requested/batch_with_poison.json"
     with at(now()):
@@ -99,10 +99,10 @@ def is_valued(system: World) -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": payload(path)["Records"][2]["messageId"]}]}
 
 
-def asks_for_every_portfolio(path: str, queue: str, answer: Any) -> Callable[[World], Any]:
+def asks_for_every_portfolio(path: str, queue: str, answer: Any) -> Callable[[System], Any]:
     """The payload asks for one message for each of the two portfolios that are valued."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         for user in ("1", "2"):
             Past(system, system.portfolio(user)).settle()
         with mock.patch.object(analytics_night, "utc_now", return_value=datetime(2026, 12, 1, 6, tzinfo=UTC)):
@@ -112,7 +112,7 @@ def asks_for_every_portfolio(path: str, queue: str, answer: Any) -> Callable[[Wo
     return check
 
 
-EXPECTED: dict[str, Callable[[World], Any]] = {
+EXPECTED: dict[str, Callable[[System], Any]] = {
     "analytics_api/ask_for_report.json": sends_the_report,
     "analytics_api/make_link.json": makes_the_link_that_is_opened,
     "analytics_api/open_link.json": pictures("analytics_api/open_link.json"),

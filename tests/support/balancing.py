@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.support.inside_moto import commits
+from tests.support.moto_state import commits
+from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account
-from tests.support.world import World, authorized
 
 OPERATOR = authorized(scope="operator portfolios:read portfolios:write trades:read trades:write")
 
@@ -16,7 +16,7 @@ OPERATOR = authorized(scope="operator portfolios:read portfolios:write trades:re
 class Balancing:
     """An account with a market beside it: quotes move, and everything that follows from them is let run."""
 
-    world: World
+    system: System
     account: Account
     at: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(minutes=30))
     _streamed: int = 0
@@ -25,9 +25,9 @@ class Balancing:
         """A quote of each symbol, newer than all before."""
         self.at += timedelta(milliseconds=500)
         rows = [{"symbol": name, "price": str(price), "as_of": self.at.isoformat()} for name, price in prices.items()]
-        answer = self.world.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED)
+        answer = self.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED)
         assert answer.status == 202, answer.text
-        self.world.take_quotes()
+        self.system.take_quotes()
 
     def move(self, **prices: Any) -> None:
         """A quote of each symbol, and everything that follows from it."""
@@ -40,13 +40,13 @@ class Balancing:
         self._streamed += len(new)
         marked = [record for record in new if "watch_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
-            self.world.stream(marked)
+            self.system.stream(marked)
 
     def settle(self) -> None:
         """Lets stream, checks and executions run until nothing is left."""
         for _ in range(20):
             self.stream()
-            taken = self.world.check() + self.world.execute()
+            taken = self.system.check() + self.system.execute()
             if not taken and self._streamed == len(commits()):
                 return
         raise AssertionError("does not come to rest")
@@ -65,23 +65,23 @@ class Balancing:
     def run(self, request_id: str, **body: Any) -> Any:
         """The rebalance that a person asked for, once everything has run."""
         headers = {"Idempotency-Key": request_id}
-        answer = self.world.http("POST", f"{self.account.home}/rebalances", body, headers=headers)
+        answer = self.system.http("POST", f"{self.account.home}/rebalances", body, headers=headers)
         assert answer.status == 202, answer.text
         self.settle()
         return self.rebalance(answer.json["rebalance_id"])
 
     def rebalance(self, rebalance_id: str) -> Any:
         """A rebalance."""
-        return self.world.http("GET", f"{self.account.home}/rebalances/{rebalance_id}").json
+        return self.system.http("GET", f"{self.account.home}/rebalances/{rebalance_id}").json
 
     def rebalances(self) -> list[Any]:
         """All rebalances, newest first."""
-        items: list[Any] = self.world.http("GET", f"{self.account.home}/rebalances").json["items"]
+        items: list[Any] = self.system.http("GET", f"{self.account.home}/rebalances").json["items"]
         return items
 
     def last_check(self) -> Any:
         """What the newest check found that decided nothing."""
-        return self.world.http("GET", f"{self.account.home}/checks/last").json
+        return self.system.http("GET", f"{self.account.home}/checks/last").json
 
     def quantities(self) -> dict[str, Decimal]:
         """What is held."""
@@ -93,12 +93,12 @@ class Balancing:
 
     def now(self) -> Any:
         """The portfolio."""
-        return self.world.http("GET", self.account.home).json
+        return self.system.http("GET", self.account.home).json
 
 
-def balanced(world: World, **members: Any) -> Balancing:
+def balanced(system: System, **members: Any) -> Balancing:
     """50 AAPL and 50 MSFT at 100, half and half, with their watches in place."""
-    it = Balancing(world, Account(world, world.portfolio("1", {"AAPL": 50, "MSFT": 50}, **members)))
+    it = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50}, **members)))
     it.deposit(10_000)
     it.quote(AAPL=100, MSFT=100)
     it.buy("AAPL", 50, 100)

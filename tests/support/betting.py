@@ -8,13 +8,13 @@ from typing import Any
 
 import boto3
 
-from tests.support.inside_moto import commits, stored_items
-from tests.support.world import BETTING_TABLE, Answer, World
+from tests.support.moto_state import commits, stored_items
+from tests.support.system import BETTING_TABLE, Answer, System
 from trimtab.betting.adapters.book import DynamoBook
 from trimtab.betting.service.accounts import Accounts, Rebuilt
 
 MARKET = "match-7"
-LIMIT = Decimal("100000.00")  # of the world's settings
+LIMIT = Decimal("100000.00")  # of the system's settings
 NOW = datetime.now(UTC)
 
 
@@ -22,7 +22,7 @@ NOW = datetime.now(UTC)
 class Bettor:
     """A user of the tenant `demo`, and what the platform does with its orders."""
 
-    world: World
+    system: System
     user_id: str = "1"
 
     def place(
@@ -31,7 +31,7 @@ class Bettor:
         """Places an order on the market of the tests, unless told otherwise."""
         options: dict[str, Any] = {"authorizer": members.pop("authorizer")} if "authorizer" in members else {}
         headers = {"Idempotency-Key": key} if key else {}
-        return self.world.http(
+        return self.system.http(
             "POST", "/orders", self.order(side, stake, odds, selection_id, **members), headers=headers, **options
         )
 
@@ -49,7 +49,7 @@ class Bettor:
 
     def settle(self, order_id: str, **body: Any) -> Answer:
         """Settles an order."""
-        return self.world.http("POST", f"/orders/{order_id}/settle", body)
+        return self.system.http("POST", f"/orders/{order_id}/settle", body)
 
     def metrics(self, **query: str) -> Any:
         """The sums."""
@@ -66,7 +66,7 @@ class Bettor:
 
     def read(self, path: str, **query: str) -> Any:
         """The answer of a route that reads."""
-        answer = self.world.http("GET", path, query=query or None)
+        answer = self.system.http("GET", path, query=query or None)
         assert answer.status == 200, answer.text
         return answer.json
 
@@ -99,20 +99,20 @@ def needs_settling(record: Any) -> bool:
     return image["sk"]["S"] in {"ORDER", "MARKET"} and image.get("status", {}).get("S") in {"OPEN", "CLOSED"}
 
 
-def close(world: World, winners: list[str], market_id: str = MARKET, **members: Any) -> Answer:
+def close(system: System, winners: list[str], market_id: str = MARKET, **members: Any) -> Answer:
     """Settles a market; the stream and the workers have not run yet."""
-    return world.http("POST", f"/markets/{market_id}/settle", {"winners": winners, **members})
+    return system.http("POST", f"/markets/{market_id}/settle", {"winners": winners, **members})
 
 
-def run_stream(world: World) -> None:
+def run_stream(system: System) -> None:
     """Hands all of the stream so far to the function that looks after closings."""
-    world.stream_betting([record for record in commits(BETTING_TABLE) if needs_settling(record)])
+    system.stream_betting([record for record in commits(BETTING_TABLE) if needs_settling(record)])
 
 
-def work(world: World) -> None:
+def work(system: System) -> None:
     """Lets stream and workers do what there is to do."""
-    run_stream(world)
-    world.settle()
+    run_stream(system)
+    system.settle()
 
 
 def insight(value: str = "0.05", minutes_ago: float = 10, selection_id: str = "home", **members: Any) -> str:

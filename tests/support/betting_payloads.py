@@ -5,40 +5,40 @@ from typing import Any
 
 from functions.betting_on_insight_received import handler as insight_function
 from tests.support.payloads import http, run
-from tests.support.world import World, payload, payload_text, sqs_record
+from tests.support.system import System, payload, payload_text, sqs_record
 
 
-def bets(system: World) -> None:
+def bets(system: System) -> None:
     """The order that payloads name by id."""
     placed = http("betting_api/place_order.json", 201)
     assert (placed["order"]["exposure"], placed["order"]["status"], placed["retry_safe"]) == ("25.00", "OPEN", True)
     assert placed["order"]["id"] in payload("betting_api/get_order.json")["path"]
 
 
-def on_a_bet(path: str, member: str, value: Any) -> Callable[[World], None]:
+def on_a_bet(path: str, member: str, value: Any) -> Callable[[System], None]:
     """About the order the payload answers with this member."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         bets(system)
         assert http(f"betting_api/{path}.json", 200)[member] == value
 
     return check
 
 
-def lists_the_bet(path: str) -> Callable[[World], None]:
+def lists_the_bet(path: str) -> Callable[[System], None]:
     """The payload lists one item of the market."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         bets(system)
         assert [it["market_id"] for it in http(f"betting_api/{path}.json", 200)["items"]] == ["match-7"]
 
     return check
 
 
-def a_market_is_settled(worker: str) -> Callable[[World], None]:
+def a_market_is_settled(worker: str) -> Callable[[System], None]:
     """The payload of the worker settles the one order, at once or by a message for its user."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         bets(system)
         assert http("betting_api/settle_market.json", 202)["orders_open"] == 1
         for path in (worker, worker, "betting_on_settlement_requested/check.json"):
@@ -52,10 +52,10 @@ def a_market_is_settled(worker: str) -> Callable[[World], None]:
     return check
 
 
-def an_insight_is_kept(path: str) -> Callable[[World], None]:
+def an_insight_is_kept(path: str) -> Callable[[System], None]:
     """The insight is the one that an order meets, also when it comes twice."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         for _ in range(2):
             if path.startswith("direct/"):
                 assert system.work(sqs_record(payload_text(path)), worker=insight_function) == set()
@@ -66,7 +66,7 @@ def an_insight_is_kept(path: str) -> Callable[[World], None]:
     return check
 
 
-EXPECTED: dict[str, Callable[[World], Any]] = {
+EXPECTED: dict[str, Callable[[System], Any]] = {
     "betting_api/cancel_order.json": on_a_bet("cancel_order", "status", "CANCELLED"),
     "betting_api/get_order.json": on_a_bet("get_order", "side", "LAY"),
     "betting_api/list_open_orders.json": lists_the_bet("list_open_orders"),

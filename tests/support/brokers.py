@@ -12,8 +12,8 @@ from botocore.loaders import create_loader
 from moto import mock_aws
 
 from infra.tables import MARKET, TableShape
-from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.service.broker import Broker, BrokerOrder, BrokerReport, BrokerStatus
+from trimtab.portfolios.execution.broker import Broker, BrokerOrder, BrokerReport, BrokerStatus
+from trimtab.portfolios.portfolio.holdings import Side
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

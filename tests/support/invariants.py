@@ -5,11 +5,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.support.crowd import Crowd
-from trimtab.portfolios.domain.checks import REARM
-from trimtab.portfolios.domain.policy import Band, BandType
-from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus
-from trimtab.portfolios.domain.rebalance import Rebalance, RebalanceStatus
+from tests.support.many_portfolios import Crowd
+from trimtab.portfolios.balancing.check_decision import REARM
+from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
+from trimtab.portfolios.portfolio.policy import Band, BandType
+from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 
 REASONS = {"nothing_to_trade", "waits_for_a_quote"}
 """Rules by which a portfolio may stand out of its band."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.support.world import LambdaContext, payload
+from tests.support.system import LambdaContext, payload
 
 
 def now() -> datetime:

@@ -14,28 +14,28 @@ from unittest import mock
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.client import BaseClient
 
+from functions.balancing_on_check_requested import handler as check_function
+from functions.balancing_on_commit import handler as commit_function
+from functions.balancing_on_sweep import handler as sweep_function
+from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
-from functions.portfolios_on_check_requested import handler as check_function
-from functions.portfolios_on_commit import handler as commit_function
-from functions.portfolios_on_execution_requested import handler as execution_function
-from functions.portfolios_on_sweep import handler as sweep_function
-from tests.support.crowd import Crowd
 from tests.support.faults import Crash
-from tests.support.inside_moto import snapshot, stored_items, table
 from tests.support.invariants import is_within, seen
-from tests.support.world import MARKET_TABLE, sqs_record
+from tests.support.many_portfolios import Crowd
+from tests.support.moto_state import snapshot, stored_items, table
+from tests.support.system import MARKET_TABLE, sqs_record
 from trimtab.contracts.messages import QuoteReceived
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.adapters import watches
-from trimtab.portfolios.domain.ledger import SecurityType, Side, TradeStatus
-from trimtab.portfolios.domain.open_work import RESEND_AFTER
-from trimtab.portfolios.domain.trades import CashType
-from trimtab.portfolios.service.trades import NewCashEntry, NewTrade
+from trimtab.portfolios.balancing import watch_store as watches
+from trimtab.portfolios.ledger.service import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.trades import CashType
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
 from trimtab.runtime import queue
 
 Act = Callable[[], None]
@@ -138,7 +138,7 @@ class Races:
         marked = [record for record in records if "watch_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
             try:
-                commit_function.handler({"Records": marked}, self.market.world.context)
+                commit_function.handler({"Records": marked}, self.market.system.context)
             except Crash:
                 return  # the stream stays where it is, and delivers them again
         del table().stream_shard.items[: len(records)]

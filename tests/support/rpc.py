@@ -16,7 +16,7 @@ from pyqwest import Headers, SyncClient, SyncRequest, SyncResponse
 from functions.betting_rpc import handler as function
 from functions.betting_rpc import orders_pb as pb
 from functions.betting_rpc.orders_connect import OrderServiceClientSync
-from tests.support.world import LambdaContext, authorized, gateway_event
+from tests.support.system import LambdaContext, authorized, gateway_event
 
 SERVICE = "/trimtab.betting.v1.OrderService"
 

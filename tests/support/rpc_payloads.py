@@ -7,7 +7,7 @@ from typing import Any
 from functions.betting_rpc import handler
 from functions.betting_rpc import orders_pb as pb
 from tests.support.rpc import body_of
-from tests.support.world import LambdaContext, World, payload
+from tests.support.system import LambdaContext, System, payload
 
 
 def rpc(name: str) -> bytes:
@@ -17,14 +17,14 @@ def rpc(name: str) -> bytes:
     return body_of(answer)
 
 
-def over_rest(system: World, name: str, status: int) -> Any:
+def over_rest(system: System, name: str, status: int) -> Any:
     """The answer to a payload of the REST routes."""
     answer = system.answer(payload(f"betting_api/{name}.json"))
     assert answer.status == status, answer.text
     return answer.json
 
 
-def bets_in_binary(system: World) -> None:
+def bets_in_binary(system: System) -> None:
     """The key is that of the payload over REST, so the order is, too."""
     order = pb.PlaceOrderResponse.from_binary(rpc("place_order_binary")).order
     assert order is not None
@@ -32,10 +32,10 @@ def bets_in_binary(system: World) -> None:
     assert over_rest(system, "place_order", 201)["order"]["id"] == order.id
 
 
-def on_a_bet(name: str, *path: str | int) -> Callable[[World], None]:
+def on_a_bet(name: str, *path: str | int) -> Callable[[System], None]:
     """About the order that payloads name by id the payload answers with this text, the last of the path to it."""
 
-    def check(system: World) -> None:
+    def check(system: System) -> None:
         over_rest(system, "place_order", 201)
         found: Any = json.loads(rpc(name))
         for step in path[:-1]:
@@ -45,7 +45,7 @@ def on_a_bet(name: str, *path: str | int) -> Callable[[World], None]:
     return check
 
 
-def reads_over_grpc_web(system: World) -> None:
+def reads_over_grpc_web(system: System) -> None:
     """A frame with the message, and one with what gRPC has as trailers."""
     over_rest(system, "place_order", 201)
     frames = rpc("get_order_grpc_web")
@@ -56,14 +56,14 @@ def reads_over_grpc_web(system: World) -> None:
     assert b"grpc-status: 0" in frames[5 + length :]
 
 
-def tells_how_far_the_settlement_is(system: World) -> None:
+def tells_how_far_the_settlement_is(system: System) -> None:
     """One order is open."""
     over_rest(system, "place_order", 201)
     over_rest(system, "settle_market", 202)
     assert json.loads(rpc("get_market_settlement"))["settlement"]["ordersOpen"] == 1
 
 
-EXPECTED: dict[str, Callable[[World], Any]] = {
+EXPECTED: dict[str, Callable[[System], Any]] = {
     "betting_rpc/cancel_order.json": on_a_bet("cancel_order", "order", "status", "ORDER_STATUS_CANCELLED"),
     "betting_rpc/get_market_settlement.json": tells_how_far_the_settlement_is,
     "betting_rpc/get_order.json": on_a_bet("get_order", "order", "side", "SIDE_LAY"),

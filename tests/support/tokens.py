@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.support.world import ALL_SCOPES, AUTH
+from tests.support.system import ALL_SCOPES, AUTH
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def jwks(*keys: Key) -> str:
 
 
 def publish(*keys: Key) -> None:
-    """Puts the key set where the verifier of the test world looks for it."""
+    """Puts the key set where the verifier of the test system looks for it."""
     document = jwks(*(keys or (rsa_key(), ec_key())))
     boto3.client("ssm").put_parameter(Name=AUTH["jwks_parameter"], Value=document, Type="String", Overwrite=True)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.inside_moto import stored_items
-from tests.support.world import Answer, World, authorized, gateway_event
+from tests.support.moto_state import stored_items
+from tests.support.system import Answer, System, authorized, gateway_event
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HEADER = "ref_id,side,security_type,symbol,quantity,amount,price,fees,status,executed_at"
@@ -23,7 +23,7 @@ def day(number: float) -> str:
 class Account:
     """A portfolio and its client."""
 
-    world: World
+    system: System
     portfolio: Any
 
     @property
@@ -33,7 +33,7 @@ class Account:
 
     def post_trade(self, body: dict[str, Any], **options: Any) -> Answer:
         """Sends a trade as it stands."""
-        return self.world.http("POST", f"{self.home}/trades", body, **options)
+        return self.system.http("POST", f"{self.home}/trades", body, **options)
 
     def record(
         self, ref_id: str, side: str, quantity: Any, amount: Any, at: float | None = None, **members: Any
@@ -43,21 +43,21 @@ class Account:
 
     def correct(self, ref_id: str, **change: Any) -> Answer:
         """Corrects a trade."""
-        return self.world.http("PATCH", f"{self.home}/trades/{ref_id}", change)
+        return self.system.http("PATCH", f"{self.home}/trades/{ref_id}", change)
 
     def trades(self, **query: str) -> Any:
         """A page of the trades."""
-        answer = self.world.http("GET", f"{self.home}/trades", query=query or None)
+        answer = self.system.http("GET", f"{self.home}/trades", query=query or None)
         assert answer.status == 200, answer.text
         return answer.json
 
     def cash(self, ref_id: str, type: str, amount: Any) -> Answer:
         """Moves cash."""
-        return self.world.http("POST", f"{self.home}/cash", {"ref_id": ref_id, "type": type, "amount": amount})
+        return self.system.http("POST", f"{self.home}/cash", {"ref_id": ref_id, "type": type, "amount": amount})
 
     def holdings(self) -> Any:
         """The answer of the holdings."""
-        answer = self.world.http("GET", f"{self.home}/holdings")
+        answer = self.system.http("GET", f"{self.home}/holdings")
         assert answer.status == 200, answer.text
         return answer.json
 
@@ -78,7 +78,7 @@ class Account:
         )
         if is_base64:
             event |= {"body": base64.b64encode(text.encode()).decode(), "isBase64Encoded": True}
-        return self.world.answer(event)
+        return self.system.answer(event)
 
 
 def plain(number: str) -> str:
@@ -100,23 +100,23 @@ def csv_file(rows: Sequence[dict[str, Any]], end: str = "\n") -> str:
     return end.join([HEADER, *lines, ""])
 
 
-def account(world: World, user_id: str = "1", **members: Any) -> Account:
+def account(system: System, user_id: str = "1", **members: Any) -> Account:
     """A fresh portfolio of the user."""
-    return Account(world, world.portfolio(user_id, **members))
+    return Account(system, system.portfolio(user_id, **members))
 
 
-def quote(world: World, price: Any, symbol: str = "AAPL", at: float = 300) -> Answer:
+def quote(system: System, price: Any, symbol: str = "AAPL", at: float = 300) -> Answer:
     """A quote of the symbol from the feed."""
     body = {"quotes": [{"symbol": symbol, "price": price, "as_of": day(at)}]}
-    answer = world.http("POST", "/quotes", body, authorizer=FEED)
-    world.take_quotes()
+    answer = system.http("POST", "/quotes", body, authorizer=FEED)
+    system.take_quotes()
     return answer
 
 
-def split(world: World, at: int, ratio: Any, per: Any = 1, symbol: str = "AAPL") -> Answer:
+def split(system: System, at: int, ratio: Any, per: Any = 1, symbol: str = "AAPL") -> Answer:
     """A split of the symbol on that day."""
     path = f"/assets/{symbol}/splits/{day(at)[:10]}"
-    return world.http("PUT", path, {"ratio": ratio, "per": per}, authorizer=FEED)
+    return system.http("PUT", path, {"ratio": ratio, "per": per}, authorizer=FEED)
 
 
 def refused(answer: Answer, status: int, type: str) -> Any:

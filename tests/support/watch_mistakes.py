@@ -6,9 +6,9 @@ import pytest
 
 from functions.market_on_quote_received import handler as quote_function
 from trimtab.market.schemas import to_domain
-from trimtab.portfolios.adapters import watches
-from trimtab.portfolios.adapters.watches import DynamoWatches
-from trimtab.portfolios.service.checking import Checking
+from trimtab.portfolios.balancing import watch_store as watches
+from trimtab.portfolios.balancing.price_checks import Checking
+from trimtab.portfolios.balancing.watch_store import DynamoWatches
 from trimtab.runtime import dynamo
 
 

@@ -5,12 +5,13 @@ from decimal import Decimal, localcontext
 
 from hypothesis import strategies as st
 
-from trimtab.portfolios.domain import plan, planning
-from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.domain.orders import CASH, PlannedOrder
-from trimtab.portfolios.domain.planning import OrderPlan, plan_orders, targets
-from trimtab.portfolios.domain.policy import Band, BandType, Mode, Policy
-from trimtab.portfolios.domain.valuation import EXACT, value
+from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders, targets
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.policy import Band, BandType, Mode, Policy
+from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing.orders import CASH, PlannedOrder
+from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 Numbers = dict[str, Decimal]
 GRAIN = Decimal("1E-9")

@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from trimtab.portfolios.domain.policy import Band, BandType, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio, portfolio_id_of
-from trimtab.portfolios.domain.rebalance import Rebalance, Report, requested
+from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
+from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
+from trimtab.portfolios.rebalancing.model import Rebalance, Report, requested
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trimtab.analytics.domain.series import CASH, LOOK_BACK, Closes, Flow, Movement, Snapshot, flows, snapshots
 from trimtab.contracts.quotes import Split
-from trimtab.portfolios.domain.ledger import SecurityType, Side, TradeStatus
-from trimtab.portfolios.domain.trades import Trade
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 
 MONDAY = date(2026, 3, 2)
 WEEK = [MONDAY + timedelta(days=days) for days in range(5)]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trimtab.kernel import trading_days, xnys
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
-from trimtab.portfolios.domain.calendar import next_due
-from trimtab.portfolios.domain.policy import CalendarRule, Every
+from trimtab.portfolios.balancing.calendar import next_due
+from trimtab.portfolios.portfolio.policy import CalendarRule, Every
 
 FIRST, LAST = date(xnys.FIRST_YEAR, 1, 1), date(xnys.LAST_YEAR, 12, 31)
 LENGTH = {Every.MONTHLY: 1, Every.QUARTERLY: 3, Every.ANNUALLY: 12}

@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split
-from trimtab.portfolios.adapters.store import from_portfolio, to_portfolio
-from trimtab.portfolios.domain.checks import Checked, Situation, check
-from trimtab.portfolios.domain.ledger import Holding, SecurityType
-from trimtab.portfolios.domain.policy import CalendarRule, Every, Mode, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio, Trigger, Watching
+from trimtab.portfolios.balancing.check_decision import Checked, Situation, check
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
+from trimtab.portfolios.portfolio.model import Portfolio, Trigger, Watching
+from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Mode, Policy
+from trimtab.portfolios.store import from_portfolio, to_portfolio
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 
 from tests.unit.samples import DRIFTED, MINUTE, NOW, TARGET, allocations, percents, portfolio, report
-from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
-from trimtab.portfolios.domain.portfolio import Portfolio, PortfolioStatus, ReportMark
-from trimtab.portfolios.domain.rebalance import TRANSITIONS, Rebalance, RebalanceStatus, Report, Why, decide, requested
+from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy
+from trimtab.portfolios.rebalancing.model import TRANSITIONS, Rebalance, RebalanceStatus, Report, Why, decide, requested
 
 FIVE_POINTS = Band(BandType.ABSOLUTE, Decimal(5))
 DAY = 24 * 3600

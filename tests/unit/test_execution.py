@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from trimtab.portfolios.domain.execution import BUYS, SELLS, Execution, planned
-from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.domain.orders import OrderStatus, PlannedOrder
-from trimtab.portfolios.domain.policy import Policy
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.policy import Policy
+from trimtab.portfolios.rebalancing.journal import BUYS, SELLS, Execution, planned
+from trimtab.portfolios.rebalancing.orders import OrderStatus, PlannedOrder
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

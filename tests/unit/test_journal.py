@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from trimtab.portfolios.adapters import journal
-from trimtab.portfolios.domain.execution import BUYS, SELLS, Execution, Terms, order_id_of
-from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.domain.orders import Order, OrderStatus
-from trimtab.portfolios.domain.policy import Afterwards
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.policy import Afterwards
+from trimtab.portfolios.rebalancing import journal_text as journal
+from trimtab.portfolios.rebalancing.journal import BUYS, SELLS, Execution, Terms, order_id_of
+from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 ITEM = 400_000

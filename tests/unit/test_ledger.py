@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.samples import NOW
 from trimtab.contracts.quotes import Quote, Split, from_item, to_item
 from trimtab.kernel.errors import Unprocessable
-from trimtab.portfolios.adapters import holdings_text
-from trimtab.portfolios.domain.ledger import Execution, Holding, SecurityType, Side, fold
+from trimtab.portfolios.portfolio import holdings_text
+from trimtab.portfolios.portfolio.holdings import Execution, Holding, SecurityType, Side, fold
 
 EMPTY = Holding("A", SecurityType.STOCK)
 HOUR = timedelta(hours=1)

@@ -190,11 +190,11 @@ def test_an_index_without_any_of_the_days_leaves_the_drawdown_of_the_values(inde
 
 
 def test_the_benchmark_is_drawn_at_the_scale_of_the_values() -> None:
-    picture = value_line(days([1000, 1100, 1200]), days([1000, 1200, 800]), "V", "USD", benchmark_name="World")
+    picture = value_line(days([1000, 1100, 1200]), days([1000, 1200, 800]), "V", "USD", benchmark_name="System")
     own, other = path(picture, "line"), path(picture, "benchmark")
     assert own[0] == other[0]
     assert own[2][1] == other[1][1], "both are at 1200"
-    assert "World, same deposits" in texts(drawn(picture))
+    assert "System, same deposits" in texts(drawn(picture))
 
 
 @pytest.mark.parametrize("benchmark", [None, [], days([1, 2], date(1999, 1, 1))])

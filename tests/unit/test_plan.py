@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 
 from tests.unit.samples import TARGET, allocations, bands, percents
-from trimtab.portfolios.domain import plan
-from trimtab.portfolios.domain.plan import Action, Transaction
-from trimtab.portfolios.domain.policy import Band, BandType, Destination
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination
+from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing.drift import Action, Transaction
 
 Weights = dict[str, Decimal]
 NO_BAND = Band()

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests.unit.planned import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents
-from trimtab.portfolios.domain import planning
-from trimtab.portfolios.domain.ledger import Side
-from trimtab.portfolios.domain.orders import CASH, PlannedOrder
-from trimtab.portfolios.domain.planning import OrderPlan, targets, tolerance_of
-from trimtab.portfolios.domain.policy import Destination, Mode, Policy
-from trimtab.portfolios.domain.valuation import EXACT, value
+from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing.order_planner import OrderPlan, targets, tolerance_of
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
+from trimtab.portfolios.rebalancing.orders import CASH, PlannedOrder
+from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 policies = st.builds(
     Policy,

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.samples import MINUTE, NOW, TARGET, percents, portfolio
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.domain.policy import Band, BandType, Destination, Policy
-from trimtab.portfolios.domain.portfolio import PortfolioStatus, ReportMark, portfolio_id_of
-from trimtab.portfolios.schemas.policies import BandBody, PolicyBody
-from trimtab.portfolios.service.portfolios import NewPortfolio
+from trimtab.portfolios.portfolio.model import PortfolioStatus, ReportMark, portfolio_id_of
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy
+from trimtab.portfolios.portfolio.policy_views import BandBody, PolicyBody
+from trimtab.portfolios.portfolio.service import NewPortfolio
 
 LATER = NOW + MINUTE
 MARK = ReportMark(NOW, "r")

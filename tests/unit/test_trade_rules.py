@@ -9,10 +9,10 @@ import pytest
 from tests.unit.samples import MINUTE, NOW, portfolio
 from trimtab.contracts.events import DATA
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.portfolios.domain.ledger import Holding, SecurityType, Side, TradeStatus
-from trimtab.portfolios.domain.portfolio import MAX_HOLDINGS, Lock
-from trimtab.portfolios.domain.trades import CashType, Trade, gross_amount, require_not_ahead
-from trimtab.portfolios.service.trades import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.service import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.trades import CashType, Trade, gross_amount, require_not_ahead
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.model import MAX_HOLDINGS, Lock
 
 NEW = NewTrade(
     ref_id="a",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.portfolios.domain.orders import CASH
-from trimtab.portfolios.domain.valuation import value
+from trimtab.portfolios.rebalancing.orders import CASH
+from trimtab.portfolios.rebalancing.valuation import value
 
 numbers = st.integers(1, 10**21 - 1).map(lambda units: Decimal(units).scaleb(-9))
 holdings = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(numbers, numbers), max_size=8)

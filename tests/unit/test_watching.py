@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import percents
 from trimtab.kernel.money import apportion
-from trimtab.portfolios.domain import plan, planning
-from trimtab.portfolios.domain.orders import CASH
-from trimtab.portfolios.domain.policy import Band, BandType, Policy
-from trimtab.portfolios.domain.valuation import EXACT, value
-from trimtab.portfolios.domain.watching import Edges, crossed, edge_text, edges, radius
+from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing.price_bounds import Edges, crossed, edge_text, edges, radius
+from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
+from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing.orders import CASH
+from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 Numbers = dict[str, Decimal]
 GRAIN = Decimal("1E-9")

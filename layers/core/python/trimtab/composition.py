@@ -4,11 +4,11 @@ from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.service.analysis import Analysis
 from trimtab.kernel.clock import Clock
 from trimtab.market.adapters.bars import DynamoBars
-from trimtab.portfolios.adapters.ledger import DynamoLedger
-from trimtab.portfolios.adapters.store import DynamoStore
-from trimtab.portfolios.service.books import Books
-from trimtab.portfolios.service.holdings import Holdings
-from trimtab.portfolios.service.standing import Standings
+from trimtab.portfolios.ledger.history import Books
+from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.rebalancing.snapshot import Standings
+from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.settings import Settings
 

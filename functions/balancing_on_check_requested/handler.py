@@ -1,0 +1,72 @@
+"""Checks the portfolios on the queue `checks`: plans a rebalance, or writes their price watches again."""
+
+from functools import lru_cache
+from typing import Any
+
+# Stands before pydantic on purpose: after it, Powertools would build its models of four event sources.
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from trimtab.contracts.messages import CheckRequested
+from trimtab.kernel.clock import utc_now
+from trimtab.portfolios.balancing.check_store import DynamoChecks
+from trimtab.portfolios.balancing.price_checks import Checking
+from trimtab.portfolios.balancing.watch_store import DynamoWatches
+from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.store import DynamoStore
+from trimtab.runtime import queue
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.observability import logger
+from trimtab.runtime.sqs import sqs
+
+
+class CheckSettings(QueueSettings):
+    """What this function is told by its environment."""
+
+    portfolios_table: str
+    market_table: str
+    watches_table: str
+    watch_shards: int
+    run_seconds: int
+
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@lru_cache(maxsize=1)
+def checking() -> Checking:
+    """The checks, wired to DynamoDB and SQS."""
+    settings = CheckSettings.load()
+    table = settings.portfolios_table
+    return Checking(
+        DynamoStore(dynamodb(), table),
+        Holdings(DynamoLedger(dynamodb(), table, settings.market_table), utc_now),
+        DynamoChecks(dynamodb(), table),
+        DynamoWatches(dynamodb(), settings.watches_table, settings.watch_shards),
+        DynamoHalts(dynamodb(), table),
+        Queues(sqs(), settings),
+        utc_now,
+        settings.run_seconds,
+    )
+
+
+def check(record: SQSRecord) -> None:
+    """Checks one portfolio; raising returns it to the queue."""
+    message = queue.read(record, CheckRequested)
+    outcome = checking().run(message)
+    if outcome is None:
+        raise queue.PoisonError(f"no portfolio {message.portfolio_id}, or no rebalance {message.rebalance_id}")
+    count("ChecksEvaluated" if outcome.is_evaluated else "ChecksSkipped")
+    count("RebalancesPlanned", int(outcome.rebalance is not None and outcome.rebalance.execution is not None))
+    logger.info("checked", portfolio_id=message.portfolio_id, trigger=message.trigger, rule=outcome.rule)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of messages; those that could not be checked are returned to the queue."""
+    return queue.process(processor, event, context, check)

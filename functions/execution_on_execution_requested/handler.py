@@ -1,0 +1,84 @@
+"""Executes planned rebalances from the queue `rebalance-executions` through the broker."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+# Stands before pydantic on purpose: after it, Powertools would build its models of four event sources.
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from trimtab.contracts.messages import ExecutionRequested
+from trimtab.kernel.clock import utc_now
+from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
+from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.execution.state_machine import Patience
+from trimtab.portfolios.execution.worker import Executions, LeaseLost
+from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.store import DynamoStore
+from trimtab.runtime import queue
+from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.observability import logger
+from trimtab.runtime.sqs import sqs
+
+
+class ExecutionSettings(QueueSettings, BrokerSettings):
+    """What this function is told by its environment."""
+
+    portfolios_table: str
+    lease_seconds: int
+    order_seconds: int = 300
+    reversal_seconds: int = 30
+    halt_seconds: int = 60
+    threads: int = 8
+
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@lru_cache(maxsize=1)
+def executions() -> Executions:
+    """The executions, wired to DynamoDB, SQS and the broker; the orders of a wave are sent several at once."""
+    settings = ExecutionSettings.load()
+    table = settings.portfolios_table
+    return Executions(
+        DynamoStore(dynamodb(), table),
+        DynamoLedger(dynamodb(), table, settings.market_table),
+        broker_from(settings, dynamodb(), utc_now),
+        DynamoHalts(dynamodb(), table),
+        Queues(sqs(), settings),
+        utc_now,
+        settings.lease_seconds,
+        Patience(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),
+        ThreadPoolExecutor(settings.threads).map if settings.threads > 1 else map,
+        count,
+        _note,
+    )
+
+
+def _note(error: Exception) -> None:
+    logger.error("broker failed", exc_info=error)
+
+
+def execute(record: SQSRecord) -> None:
+    """Brings one rebalance as far as it goes now; raising returns it to the queue."""
+    message = queue.read(record, ExecutionRequested)
+    try:
+        rebalance = executions().run(message.tenant_id, message.portfolio_id, message.rebalance_id)
+    except LeaseLost:
+        logger.info("taken over by another worker", rebalance_id=message.rebalance_id)
+        return
+    if rebalance is None:
+        raise queue.PoisonError(f"no rebalance {message.rebalance_id} that is executed")
+    if not rebalance.is_open:
+        count(f"Rebalance{rebalance.status.value.title().replace('_', '')}")
+    logger.info("executed", rebalance_id=rebalance.rebalance_id, status=rebalance.status.value)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of messages; those that could not be gone on with are returned to the queue."""
+    return queue.process(processor, event, context, execute)

@@ -1,0 +1,95 @@
+"""The table `watches`: for each symbol, at which prices which portfolios want to be looked at.
+
+The edges are texts of fixed width, so that the two local indexes sort them as numbers; behind them stand the time of
+the quote that the evaluation saw, if there was one, and the epoch, so that a keys-only entry tells them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from trimtab.contracts.quotes import Quote
+from trimtab.kernel.clock import format_time, parse_time
+from trimtab.portfolios.balancing.price_bounds import Edges, edge_text
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.ports import Crossed
+from trimtab.runtime import dynamo
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+UPPER = dynamo.Index("upper_edge", "pk", "upper_edge")
+LOWER = dynamo.Index("lower_edge", "pk", "lower_edge")
+MAX_ACTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoWatches:
+    """The watches in DynamoDB. A symbol has `shards` partitions; readers and writers must agree on how many."""
+
+    client: "DynamoDBClient"
+    table: str
+    shards: int
+
+    def write(
+        self, portfolio: Portfolio, edges: Mapping[str, Edges], seen: Mapping[str, Quote], dropped: Iterable[str]
+    ) -> None:
+        """See `Watches.write`: in transactions of a hundred rows."""
+        epoch = portfolio.watching.begun
+        actions = [
+            self._put(portfolio, symbol, each, seen.get(symbol), epoch) for symbol, each in sorted(edges.items())
+        ]
+        actions += [self._delete(portfolio, symbol, epoch) for symbol in sorted(dropped)]
+        for start in range(0, len(actions), MAX_ACTIONS):
+            dynamo.transact(self.client, actions[start : start + MAX_ACTIONS])
+
+    def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[Crossed]:
+        """See `Watches.crossed`. A row that both edges name is given twice."""
+        text = edge_text(price)
+        for shard in range(self.shards):
+            partition = f"SYM#{symbol}#{shard}"
+            for index, condition in (
+                (UPPER, ("#s <= :price", {":price": f"{text}~"})),  # `~` sorts behind every time and epoch
+                (LOWER, ("#s >= :price", {":price": text})),
+            ):
+                for row in dynamo.query_keys(self.client, self.table, index, partition, condition):
+                    if not _has_seen(row[index.sort], as_of):
+                        yield _crossed(row, index)
+
+    def _key(self, portfolio: Portfolio, symbol: str) -> dynamo.Key:
+        shard = int(portfolio.portfolio_id[-4:], 16) % self.shards
+        return {"pk": f"SYM#{symbol}#{shard}", "sk": f"{portfolio.tenant_id}#{portfolio.portfolio_id}"}
+
+    def _put(self, portfolio: Portfolio, symbol: str, edges: Edges, seen: Quote | None, epoch: int) -> dict[str, Any]:
+        behind = f"{format_time(seen.as_of)}#{epoch}" if seen and seen.as_of else str(epoch)
+        item = {
+            **self._key(portfolio, symbol),
+            "upper_edge": f"{edge_text(edges.upper)}#{behind}",
+            "lower_edge": f"{edge_text(edges.lower)}#{behind}",
+            "epoch": epoch,
+        }
+        return {"Put": {"TableName": self.table, "Item": dynamo.to_item(item), **_over_a_lower(epoch)}}
+
+    def _delete(self, portfolio: Portfolio, symbol: str, epoch: int) -> dict[str, Any]:
+        key = dynamo.to_item(self._key(portfolio, symbol))
+        return {"Delete": {"TableName": self.table, "Key": key, **_over_a_lower(epoch)}}
+
+
+def _over_a_lower(epoch: int) -> dict[str, Any]:
+    return {
+        "ConditionExpression": "attribute_not_exists(pk) OR epoch < :epoch",
+        "ExpressionAttributeValues": {":epoch": {"N": str(epoch)}},
+    }
+
+
+def _has_seen(sort: str, as_of: datetime) -> bool:
+    """Whether the evaluation that wrote the row saw this quote or a newer one; one without a quote has seen none."""
+    seen = sort.split("#")[1:-1]
+    return bool(seen) and parse_time(seen[0]) >= as_of
+
+
+def _crossed(row: dynamo.Item, index: dynamo.Index) -> Crossed:
+    tenant_id, _, portfolio_id = row["sk"].rpartition("#")
+    return Crossed(tenant_id, portfolio_id, int(row[index.sort].rpartition("#")[2]))

@@ -1,0 +1,60 @@
+"""The halt switches, in the table `portfolios`: one item for everything, one a tenant."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.portfolios.ports import Halt
+from trimtab.runtime import dynamo
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoHalts:
+    """The halt switches in DynamoDB. A switch that is off has an item without a reason, or none."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    def reason(self, tenant_id: str) -> str | None:
+        """See `Halts.reason`."""
+        standing = self.standing(tenant_id)
+        return standing[0].reason if standing else None
+
+    def standing(self, tenant_id: str) -> list[Halt]:
+        """See `Halts.standing`: that of everything first."""
+        keys = [_key(None), _key(tenant_id)]
+        found = dynamo.batch_get(self.client, self.table, keys, consistent=True)
+        return sorted((_to_halt(item) for item in found if "reason" in item), key=lambda it: it.tenant_id or "")
+
+    def halt(self, halt: Halt) -> None:
+        """See `Halts.halt`."""
+        self._put(halt.tenant_id, {"reason": halt.reason, "by": halt.by, "at": format_time(halt.at)})
+
+    def lift(self, tenant_id: str | None) -> None:
+        """See `Halts.lift`."""
+        self._put(tenant_id, {})
+
+    def _put(self, tenant_id: str | None, values: dynamo.Item) -> None:
+        """Of two operators at once both are heard, the later one last."""
+
+        def attempt() -> None:
+            before = dynamo.get(self.client, self.table, _key(tenant_id))
+            if before is None and not values:
+                return
+            version = (before["version"] if before else 0) + 1
+            dynamo.put(self.client, self.table, {**_key(tenant_id), **values, "version": version})
+
+        retrying_on_conflict(attempt)
+
+
+def _key(tenant_id: str | None) -> dynamo.Key:
+    return {"pk": "HALT", "sk": "EVERYTHING" if tenant_id is None else f"T#{tenant_id}"}
+
+
+def _to_halt(item: dynamo.Item) -> Halt:
+    tenant_id = None if item["sk"] == "EVERYTHING" else item["sk"].removeprefix("T#")
+    return Halt(tenant_id, item["reason"], item["by"], parse_time(item["at"]))

@@ -1,0 +1,279 @@
+"""A rebalance: what asked for it, the decision about it and its reason, and the execution where there is one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from trimtab.contracts.events import Event
+from trimtab.kernel import ids, money
+from trimtab.kernel.clock import format_time
+from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark, Trigger, portfolio_id_of
+from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER, OpenWork
+from trimtab.portfolios.portfolio.policy import Band, Mode
+from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing.drift import Leg, Transaction
+from trimtab.portfolios.rebalancing.journal import Execution
+from trimtab.portfolios.rebalancing.orders import CASH
+
+MAX_CLOCK_LEAD = timedelta(minutes=5)
+NO_BAND = Band()
+
+
+class RebalanceStatus(StrEnum):
+    """The states of a rebalance."""
+
+    REQUESTED = "REQUESTED"
+    NO_ACTION = "NO_ACTION"
+    COMPLETED = "COMPLETED"
+    REJECTED = "REJECTED"
+    SUPERSEDED = "SUPERSEDED"
+    CANCELLED = "CANCELLED"
+    PLANNED = "PLANNED"
+    EXECUTING = "EXECUTING"
+    COMPENSATING = "COMPENSATING"
+    COMPLETED_ADJUSTED = "COMPLETED_ADJUSTED"
+    ROLLED_BACK = "ROLLED_BACK"
+    STALE = "STALE"
+    RESOLVED = "RESOLVED"
+
+
+_S = RebalanceStatus
+TRANSITIONS: Mapping[RebalanceStatus, frozenset[RebalanceStatus]] = {
+    _S.REQUESTED: frozenset({_S.NO_ACTION, _S.COMPLETED, _S.REJECTED, _S.SUPERSEDED, _S.CANCELLED, _S.PLANNED}),
+    _S.PLANNED: frozenset({_S.EXECUTING, _S.CANCELLED}),
+    _S.EXECUTING: frozenset({_S.COMPLETED, _S.COMPLETED_ADJUSTED, _S.COMPENSATING, _S.STALE}),
+    _S.COMPENSATING: frozenset({_S.ROLLED_BACK, _S.STALE}),
+    _S.STALE: frozenset({_S.RESOLVED}),
+}
+"""The one transition table; a state that it does not name is final."""
+
+WITH_THE_BROKER = frozenset({_S.PLANNED, _S.EXECUTING, _S.COMPENSATING})
+"""The states in which the portfolio is locked and the execution worker has something to do."""
+
+_EVENTS = {
+    _S.REJECTED: "rebalance.rejected",
+    _S.SUPERSEDED: "rebalance.rejected",
+    _S.CANCELLED: "rebalance.cancelled",
+    _S.ROLLED_BACK: "rebalance.rolled_back",
+    _S.NO_ACTION: "rebalance.completed",
+    _S.COMPLETED: "rebalance.completed",
+    _S.COMPLETED_ADJUSTED: "rebalance.completed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The reason of a decision: the rule that decided, in words, and the numbers that it looked at."""
+
+    rule: str
+    detail: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a client reports: the weights that a user's portfolio has come to, and when they were true."""
+
+    user_id: str
+    name: str
+    weights: Mapping[str, Decimal]
+    as_of: datetime | None
+    request_id: str
+
+    def hash(self) -> str:
+        """Tells a repeat of the report from another one under its request id, however the numbers are written."""
+        weights = {asset: money.plain(weight) for asset, weight in self.weights.items()}
+        return ids.fingerprint(self.user_id, self.name, weights, self.as_of and format_time(self.as_of))
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance(OpenWork):
+    """One rebalance and what became of it.
+
+    For a drift report, `weights` are the reported ones and `as_of` is when they were true; its outcome is a set of
+    transactions. For any other trigger `weights` are those that the check found, and `execution` is what the broker is
+    asked for. `note` is what was asked beside: the mode of a run, the resolution of a stale one.
+    """
+
+    tenant_id: str
+    portfolio_id: str
+    rebalance_id: str
+    user_id: str
+    name: str
+    request_id: str
+    request_hash: str
+    weights: Mapping[str, Decimal]
+    as_of: datetime
+    created_at: datetime
+    updated_at: datetime
+    as_of_given: bool = True
+    status: RebalanceStatus = RebalanceStatus.REQUESTED
+    trigger: Trigger = Trigger.REPORT
+    mode: Mode | None = None
+    legs: tuple[Leg, ...] = ()
+    why: Why | None = None
+    execution: Execution | None = None
+    resolution: Mapping[str, Any] | None = None
+    resends: int = 0
+    is_stuck: bool = False
+    version: int = 1
+    events: tuple[Event, ...] = field(default=(), compare=False)
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """What leads back to the target: sells first, each above zero; cash is not one of them."""
+        return tuple(each for each in plan.transactions(self.legs) if each.asset != CASH)
+
+    @property
+    def mark(self) -> ReportMark:
+        """Where the report stands in the order of reports."""
+        return ReportMark(self.as_of, self.rebalance_id)
+
+    @property
+    def is_with_the_broker(self) -> bool:
+        """Whether the execution worker has something to do about it."""
+        return self.status in WITH_THE_BROKER
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker has something to do about it."""
+        return self.status is RebalanceStatus.REQUESTED or self.is_with_the_broker
+
+    @property
+    def due_at(self) -> datetime:
+        """See `OpenWork.due_at`; one that waits on purpose is not due before it wakes."""
+        wake_at = self.execution.wake_at if self.execution else None
+        return max(self.updated_at, wake_at or self.updated_at) + RESEND_AFTER * (1 << self.resends)
+
+    def stuck(self, now: datetime) -> "Rebalance":
+        """Given up by the sweeper, with the event that alerts an operator; a late message still decides it."""
+        event = Event("rebalance.stuck", {"rebalance_id": self.rebalance_id, "portfolio_id": self.portfolio_id})
+        return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
+
+    def moved_to(self, status: RebalanceStatus, now: datetime, **changes: Any) -> "Rebalance":
+        """In another state, with the event that says so where it is one for others to hear."""
+        if status is not self.status and status not in TRANSITIONS.get(self.status, frozenset()):
+            raise ValueError(f"a rebalance does not go from {self.status} to {status}")
+        moved = replace(
+            self,
+            status=status,
+            version=self.version + 1,
+            updated_at=now,
+            **{"resends": 0, "is_stuck": False, **changes},
+        )
+        told = status in _EVENTS and status is not self.status
+        return replace(moved, events=(moved._event(_EVENTS[status]),) if told else ())
+
+    def decided(self, status: RebalanceStatus, why: Why, now: datetime, all_legs: tuple[Leg, ...] = ()) -> "Rebalance":
+        """With its outcome, and the event that says so; only a request is decided, and only once."""
+        if self.status is not RebalanceStatus.REQUESTED or status is self.status:
+            raise ValueError(f"a decision does not go from {self.status} to {status}")
+        return self.moved_to(status, now, why=why, legs=all_legs, resends=self.resends, is_stuck=self.is_stuck)
+
+    def _event(self, type: str) -> Event:
+        data = {
+            "rebalance_id": self.rebalance_id,
+            "portfolio_id": self.portfolio_id,
+            "user_id": self.user_id,
+            "request_id": self.request_id,
+            "status": self.status.value,
+            "rule": self.why.rule if self.why else "",
+        }
+        return Event(type, data)
+
+
+def rebalance_id_of(portfolio_id: str, request_id: str) -> str:
+    """The id of the rebalance that this request asks for: the same for every repeat of it."""
+    return ids.derive_id(portfolio_id, request_id)
+
+
+def requested(tenant_id: str, report: Report, as_of: datetime, now: datetime) -> Rebalance:
+    """The first version of the rebalance that the report asks for."""
+    portfolio_id = portfolio_id_of(tenant_id, report.user_id, report.name)
+    return Rebalance(
+        tenant_id=tenant_id,
+        portfolio_id=portfolio_id,
+        rebalance_id=rebalance_id_of(portfolio_id, report.request_id),
+        user_id=report.user_id,
+        name=report.name,
+        request_id=report.request_id,
+        request_hash=report.hash(),
+        weights=report.weights,
+        as_of=as_of,
+        as_of_given=report.as_of is not None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> Why | None:
+    """The rule that turns the report down, None if it can be planned.
+
+    Over HTTP the same rules answer at once; on a queue they are the recorded outcome.
+    """
+    if portfolio is None:
+        return Why("unknown_portfolio", "The user has no portfolio of this name.")
+    total = sum(report.weights.values(), money.ZERO)
+    newest = portfolio.last_report
+    stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
+    rules = (
+        (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed; create it again to open it."),
+        (portfolio.status is PortfolioStatus.STALE, "stale", stale),
+        (total != money.HUNDRED, "not_100", f"The weights sum to {money.plain(total)}; they must sum to exactly 100."),
+        (not portfolio.allocation, "no_target", "The portfolio has no target allocation; set one first."),
+        (report.as_of > now + MAX_CLOCK_LEAD, "as_of_in_future", "as_of lies more than 5 minutes ahead."),
+        (
+            newest is not None and report.mark < newest,
+            "stale_as_of",
+            "A newer report was applied; this one is too old.",
+        ),
+    )
+    return next((Why(rule, detail) for holds, rule, detail in rules if holds), None)
+
+
+def decide(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> tuple[Rebalance, Portfolio | None]:
+    """The outcome of a report, and the portfolio after it (None where it is not touched).
+
+    Pure: the same portfolio, report and time always give the same outcome.
+    """
+    why = refusal(portfolio, report, now)
+    if portfolio is None or why is not None:
+        assert why is not None  # noqa: S101 - an unknown portfolio is always refused
+        superseded = why.rule == "stale_as_of"
+        status = RebalanceStatus.SUPERSEDED if superseded else RebalanceStatus.REJECTED
+        return report.decided(status, why, now), None
+    status, why, legs = evaluate(portfolio, report)
+    rebalanced = status is RebalanceStatus.COMPLETED
+    return report.decided(status, why, now, legs), portfolio.advanced(now, report.mark, rebalanced=rebalanced)
+
+
+def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, Why, tuple[Leg, ...]]:
+    """Whether the reported weights call for a rebalance, and where each leg moves then."""
+    legs = plan.legs(report.weights, portfolio.allocation)
+    band = portfolio.policy.band or NO_BAND
+    far = plan.outside(legs, plan.within(band))
+    cooldown_end = portfolio.reports_cool_down_until()
+    facts = _facts(portfolio, legs, band, far)
+    if not far:
+        return RebalanceStatus.NO_ACTION, Why("within_band", "Every weight is within its band.", facts), legs
+    if cooldown_end is not None and report.as_of < cooldown_end:
+        facts["cooldown_until"] = format_time(cooldown_end)
+        return RebalanceStatus.NO_ACTION, Why("cooldown", "The last rebalance was too short a time ago.", facts), legs
+    moved = plan.moved(legs, plan.within(band), portfolio.policy.destination)
+    return RebalanceStatus.COMPLETED, Why("outside_band", "At least one weight is outside its band.", facts), moved
+
+
+def _facts(portfolio: Portfolio, legs: tuple[Leg, ...], band: Band, far: tuple[Leg, ...]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "revision": portfolio.revision,
+        "drift": money.plain(plan.drift(legs)),
+        "band": {"type": band.type.value, "value": money.plain(band.value)},
+        "destination": portfolio.policy.destination.value,
+        "outside": len(far),
+    }
+    if band.points:
+        facts["band"]["points"] = money.plain(band.points)
+    return facts

@@ -1,0 +1,44 @@
+"""What a portfolio is worth at given prices, and the weights that follow from it; cash counts as an asset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
+from trimtab.portfolios.rebalancing.drift import Weights
+from trimtab.portfolios.rebalancing.orders import CASH
+
+EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
+"""Wide enough for every product of a quantity, a price and a percent: sums of values are exact and compare exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """A portfolio at one set of prices. Quantities above zero; values, with cash under `CASH`, unrounded in money.
+
+    `weights` are percents of 4 places that sum to exactly 100; none where the portfolio is worth nothing.
+    """
+
+    quantities: Mapping[str, Decimal]
+    prices: Mapping[str, Decimal]
+    cash: Decimal
+    values: Mapping[str, Decimal]
+    total: Decimal
+    weights: Weights
+
+
+def value(quantities: Mapping[str, Decimal], prices: Mapping[str, Decimal], cash: Decimal) -> Valuation:
+    """The portfolio at these prices; a quantity of zero is not held and needs none.
+
+    `ValueError` where a price is missing or not above zero, or where a quantity or the cash is negative.
+    """
+    held = {symbol: quantity for symbol, quantity in quantities.items() if quantity}
+    if cash < 0 or any(quantity < 0 for quantity in held.values()):
+        raise ValueError("quantities and cash must not be negative")
+    if any(prices.get(symbol, ZERO) <= 0 for symbol in held):
+        raise ValueError("every holding needs a price above zero")
+    with localcontext(EXACT):
+        values = {symbol: quantity * prices[symbol] for symbol, quantity in held.items()} | {CASH: cash}
+        total = sum(values.values(), ZERO)
+        weights = apportion(HUNDRED, values, PERCENT_PLACES) if total else {}
+    return Valuation(held, prices, cash, values, total, weights)

@@ -1,0 +1,51 @@
+"""Brokers that talk to a fake Alpaca over real HTTP, through a circuit of their own."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
+
+from tests.support.alpaca import FakeAlpaca, Fault
+from tests.support.brokers import PAPER_TABLE
+from trimtab.portfolios.execution.alpaca import AlpacaBroker
+from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, KeyRing
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+READ_SECONDS = 0.2
+
+
+@dataclass
+class Street:
+    """A fake Alpaca and brokers that talk to it; AAPL costs 10."""
+
+    fake: FakeAlpaca
+    client: "DynamoDBClient"
+    circuit: str
+    secret: str = '{"key_id": "key-1", "secret_key": "secret-1"}'
+    secret_reads: int = 0
+
+    def broker(self) -> AlpacaBroker:
+        """A fresh one; all of a street share the circuit."""
+        store = CircuitBreakerDynamoDBPersistence(
+            PAPER_TABLE, key_attr="pk", static_pk_value="CIRCUITS", sort_key_attr="sk", boto3_client=self.client
+        )
+        http = AlpacaHttp(
+            self.fake.url,
+            KeyRing(self.read_secret),
+            store,
+            circuit=self.circuit,
+            connect_seconds=0.3,
+            read_seconds=READ_SECONDS,
+        )
+        return AlpacaBroker(http)
+
+    def read_secret(self) -> str:
+        """The secret, as Secrets Manager gives it."""
+        self.secret_reads += 1
+        return self.secret
+
+    def goes_wrong(self, method: str, kind: int | str, **options: Any) -> None:
+        """A fault to come."""
+        self.fake.faults.append(Fault(method, kind, **options))

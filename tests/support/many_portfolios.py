@@ -1,0 +1,223 @@
+"""Many portfolios in one market, driven through the real functions: what prices make them do, and what it costs."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+from moto.dynamodb.models.dynamo_type import DynamoType
+
+from functions.balancing_api import handler as balancing_function
+from functions.balancing_on_check_requested import handler as check_function
+from functions.balancing_on_sweep import handler as sweep_function
+from functions.execution_on_execution_requested import handler as execution_function
+from functions.market_api import handler as market_function
+from functions.market_on_quote_received import handler as quote_function
+from functions.portfolios_api import app as api_function
+from tests.support.fast_moto import quick_items
+from tests.support.fast_quotes import quick_quotes
+from tests.support.moto_state import quick_transactions, table, waiting
+from tests.support.system import TABLE, System, forget_cached
+from tests.support.trading import FEED
+from trimtab.kernel.money import HUNDRED, apportion
+from trimtab.portfolios.balancing.check_store import DynamoChecks
+from trimtab.portfolios.execution.brokers import broker_from
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
+from trimtab.portfolios.portfolio.model import Portfolio, WatchDue, Watching, portfolio_id_of
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
+from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.store import DynamoStore, to_rebalance
+from trimtab.runtime.dynamo import dynamodb, from_item
+
+CLOCKED = (
+    *(balancing_function, market_function, quote_function, api_function, check_function, execution_function),
+    sweep_function,
+)
+COUNTING = (quote_function, check_function, execution_function, sweep_function)
+_SMALLEST = Decimal("0.000000001")
+POLICIES = (
+    Policy(),
+    Policy(Band(BandType.RELATIVE, Decimal(25))),
+    Policy(Band(BandType.HYBRID, Decimal(20), Decimal(1))),
+    Policy(Band(BandType.RELATIVE, Decimal(20)), Destination.BAND_EDGE),
+    Policy(total_drift=Decimal(3)),
+    Policy(Band(BandType.RELATIVE, Decimal(30)), whole_shares=True, cash_target=Decimal(2)),
+    Policy(Band(BandType.RELATIVE, Decimal(25)), minimum_trade=Decimal(250)),
+    Policy(Band(BandType.ABSOLUTE, Decimal(1)), mode=Mode.SELL_ONLY),
+)
+"""A policy of each kind, as far as it bears on when and how prices rebalance."""
+
+
+@dataclass
+class Wave:
+    """What a wave of price changes came to. `one_a_change` and `one_a_holder` are what looking at every holder of a
+    changed symbol would cost: once for each change, and once for each portfolio."""
+
+    changes: int
+    one_a_change: int
+    one_a_holder: int
+    crossed: int
+    evaluated: int = 0
+    rewatched: int = 0
+    rebalanced: int = 0
+    orders: int = 0
+
+
+@dataclass
+class Crowd:
+    """Portfolios in one market. `now` is what every function's clock says."""
+
+    system: System
+    now: datetime
+    portfolios: list[Portfolio] = field(default_factory=list)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def join(self, weights: Mapping[str, Any], policy: Policy, value: Decimal, cash: Decimal) -> Portfolio:
+        """A portfolio that holds its target at the prices of now, and this much cash."""
+        number = str(len(self.portfolios))
+        allocation = apportion(HUNDRED, {name: Decimal(str(each)) for name, each in weights.items()}, 4)
+        holdings = {
+            symbol: Holding(
+                symbol, SecurityType.STOCK, (value * weight / 100 / self.prices[symbol]).quantize(_SMALLEST)
+            )
+            for symbol, weight in allocation.items()
+        }
+        portfolio = Portfolio(
+            *("demo", portfolio_id_of("demo", number, "default"), number, "default", "USD", allocation, policy, cash),
+            *("hash", self.now, self.now),
+            holdings=holdings,
+            watching=Watching(due=WatchDue.HOLDINGS),
+        )
+        assert DynamoStore(dynamodb(), TABLE).insert(portfolio) is None
+        self.portfolios.append(portfolio)
+        return portfolio
+
+    def quote(self, prices: Mapping[str, Decimal], seconds: float = 1) -> int:
+        """Quotes as the feed gives them, that much later; how many portfolios they cross."""
+        self.now += timedelta(seconds=seconds)
+        self.prices |= prices
+        rows = [{"symbol": it, "price": str(price), "as_of": self.now.isoformat()} for it, price in prices.items()]
+        for start in range(0, len(rows), 500):
+            body = {"quotes": rows[start : start + 500]}
+            answer = self.system.http("POST", "/quotes", body, authorizer=FEED)
+            assert answer.status == 202, answer.text
+        self.system.take_quotes()
+        return len(waiting(self.system.checks_url))
+
+    def settle(self) -> None:
+        """Lets stream, checks and executions run until nothing is left."""
+        for _ in range(20):
+            streamed = self._stream()
+            if not self.system.check() + self.system.execute() + streamed:
+                return
+        raise AssertionError("does not come to rest")
+
+    def _stream(self) -> int:
+        shard = table().stream_shard
+        new = [each.to_json() for each in shard.items]
+        shard.items.clear()
+        marked = [record for record in new if "watch_due" in record["dynamodb"].get("NewImage", {})]
+        if marked:
+            self.system.stream(marked)
+        return len(marked)
+
+    def wave(self, prices: Mapping[str, Decimal]) -> Wave:
+        """One call of the feed and everything that follows from it."""
+        held = [sum(it in portfolio.holdings for it in prices) for portfolio in self.portfolios]
+        crossed = self.quote(prices)
+        wave = Wave(len(prices), sum(held), sum(map(bool, held)), crossed)
+        before = Counter(self.counted)
+        self.system.check()
+        wave.evaluated = self.counted["ChecksEvaluated"] - before["ChecksEvaluated"]
+        self.settle()
+        wave.rewatched = self.counted["ChecksEvaluated"] - before["ChecksEvaluated"] - wave.evaluated
+        wave.rebalanced = self.counted["RebalancesPlanned"] - before["RebalancesPlanned"]
+        wave.orders = self.counted["orders"] - before["orders"]
+        return wave
+
+    def portfolio(self, number: int = 0) -> Portfolio:
+        """A portfolio as it is stored now."""
+        it = self.portfolios[number]
+        found = DynamoStore(dynamodb(), TABLE).portfolio(it.tenant_id, it.portfolio_id)
+        assert found is not None
+        return found
+
+    def last_check(self, number: int = 0) -> tuple[str, dict[str, Any]]:
+        """The rule and the facts of the newest check that decided nothing."""
+        it = self.portfolios[number]
+        note = DynamoChecks(dynamodb(), TABLE).last(it.tenant_id, it.portfolio_id)
+        assert note is not None
+        return note.why.rule, dict(note.why.facts)
+
+    def newest(self, number: int = 0) -> Rebalance | None:
+        """The newest rebalance of a portfolio."""
+        pk = f"T#demo#P#{self.portfolios[number].portfolio_id}"
+        of_it = table().items.get(DynamoType({"S": pk}), {})
+        items = [from_item(each.to_json()["Attributes"]) for each in of_it.values()]
+        rebalances = [to_rebalance(item) for item in items if item["sk"].startswith("REBALANCE#")]
+        return max(rebalances, key=lambda it: it.created_at, default=None)
+
+
+@contextmanager
+def crowd(system: System, prices: Mapping[str, Decimal], start: datetime | None = None) -> Iterator[Crowd]:
+    """A market with these prices and nobody in it yet."""
+    it = Crowd(system, start or datetime(2026, 11, 20, 15, tzinfo=UTC))
+
+    def now() -> datetime:
+        return it.now
+
+    def count(name: str, amount: int = 1) -> None:
+        it.counted[name] += amount
+
+    def sent(broker: Any) -> Any:
+        def submit(*arguments: Any) -> Any:
+            it.counted["orders"] += 1
+            return send(*arguments)
+
+        send = broker.submit
+        return mock.Mock(wraps=broker, submit=submit)
+
+    build = broker_from
+    with ExitStack() as patches, quick_transactions(), quick_items(), quick_quotes():
+        for function in CLOCKED:
+            patches.enter_context(mock.patch.object(function, "utc_now", now))
+        for function in COUNTING:
+            patches.enter_context(mock.patch.object(function, "count", count))
+        patches.enter_context(
+            mock.patch.object(execution_function, "broker_from", lambda *arguments: sent(build(*arguments)))
+        )
+        forget_cached()
+        it.quote(prices)
+        yield it
+
+
+def invested(market: Crowd, portfolios: int, symbols: int, chance: random.Random) -> None:
+    """That many portfolios of that many symbols each, with every policy in turn, at their targets and watched."""
+    for number in range(portfolios):
+        weights = {it: chance.randint(1, 9) for it in chance.sample(sorted(market.prices), symbols)}
+        policy, value = POLICIES[number % len(POLICIES)], Decimal(chance.randint(100_000, 1_000_000))
+        market.join(weights, policy, value, (value * policy.cash_target / 98 + value / 200).quantize(Decimal("0.01")))
+    market.settle()
+
+
+def market_of(symbols: int, chance: random.Random, scale: Decimal = Decimal(1)) -> dict[str, Decimal]:
+    """That many symbols with prices between 5 and 500, times the scale."""
+    return {f"S{number:03}": scale * Decimal(chance.randint(500, 50_000)) / 100 for number in range(symbols)}
+
+
+def moved(
+    prices: Mapping[str, Decimal], amount: int, chance: random.Random, spread: float = 0.15
+) -> dict[str, Decimal]:
+    """That many of the prices, each moved by a random factor."""
+    chosen = chance.sample(sorted(prices), amount)
+    factors = (Decimal(str(round(chance.lognormvariate(0, spread), 6))) for _ in chosen)
+    return {
+        symbol: max(_SMALLEST, (prices[symbol] * by).quantize(_SMALLEST))
+        for symbol, by in zip(chosen, factors, strict=True)
+    }
