@@ -66,10 +66,10 @@ e2e: $(TOOLS) ## end to end on a local AWS of its own, or CLOUD=localstack ENDPO
 	@TRIMTAB_CLOUD=$(CLOUD) TRIMTAB_ENDPOINT=$(ENDPOINT) TRIMTAB_BUNDLE=$(BUNDLE) python -m pytest tests/e2e
 
 describe: $(BIN)/.ready ## write the OpenAPI, JSON Schema and AsyncAPI documents from the code
-	@python -m infra.descriptions
+	@python -m infra.tools.descriptions
 
 protos: $(BIN)/.ready ## generate messages, service and client from the .proto
-	@python -m infra.protos
+	@python -m infra.tools.protos
 
 synth: $(TOOLS) ## the CloudFormation templates of production, in cdk.out
 	@.local/node/node_modules/.bin/cdk synth -q -c env=prod

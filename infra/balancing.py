@@ -7,8 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.api import Api
-from infra.bundling import ROOT
-from infra.config import Alpaca, Paper
+from infra.config import ROOT, Alpaca, Paper
 from infra.data_stack import DataStack
 from infra.feeds import feed_from_queue, feed_from_stream
 from infra.function import Function, Shared, account_and_region

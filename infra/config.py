@@ -6,8 +6,13 @@ here imports the CDK, so that the local tools can read it quickly.
 
 import platform
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The root of the repository."""
 
 SCOPES = (
     "portfolios:read",
@@ -25,6 +30,11 @@ SCOPES = (
 LOCAL_ISSUER = "https://issuer.trimtab.localhost"
 LOCAL_AUDIENCE = "trimtab"
 LOCAL_JWKS_PARAMETER = "/trimtab/local/jwks"
+
+
+def project_version() -> str:
+    """Return the version in pyproject.toml, the one place where the version is written."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 @dataclass(frozen=True)

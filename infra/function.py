@@ -13,10 +13,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.alarms import Alarms
-from infra.bundling import LAYERS, Bundler
 from infra.config import Config
 from infra.data_stack import WorkQueue
 from infra.policies import acknowledge
+from infra.tools.bundling import LAYERS, Bundler
 
 
 class Layers(Construct):

@@ -1,11 +1,9 @@
 """Health and the description of the API, open to all."""
 
-import tomllib
-
 from constructs import Construct
 
 from infra.api import Api
-from infra.bundling import ROOT
+from infra.config import project_version
 from infra.data_stack import DataStack
 from infra.function import Function, Shared
 
@@ -24,15 +22,9 @@ class Platform(Construct):
             environment={
                 "PORTFOLIOS_TABLE": data.portfolios.table_name,
                 "REBALANCE_REQUESTS_QUEUE_URL": data.rebalance_requests.url,
-                "VERSION": version(),
+                "VERSION": project_version(),
             },
         )
         function.allow(["dynamodb:DescribeTable"], [data.portfolios.table_arn])
         function.allow(["sqs:GetQueueAttributes"], [data.rebalance_requests.arn])
         api.add(function, "platform_api", public=True)
-
-
-def version() -> str:
-    """The project's version: pyproject.toml is where it is written."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return str(project["version"])

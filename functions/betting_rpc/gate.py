@@ -11,8 +11,8 @@ from connectrpc.codec import Codec
 from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 
-from functions.betting_rpc import orders_pb as pb
 from functions.betting_rpc.codec import written
+from functions.betting_rpc.generated import orders_pb as pb
 from trimtab.kernel import strict_json
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, utc_now

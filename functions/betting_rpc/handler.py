@@ -5,11 +5,11 @@ from typing import Any
 from connectrpc.codec import proto_binary_codec, proto_json_codec
 from connectrpc.request import RequestContext
 
-from functions.betting_rpc import orders_pb as pb
 from functions.betting_rpc import requests
 from functions.betting_rpc.codec import Answer, read, written
 from functions.betting_rpc.gate import Admission, Gate, Strict, Telling, caller, request_id
-from functions.betting_rpc.orders_connect import OrderServiceSync, OrderServiceWSGIApplication
+from functions.betting_rpc.generated import orders_pb as pb
+from functions.betting_rpc.generated.orders_connect import OrderServiceSync, OrderServiceWSGIApplication
 from trimtab.betting import wiring
 from trimtab.betting.domain.orders import OrderStatus
 from trimtab.betting.schemas import views

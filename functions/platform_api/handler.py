@@ -18,7 +18,7 @@ from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs import sqs
 
-OPENAPI = Path(__file__).with_name("openapi.json")
+OPENAPI = Path(__file__).parent / "generated" / "openapi.json"
 SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
 
 

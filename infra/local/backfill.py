@@ -1,17 +1,17 @@
-"""`make backfill`: `infra.backfill` into the running stack, which knows one source more, the sample."""
+"""`make backfill`: `infra.tools.backfill` into the running stack, which knows one source more, the sample."""
 
 import os
 
 from rich.console import Console
 
-from infra import backfill
-from infra.backfill import Wanted
 from infra.local.deploy import Stack
 from infra.local.sample_data import SampleBars
+from infra.tools import backfill
+from infra.tools.backfill import Wanted
 
 
 def run(console: Console, stack: Stack, wanted: Wanted) -> None:
-    """See `infra.backfill.run`."""
+    """See `infra.tools.backfill.run`."""
     os.environ["AWS_ENDPOINT_URL"] = stack.endpoint_url  # the clients that are made from here on go to the local cloud
     table = stack.tables["market"]
     sample = wanted.source == "sample"

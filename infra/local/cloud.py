@@ -11,7 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.bundling import ROOT
+from infra.config import ROOT
 from infra.local.environment import LocalError, Workspace, isolated
 
 PYTHON = ROOT / ".local" / "aws" / "bin" / "python"

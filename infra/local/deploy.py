@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from infra.bundling import ROOT
-from infra.config import load
+from infra.config import ROOT, load
 from infra.local.environment import REGION, LocalError, Workspace, client, isolated
 
 CDK = ROOT / ".local" / "node" / "node_modules" / ".bin" / "cdk"

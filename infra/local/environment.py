@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from infra.bundling import ROOT
+from infra.config import ROOT
 
 REGION = "us-east-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

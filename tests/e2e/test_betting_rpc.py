@@ -12,8 +12,8 @@ from connectrpc.errors import ConnectError
 from connectrpc.protocol import ProtocolType
 from connectrpc.request import RequestContext
 
-from functions.betting_rpc import orders_pb as pb
-from functions.betting_rpc.orders_connect import OrderServiceClientSync
+from functions.betting_rpc.generated import orders_pb as pb
+from functions.betting_rpc.generated.orders_connect import OrderServiceClientSync
 from infra.local import demo
 from tests.e2e.conftest import System
 

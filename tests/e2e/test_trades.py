@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from infra.bundling import ROOT
+from infra.config import ROOT
 from infra.local import demo
 from infra.local.client import Answer, Client
 from tests.e2e import listening

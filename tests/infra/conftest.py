@@ -12,8 +12,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from infra.app import build
-from infra.bundling import ROOT
-from infra.config import PRODUCTION, Config, Provider, host
+from infra.config import PRODUCTION, ROOT, Config, Provider, host
 
 
 @dataclass(frozen=True)

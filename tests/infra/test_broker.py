@@ -10,8 +10,7 @@ import pytest
 from cdk_nag import AwsSolutionsChecks
 
 from infra.balancing import scenario_text
-from infra.bundling import ROOT
-from infra.config import Alpaca, Config, Paper
+from infra.config import ROOT, Alpaca, Config, Paper
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of
 from trimtab.portfolios.execution.brokers import BrokerSettings
 from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario

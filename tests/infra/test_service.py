@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.bundling import ROOT
+from infra.config import ROOT
 from infra.gateway_responses import GATEWAY_PROBLEMS
 from infra.routes import routes_of
 from tests.infra.conftest import FEED, PROVIDER, TIPSTER, Synthesised, flat, functions_of, statements_of, strings

@@ -10,9 +10,9 @@ from pathlib import Path
 from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks
 
-from infra.bundling import LAYERS, Bundler
 from infra.config import DEVELOPMENT, LOCALSTACK, PRODUCTION, Config, host, lambda_arm64
 from infra.local.issuer import Issuer
+from infra.tools.bundling import LAYERS, Bundler
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, synthesise
 
 Synthesise = Callable[[Config], Synthesised]

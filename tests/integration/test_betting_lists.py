@@ -9,7 +9,7 @@ import pytest
 from connectrpc.code import Code
 
 from functions.betting_on_insight_received import handler as insight_function
-from functions.betting_rpc import orders_pb as pb
+from functions.betting_rpc.generated import orders_pb as pb
 from tests.support import rpc
 from tests.support.betting import Bettor, close, insight, statuses
 from tests.support.moto_state import carries_events, commits

@@ -13,10 +13,11 @@ from connectrpc.code import Code
 from protobuf import message_to_json_value
 
 from functions.betting_rpc import handler as function
-from functions.betting_rpc import orders_pb as pb
 from functions.betting_rpc.gate import CODES, code_of
-from functions.betting_rpc.orders_connect import OrderServiceClientSync
-from infra import protos
+from functions.betting_rpc.generated import orders_pb as pb
+from functions.betting_rpc.generated.orders_connect import OrderServiceClientSync
+from infra.config import ROOT
+from infra.tools import protos
 from tests.support import rpc
 from tests.support.betting import MARKET, Bettor, orders, work
 from tests.support.moto_state import commits
@@ -369,5 +370,5 @@ def test_a_message_has_the_members_of_the_view(message: Any, view: Any) -> None:
 
 
 def test_the_generated_code_is_what_the_proto_says() -> None:
-    for path, text in protos.files().items():
-        assert (protos.ROOT / path).read_text() == text, "run `make protos`"
+    for path, text in protos.generated_modules().items():
+        assert (ROOT / path).read_text() == text, "run `make protos`"

@@ -13,8 +13,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
-from infra import descriptions
+from infra.config import ROOT
 from infra.routes import routes_of
+from infra.tools import descriptions
 from tests.support.moto_state import stored_items
 from tests.support.system import (
     BETTING_TABLE,
@@ -30,9 +31,8 @@ from trimtab.betting.domain.orders import order_id_of
 from trimtab.kernel.clock import parse_time
 from trimtab.runtime.publishing import events_of
 
-ROOT = Path(descriptions.ROOT)
-WRITTEN = descriptions.files()
-DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions/platform_api/openapi.json").read_text())
+WRITTEN = descriptions.generated_files()
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions/platform_api/generated/openapi.json").read_text())
 OPERATIONS = [
     (method, path, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 ]
@@ -55,7 +55,7 @@ def schema(name: str) -> Draft202012Validator:
 
 @pytest.mark.parametrize("path", sorted(map(str, WRITTEN)))
 def test_the_written_file_is_what_the_code_says(path: str) -> None:
-    assert (ROOT / path).read_text() == WRITTEN[Path(path)], "run `python -m infra.descriptions`"
+    assert (ROOT / path).read_text() == WRITTEN[Path(path)], "run `make describe`"
 
 
 def test_no_schema_is_left_over() -> None:

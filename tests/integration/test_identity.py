@@ -18,7 +18,7 @@ from trimtab.betting.domain.orders import order_id_of
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
-DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/platform_api/openapi.json").read_text())
+DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/platform_api/generated/openapi.json").read_text())
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}

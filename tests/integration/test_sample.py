@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from infra import backfill as everywhere
-from infra.backfill import BackfillFailed, Wanted
 from infra.local import backfill, sample_data
 from infra.local.deploy import Stack
+from infra.tools import backfill as everywhere
+from infra.tools.backfill import BackfillFailed, Wanted
 from tests.support.faults import injecting
 from tests.support.moto_state import commits
 from tests.support.system import MARKET_TABLE, System

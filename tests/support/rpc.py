@@ -14,8 +14,8 @@ from connectrpc.protocol import ProtocolType
 from pyqwest import Headers, SyncClient, SyncRequest, SyncResponse
 
 from functions.betting_rpc import handler as function
-from functions.betting_rpc import orders_pb as pb
-from functions.betting_rpc.orders_connect import OrderServiceClientSync
+from functions.betting_rpc.generated import orders_pb as pb
+from functions.betting_rpc.generated.orders_connect import OrderServiceClientSync
 from tests.support.system import LambdaContext, authorized, gateway_event
 
 SERVICE = "/trimtab.betting.v1.OrderService"

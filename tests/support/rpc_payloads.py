@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.betting_rpc import handler
-from functions.betting_rpc import orders_pb as pb
+from functions.betting_rpc.generated import orders_pb as pb
 from tests.support.rpc import body_of
 from tests.support.system import LambdaContext, System, payload
 

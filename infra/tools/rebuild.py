@@ -1,7 +1,9 @@
-"""`python -m infra.rebuild --table NAME --tenant T --user U`: a bettor's sums as they are kept, and as the fold of all
-their orders. With `--repair` the fold is written where they differ, unless orders are being placed just then.
+"""Compare the stored totals of a bettor with the totals recomputed from all orders of the bettor.
 
-It works where the environment's AWS credentials lead; `make rebuild` does the same on the local cloud.
+    python -m infra.tools.rebuild --table NAME --tenant T --user U [--repair]
+
+`--repair` writes the recomputed totals where they differ, unless orders are being placed at the same time. The command
+uses the AWS credentials of the environment; `make rebuild` runs the same on the local cloud.
 """
 
 import argparse
@@ -36,7 +38,7 @@ def report(rebuilt: Rebuilt) -> str:
 
 def main() -> int:
     """0 where what is kept is the fold, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m infra.rebuild", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.tools.rebuild", description=__doc__)
     parser.add_argument("--table", required=True, help="the name of the table of betting")
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--user", required=True)

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from infra.config import Target
+from infra.config import ROOT, Target
 
-ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("core", "dependencies")
 """What every function has; any other layer is had by those that ask for it."""
 CORE = ROOT / "layers" / "core" / "python"

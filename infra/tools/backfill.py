@@ -1,7 +1,8 @@
-"""`python -m infra.backfill --table NAME --from 2024-01-02 --to 2026-11-20 --source massive|DIRECTORY|s3://…`: bars of
-many days, from files or from Massive.
+"""Store the daily bars of many days, from files or from Massive.
 
-It works where the environment's AWS credentials lead; `make backfill` does the same on the local cloud.
+    python -m infra.tools.backfill --table NAME --from 2024-01-02 --to 2026-11-20 --source massive|DIRECTORY|s3://…
+
+The command uses the AWS credentials of the environment; `make backfill` runs the same on the local cloud.
 """
 
 import argparse
@@ -122,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser, sources: str, source: str | N
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where all days are filled, 1 where somebody has to do something first."""
-    parser = argparse.ArgumentParser(prog="python -m infra.backfill", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.tools.backfill", description=__doc__)
     parser.add_argument("--table", required=True, help="the name of the table of the market")
     parser.add_argument("--secret", default="", help="the secret with the key of Massive, else MASSIVE_API_KEY has it")
     add_arguments(parser, "massive, a directory, or s3://bucket/prefix")

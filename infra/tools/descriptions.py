@@ -1,7 +1,7 @@
-"""Writes the descriptions that are generated from the code: `python -m infra.descriptions` (or `make describe`).
+"""Write the descriptions that are generated from the code: `python -m infra.tools.descriptions` (or `make describe`).
 
-The OpenAPI document of all functions, the JSON Schemas of queue messages and events, and the AsyncAPI document. A test
-holds the written files equal to the code.
+The descriptions are the OpenAPI document of all functions, the JSON Schemas of queue messages and events, and the
+AsyncAPI document. A test compares the files in the repository with the output of this module.
 """
 
 import importlib
@@ -14,10 +14,10 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, SecurityScheme, Server
 
 from functions.portfolios_api.app import IMPORT
+from infra.config import ROOT, project_version
 from trimtab.contracts import events, messages
 from trimtab.portfolios.ledger.trade_file import COLUMNS, MAX_ROWS
 
-ROOT = Path(__file__).parents[1]
 API_FUNCTIONS = (
     "platform_api",
     "portfolios_api",
@@ -27,19 +27,18 @@ API_FUNCTIONS = (
     "notifications_api",
     "betting_api",
 )
-VERSION = "1.0.0"
 TITLE = "Trimtab"
-DESCRIPTION = """Keeps portfolios on course: store a target allocation, report what the markets made of it, read the
-transactions that lead back. Every request carries a token (`Authorization: Bearer …`) but those to `/health`,
-`/openapi.json` and `/docs`. Decimals are JSON strings in answers, numbers or strings in requests. Errors are
+DESCRIPTION = """Trimtab stores target allocations, detects drift, and returns or executes the trades that restore the
+target. Every request except those to `/health`, `/openapi.json` and `/docs` carries a token
+(`Authorization: Bearer …`). Decimals are JSON strings in responses, numbers or strings in requests. Errors are
 `application/problem+json` with a stable `type`."""
 
-IDEMPOTENCY = {
+DUPLICATE_DELIVERY = {
     "rebalance-requests": "idempotent by tenant_id, user_id, name and request_id",
-    "insights": "of each selection the newest insight counts, in whatever order they come",
-    "quotes": "of each symbol the newest quote wins, in whatever order they come",
+    "insights": "the newest insight of each selection is kept, in any order of arrival",
+    "quotes": "the newest quote of each symbol is kept, in any order of arrival",
 }
-"""What a delivery more than once comes to, by public queue."""
+"""The effect of a message that is delivered more than once, by public queue."""
 
 SECURITY: dict[str, SecurityScheme] = {
     "bearer": HTTPBearer(bearerFormat="JWT", description="A token of the configured issuer.")
@@ -47,19 +46,20 @@ SECURITY: dict[str, SecurityScheme] = {
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI 3.1 document over all API functions."""
+    """Return the OpenAPI 3.1 document of all API functions."""
+    version = project_version()
     merge = OpenAPIMerge(
         title=TITLE,
-        version=VERSION,
+        version=version,
         description=" ".join(DESCRIPTION.split()),
-        # Relative to the document, so that it is right behind every stage and domain.
+        # Relative to the document: correct behind every stage and domain.
         servers=[Server(url=".")],
         security_schemes=SECURITY,
         on_conflict="error",
     )
     for name in API_FUNCTIONS:
         app = importlib.import_module(f"functions.{name}.handler").app
-        schema = json.loads(app.get_openapi_json_schema(title=TITLE, version=VERSION, security_schemes=SECURITY))
+        schema = json.loads(app.get_openapi_json_schema(title=TITLE, version=version, security_schemes=SECURITY))
         merge.add_schema(schema)
     document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
     document["paths"][IMPORT]["post"]["requestBody"] = _csv_body()
@@ -67,7 +67,7 @@ def openapi() -> dict[str, Any]:
 
 
 def _csv_body() -> dict[str, Any]:
-    """The body of the import: its route reads the text itself, so the resolver cannot describe it."""
+    """Describe the body of a trade import; its route parses the text, so the resolver has no model of the body."""
     schema = {
         "type": "string",
         "title": "Trades as CSV",
@@ -78,18 +78,18 @@ def _csv_body() -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3.0 document: the public queues and the event bus."""
+    """Return the AsyncAPI 3.0 document of the public queues and the event bus."""
     queues = [queue for queue, _ in messages.PUBLIC.values()]
     event_schemas = events.schemas()
     names = {**messages.schemas(), **event_schemas}
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": TITLE, "version": VERSION, "description": "Public queues in, domain events out."},
+        "info": {"title": TITLE, "version": project_version(), "description": "Public queues in, domain events out."},
         "channels": {
             **{queue: _queue_channel(queue) for queue in queues},
             "events": {
                 "address": "trimtab",
-                "description": "EventBridge. At least once; the id of an event is the same at each delivery.",
+                "description": "EventBridge. Delivery is at least once; deduplicate by `id`.",
                 "messages": {name: _message_ref(name) for name in event_schemas},
             },
         },
@@ -108,8 +108,8 @@ def asyncapi() -> dict[str, Any]:
 def _queue_channel(queue: str) -> dict[str, Any]:
     return {
         "address": queue,
-        "description": f"SQS. At least once; {IDEMPOTENCY[queue]}.",
-        "messages": {name: _message_ref(name) for name, (it, _) in messages.PUBLIC.items() if it == queue},
+        "description": f"SQS. Delivery is at least once; {DUPLICATE_DELIVERY[queue]}.",
+        "messages": {name: _message_ref(name) for name, (target, _) in messages.PUBLIC.items() if target == queue},
     }
 
 
@@ -125,13 +125,13 @@ def _message_ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/messages/{name}"}
 
 
-def files() -> dict[Path, str]:
-    """Every generated file, by its path below the repository."""
-    written = {Path("functions/platform_api/openapi.json"): _json(openapi())}
+def generated_files() -> dict[Path, str]:
+    """Return the text of every generated file by its path relative to the repository."""
+    texts = {Path("functions/platform_api/generated/openapi.json"): _json(openapi())}
     for name, schema in {**messages.schemas(), **events.schemas()}.items():
-        written[Path(f"events/schemas/{name}.json")] = _json(schema)
-    written[Path("events/asyncapi.yaml")] = yaml.safe_dump(asyncapi(), sort_keys=False, width=120)
-    return written
+        texts[Path(f"events/schemas/{name}.json")] = _json(schema)
+    texts[Path("events/asyncapi.yaml")] = yaml.safe_dump(asyncapi(), sort_keys=False, width=120)
+    return texts
 
 
 def _json(document: Any) -> str:
@@ -139,8 +139,8 @@ def _json(document: Any) -> str:
 
 
 def main() -> None:
-    """Writes them all."""
-    for path, text in files().items():
+    """Write every generated file."""
+    for path, text in generated_files().items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text)
 
