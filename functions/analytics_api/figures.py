@@ -23,8 +23,8 @@ from functions.analytics_api.app import (
 )
 from trimtab.analytics.domain.risk import Terms
 from trimtab.analytics.domain.windows import Span
-from trimtab.analytics.pictures.svg import Theme
-from trimtab.analytics.schemas import figures, pictures, standing
+from trimtab.charts.svg import Theme
+from trimtab.analytics.schemas import charts, figures, standing
 from trimtab.contracts.fields import Percent, Whole
 
 Confidence = Annotated[Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="0.95 is 95 %.")]
@@ -40,7 +40,7 @@ def read_sectors(portfolio_id: PortfolioId, format: Format = None, theme: Pictur
     return json_or_picture(
         format,
         lambda: standing.sectors_view(portfolio, found),
-        lambda: pictures.sectors_picture(portfolio, found, theme),
+        lambda: charts.sectors_chart(portfolio, found, theme),
     )
 
 
@@ -57,7 +57,7 @@ def read_performance(
 ) -> Response[Any]:
     """Read what the portfolio returned over a window: time-weighted, money-weighted and simple."""
     past = analysis().past(analysis().portfolio(app.caller, portfolio_id), wanted(window, from_, to, benchmark))
-    return json_or_picture(format, lambda: figures.performance_view(past), lambda: pictures.value_picture(past, theme))
+    return json_or_picture(format, lambda: figures.performance_view(past), lambda: charts.value_chart(past, theme))
 
 
 @app.get("/portfolios/<portfolio_id>/risk", **analytics_route("Read risk", READ, figures.RiskView))
@@ -78,7 +78,7 @@ def read_risk(
     past = analysis().past(analysis().portfolio(app.caller, portfolio_id), wanted(window, from_, to, benchmark))
     terms = Terms(confidence, horizon_days, risk_free)
     return json_or_picture(
-        format, lambda: figures.risk_view(past, past.risk(terms)), lambda: pictures.value_picture(past, theme)
+        format, lambda: figures.risk_view(past, past.risk(terms)), lambda: charts.value_chart(past, theme)
     )
 
 
@@ -94,7 +94,7 @@ def read_history(
 ) -> Response[Any]:
     """Read the portfolio's daily values over a window."""
     past = analysis().past(analysis().portfolio(app.caller, portfolio_id), wanted(window, from_, to, None))
-    return json_or_picture(format, lambda: figures.history_view(past), lambda: pictures.value_picture(past, theme))
+    return json_or_picture(format, lambda: figures.history_view(past), lambda: charts.value_chart(past, theme))
 
 
 @app.get("/portfolios/<portfolio_id>/drift", **analytics_route("Read drift", READ, standing.DriftsView))
@@ -105,5 +105,5 @@ def read_drift(portfolio_id: PortfolioId, format: Format = None, theme: PictureT
     return json_or_picture(
         format,
         lambda: standing.drifts_view(portfolio, found),
-        lambda: pictures.drift_picture(portfolio, found, theme),
+        lambda: charts.drift_chart(portfolio, found, theme),
     )

@@ -20,7 +20,7 @@ from functions.analytics_api.app import (
     work,
 )
 from trimtab.analytics.schemas import requests, standing
-from trimtab.analytics.schemas.pictures import picture_of
+from trimtab.analytics.schemas.charts import picture_of
 from trimtab.analytics.service.nights import month_before
 from trimtab.analytics.service.reports import require_over
 from trimtab.kernel.caller import Caller

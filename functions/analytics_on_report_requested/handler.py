@@ -7,11 +7,11 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab import composition
-from trimtab.analytics.pictures.report import subject
-from trimtab.analytics.pictures.report_html import Picture, report_html
-from trimtab.analytics.pictures.report_text import report_text
-from trimtab.analytics.pictures.svg import Theme
-from trimtab.analytics.schemas.pictures import SVG, drift_picture, sectors_picture, value_picture
+from trimtab.analytics.domain.monthly_report import subject
+from trimtab.analytics.schemas.report_html import Picture, report_html
+from trimtab.analytics.schemas.report_text import report_text
+from trimtab.charts.svg import Theme
+from trimtab.analytics.schemas.charts import SVG, drift_chart, sectors_chart, value_chart
 from trimtab.analytics.service.analysis import Analysis
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import Reports, report_id
@@ -59,9 +59,9 @@ def written(portfolio: Portfolio, month: str) -> Message:
     """The report as mail: words and tables, and the pictures for programs that show them."""
     monthly = Reports(analysis(), utc_now).of_month(portfolio, month)
     drawn = {
-        "value": value_picture(monthly.past, Theme.LIGHT),
-        "sectors": sectors_picture(portfolio, analysis().sectors(portfolio), Theme.LIGHT),
-        "drift": drift_picture(portfolio, analysis().now(portfolio), Theme.LIGHT),
+        "value": value_chart(monthly.past, Theme.LIGHT),
+        "sectors": sectors_chart(portfolio, analysis().sectors(portfolio), Theme.LIGHT),
+        "drift": drift_chart(portfolio, analysis().now(portfolio), Theme.LIGHT),
     }
     shown = [Picture(name, f"{name.title()} of {portfolio.name}") for name in drawn]
     attached = tuple(Attachment(name, SVG, svg) for name, svg in drawn.items())

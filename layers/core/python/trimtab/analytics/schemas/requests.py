@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trimtab.analytics.domain.windows import Span
-from trimtab.analytics.pictures.svg import Theme
-from trimtab.analytics.schemas.pictures import Picture
+from trimtab.charts.svg import Theme
+from trimtab.analytics.schemas.charts import Picture
 from trimtab.analytics.service.analysis import Wanted
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import report_id

@@ -9,10 +9,10 @@ from trimtab.analytics.domain.performance import Performance
 from trimtab.analytics.domain.risk import Risk, Terms
 from trimtab.analytics.domain.series import CASH
 from trimtab.analytics.domain.windows import Span, Window
-from trimtab.analytics.pictures.donut import Slice
-from trimtab.analytics.pictures.drift import DriftBar
-from trimtab.analytics.pictures.report import Figure, Report, Returns, Unit
-from trimtab.analytics.pictures.text import day_text
+from trimtab.charts.donut import Slice
+from trimtab.charts.drift_bars import DriftBar
+from trimtab.analytics.domain.monthly_report import Figure, Report, Returns, Unit
+from trimtab.charts.text import day_text
 from trimtab.analytics.service.analysis import Analysis, Past, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
 from trimtab.kernel import ids

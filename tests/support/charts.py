@@ -7,10 +7,10 @@ from decimal import Decimal
 from itertools import combinations
 from xml.etree import ElementTree as ET
 
-from trimtab.analytics.pictures.drift import DriftBar
-from trimtab.analytics.pictures.line import Point
-from trimtab.analytics.pictures.svg import WIDTH
-from trimtab.analytics.pictures.text import width
+from trimtab.charts.drift_bars import DriftBar
+from trimtab.charts.value_line import Point
+from trimtab.charts.svg import WIDTH
+from trimtab.charts.text import width
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIRST = date(2025, 1, 1)

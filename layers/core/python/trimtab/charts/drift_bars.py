@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trimtab.analytics.pictures.scales import Scale, between
-from trimtab.analytics.pictures.svg import (
+from trimtab.charts.axes import Scale, between
+from trimtab.charts.svg import (
     MARGIN,
     SIZE,
     SMALL,
@@ -19,7 +19,7 @@ from trimtab.analytics.pictures.svg import (
     shape,
     words,
 )
-from trimtab.analytics.pictures.text import clean, fit, number, percent
+from trimtab.charts.text import clean, fit, number, percent
 from trimtab.kernel.money import ZERO
 
 MAX_BARS = 40

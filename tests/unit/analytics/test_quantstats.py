@@ -15,10 +15,10 @@ from unittest import mock
 import pandas
 import pytest
 
-from tests.unit.test_analytics_risk import SLICES, closes, returns, same
+from tests.unit.analytics.test_risk import SLICES, closes, returns, same
 from trimtab.analytics.domain import statistics
 
-INSTALLED = Path(__file__).parents[2] / ".local/proof/quantstats"
+INSTALLED = Path(__file__).parents[3] / ".local/proof/quantstats"
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trimtab.analytics.pictures.svg import MARGIN, SERIES, SIZE, WIDTH, Theme, at, box, document, nothing, shape, words
-from trimtab.analytics.pictures.text import clean, fit, share, width
+from trimtab.charts.svg import MARGIN, SERIES, SIZE, WIDTH, Theme, at, box, document, nothing, shape, words
+from trimtab.charts.text import clean, fit, share, width
 from trimtab.kernel.money import ZERO
 
 UNKNOWN, CASH = "Unknown", "Cash"

@@ -4,8 +4,8 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-from trimtab.analytics.pictures.report import Report, Table, age_said, change_said, subject, tables, value_said
-from trimtab.analytics.pictures.text import ELLIPSIS, SPACE, clean
+from trimtab.analytics.domain.monthly_report import Report, Table, age_said, change_said, subject, tables, value_said
+from trimtab.charts.text import ELLIPSIS, SPACE, clean
 
 LINE_LENGTH = 76
 _LEAST_NAME = 12

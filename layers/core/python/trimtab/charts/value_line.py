@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from trimtab.analytics.pictures.scales import Scale, between, day_ticks, money_ticks
-from trimtab.analytics.pictures.svg import MARGIN, SMALL, WIDTH, Theme, at, document, nothing, rule, shape, words
-from trimtab.analytics.pictures.text import clean, day_text, fit, money, percent, width
+from trimtab.charts.axes import Scale, between, day_ticks, money_ticks
+from trimtab.charts.svg import MARGIN, SMALL, WIDTH, Theme, at, document, nothing, rule, shape, words
+from trimtab.charts.text import clean, day_text, fit, money, percent, width
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 
 MAX_POINTS = 600

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.pictures import FIRST, SVG, assert_legible, days, drawn, some_bars, texts, wave
-from trimtab.analytics.pictures.donut import CASH, UNKNOWN, Slice, sector_donut
-from trimtab.analytics.pictures.drift import MAX_BARS, DriftBar, drift_bars
-from trimtab.analytics.pictures.line import Point, drawdowns, thinned, value_line
-from trimtab.analytics.pictures.svg import SERIES
-from trimtab.analytics.pictures.text import share
+from tests.support.charts import FIRST, SVG, assert_legible, days, drawn, some_bars, texts, wave
+from trimtab.charts.donut import CASH, UNKNOWN, Slice, sector_donut
+from trimtab.charts.drift_bars import MAX_BARS, DriftBar, drift_bars
+from trimtab.charts.value_line import Point, drawdowns, thinned, value_line
+from trimtab.charts.svg import SERIES
+from trimtab.charts.text import share
 
 
 def ring(picture: str) -> dict[str, float]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
-from trimtab.analytics.pictures.report import Report, Table, age_said, change_said, subject, tables, value_said
-from trimtab.analytics.pictures.svg import WIDTH
-from trimtab.analytics.pictures.text import clean, month_text
+from trimtab.analytics.domain.monthly_report import Report, Table, age_said, change_said, subject, tables, value_said
+from trimtab.charts.svg import WIDTH
+from trimtab.charts.text import clean, month_text
 
 _FONT = "font-family:Helvetica,Arial,sans-serif;"
 _INK, _MUTED, _ALARM = "color:#1b1f24;", "color:#59636e;", "color:#a84300;"

@@ -6,9 +6,9 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from trimtab.analytics.pictures.donut import Slice
-from trimtab.analytics.pictures.drift import DriftBar
-from trimtab.analytics.pictures.text import clean, day_text, money, month_text, number, percent
+from trimtab.charts.donut import Slice
+from trimtab.charts.drift_bars import DriftBar
+from trimtab.charts.text import clean, day_text, money, month_text, number, percent
 
 MAX_ROWS = 100
 NOT_KNOWN = "not known yet"

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.pictures import SVG, assert_legible, days, drawn, some_bars, texts, wave
-from trimtab.analytics.pictures.donut import CASH, UNKNOWN, Slice, sector_donut
-from trimtab.analytics.pictures.drift import DriftBar, drift_bars
-from trimtab.analytics.pictures.line import Point, value_line
-from trimtab.analytics.pictures.svg import MAX_BYTES, Theme
-from trimtab.analytics.pictures.text import clean, fit, width
+from tests.support.charts import SVG, assert_legible, days, drawn, some_bars, texts, wave
+from trimtab.charts.donut import CASH, UNKNOWN, Slice, sector_donut
+from trimtab.charts.drift_bars import DriftBar, drift_bars
+from trimtab.charts.value_line import Point, value_line
+from trimtab.charts.svg import MAX_BYTES, Theme
+from trimtab.charts.text import clean, fit, width
 
 HOSTILE = '</title><script>alert("1")</script>&amp;&#0;\x00\ud800\ufffe\u202e\u2028\'"\n\t'
 

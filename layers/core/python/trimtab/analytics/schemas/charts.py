@@ -6,11 +6,11 @@ from datetime import date
 from decimal import Decimal
 
 from trimtab.analytics.domain.windows import Span
-from trimtab.analytics.pictures.donut import Slice, sector_donut
-from trimtab.analytics.pictures.drift import drift_bars
-from trimtab.analytics.pictures.line import Point, value_line
-from trimtab.analytics.pictures.svg import Theme
-from trimtab.analytics.pictures.text import day_text
+from trimtab.charts.donut import Slice, sector_donut
+from trimtab.charts.drift_bars import drift_bars
+from trimtab.charts.value_line import Point, value_line
+from trimtab.charts.svg import Theme
+from trimtab.charts.text import day_text
 from trimtab.analytics.service.analysis import Analysis, Past, Sectors, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
 from trimtab.analytics.service.reports import drifts, no_drift
@@ -32,11 +32,11 @@ class Picture:
         """The picture of the portfolio as SVG."""
         match self.resource:
             case "sectors":
-                return sectors_picture(portfolio, analysis.sectors(portfolio), self.theme)
+                return sectors_chart(portfolio, analysis.sectors(portfolio), self.theme)
             case "drift":
-                return drift_picture(portfolio, analysis.now(portfolio), self.theme)
+                return drift_chart(portfolio, analysis.now(portfolio), self.theme)
             case _:
-                return value_picture(analysis.past(portfolio, self.wanted), self.theme)
+                return value_chart(analysis.past(portfolio, self.wanted), self.theme)
 
     def to_payload(self) -> dict[str, str]:
         """What a link carries of it."""
@@ -57,13 +57,13 @@ def picture_of(payload: Mapping[str, str]) -> Picture:
     return Picture(payload["resource"], wanted, Theme(payload["theme"]))
 
 
-def sectors_picture(portfolio: Portfolio, it: Sectors, theme: Theme) -> str:
+def sectors_chart(portfolio: Portfolio, it: Sectors, theme: Theme) -> str:
     """The ring of the sectors."""
     slices = [Slice(each.name, each.weight) for each in it.exposure.sectors]
     return sector_donut(slices, _dated(f"Sectors of {portfolio.name}", it.standing), theme)
 
 
-def drift_picture(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
+def drift_chart(portfolio: Portfolio, it: Standing, theme: Theme) -> str:
     """Each asset against its target and band."""
     return drift_bars(drifts(it), _dated(f"Drift of {portfolio.name}", it), theme, missing=no_drift(it))
 
@@ -73,7 +73,7 @@ def _dated(title: str, it: Standing) -> str:
     return f"{title}, {day_text(it.as_of.date())}" if it.as_of else title
 
 
-def value_picture(it: Past, theme: Theme) -> str:
+def value_chart(it: Past, theme: Theme) -> str:
     """The values of the window with their time-weighted drawdown, beside the benchmark if there is one."""
     beside = it.benchmark.with_flows_of(it.covered) if it.benchmark else {}
     return value_line(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from html import escape
 
-from trimtab.analytics.pictures.text import clean, fit
+from trimtab.charts.text import clean, fit
 
 WIDTH = 600
 MARGIN = 16
