@@ -13,10 +13,10 @@ from trimtab import composition
 from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.adapters.work import WorkQueues, WorkSettings
 from trimtab.analytics.domain.windows import Span
-from trimtab.charts.svg import Theme
 from trimtab.analytics.schemas.charts import SVG
 from trimtab.analytics.service.analysis import Analysis, Wanted
 from trimtab.analytics.service.rules import AlertRules
+from trimtab.charts.svg import Theme
 from trimtab.composition import AnalysisSettings
 from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now

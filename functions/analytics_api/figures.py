@@ -23,8 +23,8 @@ from functions.analytics_api.app import (
 )
 from trimtab.analytics.domain.risk import Terms
 from trimtab.analytics.domain.windows import Span
-from trimtab.charts.svg import Theme
 from trimtab.analytics.schemas import charts, figures, standing
+from trimtab.charts.svg import Theme
 from trimtab.contracts.fields import Percent, Whole
 
 Confidence = Annotated[Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="0.95 is 95 %.")]

@@ -8,13 +8,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab import composition
 from trimtab.analytics.domain.monthly_report import subject
+from trimtab.analytics.schemas.charts import SVG, drift_chart, sectors_chart, value_chart
 from trimtab.analytics.schemas.report_html import Picture, report_html
 from trimtab.analytics.schemas.report_text import report_text
-from trimtab.charts.svg import Theme
-from trimtab.analytics.schemas.charts import SVG, drift_chart, sectors_chart, value_chart
 from trimtab.analytics.service.analysis import Analysis
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import Reports, report_id
+from trimtab.charts.svg import Theme
 from trimtab.composition import AnalysisSettings
 from trimtab.contracts.messages import ReportRequested
 from trimtab.kernel.clock import utc_now

@@ -8,9 +8,9 @@ from itertools import combinations
 from xml.etree import ElementTree as ET
 
 from trimtab.charts.drift_bars import DriftBar
-from trimtab.charts.value_line import Point
 from trimtab.charts.svg import WIDTH
 from trimtab.charts.text import width
+from trimtab.charts.value_line import Point
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIRST = date(2025, 1, 1)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.charts.donut import Slice
-from trimtab.charts.drift_bars import DriftBar
 from trimtab.analytics.domain.monthly_report import NOT_KNOWN, Figure, Report, Returns, Unit, subject
 from trimtab.analytics.schemas.report_html import Picture, report_html
 from trimtab.analytics.schemas.report_text import LINE_LENGTH, columns, report_text
+from trimtab.charts.donut import Slice
+from trimtab.charts.drift_bars import DriftBar
 
 T = TypeVar("T")
 AAPL = DriftBar("AAPL", Decimal("31.2"), Decimal(25), Decimal(20), Decimal(30))

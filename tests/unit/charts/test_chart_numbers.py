@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.support.charts import FIRST, SVG, assert_legible, days, drawn, some_bars, texts, wave
 from trimtab.charts.donut import CASH, UNKNOWN, Slice, sector_donut
 from trimtab.charts.drift_bars import MAX_BARS, DriftBar, drift_bars
-from trimtab.charts.value_line import Point, drawdowns, thinned, value_line
 from trimtab.charts.svg import SERIES
 from trimtab.charts.text import share
+from trimtab.charts.value_line import Point, drawdowns, thinned, value_line
 
 
 def ring(picture: str) -> dict[str, float]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.support.charts import SVG, assert_legible, days, drawn, some_bars, texts, wave
 from trimtab.charts.donut import CASH, UNKNOWN, Slice, sector_donut
 from trimtab.charts.drift_bars import DriftBar, drift_bars
-from trimtab.charts.value_line import Point, value_line
 from trimtab.charts.svg import MAX_BYTES, Theme
 from trimtab.charts.text import clean, fit, width
+from trimtab.charts.value_line import Point, value_line
 
 HOSTILE = '</title><script>alert("1")</script>&amp;&#0;\x00\ud800\ufffe\u202e\u2028\'"\n\t'
 

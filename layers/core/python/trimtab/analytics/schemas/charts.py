@@ -6,14 +6,14 @@ from datetime import date
 from decimal import Decimal
 
 from trimtab.analytics.domain.windows import Span
-from trimtab.charts.donut import Slice, sector_donut
-from trimtab.charts.drift_bars import drift_bars
-from trimtab.charts.value_line import Point, value_line
-from trimtab.charts.svg import Theme
-from trimtab.charts.text import day_text
 from trimtab.analytics.service.analysis import Analysis, Past, Sectors, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
 from trimtab.analytics.service.reports import drifts, no_drift
+from trimtab.charts.donut import Slice, sector_donut
+from trimtab.charts.drift_bars import drift_bars
+from trimtab.charts.svg import Theme
+from trimtab.charts.text import day_text
+from trimtab.charts.value_line import Point, value_line
 from trimtab.kernel.money import CONTEXT, HUNDRED
 
 SVG = "image/svg+xml"

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trimtab.analytics.domain.windows import Span
-from trimtab.charts.svg import Theme
 from trimtab.analytics.schemas.charts import Picture
 from trimtab.analytics.service.analysis import Wanted
 from trimtab.analytics.service.ports import Portfolio
 from trimtab.analytics.service.reports import report_id
+from trimtab.charts.svg import Theme
 from trimtab.contracts.fields import Asset, Day, Model, Month
 from trimtab.kernel.clock import format_time
 

@@ -5,16 +5,16 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from trimtab.analytics.domain.exposure import CASH_SECTOR
+from trimtab.analytics.domain.monthly_report import Figure, Report, Returns, Unit
 from trimtab.analytics.domain.performance import Performance
 from trimtab.analytics.domain.risk import Risk, Terms
 from trimtab.analytics.domain.series import CASH
 from trimtab.analytics.domain.windows import Span, Window
-from trimtab.charts.donut import Slice
-from trimtab.charts.drift_bars import DriftBar
-from trimtab.analytics.domain.monthly_report import Figure, Report, Returns, Unit
-from trimtab.charts.text import day_text
 from trimtab.analytics.service.analysis import Analysis, Past, Wanted
 from trimtab.analytics.service.ports import Portfolio, Standing
+from trimtab.charts.donut import Slice
+from trimtab.charts.drift_bars import DriftBar
+from trimtab.charts.text import day_text
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Unprocessable
