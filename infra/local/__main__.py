@@ -1,4 +1,4 @@
-"""`python -m infra.local up|down|token|logs|simulate|backfill|rebuild`: the system on one laptop, called by make."""
+"""`python -m infra.local COMMAND`: the commands of the local cloud, called by make."""
 
 import argparse
 import json
@@ -12,13 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
+from infra.tools import rebuild
+from infra.tools.backfill import BackfillFailed, Wanted, add_arguments
 from infra.config import SCOPES, FileBars
 from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
 from infra.local.environment import LocalError, Workspace, client, isolate
-from infra.local.issuer import Issuer
-from infra.tools import rebuild
-from infra.tools.backfill import BackfillFailed, Wanted, add_arguments
+from infra.local.issuer import TokenIssuer
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 
@@ -27,13 +27,13 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Local AWS, keys, deployment, example. Running it again deploys what has changed."""
+    """Start the local AWS with its stored state, deploy what changed, load the sample and run the example."""
     workspace = Workspace()
     workspace.directory.mkdir(exist_ok=True)
     localstack = arguments.cloud == "localstack"
     with _step("local AWS" if not localstack else f"LocalStack at {arguments.endpoint}"):
         where = cloud.attach(arguments.endpoint) if localstack else cloud.start(workspace, arguments.port)
-    issuer = Issuer(workspace.issuer_key)
+    issuer = TokenIssuer(workspace.issuer_key)
     with _step("issuer and keys"):
         issuer.create()
         issuer.publish(where.endpoint)
@@ -44,73 +44,85 @@ def up(arguments: argparse.Namespace) -> None:
     with _step("sample: assets with two years of synthetic bars"):
         _load_sample(stack)
     with _step("example: a drifted portfolio"):
-        outcome = demo.run(Client(stack.api_url, stack.token))
-    _show(stack, outcome)
+        rebalance = demo.run(Client(stack.api_url, stack.token))
+    _show(stack, rebalance)
 
 
-def down(_: argparse.Namespace) -> None:
-    """Stops the local AWS and forgets what was in it. A LocalStack is left to whoever runs it."""
+def down(arguments: argparse.Namespace) -> None:
+    """Stop the local AWS; its stored state stays unless `--forget` is given. A LocalStack keeps running."""
     workspace = Workspace()
     stopped = cloud.stop(workspace)
-    workspace.stack_file.unlink(missing_ok=True)
-    shutil.rmtree(workspace.cloud_files, ignore_errors=True)
+    if arguments.forget:
+        workspace.stack_file.unlink(missing_ok=True)
+        shutil.rmtree(workspace.cloud_files, ignore_errors=True)
     _console.print("stopped" if stopped else "no local AWS was running")
 
 
 def token(arguments: argparse.Namespace) -> None:
-    """Prints a token and nothing else, so that a shell can take it."""
+    """Print a token and nothing else, for use in a shell."""
+    workspace = Workspace()
+    _running_stack(workspace)
     scopes = arguments.scopes.replace(",", " ").split() if arguments.scopes else SCOPES
-    print(Issuer(Workspace().issuer_key).token(tenant=arguments.tenant, user_id=arguments.user_id, scopes=scopes))
+    issuer = TokenIssuer(workspace.issuer_key)
+    print(issuer.token(tenant=arguments.tenant, user_id=arguments.user_id, scopes=scopes))
 
 
 def follow_logs(_: argparse.Namespace) -> None:
-    """Follows the functions' logs."""
-    logs.follow(deploy.read(Workspace()).endpoint_url)
+    """Follow the functions' logs."""
+    logs.follow(_running_stack(Workspace()).endpoint_url)
 
 
 def run_simulation(arguments: argparse.Namespace) -> None:
-    """Moves prices and shows what the balancer made of it."""
-    stack = deploy.read(Workspace())
+    """Move prices and print the resulting rebalances."""
+    stack = _running_stack(Workspace())
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     _console.print(f"seed {seed}", markup=False)
     simulation = simulate.Simulation(Client(stack.api_url, stack.token), portfolios=arguments.portfolios, seed=seed)
-    story = report.run(_console, simulation, portfolios=arguments.portfolios, changes=arguments.changes)
-    report.show(_console, story)
-    if not all(story.outside.values()):
-        raise LocalError("a portfolio is out of its band and nothing says why: see `make logs`")
+    result = report.run(_console, simulation, portfolios=arguments.portfolios, changes=arguments.changes)
+    report.show(_console, result)
+    if not all(result.out_of_band.values()):
+        raise LocalError("a portfolio is out of its band without a reason: see `make logs`")
 
 
 def run_backfill(arguments: argparse.Namespace) -> None:
-    """Fills daily bars of many days."""
+    """Ingest the daily bars of a range of days."""
     try:
         wanted = Wanted(arguments.first, arguments.last, arguments.source, arguments.accept_jumps)
-        backfill.run(_console, deploy.read(Workspace()), wanted)
+        backfill.run(_console, _running_stack(Workspace()), wanted)
     except BackfillFailed as error:
         raise LocalError(str(error)) from None
 
 
+def rebuild_metrics(arguments: argparse.Namespace) -> None:
+    """Compare a bettor's totals with the fold of all their orders; with `--repair`, write the fold."""
+    if not arguments.user_id:
+        raise LocalError("the user is missing: make rebuild USER_ID=45")
+    stack = _running_stack(Workspace())
+    dynamodb, table = client("dynamodb", stack.endpoint_url), stack.tables["betting"]
+    try:
+        rebuilt = rebuild.rebuild(dynamodb, table, arguments.tenant, arguments.user_id, repair=arguments.repair)
+    except Conflict as conflict:
+        raise LocalError(conflict.detail) from None
+    print(rebuild.report(rebuilt))
+    if not rebuilt.is_right and not arguments.repair:
+        raise LocalError("the stored totals differ from the fold of the orders: REPAIR=1 writes the fold")
+
+
+def _running_stack(workspace: Workspace) -> deploy.Stack:
+    """Return the deployed stack. Raises LocalError if nothing is deployed, or if its cloud does not answer."""
+    stack = deploy.read(workspace)
+    if not cloud.is_answering(stack.endpoint_url):
+        raise LocalError(f"nothing runs at {stack.endpoint_url}: `make up` starts it with the stored data")
+    return stack
+
+
 def _load_sample(stack: deploy.Stack) -> None:
-    """The sample, and its newest day as a file, so that a night that is begun by hand finds one."""
+    """Store the sample, and its newest day as a file for the nightly ingestion."""
     now = utc_now()
     if sample_data.load(client("dynamodb", stack.endpoint_url), stack.tables["market"], now) and stack.buckets:
         name, text = sample_data.newest_file(now)
         key = f"{FileBars().prefix}/{name}"
         client("s3", stack.endpoint_url).put_object(Bucket=stack.buckets["bars"], Key=key, Body=text.encode())
-
-
-def rebuild_metrics(arguments: argparse.Namespace) -> None:
-    """Compares a bettor's sums with the fold of all their orders, and puts them right where it is asked to."""
-    if not arguments.user_id:
-        raise LocalError("name the user: make rebuild USER_ID=45")
-    stack = deploy.read(Workspace())
-    dynamodb, table = client("dynamodb", stack.endpoint_url), stack.tables["betting"]
-    try:
-        rebuilt = rebuild.rebuild(dynamodb, table, arguments.tenant, arguments.user_id, repair=arguments.repair)
-    except Conflict as refused:
-        raise LocalError(refused.detail) from None
-    print(rebuild.report(rebuilt))
-    if not rebuilt.is_right and not arguments.repair:
-        raise LocalError("what is kept is not the fold of the orders: REPAIR=1 writes the fold")
 
 
 @contextmanager
@@ -121,21 +133,17 @@ def _step(title: str) -> Iterator[None]:
     _console.print(f"[green]ok[/green]  {title} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
 
-def _show(stack: deploy.Stack, outcome: dict[str, Any]) -> None:
+def _show(stack: deploy.Stack, rebalance: dict[str, Any]) -> None:
     _console.print(f"\nAPI    {stack.api_url}\nToken  {stack.token}", markup=False)
-    _console.print("       tenant demo, all scopes, 12 h; make token mints others", markup=False)
+    _console.print("       tenant demo, all scopes, 12 h; `make token` prints another", markup=False)
     _console.print("Stack  .local/stack.json", markup=False)
-    target, report = demo.PORTFOLIO["allocation"], demo.REPORT["new_allocation"]
+    target, reported = demo.PORTFOLIO["allocation"], demo.REPORT["new_allocation"]
     _console.print("\nPOST /portfolio  " + json.dumps(target), markup=False)
-    _console.print("POST /rebalance  " + json.dumps(report), markup=False)
-    _console.print(f"GET {outcome_path(outcome)}\n  {outcome['status']}", markup=False)
-    for each in outcome["transactions"]:
-        _console.print(f"  {each['action']:<4} {each['rebalance_percent']:>8} %  {each['asset']}", markup=False)
-
-
-def outcome_path(outcome: dict[str, Any]) -> str:
-    """Where a rebalance is read."""
-    return f"/portfolios/{outcome['portfolio_id']}/rebalances/{outcome['rebalance_id']}"
+    _console.print("POST /rebalance  " + json.dumps(reported), markup=False)
+    path = f"/portfolios/{rebalance['portfolio_id']}/rebalances/{rebalance['rebalance_id']}"
+    _console.print(f"GET {path}\n  {rebalance['status']}", markup=False)
+    for trade in rebalance["transactions"]:
+        _console.print(f"  {trade['action']:<4} {trade['rebalance_percent']:>8} %  {trade['asset']}", markup=False)
 
 
 def _arguments() -> argparse.Namespace:
@@ -145,24 +153,26 @@ def _arguments() -> argparse.Namespace:
     start.add_argument("--port", type=int, default=DEFAULT_PORT)
     start.add_argument("--cloud", choices=["local", "localstack"], default="local")
     start.add_argument("--endpoint", default=f"http://localhost:{DEFAULT_PORT}", help="of a running LocalStack")
-    start.add_argument("--bundle", choices=["", "host", "container"], help="what runs the functions")
+    start.add_argument("--bundle", choices=["", "host", "container"], help="the platform that runs the functions")
     start.set_defaults(run=up)
-    commands.add_parser("down", help="stop the local AWS").set_defaults(run=down)
-    mint = commands.add_parser("token", help="print a token")
-    mint.add_argument("--tenant", default="demo")
-    mint.add_argument("--user-id", default=None)
-    mint.add_argument("--scopes", default="", help="separated by commas or spaces; all without it")
-    mint.set_defaults(run=token)
+    end = commands.add_parser("down", help="stop the local AWS")
+    end.add_argument("--forget", action="store_true", help="remove the stored state")
+    end.set_defaults(run=down)
+    sign = commands.add_parser("token", help="print a token")
+    sign.add_argument("--tenant", default="demo")
+    sign.add_argument("--user-id", default=None)
+    sign.add_argument("--scopes", default="", help="separated by commas or spaces; all scopes by default")
+    sign.set_defaults(run=token)
     commands.add_parser("logs", help="follow the functions' logs").set_defaults(run=follow_logs)
     moves = commands.add_parser("simulate", help="move prices on the running system")
     moves.add_argument("--changes", type=_positive, default=200)
     moves.add_argument("--portfolios", type=_positive, default=20)
-    moves.add_argument("--seed", type=int, default=None, help="makes the same portfolios and prices again")
+    moves.add_argument("--seed", type=int, default=None, help="repeats the portfolios and prices of an earlier run")
     moves.set_defaults(run=run_simulation)
-    fills = commands.add_parser("backfill", help="daily bars of many days")
-    add_arguments(fills, "sample, massive, a directory, or s3://bucket/prefix", "sample")
-    fills.set_defaults(run=run_backfill)
-    fold = commands.add_parser("rebuild", help="compare a bettor's sums with the fold of their orders")
+    fill = commands.add_parser("backfill", help="ingest the daily bars of a range of days")
+    add_arguments(fill, "sample, massive, a directory, or s3://bucket/prefix", "sample")
+    fill.set_defaults(run=run_backfill)
+    fold = commands.add_parser("rebuild", help="compare a bettor's totals with the fold of their orders")
     fold.add_argument("--tenant", default="demo")
     fold.add_argument("--user-id", required=True)
     fold.add_argument("--repair", action="store_true", help="write the fold where it differs")
@@ -178,7 +188,7 @@ def _positive(text: str) -> int:
 
 
 def main() -> int:
-    """One line for what a person can put right; anything else is a bug and shows where."""
+    """Run a command. A LocalError is printed as one line; other exceptions are bugs and show a traceback."""
     arguments = _arguments()
     isolate()
     try:

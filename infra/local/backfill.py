@@ -1,18 +1,18 @@
-"""`make backfill`: `infra.tools.backfill` into the running stack, which knows one source more, the sample."""
+"""`make backfill`: run `infra.tools.backfill` on the running stack, with the synthetic sample as an additional source."""
 
 import os
 
 from rich.console import Console
 
-from infra.local.deploy import Stack
-from infra.local.sample_data import SampleBars
 from infra.tools import backfill
 from infra.tools.backfill import Wanted
+from infra.local.deploy import Stack
+from infra.local.sample_data import SampleBars
 
 
 def run(console: Console, stack: Stack, wanted: Wanted) -> None:
-    """See `infra.tools.backfill.run`."""
-    os.environ["AWS_ENDPOINT_URL"] = stack.endpoint_url  # the clients that are made from here on go to the local cloud
+    """Ingest the daily bars of the wanted days; see `infra.tools.backfill.run`."""
+    os.environ["AWS_ENDPOINT_URL"] = stack.endpoint_url  # clients created from here on call the local cloud
     table = stack.tables["market"]
     sample = wanted.source == "sample"
     provider = SampleBars(wanted.last) if sample else backfill.provider_of(wanted.source, table)

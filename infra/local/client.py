@@ -1,4 +1,4 @@
-"""A small HTTP client of the API, for the demo and the end-to-end tests."""
+"""A small HTTP client of the API for the example, the simulation and the end-to-end tests."""
 
 import json
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any
 
 import urllib3
 
-_TIMEOUT = urllib3.Timeout(connect=5, read=120)  # a laptop that is busy answers late
+_TIMEOUT = urllib3.Timeout(connect=5, read=120)  # a busy laptop responds late
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back. Header names are looked up in any case."""
+class ApiResponse:
+    """The response to one call. Header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -20,12 +20,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body, which must be JSON."""
+        """The decoded JSON body. Raises ValueError for any other body."""
         return json.loads(self.text)
 
 
 class Client:
-    """Calls the API at `base` as the bearer of `token`; without a token as nobody."""
+    """Calls the API at `base` with a bearer token, or anonymously without a token."""
 
     def __init__(self, base: str, token: str | None = None) -> None:
         self._base = base.rstrip("/")
@@ -40,8 +40,8 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
-    ) -> Answer:
-        """Sends `body` as JSON, or `raw` as it is. Any status is an answer; only a lost connection raises."""
+    ) -> ApiResponse:
+        """Send `body` as JSON or `raw` unchanged. Return a response of any status; raise if the connection fails."""
         sent = dict(headers or {})
         if self._token:
             sent.setdefault("Authorization", f"Bearer {self._token}")
@@ -49,13 +49,13 @@ class Client:
             raw = json.dumps(body).encode()
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
-        answer = self._pool.request(method, f"{self._base}/{path.lstrip('/')}", body=raw, headers=sent)
-        return Answer(answer.status, answer.headers, answer.data.decode())
+        response = self._pool.request(method, f"{self._base}/{path.lstrip('/')}", body=raw, headers=sent)
+        return ApiResponse(response.status, response.headers, response.data.decode())
 
-    def get(self, path: str) -> Answer:
-        """GET."""
+    def get(self, path: str) -> ApiResponse:
+        """Send a GET request."""
         return self.call("GET", path)
 
-    def post(self, path: str, body: object, **headers: str) -> Answer:
-        """POST; `Idempotency_Key="k"` is sent as the header `Idempotency-Key`."""
+    def post(self, path: str, body: object, **headers: str) -> ApiResponse:
+        """Send a POST request; `Idempotency_Key="k"` becomes the header `Idempotency-Key`."""
         return self.call("POST", path, body, headers={name.replace("_", "-"): value for name, value in headers.items()})

@@ -1,7 +1,8 @@
-"""The local AWS as a background process, bound to 127.0.0.1."""
+"""The local AWS as a background process that listens on 127.0.0.1 only."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,20 +16,26 @@ from infra.config import ROOT
 from infra.local.environment import LocalError, Workspace, isolated
 
 PYTHON = ROOT / ".local" / "aws" / "bin" / "python"
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+SERVER = Path(__file__).with_name("server.py")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_HEALTH = "/_ministack/health"
+_LOCALSTACK_INFO = "/_localstack/info"
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A local cloud that answers at `endpoint`; `pid` is None when someone else runs it."""
+    """A local cloud: the endpoint, and the process id, which is None for a cloud that another program runs."""
 
     endpoint: str
     pid: int | None = None
 
 
 def start(workspace: Workspace, port: int) -> Cloud:
-    """Starts the local AWS, or finds the one that this workspace already runs on that port."""
+    """Start the local AWS with the state that the workspace stores, or return the one that runs already.
+
+    Raises LocalError if the local AWS runs on another port, is not installed, or does not start.
+    """
     running = find(workspace)
     if running:
         if running.endpoint != _endpoint(port):
@@ -36,13 +43,14 @@ def start(workspace: Workspace, port: int) -> Cloud:
         return running
     if not PYTHON.exists():
         raise LocalError("the local AWS is not installed: run `make up`")
-    if not _free(port):
+    if not _is_free(port):
         raise LocalError(f"port {port} is in use by another program: choose one with `make up PORT=…`")
-    workspace.cloud_files.mkdir(parents=True, exist_ok=True)
+    _clear_temporary_files(workspace)
+    workspace.temporary_files.mkdir(parents=True, exist_ok=True)
     with workspace.cloud_log.open("wb") as log:
         process = subprocess.Popen(
-            [str(PYTHON), "-m", "ministack"],
-            env=_environment(workspace.cloud_files, port),
+            [str(PYTHON), "-P", "-W", "ignore::DeprecationWarning", str(SERVER)],
+            env=_environment(workspace, port),
             cwd=workspace.cloud_files,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -55,76 +63,91 @@ def start(workspace: Workspace, port: int) -> Cloud:
 
 
 def find(workspace: Workspace) -> Cloud | None:
-    """The local AWS of this workspace, if its process lives. A process id that now is another program's is not it."""
+    """Return the running local AWS of the workspace, or None.
+
+    The command line of the process is compared, because after a reboot another program may have the noted process id.
+    """
     try:
         noted = json.loads(workspace.process_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return Cloud(noted["endpoint"], int(noted["pid"])) if "ministack" in _command(noted["pid"]) else None
+    return Cloud(noted["endpoint"], int(noted["pid"])) if str(SERVER) in _command(noted["pid"]) else None
+
+
+def is_answering(endpoint: str) -> bool:
+    """Return whether a local AWS or a LocalStack answers at the endpoint."""
+    return _answers(endpoint + _HEALTH) or _answers(endpoint + _LOCALSTACK_INFO)
 
 
 def _command(pid: int) -> str:
-    """The command line of a process, empty if there is none. Slim machines have /proc and no `ps`, others a `ps`."""
+    """Return the command line of a process, "" for none. Slim machines have /proc and no `ps`, macOS has only `ps`."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
-    return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def stop(workspace: Workspace) -> bool:
-    """Stops the local AWS of this workspace with everything it started; False if none ran."""
+    """Stop the local AWS of the workspace and its workers, after a last snapshot. Return False if none was running."""
     running = find(workspace)
     if running and running.pid:
         _end(running.pid)
     workspace.process_file.unlink(missing_ok=True)
+    _clear_temporary_files(workspace)
     return running is not None
 
 
 def attach(endpoint: str) -> Cloud:
-    """A LocalStack that someone else runs; the embedded local AWS, which answers some of its addresses, is none."""
-    if not _answers(f"{endpoint}/_localstack/info"):
+    """Return the LocalStack that runs at the endpoint. Raises LocalError for none, and for the embedded local AWS."""
+    if not _answers(endpoint + _LOCALSTACK_INFO):
         hint = "`make down` frees the port of the local AWS, `docker compose up -d` starts one"
         raise LocalError(f"no LocalStack answers at {endpoint}: {hint}")
     return Cloud(endpoint.rstrip("/"))
 
 
 def functions_run_in(endpoint: str) -> str:
-    """What that LocalStack's functions run in: containers if it is in one itself, else processes of this machine."""
-    with urllib.request.urlopen(f"{endpoint}/_localstack/info", timeout=5) as answer:  # noqa: S310 (see `_answers`)
+    """Return "container" or "host": a LocalStack in a container runs functions in containers, others as processes."""
+    with urllib.request.urlopen(endpoint + _LOCALSTACK_INFO, timeout=5) as answer:  # noqa: S310 (see `_answers`)
         return "container" if json.load(answer).get("is_docker") else "host"
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that no program uses at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _environment(files: Path, port: int) -> dict[str, str]:
+def _environment(workspace: Workspace, port: int) -> dict[str, str]:
     return {
         **isolated(),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",  # it would open a port of its own
-        "TMPDIR": str(files),
-        "STATE_DIR": str(files / "state"),
-        "S3_DATA_DIR": str(files / "s3"),
+        "IOT_MTLS_ENABLED": "0",  # MQTT would listen on a second port
+        "TMPDIR": str(workspace.temporary_files),
+        "STATE_DIR": str(workspace.cloud_files / "state"),
+        "S3_DATA_DIR": str(workspace.cloud_files / "s3"),
+        "S3_PERSIST": "1",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
-        "PYTHONPATH": "",  # functions run in its interpreter: they may see their bundle and nothing of this repository
+        "PYTHONPATH": "",  # functions run in the same interpreter and may import only their bundles
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def _clear_temporary_files(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.temporary_files, ignore_errors=True)
 
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", endpoint: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if _answers(f"{endpoint}/_ministack/health"):
+        if _answers(endpoint + _HEALTH):
             return
         if process.poll() is not None:
-            raise LocalError(f"the local cloud ended at once: see {log}")
+            raise LocalError(f"the local cloud ended during its start: see {log}")
         time.sleep(0.1)
     _end(process.pid)
     raise LocalError(f"the local cloud did not answer within {_START_SECONDS:.0f} s: see {log}")
@@ -132,13 +155,13 @@ def _wait_until_healthy(process: "subprocess.Popen[bytes]", endpoint: str, log: 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (always an http address given by us)
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (always an http address of a local cloud)
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
-def _free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -149,27 +172,26 @@ def _free(port: int) -> bool:
 
 
 def _end(pid: int) -> None:
-    """The process leads its own group, so that the workers it started end with it."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(pid, sign)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + _STOP_SECONDS
-        while time.monotonic() < deadline:
-            if not _alive(pid):
-                return
+    """Stop the server, and afterwards all processes of its group: the workers that run functions."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    try:
+        os.kill(pid, signal.SIGTERM)
+        while time.monotonic() < deadline and _is_alive(pid):
             time.sleep(0.05)
+        os.killpg(pid, signal.SIGKILL)
+        _is_alive(pid)
+    except ProcessLookupError:
+        return
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return False
     except ChildProcessError:
-        pass  # started by an earlier command: not ours to wait for
+        pass  # started by an earlier command, whose child it was
     try:
-        os.killpg(pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Deploys the app to a local cloud with the pinned CDK command line, and notes where everything is."""
+"""Deploy the app to a local cloud with the pinned CDK command line, and store the addresses in `stack.json`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ ACCOUNT = "000000000000"
 
 @dataclass(frozen=True)
 class Stack:
-    """What is deployed and where: the content of `stack.json`."""
+    """The addresses of a deployment: the content of `stack.json`."""
 
     api_url: str
     token: str
@@ -30,14 +30,14 @@ class Stack:
     buckets: dict[str, str] = field(default_factory=dict)
 
     def save(self, workspace: Workspace) -> None:
-        """Writes it down for people and tools; it holds a token, so only its owner may read it."""
+        """Write `stack.json`. Only the owner may read the file, because it contains a token."""
         workspace.stack_file.touch(mode=0o600)
         workspace.stack_file.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One way of deploying: which environment, what the functions' code is built for, and where to."""
+    """The parameters of a deployment: environment, endpoint, and the platform that the functions are built for."""
 
     workspace: Workspace
     endpoint: str
@@ -45,9 +45,9 @@ class Deployment:
     bundle: str | None = None
 
     def run(self, token: str) -> Stack:
-        """Synthesises while the cloud is bootstrapped, deploys both stacks, returns where everything is.
+        """Deploy all stacks and return the addresses. The app is synthesised while the cloud is bootstrapped.
 
-        The sender of e-mails is verified here: on AWS that takes its owner, who answers a mail.
+        The e-mail address of the sender is verified too; on AWS its owner verifies the address by e-mail.
         """
         if not CDK.exists():
             raise LocalError("the CDK command line is not installed: run `make up`")
@@ -68,7 +68,7 @@ class Deployment:
     def _synthesise(self) -> None:
         chosen = {"env": self.env, "bundle": self.bundle, "endpoint": self.endpoint}
         context = {**json.loads((ROOT / "cdk.json").read_text())["context"], **chosen}
-        # The assets are read once, right here: copying them into the assembly first would only take time.
+        # Each asset is read once, so that a copy in the assembly would only take time.
         context["aws:cdk:disable-asset-staging"] = True
         places = {"CDK_OUTDIR": str(self.workspace.assembly), "CDK_CONTEXT_JSON": json.dumps(context)}
         self._logged([sys.executable, "-m", "infra.app"], places)
@@ -92,8 +92,8 @@ class Deployment:
             ).returncode
         if code:
             lines = self.workspace.deploy_log.read_text(errors="replace").splitlines()
-            told = "\n".join(lines[-25:])
-            raise LocalError(f"the deployment failed; {self.workspace.deploy_log} ends with:\n{told}")
+            end = "\n".join(lines[-25:])
+            raise LocalError(f"the deployment failed; {self.workspace.deploy_log} ends with:\n{end}")
 
     def _stack(self, outputs: dict[str, dict[str, str]], token: str) -> Stack:
         prefix = load(self.env).prefix
@@ -111,15 +111,15 @@ class Deployment:
 
 
 def read(workspace: Workspace) -> Stack:
-    """What the last `make up` deployed."""
+    """Return the addresses that the last `make up` stored. Raises LocalError if there are none."""
     try:
         noted: dict[str, Any] = json.loads(workspace.stack_file.read_text())
     except FileNotFoundError:
-        raise LocalError("nothing is deployed: run `make up` first") from None
+        raise LocalError("nothing is deployed: run `make up`") from None
     return Stack(**noted)
 
 
 def _named(outputs: dict[str, str], kind: str) -> dict[str, str]:
-    """`QueueRebalanceRequests: url` gives `rebalance-requests: url`."""
+    """Return the outputs of one kind: `QueueRebalanceRequests: url` becomes `rebalance-requests: url`."""
     found = {key.removeprefix(kind): value for key, value in outputs.items() if key.startswith(kind)}
     return {re.sub(r"(?<!^)(?=[A-Z])", "-", key).lower(): value for key, value in found.items()}

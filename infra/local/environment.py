@@ -1,6 +1,6 @@
-"""Where the local cloud keeps its things, and the environment in which its tools run.
+"""The directory of a local cloud, and an environment without the user's AWS settings.
 
-The user's AWS profiles, credentials and endpoints are never seen by anything started here.
+Programs that are started here never see the AWS profiles, credentials and endpoints of the user.
 """
 
 import os
@@ -18,12 +18,12 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class LocalError(Exception):
-    """Something a person can put right; it is shown as one line."""
+    """Raised for a problem that the user can fix; shown as one line."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Directory of one local cloud. `make up` uses `.local/`; a test run its own, which it removes."""
+    """The directory of one local cloud: `.local` for `make up`, a temporary directory for a test run."""
 
     directory: Path = ROOT / ".local"
 
@@ -45,7 +45,13 @@ class Workspace:
 
     @property
     def cloud_files(self) -> Path:
+        """The stored state of the local AWS, kept until `make clean`."""
         return self.directory / "cloud"
+
+    @property
+    def temporary_files(self) -> Path:
+        """The unpacked functions and layers of the running local AWS."""
+        return self.directory / "cloud" / "tmp"
 
     @property
     def deploy_log(self) -> Path:
@@ -57,7 +63,7 @@ class Workspace:
 
 
 def isolated() -> dict[str, str]:
-    """This process's environment less every AWS setting of the user, with the tools of this repository first."""
+    """Return the environment of this process without AWS settings, with the tools of this repository first in PATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     if "AWS_CA_BUNDLE" in os.environ:
         kept["AWS_CA_BUNDLE"] = os.environ["AWS_CA_BUNDLE"]
@@ -75,7 +81,7 @@ def isolated() -> dict[str, str]:
 
 
 def isolate() -> None:
-    """Makes this very process forget the user's AWS settings, and those it starts with it."""
+    """Remove the user's AWS settings from the environment of this process, and so from all processes it starts."""
     settings = isolated()
     for name in set(os.environ) - set(settings):
         del os.environ[name]
@@ -83,5 +89,5 @@ def isolate() -> None:
 
 
 def client(service: str, endpoint: str) -> Any:
-    """A boto3 client of the local cloud; `isolate` comes first."""
+    """Return a boto3 client of the local cloud. Call `isolate` first."""
     return boto3.session.Session(region_name=REGION).client(service, endpoint_url=endpoint)  # type: ignore[call-overload]

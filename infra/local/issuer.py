@@ -1,4 +1,4 @@
-"""The local OIDC issuer: one ES256 key pair, its public part where the verifier looks for it, and tokens on demand."""
+"""The local OIDC issuer: an ES256 key pair, the published public key, and signed tokens."""
 
 import base64
 import hashlib
@@ -20,14 +20,14 @@ TOKEN_SECONDS = 12 * 3600
 CLIENT_ID = "local"
 
 
-class Issuer:
-    """Mints tokens with the private key in `path`. The file is readable by its owner only."""
+class TokenIssuer:
+    """Signs tokens with the private key in the file `path`, which only its owner may read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def create(self) -> None:
-        """Makes the key pair, once."""
+        """Create the key pair unless the file exists."""
         if self._path.exists():
             return
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -38,13 +38,13 @@ class Issuer:
         self._path.write_bytes(pem)
 
     def publish(self, endpoint: str) -> None:
-        """Puts the public key set where the deployed verifier reads it."""
+        """Store the public key set in the parameter that the deployed verifier reads."""
         client("ssm", endpoint).put_parameter(
             Name=LOCAL_JWKS_PARAMETER, Value=json.dumps(self.jwks()), Type="String", Overwrite=True
         )
 
     def jwks(self) -> dict[str, Any]:
-        """The public key set (RFC 7517); the key id is the key's thumbprint (RFC 7638)."""
+        """Return the public key set (RFC 7517). The key id is the thumbprint of the key (RFC 7638)."""
         return {"keys": [self._public()]}
 
     def token(
@@ -56,7 +56,7 @@ class Issuer:
         seconds: int = TOKEN_SECONDS,
         **claims: Any,
     ) -> str:
-        """A signed token. With a `user_id` it sees that user only; `claims` replace or add any claim."""
+        """Return a signed token. A `user_id` restricts the token to that user; `claims` replace or add claims."""
         now = int(time.time())
         payload: dict[str, object] = {
             "iss": LOCAL_ISSUER,
@@ -77,9 +77,9 @@ class Issuer:
         try:
             key = serialization.load_pem_private_key(self._path.read_bytes(), password=None)
         except FileNotFoundError:
-            raise LocalError("there is no local issuer yet: run `make up` first") from None
+            raise LocalError("there is no local issuer: run `make up`") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise LocalError(f"{self._path} is no key of the local issuer: delete it and run `make up`")
+            raise LocalError(f"{self._path} is not a key of the local issuer: delete the file and run `make up`")
         return key
 
     def _public(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Follows the functions' logs of a local cloud."""
+"""Follow the functions' logs of a local cloud."""
 
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,22 +11,24 @@ from infra.local.environment import client
 
 _GROUPS = "/aws/lambda/trimtab-"
 _LOOK_BACK_SECONDS = 600
+_OVERLAP_MILLISECONDS = 5000
 _PAUSE_SECONDS = 1.0
+
+Line = tuple[int, str, str, int, str]
+"""Time in milliseconds, group, stream, number among the stream's lines of that millisecond, text."""
 
 
 def follow(endpoint: str, *, forever: bool = True) -> None:
-    """Prints the last ten minutes of every function's log, then what is added, until interrupted."""
+    """Print the last ten minutes of every function's log, then new lines until interrupted."""
     logs = client("logs", endpoint)
     since = int((time.time() - _LOOK_BACK_SECONDS) * 1000)
-    seen: set[tuple[int, str, str]] = set()
+    printed: set[Line] = set()
     while True:
-        lines = [line for group in _groups(logs) for line in _events(logs, group, since)]
-        for line in sorted(lines):
-            when, group, text = line
-            if line not in seen:  # the local clouds give events no id
-                seen.add(line)
-                print(f"{group.removeprefix(_GROUPS)}  {text}", flush=True)
-                since = max(since, when - 5000)
+        for line in sorted(line for group in _groups(logs) for line in _lines(logs, group, since)):
+            if line not in printed:
+                printed.add(line)
+                print(f"{line[1].removeprefix(_GROUPS)}  {line[-1]}", flush=True)
+                since = max(since, line[0] - _OVERLAP_MILLISECONDS)
         if not forever:
             return
         time.sleep(_PAUSE_SECONDS)
@@ -35,10 +39,18 @@ def _groups(logs: Any) -> list[str]:
     return [group["logGroupName"] for page in pages for group in page["logGroups"]]
 
 
-def _events(logs: Any, group: str, since: int) -> list[tuple[int, str, str]]:
+def _lines(logs: Any, group: str, since: int) -> Iterator[Line]:
+    """Yield the lines of a group in the order of each stream.
+
+    The local clouds give all lines of an invocation one timestamp and no ids. Numbering the lines of a stream that
+    share a timestamp keeps them in order and tells equal lines apart.
+    """
     try:
         pages = list(logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since))
-    except ClientError:  # the group went away with its stack
-        return []
-    events = [event for page in pages for event in page["events"]]
-    return [(event["timestamp"], group, event["message"].rstrip()) for event in events]
+    except ClientError:  # the group was deleted with its stack
+        return
+    numbers: Counter[tuple[int, str]] = Counter()
+    for event in (event for page in pages for event in page["events"]):
+        when, stream = event["timestamp"], event.get("logStreamName", "")
+        numbers[when, stream] += 1
+        yield when, group, stream, numbers[when, stream], event["message"].rstrip()

@@ -1,4 +1,4 @@
-"""What `make simulate` prints."""
+"""The output of `make simulate`: progress bars, then a table of the results."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from infra.local.simulate import Simulation, Story
+from infra.local.simulate import Simulation, SimulationResult
 
 
-def run(console: Console, simulation: Simulation, *, portfolios: int, changes: int) -> Story:
-    """Runs it under two progress bars."""
+def run(console: Console, simulation: Simulation, *, portfolios: int, changes: int) -> SimulationResult:
+    """Run the simulation with two progress bars."""
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         for title, total, steps in (
@@ -24,28 +24,28 @@ def run(console: Console, simulation: Simulation, *, portfolios: int, changes: i
     return simulation.finish()
 
 
-def show(console: Console, story: Story) -> None:
-    """Prints what happened, and each portfolio that is not back in its band."""
+def show(console: Console, result: SimulationResult) -> None:
+    """Print the totals, and each portfolio that is out of its tolerance band."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _rows(story):
+    for name, value in _rows(result):
         table.add_row(name, value)
     console.print(table)
-    for portfolio_id, reason in sorted(story.outside.items()):
-        console.print(f"  not in band  {portfolio_id}  {reason or 'no reason was given'}", markup=False)
+    for portfolio_id, reason in sorted(result.out_of_band.items()):
+        console.print(f"  out of band  {portfolio_id}  {reason or 'no reason was given'}", markup=False)
 
 
-def _rows(story: Story) -> list[tuple[str, str]]:
-    befores, afters = ([each[n] for each in story.drifts] for n in (0, 1))
+def _rows(result: SimulationResult) -> list[tuple[str, str]]:
+    before, after = ([drifts[position] for drifts in result.drifts] for position in (0, 1))
     return [
-        ("quotes sent", str(story.quotes)),
-        ("holders of what moved", f"{story.holders}  (summed over the waves)"),
-        ("bands left", f"{story.crossed}  (by the prices of a wave, summed over the waves)"),
-        ("evaluated", f"at least {story.evaluated}  (what the checks and rebalances left to see)"),
-        ("rebalances", _counted(story.outcomes)),
-        ("orders", _counted(story.orders)),
-        ("drift before", _spread(befores)),
-        ("drift after", _spread(afters)),
-        ("not back in band", str(len(story.outside))),
+        ("quotes sent", str(result.quotes)),
+        ("holders of moved symbols", f"{result.holders}  (summed over the waves)"),
+        ("bands crossed", f"{result.crossed}  (computed from the prices of each wave, summed over the waves)"),
+        ("evaluated", f"at least {result.evaluated}  (counted from stored checks and rebalances)"),
+        ("rebalances", _counted(result.statuses)),
+        ("orders", _counted(result.orders)),
+        ("drift before", _spread(before)),
+        ("drift after", _spread(after)),
+        ("out of band at the end", str(len(result.out_of_band))),
     ]
 
 
@@ -57,4 +57,4 @@ def _counted(counts: dict[str, int]) -> str:
 def _spread(drifts: Sequence[Decimal]) -> str:
     if not drifts:
         return "-"
-    return f"{sum(drifts) / len(drifts):.2f} % on average, {max(drifts):.2f} % at most"
+    return f"mean {sum(drifts) / len(drifts):.2f} %, maximum {max(drifts):.2f} %"

@@ -1,7 +1,7 @@
-"""Well-known assets with made-up prices, for a laptop: every bar says that it is synthetic.
+"""Synthetic daily bars of well-known assets; the source of every bar is `synthetic-sample`.
 
-The same day of the same asset is the same on every machine and whenever it is made: all walks start in January 2020
-from fixed seeds. A market moves them all, each sector its own, and each asset adds something of its own.
+The bars are deterministic: all random walks start in January 2020 from fixed seeds. The daily return of an asset is the
+sum of a market return, a sector return and a return of the asset.
 """
 
 import json
@@ -33,15 +33,15 @@ _SEED = "trimtab sample 1"
 _ASSETS = Path(__file__).with_name("assets.json")
 _THREADS = 8
 _MARKET, _SECTOR, _OWN = 0.008, 0.005, 0.009
-"""Standard deviations of a day's move, as shares of the price."""
+"""Standard deviations of the three daily returns, as fractions of the price."""
 _GROWTH, _PULL, _PRICED_AFTER = 0.0003, 0.002, 1500
-"""What a price grows by a day, how strongly it is drawn back to that path, and after how many sessions the path passes
-the price in the file."""
+"""Daily growth of the expected price, daily pull towards the expected price (both as fractions), and the number of
+sessions after which the expected price equals the price in `assets.json`."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An asset of the sample and what its walk is about."""
+    """An asset of the sample and the price around which it moves."""
 
     record: AssetRecord
     price: float
@@ -49,7 +49,7 @@ class Sample:
 
 @cache
 def sample() -> tuple[Sample, ...]:
-    """All assets of the sample: at least three of every sector, and a fund of the whole market."""
+    """Return all assets of the sample: at least three of every sector, and a fund of the whole market."""
     return tuple(
         Sample(
             AssetRecord(
@@ -69,17 +69,17 @@ def sample() -> tuple[Sample, ...]:
 
 
 def walk(last: date, wanted: Container[date] | None = None) -> Iterator[tuple[date, list[Bar]]]:
-    """Every session up to the last, or those that are wanted, with the bars of all assets, oldest first."""
-    shared = random.Random(f"{_SEED} market")  # noqa: S311 - it has to be repeatable
-    own = {it.record.symbol: random.Random(f"{_SEED} {it.record.symbol}") for it in sample()}  # noqa: S311
-    closes = {it.record.symbol: it.price * math.exp(-_GROWTH * _PRICED_AFTER) for it in sample()}
+    """Yield the bars of all assets for each wanted session up to `last` (None: for all sessions), oldest first."""
+    shared = random.Random(f"{_SEED} market")  # noqa: S311 - the numbers must be repeatable
+    own = {asset.record.symbol: random.Random(f"{_SEED} {asset.record.symbol}") for asset in sample()}  # noqa: S311
+    closes = {asset.record.symbol: asset.price * math.exp(-_GROWTH * _PRICED_AFTER) for asset in sample()}
     for number, day in enumerate(sessions_between(FIRST_DAY, last)):
         market = shared.gauss(0, _MARKET)
         sectors = {sector: shared.gauss(0, _SECTOR) for sector in Sector}
         moves: dict[str, tuple[float, float]] = {}
-        for it in sample():
-            symbol, sector = it.record.symbol, it.record.sector
-            path = math.log(it.price) + _GROWTH * (number - _PRICED_AFTER)
+        for asset in sample():
+            symbol, sector = asset.record.symbol, asset.record.sector
+            path = math.log(asset.price) + _GROWTH * (number - _PRICED_AFTER)
             move = _GROWTH + market + _PULL * (path - math.log(closes[symbol]))
             if sector is not None:
                 move += sectors[sector] + own[symbol].gauss(0, _OWN)
@@ -90,12 +90,12 @@ def walk(last: date, wanted: Container[date] | None = None) -> Iterator[tuple[da
 
 
 def _bar(symbol: str, day: date, before: float, close: float) -> Bar:
-    chance = random.Random(f"{_SEED} {symbol} {day}")  # noqa: S311 - it has to be repeatable
+    chance = random.Random(f"{_SEED} {symbol} {day}")  # noqa: S311 - the numbers must be repeatable
     opened = before * math.exp(chance.gauss(0, 0.003))
     high = max(opened, close) * (1 + abs(chance.gauss(0, 0.004)))
     low = min(opened, close) * (1 - abs(chance.gauss(0, 0.004)))
     volume = Decimal(int(1e6 * math.exp(chance.gauss(1, 0.4))))
-    prices = [_cents(it) for it in (opened, close, high, low)]
+    prices = [_cents(price) for price in (opened, close, high, low)]
     first, last, top, bottom = prices[0], prices[1], max(prices), min(prices)
     vwap = _cents(float(first + last + top + bottom) / 4)
     return Bar(symbol, day, first, top, bottom, last, volume, vwap, None, None, SOURCE, 1)
@@ -106,7 +106,7 @@ def _cents(price: float) -> Decimal:
 
 
 class SampleBars:
-    """The sample as a provider of bars, for back-filling more of it."""
+    """The sample as a provider of bars for `make backfill`."""
 
     name = SOURCE
 
@@ -114,19 +114,20 @@ class SampleBars:
         self._days = dict(walk(last))
 
     def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
-        """See `BarProvider.grouped_daily`."""
+        """Yield the bars of a day; see `BarProvider.grouped_daily`."""
         for bar in self._days.get(day, ()):
             yield ProvidedBar(bar.symbol, **{name: getattr(bar, name) for name in NUMBERS})
 
-    def splits(self, day: date) -> Sequence[ProvidedSplit]:  # noqa: ARG002 - the sample has none
-        """See `BarProvider.splits`."""
+    def splits(self, day: date) -> Sequence[ProvidedSplit]:  # noqa: ARG002 - the sample has no splits
+        """Return no splits; see `BarProvider.splits`."""
         return ()
 
 
 def load(client: Any, table: str, now: datetime) -> int:
-    """Stores the assets and two years of bars up to yesterday, those days that are not marked yet; how many bars.
+    """Store the assets and the bars of the missing days among two years up to yesterday. Return the number of bars.
 
-    The marks are written last and carry no events: nobody is told of history. Done again, it costs six reads.
+    The completion marks of the days are written last and carry no events, so that subscribers are not notified of
+    history. A repeated call costs six reads.
     """
     store = DynamoBars(client, table)
     wanted = sessions_up_to(now.astimezone(UTC).date() - timedelta(days=1), SESSIONS)
@@ -134,23 +135,23 @@ def load(client: Any, table: str, now: datetime) -> int:
     missing = {day for day in wanted if day not in marked}
     if not missing:
         return 0
-    records = [it.record for it in sample()]
-    known = store.assets([it.symbol for it in records])
-    new = [assets.to_item(it) for it in records if it.symbol not in known]
-    symbols, marks = [it.symbol for it in records], []
+    records = [asset.record for asset in sample()]
+    known = store.assets([record.symbol for record in records])
+    new = [assets.to_item(record) for record in records if record.symbol not in known]
+    symbols, marks = [record.symbol for record in records], []
     with ThreadPoolExecutor(_THREADS) as pool:
         written = [pool.submit(dynamo.batch_put, client, table, new)]
         for day, found in walk(wanted[-1], missing):
             written.append(pool.submit(dynamo.batch_put, client, table, [bars.to_item(bar) for bar in found]))
             marks.append(from_mark(mark(None, day, symbols, bars=found, faults=(), at=now, tells=False)))
-        for each in written:
-            each.result()
+        for batch in written:
+            batch.result()
     dynamo.batch_put(client, table, marks)
     return len(missing) * len(records)
 
 
 def newest_file(now: datetime) -> tuple[str, str]:
-    """The name and the text of the file of the newest session, in the form that the nightly ingestion reads."""
+    """Return the name and the text of the newest session's file, in the format of the nightly ingestion."""
     last = sessions_up_to(now.astimezone(UTC).date() - timedelta(days=1), 1)[0]
     ((day, found),) = walk(last, {last})
     rows = [[bar.symbol, *(_text(getattr(bar, name)) for name in NUMBERS)] for bar in found]

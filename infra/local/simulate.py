@@ -1,4 +1,4 @@
-"""`make simulate`: portfolios on the running system, prices that move, and what the balancer made of it; over HTTP."""
+"""`make simulate`: create portfolios on the running system, move prices and follow the automatic rebalances, over HTTP."""
 
 import random
 import time
@@ -12,14 +12,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from infra.local.account import Account, View
 from infra.local.client import Client
 from infra.local.demo import PENDING, expect
 from infra.local.environment import LocalError
+from infra.local.portfolio_client import HoldingsView, PortfolioClient
 
 SYMBOLS = 20
 WAVE = 10
-"""Prices that change at once."""
+"""The number of prices that change at once."""
 BANDS = (
     {"type": "absolute", "value": 2},
     {"type": "absolute", "value": 5},
@@ -27,188 +27,201 @@ BANDS = (
     {"type": "hybrid", "value": 15, "points": 1},
 )
 MOVE = 0.08
-"""Standard deviation of one change of a price, as a share of it."""
-WORTH = 100_000
-PATIENCE_SECONDS = 90.0
+"""The standard deviation of one price change, as a fraction of the price."""
+INITIAL_VALUE = 100_000
+TIMEOUT_SECONDS = 90.0
 _PAUSE_SECONDS = 0.2
 _GRACE_SECONDS = 3.0
-_AT_ONCE = 4
+_THREADS = 4
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """A portfolio of the simulation, and how far each weight may be from its target, in percentage points."""
+class SimulatedPortfolio:
+    """A portfolio of the simulation with its tolerance by symbol, in percentage points."""
 
-    account: Account
+    client: PortfolioClient
     tolerances: dict[str, Decimal]
 
-    def is_within(self, view: View) -> bool:
-        """Whether it is inside its band; the API rounds values to cents, so a hundredth of a point does not count."""
+    def is_within_band(self, view: HoldingsView) -> bool:
+        """Return whether every weight is in its band. 0.01 points are added because the API rounds values to cents."""
         return all(
             abs(view.weights.get(symbol, Decimal(0)) - target) <= self.tolerances[symbol] + Decimal("0.01")
-            for symbol, target in self.account.allocation.items()
+            for symbol, target in self.client.allocation.items()
         )
 
-    def leaves_band(self, view: View, prices: Mapping[str, Decimal]) -> bool:
-        """Whether these prices lead it out of the band that it is in."""
-        return self.is_within(view) and not self.is_within(view.at(prices))
+    def leaves_band(self, view: HoldingsView, prices: Mapping[str, Decimal]) -> bool:
+        """Return whether the portfolio is in its band now and out of its band at these prices."""
+        return self.is_within_band(view) and not self.is_within_band(view.at(prices))
 
 
 @dataclass
-class Story:
-    """What happened."""
+class SimulationResult:
+    """The totals of a simulation."""
 
     quotes: int = 0
     holders: int = 0
-    """Portfolios that held what moved, summed over the waves: so many would be evaluated without watches."""
+    """Holders of moved symbols, summed over the waves: the number of evaluations without price watches."""
     crossed: int = 0
-    """Portfolios whose band the prices of a wave leave, summed over the waves; worked out here, from their holdings."""
+    """Portfolios whose band the prices of a wave cross, summed over the waves and computed from the holdings."""
     evaluated: int = 0
-    """Checks that left a trace: of several between two looks, only the last one that decided nothing does."""
-    outcomes: Counter[str] = field(default_factory=Counter)
+    """Price checks that were observed. A check that a later check replaced between two reads is not counted."""
+    statuses: Counter[str] = field(default_factory=Counter)
+    """Rebalances by status."""
     orders: Counter[str] = field(default_factory=Counter)
+    """Orders by status."""
     drifts: list[tuple[Decimal, Decimal]] = field(default_factory=list)
     """Drift before and after each completed rebalance, in percent of the portfolio."""
-    outside: dict[str, str] = field(default_factory=dict)
-    """Why a portfolio is not back in its band at the end, by its id; empty where nothing said so."""
+    out_of_band: dict[str, str] = field(default_factory=dict)
+    """The reason for each portfolio out of its band at the end, by portfolio id; "" for an unexplained one."""
 
 
 class Simulation:
-    """One run, with symbols and users of its own: a run leaves those before it alone. The same seed makes the same
-    portfolios and the same prices."""
+    """One run with its own symbols and users, independent of earlier runs.
+
+    Equal seeds give equal portfolios and equal prices.
+    """
 
     def __init__(self, client: Client, *, portfolios: int, seed: int) -> None:
         self._client = client
-        self._random = random.Random(seed)  # noqa: S311 - it has to be repeatable
+        self._random = random.Random(seed)  # noqa: S311 - the numbers must be repeatable
         self._run = uuid.uuid4().hex[:8]
-        self._prices = {f"SIM-{self._run}-{n:02}": Decimal(100) for n in range(SYMBOLS)}
-        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._prices = {f"SIM-{self._run}-{number:02}": Decimal(100) for number in range(SYMBOLS)}
+        self._pool = ThreadPoolExecutor(_THREADS)
         self._seen_checks: dict[str, str] = {}
-        self._wanted = [(n, *self._portfolio()) for n in range(portfolios)]
-        self._simulated: list[Simulated] = []
-        self.story = Story()
+        self._planned = [(number, *self._plan_portfolio()) for number in range(portfolios)]
+        self._portfolios: list[SimulatedPortfolio] = []
+        self.result = SimulationResult()
 
     def open(self) -> Iterator[int]:
-        """Portfolios that hold their target, and are watched; gives how many more there are each time."""
-        self._quote(self._prices)
-        for simulated in self._pool.map(lambda wanted: self._opened(*wanted), self._wanted):
-            self._simulated.append(simulated)
+        """Create the portfolios at their target and wait for their price watches. Yields 1 for each portfolio."""
+        self._send_quotes(self._prices)
+        for portfolio in self._pool.map(lambda plan: self._create(*plan), self._planned):
+            self._portfolios.append(portfolio)
             yield 1
-        self._wait_for(self._simulated, self._is_watched, "the price watches were not written")
-        self._note_evaluations(count=False)
+        self._wait_for(self._portfolios, self._is_watched, "the price watches were not written")
+        self._count_checks(count=False)
 
     def move(self, changes: int) -> Iterator[int]:
-        """Changes prices in waves; gives how many changed each time, once the wave has had its effect."""
+        """Change prices in waves and wait for the effects of each wave. Yields the number of prices of each wave."""
         for start in range(0, changes, WAVE):
             size = min(WAVE, changes - start)
-            moved = {symbol: self._moved(symbol) for symbol in self._random.sample(sorted(self._prices), size)}
-            holders = [it for it in self._simulated if moved.keys() & it.account.allocation.keys()]
-            self.story.crossed += sum(it.leaves_band(view, moved) for it, view in self._looks(holders))
+            moved = {symbol: self._next_price(symbol) for symbol in self._random.sample(sorted(self._prices), size)}
+            holders = [holder for holder in self._portfolios if moved.keys() & holder.client.allocation.keys()]
+            self.result.crossed += sum(holder.leaves_band(view, moved) for holder, view in self._read_holdings(holders))
             self._prices |= moved
-            self._quote(moved)
-            self.story.quotes += size
-            self.story.holders += len(holders)
-            self._wait_for(holders, partial(self._has_settled, since=time.monotonic()), "the wave had no end")
-            self._note_evaluations()
+            self._send_quotes(moved)
+            self.result.quotes += size
+            self.result.holders += len(holders)
+            self._wait_for(holders, partial(self._is_settled, since=time.monotonic()), "the wave did not end")
+            self._count_checks()
             yield size
 
-    def finish(self) -> Story:
-        """Reads what was done about all of it."""
-        for rebalances in self._pool.map(lambda it: it.account.rebalances(), self._simulated):
-            for each in rebalances:
-                self._tell(each)
-        self.story.evaluated += sum(self.story.outcomes.values())
-        for it, view in self._looks(self._simulated):
-            if not it.is_within(view):
-                check = it.account.last_check()
+    def finish(self) -> SimulationResult:
+        """Read all rebalances and the final holdings, and return the totals."""
+        for rebalances in self._pool.map(lambda portfolio: portfolio.client.rebalances(), self._portfolios):
+            for rebalance in rebalances:
+                self._count_rebalance(rebalance)
+        self.result.evaluated += sum(self.result.statuses.values())
+        for portfolio, view in self._read_holdings(self._portfolios):
+            if not portfolio.is_within_band(view):
+                check = portfolio.client.last_check()
                 reason = f"{check['rule']}: {check['detail']}" if check and check["rule"] != "within_band" else ""
-                self.story.outside[it.account.portfolio_id] = reason
+                self.result.out_of_band[portfolio.client.portfolio_id] = reason
         self._pool.shutdown()
-        return self.story
+        return self.result
 
     # Portfolios and prices -------------------------------------------------------------------------------------------
 
-    def _portfolio(self) -> tuple[dict[str, Decimal], dict[str, Any]]:
-        """A target of four to eight symbols, in whole percents, and a band."""
+    def _plan_portfolio(self) -> tuple[dict[str, Decimal], dict[str, Any]]:
+        """Return a target of four to eight symbols in whole percents, and a band."""
         symbols = self._random.sample(sorted(self._prices), self._random.randint(4, 8))
         parts = [self._random.randint(5, 20) for _ in symbols]
         weights = [100 * part // sum(parts) for part in parts]
         weights[0] += 100 - sum(weights)
         return dict(zip(symbols, map(Decimal, weights), strict=True)), self._random.choice(BANDS)
 
-    def _opened(self, number: int, target: dict[str, Decimal], band: dict[str, Any]) -> Simulated:
+    def _create(self, number: int, target: dict[str, Decimal], band: dict[str, Any]) -> SimulatedPortfolio:
         body = {
             "user_id": f"sim-{self._run}-{number:03}",
             "allocation": {symbol: str(weight) for symbol, weight in target.items()},
             "policy": {"band": band},
-            "cash": str(WORTH),
+            "cash": str(INITIAL_VALUE),
         }
-        account = Account.opened(self._client, body)
-        rows = [f"{symbol},BUY,stock,{symbol},{weight * WORTH / 10_000},100" for symbol, weight in target.items()]
+        portfolio = PortfolioClient.create(self._client, body)
+        rows = [
+            f"{symbol},BUY,stock,{symbol},{weight * INITIAL_VALUE / 10_000},100" for symbol, weight in target.items()
+        ]
         text = "\n".join(["ref_id,side,security_type,symbol,quantity,price", *rows, ""])
-        kind = {"Content-Type": "text/csv"}
-        answer = self._client.call("POST", f"{account.path}/trades/import", raw=text.encode(), headers=kind)
-        expect(answer, 200, 201)
-        return Simulated(account, {symbol: _tolerance(band, weight) for symbol, weight in target.items()})
+        headers = {"Content-Type": "text/csv"}
+        response = self._client.call("POST", f"{portfolio.path}/trades/import", raw=text.encode(), headers=headers)
+        expect(response, 200, 201)
+        return SimulatedPortfolio(portfolio, {symbol: _tolerance(band, weight) for symbol, weight in target.items()})
 
-    def _moved(self, symbol: str) -> Decimal:
+    def _next_price(self, symbol: str) -> Decimal:
         factor = Decimal(str(round(max(0.5, self._random.gauss(1, MOVE)), 4)))
         return (self._prices[symbol] * factor).quantize(Decimal("0.0001"))
 
-    def _quote(self, prices: dict[str, Decimal]) -> None:
+    def _send_quotes(self, prices: dict[str, Decimal]) -> None:
         now = datetime.now(UTC).isoformat()
         quotes = [{"symbol": symbol, "price": str(price), "as_of": now} for symbol, price in prices.items()]
         expect(self._client.post("/quotes", {"quotes": quotes}), 202)
 
     # Waiting ---------------------------------------------------------------------------------------------------------
 
-    def _is_watched(self, it: Simulated) -> bool:
-        check = it.account.last_check()
+    def _is_watched(self, portfolio: SimulatedPortfolio) -> bool:
+        check = portfolio.client.last_check()
         return check is not None and check["rule"] == "within_band"
 
-    def _has_settled(self, it: Simulated, since: float) -> bool:
-        """Whether the new prices are stored, nothing is under way, and the portfolio is in its band, or was given time
-        and a check says why not: it may be older than these prices, where they moved too little for another one."""
-        view = it.account.look()
-        if any(price != self._prices[symbol] for symbol, price in view.prices.items()) or it.account.is_locked():
+    def _is_settled(self, portfolio: SimulatedPortfolio, since: float) -> bool:
+        """Return whether the new prices are stored, no rebalance is running and the portfolio is in its band.
+
+        A portfolio out of its band is settled if a check gives a reason after a grace period. The check may be older
+        than the prices if their move was too small for a new check.
+        """
+        view = portfolio.client.holdings()
+        if any(price != self._prices[symbol] for symbol, price in view.prices.items()) or portfolio.client.is_locked():
             return False
-        if it.is_within(view):
+        if portfolio.is_within_band(view):
             return True
-        check = it.account.last_check()
+        check = portfolio.client.last_check()
         return check is not None and check["rule"] != "within_band" and time.monotonic() > since + _GRACE_SECONDS
 
-    def _wait_for(self, those: Iterable[Simulated], is_done: Callable[[Simulated], bool], complaint: str) -> None:
-        left, deadline = list(those), time.monotonic() + PATIENCE_SECONDS
+    def _wait_for(
+        self, portfolios: Iterable[SimulatedPortfolio], is_done: Callable[[SimulatedPortfolio], bool], complaint: str
+    ) -> None:
+        left, deadline = list(portfolios), time.monotonic() + TIMEOUT_SECONDS
         while left:
-            left = [it for it, done in zip(left, self._pool.map(is_done, left), strict=True) if not done]
+            done = self._pool.map(is_done, left)
+            left = [portfolio for portfolio, is_ready in zip(left, done, strict=True) if not is_ready]
             if left and time.monotonic() > deadline:
-                raise LocalError(f"{complaint} for {left[0].account.path}: see `make logs`")
+                raise LocalError(f"{complaint} for {left[0].client.path}: see `make logs`")
             time.sleep(_PAUSE_SECONDS if left else 0)
 
-    def _looks(self, those: list[Simulated]) -> Iterator[tuple[Simulated, View]]:
-        return zip(those, self._pool.map(lambda it: it.account.look(), those), strict=True)
+    def _read_holdings(self, portfolios: list[SimulatedPortfolio]) -> Iterator[tuple[SimulatedPortfolio, HoldingsView]]:
+        views = self._pool.map(lambda portfolio: portfolio.client.holdings(), portfolios)
+        return zip(portfolios, views, strict=True)
 
-    # The story -------------------------------------------------------------------------------------------------------
+    # Counting --------------------------------------------------------------------------------------------------------
 
-    def _note_evaluations(self, *, count: bool = True) -> None:
-        """Counts the portfolios whose last check is another than before: what decided nothing leaves no other trace."""
-        for it, check in zip(
-            self._simulated, self._pool.map(lambda it: it.account.last_check(), self._simulated), strict=True
-        ):
+    def _count_checks(self, *, count: bool = True) -> None:
+        """Count the portfolios with a new price check. Only the newest check without a decision is stored."""
+        checks = self._pool.map(lambda portfolio: portfolio.client.last_check(), self._portfolios)
+        for portfolio, check in zip(self._portfolios, checks, strict=True):
             at = check["at"] if check else ""
             crossed = check is not None and check["trigger"] == "crossed"
-            if count and crossed and self._seen_checks.get(it.account.portfolio_id) != at:
-                self.story.evaluated += 1
-            self._seen_checks[it.account.portfolio_id] = at
+            if count and crossed and self._seen_checks.get(portfolio.client.portfolio_id) != at:
+                self.result.evaluated += 1
+            self._seen_checks[portfolio.client.portfolio_id] = at
 
-    def _tell(self, rebalance: dict[str, Any]) -> None:
-        self.story.outcomes[rebalance["status"]] += 1
+    def _count_rebalance(self, rebalance: dict[str, Any]) -> None:
+        self.result.statuses[rebalance["status"]] += 1
         if rebalance["status"] in PENDING:
             return
-        self.story.orders.update(each["status"] for each in (rebalance["execution"] or {"orders": []})["orders"])
+        orders = (rebalance["execution"] or {"orders": []})["orders"]
+        self.result.orders.update(order["status"] for order in orders)
         facts = rebalance["why"]["facts"] if rebalance["why"] else {}
         if "drift_after" in facts:
-            self.story.drifts.append((Decimal(facts["drift"]), Decimal(facts["drift_after"])))
+            self.result.drifts.append((Decimal(facts["drift"]), Decimal(facts["drift_after"])))
 
 
 def _tolerance(band: dict[str, Any], weight: Decimal) -> Decimal:

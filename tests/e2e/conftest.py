@@ -1,7 +1,7 @@
-"""One deployed system for all end-to-end tests.
+"""The deployed system that all end-to-end tests share.
 
-By default it runs on a local AWS of its own: a free port, files in a temporary directory, all gone afterwards. With
-`make e2e CLOUD=localstack ENDPOINT=…` it is deployed to a LocalStack that already runs, and deleted there afterwards.
+By default the system runs on its own local AWS: a free port and a temporary directory, both removed at the end. With
+`make e2e CLOUD=localstack ENDPOINT=…` the system is deployed to a running LocalStack and deleted there at the end.
 """
 
 import os
@@ -18,36 +18,37 @@ from infra.local import cloud, environment
 from infra.local.client import Client
 from infra.local.deploy import Deployment, Stack
 from infra.local.environment import Workspace
-from infra.local.issuer import Issuer
+from infra.local.issuer import TokenIssuer
 
 
 @dataclass(frozen=True)
 class System:
-    """The deployed system as its users meet it."""
+    """The deployed system with clients for its API and its AWS services."""
 
     stack: Stack
-    issuer: Issuer
+    issuer: TokenIssuer
     cloud_name: str
+    workspace: Workspace
 
     def client(
         self, tenant: str = "demo", user_id: str | None = None, scopes: Sequence[str] = SCOPES, **claims: Any
     ) -> Client:
-        """The API, called with a fresh token."""
+        """Return an API client with a new token."""
         token = self.issuer.token(tenant=tenant, user_id=user_id, scopes=scopes, **claims)
         return Client(self.stack.api_url, token)
 
-    def nobody(self, token: str | None = None) -> Client:
-        """The API, called without a token or with any text in its place."""
+    def anonymous(self, token: str | None = None) -> Client:
+        """Return an API client without a token, or with an arbitrary text as its token."""
         return Client(self.stack.api_url, token)
 
     def aws(self, service: str) -> Any:
-        """A boto3 client of the local cloud."""
+        """Return a boto3 client of the local cloud."""
         return environment.client(service, self.stack.endpoint_url)
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Deployed once, used by every test: tests keep apart by tenant."""
+    """Deploy the system once for all tests. Each test uses its own tenant."""
     environment.isolate()
     workspace = Workspace(tmp_path_factory.mktemp("cloud"))
     if os.environ.get("TRIMTAB_CLOUD") == "localstack":
@@ -58,7 +59,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="session", autouse=True)
 def unreadable(system: System) -> str:
-    """A message that no worker can read, sent before the first test: it fails all its tries while the others run."""
+    """Send an unreadable message before the first test. All its deliveries fail while the other tests run."""
     body = ' not JSON:\t{"schema_version": 1,}\r\n é 漢 '
     system.aws("sqs").send_message(QueueUrl=system.stack.queues["rebalance-requests"], MessageBody=body)
     return body
@@ -67,7 +68,7 @@ def unreadable(system: System) -> str:
 def _on_own_cloud(workspace: Workspace) -> Iterator[System]:
     try:
         running = cloud.start(workspace, cloud.free_port())
-        yield _deployed(workspace, running.endpoint, "local", None)
+        yield _deploy(workspace, running.endpoint, "local", None)
     finally:
         cloud.stop(workspace)
         _remove(workspace.directory)
@@ -77,18 +78,18 @@ def _on_localstack(workspace: Workspace, endpoint: str) -> Iterator[System]:
     running = cloud.attach(endpoint)
     bundle = os.environ.get("TRIMTAB_BUNDLE") or cloud.functions_run_in(running.endpoint)
     try:
-        yield _deployed(workspace, running.endpoint, "localstack", bundle)
+        yield _deploy(workspace, running.endpoint, "localstack", bundle)
     finally:
         _delete_stacks(running.endpoint, load("localstack").prefix)
         _remove(workspace.directory)
 
 
-def _deployed(workspace: Workspace, endpoint: str, env: str, bundle: str | None) -> System:
-    issuer = Issuer(workspace.issuer_key)
+def _deploy(workspace: Workspace, endpoint: str, env: str, bundle: str | None) -> System:
+    issuer = TokenIssuer(workspace.issuer_key)
     issuer.create()
     issuer.publish(endpoint)
     stack = Deployment(workspace, endpoint, env=env, bundle=bundle).run(issuer.token())
-    return System(stack, issuer, env)
+    return System(stack, issuer, env, workspace)
 
 
 def _delete_stacks(endpoint: str, prefix: str) -> None:
@@ -99,5 +100,5 @@ def _delete_stacks(endpoint: str, prefix: str) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """The cloud's files are many and useless; pytest would keep them for three more runs."""
+    """Remove the many files of the cloud, which pytest would keep for three more runs."""
     shutil.rmtree(directory, ignore_errors=True)

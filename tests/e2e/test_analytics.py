@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local import sample_data
-from infra.local.client import Answer, Client
+from infra.local.client import ApiResponse, Client
 from tests.e2e import listening
 from tests.e2e.conftest import System
 from trimtab.kernel.trading_days import on_or_before
@@ -124,7 +124,7 @@ def test_an_alert_reaches_the_topic_and_the_contacts_and_a_report_the_contacts(
     assert any("cid:value" in mail for mail in _mails(system, address))
 
 
-def expected(answer: Answer, status: int) -> Any:
+def expected(answer: ApiResponse, status: int) -> Any:
     """The body of an answer of that status."""
     assert answer.status == status, answer.text
     return answer.json

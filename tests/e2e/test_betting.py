@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.local import demo
-from infra.local.client import Answer, Client
+from infra.local.client import ApiResponse, Client
 from tests.e2e import listening
 from tests.e2e.conftest import System
 
@@ -177,5 +177,5 @@ def _until_settled(client: Client, market: str) -> Any:
     )
 
 
-def _problem(answer: Answer) -> tuple[int, str]:
+def _problem(answer: ApiResponse) -> tuple[int, str]:
     return answer.status, str(answer.json["type"]).rpartition(":")[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.config import ROOT
 from infra.local import demo
-from infra.local.client import Answer, Client
+from infra.local.client import ApiResponse, Client
 from tests.e2e import listening
 from tests.e2e.conftest import System
 
@@ -168,9 +168,9 @@ def _only_holding(client: Client, path: str) -> tuple[str, str, str, str]:
     return it["quantity"], it["cost_basis"], it["realised_profit"], holdings["cash"]
 
 
-def _import(client: Client, path: str, text: bytes) -> Answer:
+def _import(client: Client, path: str, text: bytes) -> ApiResponse:
     return client.call("POST", f"{path}/trades/import", raw=text, headers={"Content-Type": "text/csv"})
 
 
-def _problem(answer: Answer) -> str:
+def _problem(answer: ApiResponse) -> str:
     return str(answer.json["type"]).rpartition(":")[2]

@@ -56,7 +56,7 @@ def test_what_a_commit_carries_is_published_on_the_bus(system: System) -> None:
 def test_no_token_a_broken_one_and_an_expired_one_are_refused_with_a_problem(system: System) -> None:
     expired = system.issuer.token(seconds=-3600)
 
-    for client in (system.nobody(), system.nobody("broken"), system.nobody(expired)):
+    for client in (system.anonymous(), system.anonymous("broken"), system.anonymous(expired)):
         answer = client.get("/portfolios")
         assert answer.status == 401
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -80,7 +80,7 @@ def test_a_portfolio_of_another_tenant_is_not_there(system: System) -> None:
 
 
 def test_health_needs_no_token(system: System) -> None:
-    answer = system.nobody().get("/health")
+    answer = system.anonymous().get("/health")
 
     assert answer.status == 200
     assert answer.json["status"] == "ok"

@@ -11,8 +11,12 @@ from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks
 
 from infra.config import DEVELOPMENT, LOCALSTACK, PRODUCTION, Config, host, lambda_arm64
+<<<<<<< HEAD
 from infra.local.issuer import Issuer
 from infra.tools.bundling import LAYERS, Bundler
+=======
+from infra.local.issuer import TokenIssuer
+>>>>>>> daeb12a (Keep the local cloud's state across restarts)
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, synthesise
 
 Synthesise = Callable[[Config], Synthesised]
@@ -84,10 +88,10 @@ def test_a_function_with_inlined_layers_holds_all_it_imports() -> None:
 
 def test_the_local_issuers_key_is_its_owners_alone(tmp_path: Path) -> None:
     key = tmp_path / "issuer.pem"
-    Issuer(key).create()
+    TokenIssuer(key).create()
 
     assert key.stat().st_mode & 0o777 == 0o600
-    assert "d" not in Issuer(key).jwks()["keys"][0]
+    assert "d" not in TokenIssuer(key).jwks()["keys"][0]
 
 
 def _here(config: Config) -> Config:

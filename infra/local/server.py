@@ -1,0 +1,174 @@
+"""Run the local AWS (ministack) with its state on disk. Executed by the interpreter of `.local/aws`; never imported.
+
+ministack by itself writes its state only when it is stopped, and forgets unread stream records, so that a mapping of a
+stream to a function would skip as many new records afterwards. This program saves a snapshot of all services at once:
+
+* every `SAVE_SECONDS` in which a request arrived, and when the server is stopped;
+* in a forked child, so that no request waits, on the event loop, so that no DynamoDB operation is half done;
+* to one file that replaces the earlier one, so that a crash leaves the earlier snapshot. A crash (`kill -9`, a reboot)
+  loses the requests of about the last `SAVE_SECONDS`; `make down` loses none.
+
+Binary values (layers, code) are stored once, in files named by their SHA-256. Logs of functions are not stored.
+"""
+
+import asyncio
+import copy
+import hashlib
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from ministack import app
+from ministack.core import persistence
+from ministack.services import cloudwatch_logs, dynamodb, lambda_svc
+
+SAVE_SECONDS = 5.0
+_CHILD_SECONDS = 20.0
+_STATE = Path(persistence.STATE_DIR)
+_SNAPSHOT = _STATE / "snapshot.json"
+_BLOBS = _STATE / "blobs"
+_STREAMS = "unread_stream_records"
+_log = logging.getLogger("trimtab.snapshot")
+_serve = app.app
+_requests = 0
+
+
+async def _counted(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+    """Serve one request and count it, unless it only asks for the server's health."""
+    global _requests  # noqa: PLW0603 - one server a process
+    _requests += scope["type"] == "http" and not scope["path"].startswith("/_ministack/")
+    serving: Awaitable[None] = _serve(scope, receive, send)
+    await serving
+
+
+# Save ----------------------------------------------------------------------------------------------------------------
+
+
+def _save_now(_: object = None) -> None:
+    """Save a snapshot and wait for it."""
+    child = _fork()
+    deadline = time.monotonic() + _CHILD_SECONDS
+    while not _has_ended(child, deadline):
+        time.sleep(0.01)
+
+
+async def _save_periodically() -> None:
+    saved = _requests
+    while True:
+        await asyncio.sleep(SAVE_SECONDS)
+        if _requests != saved:
+            saved = _requests
+            child, deadline = _fork(), time.monotonic() + _CHILD_SECONDS
+            while not _has_ended(child, deadline):
+                await asyncio.sleep(0.05)
+
+
+def _fork() -> int:
+    child = os.fork()
+    if not child:
+        try:
+            _write_snapshot()
+        finally:
+            os._exit(0)
+    return child
+
+
+def _has_ended(child: int, deadline: float) -> bool:
+    """Return whether the child has ended. A child that waits for a lock of a lost thread is killed at the deadline."""
+    if time.monotonic() > deadline:
+        _log.error("the snapshot took longer than %.0f s and is given up", _CHILD_SECONDS)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return True
+    return os.waitpid(child, os.WNOHANG)[0] == child
+
+
+def _write_snapshot() -> None:
+    """Replace the snapshot where it differs. Runs in the forked child, which may change every value it sees."""
+    copy.deepcopy = lambda value, memo=None: value  # type: ignore[assignment] # noqa: ARG005 - the fork is the copy
+    lambda_svc._externalize_code_zip = lambda *_: None
+    lambda_svc._prune_orphan_code_blobs = lambda *_: None
+    _STATE.mkdir(parents=True, exist_ok=True)
+    _BLOBS.mkdir(exist_ok=True)
+    state = {name: get_state() for name, get_state in app._build_persistence_save_dict().items()}
+    state[_STREAMS] = _unread_stream_records()
+    for group in cloudwatch_logs._log_groups._data.values():
+        group["streams"] = {}
+    cloudwatch_logs._log_records._data.clear()
+    text = json.dumps(state, default=_encode).encode()
+    if not _SNAPSHOT.exists() or _SNAPSHOT.read_bytes() != text:
+        _replace(_SNAPSHOT, text)
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, bytes | bytearray):
+        digest = hashlib.sha256(value).hexdigest()
+        if not (_BLOBS / digest).exists():
+            _replace(_BLOBS / digest, bytes(value))
+        return {"__blob__": digest}
+    return persistence._json_default(value)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _unread_stream_records() -> list[tuple[Any, int, list[dict[str, Any]]]]:
+    """Return the key of each table's stream, the position of its first unread record, and its unread records."""
+    unread = []
+    for key, records in dynamodb._stream_records._data.items():
+        arn = dynamodb._tables._data.get(key, {}).get("LatestStreamArn")
+        trimmed = dynamodb._stream_trimmed._data.get(key, 0)
+        end = trimmed + len(records)
+        readers = [name for name, mapping in lambda_svc._esms._data.items() if mapping.get("EventSourceArn") == arn]
+        first = min((lambda_svc._dynamodb_stream_positions._data.get(name, trimmed) for name in readers), default=end)
+        unread.append((key, max(first, trimmed), records[max(first, trimmed) - trimmed :]))
+    return unread
+
+
+# Load ----------------------------------------------------------------------------------------------------------------
+
+
+def _load() -> None:
+    """Restore the snapshot, then save periodically. Called on the event loop, before the port is opened."""
+    if _SNAPSHOT.exists():
+        used: set[str] = set()
+        state = json.loads(_SNAPSHOT.read_bytes(), object_hook=lambda value: _decode(value, used))
+        for key, first, records in state.pop(_STREAMS):
+            dynamodb._stream_records._data[tuple(key)] = records
+            dynamodb._stream_trimmed._data[tuple(key)] = first
+        for name, module in app._state_map.items():
+            if state.get(name):
+                app._get_module(module).load_persisted_state(state[name])
+        for blob in _BLOBS.iterdir():
+            if blob.name not in used:
+                blob.unlink()
+    _saver.append(asyncio.get_running_loop().create_task(_save_periodically()))
+
+
+def _decode(value: dict[str, Any], used: set[str]) -> Any:
+    if "__blob__" in value:
+        used.add(value["__blob__"])
+        return (_BLOBS / value["__blob__"]).read_bytes()
+    return persistence._json_object_hook(value)
+
+
+_saver: list["asyncio.Task[None]"] = []  # the event loop itself keeps no reference to its tasks
+
+app.app = _counted
+app.PERSIST_STATE = True
+app.save_all = _save_now
+app._load_persisted_state = _load
+
+if __name__ == "__main__":
+    app.main()
