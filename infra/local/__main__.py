@@ -12,13 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from infra.tools import rebuild
-from infra.tools.backfill import BackfillFailed, Wanted, add_arguments
 from infra.config import SCOPES, FileBars
 from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
 from infra.local.environment import LocalError, Workspace, client, isolate
 from infra.local.issuer import TokenIssuer
+from infra.tools import rebuild
+from infra.tools.backfill import BackfillFailed, Wanted, add_arguments
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 

@@ -1,13 +1,13 @@
-"""`make backfill`: run `infra.tools.backfill` on the running stack, with the synthetic sample as an additional source."""
+"""`make backfill`: run `infra.tools.backfill` on the running stack, with the sample as an additional source."""
 
 import os
 
 from rich.console import Console
 
-from infra.tools import backfill
-from infra.tools.backfill import Wanted
 from infra.local.deploy import Stack
 from infra.local.sample_data import SampleBars
+from infra.tools import backfill
+from infra.tools.backfill import Wanted
 
 
 def run(console: Console, stack: Stack, wanted: Wanted) -> None:

@@ -1,12 +1,12 @@
 """Run the local AWS (ministack) with its state on disk. Executed by the interpreter of `.local/aws`; never imported.
 
-ministack by itself writes its state only when it is stopped, and forgets unread stream records, so that a mapping of a
-stream to a function would skip as many new records afterwards. This program saves a snapshot of all services at once:
+ministack without this program writes its state only when it is stopped, and loses the records of DynamoDB streams, so
+that event source mappings skip new records after a restart. This program saves snapshots of all services:
 
 * every `SAVE_SECONDS` in which a request arrived, and when the server is stopped;
-* in a forked child, so that no request waits, on the event loop, so that no DynamoDB operation is half done;
-* to one file that replaces the earlier one, so that a crash leaves the earlier snapshot. A crash (`kill -9`, a reboot)
-  loses the requests of about the last `SAVE_SECONDS`; `make down` loses none.
+* in a child process, forked between two DynamoDB operations, so that requests do not wait and transactions are whole;
+* to one file that is replaced atomically. A crash (`kill -9`, a reboot) loses the changes since the last snapshot,
+  about `SAVE_SECONDS`; `make down` loses nothing.
 
 Binary values (layers, code) are stored once, in files named by their SHA-256. Logs of functions are not stored.
 """
@@ -39,7 +39,7 @@ _requests = 0
 
 
 async def _counted(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
-    """Serve one request and count it, unless it only asks for the server's health."""
+    """Serve a request, and count every request but health checks."""
     global _requests  # noqa: PLW0603 - one server a process
     _requests += scope["type"] == "http" and not scope["path"].startswith("/_ministack/")
     serving: Awaitable[None] = _serve(scope, receive, send)
@@ -50,7 +50,7 @@ async def _counted(scope: dict[str, Any], receive: Callable[..., Any], send: Cal
 
 
 def _save_now(_: object = None) -> None:
-    """Save a snapshot and wait for it."""
+    """Save a snapshot and return when the file is written."""
     child = _fork()
     deadline = time.monotonic() + _CHILD_SECONDS
     while not _has_ended(child, deadline):
@@ -79,7 +79,7 @@ def _fork() -> int:
 
 
 def _has_ended(child: int, deadline: float) -> bool:
-    """Return whether the child has ended. A child that waits for a lock of a lost thread is killed at the deadline."""
+    """Return whether the child has ended. Kill a child at its deadline: a thread of the parent may own a lock."""
     if time.monotonic() > deadline:
         _log.error("the snapshot took longer than %.0f s and is given up", _CHILD_SECONDS)
         os.kill(child, signal.SIGKILL)
@@ -89,8 +89,8 @@ def _has_ended(child: int, deadline: float) -> bool:
 
 
 def _write_snapshot() -> None:
-    """Replace the snapshot where it differs. Runs in the forked child, which may change every value it sees."""
-    copy.deepcopy = lambda value, memo=None: value  # type: ignore[assignment] # noqa: ARG005 - the fork is the copy
+    """Replace the snapshot file unless nothing changed. Runs in the forked child, so that values may be modified."""
+    copy.deepcopy = _return_same  # type: ignore[assignment] # the memory of the child is a copy already
     lambda_svc._externalize_code_zip = lambda *_: None
     lambda_svc._prune_orphan_code_blobs = lambda *_: None
     _STATE.mkdir(parents=True, exist_ok=True)
@@ -103,6 +103,10 @@ def _write_snapshot() -> None:
     text = json.dumps(state, default=_encode).encode()
     if not _SNAPSHOT.exists() or _SNAPSHOT.read_bytes() != text:
         _replace(_SNAPSHOT, text)
+
+
+def _return_same(value: object, _: object = None) -> object:
+    return value
 
 
 def _encode(value: object) -> object:
@@ -124,7 +128,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _unread_stream_records() -> list[tuple[Any, int, list[dict[str, Any]]]]:
-    """Return the key of each table's stream, the position of its first unread record, and its unread records."""
+    """Return for each table stream: key, position of the first unread record, and unread records."""
     unread = []
     for key, records in dynamodb._stream_records._data.items():
         arn = dynamodb._tables._data.get(key, {}).get("LatestStreamArn")

@@ -1,4 +1,4 @@
-"""`make simulate`: create portfolios on the running system, move prices and follow the automatic rebalances, over HTTP."""
+"""`make simulate`: create portfolios over HTTP, move prices and follow the automatic rebalances."""
 
 import random
 import time

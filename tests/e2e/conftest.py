@@ -20,6 +20,8 @@ from infra.local.deploy import Deployment, Stack
 from infra.local.environment import Workspace
 from infra.local.issuer import TokenIssuer
 
+collect_ignore = ["test_restart.py"] if os.environ.get("TRIMTAB_CLOUD") == "localstack" else []
+
 
 @dataclass(frozen=True)
 class System:

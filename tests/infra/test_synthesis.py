@@ -11,12 +11,8 @@ from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks
 
 from infra.config import DEVELOPMENT, LOCALSTACK, PRODUCTION, Config, host, lambda_arm64
-<<<<<<< HEAD
-from infra.local.issuer import Issuer
-from infra.tools.bundling import LAYERS, Bundler
-=======
 from infra.local.issuer import TokenIssuer
->>>>>>> daeb12a (Keep the local cloud's state across restarts)
+from infra.tools.bundling import LAYERS, Bundler
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, synthesise
 
 Synthesise = Callable[[Config], Synthesised]
