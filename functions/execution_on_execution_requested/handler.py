@@ -1,4 +1,4 @@
-"""Executes planned rebalances from the queue `rebalance-executions` through the broker."""
+"""Execute planned rebalances from the queue `rebalance-executions` through the broker."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -12,8 +12,8 @@ from trimtab.contracts.messages import ExecutionRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.halts import DynamoHalts
-from trimtab.portfolios.execution.state_machine import Patience
-from trimtab.portfolios.execution.worker import Executions, LeaseLost
+from trimtab.portfolios.execution.state_machine import RetryLimits
+from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.portfolios.store import DynamoStore
@@ -25,7 +25,7 @@ from trimtab.runtime.sqs import sqs
 
 
 class ExecutionSettings(QueueSettings, BrokerSettings):
-    """What this function is told by its environment."""
+    """Environment of this function; times are in seconds."""
 
     portfolios_table: str
     lease_seconds: int
@@ -39,11 +39,11 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 @lru_cache(maxsize=1)
-def executions() -> Executions:
-    """The executions, wired to DynamoDB, SQS and the broker; the orders of a wave are sent several at once."""
+def execution_worker() -> ExecutionWorker:
+    """Return the worker, wired to DynamoDB, SQS and the broker. It sends up to `threads` orders at the same time."""
     settings = ExecutionSettings.load()
     table = settings.portfolios_table
-    return Executions(
+    return ExecutionWorker(
         DynamoStore(dynamodb(), table),
         DynamoLedger(dynamodb(), table, settings.market_table),
         broker_from(settings, dynamodb(), utc_now),
@@ -51,34 +51,34 @@ def executions() -> Executions:
         Queues(sqs(), settings),
         utc_now,
         settings.lease_seconds,
-        Patience(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),
+        RetryLimits(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),
         ThreadPoolExecutor(settings.threads).map if settings.threads > 1 else map,
         count,
-        _note,
+        _log_broker_error,
     )
 
 
-def _note(error: Exception) -> None:
-    logger.error("broker failed", exc_info=error)
+def _log_broker_error(error: Exception) -> None:
+    logger.error("broker raised an unexpected exception", exc_info=error)
 
 
 def execute(record: SQSRecord) -> None:
-    """Brings one rebalance as far as it goes now; raising returns it to the queue."""
+    """Advance the rebalance of one message; an exception returns the message to the queue."""
     message = queue.read(record, ExecutionRequested)
     try:
-        rebalance = executions().run(message.tenant_id, message.portfolio_id, message.rebalance_id)
+        rebalance = execution_worker().run(message.tenant_id, message.portfolio_id, message.rebalance_id)
     except LeaseLost:
-        logger.info("taken over by another worker", rebalance_id=message.rebalance_id)
+        logger.info("lease lost to another worker", rebalance_id=message.rebalance_id)
         return
     if rebalance is None:
-        raise queue.PoisonError(f"no rebalance {message.rebalance_id} that is executed")
+        raise queue.PoisonError(f"no execution of a rebalance {message.rebalance_id}")
     if not rebalance.is_open:
         count(f"Rebalance{rebalance.status.value.title().replace('_', '')}")
-    logger.info("executed", rebalance_id=rebalance.rebalance_id, status=rebalance.status.value)
+    logger.info("execution advanced", rebalance_id=rebalance.rebalance_id, status=rebalance.status.value)
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of messages; those that could not be gone on with are returned to the queue."""
+    """Process a batch of messages; failed messages are returned to the queue."""
     return queue.process(processor, event, context, execute)

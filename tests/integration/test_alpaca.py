@@ -165,7 +165,7 @@ def test_a_duplicate_that_is_not_found_yet_is_unknown(street: Street) -> None:
     broker = street.broker()
     broker.submit("p1", an_order())
     street.goes_wrong("GET", 404)
-    with pytest.raises(OutcomeUnknown, match="does not find it yet"):
+    with pytest.raises(OutcomeUnknown, match="does not find the order yet"):
         broker.submit("p1", an_order())
 
 

@@ -19,8 +19,8 @@ from tests.support.fake_alpaca_broker import Street
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.execution import alpaca_http
 from trimtab.portfolios.execution.alpaca import AlpacaBroker
-from trimtab.portfolios.execution.alpaca_http import KeyRing
-from trimtab.portfolios.execution.broker import BrokerStatus, NotSent, OutcomeUnknown
+from trimtab.portfolios.execution.alpaca_http import alpaca_keys
+from trimtab.portfolios.execution.broker import BrokerStatus, OrderNotSent, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.runtime import dynamo
 
@@ -114,7 +114,7 @@ def fails(street: Street, times: int) -> None:
     for _ in range(times):
         with pytest.raises(OutcomeUnknown) as unknown:
             street.broker().http.call("POST", "/v2/orders", body={})
-        assert not isinstance(unknown.value, NotSent)
+        assert not isinstance(unknown.value, OrderNotSent)
 
 
 @pytest.mark.parametrize("trouble", ["429", "keys", "circuit", "connection"])
@@ -130,7 +130,7 @@ def test_an_order_that_surely_had_no_effect_is_told_from_one_that_may_have_had_o
             fails(street, times=5)
         case "connection":
             street.fake.url = "http://127.0.0.1:1"
-    with pytest.raises(NotSent):
+    with pytest.raises(OrderNotSent):
         street.broker().submit("p1", an_order())
     assert street.fake.orders == {}
 
@@ -140,7 +140,7 @@ def test_an_order_that_was_sent_is_unknown_even_where_the_circuit_opens_before_i
     street.goes_wrong("POST", "reset", after=True)
     with pytest.raises(OutcomeUnknown) as unknown:
         street.broker().submit("p1", an_order())
-    assert not isinstance(unknown.value, NotSent)
+    assert not isinstance(unknown.value, OrderNotSent)
     assert list(street.fake.orders) == ["o1"]
 
 
@@ -158,7 +158,7 @@ def test_keys_that_stay_refused_are_unknown_and_leave_the_circuit_alone(street: 
 )
 def test_a_secret_without_keys_is_told_and_not_shown(street: Street, secret: str) -> None:
     street.secret = secret
-    with pytest.raises(ValueError, match="texts key_id and secret_key") as raised:
+    with pytest.raises(ValueError, match="non-empty texts `key_id` and `secret_key`") as raised:
         street.broker().account("p1")
     assert "hush" not in str(raised.value)
     assert raised.value.__cause__ is None
@@ -178,7 +178,7 @@ def test_keys_are_never_logged(
             with pytest.raises(OutcomeUnknown) as raised:
                 broker.submit("p1", an_order("o2"))
             errors.append(repr(raised.getrepr(showlocals=False)))
-    seen = caplog.text + "".join(capfd.readouterr()) + "".join(errors) + repr(KeyRing(street.read_secret).current())
+    seen = caplog.text + "".join(capfd.readouterr()) + "".join(errors) + repr(alpaca_keys(street.read_secret).current())
     assert "circuit changed" in seen
     assert "key-1" not in seen
     assert "secret-1" not in seen

@@ -20,7 +20,7 @@ from tests.support.many_portfolios import crowd
 from tests.support.moto_state import lose_messages, quick_transactions, waiting
 from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account, refused
-from trimtab.portfolios.execution.worker import _Run
+from trimtab.portfolios.execution.worker import _ExecutionRun
 from trimtab.portfolios.portfolio.policy import Policy
 
 
@@ -40,7 +40,7 @@ def rows() -> dict[str, Any]:
 def scenario(monkeypatch: pytest.MonkeyPatch, *rules: Any) -> None:
     """What the paper broker does from now on."""
     monkeypatch.setenv("PAPER_SCENARIO", json.dumps(rules))
-    execution_function.executions.cache_clear()
+    execution_function.execution_worker.cache_clear()
 
 
 def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing) -> None:
@@ -240,7 +240,7 @@ def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_say
     mine.quote(AAPL=100, MSFT=100)
     it = mine.run("r1", mode="invest_cash")
     orders = it["execution"]["orders"]
-    assert [(each["status"], each["is_booked"]) for each in orders] == [("FILLED", True)] * 2
+    assert [(each["status"], each["is_posted"]) for each in orders] == [("FILLED", True)] * 2
     left = 100 - sum((Decimal(each["filled_amount"]) for each in orders), Decimal("1.40"))
     assert left < 0
     assert (it["status"], mine.now()["status"], mine.cash()) == ("STALE", "STALE", left)
@@ -262,11 +262,11 @@ def test_what_an_operator_watches_is_counted(
     mine.system.check()
     names = ("demo", mine.now()["portfolio_id"], mine.rebalances()[0]["rebalance_id"])
     with monkeypatch.context() as patch:
-        patch.setattr(_Run, "to_the_end_or_the_next_wait", mock.Mock(side_effect=Crash))
+        patch.setattr(_ExecutionRun, "advance", mock.Mock(side_effect=Crash))
         patch.setenv("LEASE_SECONDS", "-1")
         with pytest.raises(Crash):
-            execution_function.executions().run(*names)
-    execution_function.executions.cache_clear()
+            execution_function.execution_worker().run(*names)
+    execution_function.execution_worker.cache_clear()
     mine.settle()
     counted: Counter[str] = Counter()
     for line in capsys.readouterr().out.splitlines():

@@ -270,7 +270,7 @@ def test_every_item_is_written_on_its_version(desk: Desk) -> None:
     desk.now += timedelta(seconds=1)
     desk.found()
     items = [dynamo.from_item(item) for item in desk.client.scan(TableName=PAPER_TABLE)["Items"]]
-    assert {item["sk"]: item["version"] for item in items} == {"ORDER#o1": 2, "TRIES#o1": 1}
+    assert {item["sk"]: item["version"] for item in items} == {"ORDER#o1": 2, "TIME_OUTS#o1": 1}
 
 
 @pytest.mark.parametrize(
@@ -293,9 +293,9 @@ BAD_SCENARIOS: list[tuple[str, str]] = [
     ("{}", "the list"),
     ('[{"time_out": "never"}]', "rule 1.time_out"),
     ('[{}, {"match": {"symbl": "A"}}]', "rule 2.match.symbl"),
-    ('[{"times": 2}]', "it needs time_out"),
-    ('[{"ends": true}]', "it needs fill_percent"),
-    ('[{"refuse": "x", "fee": 1}]', "refused"),
+    ('[{"times": 2}]', "only together with `time_out`"),
+    ('[{"ends": true}]', "only together with `fill_percent`"),
+    ('[{"refuse": "x", "fee": 1}]', "excludes"),
     ('[{"fill_percent": 101}]', "rule 1.fill_percent"),
     ('[{"fill_percent": 1e3}]', "plain digits"),
     ('[{"fee": "1.001"}]', "at most 2 decimals"),

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitB
 from tests.support.alpaca import FakeAlpaca, Fault
 from tests.support.brokers import PAPER_TABLE
 from trimtab.portfolios.execution.alpaca import AlpacaBroker
-from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, KeyRing
+from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, alpaca_keys
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -33,7 +33,7 @@ class Street:
         )
         http = AlpacaHttp(
             self.fake.url,
-            KeyRing(self.read_secret),
+            alpaca_keys(self.read_secret),
             store,
             circuit=self.circuit,
             connect_seconds=0.3,

@@ -12,7 +12,7 @@ from trimtab.kernel.errors import Conflict, Unprocessable, no_such_thing
 from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.balancing import check_decision as checks
-from trimtab.portfolios.execution import state_machine as saga
+from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.ledger.positions import Holdings
 from trimtab.portfolios.ledger.posting import Movement, booked_together, trade_of
 from trimtab.portfolios.ledger.service import owned
@@ -73,10 +73,10 @@ class Control:
             if rebalance.status is RebalanceStatus.CANCELLED or (journal and journal.is_cancelled):
                 return rebalance
             if rebalance.status is RebalanceStatus.REQUESTED:
-                ended = saga.cancelled(rebalance, now, "Cancelled before it was decided.")
+                ended = state_machine.cancel_unsent(rebalance, now, "Cancelled before it was decided.")
                 self.store.put(ended)
             elif rebalance.status is RebalanceStatus.PLANNED:
-                ended = saga.cancelled(rebalance, now, "Cancelled before anything was sent.")
+                ended = state_machine.cancel_unsent(rebalance, now, "Cancelled before anything was sent.")
                 self.store.put(ended, portfolio.released(now, WatchDue.REFUSED, rebalanced=False))
             elif rebalance.status is RebalanceStatus.EXECUTING and journal:
                 ended = rebalance.moved_to(rebalance.status, now, execution=replace(journal, is_cancelled=True))

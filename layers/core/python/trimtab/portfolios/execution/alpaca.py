@@ -1,4 +1,4 @@
-"""Alpaca's trading API v2 as a broker."""
+"""Broker adapter for the trading API v2 of Alpaca."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from trimtab.portfolios.execution.broker import (
     BrokerOrder,
     BrokerReport,
     BrokerStatus,
-    NotSent,
+    OrderNotSent,
     OutcomeUnknown,
 )
 from trimtab.portfolios.portfolio.holdings import Side
@@ -42,30 +42,29 @@ _STATUSES = {
         BrokerStatus.OPEN,
     ),
     "filled": BrokerStatus.FILLED,
-    # Our orders are for the day: done for it is over.
+    # Orders are placed for the day, so `done_for_day` is final.
     **dict.fromkeys(("done_for_day", "canceled", "expired", "rejected", "replaced"), BrokerStatus.ENDED),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class AlpacaBroker:
-    """The one account that the keys belong to.
+    """Broker adapter for the one Alpaca account that the API keys belong to.
 
-    The trading API knows no other accounts, so that the parameter `account` is ignored: whoever configures this
-    broker for several portfolios lets them share positions and cash there. Orders are fractional, market or limit,
-    and for the day. Alpaca charges regulatory fees by the day and not by the order: a report holds no fees but a
-    commission.
+    The trading API has no sub-accounts, so the parameter `account` is ignored: several portfolios share positions and
+    cash at Alpaca. Orders are fractional, market or limit, and for the day. Reports contain the commission only,
+    because Alpaca charges regulatory fees per day and not per order.
     """
 
     http: AlpacaHttp
 
     def submit(self, account: str, order: BrokerOrder) -> BrokerReport:
-        """See `Broker.submit`. What was not answered is looked up once before it is called unknown."""
+        """See `Broker.submit`. An unanswered submission is looked up once before the outcome counts as unknown."""
         try:
             answer = self.http.call("POST", ORDERS, body=_request(order))
         except OutcomeUnknown:
             found = None
-            with suppress(OutcomeUnknown):  # what was sent is not unsent because nobody can look it up
+            with suppress(OutcomeUnknown):  # a failed look-up does not change the outcome of the submission
                 found = self.look_up(account, order.client_order_id)
             if found is None:
                 raise
@@ -77,15 +76,15 @@ class AlpacaBroker:
         raise _unexpected("POST", answer)
 
     def _refused(self, account: str, order: BrokerOrder, answer: Answer) -> BrokerReport:
-        # A repeat may be refused for what its first took effect on (its id, the cash, the position): ask for that.
+        # A resent order may be refused because the first one took effect (same id, cash spent): look the first one up.
         try:
             found = self.look_up(account, order.client_order_id)
-        except NotSent as error:
-            raise OutcomeUnknown(str(error)) from error  # the order was
+        except OrderNotSent as error:
+            raise OutcomeUnknown(str(error)) from error  # the order itself was sent
         if found is not None:
             return found
         if "client_order_id" in answer.message and "unique" in answer.message:
-            raise OutcomeUnknown(f"Alpaca has {order.client_order_id} and does not find it yet.")
+            raise OutcomeUnknown(f"Alpaca has {order.client_order_id} already, but does not find the order yet.")
         return BrokerReport(order.client_order_id, BrokerStatus.ENDED, reason=answer.message)
 
     def look_up(self, account: str, client_order_id: str) -> BrokerReport | None:  # noqa: ARG002 - see the class
@@ -100,31 +99,31 @@ class AlpacaBroker:
         return _expect("GET", answer)
 
     def cancel(self, account: str, client_order_id: str) -> None:  # noqa: ARG002 - see the class
-        """See `Broker.cancel`. Nothing happens to an order that is over, or that never arrived."""
+        """See `Broker.cancel`. Has no effect on an order that has ended or never arrived."""
         found = self._find(client_order_id)
         if found is None or _report(found).status is not BrokerStatus.OPEN:
             return
         answer = self.http.call("DELETE", f"{ORDERS}/{quote(_text(found, 'id'), safe='')}")
-        if answer.status not in {200, 204, 404, 422}:  # the last two: it ended in between
+        if answer.status not in {200, 204, 404, 422}:  # 404 and 422: the order ended in between
             raise _unexpected("DELETE", answer)
 
     def positions(self, account: str) -> Mapping[str, Decimal]:  # noqa: ARG002 - see the class
-        """See `Broker.positions`: those of the keys' account."""
+        """See `Broker.positions`."""
         rows = _expect("GET", self.http.call("GET", "/v2/positions"))
         if not isinstance(rows, list):
             raise _unreadable("positions")
         return {_text(row, "symbol"): to_places(_number(row, "qty"), QUANTITY_PLACES) for row in rows}
 
     def account(self, account: str) -> BrokerAccount:
-        """See `Broker.account`: the keys' account, under the name that was asked for."""
+        """See `Broker.account`. The account is named as requested, not as at Alpaca."""
         body = _expect("GET", self.http.call("GET", "/v2/account"))
         return BrokerAccount(account, to_money(_number(body, "cash")), _text(body, "currency"), _text(body, "status"))
 
 
 def rounded_limit(order: BrokerOrder) -> Decimal | None:
-    """The order's limit price in Alpaca's increments, a cent from $1 on and a hundredth of it below.
+    """Return the limit price in Alpaca's increments: $0.01 from $1 upwards, $0.0001 below.
 
-    Rounded so that it is never worse than what was asked for: down for a buy, up for a sell.
+    Rounded in favour of the account: down for a buy, up for a sell.
     """
     if order.limit_price is None:
         return None
@@ -149,7 +148,7 @@ def _report(body: Any) -> BrokerReport:
     filled = _number(body, "filled_qty", ZERO)
     price = _number(body, "filled_avg_price", ZERO)
     name = _text(body, "status")
-    # A name that is new to us says nothing: the order stays open, to be looked up again.
+    # An unknown status keeps the order open: the next look-up decides.
     status = _STATUSES.get(name, BrokerStatus.OPEN)
     if filled and filled >= _number(body, "qty", ZERO):
         status = BrokerStatus.FILLED
@@ -171,11 +170,11 @@ def _expect(method: str, answer: Answer) -> Any:
 
 
 def _unexpected(method: str, answer: Answer) -> OutcomeUnknown:
-    return OutcomeUnknown(f"{method}: Alpaca answers {answer.status}: {answer.message}")
+    return OutcomeUnknown(f"{method}: Alpaca answered {answer.status}: {answer.message}")
 
 
 def _unreadable(name: str) -> OutcomeUnknown:
-    return OutcomeUnknown(f"Alpaca's answer has no readable {name}.")
+    return OutcomeUnknown(f"Alpaca's answer has no valid `{name}`.")
 
 
 def _text(body: Any, name: str) -> str:
@@ -186,7 +185,7 @@ def _text(body: Any, name: str) -> str:
 
 
 def _number(body: Any, name: str, default: Decimal | None = None) -> Decimal:
-    """The number of that name in plain digits; the default where it is null or absent."""
+    """Return the member as a number; the default where the member is null or absent."""
     value = body.get(name) if isinstance(body, Mapping) else None
     if value is None and default is not None:
         return default

@@ -1,4 +1,4 @@
-"""HTTP to Alpaca: its keys, and what of its answers is about them."""
+"""HTTP client of Alpaca: API keys, and the mapping of errors to those of the port `Broker`."""
 
 import json
 import re
@@ -6,47 +6,53 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trimtab.portfolios.execution.broker import NotSent, OutcomeUnknown
+from trimtab.portfolios.execution.broker import OrderNotSent, OutcomeUnknown
 from trimtab.runtime import outbound
-from trimtab.runtime.outbound import CONNECT_SECONDS, MAX_RETRY_AFTER_SECONDS, READ_SECONDS, Answer, Manners, Outbound
+from trimtab.runtime.outbound import (
+    CONNECT_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
+    READ_SECONDS,
+    Answer,
+    KeyRing,
+    Manners,
+    Outbound,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerPersistenceLayer
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """An API key and its secret; neither is ever shown."""
+class AlpacaKeys:
+    """An API key and its secret; neither appears in a representation or log."""
 
     key_id: str = field(repr=False)
     secret_key: str = field(repr=False)
 
     def headers(self) -> dict[str, str]:
-        """How a request carries them."""
+        """Return the HTTP headers that authenticate a request."""
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret_key}
 
 
-class KeyRing(outbound.KeyRing[Keys]):
-    """The keys of the broker account; `read` gives the text of the secret, JSON `{"key_id", "secret_key"}`."""
-
-    def __init__(self, read: Callable[[], str]) -> None:
-        super().__init__(read, _parse_keys)
+def alpaca_keys(read: Callable[[], str]) -> KeyRing[AlpacaKeys]:
+    """Return the cached keys of the account; `read` returns the secret's JSON text `{"key_id", "secret_key"}`."""
+    return KeyRing(read, _parse_keys)
 
 
-def _parse_keys(text: str) -> Keys:
+def _parse_keys(text: str) -> AlpacaKeys:
     try:
         secret = json.loads(text)
-        keys = Keys(secret["key_id"], secret["secret_key"])
+        keys = AlpacaKeys(secret["key_id"], secret["secret_key"])
     except (ValueError, KeyError, TypeError):
         keys = None
     if keys is None or not all(isinstance(part, str) and part for part in (keys.key_id, keys.secret_key)):
-        # Raised out here, without a cause: a parser's message would quote the secret.
-        raise ValueError("The secret of the Alpaca keys must be a JSON object with the texts key_id and secret_key.")
+        # Raised outside the `except` block, without a cause: the parser's message would quote the secret.
+        raise ValueError("The Alpaca secret must be a JSON object with the non-empty texts `key_id` and `secret_key`.")
     return keys
 
 
 def _refuses_keys(answer: Answer) -> bool:
-    """Whether it is about the caller's keys. A refused order is a 403 too, but with a code that begins so."""
+    """Return whether the answer rejects the API keys. A refused order is a 403 too, but with a code 403xxxxx."""
     if answer.status == 403:
         code = answer.body.get("code") if isinstance(answer.body, Mapping) else None
         return not re.fullmatch("403[0-9]{5}", str(code)[:9])
@@ -54,12 +60,12 @@ def _refuses_keys(answer: Answer) -> bool:
 
 
 class AlpacaHttp:
-    """Calls Alpaca, see `Outbound`; what has no answer is an outcome that is unknown."""
+    """HTTP client of Alpaca. A call without an answer raises `OutcomeUnknown`."""
 
     def __init__(
         self,
         base_url: str,
-        keys: KeyRing,
+        keys: KeyRing[AlpacaKeys],
         store: "CircuitBreakerPersistenceLayer",
         *,
         circuit: str = "alpaca",
@@ -77,10 +83,10 @@ class AlpacaHttp:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
     ) -> Answer:
-        """See `Outbound.call`; raises `OutcomeUnknown` where there is no answer, `NotSent` where it had no effect."""
+        """See `Outbound.call`. Raises `OrderNotSent` where the call certainly had no effect, else `OutcomeUnknown`."""
         try:
             return self._outbound.call(method, path, query=query, body=body)
         except outbound.NotSent as error:
-            raise NotSent(str(error)) from error
+            raise OrderNotSent(str(error)) from error
         except outbound.NoAnswer as error:
             raise OutcomeUnknown(str(error)) from error

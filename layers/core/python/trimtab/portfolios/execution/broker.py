@@ -1,4 +1,4 @@
-"""The broker: where orders are executed. Adapters: `paper` and `alpaca`."""
+"""The port to brokers, which execute orders. Adapters: `paper` and `alpaca`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,15 +11,18 @@ from trimtab.portfolios.portfolio.holdings import Side
 
 
 class OutcomeUnknown(Exception):
-    """No answer, or none that says whether the order arrived: look it up, then send the same id again."""
+    """Raised when no answer says whether an order arrived: look the order up, then send the same id again."""
 
 
-class NotSent(OutcomeUnknown):
-    """Nothing was sent, or it was turned away unread: this call has had no effect, whatever one before it had."""
+class OrderNotSent(OutcomeUnknown):
+    """Raised when this call had no effect: nothing was sent, or the request was turned away unread.
+
+    An earlier call for the same order may have had an effect.
+    """
 
 
 class BrokerStatus(StrEnum):
-    """OPEN: accepted, more may fill. FILLED: wholly. ENDED: over with less than all of it (refused, cancelled…)."""
+    """OPEN: accepted, more may fill. FILLED: filled completely. ENDED: over with a part or nothing filled."""
 
     OPEN = "OPEN"
     FILLED = "FILLED"
@@ -28,8 +31,7 @@ class BrokerStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order as a broker takes it: quantity with up to 9 places; filled at the limit price or better, if there is
-    one; for the trading day."""
+    """An order for the present trading day: a quantity with up to 9 decimal places, and an optional limit price."""
 
     client_order_id: str
     symbol: str
@@ -40,7 +42,7 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True)
 class BrokerReport:
-    """What the broker says of an order: filled so far, for how much (gross, money) and at what fees (money)."""
+    """State of an order at the broker: filled quantity, gross amount and fees so far (money), reason of the end."""
 
     client_order_id: str
     status: BrokerStatus
@@ -53,7 +55,7 @@ class BrokerReport:
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccount:
-    """The broker's view of an account."""
+    """Cash, currency and status of an account at the broker."""
 
     account: str
     cash: Decimal
@@ -62,23 +64,23 @@ class BrokerAccount:
 
 
 class Broker(Protocol):
-    """Executes orders of an account (our accounts are portfolios). A client order id takes effect at most once."""
+    """A broker with one account per portfolio. A client order id takes effect at most once."""
 
     def submit(self, account: str, order: BrokerOrder) -> BrokerReport:
-        """The order, accepted, filled or refused (ENDED, with the reason); raises `OutcomeUnknown`, and `NotSent`
-        only where this call surely had no effect.
+        """Send an order; return the report of the accepted, filled or refused (ENDED, with a reason) order.
 
-        An id that the broker has already is not sent again: the report is that of the first.
+        Idempotent: for a client order id that the broker has already, return the report of the first submission.
+        Raises `OutcomeUnknown`, and `OrderNotSent` only where this call certainly had no effect.
         """
 
     def look_up(self, account: str, client_order_id: str) -> BrokerReport | None:
-        """What became of the order, None if it never arrived; raises `OutcomeUnknown`."""
+        """Return the report of an order, None if the order never arrived; raises `OutcomeUnknown`."""
 
     def cancel(self, account: str, client_order_id: str) -> None:
-        """Asks for the end of an open order; what it filled until then stays. Raises `OutcomeUnknown`."""
+        """Ask the broker to end an open order; existing fills stay. Raises `OutcomeUnknown`."""
 
     def positions(self, account: str) -> Mapping[str, Decimal]:
-        """Quantity by symbol, as the broker has it; raises `OutcomeUnknown`."""
+        """Return the quantities by symbol that the broker holds; raises `OutcomeUnknown`."""
 
     def account(self, account: str) -> BrokerAccount:
-        """The account as the broker has it; raises `OutcomeUnknown`."""
+        """Return the account as the broker reports it; raises `OutcomeUnknown`."""

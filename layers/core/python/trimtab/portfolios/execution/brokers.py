@@ -1,4 +1,4 @@
-"""Which broker executes: paper, unless Alpaca is configured."""
+"""Choice of the broker: paper, unless Alpaca is configured."""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Self
@@ -15,14 +15,15 @@ from trimtab.runtime.settings import Settings
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-    from trimtab.portfolios.execution.paper import Prices
+    from trimtab.portfolios.execution.paper import PriceLookup
 
 
 class BrokerSettings(Settings):
-    """What a function that trades is told of its broker.
+    """Environment of a function that talks to the broker.
 
-    `paper_table` keeps the paper broker's orders and, for Alpaca, the state of its circuit. `paper_scenario` is the
-    JSON of `paper_scenario`'s rules. `alpaca_secret_id` names the secret with the keys.
+    * `paper_table`: orders of the paper broker, and the circuit breaker of Alpaca.
+    * `paper_scenario`: rules of the paper broker as JSON, see `paper_scenario`.
+    * `alpaca_secret_id`: name of the secret with the API keys of Alpaca.
     """
 
     broker: Literal["paper", "alpaca"] = "paper"
@@ -35,14 +36,14 @@ class BrokerSettings(Settings):
     @model_validator(mode="after")
     def _alpaca_has_keys(self) -> Self:
         if self.broker == "alpaca" and not self.alpaca_secret_id:
-            raise ValueError("BROKER is alpaca: ALPACA_SECRET_ID must name the secret with its keys.")
+            raise ValueError("BROKER is alpaca: set ALPACA_SECRET_ID to the name of the secret with its API keys.")
         return self
 
 
 def broker_from(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> Broker:
-    """The broker that the settings choose; the other one is not imported, so that a cold start does not pay for it.
+    """Return the configured broker; the other adapter is not imported, which keeps the cold start short.
 
-    `ValueError` for a scenario or a base URL that cannot be used.
+    Raises `ValueError` for an invalid scenario or base URL.
     """
     return _alpaca(settings, client) if settings.broker == "alpaca" else _paper(settings, client, clock)
 
@@ -57,17 +58,17 @@ def _paper(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> 
 
 def _alpaca(settings: BrokerSettings, client: "DynamoDBClient") -> Broker:
     from trimtab.portfolios.execution.alpaca import AlpacaBroker  # noqa: PLC0415 - see `broker_from`
-    from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, KeyRing  # noqa: PLC0415
+    from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, alpaca_keys  # noqa: PLC0415
     from trimtab.runtime.outbound import circuits, secret  # noqa: PLC0415
 
-    keys = KeyRing(lambda: secret(settings.alpaca_secret_id))
+    keys = alpaca_keys(lambda: secret(settings.alpaca_secret_id))
     circuit = f"alpaca {urlsplit(settings.alpaca_base_url).netloc}"
     store = circuits(client, settings.paper_table)
     return AlpacaBroker(AlpacaHttp(settings.alpaca_base_url, keys, store, circuit=circuit))
 
 
-def stored_prices(client: "DynamoDBClient", market_table: str) -> "Prices":
-    """The prices of the quotes that the market context stores, read consistently."""
+def stored_prices(client: "DynamoDBClient", market_table: str) -> "PriceLookup":
+    """Return a lookup of quote prices in the table of the market context, by consistent reads."""
 
     def price(symbol: str) -> Decimal | None:
         item = dynamo.get(client, market_table, quotes.quote_key(symbol))

@@ -1,4 +1,4 @@
-"""The halt switches, in the table `portfolios`: one item for everything, one a tenant."""
+"""Halt switches in the table `portfolios`: one item for all tenants, one per tenant."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -1,67 +1,72 @@
-"""Asking: an order of a wave is brought up to what the broker has of it, and sent where it never arrived."""
+"""Synchronisation of single orders with the broker: look up, send where the order never arrived, cancel if asked to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from trimtab.portfolios.execution.broker import Broker, BrokerOrder, BrokerReport, NotSent, OutcomeUnknown
+from trimtab.portfolios.execution.broker import Broker, BrokerOrder, BrokerReport, OrderNotSent, OutcomeUnknown
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
+
+MAX_REASON_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """One look at the orders of a wave.
+class OrderSync:
+    """One synchronisation of a wave.
 
-    `is_new`: none of them can be at the broker yet. `is_halted`: nothing is sent. `is_stopping`: what is open is
-    cancelled. Whatever a broker raises is an outcome that is unknown, of that order alone: `on_error` is told of what a
-    broker should not raise.
+    `is_new_wave`: the wave was started by this worker just now, so the broker cannot have any of its orders yet.
+    `is_halted`: send nothing. `is_stopping`: cancel open orders. `log_error` receives exceptions that a broker should
+    not raise.
     """
 
     broker: Broker
     account: str
-    is_new: bool
+    is_new_wave: bool
     is_halted: bool
     is_stopping: bool
-    on_error: Callable[[Exception], None]
+    log_error: Callable[[Exception], None]
 
-    def brought_up(self, order: Order) -> Order:
-        """The order as the broker has it now; one that never arrived is sent again under its own id."""
-        id = order.client_order_id
+    def refresh(self, order: Order) -> Order:
+        """Synchronise one order with the broker; resend it under its own id if the broker never received it.
+
+        Any exception of the broker leaves the outcome of this order unknown, and does not affect other orders.
+        """
+        order_id = order.client_order_id
         try:
-            report = None if self.is_new else self.broker.look_up(self.account, id)
+            report = None if self.is_new_wave else self.broker.look_up(self.account, order_id)
             if report is None and self.is_halted:
                 return order
-            order = _reported(order, report) if report else self._sent(order)
+            order = _update(order, report) if report else self._send(order)
             if self.is_stopping and order.status is OrderStatus.OPEN:
-                self.broker.cancel(self.account, id)
-                ended = self.broker.look_up(self.account, id)
-                order = _reported(order, ended) if ended else order
-        except Exception as error:  # noqa: BLE001 - what the other orders' answers say must not be lost by it
-            return self._unanswered(order, error)
+                self.broker.cancel(self.account, order_id)
+                report = self.broker.look_up(self.account, order_id)
+                order = _update(order, report) if report else order
+        except Exception as error:  # noqa: BLE001 - the answers about the other orders must not be lost
+            return self._note_error(order, error)
         return order
 
-    def _sent(self, order: Order) -> Order:
-        """Each time that it may have arrived counts, the first time when the journal said that it would be sent."""
-        tried = order if self.is_new else replace(order, attempts=order.attempts + 1)
+    def _send(self, order: Order) -> Order:
+        """Submit the order and count the attempt. `Execution.started` has counted the first attempt already."""
+        tried = order if self.is_new_wave else replace(order, attempts=order.attempts + 1)
         try:
-            return _reported(tried, self.broker.submit(self.account, as_asked(order)))
-        except NotSent as error:
-            return self._unanswered(order, error)
-        except Exception as error:  # noqa: BLE001 - it may have arrived all the same
-            return self._unanswered(tried, error)
+            return _update(tried, self.broker.submit(self.account, to_broker_order(order)))
+        except OrderNotSent as error:
+            return self._note_error(order, error)
+        except Exception as error:  # noqa: BLE001 - the order may have arrived all the same
+            return self._note_error(tried, error)
 
-    def _unanswered(self, order: Order, error: Exception) -> Order:
+    def _note_error(self, order: Order, error: Exception) -> Order:
         if isinstance(error, OutcomeUnknown):
-            return replace(order, reason=str(error)[:100] or None)
-        self.on_error(error)
-        return replace(order, reason=type(error).__name__)  # its text is for the log: it may tell of our inside
+            return replace(order, reason=str(error)[:MAX_REASON_LENGTH] or None)
+        self.log_error(error)
+        return replace(order, reason=type(error).__name__)  # the text goes to the log only: it may reveal internals
 
 
-def as_asked(order: Order) -> BrokerOrder:
-    """The order as a broker takes it."""
+def to_broker_order(order: Order) -> BrokerOrder:
+    """Return the order in the form that the broker takes."""
     return BrokerOrder(order.client_order_id, order.symbol, order.side, order.quantity, order.limit_price)
 
 
-def _reported(order: Order, report: BrokerReport) -> Order:
+def _update(order: Order, report: BrokerReport) -> Order:
     return replace(
         order,
         status=OrderStatus(report.status.value),

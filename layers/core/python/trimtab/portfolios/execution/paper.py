@@ -1,4 +1,4 @@
-"""The paper broker: fills at the stored quote, deterministically, and keeps what it did in a table of its own."""
+"""The paper broker: fills orders at the stored quote, deterministically, and keeps them in a table of its own."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,27 +10,27 @@ from trimtab.kernel.clock import Clock, format_time, parse_time
 from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, plain, to_money
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 from trimtab.portfolios.execution.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
-from trimtab.portfolios.execution.paper_scenario import Rule, unpack
+from trimtab.portfolios.execution.paper_scenario import ScenarioRule, unpack_rule
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-Prices = Callable[[str], Decimal | None]
-"""The price of a symbol's stored quote, None where there is none."""
+PriceLookup = Callable[[str], Decimal | None]
+"""Returns the price of the stored quote of a symbol, None if there is no quote."""
 
-ORDER, TRIES = "ORDER#", "TRIES#"
+ORDER, TIME_OUTS = "ORDER#", "TIME_OUTS#"
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """An order that has arrived, with the rule that it is under; `due_at` is there until it has been executed."""
+class PaperOrder:
+    """An order that has arrived, with the rule that applies to it. `due_at` is set until the order is executed."""
 
     account: str
     order: BrokerOrder
-    rule: Rule
+    rule: ScenarioRule
     created_at: datetime
     updated_at: datetime
     due_at: datetime | None = None
@@ -43,39 +43,41 @@ class _Held:
 
     @property
     def report(self) -> BrokerReport:
-        """What its sender is told."""
-        own = self.order.client_order_id
-        return BrokerReport(own, self.status, f"paper-{own}", self.filled, self.amount, self.fees, self.reason)
+        """The state of the order as the broker reports it."""
+        order_id = self.order.client_order_id
+        return BrokerReport(
+            order_id, self.status, f"paper-{order_id}", self.filled, self.amount, self.fees, self.reason
+        )
 
     @property
     def quantity_change(self) -> Decimal:
-        """What it added to the position."""
+        """Change of the position by the fill, negative for a sell."""
         return self.filled if self.order.side is Side.BUY else -self.filled
 
     @property
     def cash_change(self) -> Decimal:
-        """What it added to the cash."""
+        """Change of cash by the fill, fees included."""
         return (-self.amount if self.order.side is Side.BUY else self.amount) - self.fees
 
     def is_due(self, now: datetime) -> bool:
-        """Whether its latency is over and nobody has looked since."""
+        """Return whether the latency is over and the order is not executed yet."""
         return self.due_at is not None and self.due_at <= now
 
-    def ended(self, reason: str) -> "_Held":
-        """Over, with what was filled until now."""
+    def end(self, reason: str) -> "PaperOrder":
+        """Return the order ended with its present fill."""
         return replace(self, status=BrokerStatus.ENDED, reason=reason, due_at=None)
 
-    def executed(self, quote: Decimal | None) -> "_Held":
-        """Filled at the quote as its rule says, or ended because it cannot be."""
+    def execute(self, quote: Decimal | None) -> "PaperOrder":
+        """Return the order filled at the quote according to its rule, or ended where that is not possible."""
         if self.rule.refuse is not None:
-            return self.ended(self.rule.refuse)
+            return self.end(self.rule.refuse)
         if quote is None:
-            return self.ended("no_quote")
+            return self.end("no_quote")
         price = CONTEXT.multiply(quote, self.rule.price_factor)
-        if not _meets(self.order, price):
-            return self.ended("limit_not_met")
+        if not _meets_limit(self.order, price):
+            return self.end("limit_not_met")
         filled = _part(self.order.quantity, self.rule.fill_percent)
-        booked = replace(
+        executed = replace(
             self,
             due_at=None,
             filled=filled,
@@ -83,11 +85,11 @@ class _Held:
             fees=self.rule.fee if filled else ZERO,
         )
         if filled == self.order.quantity:
-            return replace(booked, status=BrokerStatus.FILLED)
-        return booked.ended("partial_fill") if self.rule.ends else booked
+            return replace(executed, status=BrokerStatus.FILLED)
+        return executed.end("partial_fill") if self.rule.ends else executed
 
 
-def _meets(order: BrokerOrder, price: Decimal) -> bool:
+def _meets_limit(order: BrokerOrder, price: Decimal) -> bool:
     limit = order.limit_price
     if limit is None:
         return True
@@ -95,7 +97,7 @@ def _meets(order: BrokerOrder, price: Decimal) -> bool:
 
 
 def _part(quantity: Decimal, percent: Decimal | None) -> Decimal:
-    """Rounded down, so that a part is never the whole."""
+    """Return the share of the quantity, rounded down so that a part is never the whole."""
     if percent is None:
         return quantity
     exact = CONTEXT.divide(CONTEXT.multiply(quantity, percent), HUNDRED)
@@ -104,64 +106,70 @@ def _part(quantity: Decimal, percent: Decimal | None) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class PaperBroker:
-    """A broker without a market. An order fills wholly and at once at the stored quote, or ends: with `no_quote`, or
-    with `limit_not_met` where the quote is worse than its limit. The scenario's rules change that.
+    """A broker without a market, for tests and demonstrations.
 
-    An account is its orders and nothing else: positions and cash are sums over their fills, so that both begin at
-    zero and may be negative; deposits and splits are unknown to it. Its currency is always USD. What DynamoDB raises
-    is let through as it is: nobody knows then whether the order arrived, and the caller's message comes again.
+    An order fills completely and at once at the stored quote, or ends: with `no_quote`, or with `limit_not_met` where
+    the quote is worse than the limit price. Rules of the scenario change this behaviour.
+
+    Positions and cash of an account are sums over the fills of its orders: both start at zero and may be negative, and
+    deposits and splits are not included. The currency is always USD. Exceptions of DynamoDB pass through: the outcome
+    is unknown then, and the caller's message is delivered again.
     """
 
     client: "DynamoDBClient"
     table: str
-    prices: Prices
+    prices: PriceLookup
     clock: Clock
-    scenario: tuple[Rule, ...] = ()
+    scenario: tuple[ScenarioRule, ...] = ()
 
     def submit(self, account: str, order: BrokerOrder) -> BrokerReport:
         """See `Broker.submit`."""
         rule = self._rule(account, order)
-        times_out = rule.time_out is not None and self._counts_one(account, order.client_order_id, rule.times)
+        times_out = rule.time_out is not None and self._count_time_out(account, order.client_order_id, rule.times)
         if times_out and rule.time_out == "before":
-            raise OutcomeUnknown(f"The scenario lets {order.client_order_id} time out before it arrives.")
+            raise OutcomeUnknown(f"Scenario: {order.client_order_id} times out before its arrival.")
         report = self._accept(account, order, rule)
         if times_out:
-            raise OutcomeUnknown(f"The scenario lets {order.client_order_id} time out after it arrived.")
+            raise OutcomeUnknown(f"Scenario: {order.client_order_id} times out after its arrival.")
         return report
 
     def look_up(self, account: str, client_order_id: str) -> BrokerReport | None:
-        """See `Broker.look_up`. An order whose latency is over is executed now, at the quote as of now."""
-        held = self._changed(account, client_order_id, lambda it: it)
-        return held.report if held else None
+        """See `Broker.look_up`. An order whose latency is over is executed now, at the present quote."""
+        found = self._update(account, client_order_id, lambda order: order)
+        return found.report if found else None
 
     def cancel(self, account: str, client_order_id: str) -> None:
-        """See `Broker.cancel`. It comes too late for an order whose latency is over: that one is executed first."""
-        self._changed(
-            account, client_order_id, lambda it: it.ended("cancelled") if it.status is BrokerStatus.OPEN else it
-        )
+        """See `Broker.cancel`. An order whose latency is over is executed first."""
+
+        def cancelled(order: PaperOrder) -> PaperOrder:
+            return order.end("cancelled") if order.status is BrokerStatus.OPEN else order
+
+        self._update(account, client_order_id, cancelled)
 
     def positions(self, account: str) -> Mapping[str, Decimal]:
-        """See `Broker.positions`. Symbols of which nothing is left are not in it."""
-        held: dict[str, Decimal] = {}
-        for it in self._orders(account):
-            held[it.order.symbol] = held.get(it.order.symbol, ZERO) + it.quantity_change
-        return {symbol: quantity for symbol, quantity in sorted(held.items()) if quantity}
+        """See `Broker.positions`. Symbols with a quantity of zero are left out."""
+        quantities: dict[str, Decimal] = {}
+        for paper_order in self._orders(account):
+            symbol = paper_order.order.symbol
+            quantities[symbol] = quantities.get(symbol, ZERO) + paper_order.quantity_change
+        return {symbol: quantity for symbol, quantity in sorted(quantities.items()) if quantity}
 
     def account(self, account: str) -> BrokerAccount:
-        """See `Broker.account`. The cash is what the fills brought and took, fees included."""
-        cash = sum((it.cash_change for it in self._orders(account)), ZERO)
+        """See `Broker.account`. Cash is the sum over all fills, fees included."""
+        cash = sum((paper_order.cash_change for paper_order in self._orders(account)), ZERO)
         return BrokerAccount(account, to_money(cash), "USD", "ACTIVE")
 
-    def _rule(self, account: str, order: BrokerOrder) -> Rule:
+    def _rule(self, account: str, order: BrokerOrder) -> ScenarioRule:
         def nth() -> int:
-            others = (it for it in self._orders(account) if it.order.client_order_id != order.client_order_id)
-            return 1 + sum(it.order.symbol == order.symbol for it in others)
+            orders = [paper_order.order for paper_order in self._orders(account)]
+            others = [each for each in orders if each.client_order_id != order.client_order_id]
+            return 1 + sum(other.symbol == order.symbol for other in others)
 
-        return next((rule for rule in self.scenario if rule.match.fits(account, order, nth)), Rule())
+        return next((rule for rule in self.scenario if rule.match.fits(account, order, nth)), ScenarioRule())
 
-    def _counts_one(self, account: str, client_order_id: str, times: int) -> bool:
-        """Whether this submission is one of the `times` that time out; the item's version is their count."""
-        key = _key(account, TRIES + client_order_id)
+    def _count_time_out(self, account: str, client_order_id: str, times: int) -> bool:
+        """Return whether this submission, counted by the item's version, is one of the first `times`, which time out."""
+        key = _key(account, TIME_OUTS + client_order_id)
         item = dynamo.get(self.client, self.table, key)
         count = item["version"] if item else 0
         if count >= times:
@@ -169,45 +177,47 @@ class PaperBroker:
         try:
             dynamo.put(self.client, self.table, {**key, "version": count + 1})
         except ConditionFailed:
-            raise OutcomeUnknown(f"{client_order_id} is being submitted twice at the same time.") from None
+            raise OutcomeUnknown(f"{client_order_id} is submitted twice at the same time.") from None
         return True
 
-    def _accept(self, account: str, order: BrokerOrder, rule: Rule) -> BrokerReport:
+    def _accept(self, account: str, order: BrokerOrder, rule: ScenarioRule) -> BrokerReport:
         now = self.clock()
-        held = _Held(account, order, rule, now, now, due_at=now + rule.latency)
+        accepted = PaperOrder(account, order, rule, now, now, due_at=now + rule.latency)
         if not rule.latency:
-            held = held.executed(self._quote(held))
+            accepted = accepted.execute(self._quote(accepted))
         try:
-            dynamo.put(self.client, self.table, _to_item(held))
+            dynamo.put(self.client, self.table, _to_item(accepted))
         except ConditionFailed:
             first = self.look_up(account, order.client_order_id)
             if first is None:
-                raise OutcomeUnknown(f"{order.client_order_id} met another write.") from None
+                raise OutcomeUnknown(f"{order.client_order_id} conflicts with a concurrent write.") from None
             return first
-        return held.report
+        return accepted.report
 
-    def _quote(self, held: _Held) -> Decimal | None:
-        return None if held.rule.refuse is not None else self.prices(held.order.symbol)
+    def _quote(self, paper_order: PaperOrder) -> Decimal | None:
+        return None if paper_order.rule.refuse is not None else self.prices(paper_order.order.symbol)
 
-    def _changed(self, account: str, client_order_id: str, change: Callable[[_Held], _Held]) -> _Held | None:
-        """The order, executed if that is due and then changed; None if it never arrived."""
+    def _update(
+        self, account: str, client_order_id: str, change: Callable[[PaperOrder], PaperOrder]
+    ) -> PaperOrder | None:
+        """Execute the order if due, then change and store it; return None if the order never arrived."""
 
-        def attempt() -> _Held | None:
+        def attempt() -> PaperOrder | None:
             item = dynamo.get(self.client, self.table, _key(account, ORDER + client_order_id))
             if item is None:
                 return None
             before, now = _from_item(item), self.clock()
-            after = change(before.executed(self._quote(before)) if before.is_due(now) else before)
+            after = change(before.execute(self._quote(before)) if before.is_due(now) else before)
             if after == before:
                 return before
             written = replace(after, version=before.version + 1, updated_at=now)
             dynamo.put(self.client, self.table, _to_item(written))
             return written
 
-        # An order is executed once and ended once, so that the third reading always finds it at rest.
+        # An order is executed once and ended once, so the third attempt always succeeds.
         return retrying_on_conflict(attempt)
 
-    def _orders(self, account: str) -> Iterator[_Held]:
+    def _orders(self, account: str) -> Iterator[PaperOrder]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :orders)",
@@ -223,28 +233,28 @@ def _key(account: str, sort: str) -> dynamo.Key:
     return {"pk": f"ACCOUNT#{account}", "sk": sort}
 
 
-def _to_item(it: _Held) -> dynamo.Item:
+def _to_item(paper_order: PaperOrder) -> dynamo.Item:
     return {
-        **_key(it.account, ORDER + it.order.client_order_id),
-        "symbol": it.order.symbol,
-        "side": it.order.side.value,
-        "quantity": plain(it.order.quantity),
-        "limit_price": None if it.order.limit_price is None else plain(it.order.limit_price),
-        "rule": it.rule.pack(),
-        "created_at": format_time(it.created_at),
-        "updated_at": format_time(it.updated_at),
-        "due_at": it.due_at and format_time(it.due_at),
-        "status": it.status.value,
-        "filled": plain(it.filled),
-        "amount": plain(it.amount),
-        "fees": plain(it.fees),
-        "reason": it.reason,
-        "version": it.version,
+        **_key(paper_order.account, ORDER + paper_order.order.client_order_id),
+        "symbol": paper_order.order.symbol,
+        "side": paper_order.order.side.value,
+        "quantity": plain(paper_order.order.quantity),
+        "limit_price": None if paper_order.order.limit_price is None else plain(paper_order.order.limit_price),
+        "rule": paper_order.rule.pack(),
+        "created_at": format_time(paper_order.created_at),
+        "updated_at": format_time(paper_order.updated_at),
+        "due_at": paper_order.due_at and format_time(paper_order.due_at),
+        "status": paper_order.status.value,
+        "filled": plain(paper_order.filled),
+        "amount": plain(paper_order.amount),
+        "fees": plain(paper_order.fees),
+        "reason": paper_order.reason,
+        "version": paper_order.version,
     }
 
 
-def _from_item(item: dynamo.Item) -> _Held:
-    return _Held(
+def _from_item(item: dynamo.Item) -> PaperOrder:
+    return PaperOrder(
         account=item["pk"].removeprefix("ACCOUNT#"),
         order=BrokerOrder(
             client_order_id=item["sk"].removeprefix(ORDER),
@@ -253,7 +263,7 @@ def _from_item(item: dynamo.Item) -> _Held:
             quantity=Decimal(item["quantity"]),
             limit_price=Decimal(item["limit_price"]) if "limit_price" in item else None,
         ),
-        rule=unpack(item["rule"]),
+        rule=unpack_rule(item["rule"]),
         created_at=parse_time(item["created_at"]),
         updated_at=parse_time(item["updated_at"]),
         due_at=parse_time(item["due_at"]) if "due_at" in item else None,

@@ -1,7 +1,7 @@
-"""The scenario of the paper broker: what goes wrong, late or only in part, told beforehand in JSON.
+"""Scenarios of the paper broker: refusals, delays, partial fills and time-outs, described in JSON.
 
-A scenario is a list of rules; the first that fits an order is its rule, and an order that none fits is filled wholly
-and at once. `infra/local/scenarios` has examples.
+A scenario is a list of rules. The first rule that matches an order applies; an order that matches no rule is filled
+completely and at once. `infra/local/scenarios` has examples.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,13 @@ Word = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class ScenarioError(ValueError):
-    """A text that is not a scenario: it names the rule, its member and what is wrong with it."""
+    """Raised for an invalid scenario; the message names the rule, the member and the fault."""
 
 
-class Match(Model):
-    """Which orders a rule is for: those that have all that it names.
+class OrderMatch(Model):
+    """Conditions of a rule; an order matches if every given member is equal.
 
-    `nth` counts the orders of an account in one symbol from 1, as they arrive: a reversal is the second after what it
-    reverses. An order that never arrived is not counted.
+    `nth` counts the arrived orders of an account in one symbol from 1: a reversal is the second order of its symbol.
     """
 
     symbol: Asset | None = None
@@ -38,31 +37,33 @@ class Match(Model):
     nth: Annotated[Whole, Field(ge=1)] | None = None
 
     def fits(self, account: str, order: BrokerOrder, nth: Callable[[], int]) -> bool:
-        """Whether the order is one of them; `nth` is asked only where everything else fits."""
-        asked = (
+        """Return whether the order matches; `nth` is called only if all other members match."""
+        pairs = (
             (self.symbol, order.symbol),
             (self.side, order.side),
             (self.client_order_id, order.client_order_id),
             (self.account, account),
         )
-        if any(wanted is not None and wanted != found for wanted, found in asked):
+        if any(wanted is not None and wanted != found for wanted, found in pairs):
             return False
         return self.nth is None or self.nth == nth()
 
 
-class Rule(Model):
-    """What becomes of the orders that it is for.
+class ScenarioRule(Model):
+    """Behaviour of the broker for the orders that match.
 
-    * `latency_seconds`: open for so long, then executed at the quote of the moment when somebody looks.
-    * `refuse`: ended with this reason, nothing filled.
-    * `fill_percent`: only so much is filled; then the order has ended, or with `ends: false` is open until cancelled.
-    * `price_factor`: executed at the quote times this; the limit price holds against that.
-    * `fee`: charged once an order, if anything was filled.
-    * `time_out`: no answer to the submission, `before` or `after` it took effect, `times` often an order (1).
-    * `note`: for the reader.
+    * `latency_seconds`: the order is open for this time, then executed at the quote of its next look-up.
+    * `refuse`: the order ends with this reason and without a fill.
+    * `fill_percent`: only this percentage is filled; the order then ends, or with `ends: false` stays open until
+      cancelled.
+    * `price_factor`: the order is executed at the quote times this factor, which the limit price applies to.
+    * `fee`: charged once per order with a fill, in money.
+    * `time_out`: the submission is not answered, `before` or `after` it took effect; `times` submissions per order
+      (default 1).
+    * `note`: a comment.
     """
 
-    match: Match = Field(default_factory=Match)
+    match: OrderMatch = Field(default_factory=OrderMatch)
     latency_seconds: Annotated[Quantity, Field(ge=0, le=86_400)] = Decimal(0)
     refuse: Word | None = None
     fill_percent: Weight | None = None
@@ -77,32 +78,32 @@ class Rule(Model):
     def _members_belong_together(self) -> Self:
         given = self.model_fields_set
         if "times" in given and self.time_out is None:
-            raise ValueError("times says how often to time out; it needs time_out.")
+            raise ValueError("`times` is allowed only together with `time_out`.")
         if "ends" in given and self.fill_percent is None:
-            raise ValueError("ends says what follows a partial fill; it needs fill_percent.")
+            raise ValueError("`ends` is allowed only together with `fill_percent`.")
         if self.refuse is not None and given & {"fill_percent", "price_factor", "fee"}:
-            raise ValueError("An order that is refused has no fill, price or fee.")
+            raise ValueError("`refuse` excludes `fill_percent`, `price_factor` and `fee`.")
         return self
 
     @property
     def latency(self) -> timedelta:
-        """How long the order is open before it is executed."""
+        """Time between the arrival of an order and its execution."""
         return timedelta(microseconds=int(self.latency_seconds * 1_000_000))
 
     def pack(self) -> str:
-        """The rule as an order keeps it: what it is once for, it stays, whatever the scenario is later."""
+        """Return the rule as JSON to be stored with an order; later changes of the scenario do not affect the order."""
         return self.model_dump_json(exclude_defaults=True, exclude={"match", "note"})
 
 
-def unpack(text: str) -> Rule:
-    """The rule that an order keeps."""
-    return Rule.model_validate(strict_json.loads(text))
+def unpack_rule(text: str) -> ScenarioRule:
+    """Return the rule that was stored with an order."""
+    return ScenarioRule.model_validate(strict_json.loads(text))
 
 
-def parse_scenario(text: str) -> tuple[Rule, ...]:
-    """The rules that the JSON text writes; `ScenarioError` where it is none."""
+def parse_scenario(text: str) -> tuple[ScenarioRule, ...]:
+    """Return the rules of a scenario from its JSON text; raises `ScenarioError`."""
     try:
-        return TypeAdapter(tuple[Rule, ...]).validate_python(strict_json.loads(text))
+        return TypeAdapter(tuple[ScenarioRule, ...]).validate_python(strict_json.loads(text))
     except ValidationError as error:
         faults = "; ".join(_describe(fault) for fault in error.errors(include_url=False))
         raise ScenarioError(f"The paper broker's scenario: {faults}") from None

@@ -1,11 +1,17 @@
-"""The saga: what the execution worker does next, and what a finished wave comes to. Pure; the journal decides."""
+"""The state machine of an execution: the next step of a rebalance, and the state that each finished step leads to.
 
+Pure functions of the stored journal, the time and the limits. `worker.py` performs the steps and saves their results.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from trimtab.kernel.money import plain
+from trimtab.contracts.quotes import Quote
+from trimtab.kernel.money import CONTEXT, plain
+from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio, WatchDue
 from trimtab.portfolios.portfolio.policy import Afterwards
 from trimtab.portfolios.rebalancing.journal import MAX_REVERSALS, Execution
@@ -13,83 +19,137 @@ from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 
 _S = RebalanceStatus
+MAX_NAMED = 10
+"""Symbols that one reason names at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the worker waits: for an order to fill before it is cancelled, before reversals are tried again, while
-    orders are halted; how often an order may be sent without an answer, and how often more while others are being
-    cancelled before it is given up. Times are in seconds."""
+class RetryLimits:
+    """Limits of one execution; times are in seconds.
+
+    * `order_seconds`: an order still open after this time is cancelled.
+    * `reversal_seconds`: pause before refused reversals are sent again.
+    * `halt_seconds`: pause before the halt switches are read again.
+    * `max_attempts`: submissions of an order that was never answered.
+    * `extra_attempts`: further submissions while other orders of the wave are still being cancelled.
+    * `max_pause_seconds`: longest pause between two polls of the broker.
+    """
 
     order_seconds: int = 300
     reversal_seconds: int = 30
     halt_seconds: int = 60
-    most_attempts: int = 8
-    last_attempts: int = 2
-    longest_pause_seconds: int = 60
+    max_attempts: int = 8
+    extra_attempts: int = 2
+    max_pause_seconds: int = 60
 
 
-class Move(StrEnum):
-    """What comes next: start a wave, ask the broker about it, book it, wait, or give up at the deadline."""
+class NextStep(StrEnum):
+    """Steps of the execution worker.
 
-    START = "start"
-    ASK = "ask"
-    SETTLE = "settle"
+    * `START_WAVE`: record the intent to send the next wave; nothing is sent yet.
+    * `SYNC_ORDERS`: send or look up the unfinished orders of the wave, and record the answers.
+    * `SETTLE_WAVE`: post the fills of a finished wave, together with the state that the wave leads to.
+    * `WAIT`: release the lease and ask for a message at `wake_time`.
+    * `CANCEL`: the deadline passed before anything was sent.
+    * `GIVE_UP`: leave the rebalance STALE for an operator.
+    """
+
+    START_WAVE = "start_wave"
+    SYNC_ORDERS = "sync_orders"
+    SETTLE_WAVE = "settle_wave"
     WAIT = "wait"
-    EXPIRE = "expire"
+    CANCEL = "cancel"
+    GIVE_UP = "give_up"
 
 
-def next_move(execution: Execution, now: datetime) -> Move:
-    """What the journal says comes next."""
+def journal_of(rebalance: Rebalance) -> Execution:
+    """Return the journal of a rebalance that is being executed."""
+    assert rebalance.execution is not None  # noqa: S101 - the worker never loads a rebalance without a journal
+    return rebalance.execution
+
+
+def next_step(
+    rebalance: Rebalance, now: datetime, limits: RetryLimits, *, synced_at: datetime | None = None
+) -> NextStep:
+    """Return the next step of a rebalance that is PLANNED, EXECUTING or COMPENSATING.
+
+    `synced_at` is the time at which the caller synchronised the orders of the present wave, None if it did not: an
+    order is never given up before one more look at the broker.
+    """
+    execution = journal_of(rebalance)
     if not execution.is_wave_over:
-        return Move.EXPIRE if now >= execution.deadline else Move.ASK
+        if synced_at is None:
+            return NextStep.SYNC_ORDERS
+        is_lost = synced_at >= execution.deadline or must_give_up(execution, limits)
+        return NextStep.GIVE_UP if is_lost else NextStep.WAIT
     if not execution.is_wave_booked:
-        return Move.SETTLE
+        return NextStep.SETTLE_WAVE
     if now >= execution.deadline:
-        return Move.EXPIRE
+        return NextStep.CANCEL if rebalance.status is _S.PLANNED else NextStep.GIVE_UP
     if execution.wake_at is not None and execution.wake_at > now:
-        return Move.WAIT
-    return Move.START
+        return NextStep.WAIT
+    return NextStep.START_WAVE if _may_start(execution) else NextStep.SETTLE_WAVE
 
 
-def pause_seconds(execution: Execution, patience: Patience) -> int:
-    """How long to wait before the broker is asked again: twice as long each time."""
-    return int(min(2**execution.passes, patience.longest_pause_seconds))
+def _may_start(execution: Execution) -> bool:
+    """Return whether another wave is planned and not cancelled. A cancellation never stops a wave of reversals."""
+    upcoming = [order for order in execution.orders if order.wave == execution.next_wave]
+    return bool(upcoming) and (not execution.is_cancelled or any(order.reverses for order in upcoming))
 
 
-def is_to_be_cancelled(execution: Execution, patience: Patience, now: datetime) -> bool:
-    """Whether the open orders of the wave shall end: somebody cancelled the run, they take too long, or it is about to
-    be given up.
+def wake_time(execution: Execution, now: datetime, limits: RetryLimits) -> datetime:
+    """Return the time at which a waiting execution continues.
 
-    Reversals are never cancelled by a cancel: they are what it asked for.
+    While orders are open, the pause between two polls doubles up to its limit. Otherwise the stored time is returned,
+    not a later one: two messages for one rebalance would postpone each other forever.
+    """
+    if execution.is_wave_over and execution.wake_at is not None:
+        return execution.wake_at
+    return now + timedelta(seconds=int(min(2**execution.passes, limits.max_pause_seconds)))
+
+
+# Orders of the present wave ------------------------------------------------------------------------------------------
+
+
+def must_cancel_open_orders(execution: Execution, now: datetime, limits: RetryLimits) -> bool:
+    """Return whether the open orders of the wave are to be cancelled.
+
+    Reasons: a person cancelled the rebalance, the orders take too long, or the rebalance is about to be given up.
+    Reversals are not cancelled by a person's cancellation, because they carry it out.
     """
     started = execution.wave_started_at or now
-    reverses = any(each.reverses for each in execution.current)
-    ends_at = min(started + timedelta(seconds=patience.order_seconds), execution.deadline)
-    is_lost = bool(unknown_for_good(execution, patience))
-    return (execution.is_cancelled and not reverses) or now >= ends_at or is_lost
+    reverses = any(order.reverses for order in execution.current)
+    ends_at = min(started + timedelta(seconds=limits.order_seconds), execution.deadline)
+    return (execution.is_cancelled and not reverses) or now >= ends_at or bool(lost_orders(execution, limits))
 
 
-def unknown_for_good(execution: Execution, patience: Patience) -> tuple[Order, ...]:
-    """The orders of which nobody knows whether they arrived, after as many tries as there are."""
+def lost_orders(execution: Execution, limits: RetryLimits) -> tuple[Order, ...]:
+    """Return the orders whose arrival is still unknown after `max_attempts` submissions."""
     return tuple(
-        each
-        for each in execution.current
-        if each.status is OrderStatus.SENT and each.attempts >= patience.most_attempts
+        order
+        for order in execution.current
+        if order.status is OrderStatus.SENT and order.attempts >= limits.max_attempts
     )
 
 
-def is_to_be_given_up(execution: Execution, patience: Patience) -> bool:
-    """Whether there are such orders, and no other is open any more or could be ended in a few looks."""
-    lost = unknown_for_good(execution, patience)
-    if any(each.status is OrderStatus.OPEN for each in execution.current):
-        lost = tuple(each for each in lost if each.attempts >= patience.most_attempts + patience.last_attempts)
+def must_give_up(execution: Execution, limits: RetryLimits) -> bool:
+    """Return whether orders are lost and no other order of the wave can still be ended within a few polls."""
+    lost = lost_orders(execution, limits)
+    if any(order.status is OrderStatus.OPEN for order in execution.current):
+        return any(order.attempts >= limits.max_attempts + limits.extra_attempts for order in lost)
     return bool(lost)
 
 
+# Results of a step ---------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a rebalance becomes: its next version, and what that means for the portfolio."""
+class WaveResult:
+    """The next version of a rebalance, and its effect on the portfolio.
+
+    `rebalanced` means that fills stay, so that the cooldown begins. `stale_reason` is set where the portfolio becomes
+    STALE.
+    """
 
     rebalance: Rebalance
     rebalanced: bool = False
@@ -97,11 +157,11 @@ class Verdict:
 
     @property
     def is_final(self) -> bool:
-        """Whether the portfolio is let go."""
+        """Whether the execution ends and the portfolio is unlocked."""
         return not self.rebalance.is_with_the_broker
 
-    def released(self, portfolio: Portfolio, now: datetime) -> Portfolio:
-        """The portfolio after it, one version on; still locked while there is more to do."""
+    def apply_to(self, portfolio: Portfolio, now: datetime) -> Portfolio:
+        """Return the next version of the portfolio; the lock stays while the execution goes on."""
         if self.stale_reason is not None:
             return portfolio.stale(self.stale_reason, now)
         if not self.is_final:
@@ -110,117 +170,146 @@ class Verdict:
         return portfolio.released(now, due, rebalanced=self.rebalanced)
 
 
-def settled(rebalance: Rebalance, execution: Execution, now: datetime, patience: Patience) -> Verdict:
-    """What a wave that is over comes to, once its fills are booked."""
+def start_wave(rebalance: Rebalance, now: datetime) -> Rebalance:
+    """Record the intent to send the next wave; return the same rebalance where a cancellation came first."""
+    execution = journal_of(rebalance)
+    if execution.next_wave is None or not _may_start(execution):
+        return rebalance
+    status = _S.EXECUTING if rebalance.status is _S.PLANNED else rebalance.status
+    return rebalance.moved_to(status, now, execution=execution.started(execution.next_wave, now))
+
+
+def next_reversals(execution: Execution) -> tuple[Order, ...]:
+    """Return the reversals of the next wave."""
+    return tuple(order for order in execution.orders if order.wave == execution.next_wave and order.reverses)
+
+
+def can_pay_for(reversals: Iterable[Order], cash: Decimal, quotes: Mapping[str, Quote]) -> bool:
+    """Return whether cash covers the reversals at the present quotes; without a quote the planning price counts."""
+    for order in reversals:
+        quote = quotes.get(order.symbol)
+        amount = CONTEXT.multiply(order.quantity, (quote and quote.price) or order.price)
+        cash += amount if order.side is Side.SELL else -amount
+    return cash >= 0
+
+
+def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limits: RetryLimits) -> WaveResult:
+    """Return the result of a finished wave whose fills are posted in `execution`."""
     if rebalance.status is _S.COMPENSATING:
-        return _reversed(rebalance, execution, now, patience)
-    ended = [each for each in execution.current if each.status is OrderStatus.ENDED]
+        return _settle_reversals(rebalance, execution, now, limits)
+    ended = [order for order in execution.current if order.status is OrderStatus.ENDED]
     if execution.is_cancelled and (ended or execution.next_wave):
         if execution.terms.on_cancel is Afterwards.KEEP:
-            return _completed(rebalance, _without_the_rest(execution), now, "cancelled", "Cancelled; the fills stay.")
-        return _compensating(rebalance, execution, now, "cancelled", "Cancelled: what was filled is reversed.")
-    refused = [each for each in ended if not each.filled]
+            return _complete(rebalance, _skip_unsent(execution), now, "cancelled", "Cancelled; the fills are kept.")
+        return _compensate(rebalance, execution, now, "cancelled", "Cancelled; the fills are reversed.")
+    refused = [order for order in ended if not order.filled]
     if refused or (ended and execution.terms.on_partial_fill is Afterwards.COMPENSATE):
-        rule, detail = ("order_refused", "Refused") if refused else ("partial_fill", "Filled in part")
-        return _compensating(rebalance, execution, now, rule, _names(detail, refused or ended))
+        rule, outcome = ("order_refused", "Refused") if refused else ("partial_fill", "Filled in part")
+        return _compensate(rebalance, execution, now, rule, _describe(outcome, refused or ended))
     execution = execution.with_buys_paid_for()
     if execution.next_wave:
-        return Verdict(rebalance.moved_to(_S.EXECUTING, now, execution=execution))
-    return _completed(rebalance, execution, now, "executed", "Every order was filled.")
+        return WaveResult(rebalance.moved_to(_S.EXECUTING, now, execution=execution))
+    return _complete(rebalance, execution, now, "executed", "Every order was filled.")
 
 
-def _names(what: str, orders: list[Order]) -> str:
-    each = ", ".join(f"{it.symbol} ({it.reason or 'no reason given'})" for it in orders[:10])
-    return f"{what}: {each}."
+def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveResult:
+    """Return the rebalance with the first `count` unposted fills of its wave posted, in an unchanged state."""
+    execution = journal_of(rebalance)
+    posted = execution.booked(execution.unbooked[:count])
+    return WaveResult(rebalance.moved_to(rebalance.status, now, execution=posted))
 
 
-def _completed(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> Verdict:
-    whole = all(each.status is OrderStatus.FILLED for each in execution.orders)
-    status = _S.COMPLETED if whole else _S.COMPLETED_ADJUSTED
-    if not whole and rule == "executed":
-        rule, detail = "adjusted", "What could be filled was filled; see the orders for the rest."
-    ended = replace(execution, lease_until=None, wake_at=None)
-    moved = rebalance.moved_to(status, now, execution=ended, why=_because(rebalance, rule, detail))
-    return Verdict(moved, rebalanced=any(each.filled for each in execution.orders))
-
-
-def _without_the_rest(execution: Execution) -> Execution:
-    rest = [each for each in execution.orders if each.status is OrderStatus.PLANNED]
-    return execution.changed(lambda it: replace(it, status=OrderStatus.SKIPPED, is_booked=True), rest)
-
-
-def _compensating(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> Verdict:
-    reversing = replace(execution.reversing(rebalance.rebalance_id), wake_at=None)
-    why = _because(rebalance, rule, detail)
-    return Verdict(rebalance.moved_to(_S.COMPENSATING, now, execution=reversing, why=why))
-
-
-def _reversed(rebalance: Rebalance, execution: Execution, now: datetime, patience: Patience) -> Verdict:
-    left = execution.net_fills()
-    if not left:
-        return rolled_back(rebalance, execution, now)
-    if execution.reversals >= MAX_REVERSALS:
-        reason = f"{', '.join(sorted(left)[:10])} could not be reversed in {MAX_REVERSALS} tries"
-        return stale(rebalance, execution, now, reason)
-    again = replace(
-        execution.reversing(rebalance.rebalance_id), wake_at=now + timedelta(seconds=patience.reversal_seconds)
-    )
-    return Verdict(rebalance.moved_to(_S.COMPENSATING, now, execution=again))
-
-
-def rolled_back(rebalance: Rebalance, execution: Execution, now: datetime) -> Verdict:
-    """Everything that was filled is reversed; the difference of the prices is booked."""
-    ended = replace(execution, lease_until=None, wake_at=None)
-    return Verdict(rebalance.moved_to(_S.ROLLED_BACK, now, execution=ended))
-
-
-def stale(rebalance: Rebalance, execution: Execution, now: datetime, reason: str) -> Verdict:
-    """Nobody knows any more what the portfolio holds: an operator has to."""
-    ended = replace(execution, lease_until=None, wake_at=None)
-    why = _because(rebalance, "stale", f"{reason[:1].upper()}{reason[1:]}.")
-    return Verdict(rebalance.moved_to(_S.STALE, now, execution=ended, why=why), stale_reason=reason)
-
-
-def unless_overdrawn(verdict: Verdict, rebalance: Rebalance, cash: Decimal | None, now: datetime) -> Verdict:
-    """The verdict; stale where it would let the portfolio go with less than no cash, as fees can do that no plan knew.
-
-    While there is more to do, cash may be below zero: a reversal brings it back.
-    """
-    if cash is None or cash >= 0 or not verdict.is_final or verdict.stale_reason is not None:
-        return verdict
-    execution = verdict.rebalance.execution or rebalance.execution
-    assert execution is not None  # noqa: S101 - only rebalances with one are executed
-    return stale(rebalance, execution, now, f"with what was filled and its fees booked, cash is {plain(cash)}")
-
-
-def given_up(rebalance: Rebalance, execution: Execution, now: datetime, reason: str) -> Verdict:
-    """Stale with orders of the wave that are not over: the reason names those, and what filled of the others is booked.
-
-    A part that an open order has filled is not: nobody would book the rest of it.
-    """
-    unknown = [each.symbol for each in execution.current if each.status is OrderStatus.SENT]
-    still_open = [
-        f"{each.symbol} ({plain(each.filled)} of {plain(each.quantity)} filled)"
-        for each in execution.current
-        if each.status is OrderStatus.OPEN
-    ]
-    facts = [reason] if reason else []
-    if unknown:
-        facts.append(f"the broker does not say what became of the orders for {', '.join(unknown[:10])}")
-    if still_open:
-        facts.append(f"still open at the broker, and not booked: {', '.join(still_open[:10])}")
-    return stale(rebalance, execution.booked(), now, "; ".join(facts))
-
-
-def cancelled(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:
-    """Ended before anything was sent."""
-    execution = rebalance.execution and replace(_without_the_rest(rebalance.execution), lease_until=None, wake_at=None)
-    why = _because(rebalance, "cancelled", detail)
+def cancel_unsent(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:
+    """Cancel a rebalance of which no order was sent."""
+    execution = rebalance.execution and replace(_skip_unsent(rebalance.execution), lease_until=None, wake_at=None)
+    why = _explain(rebalance, "cancelled", detail)
     return rebalance.moved_to(_S.CANCELLED, now, why=why, execution=execution)
 
 
-def _because(rebalance: Rebalance, rule: str, detail: str) -> Why:
-    """The reason why it ended so, with the decision that began it kept beside."""
+def give_up(rebalance: Rebalance, now: datetime) -> WaveResult:
+    """Make the rebalance STALE with unfinished orders, and post the fills of the finished ones.
+
+    The reason names the unfinished orders. The filled part of an open order is not posted, because nothing would post
+    the rest of the order later.
+    """
+    execution = journal_of(rebalance)
+    unknown = [order.symbol for order in execution.current if order.status is OrderStatus.SENT]
+    still_open = [
+        f"{order.symbol} ({plain(order.filled)} of {plain(order.quantity)} filled)"
+        for order in execution.current
+        if order.status is OrderStatus.OPEN
+    ]
+    reasons = ["the deadline passed before the rebalance had ended"] if now >= execution.deadline else []
+    if unknown:
+        reasons.append(f"the broker does not confirm or deny the orders for {', '.join(unknown[:MAX_NAMED])}")
+    if still_open:
+        reasons.append(f"still open at the broker, and not posted: {', '.join(still_open[:MAX_NAMED])}")
+    return mark_stale(rebalance, execution.booked(), now, "; ".join(reasons))
+
+
+def mark_stale(rebalance: Rebalance, execution: Execution, now: datetime, reason: str) -> WaveResult:
+    """Make rebalance and portfolio STALE: only an operator can tell what the portfolio holds."""
+    why = _explain(rebalance, "stale", f"{reason[:1].upper()}{reason[1:]}.")
+    return WaveResult(rebalance.moved_to(_S.STALE, now, execution=_release(execution), why=why), stale_reason=reason)
+
+
+def mark_stale_if_overdrawn(
+    result: WaveResult, rebalance: Rebalance, cash: Decimal | None, now: datetime
+) -> WaveResult:
+    """Return the result, or STALE where the execution would end with negative cash (fees that no plan knew of).
+
+    Before the end, cash may be negative: a reversal restores the balance.
+    """
+    if cash is None or cash >= 0 or not result.is_final or result.stale_reason is not None:
+        return result
+    reason = f"with the fills and their fees posted, cash is {plain(cash)}"
+    return mark_stale(rebalance, result.rebalance.execution or journal_of(rebalance), now, reason)
+
+
+def _settle_reversals(rebalance: Rebalance, execution: Execution, now: datetime, limits: RetryLimits) -> WaveResult:
+    remaining = execution.net_fills()
+    if not remaining:
+        return WaveResult(rebalance.moved_to(_S.ROLLED_BACK, now, execution=_release(execution)))
+    if execution.reversals >= MAX_REVERSALS:
+        symbols = ", ".join(sorted(remaining)[:MAX_NAMED])
+        return mark_stale(rebalance, execution, now, f"{symbols} could not be reversed in {MAX_REVERSALS} tries")
+    wake_at = now + timedelta(seconds=limits.reversal_seconds)
+    retrying = replace(execution.reversing(rebalance.rebalance_id), wake_at=wake_at)
+    return WaveResult(rebalance.moved_to(_S.COMPENSATING, now, execution=retrying))
+
+
+def _complete(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> WaveResult:
+    is_whole = all(order.status is OrderStatus.FILLED for order in execution.orders)
+    status = _S.COMPLETED if is_whole else _S.COMPLETED_ADJUSTED
+    if not is_whole and rule == "executed":
+        rule, detail = "adjusted", "Not every order was filled; `orders` shows the rest."
+    why = _explain(rebalance, rule, detail)
+    moved = rebalance.moved_to(status, now, execution=_release(execution), why=why)
+    return WaveResult(moved, rebalanced=any(order.filled for order in execution.orders))
+
+
+def _compensate(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> WaveResult:
+    reversing = replace(execution.reversing(rebalance.rebalance_id), wake_at=None)
+    why = _explain(rebalance, rule, detail)
+    return WaveResult(rebalance.moved_to(_S.COMPENSATING, now, execution=reversing, why=why))
+
+
+def _release(execution: Execution) -> Execution:
+    return replace(execution, lease_until=None, wake_at=None)
+
+
+def _skip_unsent(execution: Execution) -> Execution:
+    unsent = [order for order in execution.orders if order.status is OrderStatus.PLANNED]
+    return execution.changed(lambda order: replace(order, status=OrderStatus.SKIPPED, is_booked=True), unsent)
+
+
+def _describe(outcome: str, orders: list[Order]) -> str:
+    named = (f"{order.symbol} ({order.reason or 'no reason given'})" for order in orders[:MAX_NAMED])
+    return f"{outcome}: {', '.join(named)}."
+
+
+def _explain(rebalance: Rebalance, rule: str, detail: str) -> Why:
+    """Return the reason for the end of a rebalance; the details of its decision are kept."""
     decision = rebalance.why
     facts = dict(decision.facts) if decision else {}
     if decision is not None and "decided" not in facts:

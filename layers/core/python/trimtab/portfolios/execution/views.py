@@ -1,4 +1,4 @@
-"""What answers show of an execution: enough to prove that each order took effect once."""
+"""Views of an execution in the answers of the API: enough to prove that each order took effect once."""
 
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,11 @@ from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.orders import Order
 
 
-class OrderView(Model):
-    """An order: what was asked for under which client order id, how often it was sent, and what came of it.
+class BrokerOrderView(Model):
+    """An order sent to the broker: its terms, the number of submissions under its client order id, and its fills.
 
-    `reverses` names the order that it takes back. `is_booked`: its fill is a trade of the portfolio, whose `ref_id` is
-    the client order id.
+    `reverses` is the client order id of the order that this order reverses. `is_posted`: the fill is a trade of the
+    portfolio, with the client order id as its `ref_id`.
     """
 
     client_order_id: str
@@ -32,11 +32,11 @@ class OrderView(Model):
     fees: str
     reason: str | None
     reverses: str | None
-    is_booked: bool
+    is_posted: bool
 
 
-class SkippedView(Model):
-    """A move that would lead closer to the target and was not planned."""
+class SkippedOrderView(Model):
+    """A change towards the target for which no order was planned, with the reason."""
 
     symbol: str
     side: str
@@ -45,53 +45,57 @@ class SkippedView(Model):
 
 
 class ExecutionView(Model):
-    """The journal of an execution. `fence` counts the workers that held it, `resumes` those whose lease had expired."""
+    """The journal of an execution.
 
-    orders: list[OrderView]
-    skipped: list[SkippedView]
+    `fence` counts the workers that held its lease, `resumes` the expired leases that a worker took over. At `deadline`
+    the execution ends.
+    """
+
+    orders: list[BrokerOrderView]
+    skipped: list[SkippedOrderView]
     wave: int
     fence: int
     resumes: int
     reversal_waves: int
     is_cancelled: bool
     deadline: datetime
-    next_look_at: datetime | None
+    next_poll_at: datetime | None
 
 
-def execution_view(it: Execution) -> dict[str, Any]:
-    """See `ExecutionView`."""
+def execution_view(execution: Execution) -> dict[str, Any]:
+    """Return the members of an `ExecutionView`."""
     return {
-        "orders": [_order_view(each) for each in it.orders],
+        "orders": [_order_view(order) for order in execution.orders],
         "skipped": [
             {"symbol": leg.symbol, "side": leg.side.value, "notional": plain(leg.notional), "reason": leg.reason}
-            for leg in it.skipped
+            for leg in execution.skipped
         ],
-        "wave": it.wave,
-        "fence": it.fence,
-        "resumes": it.resumes,
-        "reversal_waves": it.reversals,
-        "is_cancelled": it.is_cancelled,
-        "deadline": format_time(it.deadline),
-        "next_look_at": it.wake_at and format_time(it.wake_at),
+        "wave": execution.wave,
+        "fence": execution.fence,
+        "resumes": execution.resumes,
+        "reversal_waves": execution.reversals,
+        "is_cancelled": execution.is_cancelled,
+        "deadline": format_time(execution.deadline),
+        "next_poll_at": execution.wake_at and format_time(execution.wake_at),
     }
 
 
-def _order_view(it: Order) -> dict[str, Any]:
+def _order_view(order: Order) -> dict[str, Any]:
     return {
-        "client_order_id": it.client_order_id,
-        "broker_id": it.broker_id,
-        "symbol": it.symbol,
-        "side": it.side.value,
-        "wave": it.wave,
-        "quantity": f"{to_places(it.quantity, QUANTITY_PLACES):f}",
-        "price": plain(it.price),
-        "limit_price": None if it.limit_price is None else plain(it.limit_price),
-        "status": it.status.value,
-        "attempts": it.attempts,
-        "filled_quantity": f"{to_places(it.filled, QUANTITY_PLACES):f}",
-        "filled_amount": f"{it.amount:.2f}",
-        "fees": f"{it.fees:.2f}",
-        "reason": it.reason,
-        "reverses": it.reverses,
-        "is_booked": it.is_booked,
+        "client_order_id": order.client_order_id,
+        "broker_id": order.broker_id,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "wave": order.wave,
+        "quantity": f"{to_places(order.quantity, QUANTITY_PLACES):f}",
+        "price": plain(order.price),
+        "limit_price": None if order.limit_price is None else plain(order.limit_price),
+        "status": order.status.value,
+        "attempts": order.attempts,
+        "filled_quantity": f"{to_places(order.filled, QUANTITY_PLACES):f}",
+        "filled_amount": f"{order.amount:.2f}",
+        "fees": f"{order.fees:.2f}",
+        "reason": order.reason,
+        "reverses": order.reverses,
+        "is_posted": order.is_booked,
     }

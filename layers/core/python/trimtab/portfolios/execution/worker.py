@@ -1,23 +1,24 @@
-"""Executions: a planned rebalance is traded through the broker, once, whatever fails in between.
+"""The execution worker: trades a planned rebalance through the broker, exactly once, whatever fails in between.
 
-The journal in the item says what has been done, and is written before anything that it speaks of is done. One worker
-at a time holds the lease; each of its writes takes effect only on the version before, so a worker that lost the lease
-can change nothing. Waiting is a delayed message, never a worker that sleeps.
+The journal in the rebalance item is a write-ahead log: it is saved before each step that it describes. One worker at a
+time holds the lease; every write is conditional on the version before, so a worker that lost the lease changes
+nothing. Waiting is a delayed message, never a sleeping worker. `state_machine.py` says what the next step is.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
+from typing import assert_never
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
-from trimtab.kernel.money import CONTEXT, ZERO
+from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import TRIES, ConditionFailed, pause
-from trimtab.portfolios.execution import state_machine as saga
+from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.execution.broker import Broker
-from trimtab.portfolios.execution.order_sync import Asking
-from trimtab.portfolios.execution.state_machine import Move, Patience, Verdict
+from trimtab.portfolios.execution.order_sync import OrderSync
+from trimtab.portfolios.execution.state_machine import NextStep, RetryLimits, WaveResult, journal_of
 from trimtab.portfolios.ledger.posting import booked_together, trades_of_fills
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Side
@@ -27,20 +28,27 @@ from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 
-MAX_MOVES = 20  # of one invocation: four waves of reversals and their bookings, with room
-BOOKED_AT_ONCE = 90  # fills: with portfolio and rebalance, a transaction of DynamoDB has at most 100 items
+MAX_STEPS = 24
+"""Steps of one invocation: four waves (orders and reversals), each started, synchronised and settled, and a margin."""
+MAX_FILLS_PER_TRANSACTION = 90
+"""With portfolio and rebalance fewer than the 100 items of one DynamoDB transaction."""
 
-Parallel = Callable[[Callable[[Order], Order], Iterable[Order]], Iterable[Order]]
-"""`map`, or one that does several at once."""
+ParallelMap = Callable[[Callable[[Order], Order], Iterable[Order]], Iterable[Order]]
+"""`map`, or the `map` of a thread pool."""
+Record = Portfolio | Rebalance | Trade
 
 
 class LeaseLost(Exception):
-    """Another worker took the rebalance over: whatever is left to do is its business."""
+    """Raised when another worker has taken over the rebalance; this worker must stop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Executions:
-    """What the worker of the queue `rebalance-executions` does."""
+class ExecutionWorker:
+    """Consumer of the queue `rebalance-executions`.
+
+    `parallel_map` sends the orders of a wave. `count` increments the metric of the given name; `log_error` logs
+    exceptions that a broker should not raise.
+    """
 
     store: Store
     ledger: Ledger
@@ -49,18 +57,16 @@ class Executions:
     requests: Requests
     clock: Clock
     lease_seconds: int
-    patience: Patience = field(default_factory=Patience)
-    parallel: Parallel = map
-    tell: Callable[[str], None] = lambda _: None
-    """Counts what an operator wants to see."""
-    note: Callable[[Exception], None] = lambda _: None
-    """Logs what a broker should not raise."""
-    booked_at_once: int = BOOKED_AT_ONCE
+    limits: RetryLimits = field(default_factory=RetryLimits)
+    parallel_map: ParallelMap = map
+    count: Callable[[str], None] = lambda _: None
+    log_error: Callable[[Exception], None] = lambda _: None
+    max_fills_per_transaction: int = MAX_FILLS_PER_TRANSACTION
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
-        """The rebalance as far as it can be brought now. None if there is none.
+        """Advance the rebalance until it ends or has to wait, and return it; None if there is no such execution.
 
-        Raises `LeaseLost` where another worker has taken it over, `Conflict` where its items are contended.
+        Raises `LeaseLost` where another worker has taken over, `Conflict` where concurrent writes persist.
         """
         portfolio, rebalance = self.store.both(tenant_id, portfolio_id, rebalance_id)
         if portfolio is None or rebalance is None or rebalance.execution is None:
@@ -68,13 +74,13 @@ class Executions:
         if not rebalance.is_with_the_broker:
             return rebalance
         now = self.clock()
-        held_until = rebalance.execution.lease_until
-        if held_until is not None and held_until > _milliseconds(now):
-            self.requests.send(rebalance, delay_seconds=(held_until - _milliseconds(now)) // 1000 + 1)
+        lease_until = rebalance.execution.lease_until
+        if lease_until is not None and lease_until > _milliseconds(now):
+            self.requests.send(rebalance, delay_seconds=(lease_until - _milliseconds(now)) // 1000 + 1)
             return rebalance
-        run = _Run(self, portfolio, rebalance)
+        run = _ExecutionRun(self, portfolio, rebalance)
         run.take_lease(now)
-        return run.to_the_end_or_the_next_wait()
+        return run.advance()
 
 
 def _milliseconds(instant: datetime) -> int:
@@ -82,271 +88,222 @@ def _milliseconds(instant: datetime) -> int:
 
 
 @dataclass(slots=True)
-class _Run:
-    """One invocation: the newest versions of both items, under this worker's lease."""
+class _ExecutionRun:
+    """One invocation: the newest versions of portfolio and rebalance, under the lease of this worker.
 
-    on: Executions
+    `is_new_wave`: the present wave was started by this invocation, so the broker cannot have its orders yet.
+    `synced_at`: time of the newest synchronisation of the present wave by this invocation.
+    """
+
+    worker: ExecutionWorker
     portfolio: Portfolio
     rebalance: Rebalance
-    sent_here: bool = False
-    """Whether the present wave was begun by this invocation: then nothing of it can be at the broker yet."""
+    is_new_wave: bool = False
+    synced_at: datetime | None = None
 
     @property
     def execution(self) -> Execution:
-        assert self.rebalance.execution is not None  # noqa: S101 - `Executions.run` has seen to it
-        return self.rebalance.execution
+        return journal_of(self.rebalance)
 
     def take_lease(self, now: datetime) -> None:
-        """Raises the fence: what its holder before was about to write is refused from here on."""
-        was = self.execution
-        taken = replace(
-            was,
-            fence=was.fence + 1,
-            lease_until=_milliseconds(now) + self.on.lease_seconds * 1000,
-            resumes=was.resumes + (was.lease_until is not None),
+        """Raise the fence: pending writes of the previous lease holder are refused from here on."""
+        before = self.execution
+        leased = replace(
+            before,
+            fence=before.fence + 1,
+            lease_until=_milliseconds(now) + self.worker.lease_seconds * 1000,
+            resumes=before.resumes + (before.lease_until is not None),
         )
-        # Only what comes of it shows that a worker lives: until then the sweeper goes on counting.
+        # The sweeper's count is kept: only progress, not a lease, shows that the execution is alive.
         counted = {"resends": self.rebalance.resends, "is_stuck": self.rebalance.is_stuck}
-        mine = self.rebalance.moved_to(self.rebalance.status, now, execution=taken, **counted)
+        taken = self.rebalance.moved_to(self.rebalance.status, now, execution=leased, **counted)
         try:
-            self.on.store.put(mine)
+            self.worker.store.put(taken)
         except ConditionFailed:
-            raise Conflict("contended", "Another worker is at it.", retry_after_seconds=1) from None
-        self.rebalance = mine
-        if taken.resumes > was.resumes:
-            self.on.tell("ExecutionsResumed")
+            raise Conflict("contended", "Another worker took the lease first.", retry_after_seconds=1) from None
+        self.rebalance = taken
+        if leased.resumes > before.resumes:
+            self.worker.count("ExecutionsResumed")
 
-    def to_the_end_or_the_next_wait(self) -> Rebalance:
-        for _ in range(MAX_MOVES):
-            move = saga.next_move(self.execution, self.on.clock())
-            wake_at = self._make(move)
+    def advance(self) -> Rebalance:
+        """Perform steps until the rebalance ends or has to wait."""
+        for _ in range(MAX_STEPS):
+            now = self.worker.clock()
+            step = state_machine.next_step(self.rebalance, now, self.worker.limits, synced_at=self.synced_at)
+            wake_at = self._perform(step)
             if wake_at is not None:
                 self._wait(wake_at)
             if wake_at is not None or not self.rebalance.is_with_the_broker:
                 return self.rebalance
-        self._wait(self.on.clock())
+        self._wait(self.worker.clock())
         return self.rebalance
 
-    def _make(self, move: Move) -> datetime | None:
-        """Makes a move; until when to wait after it, None to go on at once."""
-        match move:
-            case Move.START:
-                return self._start()
-            case Move.ASK:
-                return self._ask()
-            case Move.SETTLE:
-                self._settle()
-            case Move.WAIT:
-                # Not a second later: two messages of one rebalance would put it off for each other for ever.
-                return self.execution.wake_at
-            case Move.EXPIRE:
-                self._expire()
+    def _perform(self, step: NextStep) -> datetime | None:
+        """Perform one step; return the time until which to wait after it, None to continue at once."""
+        match step:
+            case NextStep.START_WAVE:
+                return self._start_wave()
+            case NextStep.SYNC_ORDERS:
+                self._sync_orders()
+            case NextStep.SETTLE_WAVE:
+                self._settle_wave()
+            case NextStep.WAIT:
+                return state_machine.wake_time(self.execution, self.worker.clock(), self.worker.limits)
+            case NextStep.CANCEL:
+                self._conclude(_cancel_at_deadline)
+            case NextStep.GIVE_UP:
+                self._conclude(state_machine.give_up)
+            case _:
+                assert_never(step)
         return None
 
-    # Moves -------------------------------------------------------------------------------------------------------
+    # Steps -------------------------------------------------------------------------------------------------------
 
-    def _start(self) -> datetime | None:
-        """Writes the intent to send the next wave, and sends nothing yet."""
+    def _start_wave(self) -> datetime | None:
+        """Record the intent to send the next wave, unless orders are halted or reversals cannot be paid for."""
         wave = self.execution.next_wave
-        if wave is None:
-            self._conclude(lambda it, now: saga.rolled_back(it, _journal(it), now))
-            return None
-        if self.execution.is_cancelled and not self._reverses(wave):
-            self._conclude(lambda it, now: saga.settled(it, _journal(it), now, self.on.patience))
-            return None
-        if self.on.halts.reason(self.portfolio.tenant_id) is not None:
-            return self._in(self.on.patience.halt_seconds)
-        if not self._can_pay_for(wave):
+        if self.worker.halts.reason(self.portfolio.tenant_id) is not None:
+            return self.worker.clock() + timedelta(seconds=self.worker.limits.halt_seconds)
+        if not self._can_pay_for_reversals():
             reason = "buying back what was sold costs more than the portfolio's cash"
-            self._conclude(lambda it, now: saga.stale(it, _journal(it), now, reason))
+            self._conclude(lambda it, now: state_machine.mark_stale(it, journal_of(it), now, reason))
             return None
-        status = self.rebalance.status
-        if status is RebalanceStatus.PLANNED:
-            status = RebalanceStatus.EXECUTING
-
-        def started(it: Rebalance, now: datetime) -> Rebalance:
-            # A cancel that came in between stops the wave; then the next move looks at it.
-            if it.status is RebalanceStatus.CANCELLED or (_journal(it).is_cancelled and not self._reverses(wave)):
-                return it
-            return it.moved_to(status, now, execution=_journal(it).started(wave, now))
-
-        before = self.rebalance
-        self._write(lambda now: (started(self.rebalance, now),))
-        self.sent_here = self.rebalance is not before and self.execution.wave == wave
-        if not self.sent_here and self.rebalance.is_with_the_broker:
-            self._conclude(lambda it, now: saga.settled(it, _journal(it), now, self.on.patience))
+        self._save(lambda now: (state_machine.start_wave(self.rebalance, now),))
+        self.is_new_wave, self.synced_at = self.execution.wave == wave, None
         return None
 
-    def _reverses(self, wave: int) -> bool:
-        return any(each.reverses for each in self.execution.orders if each.wave == wave)
-
-    def _can_pay_for(self, wave: int) -> bool:
-        """Whether cash covers what a wave of reversals buys back, at the quotes of now."""
-        orders = [each for each in self.execution.orders if each.wave == wave and each.reverses]
-        if not any(each.side is Side.BUY for each in orders):
+    def _can_pay_for_reversals(self) -> bool:
+        reversals = state_machine.next_reversals(self.execution)
+        if all(order.side is Side.SELL for order in reversals):
             return True
-        quotes = self.on.ledger.quotes(sorted({each.symbol for each in orders}))
-        cash = self.portfolio.cash or ZERO
-        for each in orders:
-            quote = quotes.get(each.symbol)
-            worth = CONTEXT.multiply(each.quantity, (quote and quote.price) or each.price)
-            cash += worth if each.side is Side.SELL else -worth
-        return cash >= 0
+        quotes = self.worker.ledger.quotes(sorted({order.symbol for order in reversals}))
+        return state_machine.can_pay_for(reversals, self.portfolio.cash or ZERO, quotes)
 
-    def _ask(self) -> datetime | None:
-        """Sends what was not sent, looks up what was, and writes what is known then."""
-        now = self.on.clock()
-        stopping = saga.is_to_be_cancelled(self.execution, self.on.patience, now)
-        halted = not self.sent_here and self._halted_with_unknown_orders()
-        waiting = [each for each in self.execution.current if not each.status.is_over]
-        known = {
-            order.client_order_id: order
-            for order in self.on.parallel(lambda it: self._brought_up(it, stopping=stopping, halted=halted), waiting)
-        }
-        self.sent_here = False
+    def _sync_orders(self) -> None:
+        """Synchronise every unfinished order of the wave with the broker, and save the answers."""
+        now = self.worker.clock()
+        unfinished = [order for order in self.execution.current if not order.status.is_over]
+        sync = OrderSync(
+            self.worker.broker,
+            self.portfolio.portfolio_id,
+            is_new_wave=self.is_new_wave,
+            is_halted=not self.is_new_wave and self._is_halted_with_unknown_orders(),
+            is_stopping=state_machine.must_cancel_open_orders(self.execution, now, self.worker.limits),
+            log_error=self.worker.log_error,
+        )
+        refreshed = {order.client_order_id: order for order in self.worker.parallel_map(sync.refresh, unfinished)}
+        self.is_new_wave, self.synced_at = False, now
 
-        def asked(it: Rebalance, now: datetime) -> Rebalance:
-            journal = _journal(it).changed(lambda order: known[order.client_order_id], waiting)
-            return it.moved_to(it.status, now, execution=replace(journal, passes=journal.passes + 1))
+        def synced(saved_at: datetime) -> tuple[Rebalance]:
+            journal = self.execution.changed(lambda order: refreshed[order.client_order_id], unfinished)
+            journal = replace(journal, passes=journal.passes + 1)
+            return (self.rebalance.moved_to(self.rebalance.status, saved_at, execution=journal),)
 
-        self._write(lambda now: (asked(self.rebalance, now),))
-        if self.execution.is_wave_over:
-            return None
-        if saga.is_to_be_given_up(self.execution, self.on.patience):
-            self._give_up()
-            return None
-        return self._in(saga.pause_seconds(self.execution, self.on.patience))
+        self._save(synced)
 
-    def _halted_with_unknown_orders(self) -> bool:
-        unknown = any(each.status is OrderStatus.SENT for each in self.execution.current)
-        return unknown and self.on.halts.reason(self.portfolio.tenant_id) is not None
+    def _is_halted_with_unknown_orders(self) -> bool:
+        is_unknown = any(order.status is OrderStatus.SENT for order in self.execution.current)
+        return is_unknown and self.worker.halts.reason(self.portfolio.tenant_id) is not None
 
-    def _brought_up(self, order: Order, *, stopping: bool, halted: bool) -> Order:
-        on, account = self.on, self.portfolio.portfolio_id
-        return Asking(on.broker, account, self.sent_here, halted, stopping, on.note).brought_up(order)
+    def _settle_wave(self) -> None:
+        limits = self.worker.limits
+        self._conclude(lambda it, now: state_machine.settle_wave(it, journal_of(it).booked(), now, limits))
 
-    def _settle(self) -> None:
-        """Books the fills of the wave, together with what the wave comes to."""
-        self._conclude(lambda it, now: saga.settled(it, _journal(it).booked(), now, self.on.patience))
+    def _wait(self, wake_at: datetime) -> None:
+        """Release the lease and ask for a message; if the crash comes before the message, the sweeper sends one."""
 
-    def _expire(self) -> None:
-        """The deadline has passed: nothing sent, nothing done; else a last look, and an operator has to know."""
-        if self.rebalance.status is RebalanceStatus.PLANNED:
-            detail = "The deadline passed before anything was sent."
-            self._conclude(lambda it, now: Verdict(saga.cancelled(it, now, detail)))
-        elif self.execution.is_wave_over or self._ask() is not None:
-            self._give_up("the deadline passed before the rebalance had ended")
+        def waiting(now: datetime) -> tuple[Rebalance]:
+            journal = replace(self.execution, lease_until=None, wake_at=wake_at)
+            return (self.rebalance.moved_to(self.rebalance.status, now, execution=journal),)
 
-    def _give_up(self, reason: str = "") -> None:
-        self._conclude(lambda it, now: saga.given_up(it, _journal(it), now, reason))
+        self._save(waiting)
+        if self.rebalance.is_with_the_broker:
+            seconds = ceil((wake_at - self.worker.clock()).total_seconds())
+            self.worker.requests.send(self.rebalance, delay_seconds=max(0, seconds))
 
     # Writes ------------------------------------------------------------------------------------------------------
 
-    def _conclude(self, verdict_of: Callable[[Rebalance, datetime], Verdict]) -> None:
-        """The verdict in one transaction with the trades of all fills that were not booked, and the portfolio after
-        them. Where the fills are too many for one, others go before it: each with its say in the journal."""
-        before, most = self.rebalance, self.on.booked_at_once
+    def _conclude(self, result_of: Callable[[Rebalance, datetime], WaveResult]) -> None:
+        """Save the result of a step together with the trades of all unposted fills and the portfolio after them.
 
-        def booked_in_part(it: Rebalance, now: datetime) -> Verdict:
-            return Verdict(it.moved_to(it.status, now, execution=_journal(it).booked(_journal(it).unbooked[:most])))
-
+        Fills that exceed one transaction are posted before, each batch with its mark in the journal.
+        """
+        before, most = self.rebalance, self.worker.max_fills_per_transaction
         for _ in range((len(self.execution.unbooked) - 1) // most):
-            self._book(booked_in_part)
+            self._post(lambda it, now: state_machine.post_first_fills(it, most, now))
             if not self.rebalance.is_with_the_broker:
-                break  # the ledger has refused them
+                break  # the ledger refused the fills
         else:
-            self._book(verdict_of)
-        self._tell_what_became_of(before)
+            self._post(result_of)
+        self._count_outcome(before)
 
-    def _book(self, verdict_of: Callable[[Rebalance, datetime], Verdict]) -> None:
-        """One transaction: the verdict, the trades of as many fills as it holds, and the portfolio after them."""
+    def _post(self, result_of: Callable[[Rebalance, datetime], WaveResult]) -> None:
+        """Save in one transaction: the result, the trades of as many fills as fit, and the portfolio after them."""
 
-        def things(now: datetime) -> tuple[Portfolio | Rebalance | Trade, ...]:
-            unbooked = self.execution.unbooked[: self.on.booked_at_once]
-            verdict = verdict_of(self.rebalance, now)
-            trades = trades_of_fills(self.portfolio, self.rebalance.rebalance_id, unbooked, now)
+        def posted(now: datetime) -> tuple[Record, ...]:
+            unposted = self.execution.unbooked[: self.worker.max_fills_per_transaction]
+            result = result_of(self.rebalance, now)
+            trades = trades_of_fills(self.portfolio, self.rebalance.rebalance_id, unposted, now)
             try:
-                booked = booked_together(self.on.ledger, self.portfolio, trades, now)
+                after = booked_together(self.worker.ledger, self.portfolio, trades, now)
             except Refusal as refusal:
-                # The broker has done what the ledger cannot hold: nothing is booked, and an operator has to look.
-                verdict = saga.stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
-                trades, booked = [], self.portfolio
-            verdict = saga.unless_overdrawn(verdict, self.rebalance, booked.cash, now)
-            if not trades and not verdict.is_final:
-                return (verdict.rebalance,)
-            return (verdict.rebalance, verdict.released(booked, now), *trades)
+                # The broker filled what the ledger cannot hold: nothing is posted, and an operator has to decide.
+                result = state_machine.mark_stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
+                trades, after = [], self.portfolio
+            result = state_machine.mark_stale_if_overdrawn(result, self.rebalance, after.cash, now)
+            if not trades and not result.is_final:
+                return (result.rebalance,)
+            return (result.rebalance, result.apply_to(after, now), *trades)
 
-        self._write(things)
+        self._save(posted)
 
-    def _tell_what_became_of(self, before: Rebalance) -> None:
-        was_reversing = before.status is RebalanceStatus.COMPENSATING
-        match self.rebalance.status:
-            case RebalanceStatus.COMPENSATING:
-                self.on.tell("CompensationFailures" if was_reversing else "Compensations")
-            case RebalanceStatus.STALE:
-                self.on.tell("StalePortfolios")
-                if was_reversing:
-                    self.on.tell("CompensationFailures")
+    def _count_outcome(self, before: Rebalance) -> None:
+        was_compensating = before.status is RebalanceStatus.COMPENSATING
+        if self.rebalance.status is RebalanceStatus.COMPENSATING and not was_compensating:
+            self.worker.count("Compensations")
+        if self.rebalance.status is RebalanceStatus.STALE:
+            self.worker.count("StalePortfolios")
+        if was_compensating and self.rebalance.status in {RebalanceStatus.COMPENSATING, RebalanceStatus.STALE}:
+            self.worker.count("CompensationFailures")
 
-    def _in(self, seconds: int) -> datetime:
-        return self.on.clock() + timedelta(seconds=seconds)
-
-    def _wait(self, wake_at: datetime) -> None:
-        """Lets go of the lease and asks to be woken; the message comes last, for without it the sweeper sends one."""
-
-        def resting(it: Rebalance, now: datetime) -> Rebalance:
-            journal = replace(_journal(it), lease_until=None, wake_at=wake_at)
-            return it.moved_to(it.status, now, execution=journal)
-
-        self._write(lambda now: (resting(self.rebalance, now),))
-        if self.rebalance.is_with_the_broker:
-            seconds = ceil((wake_at - self.on.clock()).total_seconds())
-            self.on.requests.send(self.rebalance, delay_seconds=max(0, seconds))
-
-    def _write(self, things_at: Callable[[datetime], tuple[Portfolio | Rebalance | Trade, ...]]) -> None:
-        """Writes what follows from the newest versions; made anew where somebody else changed them meanwhile."""
+    def _save(self, records_at: Callable[[datetime], tuple[Record, ...]]) -> None:
+        """Write the records that follow from the newest versions; after a concurrent write, compute them again."""
         for number in range(TRIES):
             if number:
                 pause(number)
-            things = things_at(self.on.clock())
-            if things == (self.rebalance,):
+            records = records_at(self.worker.clock())
+            if records == (self.rebalance,):
                 return
             try:
-                self.on.ledger.put(*things)
+                self.worker.ledger.put(*records)
             except ConditionFailed:
-                if self._is_there_already(things):
+                if self._is_saved_already(records):
                     return
                 continue
-            self._remember(things)
+            for record in records:
+                if isinstance(record, Portfolio):
+                    self.portfolio = record
+                elif isinstance(record, Rebalance):
+                    self.rebalance = record
             return
-        raise Conflict("contended", "Others keep changing it.", retry_after_seconds=1)
+        raise Conflict("contended", "Concurrent writes to the rebalance persist.", retry_after_seconds=1)
 
-    def _is_there_already(self, things: tuple[Portfolio | Rebalance | Trade, ...]) -> bool:
-        """Reads both items again; whether this very write took effect, with its answer lost.
+    def _is_saved_already(self, records: tuple[Record, ...]) -> bool:
+        """Read both items again, and return whether this very write took effect with its answer lost.
 
         Raises `LeaseLost` where another worker has raised the fence.
         """
-        it = self.rebalance
-        portfolio, rebalance = self.on.store.both(it.tenant_id, it.portfolio_id, it.rebalance_id)
+        before = self.rebalance
+        portfolio, rebalance = self.worker.store.both(before.tenant_id, before.portfolio_id, before.rebalance_id)
         if portfolio is None or rebalance is None or rebalance.execution is None:
             raise LeaseLost
-        if rebalance.execution.fence != self.execution.fence or not rebalance.is_with_the_broker:
-            done = rebalance in things
-            self.portfolio, self.rebalance = portfolio, rebalance
-            if done:
-                return True
-            raise LeaseLost
         self.portfolio, self.rebalance = portfolio, rebalance
-        return rebalance in things
-
-    def _remember(self, things: tuple[Portfolio | Rebalance | Trade, ...]) -> None:
-        for thing in things:
-            if isinstance(thing, Portfolio):
-                self.portfolio = thing
-            elif isinstance(thing, Rebalance):
-                self.rebalance = thing
+        is_saved = rebalance in records
+        if not is_saved and (rebalance.execution.fence != journal_of(before).fence or not rebalance.is_with_the_broker):
+            raise LeaseLost
+        return is_saved
 
 
-def _journal(rebalance: Rebalance) -> Execution:
-    assert rebalance.execution is not None  # noqa: S101 - only rebalances with one are executed
-    return rebalance.execution
+def _cancel_at_deadline(rebalance: Rebalance, now: datetime) -> WaveResult:
+    detail = "The deadline passed before anything was sent."
+    return WaveResult(state_machine.cancel_unsent(rebalance, now, detail))

@@ -1,4 +1,4 @@
-"""Two execution workers on one message, switched between at chosen calls."""
+"""Two execution workers with the same message, in threads that switch at chosen calls."""
 
 import threading
 from collections.abc import Callable
@@ -9,36 +9,36 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from functions.execution_on_execution_requested import handler as execution_function
+from tests.faults.execution.scenario_run import Message, ScenarioRun
 from tests.faults.harness import survive
-from tests.faults.saga import Message, SagaRun
 from tests.support.faults import Faults
 from tests.support.system import sqs_record
 
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 LEASE_SECONDS = 90
 
 
 @dataclass
 class Turns:
-    """Whose turn it is: each worker makes so many calls, then it is held before its next, and the other goes on."""
+    """A schedule of turns: each worker makes a number of calls, then blocks before its next call."""
 
     turns: list[tuple[str, float]]
     on_switch: Callable[[], None] = lambda: None
     _turn: threading.Condition = field(default_factory=threading.Condition)
 
     def pass_gate(self) -> None:
-        """Lets the worker make its call when it is its turn."""
+        """Block the calling worker until its turn."""
         name = threading.current_thread().name
         with self._turn:
             if self.turns and self.turns[0] == (name, 0):
                 self._next()
-            if not self._turn.wait_for(lambda: not self.turns or self.turns[0][0] == name, PATIENCE_SECONDS):
-                raise TimeoutError(f"{name} never gets its turn")
+            if not self._turn.wait_for(lambda: not self.turns or self.turns[0][0] == name, TIMEOUT_SECONDS):
+                raise TimeoutError(f"{name} did not get a turn")
             if self.turns:
                 self.turns[0] = (name, self.turns[0][1] - 1)
 
     def end(self, name: str) -> None:
-        """The worker has come to its end; the others share what is left."""
+        """Remove a finished worker from the schedule."""
         with self._turn:
             was_on = bool(self.turns) and self.turns[0][0] == name
             self.turns = [turn for turn in self.turns if turn[0] != name]
@@ -54,7 +54,7 @@ class Turns:
 
 @dataclass
 class Worker:
-    """A process of its own, as far as the execution goes."""
+    """An execution worker in a thread of its own."""
 
     name: str
     message: Message
@@ -63,14 +63,14 @@ class Worker:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """It begins, and waits for its turn before its first call."""
+        """Start the thread, which blocks before its first call until its turn."""
         self._thread = threading.Thread(target=self._work, name=self.name)
         self._thread.start()
 
     def join(self) -> None:
-        """Until it has come to its end."""
+        """Wait for the end of the thread."""
         assert self._thread is not None
-        self._thread.join(2 * PATIENCE_SECONDS)
+        self._thread.join(2 * TIMEOUT_SECONDS)
         assert not self._thread.is_alive()
 
     def _work(self) -> None:
@@ -84,13 +84,13 @@ class Worker:
         self.turns.end(self.name)
 
 
-def two_workers(run: SagaRun, turns: list[tuple[str, float]], on_switch: Callable[[int], Any]) -> tuple[bool, bool]:
-    """Lets `a` and `b` have the same message and take turns; whether each came to a good end, and did not raise."""
+def two_workers(run: ScenarioRun, turns: list[tuple[str, float]], on_switch: Callable[[int], Any]) -> tuple[bool, bool]:
+    """Run workers `a` and `b` on the same message with these turns; return whether each ended without an exception."""
     switches = iter(range(1_000))
     (message,) = run.take("executions")
     schedule = Turns([*turns], lambda: on_switch(next(switches)))
     workers = [Worker("a", message, schedule), Worker("b", message, schedule)]
-    faults: Faults = run.lab.faults
+    faults: Faults = run.runner.faults
     faults.set()
     faults.gate = schedule.pass_gate
     try:
@@ -106,5 +106,5 @@ def two_workers(run: SagaRun, turns: list[tuple[str, float]], on_switch: Callabl
 
 
 def one_switch(call: int) -> list[tuple[str, float]]:
-    """`a` makes so many calls, then `b` runs to its end, then `a` goes on."""
+    """Return a schedule: `a` makes `call` calls, then `b` runs to its end, then `a` continues."""
     return [("a", call), ("b", inf), ("a", inf)]

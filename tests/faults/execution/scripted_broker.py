@@ -1,4 +1,4 @@
-"""A broker in memory that can be told what becomes of each order, and remembers every fill there ever was."""
+"""A broker in memory that follows a script for each order and records every fill."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,13 +15,14 @@ _UNIT = Decimal("0.000000001")
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """What becomes of an order: by itself it is filled at once.
+class OrderScript:
+    """Behaviour of the broker for one order; by default the order is filled at once.
 
-    `looks`: it is open, and filled only when it is looked up that often. `percent`: only so much is filled; it is open
-    then until somebody cancels it, if it does not `end`. `time_out`: the submission is not answered, `times` often; the
-    did not arrive (before), did (after), or arrives just after a look-up has said that it did not (late).
-    `error` is what the adapter raises then.
+    * `looks`: the order is open, and filled at the look-up of this number.
+    * `percent`: only this percentage is filled; without `ends` the order then stays open until cancelled.
+    * `time_out`: `times` submissions are not answered. The order did not arrive (`before`), did arrive (`after`), or
+      arrives just after a look-up has not found it (`late`).
+    * `error`: exception of an unanswered submission.
     """
 
     refuse: bool = False
@@ -35,7 +36,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Something that was really bought or sold."""
+    """A fill at the broker."""
 
     client_order_id: str
     symbol: str
@@ -44,23 +45,23 @@ class Fill:
     amount: Decimal
 
 
-Fates = Mapping[tuple[str, int], Fate]
-"""By symbol, and the number of the order among those of the symbol, from 1: a reversal is the second."""
+OrderScripts = Mapping[tuple[str, int], OrderScript]
+"""Scripts by symbol and number of the order within its symbol, from 1: a reversal is the second order."""
 
 
 @dataclass
-class Exchange:
-    """A `Broker`. Each of its calls is one at which the process may crash."""
+class ScriptedBroker:
+    """A `Broker` in memory. The process may crash before and after each call."""
 
     faults: Faults
     prices: Callable[[str], Decimal]
-    fates: Fates = field(default_factory=dict)
+    scripts: OrderScripts = field(default_factory=dict)
     knows_ids: bool = True
-    """Whether an id that it has already is not executed again, as the port promises."""
-    trouble: Callable[[], None] = lambda: None
-    """Is called before each answer; what it raises is the answer."""
-    witness: Callable[..., None] | None = None
-    """Is shown every order that arrives at the broker's door, and whether its id is known there."""
+    """Whether a known client order id is not executed again, as `Broker.submit` promises."""
+    before_answer: Callable[[], None] = lambda: None
+    """Called before each answer; an exception replaces the answer."""
+    on_submit: Callable[..., None] | None = None
+    """Called with each submitted order, and whether its id is known already."""
     fills: list[Fill] = field(default_factory=list)
     submissions: list[BrokerOrder] = field(default_factory=list)
     _reports: dict[str, BrokerReport] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Exchange:
         """See `Broker.cancel`."""
         self.faults.around("broker", "cancel", lambda: self._cancel(client_order_id), account)
 
-    def positions(self, account: str) -> Mapping[str, Decimal]:  # noqa: ARG002 - there is one
+    def positions(self, account: str) -> Mapping[str, Decimal]:  # noqa: ARG002 - one account only
         """See `Broker.positions`."""
         held: dict[str, Decimal] = {}
         for fill in self.fills:
@@ -93,65 +94,65 @@ class Exchange:
         cash = sum((fill.amount if fill.side == "SELL" else -fill.amount for fill in self.fills), ZERO)
         return BrokerAccount(account, cash, "USD", "ACTIVE")
 
-    def _fate(self, order: BrokerOrder) -> Fate:
+    def _script(self, order: BrokerOrder) -> OrderScript:
         ids = self._numbers.setdefault(order.symbol, [])
         if order.client_order_id not in ids:
             ids.append(order.client_order_id)
-        return self.fates.get((order.symbol, ids.index(order.client_order_id) + 1), Fate())
+        return self.scripts.get((order.symbol, ids.index(order.client_order_id) + 1), OrderScript())
 
     def _submit(self, order: BrokerOrder) -> BrokerReport:
-        self.trouble()
-        if self.witness is not None:
-            self.witness(order, is_known=order.client_order_id in self._reports)
+        self.before_answer()
+        if self.on_submit is not None:
+            self.on_submit(order, is_known=order.client_order_id in self._reports)
         self.submissions.append(order)
-        fate, id = self._fate(order), order.client_order_id
+        script, id = self._script(order), order.client_order_id
         self._sent[id] += 1
-        if fate.time_out is None or self._sent[id] > fate.times:
+        if script.time_out is None or self._sent[id] > script.times:
             return self._arrive(order)
-        if fate.time_out == "after":
+        if script.time_out == "after":
             self._arrive(order)
-        elif fate.time_out == "late":
+        elif script.time_out == "late":
             self._under_way[id] = order
-        raise fate.error(f"{id} was not answered")
+        raise script.error(f"{id} was not answered")
 
     def _arrive(self, order: BrokerOrder) -> BrokerReport:
-        id, fate = order.client_order_id, self._fate(order)
+        id, script = order.client_order_id, self._script(order)
         if id in self._reports and self.knows_ids:
             return self._reports[id]
-        if fate.refuse:
+        if script.refuse:
             self._reports[id] = BrokerReport(id, BrokerStatus.ENDED, f"b-{id}", reason="refused")
-        elif fate.looks:
-            self._open[id] = (order, fate.looks)
+        elif script.looks:
+            self._open[id] = (order, script.looks)
             self._reports[id] = BrokerReport(id, BrokerStatus.OPEN, f"b-{id}")
         else:
-            self._fill(order, fate)
+            self._fill(order, script)
         return self._reports[id]
 
-    def _fill(self, order: BrokerOrder, fate: Fate) -> None:
+    def _fill(self, order: BrokerOrder, script: OrderScript) -> None:
         id = order.client_order_id
-        filled = (order.quantity * fate.percent / 100).quantize(_UNIT, ROUND_FLOOR)
+        filled = (order.quantity * script.percent / 100).quantize(_UNIT, ROUND_FLOOR)
         amount = to_money(filled * self.prices(order.symbol))
         status = BrokerStatus.FILLED
         if filled != order.quantity:
-            status = BrokerStatus.ENDED if fate.ends else BrokerStatus.OPEN
+            status = BrokerStatus.ENDED if script.ends else BrokerStatus.OPEN
         self.fills.append(Fill(id, order.symbol, Side(order.side).value, filled, amount))
         self._reports[id] = BrokerReport(id, status, f"b-{id}", filled, amount)
 
     def _look_up(self, id: str) -> BrokerReport | None:
-        self.trouble()
+        self.before_answer()
         if id in self._open:
             order, looks = self._open[id]
             self._open[id] = (order, looks - 1)
             if looks <= 1:
                 del self._open[id]
-                self._fill(order, self._fate(order))
+                self._fill(order, self._script(order))
         answer = self._reports.get(id)
         if answer is None and id in self._under_way:
             self._arrive(self._under_way.pop(id))
         return answer
 
     def _cancel(self, id: str) -> None:
-        self.trouble()
+        self.before_answer()
         self._open.pop(id, None)
         if id in self._reports and self._reports[id].status is BrokerStatus.OPEN:
             self._reports[id] = replace(self._reports[id], status=BrokerStatus.ENDED, reason="cancelled")

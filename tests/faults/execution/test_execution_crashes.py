@@ -1,4 +1,4 @@
-"""A crash before and after every call of AWS and of the broker in a saga: nothing is lost and nothing doubled."""
+"""Crashes before and after every call to AWS and to the broker: nothing is lost and nothing doubled."""
 
 import random
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from tests.faults.saga_checks import checked, violations
-from tests.faults.saga_laboratory import SagaLaboratory, saga_laboratory
-from tests.faults.saga_scenarios import SCENARIOS
+from tests.faults.execution.invariants import checked, violations
+from tests.faults.execution.scenario_runner import ScenarioRunner, scenario_runner
+from tests.faults.execution.scenarios import SCENARIOS
 from tests.support.faults import CrashAfter, CrashBefore, Fault
 
 CRASHES = (CrashBefore, CrashAfter)
@@ -41,65 +41,65 @@ CALLS = {
     "given up in parts": 56,
     "booked in parts": 37,
 }
-"""How many calls each scenario makes when nothing goes wrong."""
+"""Calls of each scenario without faults."""
 EACH = 7
-"""The sample: with either crash, every seventh call, beginning with another one in each scenario."""
+"""Sample: either crash at every seventh call, with a different first call in each scenario."""
 PAIRS = 4
-"""The sample of two crashes: so many pairs of calls of each scenario, always the same."""
+"""Sample of two crashes: pairs of calls for each scenario, chosen by a fixed seed."""
 
 
 @pytest.fixture(scope="module")
-def saga() -> Iterator[SagaLaboratory]:
-    """A laboratory for all of them; each run begins with the same tables."""
-    with saga_laboratory() as fresh:
+def runner() -> Iterator[ScenarioRunner]:
+    """One runner for all tests; each run starts from the same tables."""
+    with scenario_runner() as fresh:
         yield fresh
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_without_a_crash_a_rebalance_ends_as_it_should(saga: SagaLaboratory, scenario: str) -> None:
-    run = saga.settled(SCENARIOS[scenario])
-    assert len(saga.faults.calls) == CALLS[scenario], saga.faults.operations
+def test_without_a_crash_a_rebalance_ends_as_it_should(runner: ScenarioRunner, scenario: str) -> None:
+    run = runner.settled(SCENARIOS[scenario])
+    assert len(runner.faults.calls) == CALLS[scenario], runner.faults.operations
     assert checked(run) == []
 
 
-def crashes_once(saga: SagaLaboratory, scenario: str, fault: Fault, visibility: int = 120) -> None:
-    """A run with one crash."""
-    run = saga.settled(SCENARIOS[scenario], fault, visibility=visibility)
-    assert saga.faults.met == [fault]
-    calls = saga.faults.operations
+def crashes_once(runner: ScenarioRunner, scenario: str, fault: Fault, visibility: int = 120) -> None:
+    """Run the scenario with one crash."""
+    run = runner.settled(SCENARIOS[scenario], fault, visibility=visibility)
+    assert runner.faults.met == [fault]
+    calls = runner.faults.operations
     assert checked(run) == [], (fault, calls)
 
 
-def crashes_twice(saga: SagaLaboratory, scenario: str, *faults: Fault) -> bool:
-    """A run with two crashes; whether it came as far as the second."""
-    run = saga.settled(SCENARIOS[scenario], *faults)
-    assert violations(run) == [], (faults, saga.faults.operations)
-    return saga.faults.met == [*faults]
+def crashes_twice(runner: ScenarioRunner, scenario: str, *faults: Fault) -> bool:
+    """Run the scenario with two crashes; return whether the run reached the second."""
+    run = runner.settled(SCENARIOS[scenario], *faults)
+    assert violations(run) == [], (faults, runner.faults.operations)
+    return runner.faults.met == [*faults]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_crash_at_a_sample_of_the_calls_loses_nothing_and_doubles_nothing(
-    saga: SagaLaboratory, scenario: str
+    runner: ScenarioRunner, scenario: str
 ) -> None:
     offset = list(SCENARIOS).index(scenario) * 5
     for position, crash in enumerate(CRASHES):
         for call in range((offset + position * 3) % EACH % CALLS[scenario], CALLS[scenario], EACH):
-            crashes_once(saga, scenario, crash(call))
+            crashes_once(runner, scenario, crash(call))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_two_crashes_at_a_few_pairs_of_calls_lose_nothing_and_double_nothing(
-    saga: SagaLaboratory, scenario: str
+    runner: ScenarioRunner, scenario: str
 ) -> None:
     chance = random.Random(scenario)  # noqa: S311 - always the same pairs, no secret
     for _ in range(PAIRS):
         first, second = sorted(chance.sample(range(CALLS[scenario]), 2))
-        crashes_twice(saga, scenario, chance.choice(CRASHES)(first), chance.choice(CRASHES)(second))
+        crashes_twice(runner, scenario, chance.choice(CRASHES)(first), chance.choice(CRASHES)(second))
 
 
 @pytest.mark.parametrize("call", [12, 15, 17, 22])
-def test_a_message_that_comes_again_before_the_lease_has_expired_waits_for_it(saga: SagaLaboratory, call: int) -> None:
-    crashes_once(saga, "all filled", CrashAfter(call), visibility=20)
+def test_a_message_redelivered_before_the_lease_has_expired_waits_for_it(runner: ScenarioRunner, call: int) -> None:
+    crashes_once(runner, "all filled", CrashAfter(call), visibility=20)
 
 
 @pytest.mark.proof
@@ -107,10 +107,10 @@ def test_a_message_that_comes_again_before_the_lease_has_expired_waits_for_it(sa
 @pytest.mark.parametrize("crash", CRASHES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_crash_at_any_call_loses_nothing_and_doubles_nothing(
-    saga: SagaLaboratory, scenario: str, crash: type[Fault], visibility: int
+    runner: ScenarioRunner, scenario: str, crash: type[Fault], visibility: int
 ) -> None:
     for call in range(CALLS[scenario]):
-        crashes_once(saga, scenario, crash(call), visibility)
+        crashes_once(runner, scenario, crash(call), visibility)
 
 
 @pytest.mark.proof
@@ -118,9 +118,9 @@ def test_a_crash_at_any_call_loses_nothing_and_doubles_nothing(
 @pytest.mark.parametrize("crash", CRASHES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_two_crashes_at_any_two_calls_lose_nothing_and_double_nothing(
-    saga: SagaLaboratory, scenario: str, crash: type[Fault], other: type[Fault]
+    runner: ScenarioRunner, scenario: str, crash: type[Fault], other: type[Fault]
 ) -> None:
     for first in range(CALLS[scenario]):
         for second in count(first + 1):
-            if not crashes_twice(saga, scenario, crash(first), other(second)):
-                break  # it came to rest before the second
+            if not crashes_twice(runner, scenario, crash(first), other(second)):
+                break  # the run ended before the second crash

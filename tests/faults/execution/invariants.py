@@ -1,0 +1,124 @@
+"""Invariants at the end of every run, whatever faults occurred."""
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from tests.faults.execution.scenario_run import DEPOSIT, HELD, Outcome, ScenarioRun
+from tests.support.moto_state import commits, stored_items
+from trimtab.kernel.money import ZERO
+from trimtab.portfolios.ledger import store as ledger
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
+from trimtab.portfolios.portfolio.model import PortfolioStatus
+from trimtab.runtime.dynamo import from_item, unpack_events
+
+OUTCOME_EVENTS = ("rebalance.completed", "rebalance.rolled_back", "rebalance.cancelled", "rebalance.rejected")
+Fact = tuple[str, Any, Any]
+
+
+def violations(run: ScenarioRun, *ends: tuple[str, ...]) -> list[str]:
+    """Return what was lost or doubled; empty if nothing was. `ends`: allowed final states of the rebalances."""
+    allowed = ends or (run.scenario.ends,)
+    with run.runner.faults.paused():
+        found = list(run.failures)
+        if run.statuses() not in allowed:
+            found.append(f"ended {run.statuses()}, not {allowed}")
+        facts = [*_of_the_ledger(run), *_of_the_rebalances(run), *_of_the_portfolio(run)]
+        return found + [f"{what}: {have!r}, not {want!r}" for what, have, want in facts if have != want]
+
+
+def checked(run: ScenarioRun, *ends: tuple[str, ...]) -> list[str]:
+    """Return the violations, including those after a second delivery of all messages and stream records."""
+    found = violations(run, *ends)
+    if found:
+        return found
+    before = outcome(run)
+    after = outcome(run.repeat_everything())
+    return [f"delivered again: {after}, not {before}"] * (before != after) + run.failures
+
+
+def outcome(run: ScenarioRun) -> Outcome:
+    """Return the state that a redelivery must not change."""
+    items = [item for item in stored_items() if item["sk"]["S"].startswith(("REBALANCE#", "TRADE#", "CASH#"))]
+    portfolio = run.portfolio()
+    state = (portfolio.status, portfolio.lock, portfolio.cash, portfolio.holdings)
+    return sorted(items, key=str), state, list(run.fills()), sorted(events())
+
+
+def trades() -> list[Trade]:
+    """Return all trades, of clients and of rebalances."""
+    return [ledger._to_trade(from_item(item)) for item in stored_items() if item["sk"]["S"].startswith("TRADE#")]
+
+
+def events() -> list[tuple[str, str]]:
+    """Return the type of each committed event, and the rebalance in its data."""
+    texts = [record["dynamodb"]["NewImage"].get("events", {"S": "[]"})["S"] for record in commits()]
+    return [(event.type, event.data.get("rebalance_id", "")) for text in texts for event in unpack_events(text)]
+
+
+def _of_the_ledger(run: ScenarioRun) -> Iterator[Fact]:
+    portfolio, fills, found = run.portfolio(), run.fills(), trades()
+    deposits = sum((Decimal(from_item(item)["amount"]) for item in stored_items() if "CASH#" in item["sk"]["S"]), ZERO)
+    own = [trade for trade in found if trade.rebalance_id]
+    bought = {symbol: Decimal(quantity) for symbol, quantity in HELD.items()}
+    spent = sum((quantity * 100 for quantity in bought.values()), ZERO)
+    for fill in fills:
+        bought[fill.symbol] += fill.quantity if fill.side == "BUY" else -fill.quantity
+        spent += fill.amount if fill.side == "BUY" else -fill.amount
+    times = Counter(fill.client_order_id for fill in fills)
+    yield "ids with more than one fill", [id for id, count in times.items() if count > 1], []
+    yield "quantities, and fills at the broker", run.quantities(), bought
+    yield "cash, and fills at the broker", portfolio.cash, deposits - spent
+    yield "deposited", deposits >= DEPOSIT, True
+    yield (
+        "trades, and fills",
+        sorted((trade.ref_id, trade.symbol, trade.side.value, trade.quantity, trade.amount) for trade in own),
+        sorted((fill.client_order_id, fill.symbol, fill.side, fill.quantity, fill.amount) for fill in fills),
+    )
+    yield "cash, and its movements", portfolio.cash, deposits + sum((trade.cash_change for trade in found), ZERO)
+    for symbol in HELD:
+        executions = [trade.execution for trade in found if trade.symbol == symbol and trade.execution]
+        folded = fold(Holding(symbol, SecurityType.STOCK), executions, ())
+        held = portfolio.holdings[symbol]
+        yield f"holding of {symbol}, and the fold of its trades", held, folded
+
+
+def _of_the_rebalances(run: ScenarioRun) -> Iterator[Fact]:
+    rebalances, committed = run.rebalances(), events()
+    outcomes = Counter(id for type, id in committed if type in OUTCOME_EVENTS)
+    for rebalance in rebalances:
+        status, execution = rebalance.status.value, rebalance.execution
+        yield f"{rebalance.rebalance_id} is open", rebalance.is_open, False
+        has_outcome = status not in {"STALE", "RESOLVED"}
+        yield f"events of the outcome {status}", outcomes[rebalance.rebalance_id], int(has_outcome)
+        assert execution is not None
+        unposted = [order.symbol for order in execution.orders if order.filled and not order.is_booked]
+        yield "filled and not posted", unposted, []
+        if status == "ROLLED_BACK" and len(rebalances) == 1:
+            yield "quantities rolled back", run.quantities(), {name: Decimal(held) for name, held in HELD.items()}
+            yield "net fills", dict(execution.net_fills()), {}
+    stale = sum(type == "portfolio.stale" for type, _ in committed)
+    yield "alerts", stale, sum(rebalance.status.value in {"STALE", "RESOLVED"} for rebalance in rebalances)
+    yield "events of something stuck", sum(type == "rebalance.stuck" for type, _ in committed), 0
+
+
+def _of_the_portfolio(run: ScenarioRun) -> Iterator[Fact]:
+    run.collect()
+    yield "messages left", [message.body for message in run.waiting], []
+    portfolio, is_stale = run.portfolio(), "STALE" in run.statuses()
+    watching = portfolio.watching
+    yield "status", portfolio.status, PortfolioStatus.STALE if is_stale else PortfolioStatus.ACTIVE
+    yield "locked", portfolio.lock is not None, is_stale
+    yield "epochs of the watches", watching.done, watching.begun
+    yield "watches to be written", (watching.due, watching.pending), (None, None)
+    rows = sorted(item["pk"]["S"].split("#")[1] for item in stored_items("watches"))
+    yield "watches", rows, [] if is_stale else sorted(HELD)
+    versions: dict[str, list[int]] = {}
+    for record in commits():
+        image = record["dynamodb"]["NewImage"]
+        if "version" in image:
+            versions.setdefault(image["sk"]["S"], []).append(int(image["version"]["N"]))
+    for key, written in versions.items():
+        yield f"versions of {key}", written, list(range(written[0], written[0] + len(written)))
