@@ -168,7 +168,7 @@ class PaperBroker:
         return next((rule for rule in self.scenario if rule.match.fits(account, order, nth)), ScenarioRule())
 
     def _count_time_out(self, account: str, client_order_id: str, times: int) -> bool:
-        """Return whether this submission, counted by the item's version, is one of the first `times`, which time out."""
+        """Return whether this submission is one of the first `times`, which time out; the version counts them."""
         key = _key(account, TIME_OUTS + client_order_id)
         item = dynamo.get(self.client, self.table, key)
         count = item["version"] if item else 0
