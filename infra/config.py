@@ -1,7 +1,7 @@
-"""Every deployment's settings, typed and frozen. `-c env=NAME` chooses one; no other file knows an environment's name.
+"""The settings of every deployment, typed and frozen. `-c env=NAME` chooses an environment of `ENVIRONMENTS`.
 
-A platform engineer edits `PRODUCTION` (or adds a neighbour to `ENVIRONMENTS`): identity, providers, limits. Nothing
-here imports the CDK, so that the local tools can read it quickly.
+A platform engineer edits `PRODUCTION`, or adds an environment: identity, providers, limits. No other module knows the
+name of an environment. This module does not import the CDK, so the local tools load it quickly.
 """
 
 import platform
@@ -39,25 +39,25 @@ def project_version() -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """What the bundled code will run on: a Python version and uv's name of the platform (None: this machine)."""
+    """The Python version and the platform (in the notation of uv; None: this machine) that bundled code runs on."""
 
     python_version: str
     platform: str | None
 
 
 def host() -> Target:
-    """This machine's interpreter: local clouds that run functions as plain processes use it."""
+    """Return the interpreter of this machine, as used by local clouds that run functions as plain processes."""
     return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None)
 
 
 def container() -> Target:
-    """The Lambda runtime image of this machine's processor, in which a LocalStack with Docker runs functions."""
+    """Return the Lambda runtime image for the processor of this machine, as used by a LocalStack with Docker."""
     machine = "aarch64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     return Target("3.13", f"{machine}-manylinux_2_28")
 
 
 def lambda_arm64() -> Target:
-    """AWS Lambda as deployed: arm64, Amazon Linux 2023 (glibc newer than 2.28)."""
+    """Return AWS Lambda on arm64, Amazon Linux 2023 (glibc newer than 2.28)."""
     return Target("3.13", "aarch64-manylinux_2_28")
 
 
@@ -65,8 +65,8 @@ TARGETS: dict[str, Callable[[], Target]] = {"host": host, "container": container
 
 
 @dataclass(frozen=True)
-class Issuer:
-    """An OIDC issuer that exists already. Its keys come from `jwks_url` or from an SSM parameter, never both."""
+class OidcIssuer:
+    """An existing OIDC issuer. The signing keys come from `jwks_url` or from an SSM parameter, never both."""
 
     issuer: str
     audience: str | None = None
@@ -78,14 +78,16 @@ class Issuer:
 
     def __post_init__(self) -> None:
         if bool(self.jwks_url) == bool(self.jwks_parameter):
-            raise ValueError("an issuer needs exactly one of jwks_url and jwks_parameter")
+            raise ValueError("an OidcIssuer needs exactly one of jwks_url and jwks_parameter")
         if self.audience is None and not self.client_ids:
-            raise ValueError("an issuer needs an audience or client_ids: otherwise any of its tokens would do")
+            raise ValueError(
+                "an OidcIssuer needs an audience or client_ids; otherwise every token of the issuer would be accepted"
+            )
 
 
 @dataclass(frozen=True)
-class Cognito:
-    """The stack creates a user pool. Each tenant named here gets a machine client (client credentials)."""
+class CognitoPool:
+    """A user pool in the retained stack, with one machine client (client credentials) for each tenant."""
 
     machine_tenants: tuple[str, ...] = ("demo",)
     scope_prefix: str = "trimtab"
@@ -93,11 +95,11 @@ class Cognito:
 
 @dataclass(frozen=True)
 class Provider:
-    """Someone outside who may put drift reports on the public queue, and the tenants they may speak for.
+    """An external sender of drift reports on the public queue, and the tenants that the provider may speak for.
 
-    `sender_id` is the unique id of the role (`aws iam get-role`, RoleId, `AROA…`) or user that sends: SQS reports that
-    id with each message and not the ARN, so both are needed. `quotes` lets them send prices too: those are everybody's;
-    `insights` what they think of selections, to their tenants.
+    `sender_id` is the unique id of the sending role (`aws iam get-role`, RoleId, `AROA…`) or user: SQS reports the id
+    with each message, grants need the ARN. `quotes` allows sending quotes, which all tenants share. `insights` allows
+    sending insights on the selections of the provider's tenants.
     """
 
     principal_arn: str
@@ -109,17 +111,20 @@ class Provider:
 
 @dataclass(frozen=True)
 class Paper:
-    """No market: orders fill at the stored quotes. `scenario` is a file below the repository that says what goes wrong
-    (`infra/local/scenarios` has some); without one nothing does."""
+    """The paper broker: orders fill at the stored quotes.
+
+    `scenario` is the path of a file with faults to simulate, relative to the repository (examples:
+    `infra/local/scenarios`). Without a scenario every order fills.
+    """
 
     scenario: str | None = None
 
 
 @dataclass(frozen=True)
 class Alpaca:
-    """Orders go to Alpaca. The secret of this name in Secrets Manager is made by hand: JSON `{"key_id", "secret_key"}`.
+    """The broker Alpaca. The secret in Secrets Manager is created by hand, as JSON `{"key_id", "secret_key"}`.
 
-    The address of the live market is `https://api.alpaca.markets`.
+    The base URL of the live market is `https://api.alpaca.markets`.
     """
 
     secret_name: str
@@ -128,16 +133,18 @@ class Alpaca:
 
 @dataclass(frozen=True)
 class FileBars:
-    """Daily bars come as files, `2026-11-20.csv` or `.jsonl`, that somebody puts into the bucket that the data stack
-    makes, below this prefix."""
+    """Daily bars as files, `2026-11-20.csv` or `.jsonl`, uploaded to the retained bucket below `prefix`."""
 
     prefix: str = "daily"
 
 
 @dataclass(frozen=True)
-class Massive:
-    """Daily bars come from Massive (formerly Polygon). The secret of this name in Secrets Manager is made by hand: JSON
-    `{"api_key"}`. `calls_per_minute` is what the plan allows, 0 for no limit."""
+class MassiveBars:
+    """Daily bars from Massive (formerly Polygon).
+
+    The secret in Secrets Manager is created by hand, as JSON `{"api_key"}`. `calls_per_minute` is the limit of the
+    plan, 0 for no limit.
+    """
 
     secret_name: str
     base_url: str = "https://api.massive.com"
@@ -146,32 +153,32 @@ class Massive:
 
 MAX_RUN_SECONDS = 86_400
 EXAMPLE_SENDER = "trimtab@example.com"
-"""Nobody's address, which a local cloud believes: on AWS every mail from it ends in `mails-dead`."""
+"""A placeholder that a local cloud accepts. On AWS every mail from this address ends in `mails-dead`."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """One environment. Defaults are production's; an environment states only where it differs."""
+    """The settings of one environment. The defaults are those of production."""
 
     env: str
-    identity: Issuer | Cognito
+    identity: OidcIssuer | CognitoPool
     target: Target
     providers: tuple[Provider, ...] = ()
     broker: Paper | Alpaca = Paper()
-    bars: FileBars | Massive = FileBars()
+    bars: FileBars | MassiveBars = FileBars()
     max_jump_percent: int = 40
-    """A close that lies further from that of the session before is not stored unless a split explains it."""
+    """The largest change of a close from session to session, in percent, that is stored without a split."""
     public_url: str = ""
-    """The address that people reach the routes at, where it is not the gateway's own: a domain in front of it."""
+    """The address of the API for clients, if a domain stands in front of API Gateway."""
     local_endpoint: str = ""
-    """Where a local cloud listens; empty on AWS."""
+    """The endpoint of the local cloud; empty on AWS."""
     any_sender: bool = False
-    """Accept queue messages of every sender, whatever the tenant: local clouds report no useful sender id."""
+    """Accept queue messages of every sender for every tenant: local clouds report no useful sender id."""
     inline_layers: bool = False
     gateway_authorizer: bool = True
     gateway_logs: bool = True
     stateful_protection: bool = True
-    """RETAIN, point-in-time recovery and deletion protection of everything that holds data."""
+    """Retain everything that holds data, with point-in-time recovery and deletion protection."""
     policy_checks: bool = True
     alarms: bool = True
     oldest_message_alarm_seconds: int = 300
@@ -186,15 +193,15 @@ class Config:
     recalculation_timeout_seconds: int = 300
     recalculation_visibility_seconds: int = 1800
     valuation_timeout_seconds: int = 120
-    """Enough for ten portfolios whose every day of two years is worked out again."""
+    """Enough to recompute every day of two years for ten portfolios."""
     valuation_visibility_seconds: int = 720
     mail_sender: str = EXAMPLE_SENDER
-    """Who e-mails come from: an address or a domain that SES has verified for the account."""
+    """The sender of e-mails: an address that SES has verified for the account, alone or by domain."""
     quote_timeout_seconds: int = 120
     """Enough for ten messages of 500 symbols each."""
     quote_visibility_seconds: int = 720
     execution_timeout_seconds: int = 120
-    """Enough for two waves of ninety orders at a slow broker; a crashed worker is replaced 30 seconds after it."""
+    """Enough for two waves of ninety orders at a slow broker. The lease of a crashed worker ends 30 seconds later."""
     execution_visibility_seconds: int = 720
     execution_max_concurrency: int = 10
     night_timeout_seconds: int = 900
@@ -204,37 +211,37 @@ class Config:
     settlement_visibility_seconds: int = 720
     settlement_max_concurrency: int = 10
     settlement_recheck_seconds: int = 30
-    """How long after a closing is looked whether an order is left: longer than a transaction can be under way."""
+    """The delay after a closing before open orders are searched again; longer than any transaction takes."""
     max_stake: str = "1000000.00"
     """The largest stake of one betting order."""
     max_exposure: str = "1000000.00"
-    """What the open betting orders of a user may lose in all, nothing netted."""
+    """The largest total liability of the open betting orders of a user, without netting."""
     minimum_expected_value: str = ""
-    """Orders whose insight gives them less are refused; empty: none is."""
+    """The smallest expected value of an order according to the insight on the selection; empty for no limit."""
     threads: int = 8
-    """How many symbols or orders a worker handles at once."""
+    """The number of symbols or orders that a worker handles at once."""
     watch_shards: int = 4
-    """Partitions a symbol's watches are spread over. Once there are watches it may grow, and never shrink."""
+    """The number of partitions for the watches of a symbol. Once watches are stored, the number must not shrink."""
     run_seconds: int = 6 * 3600
-    """A rebalance that has not ended by then is given up: its portfolio is STALE."""
+    """The longest duration of a rebalance; afterwards the portfolio becomes STALE."""
     order_seconds: int = 300
-    """An order that is still open then is cancelled."""
+    """The longest time that an order stays open before it is cancelled."""
     reversal_seconds: int = 30
-    """The pause before each try to reverse what was filled."""
+    """The pause before each attempt to compensate fills."""
     halt_seconds: int = 60
-    """How soon a rebalance notices that a halt was lifted."""
+    """The interval at which a halted rebalance checks whether the halt was lifted."""
 
     def __post_init__(self) -> None:
         if not 0 < self.run_seconds <= MAX_RUN_SECONDS:
-            raise ValueError(f"run_seconds must lie between 1 and {MAX_RUN_SECONDS}")
+            raise ValueError(f"run_seconds must be between 1 and {MAX_RUN_SECONDS}")
 
     @property
     def prefix(self) -> str:
-        """Heads the name of everything that has a fixed name, so that environments share an account in peace."""
+        """The prefix of every fixed resource name; environments can share an account."""
         return f"trimtab-{self.env}"
 
 
-PRODUCTION = Config(env="prod", identity=Cognito(), target=lambda_arm64())
+PRODUCTION = Config(env="prod", identity=CognitoPool(), target=lambda_arm64())
 
 DEVELOPMENT = replace(
     PRODUCTION, env="dev", stateful_protection=False, log_retention_days=7, throttle_rate=50, throttle_burst=100
@@ -242,17 +249,17 @@ DEVELOPMENT = replace(
 
 LOCAL = Config(
     env="local",
-    identity=Issuer(issuer=LOCAL_ISSUER, audience=LOCAL_AUDIENCE, jwks_parameter=LOCAL_JWKS_PARAMETER),
+    identity=OidcIssuer(issuer=LOCAL_ISSUER, audience=LOCAL_AUDIENCE, jwks_parameter=LOCAL_JWKS_PARAMETER),
     target=host(),
     any_sender=True,
-    gateway_logs=False,  # nobody reads access logs on a laptop, and the local gateways write none
+    gateway_logs=False,  # local gateways write no access logs
     stateful_protection=False,
-    policy_checks=False,  # they judge what goes to AWS; here they would only delay `make up`
+    policy_checks=False,  # the checks apply to AWS and would delay `make up`
     log_retention_days=1,
     throttle_rate=10_000,
     throttle_burst=10_000,
-    # Shorter than the rule of six timeouts: a refused message waits this long, and five times that on its way to the
-    # dead-letter queue. A slow batch may so be delivered twice, which the worker bears by design.
+    # Shorter than six timeouts of the worker, so that a rejected message reaches the dead-letter queue in five short
+    # visibility timeouts. A slow batch may be delivered twice; workers are idempotent.
     worker_visibility_seconds=5,
     recalculation_visibility_seconds=30,
     quote_visibility_seconds=5,
@@ -261,7 +268,7 @@ LOCAL = Config(
     settlement_visibility_seconds=10,
     settlement_recheck_seconds=1,
     worker_batch_window_seconds=0,
-    # The local AWS unpacks the code of each new worker itself: twenty at once would keep it from answering for minutes.
+    # The local AWS unpacks the code of each new worker in-process: twenty workers would block all requests for minutes.
     worker_max_concurrency=2,
     execution_max_concurrency=2,
     settlement_max_concurrency=2,
@@ -274,19 +281,22 @@ LOCALSTACK = replace(
     LOCAL,
     env="localstack",
     target=container(),
-    inline_layers=True,  # layers of functions are a paid feature there
-    gateway_authorizer=False,  # community ignores authorizers: the functions verify the token themselves
+    inline_layers=True,  # function layers are a paid feature of LocalStack
+    gateway_authorizer=False,  # the community edition ignores authorizers; the functions verify the token
 )
 
 ENVIRONMENTS = {config.env: config for config in (LOCAL, LOCALSTACK, DEVELOPMENT, PRODUCTION)}
 
 
 def load(env: str, bundle: str | None = None, endpoint: str | None = None) -> Config:
-    """The environment of that name; `bundle` (host, container or lambda) overrides what its code is built for, and
-    `endpoint` says where the local cloud listens that it is deployed to."""
+    """Return the config of the environment `env`.
+
+    `bundle` (host, container or lambda) overrides the target of the code. `endpoint` is the endpoint of the local cloud
+    to deploy to. Raises ValueError for an unknown environment or target.
+    """
     if env not in ENVIRONMENTS:
-        raise ValueError(f"no environment {env!r}: one of {', '.join(ENVIRONMENTS)}")
+        raise ValueError(f"unknown environment {env!r}; choose one of {', '.join(ENVIRONMENTS)}")
     if bundle and bundle not in TARGETS:
-        raise ValueError(f"no bundle target {bundle!r}: one of {', '.join(TARGETS)}")
+        raise ValueError(f"unknown bundle target {bundle!r}; choose one of {', '.join(TARGETS)}")
     config = replace(ENVIRONMENTS[env], local_endpoint=endpoint or "")
     return replace(config, target=TARGETS[bundle]()) if bundle else config

@@ -97,16 +97,16 @@ class Deployment:
 
     def _stack(self, outputs: dict[str, dict[str, str]], token: str) -> Stack:
         prefix = load(self.env).prefix
-        data, service = outputs[f"{prefix}-data"], outputs[f"{prefix}-service"]
+        retained, service = outputs[f"{prefix}-retained"], outputs[f"{prefix}-service"]
         return Stack(
             api_url=service["ApiUrl"],
             token=token,
             endpoint_url=self.endpoint,
             region=REGION,
-            queues=_named(data, "Queue"),
-            tables=_named(data, "Table"),
-            event_bus=data["EventBusName"],
-            buckets=_named(data, "Bucket"),
+            queues=_named(retained, "Queue"),
+            tables=_named(retained, "Table"),
+            event_bus=retained["EventBusName"],
+            buckets=_named(retained, "Bucket"),
         )
 
 

@@ -1,10 +1,12 @@
-"""What the functions are allowed covers the calls that they make; moto allows everything."""
+"""The grants of the functions cover the calls of the fault scenarios; moto allows all calls."""
 
 import pytest
 
+from infra.contexts.balancing import SWEEP_ACTIONS
+from infra.contexts.portfolio import API_ACTIONS
+from infra.contexts.rebalancing import WORKER_ACTIONS
 from tests.faults.harness import SCENARIOS, Laboratory
 
-infra = pytest.importorskip("infra.portfolios")
 pytestmark = pytest.mark.xdist_group("infra")  # importing the CDK takes seconds: one worker pays for it
 TRANSACTION = {"TransactWriteItems": "PutItem"}  # a transaction needs what each of its actions needs
 
@@ -12,9 +14,9 @@ TRANSACTION = {"TransactWriteItems": "PutItem"}  # a transaction needs what each
 @pytest.mark.parametrize(
     ("scenario", "calls", "allowed"),
     [
-        ("client repeats", slice(0, 3), {*infra._API_ACTIONS, "SendMessage"}),
-        ("client repeats", slice(3, 5), set(infra._WORKER_ACTIONS)),
-        ("message lost", slice(0, 4), {*infra._WORKER_ACTIONS, "Query", "SendMessage"}),
+        ("client repeats", slice(0, 3), {*API_ACTIONS, "SendMessage"}),
+        ("client repeats", slice(3, 5), set(WORKER_ACTIONS)),
+        ("message lost", slice(0, 4), {*SWEEP_ACTIONS, "Query", "SendMessage"}),
     ],
     ids=["accept", "decide", "sweep"],
 )

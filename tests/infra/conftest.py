@@ -1,9 +1,10 @@
-"""Each environment is synthesised once for all tests: importing and running the CDK takes seconds."""
+"""Synthesised environments. Each environment is synthesised once for all tests: the CDK takes seconds."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,97 +18,135 @@ from infra.config import PRODUCTION, ROOT, Config, Provider, host
 
 @dataclass(frozen=True)
 class Synthesised:
-    """An environment's stacks and what they become."""
+    """The two stacks of an environment, with their templates."""
 
     app: cdk.App
-    data: cdk.Stack
+    retained: cdk.Stack
     service: cdk.Stack
     directory: Path
 
-    @property
-    def data_template(self) -> Template:
-        return Template.from_stack(self.data)
+    @cached_property
+    def retained_template(self) -> Template:
+        """The template of the retained stack."""
+        return Template.from_stack(self.retained)
 
-    @property
+    @cached_property
     def service_template(self) -> Template:
+        """The template of the service stack."""
         return Template.from_stack(self.service)
 
     def resources(self, kind: str) -> dict[str, Any]:
-        """Resources of both stacks by logical id."""
-        found: dict[str, Any] = {}
-        for template in (self.data_template, self.service_template):
-            found.update(template.find_resources(kind))
-        return found
+        """Return the resources of a type in both stacks, by logical id."""
+        return {**self.retained_template.find_resources(kind), **self.service_template.find_resources(kind)}
+
+    @cached_property
+    def tables(self) -> dict[str, Any]:
+        """The properties of each table by the name in the stack outputs (`Portfolios`)."""
+        tables = self.retained_template.find_resources("AWS::DynamoDB::Table")
+        return {self.names[logical_id]: table["Properties"] for logical_id, table in tables.items()}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The name in the stack outputs (`Portfolios`, `RebalanceRequests`) of each table and queue, by logical id."""
+        outputs = self.retained_template.find_outputs("*")
+        kinds = ("Table", "Queue")
+        return {
+            output["Value"]["Ref"]: key.removeprefix(kind)
+            for key, output in outputs.items()
+            for kind in kinds
+            if key.startswith(kind)
+        }
+
+    def names_in(self, value: Any) -> Iterator[str]:
+        """Yield the names of the tables and queues that a value of a template refers to, in any form."""
+        for part in re.split(r"[^A-Za-z0-9]+", json.dumps(value)):
+            for logical_id, name in self.names.items():
+                if logical_id in part:
+                    yield name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Parallel runs (`--dist loadgroup`) give these tests to one worker, which so synthesises for all of them."""
+    """Run these tests in one worker of a parallel run (`--dist loadgroup`), which synthesises for all of them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("infra"))
 
 
-PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROAPROVIDER", ("acme",))
-FEED = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED", ("acme",), quotes=True)
-TIPSTER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
-# Policies, names and routes do not depend on what the code is built for, and building for this machine is quick.
-PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=(PROVIDER, FEED, TIPSTER))
+DRIFT_PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROAPROVIDER", ("acme",))
+QUOTE_PROVIDER = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED", ("acme",), quotes=True)
+INSIGHT_PROVIDER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
+PROVIDERS = (DRIFT_PROVIDER, QUOTE_PROVIDER, INSIGHT_PROVIDER)
+# Policies, names and routes do not depend on the target of the code, and building for this machine is quick.
+PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=PROVIDERS)
 
 
 def synthesise(config: Config, directory: Path) -> Synthesised:
-    """Synthesises into a directory, with the feature flags of cdk.json."""
+    """Synthesise an environment into a directory, with the feature flags of cdk.json."""
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(directory), context=context)
-    data, service = build(app, config)
+    retained, service = build(app, config)
     app.synth()
-    return Synthesised(app, data, service, directory)
+    return Synthesised(app, retained, service, directory)
 
 
 def flat(joined: Any) -> str:
-    """A joined text with each reference written as the name of what it gets."""
+    """Return a joined text, with each reference replaced by the name of the referenced attribute."""
     if isinstance(joined, str):
         return joined
-    return "".join(part if isinstance(part, str) else _name(part) for part in joined["Fn::Join"][1])
+    return "".join(part if isinstance(part, str) else _reference(part) for part in joined["Fn::Join"][1])
 
 
-def _name(reference: dict[str, Any]) -> str:
-    return ".".join(reference["Fn::GetAtt"]) if "Fn::GetAtt" in reference else str(reference["Ref"])
+def _reference(part: dict[str, Any]) -> str:
+    if "Fn::ImportValue" in part:
+        return str(part["Fn::ImportValue"])
+    return ".".join(part["Fn::GetAtt"]) if "Fn::GetAtt" in part else str(part["Ref"])
 
 
 def functions_of(stacks: Synthesised) -> dict[str, Any]:
-    """The functions by the name of their package."""
-    found = stacks.service_template.find_resources("AWS::Lambda::Function").values()
-    return {function["Properties"]["Handler"].split(".")[1]: function for function in found}
+    """Return the functions by the name of their folder below `functions/`."""
+    functions = stacks.service_template.find_resources("AWS::Lambda::Function").values()
+    return {function["Properties"]["Handler"].split(".")[1]: function for function in functions}
+
+
+def variables_of(stacks: Synthesised, package: str) -> dict[str, Any]:
+    """Return the environment variables of a function."""
+    variables: dict[str, Any] = functions_of(stacks)[package]["Properties"]["Environment"]["Variables"]
+    return variables
 
 
 def statements_of(stacks: Synthesised, function: dict[str, Any]) -> list[Any]:
-    """What the function's role may do."""
+    """Return the policy statements of the role of a function."""
     role, _ = function["Properties"]["Role"]["Fn::GetAtt"]
     policies = stacks.service_template.find_resources("AWS::IAM::Policy", {"Properties": {"Roles": [{"Ref": role}]}})
-    return [each for it in policies.values() for each in it["Properties"]["PolicyDocument"]["Statement"]]
+    return [
+        statement for policy in policies.values() for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a value of a template that may be a single one or a list as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def strings(value: Any) -> list[str]:
-    """A text or a list of them, without what is computed on deploy."""
-    values = value if isinstance(value, list) else [value]
-    return [each for each in values if isinstance(each, str)]
+    """Return the texts of a value, without references."""
+    return [text for text in listed(value) if isinstance(text, str)]
 
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], Synthesised]:
-    """Synthesises an environment, once a session."""
+    """A function that synthesises an environment, once per session."""
+    configs: dict[str, Config] = {}
 
     @cache
     def once(env: str) -> Synthesised:
         return synthesise(configs[env], tmp_path_factory.mktemp(env))
 
-    configs: dict[str, Config] = {}
-
-    def of(config: Config) -> Synthesised:
+    def synthesise_once(config: Config) -> Synthesised:
         configs.setdefault(config.env, config)
         return once(config.env)
 
-    return of
+    return synthesise_once
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Both ways of knowing who calls."""
+"""Authentication of callers: a Cognito user pool, or an existing OIDC issuer."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import LOCAL, LOCALSTACK, SCOPES, Config, Issuer, host, load
-from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat
+from infra.config import LOCAL, LOCALSTACK, SCOPES, Config, OidcIssuer, host, load
+from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of
 
 Synthesise = Callable[[Config], Synthesised]
 VERIFIERS = (
@@ -24,8 +24,8 @@ VERIFIERS = (
 )
 
 
-def test_cognito_gets_a_pool_our_scopes_and_a_machine_client_a_tenant(production: Synthesised) -> None:
-    template = production.service_template
+def test_cognito_gets_a_user_pool_the_scopes_and_a_machine_client_per_tenant(production: Synthesised) -> None:
+    template = production.retained_template
     template.has_resource_properties(
         "AWS::Cognito::UserPool",
         {"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}, "MfaConfiguration": "ON"},
@@ -40,26 +40,31 @@ def test_cognito_gets_a_pool_our_scopes_and_a_machine_client_a_tenant(production
     )
 
 
-def test_cognitos_tokens_are_bound_to_its_clients_and_carry_the_prefix_of_its_scopes(production: Synthesised) -> None:
-    settings = _auth(production)
+def test_tokens_of_cognito_are_bound_to_its_clients_and_carry_the_prefix_of_its_scopes(
+    production: Synthesised,
+) -> None:
+    documents = _auth_documents(production)
 
-    assert len(settings) == len(VERIFIERS)
-    for each in settings:
-        assert each["scope_prefix"] == "trimtab/"
-        assert "audience" not in each
-        assert each["jwks_url"] == f"{each['issuer']}/.well-known/jwks.json"
-        assert each["client_tenants"] == {each["client_ids"][0]: "demo"}
+    assert len(documents) == len(VERIFIERS)
+    for document in documents:
+        assert document["scope_prefix"] == "trimtab/"
+        assert "audience" not in document
+        assert document["jwks_url"] == f"{document['issuer']}/.well-known/jwks.json"
+        assert document["client_tenants"] == {document["client_ids"][0]: "demo"}
 
 
-def test_an_issuer_that_exists_is_taken_as_it_is_configured(synthesised: Synthesise) -> None:
-    issuer = Issuer(issuer="https://login.example.com", audience="trimtab", jwks_url="https://login.example.com/keys")
+def test_an_existing_issuer_is_used_as_configured(synthesised: Synthesise) -> None:
+    issuer = OidcIssuer(
+        issuer="https://login.example.com", audience="trimtab", jwks_url="https://login.example.com/keys"
+    )
     stacks = synthesised(replace(PRODUCTION_HERE, env="oidc", identity=issuer))
 
-    stacks.service_template.resource_count_is("AWS::Cognito::UserPool", 0)
-    assert [each["jwks_url"] for each in _auth(stacks)] == ["https://login.example.com/keys"] * len(VERIFIERS)
+    assert not stacks.resources("AWS::Cognito::UserPool")
+    jwks_urls = [document["jwks_url"] for document in _auth_documents(stacks)]
+    assert jwks_urls == ["https://login.example.com/keys"] * len(VERIFIERS)
 
 
-def test_keys_in_a_parameter_may_be_read_by_those_who_verify(synthesised: Synthesise) -> None:
+def test_functions_that_verify_tokens_may_read_keys_in_a_parameter(synthesised: Synthesise) -> None:
     template = synthesised(LOCAL).service_template
     policies = json.dumps(template.find_resources("AWS::IAM::Policy"))
 
@@ -74,21 +79,22 @@ def test_localstack_has_no_authorizer_and_no_layers(synthesised: Synthesise) -> 
     template.resource_count_is("AWS::Lambda::LayerVersion", 0)
 
 
-def test_an_issuer_without_keys_or_without_a_bound_is_refused() -> None:
+def test_an_issuer_without_keys_or_without_audience_and_clients_is_rejected() -> None:
     with pytest.raises(ValueError, match="exactly one"):
-        Issuer(issuer="https://login.example.com", audience="trimtab")
-    with pytest.raises(ValueError, match="any of its tokens"):
-        Issuer(issuer="https://login.example.com", jwks_url="https://login.example.com/keys")
+        OidcIssuer(issuer="https://login.example.com", audience="trimtab")
+    with pytest.raises(ValueError, match="every token of the issuer"):
+        OidcIssuer(issuer="https://login.example.com", jwks_url="https://login.example.com/keys")
 
 
-def test_an_unknown_environment_or_target_names_those_that_exist() -> None:
+def test_the_error_for_an_unknown_environment_or_target_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="local, localstack, dev, prod"):
         load("production")
     with pytest.raises(ValueError, match="host, container, lambda"):
         load("local", "windows")
 
 
-def _auth(stacks: Synthesised) -> list[Any]:
-    functions = stacks.service_template.find_resources("AWS::Lambda::Function").values()
+def _auth_documents(stacks: Synthesised) -> list[Any]:
+    """Return the environment variable AUTH of every function that verifies tokens."""
+    functions = functions_of(stacks).values()
     variables = [function["Properties"]["Environment"]["Variables"] for function in functions]
-    return [json.loads(flat(each["AUTH"])) for each in variables if "AUTH" in each]
+    return [json.loads(flat(settings["AUTH"])) for settings in variables if "AUTH" in settings]

@@ -1,14 +1,15 @@
-"""What each function's role may do covers what the function does, table by table and queue by queue; moto allows all.
+"""The role of each function grants the calls of the function, table by table and queue by queue; moto allows all calls.
 
-A day in the life of the system runs through the real functions in process, and each call is held against the policy
-of the function that made it.
+Scenarios with all operations run through the real functions in process, and each call is compared with the policy of
+the calling function.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -32,7 +33,7 @@ from functions.notifications_api import handler as notifications_function
 from functions.notifications_on_alert import handler as alert_function
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
-from tests.infra.conftest import Synthesised, functions_of, statements_of, strings
+from tests.infra.conftest import Synthesised, functions_of, listed, statements_of, strings
 from tests.support import trading
 from tests.support.analytics import Past, at
 from tests.support.balancing import OPERATOR, Balancing, balanced
@@ -75,7 +76,7 @@ EXACT = {
     "balancing_on_commit",
     "execution_on_execution_requested",
 }
-"""Functions whose every grant is used by what runs here."""
+"""Functions whose every grant is used by the scenarios."""
 RARE = {
     ("analytics_api", "dynamodb:Query", "Portfolios/index/by_symbol"),
     ("analytics_api", "dynamodb:BatchGetItem", "Portfolios"),
@@ -86,75 +87,77 @@ RARE = {
     ("balancing_on_check_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
     ("execution_on_execution_requested", "dynamodb:Query", "Portfolios/index/by_symbol"),
 }
-"""Grants for the fold of a symbol's trades, which only a split that is entered late asks of these functions."""
-OF_FEEDS = {
+"""Grants to recompute a holding from the trades of a symbol; these functions need them only for a late split."""
+OF_EVENT_SOURCES = {
     ("balancing_on_commit", "sqs:SendMessage", "ChangesUnchecked"),
     ("analytics_on_night", "sqs:SendMessage", "NightsFailed"),
     ("market_on_night", "sqs:SendMessage", "NightsFailed"),
 }
-"""Grants that Lambda itself uses, for the function."""
-TROUBLE = [
+"""Grants that Lambda itself uses on behalf of the function."""
+FAULTS = [
     {"match": {"symbol": "SLOW", "nth": 1}, "latency_seconds": 3600},
     {"match": {"symbol": "DEAD"}, "refuse": "delisted"},
     {"match": {"symbol": "FALL", "side": "BUY"}, "refuse": "halted"},
 ]
-INNER = {"Put": "PutItem", "Delete": "DeleteItem", "Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem"}
+TRANSACTION_ACTIONS = {
+    "Put": "PutItem",
+    "Delete": "DeleteItem",
+    "Update": "UpdateItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
 ACTIONS = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
 QUEUES = {"rebalance-requests": "RebalanceRequests", "rebalance-executions": "RebalanceExecutions"}
 
 Call = tuple[str, str, str]
-"""A function, an action, and the table, index or queue that it is done to."""
+"""A function, an action, and the table, index or queue of the action."""
 
 
-class Recorder:
-    """Notes the calls of each function while it handles an event."""
+class CallRecorder:
+    """Records the AWS calls of each function while the function handles an event."""
 
     def __init__(self) -> None:
         self.calls: set[Call] = set()
         self._function: str | None = None
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Until the end of the block."""
+    def recording(self) -> Iterator[None]:
+        """Record until the end of the block."""
         call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
-        def noted(client: Any, operation: str, arguments: Any) -> Any:
+        def record(client: Any, operation: str, arguments: Any) -> Any:
             if self._function:
-                self.calls |= {(self._function, *each) for each in _done(operation, arguments)}
+                self.calls |= {(self._function, *action) for action in _actions(operation, arguments)}
             return call(client, operation, arguments)
 
-        with mock.patch.object(BaseClient, "_make_api_call", noted):
-            patches = [mock.patch.object(each, "handler", self._told(each.handler, each)) for each in FUNCTIONS]
-            for patch in patches:
-                patch.start()
-            try:
-                yield
-            finally:
-                for patch in patches:
-                    patch.stop()
+        with ExitStack() as patches:
+            patches.enter_context(mock.patch.object(BaseClient, "_make_api_call", record))
+            for module in FUNCTIONS:
+                patches.enter_context(mock.patch.object(module, "handler", self._named_handler(module)))
+            yield
 
-    def _told(self, handler: Any, module: Any) -> Any:
-        name = module.__name__.split(".")[1]
+    def _named_handler(self, module: ModuleType) -> Callable[[Any, Any], Any]:
+        """Return the handler of a module, wrapped to note the name of the running function."""
+        name, handler = module.__name__.split(".")[1], module.handler
 
-        def told(event: Any, context: Any) -> Any:
+        def handle(event: Any, context: Any) -> Any:
             self._function = name
             try:
                 return handler(event, context)
             finally:
                 self._function = None
 
-        return told
+        return handle
 
 
-def _done(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The actions that a call needs to be allowed, with what they are done to."""
+def _actions(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the IAM actions that a call needs, each with the table, index or queue."""
     if operation.startswith("SendMessage"):
         name = arguments["QueueUrl"].rpartition("/")[2]
         yield "sqs:SendMessage", QUEUES.get(name, name.title())
     elif operation == "TransactWriteItems":
         for item in arguments["TransactItems"]:
             for kind, action in item.items():
-                yield f"dynamodb:{INNER[kind]}", action["TableName"].title()
+                yield f"dynamodb:{TRANSACTION_ACTIONS[kind]}", action["TableName"].title()
     elif operation in {"BatchGetItem", "BatchWriteItem"}:
         for table in arguments["RequestItems"]:
             yield f"dynamodb:{operation}", table.title()
@@ -164,26 +167,26 @@ def _done(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 
 @pytest.fixture(scope="module")
-def made() -> set[Call]:
-    """Every call of a day in the life of the system."""
-    from tests.support.system import in_process_system  # noqa: PLC0415 - the fixture of that name makes one a test
+def calls() -> set[Call]:
+    """Every call of the scenarios."""
+    from tests.support.system import in_process_system  # noqa: PLC0415 - an import above would make the fixture a test
 
-    recorder = Recorder()
-    trouble = mock.patch.dict("os.environ", {"PAPER_SCENARIO": json.dumps(TROUBLE), "REVERSAL_SECONDS": "0"})
+    recorder = CallRecorder()
+    faults = mock.patch.dict("os.environ", {"PAPER_SCENARIO": json.dumps(FAULTS), "REVERSAL_SECONDS": "0"})
     with (
         in_process_system() as system,
-        trouble,
+        faults,
         quick_transactions(),
         quick_items(),
         quick_quotes(),
-        recorder.listening(),
+        recorder.recording(),
     ):
-        _live(system)
+        _run_scenarios(system)
     return recorder.calls
 
 
-def _live(system: System) -> None:
-    """Quotes, trades, checks, executions, a halt, a cancel, a run, a split, a new target, a resolution."""
+def _run_scenarios(system: System) -> None:
+    """Run quotes, trades, checks, executions, a halt, cancels, requested rebalances, a split and a resolution."""
     mine = balanced(system)
     mine.move(AAPL=140)
     mine.move(AAPL="1.5")
@@ -192,22 +195,22 @@ def _live(system: System) -> None:
     system.http("GET", "/halt", authorizer=OPERATOR)
     mine.run("while-halted")
     system.http("DELETE", "/halt", authorizer=OPERATOR)
-    _cancel_one(system, mine)
+    _cancel_before_execution(system, mine)
     mine.run("afterwards")
     trading.split(system, 1, 2)
-    _cancel_one_under_way(system, mine)
+    _cancel_while_executing(system, mine)
     system.http("GET", f"{home}/broker", authorizer=OPERATOR)
     system.http("GET", f"{home}/checks/last")
     system.http("PATCH", home, {"automation": "manual"})
     mine.settle()
     _go_stale_and_be_resolved(system)
     system.sweep()
-    _look_at_the_market(system)
-    _look_back(system)
+    _read_the_market(system)
+    _value_and_report(system)
 
 
-def _look_back(system: System) -> None:
-    """Bars come, a portfolio is valued, looked at, told of and reported on."""
+def _value_and_report(system: System) -> None:
+    """Ingest bars; value a portfolio, raise alerts, mail them, and write a report."""
     days = sessions_up_to(date(2026, 11, 20))
     past = Past(system, system.portfolio("3", {"AAPL": 50, "MSFT": 50}))
     for day in days:
@@ -232,20 +235,20 @@ def _look_back(system: System) -> None:
         system.after_night(payload("analytics_on_night/first_of_month.json"))
 
 
-def _look_at_the_market(system: System) -> None:
+def _read_the_market(system: System) -> None:
     asset = payload("market_api/enter_asset.json")
     system.http("PUT", "/assets/AAPL", json.loads(asset["body"]), authorizer=trading.FEED)
     for path, query in (("", {"sector": "energy"}), ("", None), ("/AAPL", None), ("/AAPL/bars", None)):
         assert system.http("GET", f"/assets{path}", query=query, authorizer=trading.FEED).status == 200
 
 
-def _cancel_one(system: System, mine: Balancing) -> None:
+def _cancel_before_execution(system: System, mine: Balancing) -> None:
     home = mine.account.home
     asked = system.http("POST", f"{home}/rebalances", {}, headers={"Idempotency-Key": "cancelled"})
     system.http("POST", f"{home}/rebalances/{asked.json['rebalance_id']}/cancel", {})
 
 
-def _cancel_one_under_way(system: System, mine: Balancing) -> None:
+def _cancel_while_executing(system: System, mine: Balancing) -> None:
     home = mine.account.home
     mine.quote(SLOW=10)
     system.http("PUT", f"{home}/allocation", {"allocation": {"AAPL": 50, "SLOW": 50}})
@@ -258,47 +261,43 @@ def _cancel_one_under_way(system: System, mine: Balancing) -> None:
 
 
 def _go_stale_and_be_resolved(system: System) -> None:
-    it = Balancing(system, trading.Account(system, system.portfolio("2", {"FALL": 100})))
-    it.deposit(1000)
-    it.quote(FALL=10, DEAD=10)
-    it.buy("FALL", 100, 10)
-    system.http("PUT", f"{it.account.home}/allocation", {"allocation": {"FALL": 50, "DEAD": 50}})
-    it.settle()
-    assert it.now()["status"] == "STALE"
+    balancing = Balancing(system, trading.Account(system, system.portfolio("2", {"FALL": 100})))
+    balancing.deposit(1000)
+    balancing.quote(FALL=10, DEAD=10)
+    balancing.buy("FALL", 100, 10)
+    system.http("PUT", f"{balancing.account.home}/allocation", {"allocation": {"FALL": 50, "DEAD": 50}})
+    balancing.settle()
+    assert balancing.now()["status"] == "STALE"
     body = {"reason": "The broker says so.", "holdings": {"FALL": "51"}}
-    assert system.http("POST", f"{it.account.home}/resolve", body, authorizer=OPERATOR).status == 200
-    it.settle()
+    assert system.http("POST", f"{balancing.account.home}/resolve", body, authorizer=OPERATOR).status == 200
+    balancing.settle()
 
 
-def test_every_call_is_granted(production: Synthesised, made: set[Call]) -> None:
-    assert made - granted(production) == set()
+def test_every_call_is_granted(production: Synthesised, calls: set[Call]) -> None:
+    assert calls - granted_calls(production) == set()
 
 
-def test_nothing_is_granted_that_is_never_called(production: Synthesised, made: set[Call]) -> None:
-    spare = {each for each in granted(production) - made if each[0] in EXACT}
+def test_no_function_has_a_grant_that_the_function_never_uses(production: Synthesised, calls: set[Call]) -> None:
+    unused = {call for call in granted_calls(production) - calls if call[0] in EXACT}
 
-    assert spare - RARE - OF_FEEDS == set()
+    assert unused - RARE - OF_EVENT_SOURCES == set()
 
 
-def granted(production: Synthesised) -> set[Call]:
-    """What the functions' roles may do to our tables and queues, but for what their feeds need."""
-    found = {
-        (name, action, _resource(resource))
+def granted_calls(production: Synthesised) -> set[Call]:
+    """Return the grants of all functions on tables and queues, without the grants to read event sources."""
+    granted = {
+        (name, action, _resource(production, resource))
         for name, function in functions_of(production).items()
         for statement in statements_of(production, function)
         for action in strings(statement["Action"])
-        for resource in _listed(statement["Resource"])
+        for resource in listed(statement["Resource"])
     }
-    return {each for each in found if each[1] in {f"dynamodb:{name}" for name in ACTIONS} | {"sqs:SendMessage"}}
+    checked = {f"dynamodb:{name}" for name in ACTIONS} | {"sqs:SendMessage"}
+    return {call for call in granted if call[1] in checked}
 
 
-def _listed(resource: Any) -> list[Any]:
-    return resource if isinstance(resource, list) else [resource]
-
-
-def _resource(arn: Any) -> str:
-    """`…ExportsOutputFnGetAttPortfolios2F1B7A3CArn…/index/by_user` is `Portfolios/index/by_user`."""
-    text = json.dumps(arn)
-    name = re.search(r"FnGetAtt([A-Za-z]+?)[0-9A-F]{8}Arn", text)
-    index = re.search(r"/index/\w+", text)
-    return (name[1] if name else text) + (index[0] if index else "")
+def _resource(production: Synthesised, arn: Any) -> str:
+    """Return the ARN of a table, index or queue as `Portfolios/index/by_user`."""
+    name = next(production.names_in(arn), json.dumps(arn))
+    index = re.search(r"/index/\w+", json.dumps(arn))
+    return name + (index[0] if index else "")

@@ -1,4 +1,4 @@
-"""Functions, API and alarms of production."""
+"""The service stack of production: functions, API, event sources and alarms."""
 
 import json
 import re
@@ -10,16 +10,26 @@ import pytest
 from aws_cdk.assertions import Match
 
 from infra.config import ROOT
-from infra.gateway_responses import GATEWAY_PROBLEMS
-from infra.routes import routes_of
-from tests.infra.conftest import FEED, PROVIDER, TIPSTER, Synthesised, flat, functions_of, statements_of, strings
+from infra.constructs.gateway_responses import GATEWAY_PROBLEMS
+from infra.constructs.routes import routes_of
+from tests.infra.conftest import (
+    DRIFT_PROVIDER,
+    INSIGHT_PROVIDER,
+    QUOTE_PROVIDER,
+    Synthesised,
+    flat,
+    functions_of,
+    statements_of,
+    strings,
+    variables_of,
+)
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
-NIGHT_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
+INGESTION_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
-WATCHERS = ("market_on_quote_received", "balancing_on_check_requested")
-ANALYSTS = ("analytics_api", "analytics_on_valuation_requested")
-PUBLIC = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
+WATCH_FUNCTIONS = ("market_on_quote_received", "balancing_on_check_requested")
+ANALYTICS_FUNCTIONS = ("analytics_api", "analytics_on_valuation_requested")
+OPEN_PATHS = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
 
 
 def test_every_handler_in_the_repository_is_a_deployed_function(production: Synthesised) -> None:
@@ -36,14 +46,14 @@ def test_the_asset_of_a_function_holds_its_handler_and_no_other(production: Synt
     assert sorted(path.name for path in asset.iterdir()) in (["functions"], ["__pycache__", "functions"])
 
 
-def test_every_function_has_its_own_role_a_log_group_that_ends_and_its_layers(production: Synthesised) -> None:
-    functions = [function["Properties"] for function in functions_of(production).values()]
-    layers = {name: len(function["Properties"]["Layers"]) for name, function in functions_of(production).items()}
-    roles = Counter(json.dumps(function["Role"]) for function in functions)
+def test_every_function_has_a_role_of_its_own_a_log_group_that_expires_and_its_layers(production: Synthesised) -> None:
+    functions = {name: function["Properties"] for name, function in functions_of(production).items()}
+    layers = {name: len(properties["Layers"]) for name, properties in functions.items()}
+    roles = Counter(json.dumps(properties["Role"]) for properties in functions.values())
 
     assert set(roles.values()) == {1}
     assert layers == {name: 3 if name == "betting_rpc" else 2 for name in FUNCTIONS}
-    assert all("LogGroup" in function["LoggingConfig"] for function in functions)
+    assert all("LogGroup" in properties["LoggingConfig"] for properties in functions.values())
     groups = production.service_template.find_resources("AWS::Logs::LogGroup").values()
     assert all(group["Properties"]["RetentionInDays"] == 90 for group in groups)
 
@@ -54,52 +64,55 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
         for policy in production.service_template.find_resources("AWS::IAM::Policy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     ]
-    broad = [each for each in statements if "*" in strings(each["Resource"])]
+    broad = [statement for statement in statements if "*" in strings(statement["Resource"])]
 
-    assert [each["Action"] for each in broad] == ["dynamodb:ListStreams"] * 3  # one a reader of streams
-    assert not [each for each in statements if any("*" in action for action in strings(each["Action"]))]
+    assert [statement["Action"] for statement in broad] == ["dynamodb:ListStreams"] * 3  # one per reader of streams
+    assert not [statement for statement in statements if any("*" in action for action in strings(statement["Action"]))]
 
 
 def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfolios(production: Synthesised) -> None:
-    (table,) = (it for it in production.data_template.find_resources("AWS::DynamoDB::Table") if "Market" in it)
-    granted: dict[str, set[str]] = {}
-    for name, function in functions_of(production).items():
-        for statement in statements_of(production, function):
-            if table in json.dumps(statement["Resource"]):
-                granted.setdefault(name, set()).update(strings(statement["Action"]))
-
-    assert granted == {
-        "market_api": {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "Query", "PutItem")},
-        "market_on_night": {f"dynamodb:{it}" for it in (*NIGHT_ACTIONS, "Query")},
-        "events_on_commit": {f"dynamodb:{it}" for it in STREAM_ACTIONS},
-        "market_on_quote_received": {"dynamodb:UpdateItem"},
-        "balancing_api": {"dynamodb:BatchGetItem"},
-        "balancing_on_check_requested": {"dynamodb:BatchGetItem"},
-        "execution_on_execution_requested": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
-        "portfolios_api": {"dynamodb:BatchGetItem", "dynamodb:Query"},
-        "ledger_on_recalculation_requested": {"dynamodb:BatchGetItem"},
-        "analytics_on_report_requested": {"dynamodb:BatchGetItem"},
-        **{name: {"dynamodb:BatchGetItem", "dynamodb:Query"} for name in ANALYSTS},
+    assert _granted_actions(production, "Market") == {
+        "market_api": {"GetItem", "BatchGetItem", "Query", "PutItem"},
+        "market_on_night": {*INGESTION_ACTIONS, "Query"},
+        "events_on_commit": {*STREAM_ACTIONS},
+        "market_on_quote_received": {"UpdateItem"},
+        "balancing_api": {"BatchGetItem"},
+        "balancing_on_check_requested": {"BatchGetItem"},
+        "execution_on_execution_requested": {"BatchGetItem", "GetItem"},
+        "portfolios_api": {"BatchGetItem", "Query"},
+        "ledger_on_recalculation_requested": {"BatchGetItem"},
+        "analytics_on_report_requested": {"BatchGetItem"},
+        **{name: {"BatchGetItem", "Query"} for name in ANALYTICS_FUNCTIONS},
     }
 
 
-def test_the_gateways_methods_are_the_resolvers_routes(production: Synthesised) -> None:
-    of_clients = [name for name in FUNCTIONS if name.endswith(("_api", "_rpc"))]
-    declared = {(route.method, route.path) for name in of_clients for route in routes_of(name)}
+def test_the_methods_of_the_gateway_are_the_routes_of_the_resolvers(production: Synthesised) -> None:
+    packages = [name for name in FUNCTIONS if name.endswith(("_api", "_rpc"))]
+    declared = {(route.method, route.path) for name in packages for route in routes_of(name)}
 
     assert ("POST", "/trimtab.betting.v1.OrderService/{method}") in declared
     assert {(method, path) for method, path, _ in _methods(production)} == declared
 
 
-def test_every_method_but_the_platforms_needs_the_authorizer(production: Synthesised) -> None:
+def test_every_method_except_the_open_ones_needs_the_authorizer(production: Synthesised) -> None:
     open_paths = {path for _, path, kind in _methods(production) if kind == "NONE"}
-    guarded = {kind for _, path, kind in _methods(production) if path not in PUBLIC}
+    guarded = {kind for _, path, kind in _methods(production) if path not in OPEN_PATHS}
 
-    assert open_paths == PUBLIC
+    assert open_paths == OPEN_PATHS
     assert guarded == {"CUSTOM"}
 
 
-def test_the_gateways_own_answers_are_problem_documents(production: Synthesised) -> None:
+def test_the_stage_deploys_after_all_methods_and_gateway_responses(production: Synthesised) -> None:
+    (deployment,) = production.service_template.find_resources("AWS::ApiGateway::Deployment").values()
+    before = {
+        *production.service_template.find_resources("AWS::ApiGateway::Method"),
+        *production.service_template.find_resources("AWS::ApiGateway::GatewayResponse"),
+    }
+
+    assert before <= set(deployment["DependsOn"])
+
+
+def test_responses_of_the_gateway_are_problem_documents(production: Synthesised) -> None:
     responses = production.service_template.find_resources("AWS::ApiGateway::GatewayResponse").values()
 
     assert len(responses) == len(GATEWAY_PROBLEMS)
@@ -107,7 +120,7 @@ def test_the_gateways_own_answers_are_problem_documents(production: Synthesised)
         properties = response["Properties"]
         assert properties["ResponseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
         template = properties["ResponseTemplates"]["application/json"]
-        body = json.loads(template.replace("$context.error.messageString", '"why"'))
+        body = json.loads(template.replace("$context.error.messageString", '"reason"'))
         assert set(body) == {"type", "title", "status", "detail", "trace_id"}
         assert str(body["status"]) == properties["StatusCode"]
         assert re.fullmatch(r"urn:trimtab:problem:[a-z_]+", body["type"])
@@ -121,15 +134,16 @@ def test_the_stage_is_throttled_and_writes_access_logs_as_json(production: Synth
     assert settings["DataTraceEnabled"] is False
     logged = set(json.loads(stage["Properties"]["AccessLogSetting"]["Format"]).values())
     assert {"$context.requestId", "$context.resourcePath"} <= logged
-    assert "$context.path" not in logged, "it holds the tokens of links"
+    assert "$context.path" not in logged, "the path of a link contains the token"
 
 
-def test_every_queue_worker_returns_single_messages_and_is_limited(production: Synthesised) -> None:
+def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(production: Synthesised) -> None:
     batches = {}
-    for feed in _feeds(production):
-        if "ScalingConfig" in feed:
-            assert feed["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-            batches[_function_of(production, feed)] = (feed["BatchSize"], feed["ScalingConfig"]["MaximumConcurrency"])
+    for source in _event_sources(production):
+        if "ScalingConfig" in source:
+            assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            limits = (source["BatchSize"], source["ScalingConfig"]["MaximumConcurrency"])
+            batches[_function_of(production, source)] = limits
 
     assert batches == {
         "betting_on_insight_received": (10, 20),
@@ -145,37 +159,35 @@ def test_every_queue_worker_returns_single_messages_and_is_limited(production: S
     }
 
 
-def test_a_reader_of_a_stream_bisects_gives_up_and_leaves_what_failed_in_a_queue(production: Synthesised) -> None:
-    feeds = [feed for feed in _feeds(production) if "StartingPosition" in feed]
+def test_a_stream_reader_bisects_gives_up_and_leaves_failed_records_in_a_queue(production: Synthesised) -> None:
+    sources = [source for source in _event_sources(production) if "StartingPosition" in source]
     patterns: dict[str, list[Any]] = {}
-    for feed in feeds:
-        pattern = [json.loads(each["Pattern"]) for each in feed["FilterCriteria"]["Filters"]]
-        patterns.setdefault(_function_of(production, feed), []).extend(pattern)
+    for source in sources:
+        filters = [json.loads(criterion["Pattern"]) for criterion in source["FilterCriteria"]["Filters"]]
+        patterns.setdefault(_function_of(production, source), []).extend(filters)
 
     exists = {"S": [{"exists": True}]}
     may_need_settling = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
     assert patterns == {
         "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 4,  # one a table with events
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 4,  # one per table with events
         "balancing_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
     }
-    for feed in feeds:
-        assert feed["BisectBatchOnFunctionError"]
-        assert (feed["MaximumRetryAttempts"], feed["MaximumRecordAgeInSeconds"]) == (10, 12 * 3600)
-        assert feed["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        assert feed["DestinationConfig"]["OnFailure"]["Destination"]
+    for source in sources:
+        assert source["BisectBatchOnFunctionError"]
+        assert (source["MaximumRetryAttempts"], source["MaximumRecordAgeInSeconds"]) == (10, 12 * 3600)
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["DestinationConfig"]["OnFailure"]["Destination"]
 
 
-def test_a_lease_outlives_the_worker_that_holds_it_by_thirty_seconds(production: Synthesised) -> None:
+def test_a_lease_outlives_the_worker_that_holds_the_lease_by_thirty_seconds(production: Synthesised) -> None:
     worker = functions_of(production)["execution_on_execution_requested"]["Properties"]
 
     assert int(worker["Environment"]["Variables"]["LEASE_SECONDS"]) == worker["Timeout"] + 30
 
 
-def test_readers_and_writers_of_watches_agree_on_their_shards(production: Synthesised) -> None:
-    settings = [functions_of(production)[name]["Properties"]["Environment"]["Variables"] for name in WATCHERS]
-
-    assert [each["WATCH_SHARDS"] for each in settings] == ["4", "4"]
+def test_readers_and_writers_of_watches_use_the_same_number_of_shards(production: Synthesised) -> None:
+    assert [variables_of(production, name)["WATCH_SHARDS"] for name in WATCH_FUNCTIONS] == ["4", "4"]
 
 
 def test_the_sweeper_runs_every_five_minutes_and_its_failures_are_kept(production: Synthesised) -> None:
@@ -185,35 +197,26 @@ def test_the_sweeper_runs_every_five_minutes_and_its_failures_are_kept(productio
     )
 
 
-def test_the_worker_believes_our_roles_for_every_tenant_and_a_provider_for_its_own(production: Synthesised) -> None:
-    worker = functions_of(production)["rebalancing_on_rebalance_requested"]
-    text = flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])
+def test_the_worker_accepts_own_roles_for_every_tenant_and_a_provider_for_its_tenants(production: Synthesised) -> None:
+    text = flat(variables_of(production, "rebalancing_on_rebalance_requested")["SENDER_TENANTS"])
     senders = json.loads(text)
 
-    assert [senders.pop(provider.sender_id) for provider in (PROVIDER, FEED, TIPSTER)] == [["acme"]] * 3
+    providers = (DRIFT_PROVIDER, QUOTE_PROVIDER, INSIGHT_PROVIDER)
+    assert [senders.pop(provider.sender_id) for provider in providers] == [["acme"]] * 3
     assert list(senders.values()) == [["*"], ["*"]]
     assert all("RoleId" in sender for sender in senders)
 
 
-def test_who_says_what_is_thought_of_a_selection_speaks_for_its_own_tenants_only(production: Synthesised) -> None:
-    worker = functions_of(production)["betting_on_insight_received"]
+def test_a_provider_of_insights_speaks_for_its_own_tenants_only(production: Synthesised) -> None:
+    text = flat(variables_of(production, "betting_on_insight_received")["SENDER_TENANTS"])
 
-    assert json.loads(flat(worker["Properties"]["Environment"]["Variables"]["SENDER_TENANTS"])) == {
-        TIPSTER.sender_id: ["acme"]
-    }
+    assert json.loads(text) == {INSIGHT_PROVIDER.sender_id: ["acme"]}
 
 
-def test_each_function_of_betting_may_do_to_its_table_what_it_does_and_nothing_else(production: Synthesised) -> None:
-    (table,) = (it for it in production.data_template.find_resources("AWS::DynamoDB::Table") if "Betting" in it)
-    granted: dict[str, set[str]] = {}
-    for name, function in functions_of(production).items():
-        for statement in statements_of(production, function):
-            resource = json.dumps(statement["Resource"])
-            if table in resource and "Stream" not in resource and "/index/" not in resource:
-                actions = {action.removeprefix("dynamodb:") for action in strings(statement["Action"])}
-                granted.setdefault(name, set()).update(actions)
-
+def test_each_function_of_betting_has_only_the_grants_that_it_needs_on_the_table(production: Synthesised) -> None:
     writes = {"PutItem", "UpdateItem"}
+    granted = _granted_actions(production, "Betting", with_streams=False, with_indexes=False)
+
     assert granted == {
         "betting_api": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
         "betting_rpc": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
@@ -228,19 +231,35 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 15  # ten of the dead, five last resorts
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 15  # ten dead-letter queues, five failure queues
     assert metrics["ApproximateAgeOfOldestMessage"] == 10
+    assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 
-def _feeds(production: Synthesised) -> list[dict[str, Any]]:
-    feeds = production.service_template.find_resources("AWS::Lambda::EventSourceMapping").values()
-    return [feed["Properties"] for feed in feeds]
+def _granted_actions(
+    production: Synthesised, table: str, *, with_streams: bool = True, with_indexes: bool = True
+) -> dict[str, set[str]]:
+    """Return the DynamoDB actions that each function may perform on a table, by function."""
+    granted: dict[str, set[str]] = {}
+    for name, function in functions_of(production).items():
+        for statement in statements_of(production, function):
+            resource = json.dumps(statement["Resource"])
+            skipped = ("Stream" in resource and not with_streams) or ("/index/" in resource and not with_indexes)
+            if table in production.names_in(statement["Resource"]) and not skipped:
+                actions = {action.removeprefix("dynamodb:") for action in strings(statement["Action"])}
+                granted.setdefault(name, set()).update(actions)
+    return granted
 
 
-def _function_of(production: Synthesised, feed: dict[str, Any]) -> str:
+def _event_sources(production: Synthesised) -> list[dict[str, Any]]:
+    sources = production.service_template.find_resources("AWS::Lambda::EventSourceMapping").values()
+    return [source["Properties"] for source in sources]
+
+
+def _function_of(production: Synthesised, source: dict[str, Any]) -> str:
     functions = production.service_template.find_resources("AWS::Lambda::Function")
-    return str(functions[feed["FunctionName"]["Ref"]]["Properties"]["Handler"].split(".")[1])
+    return str(functions[source["FunctionName"]["Ref"]]["Properties"]["Handler"].split(".")[1])
 
 
 def _asset(production: Synthesised, function: dict[str, Any]) -> Path:
@@ -249,6 +268,7 @@ def _asset(production: Synthesised, function: dict[str, Any]) -> Path:
 
 
 def _methods(production: Synthesised) -> list[tuple[str, str, str]]:
+    """Return the HTTP method, the path and the type of authorization of each method of the API."""
     template = production.service_template
     resources = template.find_resources("AWS::ApiGateway::Resource")
 
@@ -259,4 +279,4 @@ def _methods(production: Synthesised) -> list[tuple[str, str, str]]:
         return f"{path(resource['ParentId'])}/{resource['PathPart']}"
 
     methods = [method["Properties"] for method in template.find_resources("AWS::ApiGateway::Method").values()]
-    return [(each["HttpMethod"], path(each["ResourceId"]), each["AuthorizationType"]) for each in methods]
+    return [(method["HttpMethod"], path(method["ResourceId"]), method["AuthorizationType"]) for method in methods]

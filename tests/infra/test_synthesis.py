@@ -1,4 +1,4 @@
-"""The templates as a whole: clean, stable, and built for what runs them."""
+"""The templates as a whole: free of policy findings, reproducible, and built for their target."""
 
 import json
 import struct
@@ -20,34 +20,34 @@ _AARCH64 = 183  # EM_AARCH64
 
 
 def test_production_passes_the_policy_checks(production: Synthesised) -> None:
-    for stack in (production.data, production.service):
+    for stack in (production.retained, production.service):
         assert not AwsSolutionsChecks(production.app).validate_scope(stack).violations
 
 
-def test_a_deployment_whose_mails_nobody_would_send_is_warned_of(production: Synthesised) -> None:
+def test_a_deployment_with_the_example_sender_is_warned_that_no_mail_is_sent(production: Synthesised) -> None:
     warnings = Annotations.from_stack(production.service).find_warning("*", Match.any_value())
 
-    assert ["set an address that SES has verified" in str(each.entry.data) for each in warnings] == [True]
+    assert ["set an address that SES has verified" in str(warning.entry.data) for warning in warnings] == [True]
 
 
-def test_a_development_environment_passes_them_too(synthesised: Synthesise) -> None:
+def test_the_development_environment_passes_the_policy_checks(synthesised: Synthesise) -> None:
     assert synthesised(_here(DEVELOPMENT)).directory.exists()  # a violation fails the synthesis
 
 
 def test_two_syntheses_give_the_same_templates_and_assets(production: Synthesised, tmp_path: Path) -> None:
     again = synthesise(PRODUCTION_HERE, tmp_path)
 
-    for name in ("trimtab-prod-data", "trimtab-prod-service"):
+    for name in ("trimtab-prod-retained", "trimtab-prod-service"):
         for kind in ("template", "assets"):
-            first, second = (each.directory / f"{name}.{kind}.json" for each in (production, again))
+            first, second = (stacks.directory / f"{name}.{kind}.json" for stacks in (production, again))
             assert json.loads(first.read_text()) == json.loads(second.read_text())
 
 
-def test_what_goes_to_aws_is_built_for_arm64_and_python_3_13() -> None:
+def test_code_for_aws_is_built_for_arm64_and_python_3_13() -> None:
     assert PRODUCTION.target == lambda_arm64()
 
     layers = {name: Bundler(lambda_arm64()).layer(name).path / "python" for name in ("dependencies", "rpc")}
-    # Wheels for the stable ABI name no version of Python, and so no machine.
+    # The names of wheels for the stable ABI contain no version of Python and no machine.
     libraries = [*layers["dependencies"].glob("pydantic_core/*.so"), *layers["rpc"].rglob("*.so")]
 
     assert any("rpc" in str(path) for path in libraries)
@@ -56,17 +56,17 @@ def test_what_goes_to_aws_is_built_for_arm64_and_python_3_13() -> None:
 
 
 def _machine(library: Path) -> int:
-    """Of the ELF header."""
+    """Return the machine field of the ELF header."""
     (machine,) = struct.unpack("<H", library.read_bytes()[18:20])
     return int(machine)
 
 
 def test_byte_code_is_compiled_for_the_target_and_never_checked_against_the_source() -> None:
     function = Bundler(host()).function("portfolios_api", inline_layers=LAYERS).path
-    ours = [function / "functions", function / "trimtab"]
-    compiled = [path for each in ours for path in each.rglob("*.pyc")]
+    roots = [function / "functions", function / "trimtab"]
+    compiled = [path for root in roots for path in root.rglob("*.pyc")]
 
-    sources = {path for each in ours for path in each.rglob("*.py")}
+    sources = {path for root in roots for path in root.rglob("*.py")}
     assert {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in compiled} == sources
     for path in compiled:
         assert sys.implementation.cache_tag in path.name
@@ -74,7 +74,7 @@ def test_byte_code_is_compiled_for_the_target_and_never_checked_against_the_sour
         assert flags == 0b01  # hash-based, unchecked
 
 
-def test_a_function_with_inlined_layers_holds_all_it_imports() -> None:
+def test_a_function_with_inlined_layers_holds_all_imported_packages() -> None:
     bundle = Bundler(host()).function("betting_rpc", inline_layers=(*LAYERS, "rpc")).path
 
     assert LOCALSTACK.inline_layers
@@ -82,7 +82,7 @@ def test_a_function_with_inlined_layers_holds_all_it_imports() -> None:
     assert all((bundle / name).is_dir() for name in ("trimtab", "pydantic", "connectrpc"))
 
 
-def test_the_local_issuers_key_is_its_owners_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key_of_the_local_issuer(tmp_path: Path) -> None:
     key = tmp_path / "issuer.pem"
     TokenIssuer(key).create()
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
 from infra.config import ROOT
-from infra.routes import routes_of
+from infra.constructs.routes import routes_of
 from infra.tools import descriptions
 from tests.support.moto_state import stored_items
 from tests.support.system import (

@@ -1,9 +1,9 @@
-"""Findings of the policy checks that are accepted, each with its reason, next to what they are about."""
+"""Accepted findings of the policy checks, each with a reason, next to the construct with the finding."""
 
 from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct
 
 
 def acknowledge(scope: IConstruct, rule: str, reason: str) -> None:
-    """Accepts one rule's finding on this construct and its children."""
+    """Accept the finding of one rule on this construct and its children."""
     Validations.of(scope).acknowledge(Acknowledgment(id=rule, reason=reason))

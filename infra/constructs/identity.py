@@ -1,32 +1,36 @@
-"""Who may call: an OIDC issuer that exists, or a Cognito pool that the stack makes. Both end in one setting, `AUTH`."""
+"""Authentication of callers: an existing OIDC issuer, or a Cognito user pool in the retained stack.
 
-from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
+Both end in one setting of the functions, the JSON document `AUTH`.
+"""
+
+from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
-from infra.config import SCOPES, Cognito, Config, Issuer
-from infra.function import Function, account_and_region
-from infra.policies import acknowledge
+from infra.config import SCOPES, CognitoPool, Config, OidcIssuer
+from infra.constructs.context import removal_policy
+from infra.constructs.function import LambdaFunction, account_and_region
+from infra.constructs.policies import acknowledge
 
 
 class Identity(Construct):
-    """The verifier's settings. `auth` is the JSON of the functions' environment variable `AUTH`."""
+    """The settings of the token verifier. `auth` is the JSON of the environment variable `AUTH` of the functions."""
 
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
         super().__init__(scope, id)
         self._parameter: str | None = None
-        if isinstance(config.identity, Cognito):
+        if isinstance(config.identity, CognitoPool):
             self._settings = _pool_settings(self, config, config.identity)
         else:
             self._settings = _issuer_settings(config.identity)
             self._parameter = config.identity.jwks_parameter
         self.auth: str = Stack.of(self).to_json_string(self._settings)
 
-    def let_verify(self, function: Function) -> None:
-        """Allows a function to read the issuer's keys, where they lie in an SSM parameter."""
+    def allow_verifying(self, function: LambdaFunction) -> None:
+        """Grant reading the keys of the issuer, if an SSM parameter holds the keys."""
         if self._parameter:
             name = self._parameter.lstrip("/")
-            arn = f"arn:{Aws.PARTITION}:ssm:{account_and_region(self)}:parameter/{name}"
+            arn = f"arn:{Aws.PARTITION}:ssm:{account_and_region(function)}:parameter/{name}"
             function.allow(["ssm:GetParameter"], [arn])
 
 
@@ -52,7 +56,7 @@ def _auth(
     }
 
 
-def _issuer_settings(identity: Issuer) -> dict[str, object]:
+def _issuer_settings(identity: OidcIssuer) -> dict[str, object]:
     return _auth(
         issuer=identity.issuer,
         audience=identity.audience,
@@ -64,8 +68,11 @@ def _issuer_settings(identity: Issuer) -> dict[str, object]:
     )
 
 
-def _pool_settings(scope: Construct, config: Config, identity: Cognito) -> dict[str, object]:
-    """A pool of machine clients, one a tenant. Cognito's access tokens have no `aud`: the client id stands for it."""
+def _pool_settings(scope: Construct, config: Config, identity: CognitoPool) -> dict[str, object]:
+    """Make a user pool with one machine client per tenant, and return the settings of the verifier.
+
+    Access tokens of Cognito have no `aud`; the verifier checks the client id instead.
+    """
     pool = _pool(scope, config)
     server, scopes = _resource_server(pool, identity)
     clients = {tenant: _machine_client(pool, tenant, server, scopes) for tenant in identity.machine_tenants}
@@ -95,23 +102,21 @@ def _pool(scope: Construct, config: Config) -> cognito.UserPool:
         mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
         account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
         deletion_protection=config.stateful_protection,
-        removal_policy=RemovalPolicy.RETAIN if config.stateful_protection else RemovalPolicy.DESTROY,
+        removal_policy=removal_policy(config),
     )
     domain = cognito.CognitoDomainOptions(domain_prefix=f"{config.prefix}-{Aws.ACCOUNT_ID}")
     CfnOutput(
         Stack.of(scope), "TokenUrl", value=f"{pool.add_domain('Domain', cognito_domain=domain).base_url()}/oauth2/token"
     )
     acknowledge(
-        pool, "AwsSolutions-COG3", "The pool has machine clients only: threat protection watches the sign-in of people."
+        pool, "AwsSolutions-COG3", "The pool has machine clients only; threat protection watches the sign-in of people."
     )
-    acknowledge(
-        pool, "AwsSolutions-COG8", "The Plus plan adds threat protection for people; there are none in the pool."
-    )
+    acknowledge(pool, "AwsSolutions-COG8", "The Plus plan adds threat protection for people; the pool has no people.")
     return pool
 
 
 def _resource_server(
-    pool: cognito.UserPool, identity: Cognito
+    pool: cognito.UserPool, identity: CognitoPool
 ) -> tuple[cognito.UserPoolResourceServer, list[cognito.ResourceServerScope]]:
     scopes = [cognito.ResourceServerScope(scope_name=name, scope_description=name) for name in SCOPES]
     server = pool.add_resource_server("Scopes", identifier=identity.scope_prefix, scopes=scopes)

@@ -1,0 +1,247 @@
+"""The HTTPS API: an address that is retained, and the routes, authorizer and stage that a release replaces."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.context import removal_policy
+from infra.constructs.function import FunctionContext, LambdaFunction, log_retention
+from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, add_gateway_problems
+from infra.constructs.identity import Identity
+from infra.constructs.policies import acknowledge
+from infra.constructs.routes import routes_of
+
+STAGE = "v1"
+_BINARY = ("*/*", "application/proto", "application/grpc-web+proto")  # LocalStack ignores the wildcard
+_COMPRESS_FROM_BYTES = 1400  # about one network packet: compressing smaller responses gains nothing
+_AUTHORIZER_CACHE_SECONDS = 300
+_LOG_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+# The path is left out: the path of a link is the key to a picture, and logs have readers. `request_id` leads to the
+# path in the log of the function.
+_LOG_FIELDS = {
+    "request_id": "$context.requestId",
+    "time": "$context.requestTime",
+    "ip": "$context.identity.sourceIp",
+    "method": "$context.httpMethod",
+    "route": "$context.resourcePath",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "latency_ms": "$context.responseLatency",
+    "integration_latency_ms": "$context.integrationLatency",
+    "principal": "$context.authorizer.principalId",
+    "error": "$context.error.responseType",
+    "integration_status": "$context.integration.status",
+}
+
+
+class ApiAddress(Construct):
+    """The REST API without routes, for the retained stack: the id of the REST API is part of every URL.
+
+    Responses are compressed by API Gateway. Every media type is binary: bodies reach the functions as base64, and a
+    base64 response reaches the client as bytes whatever types the client accepts (protobuf clients name none).
+    """
+
+    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+        super().__init__(scope, id)
+        self._config = config
+        self._rest_api = apigateway.CfnRestApi(
+            self,
+            "RestApi",
+            name=config.prefix,
+            description="Trimtab: portfolios, rebalancing",
+            endpoint_configuration=apigateway.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
+            binary_media_types=[*_BINARY],
+            minimum_compression_size=_COMPRESS_FROM_BYTES,
+        )
+        self._rest_api.apply_removal_policy(removal_policy(config))
+        acknowledge(
+            self._rest_api,
+            "AwsSolutions-APIG2",
+            "Requests are validated by the functions, whose responses name each field in error.",
+        )
+        if config.gateway_logs:
+            self._allow_logs()
+
+    @property
+    def api_id(self) -> str:
+        """The id of the REST API."""
+        return self._rest_api.ref
+
+    @property
+    def root_resource_id(self) -> str:
+        """The id of the resource `/`, the parent of all routes."""
+        return self._rest_api.attr_root_resource_id
+
+    @property
+    def url(self) -> str:
+        """The address of the stage: `public_url` if configured, otherwise the address that API Gateway gives.
+
+        The address of a local cloud needs no name resolution.
+        """
+        if self._config.local_endpoint:
+            return f"{self._config.local_endpoint}/restapis/{self.api_id}/{STAGE}/_user_request_"
+        return self._config.public_url or f"https://{self.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
+
+    def _allow_logs(self) -> None:
+        """Let API Gateway write logs. The setting belongs to the account and is retained in every environment."""
+        role = iam.Role(
+            self,
+            "CloudWatchRole",
+            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(_LOG_POLICY)],
+        )
+        role.apply_removal_policy(RemovalPolicy.RETAIN)
+        account = apigateway.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
+        account.apply_removal_policy(RemovalPolicy.RETAIN)
+        account.node.add_dependency(self._rest_api)
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
+            "API Gateway needs this policy, for the whole account, to write any log.",
+        )
+
+
+class ApiGateway(Construct):
+    """The routes of the functions, their token authorizer, and a throttled stage with access logs.
+
+    Add every function before the synthesis. The deployment is named by a hash of the routes, so that any change of the
+    routes makes a new deployment.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, context: FunctionContext, address: ApiAddress, identity: Identity
+    ) -> None:
+        super().__init__(scope, id)
+        self._context = context
+        self.identity = identity
+        self.address = address
+        self._rest_api = apigateway.RestApi.from_rest_api_attributes(
+            self, "RestApi", rest_api_id=address.api_id, root_resource_id=address.root_resource_id
+        )
+        self._deployment = apigateway.Deployment(self, "Deployment", api=self._rest_api)
+        self._authorizer = self._make_authorizer() if context.config.gateway_authorizer else None
+        self._deployment.node.add_dependency(*add_gateway_problems(self, self._rest_api))
+        self._deployment.add_to_logical_id(_settings())
+        self._make_stage()
+
+    def add(self, function: LambdaFunction, *, public: bool = False) -> None:
+        """Add every route of the function. A `public` function has open routes only."""
+        integration = apigateway.LambdaIntegration(function.function, proxy=True, scope_permission_to_method=False)
+        for route in routes_of(function.package):
+            is_open = public or route.is_open
+            authorizer = None if is_open else self._authorizer
+            resource = self._rest_api.root.resource_for_path(route.path)
+            method = resource.add_method(route.method, integration, authorizer=authorizer)
+            self._deployment.node.add_dependency(method)
+            self._deployment.add_to_logical_id(
+                {
+                    "path": route.path,
+                    "method": route.method,
+                    "guarded": authorizer is not None,
+                    "function": function.package,
+                }
+            )
+            _acknowledge_authorization(method, is_open=is_open, guarded=authorizer is not None)
+
+    def _make_authorizer(self) -> apigateway.IAuthorizer:
+        """Make the authorizer that rejects invalid tokens before a function runs.
+
+        API Gateway caches the result for the whole stage, so the functions check expiry and scopes again.
+        """
+        function = LambdaFunction(
+            self,
+            "Authorizer",
+            context=self._context,
+            package="authorizer",
+            description="Verifies bearer tokens for the gateway",
+            environment={"AUTH": self.identity.auth},
+        )
+        self.identity.allow_verifying(function)
+        return apigateway.TokenAuthorizer(
+            self,
+            "TokenAuthorizer",
+            handler=function.function,
+            identity_source=apigateway.IdentitySource.header("Authorization"),
+            results_cache_ttl=Duration.seconds(_AUTHORIZER_CACHE_SECONDS),
+        )
+
+    def _make_stage(self) -> apigateway.Stage:
+        config = self._context.config
+        log_group: logs.LogGroup | None = None
+        if config.gateway_logs:
+            log_group = logs.LogGroup(
+                self, "AccessLogs", retention=log_retention(config), removal_policy=RemovalPolicy.DESTROY
+            )
+        stage = apigateway.Stage(
+            self,
+            "Stage",
+            deployment=self._deployment,
+            stage_name=STAGE,
+            throttling_rate_limit=config.throttle_rate,
+            throttling_burst_limit=config.throttle_burst,
+            access_log_destination=apigateway.LogGroupLogDestination(log_group) if log_group else None,
+            access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_LOG_FIELDS)) if log_group else None,
+            logging_level=apigateway.MethodLoggingLevel.ERROR if log_group else None,
+            metrics_enabled=True if log_group else None,
+            data_trace_enabled=False if log_group else None,
+        )
+        acknowledge(
+            stage, "AwsSolutions-APIG3", "A web ACL belongs to the account; the owner attaches the ACL to the stage."
+        )
+        return stage
+
+
+class ApiFunction(LambdaFunction):
+    """A function behind the API: verifies the tokens of callers and answers the routes of its resolver."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        context: FunctionContext,
+        api: ApiGateway,
+        package: str,
+        description: str,
+        environment: Mapping[str, str],
+        memory_mb: int = 512,
+        extra_layers: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            context=context,
+            package=package,
+            description=description,
+            environment={**environment, "AUTH": api.identity.auth},
+            memory_mb=memory_mb,
+            extra_layers=extra_layers,
+        )
+        api.identity.allow_verifying(self)
+        api.add(self)
+
+
+def _settings() -> dict[str, object]:
+    """Return the settings that take effect with a new deployment only and belong to no single route."""
+    return {
+        "binary": list(_BINARY),
+        "compress_from_bytes": _COMPRESS_FROM_BYTES,
+        "authorizer_cache_seconds": _AUTHORIZER_CACHE_SECONDS,
+        "problems": {name: problem.template for name, (_, problem) in GATEWAY_PROBLEMS.items()},
+    }
+
+
+def _acknowledge_authorization(method: apigateway.Method, *, is_open: bool, guarded: bool) -> None:
+    if is_open:
+        reason = "Open to all by design: health, the description of the API, and links that carry a signature."
+        acknowledge(method, "AwsSolutions-APIG4", reason)
+        acknowledge(method, "AwsSolutions-COG4", reason)
+    elif guarded:
+        reason = "Tokens of any OIDC issuer are verified by the Lambda authorizer and scopes by the function."
+        acknowledge(method, "AwsSolutions-COG4", reason)

@@ -1,0 +1,21 @@
+"""Values that every construct of a stack is made with."""
+
+from dataclasses import dataclass
+
+from aws_cdk import RemovalPolicy
+
+from infra.config import Config
+from infra.constructs.alarms import Alarms
+
+
+@dataclass(frozen=True)
+class StackContext:
+    """The config and the alarms of one environment."""
+
+    config: Config
+    alarms: Alarms
+
+
+def removal_policy(config: Config) -> RemovalPolicy:
+    """Return RETAIN in an environment whose data is protected, otherwise DESTROY."""
+    return RemovalPolicy.RETAIN if config.stateful_protection else RemovalPolicy.DESTROY

@@ -1,0 +1,185 @@
+"""Lambda functions: every function of the system is a `LambdaFunction`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.context import StackContext
+from infra.constructs.policies import acknowledge
+from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.tools.bundling import LAYERS, Bundler
+
+WHOLE_PROCESSOR_MB = 1769
+"""The memory size from which Lambda gives a function one whole processor."""
+
+
+class CodeLayers(Construct):
+    """The code that all functions share: layers, or part of each function where a cloud has no layers."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+        super().__init__(scope, id)
+        self.bundler = Bundler(config.target)
+        self.inline = config.inline_layers
+        self._versions: dict[str, lambda_.ILayerVersion] = {}
+
+    def code(self, function: str, layers: Sequence[str]) -> lambda_.Code:
+        """Return the asset of one function."""
+        bundle = self.bundler.function(function, inline_layers=layers if self.inline else ())
+        return lambda_.Code.from_asset(str(bundle.path), asset_hash=bundle.digest)
+
+    def versions(self, layers: Sequence[str]) -> list[lambda_.ILayerVersion]:
+        """Return the layers of one function, or none where the asset of the function contains the layers."""
+        return [] if self.inline else [self._version(name) for name in layers]
+
+    def _version(self, name: str) -> lambda_.ILayerVersion:
+        if name not in self._versions:
+            self._versions[name] = self._make_version(name)
+        return self._versions[name]
+
+    def _make_version(self, name: str) -> lambda_.LayerVersion:
+        bundle = self.bundler.layer(name)
+        return lambda_.LayerVersion(
+            self,
+            name.title(),
+            code=lambda_.Code.from_asset(str(bundle.path), asset_hash=bundle.digest),
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+            compatible_architectures=[lambda_.Architecture.ARM_64],
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+
+@dataclass(frozen=True)
+class FunctionContext(StackContext):
+    """A stack context with the layers that hold the shared code of the functions."""
+
+    layers: CodeLayers
+
+
+class LambdaFunction(Construct):
+    """A Python function with a role, a log group and an alarm on failed invocations.
+
+    The role may write to the log group and nothing else until one of the `allow…` methods extends the role. The log
+    group keeps entries for the configured retention. `package` is the folder below `functions/`. `on_failure` is
+    required for a function that is invoked asynchronously and receives the events that failed every attempt.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        context: FunctionContext,
+        package: str,
+        description: str,
+        environment: Mapping[str, str],
+        timeout_seconds: int = 10,
+        memory_mb: int = 512,
+        on_failure: FailureQueue | None = None,
+        extra_layers: Sequence[str] = (),
+    ) -> None:
+        super().__init__(scope, id)
+        config, layers = context.config, (*LAYERS, *extra_layers)
+        self.package = package
+        name = f"{config.prefix}-{package.replace('_', '-')}"
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.log_group = self._make_log_group(name, config)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=name,
+            description=description,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=_architecture(config),
+            handler=f"functions.{package}.handler.handler",
+            code=context.layers.code(package, layers),
+            layers=context.layers.versions(layers),
+            role=self.role,
+            log_group=self.log_group,
+            memory_size=memory_mb,
+            timeout=Duration.seconds(timeout_seconds),
+            environment={**_powertools_settings(config, package), **environment},
+        )
+        if on_failure:
+            self._send_failures_to(on_failure)
+        context.alarms.watch_errors(self, self.function, package)
+        acknowledge(
+            self.function,
+            "AwsSolutions-L1",
+            "Python 3.13: the wheels of the dependencies and the local clouds are tested with 3.11 to 3.13.",
+        )
+
+    def allow(self, actions: Sequence[str], resources: Sequence[str]) -> None:
+        """Grant exactly these actions on exactly these resources."""
+        self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+
+    def allow_table(self, table: dynamodb.ITable, actions: Sequence[str]) -> None:
+        """Grant these DynamoDB actions (`GetItem`, `Query`, …) on the items of the table."""
+        self.allow([f"dynamodb:{action}" for action in actions], [table.table_arn])
+
+    def allow_indexes(self, table: dynamodb.ITable, indexes: Sequence[str]) -> None:
+        """Grant queries of these indexes of the table."""
+        self.allow(["dynamodb:Query"], [f"{table.table_arn}/index/{index}" for index in indexes])
+
+    def allow_sending(self, *queues: WorkQueue) -> None:
+        """Grant sending messages to these queues."""
+        self.allow(["sqs:SendMessage"], [work.arn for work in queues])
+
+    def allow_secret(self, secret_name: str) -> None:
+        """Grant reading the secret of this name; Secrets Manager appends six characters to the name in the ARN."""
+        arn = f"arn:{Aws.PARTITION}:secretsmanager:{account_and_region(self)}:secret:{secret_name}-??????"
+        self.allow(["secretsmanager:GetSecretValue"], [arn])
+
+    def _make_log_group(self, name: str, config: Config) -> logs.LogGroup:
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{name}",
+            retention=log_retention(config),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        log_group.grant_write(self.role)
+        return log_group
+
+    def _send_failures_to(self, failures: FailureQueue) -> None:
+        self.function.configure_async_invoke(
+            on_failure=destinations.SqsDestination(failures.queue),
+            retry_attempts=2,
+            max_event_age=Duration.hours(1),
+        )
+
+
+def log_retention(config: Config) -> logs.RetentionDays:
+    """Return the configured retention of log groups.
+
+    Raises KeyError for a number of days that CloudWatch does not offer.
+    """
+    days = {1: "ONE_DAY", 7: "ONE_WEEK", 30: "ONE_MONTH", 90: "THREE_MONTHS", 365: "ONE_YEAR"}
+    return logs.RetentionDays[days[config.log_retention_days]]
+
+
+def account_and_region(scope: Construct) -> str:
+    """Return `region:account` of the stack, the form used in an ARN."""
+    stack = Stack.of(scope)
+    return f"{stack.region}:{stack.account}"
+
+
+def _architecture(config: Config) -> lambda_.Architecture:
+    x86 = config.target.platform is not None and config.target.platform.startswith("x86_64")
+    return lambda_.Architecture.X86_64 if x86 else lambda_.Architecture.ARM_64
+
+
+def _powertools_settings(config: Config, package: str) -> dict[str, str]:
+    return {
+        "POWERTOOLS_SERVICE_NAME": package,
+        "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
+        "POWERTOOLS_LOG_LEVEL": config.log_level,
+        "POWERTOOLS_LOGGER_LOG_EVENT": "false",  # events contain holdings of customers
+    }

@@ -1,0 +1,228 @@
+"""The analytics context: daily values, performance and risk of portfolios, and monthly reports."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.api import ApiFunction, ApiGateway
+from infra.constructs.context import StackContext
+from infra.constructs.domain_events import DomainEvents
+from infra.constructs.function import WHOLE_PROCESSOR_MB, FunctionContext, LambdaFunction
+from infra.constructs.policies import acknowledge
+from infra.constructs.queues import WorkQueue
+from infra.constructs.table import RetainedTable
+from infra.constructs.worker import Worker
+from infra.contexts.market import RetainedMarket
+from infra.contexts.notifications import RetainedNotifications, allow_mail
+from infra.contexts.portfolio import RetainedPortfolio
+from infra.tables import ANALYTICS
+
+CHANGES = (
+    "trade.recorded",
+    "trade.corrected",
+    "cash.recorded",
+    "portfolio.closed",
+    "portfolio.created",
+    "portfolio.stale",
+    "portfolio.resolved",
+)
+"""Events that change the daily values or the alerts of a portfolio."""
+
+
+class RetainedAnalytics(Construct):
+    """The table of daily values, the queues of valuations and reports, and the key that signs links to pictures."""
+
+    def __init__(self, scope: Construct, id: str, *, context: StackContext, events: DomainEvents) -> None:
+        super().__init__(scope, id)
+        config = context.config
+        seconds = config.valuation_visibility_seconds
+        self.table = RetainedTable(self, "Analytics", shape=ANALYTICS, config=config)
+        self.valuations = WorkQueue(self, "valuations", context=context, visibility_seconds=seconds)
+        self.reports = WorkQueue(self, "reports", context=context, visibility_seconds=seconds)
+        self.links_key = self._make_links_key(config)
+        events.deliver_to_queue(
+            self,
+            "ChangesRule",
+            description="Portfolios whose past or state has changed",
+            types=CHANGES,
+            queue=self.valuations,
+        )
+
+    def _make_links_key(self, config: Config) -> secretsmanager.Secret:
+        """Make the signing key. A new key invalidates open links, which expire after a quarter of an hour."""
+        key = secretsmanager.Secret(
+            self,
+            "LinksKey",
+            secret_name=f"{config.prefix}/links",
+            description="Signs links to pictures",
+            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        acknowledge(key, "AwsSolutions-SMG4", "The key protects no stored data and can be replaced at any time.")
+        return key
+
+
+class AnalyticsFunctions(Construct):
+    """The API of figures and pictures, the workers of valuations and reports, and the function that requests both."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        context: FunctionContext,
+        api: ApiGateway,
+        analytics: RetainedAnalytics,
+        portfolio: RetainedPortfolio,
+        market: RetainedMarket,
+        notifications: RetainedNotifications,
+        domain_events: DomainEvents,
+    ) -> None:
+        super().__init__(scope, id)
+        self._context = context
+        self._analytics = analytics
+        self._portfolios = portfolio.table
+        self._market = market
+        self._notifications = notifications
+        self._add_api_function(api)
+        self._add_valuation_worker()
+        self._add_report_worker()
+        night = self._add_night_function()
+        self._invoke_at_night(night, domain_events)
+
+    def _add_api_function(self, api: ApiGateway) -> None:
+        analytics, key = self._analytics, self._analytics.links_key
+        function = ApiFunction(
+            self,
+            "Api",
+            context=self._context,
+            api=api,
+            package="analytics_api",
+            description="Figures and pictures of portfolios over HTTP",
+            memory_mb=WHOLE_PROCESSOR_MB,  # statistics over years of daily values
+            environment={
+                **self._tables(),
+                "VALUATIONS_QUEUE_URL": analytics.valuations.url,
+                "REPORTS_QUEUE_URL": analytics.reports.url,
+                "LINKS_SECRET_ID": key.secret_arn,
+                "PUBLIC_URL": api.address.url,
+            },
+        )
+        self._allow_reading(function)
+        function.allow_table(self._market.table, ("Query",))  # the bars of a benchmark
+        function.allow_table(analytics.table, ("GetItem", "Query", "PutItem"))
+        function.allow_sending(analytics.valuations, analytics.reports)
+        function.allow(["secretsmanager:GetSecretValue"], [key.secret_full_arn or key.secret_arn])
+
+    def _add_valuation_worker(self) -> None:
+        config = self._context.config
+        worker = Worker(
+            self,
+            "OnValuationRequested",
+            context=self._context,
+            work=self._analytics.valuations,
+            package="analytics_on_valuation_requested",
+            description="Works out the daily values of portfolios and looks at their alert rules",
+            memory_mb=WHOLE_PROCESSOR_MB,
+            timeout_seconds=config.valuation_timeout_seconds,
+            environment=self._tables(),
+            window_seconds=config.worker_batch_window_seconds,
+        )
+        self._allow_reading(worker)
+        worker.allow_indexes(self._portfolios, ("by_time",))
+        worker.allow_table(self._market.table, ("Query",))
+        worker.allow_table(self._analytics.table, ("GetItem", "Query", "PutItem", "BatchWriteItem"))
+
+    def _add_report_worker(self) -> None:
+        config = self._context.config
+        worker = Worker(
+            self,
+            "OnReportRequested",
+            context=self._context,
+            work=self._analytics.reports,
+            package="analytics_on_report_requested",
+            description="Writes the monthly reports of portfolios and sends them",
+            memory_mb=WHOLE_PROCESSOR_MB,
+            timeout_seconds=config.valuation_timeout_seconds,
+            environment={
+                **self._tables(),
+                "NOTIFICATIONS_TABLE": self._notifications.table.table_name,
+                "MAIL_SENDER": config.mail_sender,
+            },
+            batch_size=1,
+        )
+        self._allow_reading(worker)
+        worker.allow_table(self._analytics.table, ("GetItem", "Query"))
+        allow_mail(worker, self._notifications.table, config.mail_sender)
+
+    def _add_night_function(self) -> LambdaFunction:
+        """Add the function that requests the valuation of every portfolio, in one pass over all tenants."""
+        analytics = self._analytics
+        function = LambdaFunction(
+            self,
+            "OnNight",
+            context=self._context,
+            package="analytics_on_night",
+            description="Asks for the valuation of every portfolio, and for its report once a month is over",
+            timeout_seconds=900,
+            environment={
+                "ANALYTICS_TABLE": analytics.table.table_name,
+                "VALUATIONS_QUEUE_URL": analytics.valuations.url,
+                "REPORTS_QUEUE_URL": analytics.reports.url,
+            },
+            on_failure=self._market.nights_failed,
+        )
+        function.allow_table(analytics.table, ("BatchGetItem",))
+        function.allow_indexes(analytics.table, ("valued",))
+        function.allow_sending(analytics.valuations, analytics.reports)
+        return function
+
+    def _invoke_at_night(self, night: LambdaFunction, domain_events: DomainEvents) -> None:
+        """Invoke the function when the bars of a day or a split are stored, when bars are late, and once a month.
+
+        A failed ingestion publishes no event, so at noon the bars of the session before count as late, and alert rules
+        on missing prices are evaluated.
+        """
+        max_age = Duration.hours(1)
+        target = targets.LambdaFunction(night.function, retry_attempts=2, max_event_age=max_age)
+        domain_events.deliver(
+            self,
+            "PastRule",
+            description="The bars of a day are stored, or a split is",
+            types=("bars.ingested", "split.entered"),
+            target=target,
+        )
+        late = events.RuleTargetInput.from_object({"detail-type": "bars.late"})
+        events.Rule(
+            self,
+            "LateRule",
+            description="Bars of the session before that are not there by now are late",
+            schedule=events.Schedule.cron(minute="5", hour="12", week_day="TUE-SAT"),
+            targets=[targets.LambdaFunction(night.function, event=late, retry_attempts=2, max_event_age=max_age)],
+        )
+        events.Rule(
+            self,
+            "MonthRule",
+            description="The first trading day of a month is one of its first seven",
+            schedule=events.Schedule.cron(minute="0", hour="6", day="1-7", month="*", year="*"),
+            targets=[target],
+        )
+
+    def _tables(self) -> dict[str, str]:
+        return {
+            "PORTFOLIOS_TABLE": self._portfolios.table_name,
+            "MARKET_TABLE": self._market.table.table_name,
+            "ANALYTICS_TABLE": self._analytics.table.table_name,
+        }
+
+    def _allow_reading(self, function: LambdaFunction) -> None:
+        """Grant reading portfolios with holdings, quotes and assets.
+
+        A split that is entered late needs the trades of the symbol (`by_symbol`) to recompute the holding.
+        """
+        function.allow_table(self._portfolios, ("GetItem", "BatchGetItem"))
+        function.allow_indexes(self._portfolios, ("by_symbol",))
+        function.allow_table(self._market.table, ("BatchGetItem",))

@@ -1,0 +1,157 @@
+"""The betting context: orders over REST and Connect, insights of providers, settlements."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.api import ApiFunction, ApiGateway
+from infra.constructs.context import StackContext
+from infra.constructs.event_sources import add_stream_source
+from infra.constructs.function import FunctionContext, LambdaFunction
+from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.constructs.table import RetainedTable
+from infra.constructs.worker import Worker
+from infra.tables import BETTING
+from trimtab.kernel.money import parse_number, plain
+
+# Open orders, whose market may have closed just after the order, and closed markets. All other writes are filtered out.
+_MAY_NEED_SETTLING = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
+
+
+class RetainedBetting(Construct):
+    """The table of betting, the public queue of insights, the queue of settlements, and the unsettled closings.
+
+    Every provider that is configured with `insights` may send insights.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
+        super().__init__(scope, id)
+        config = context.config
+        self.table = RetainedTable(self, "Betting", shape=BETTING, config=config)
+        self.insights = WorkQueue(
+            self,
+            "insights",
+            context=context,
+            visibility_seconds=config.worker_visibility_seconds,
+            senders=[provider for provider in config.providers if provider.insights],
+        )
+        self.settlements = WorkQueue(
+            self, "settlements", context=context, visibility_seconds=config.settlement_visibility_seconds
+        )
+        self.closings_unsettled = FailureQueue(
+            self, "closings-unsettled", context=context, holds="closings for which no settlement was requested"
+        )
+
+
+class BettingFunctions(Construct):
+    """The two APIs of betting, the workers of insights and settlements, and the listener for closed markets."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, context: FunctionContext, api: ApiGateway, betting: RetainedBetting
+    ) -> None:
+        super().__init__(scope, id)
+        self._context = context
+        self._betting = betting
+        self._add_api_function(api, "Api", "betting_api", "Betting orders, positions and settlements over HTTP")
+        self._add_api_function(api, "Rpc", "betting_rpc", "The same over Connect", extra_layers=("rpc",))
+        self._add_insight_worker()
+        self._add_settlement_worker()
+        self._add_closing_listener()
+
+    def _add_api_function(
+        self, api: ApiGateway, id: str, package: str, description: str, extra_layers: Sequence[str] = ()
+    ) -> None:
+        """Add one of the two functions that offer the same operations."""
+        function = ApiFunction(
+            self,
+            id,
+            context=self._context,
+            api=api,
+            package=package,
+            description=description,
+            memory_mb=1024,
+            environment={**self._table_and_queue(), **_limits(self._context.config)},
+            extra_layers=extra_layers,
+        )
+        actions = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
+        function.allow_table(self._betting.table, actions)
+        function.allow_indexes(self._betting.table, ("by_user", "by_market", "by_open_user", "by_open_market"))
+        function.allow_sending(self._betting.settlements)
+
+    def _add_insight_worker(self) -> None:
+        config = self._context.config
+        worker = Worker(
+            self,
+            "OnInsightReceived",
+            context=self._context,
+            work=self._betting.insights,
+            package="betting_on_insight_received",
+            description="Keeps the newest insight of each selection",
+            timeout_seconds=config.worker_timeout_seconds,
+            environment={
+                "BETTING_TABLE": self._betting.table.table_name,
+                "SENDER_TENANTS": self._sender_tenants(config),
+            },
+            window_seconds=config.worker_batch_window_seconds,
+        )
+        worker.allow_table(self._betting.table, ("UpdateItem",))
+
+    def _add_settlement_worker(self) -> None:
+        config = self._context.config
+        worker = Worker(
+            self,
+            "OnSettlementRequested",
+            context=self._context,
+            work=self._betting.settlements,
+            package="betting_on_settlement_requested",
+            description="Settles the open orders of closed markets",
+            memory_mb=1024,
+            timeout_seconds=config.settlement_timeout_seconds,
+            environment={
+                **self._table_and_queue(),
+                "SETTLEMENT_RECHECK_SECONDS": str(config.settlement_recheck_seconds),
+            },
+            batch_size=5,
+            max_concurrency=config.settlement_max_concurrency,
+        )
+        worker.allow_table(self._betting.table, ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"))
+        worker.allow_indexes(self._betting.table, ("by_open_market",))
+        worker.allow_sending(self._betting.settlements)
+
+    def _add_closing_listener(self) -> None:
+        function = LambdaFunction(
+            self,
+            "OnCommit",
+            context=self._context,
+            package="betting_on_commit",
+            description="Asks for the settlement of closed markets and of orders that raced the closing",
+            timeout_seconds=30,
+            environment=self._table_and_queue(),
+        )
+        function.allow_table(self._betting.table, ("BatchGetItem",))
+        function.allow_sending(self._betting.settlements)
+        add_stream_source(function, self._betting.table, _MAY_NEED_SETTLING, self._betting.closings_unsettled)
+        self._context.alarms.watch_stream_age(function, function.function, function.package)
+
+    def _sender_tenants(self, config: Config) -> str:
+        """Return the tenants that each provider of insights may speak for, as JSON."""
+        if config.any_sender:
+            return '{"*": ["*"]}'
+        tenants = {provider.sender_id: list(provider.tenants) for provider in config.providers if provider.insights}
+        return Stack.of(self).to_json_string(tenants)
+
+    def _table_and_queue(self) -> dict[str, str]:
+        return {
+            "BETTING_TABLE": self._betting.table.table_name,
+            "SETTLEMENTS_QUEUE_URL": self._betting.settlements.url,
+        }
+
+
+def _limits(config: Config) -> dict[str, str]:
+    """Return the limits of orders as environment variables; an invalid number fails the synthesis."""
+    limits = {"MAX_STAKE": config.max_stake, "MAX_EXPOSURE": config.max_exposure}
+    if config.minimum_expected_value:
+        limits["MINIMUM_EXPECTED_VALUE"] = config.minimum_expected_value
+    return {name: plain(parse_number(text)) for name, text in limits.items()}

@@ -1,0 +1,55 @@
+"""The ledger module: recalculations of holdings that take longer than a client can wait."""
+
+from constructs import Construct
+
+from infra.constructs.context import StackContext
+from infra.constructs.function import FunctionContext
+from infra.constructs.queues import WorkQueue
+from infra.constructs.worker import Worker
+from infra.contexts.market import RetainedMarket
+from infra.contexts.portfolio import RetainedPortfolio
+
+
+class RetainedLedger(Construct):
+    """The queue of recalculations."""
+
+    def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
+        super().__init__(scope, id)
+        self.recalculations = WorkQueue(
+            self,
+            "recalculations",
+            context=context,
+            visibility_seconds=context.config.recalculation_visibility_seconds,
+        )
+
+
+class LedgerFunctions(Construct):
+    """The worker of recalculations: one message at a time, which may take minutes."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        context: FunctionContext,
+        portfolio: RetainedPortfolio,
+        ledger: RetainedLedger,
+        market: RetainedMarket,
+    ) -> None:
+        super().__init__(scope, id)
+        worker = Worker(
+            self,
+            "OnRecalculationRequested",
+            context=context,
+            work=ledger.recalculations,
+            package="ledger_on_recalculation_requested",
+            description="Folds the trades of a symbol that has very many",
+            memory_mb=1024,
+            timeout_seconds=context.config.recalculation_timeout_seconds,
+            environment={"PORTFOLIOS_TABLE": portfolio.table.table_name, "MARKET_TABLE": market.table.table_name},
+            batch_size=1,
+            max_concurrency=5,
+        )
+        worker.allow_table(portfolio.table, ("GetItem", "BatchGetItem", "PutItem"))
+        worker.allow_indexes(portfolio.table, ("by_symbol",))
+        worker.allow_table(market.table, ("BatchGetItem",))

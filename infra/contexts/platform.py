@@ -1,0 +1,125 @@
+"""The platform: the API's address, the callers' identity, domain events, alerts, and the functions open to all."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.config import Config, project_version
+from infra.constructs.alarms import Alarms
+from infra.constructs.api import ApiAddress, ApiGateway
+from infra.constructs.context import StackContext
+from infra.constructs.domain_events import DomainEvents
+from infra.constructs.event_sources import add_stream_source
+from infra.constructs.function import FunctionContext, LambdaFunction
+from infra.constructs.identity import Identity
+from infra.constructs.queues import WorkQueue
+from infra.constructs.table import RetainedTable
+
+ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised")
+# Only writes that carry events are worth an invocation. `exists` matches leaves only, hence the `S`.
+_CARRIES_EVENTS = {"events": {"S": lambda_.FilterRule.exists()}}
+
+
+class RetainedPlatform(Construct):
+    """The alerts topic, the event bus, the user pool and the address of the API."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+        super().__init__(scope, id)
+        self.alerts = self._make_alerts_topic(config)
+        self.context = StackContext(config, Alarms(config, self.alerts))
+        self.events = DomainEvents(self, "Events", context=self.context)
+        self.identity = Identity(self, "Identity", config=config)
+        self.address = ApiAddress(self, "Api", config=config)
+        # An alert is a domain event, and so exactly as durable as the commit that caused the alert.
+        self.events.deliver_to_topic(
+            self,
+            "AlertsRule",
+            description="Domain events that a person has to see",
+            types=ALERT_EVENTS,
+            topic=self.alerts,
+        )
+        CfnOutput(Stack.of(self), "AlertsTopicArn", value=self.alerts.topic_arn)
+
+    def _make_alerts_topic(self, config: Config) -> sns.Topic:
+        """Make a topic with a customer-managed key: CloudWatch and EventBridge cannot use the AWS-managed key."""
+        key = kms.Key(
+            self,
+            "AlertsKey",
+            description="Encrypts the alerts topic",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.DESTROY,  # the key protects messages in flight, no stored data
+        )
+        cloudwatch, eventbridge = map(_service_of_this_account, ("cloudwatch.amazonaws.com", "events.amazonaws.com"))
+        key.grant_encrypt_decrypt(cloudwatch)
+        key.grant_encrypt_decrypt(eventbridge)
+        topic = sns.Topic(self, "Alerts", topic_name=f"{config.prefix}-alerts", master_key=key, enforce_ssl=True)
+        topic.grant_publish(cloudwatch)
+        return topic
+
+
+class PlatformFunctions(Construct):
+    """Health and the description of the API, and the publisher of the domain events."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        context: FunctionContext,
+        api: ApiGateway,
+        platform: RetainedPlatform,
+        portfolios: RetainedTable,
+        rebalance_requests: WorkQueue,
+        event_tables: Sequence[RetainedTable],
+    ) -> None:
+        super().__init__(scope, id)
+        self._context = context
+        self._add_api_function(api, portfolios, rebalance_requests)
+        self._add_publisher(platform, event_tables)
+
+    def _add_api_function(self, api: ApiGateway, portfolios: RetainedTable, rebalance_requests: WorkQueue) -> None:
+        function = LambdaFunction(
+            self,
+            "Api",
+            context=self._context,
+            package="platform_api",
+            description="Health, OpenAPI document and its page",
+            environment={
+                "PORTFOLIOS_TABLE": portfolios.table_name,
+                "REBALANCE_REQUESTS_QUEUE_URL": rebalance_requests.url,
+                "VERSION": project_version(),
+            },
+        )
+        function.allow(["dynamodb:DescribeTable"], [portfolios.table_arn])
+        function.allow(["sqs:GetQueueAttributes"], [rebalance_requests.arn])
+        api.add(function, public=True)
+
+    def _add_publisher(self, platform: RetainedPlatform, event_tables: Sequence[RetainedTable]) -> None:
+        """Publish the events that commits carry; a failure queue takes the events that cannot be published."""
+        undelivered, bus = platform.events.undelivered, platform.events.bus
+        function = LambdaFunction(
+            self,
+            "EventsOnCommit",
+            context=self._context,
+            package="events_on_commit",
+            description="Publishes the events that commits carry",
+            timeout_seconds=30,
+            environment={
+                "EVENT_BUS_NAME": bus.event_bus_name,
+                "EVENTS_UNDELIVERED_QUEUE_URL": undelivered.queue.queue_url,
+            },
+        )
+        function.allow(["events:PutEvents"], [bus.event_bus_arn])
+        function.allow(["sqs:SendMessage"], [undelivered.queue.queue_arn])
+        for table in event_tables:
+            add_stream_source(function, table, _CARRIES_EVENTS, undelivered)
+        self._context.alarms.watch_stream_age(function, function.function, function.package)
+
+
+def _service_of_this_account(service: str) -> iam.ServicePrincipal:
+    return iam.ServicePrincipal(service, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})

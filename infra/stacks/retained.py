@@ -1,0 +1,46 @@
+"""The retained stack: everything that must survive a release, context by context."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.table import RetainedTable
+from infra.contexts.analytics import RetainedAnalytics
+from infra.contexts.balancing import RetainedBalancing
+from infra.contexts.betting import RetainedBetting
+from infra.contexts.execution import RetainedExecution
+from infra.contexts.ledger import RetainedLedger
+from infra.contexts.market import RetainedMarket
+from infra.contexts.notifications import RetainedNotifications
+from infra.contexts.platform import RetainedPlatform
+from infra.contexts.portfolio import RetainedPortfolio
+from infra.contexts.rebalancing import RetainedRebalancing
+
+
+class RetainedStack(Stack):
+    """Tables, queues, buckets, keys, the user pool and the address of the API.
+
+    A release of the service stack replaces none of these resources. Stack outputs name the tables, queues, buckets, the
+    event bus and the alerts topic.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, description: str) -> None:
+        super().__init__(scope, id, description=description, termination_protection=config.stateful_protection)
+        self.platform = RetainedPlatform(self, "Platform", config=config)
+        context, events = self.platform.context, self.platform.events
+        self.portfolio = RetainedPortfolio(self, "Portfolio", context=context)
+        self.ledger = RetainedLedger(self, "Ledger", context=context)
+        self.rebalancing = RetainedRebalancing(self, "Rebalancing", context=context)
+        self.execution = RetainedExecution(self, "Execution", context=context)
+        self.balancing = RetainedBalancing(self, "Balancing", context=context)
+        self.market = RetainedMarket(self, "Market", context=context)
+        self.betting = RetainedBetting(self, "Betting", context=context)
+        self.analytics = RetainedAnalytics(self, "Analytics", context=context, events=events)
+        self.notifications = RetainedNotifications(self, "Notifications", context=context, events=events)
+
+    @property
+    def event_tables(self) -> Sequence[RetainedTable]:
+        """Tables whose items carry domain events to publish."""
+        return (self.portfolio.table, self.market.table, self.betting.table, self.analytics.table)

@@ -1,0 +1,115 @@
+"""The service stack: everything that a release replaces, context by context."""
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.api import ApiGateway
+from infra.constructs.function import CodeLayers, FunctionContext
+from infra.contexts.analytics import AnalyticsFunctions
+from infra.contexts.balancing import BalancingFunctions
+from infra.contexts.betting import BettingFunctions
+from infra.contexts.execution import ExecutionFunctions
+from infra.contexts.ledger import LedgerFunctions
+from infra.contexts.market import MarketFunctions
+from infra.contexts.notifications import NotificationFunctions
+from infra.contexts.platform import PlatformFunctions
+from infra.contexts.portfolio import PortfolioFunctions
+from infra.contexts.rebalancing import RebalancingFunctions
+from infra.stacks.retained import RetainedStack
+
+
+class ServiceStack(Stack):
+    """Functions, routes and schedules. The stack can be deleted and deployed again without losing data or messages."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, retained: RetainedStack, description: str) -> None:
+        super().__init__(scope, id, description=description)
+        platform = retained.platform
+        self._retained = retained
+        self._context = FunctionContext(config, platform.context.alarms, CodeLayers(self, "Layers", config=config))
+        self._api = ApiGateway(
+            self, "Gateway", context=self._context, address=platform.address, identity=platform.identity
+        )
+        self._add_portfolio_modules()
+        self._add_other_contexts()
+        CfnOutput(self, "ApiUrl", value=platform.address.url)
+
+    def _add_portfolio_modules(self) -> None:
+        context, api, retained = self._context, self._api, self._retained
+        portfolio, market = retained.portfolio, retained.market
+        functions = PortfolioFunctions(
+            self,
+            "Portfolio",
+            context=context,
+            api=api,
+            portfolio=portfolio,
+            market=market,
+            rebalance_requests=retained.rebalancing.requests,
+            recalculations=retained.ledger.recalculations,
+        )
+        LedgerFunctions(self, "Ledger", context=context, portfolio=portfolio, ledger=retained.ledger, market=market)
+        ExecutionFunctions(
+            self, "Execution", context=context, portfolio=portfolio, execution=retained.execution, market=market
+        )
+        balancing = BalancingFunctions(
+            self,
+            "Balancing",
+            context=context,
+            api=api,
+            portfolio=portfolio,
+            ledger=retained.ledger,
+            rebalancing=retained.rebalancing,
+            execution=retained.execution,
+            balancing=retained.balancing,
+            market=market,
+        )
+        RebalancingFunctions(
+            self,
+            "Rebalancing",
+            context=context,
+            portfolio=portfolio,
+            rebalancing=retained.rebalancing,
+            senders=(functions.api, balancing.sweeper),
+        )
+
+    def _add_other_contexts(self) -> None:
+        context, api, retained = self._context, self._api, self._retained
+        MarketFunctions(
+            self,
+            "Market",
+            context=context,
+            api=api,
+            market=retained.market,
+            watches=retained.balancing.watches,
+            checks=retained.balancing.checks,
+        )
+        BettingFunctions(self, "Betting", context=context, api=api, betting=retained.betting)
+        AnalyticsFunctions(
+            self,
+            "Analytics",
+            context=context,
+            api=api,
+            analytics=retained.analytics,
+            portfolio=retained.portfolio,
+            market=retained.market,
+            notifications=retained.notifications,
+            domain_events=retained.platform.events,
+        )
+        NotificationFunctions(
+            self,
+            "Notifications",
+            context=context,
+            api=api,
+            notifications=retained.notifications,
+            portfolio=retained.portfolio,
+        )
+        PlatformFunctions(
+            self,
+            "Platform",
+            context=context,
+            api=api,
+            platform=retained.platform,
+            portfolios=retained.portfolio.table,
+            rebalance_requests=retained.rebalancing.requests,
+            event_tables=retained.event_tables,
+        )

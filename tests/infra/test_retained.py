@@ -1,0 +1,209 @@
+"""The retained stack: shapes of tables, queues and buckets, and their protection."""
+
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match
+
+from infra.config import Provider
+from infra.constructs.api import STAGE
+from tests.infra.conftest import DRIFT_PROVIDER, INSIGHT_PROVIDER, QUOTE_PROVIDER, Synthesised
+
+DAY = 24 * 3600
+WORKERS = {
+    "rebalance-requests": "rebalancing-on-rebalance-requested",
+    "quotes": "market-on-quote-received",
+    "checks": "balancing-on-check-requested",
+    "rebalance-executions": "execution-on-execution-requested",
+    "recalculations": "ledger-on-recalculation-requested",
+    "insights": "betting-on-insight-received",
+    "settlements": "betting-on-settlement-requested",
+    "valuations": "analytics-on-valuation-requested",
+    "reports": "analytics-on-report-requested",
+    "mails": "notifications-on-alert",
+}
+STATEFUL = (
+    "AWS::ApiGateway::RestApi",
+    "AWS::Cognito::UserPool",
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+)
+
+
+def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry_events_stream(
+    production: Synthesised,
+) -> None:
+    tables = production.tables
+
+    assert {name: _indexes(table, "LocalSecondaryIndexes") for name, table in tables.items()} == {
+        "Portfolios": {"by_time": ["pk", "by_time"], "by_symbol": ["pk", "by_symbol"]},
+        "Watches": {"upper_edge": ["pk", "upper_edge"], "lower_edge": ["pk", "lower_edge"]},
+        **{name: {} for name in ("Market", "Paper", "Betting", "Analytics", "Notifications")},
+    }
+    assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in tables.items()} == {
+        "Portfolios": {
+            name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_tenant", "open_work", "calendar_due")
+        },
+        "Watches": {},
+        "Market": {"by_sector": ["by_sector_pk", "by_sector_sk"]},
+        "Paper": {},
+        "Betting": {
+            name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_market", "by_open_user", "by_open_market")
+        },
+        "Analytics": {"valued": ["valued_pk", "valued_sk"]},
+        "Notifications": {},
+    }
+    assert {name: table.get("StreamSpecification") for name, table in tables.items()} == {
+        "Portfolios": {"StreamViewType": "NEW_IMAGE"},
+        "Watches": None,
+        "Market": {"StreamViewType": "NEW_IMAGE"},
+        "Paper": None,
+        "Betting": {"StreamViewType": "NEW_IMAGE"},
+        "Analytics": {"StreamViewType": "NEW_IMAGE"},
+        "Notifications": None,
+    }
+    with_expiry = {name for name, table in tables.items() if "TimeToLiveSpecification" in table}
+    assert with_expiry == {"Notifications"}
+
+
+def test_production_protects_its_tables_from_deletion_and_can_recover_them(production: Synthesised) -> None:
+    protected = {
+        "Properties": {
+            "DeletionProtectionEnabled": True,
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        },
+    }
+    tables = production.retained_template.find_resources("AWS::DynamoDB::Table")
+
+    assert set(production.retained_template.find_resources("AWS::DynamoDB::Table", protected)) == set(tables)
+
+
+@pytest.mark.parametrize("kind", STATEFUL)
+def test_production_keeps_what_holds_data_or_an_address_if_the_stack_is_deleted(
+    production: Synthesised, kind: str
+) -> None:
+    retained = production.retained_template.find_resources(kind)
+
+    assert retained
+    for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+        assert {resource[policy] for resource in retained.values()} == {"Retain"}
+    assert not production.service_template.find_resources(kind), "a release would replace it"
+
+
+def test_the_retained_stack_needs_nothing_of_the_service_stack(production: Synthesised) -> None:
+    assert production.retained.dependencies == []
+    assert production.service.dependencies == [production.retained]
+    assert not production.retained_template.find_resources("AWS::Lambda::Function")
+
+
+def test_the_address_of_the_api_names_the_retained_rest_api(production: Synthesised) -> None:
+    (address,) = production.service_template.find_outputs("ApiUrl").values()
+    (stage,) = production.service_template.find_resources("AWS::ApiGateway::Stage").values()
+    (rest_api,) = production.retained_template.find_resources("AWS::ApiGateway::RestApi")
+
+    assert rest_api in str(address["Value"])
+    assert rest_api in str(stage["Properties"]["RestApiId"])
+    assert stage["Properties"]["StageName"] == STAGE
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_message_is_tried_five_times_and_kept_fourteen_days_when_dead(production: Synthesised, name: str) -> None:
+    production.retained_template.has_resource_properties(
+        "AWS::SQS::Queue",
+        {"QueueName": f"trimtab-prod-{name}", "RedrivePolicy": Match.object_like({"maxReceiveCount": 5})},
+    )
+    production.retained_template.has_resource_properties(
+        "AWS::SQS::Queue",
+        {"QueueName": f"trimtab-prod-{name}-dead", "MessageRetentionPeriod": 14 * DAY},
+    )
+
+
+@pytest.mark.parametrize(("name", "worker"), WORKERS.items())
+def test_a_message_stays_hidden_for_six_timeouts_of_the_worker(production: Synthesised, name: str, worker: str) -> None:
+    queues = production.retained_template.find_resources(
+        "AWS::SQS::Queue", {"Properties": {"QueueName": f"trimtab-prod-{name}"}}
+    )
+    workers = production.service_template.find_resources(
+        "AWS::Lambda::Function",
+        {"Properties": {"FunctionName": f"trimtab-prod-{worker}"}},
+    )
+    (queue,), (function,) = queues.values(), workers.values()
+
+    assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
+
+
+def test_the_bucket_of_bars_is_encrypted_private_versioned_and_refuses_plain_http(production: Synthesised) -> None:
+    (bucket,) = production.resources("AWS::S3::Bucket").values()
+    (policy,) = production.resources("AWS::S3::BucketPolicy").values()
+
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["Properties"]["BucketEncryption"]
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert _denies_plain_http(policy)
+
+
+def test_every_queue_and_topic_refuses_plain_http(production: Synthesised) -> None:
+    policies = production.resources("AWS::SQS::QueuePolicy").values()
+    guarded = {
+        name
+        for policy in policies
+        if _denies_plain_http(policy)
+        for name in production.names_in(policy["Properties"]["Queues"])
+    }
+
+    assert guarded == {production.names[queue] for queue in production.resources("AWS::SQS::Queue")}
+    assert all(_denies_plain_http(policy) for policy in production.resources("AWS::SNS::TopicPolicy").values())
+
+
+def test_a_provider_may_send_to_the_queues_that_the_provider_is_configured_for(production: Synthesised) -> None:
+    assert _queues_of(production, DRIFT_PROVIDER) == ["RebalanceRequests"]
+    assert _queues_of(production, INSIGHT_PROVIDER) == ["Insights", "RebalanceRequests"]
+    assert _queues_of(production, QUOTE_PROVIDER) == ["Quotes", "RebalanceRequests"]
+
+
+def _queues_of(production: Synthesised, provider: Provider) -> list[str]:
+    return sorted(
+        name
+        for policy in production.resources("AWS::SQS::QueuePolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow" and provider.principal_arn in str(statement["Principal"])
+        for name in production.names_in(policy["Properties"]["Queues"])
+    )
+
+
+def test_events_that_a_person_has_to_see_go_to_the_alerts_topic(production: Synthesised) -> None:
+    production.retained_template.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {
+                "source": ["trimtab"],
+                "detail-type": Match.array_with(
+                    ["rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised"]
+                ),
+            },
+            "Targets": [Match.object_like({"DeadLetterConfig": Match.any_value()})],
+        },
+    )
+
+
+def test_the_key_of_the_alerts_topic_admits_its_senders(production: Synthesised) -> None:
+    (key,) = production.retained_template.find_resources("AWS::KMS::Key").values()
+    policy = str(key["Properties"]["KeyPolicy"])
+
+    assert "cloudwatch.amazonaws.com" in policy
+    assert "events.amazonaws.com" in policy
+
+
+def _indexes(table: dict[str, Any], kind: str) -> dict[str, list[str]]:
+    """Return the keys of each index of a kind, and assert that the indexes hold keys only."""
+    indexes = table.get(kind, [])
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes)
+    return {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in indexes}
+
+
+def _denies_plain_http(policy: dict[str, Any]) -> bool:
+    return any(
+        statement["Effect"] == "Deny" and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    )
