@@ -1,11 +1,11 @@
 """Betting orders through the handlers: placed, cancelled, settled, listed; positions, sums and insights."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.betting import MARKET, NOW, Bettor, book, orders
 from tests.support.moto_state import commits

@@ -1,11 +1,11 @@
 """Recording trades: the trade and the holding change together, a repeat answers as the first did, lists filter."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from msgspec.structs import replace
 
 from tests.support.faults import injecting
 from tests.support.moto_state import carries_events, commits, stored_items

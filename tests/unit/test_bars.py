@@ -1,6 +1,5 @@
 """What a day's bars are worth: judged row by row, marked as a whole."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trimtab.contracts import assets, bars
 from trimtab.contracts.assets import AssetRecord, Sector

@@ -1,11 +1,11 @@
 """A check: what the quotes of now, the calendar and what came before call for."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split

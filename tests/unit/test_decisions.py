@@ -1,12 +1,12 @@
 """The decision about a drift report: one rule decides, and says why."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from tests.unit.samples import DRIFTED, MINUTE, NOW, TARGET, allocations, percents, portfolio, report
 from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark

@@ -1,10 +1,10 @@
 """The journal of an execution: what the sells did not bring is not bought, and what is skipped is never sent."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy

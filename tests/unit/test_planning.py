@@ -1,12 +1,12 @@
 """The order planner: as close to the target as cash, minimum trade and whole shares allow, and never further away."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.planned import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents

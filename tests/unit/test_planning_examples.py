@@ -1,10 +1,10 @@
 """Plans that are worked out by hand."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from tests.unit.planned import FIVE_POINTS, FREE, Case, Numbers, check, decimals
 from tests.unit.samples import allocations, percents

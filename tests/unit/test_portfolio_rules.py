@@ -1,10 +1,10 @@
 """How a portfolio changes: versions count writes, revisions count what a client compares."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.samples import MINUTE, NOW, TARGET, percents, portfolio
 from trimtab.kernel.errors import Conflict

@@ -1,10 +1,10 @@
 """Trades as they are recorded and corrected, and what makes two of them the same."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.samples import MINUTE, NOW, portfolio
 from trimtab.contracts.events import DATA

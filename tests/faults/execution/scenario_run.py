@@ -5,11 +5,13 @@ stream advances when its function has returned. Where no message is left but a r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unittest import mock
+
+from msgspec.structs import replace
 
 from functions.balancing_on_check_requested import handler as check_function
 from functions.execution_on_execution_requested import handler as execution_function

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
+
+from msgspec.structs import replace
 
 from tests.support.faults import Faults
 from trimtab.kernel.money import ZERO, to_money

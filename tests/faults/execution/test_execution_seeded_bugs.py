@@ -1,13 +1,13 @@
 """Tests of the invariants: each seeded bug must be found by a run."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from tests.faults.execution.invariants import checked
 from tests.faults.execution.scenario_run import Scenario

@@ -1,12 +1,12 @@
 """One alert for each episode outside a limit."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.alerts import Episode, Measure, Rule, RuleKind, evaluate, evaluate_all, first_episode
 from trimtab.kernel.errors import Invalid

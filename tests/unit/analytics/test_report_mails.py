@@ -1,7 +1,6 @@
 """The monthly report: the same facts as HTML and as text, whole without its pictures, harmless whatever names are."""
 
 import re
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -10,6 +9,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.monthly_report import NOT_KNOWN, Figure, Report, Returns, Unit, subject
 from trimtab.analytics.schemas.report_html import Picture, report_html

@@ -1,12 +1,13 @@
 """The daily value series of a portfolio."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.series import CASH, LOOK_BACK, Closes, Flow, Movement, Snapshot, flows, snapshots
 from trimtab.contracts.quotes import Split

@@ -1,9 +1,10 @@
 """Axes: round numbers between two ends, and where a value stands between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from msgspec import Struct
 
 from trimtab.charts.text import MONTHS, number, with_currency
 
@@ -12,8 +13,7 @@ _UNITS = ((Decimal(10) ** 12, "tn"), (Decimal(10) ** 9, "bn"), (Decimal(10) ** 6
 _MAX_UNIT_PLACES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """An axis from `low` to `high` in round steps, drawn from the pixel `start` to the pixel `end`."""
 
     low: Decimal

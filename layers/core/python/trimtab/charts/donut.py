@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.charts.svg import MARGIN, SERIES, SIZE, WIDTH, Theme, at, box, document, nothing, shape, words
 from trimtab.charts.text import clean, fit, share, width
@@ -18,16 +19,14 @@ _LEGEND_X, _ROW, _TOP = 306, 23, 58
 _ROOM_FOR_FIGURES = 30  # degrees of the ring that a percentage needs
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """A sector, `Unknown` or `Cash`, and its weight in percent of the portfolio."""
 
     name: str
     weight: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     name: str
     weight: Decimal
     style: str

@@ -1,8 +1,9 @@
 """The drift bars: each asset's weight against its target and the band around it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.charts.axes import Scale, between
 from trimtab.charts.svg import (
@@ -29,8 +30,7 @@ _PLOT = (132.0, 424.0)
 _NOW_X, _DRIFT_X = 502, WIDTH - MARGIN
 
 
-@dataclass(frozen=True, slots=True)
-class DriftBar:
+class DriftBar(Struct, frozen=True):
     """An asset's weight, its target and the ends of its band, all in percent of the portfolio."""
 
     symbol: str

@@ -1,9 +1,10 @@
 """The value line: what a portfolio was worth, day by day, and below it how far that was under its highest value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.charts.axes import Scale, between, day_ticks, money_ticks
 from trimtab.charts.svg import MARGIN, SMALL, WIDTH, Theme, at, document, nothing, rule, shape, words
@@ -19,8 +20,7 @@ _LABEL_ROOM = 150
 _LEAST_SPAN = Decimal("0.005")  # of the value: an axis finer than this would make mountains of cents
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """A value at the end of a day, in money."""
 
     day: date
@@ -84,8 +84,7 @@ def thinned(points: Sequence[Point], most: int = MAX_POINTS) -> list[Point]:
     return [*kept, points[-1]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Days:
+class _Days(Struct, frozen=True):
     first: date
     last: date
     left: float

@@ -1,9 +1,10 @@
 """What the platform knows of an asset, as the market context stores it and others read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 Item = Mapping[str, Any]
 
@@ -37,8 +38,7 @@ class Sector(StrEnum):
 _CODES = {sector: 10 + 5 * place for place, sector in enumerate(Sector)}
 
 
-@dataclass(frozen=True, slots=True)
-class AssetRecord:
+class AssetRecord(Struct, frozen=True):
     """An asset by its symbol. `sector` is None for what has none, as a fund of the whole market; an asset that is not
     `active` gets no bars any more."""
 

@@ -1,10 +1,11 @@
 """The daily bars of an asset, as the market context stores them and others read them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.kernel.money import plain
 
@@ -12,8 +13,7 @@ Item = Mapping[str, Any]
 FORM = "BAR#"
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """What one unit cost on a trading day, as it was traded: splits are not worked into it, they stand with the quote.
 
     `volume` is in units. `pre_market` and `after_hours` are the prices before the session opened and after it closed,

@@ -1,10 +1,10 @@
 """Domain events: facts that a write produced, published after it with ids that follow from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import Field
 
 from trimtab.contracts.fields import Model
@@ -16,8 +16,7 @@ PLATFORM = "platform"
 """The tenant of what concerns everybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What happened, as its item carries it: a type (a past participle) and plain JSON data."""
 
     type: str

@@ -1,10 +1,11 @@
 """The newest quote of a symbol and its splits, as the market context stores them and others read them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, plain, to_places
@@ -12,8 +13,7 @@ from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, plain, to_places
 Item = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """From this instant on, every `old` units of a symbol are `new` units."""
 
     effective_at: datetime
@@ -29,8 +29,7 @@ class Split:
         return to_places(CONTEXT.divide(CONTEXT.multiply(quantity, self.new), self.old), QUANTITY_PLACES)
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """What is known of a symbol now: price and when it was true (None before the first quote), splits by time."""
 
     symbol: str

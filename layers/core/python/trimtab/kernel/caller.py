@@ -1,12 +1,11 @@
 """Who asks: the verified identity behind a request."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from trimtab.kernel.errors import Forbidden, no_such_thing
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """A verified token's tenant, its scopes and, for an end user, the only user it may see."""
 
     tenant_id: str

@@ -1,6 +1,5 @@
 """Contacts and what they were sent, in the table `notifications`; and SES, which takes the mail."""
 
-from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from trimtab.kernel.clock import Clock, format_time
 from trimtab.notifications.domain import Contacts, Message
@@ -29,8 +29,7 @@ def ses() -> "SESClient":
     return boto3.client("ses", config=_TIMEOUTS)
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoContacts:
+class DynamoContacts(Struct, frozen=True):
     """The store of contacts."""
 
     client: "DynamoDBClient"
@@ -74,8 +73,7 @@ class DynamoContacts:
         dynamo.batch_put(self.client, self.table, [item])
 
 
-@dataclass(frozen=True, slots=True)
-class SesMailer:
+class SesMailer(Struct, frozen=True):
     """Sends as `sender`, an identity that SES knows."""
 
     client: "SESClient"

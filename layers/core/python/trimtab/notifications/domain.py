@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_CONTACTS = 10
 MAX_ADDRESS = 254
@@ -11,8 +12,7 @@ ADDRESS_PATTERN = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,6
 _ADDRESS = re.compile(ADDRESS_PATTERN)
 
 
-@dataclass(frozen=True, slots=True)
-class Contacts:
+class Contacts(Struct, frozen=True):
     """The e-mail addresses that are told about a portfolio; `version` guards the next write."""
 
     tenant_id: str
@@ -21,8 +21,7 @@ class Contacts:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A picture that the HTML of a message shows as `cid:<name>`."""
 
     name: str
@@ -30,8 +29,7 @@ class Attachment:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """An e-mail. `text` is all there is to it; `html`, where it is there, shows the same better."""
 
     subject: str

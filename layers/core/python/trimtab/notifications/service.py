@@ -1,8 +1,10 @@
 """Telling people: who wants to know, and each message to each of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.errors import no_such_thing
@@ -55,8 +57,7 @@ class Mailer(Protocol):
         """Hands the message over; raises `MailRefused` where it was not taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddressBook:
+class AddressBook(Struct, frozen=True):
     """The contacts of the caller's portfolios."""
 
     portfolios: PortfolioStore
@@ -89,8 +90,7 @@ class AddressBook:
         caller.require_owner(portfolio.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(Struct, frozen=True):
     """Messages to the contacts of portfolios."""
 
     store: ContactStore

@@ -1,10 +1,11 @@
 """What the portfolios need from the world outside; the adapters provide it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
@@ -18,16 +19,14 @@ from trimtab.portfolios.rebalancing.model import Rebalance, Why
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class Listing(Struct, Generic[T], frozen=True):
     """A page of a list, newest first, and the position at which the next one starts (None at the end)."""
 
     items: list[T]
     next_position: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class TradeFilter:
+class TradeFilter(Struct, frozen=True):
     """Which trades of a portfolio are wanted; None lets everything through. From is inclusive, to is not."""
 
     symbol: str | None = None
@@ -145,8 +144,7 @@ class Requests(Protocol):
         """Asks the worker whose turn it is, after a wait of at most 900 seconds (longer ones are cut)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crossed:
+class Crossed(Struct, frozen=True):
     """A portfolio that has a watch which a quote crossed, and the newest epoch of those watches."""
 
     tenant_id: str
@@ -193,8 +191,7 @@ class Checks(Protocol):
         """What the last check found that decided nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckNote:
+class CheckNote(Struct, frozen=True):
     """A check that decided nothing: the newest one of a portfolio is kept, with its reason."""
 
     tenant_id: str
@@ -211,8 +208,7 @@ class DueStore(Protocol):
         """Those of a shard whose time has come, the longest waiting first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(Struct, frozen=True):
     """No order is sent to a broker while it stands: those of one tenant, or (without one) of all."""
 
     tenant_id: str | None

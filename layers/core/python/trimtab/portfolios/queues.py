@@ -1,8 +1,9 @@
 """The queues that wake the workers, from the inside."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
@@ -26,8 +27,7 @@ class QueueSettings(Settings):
     executions_queue_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Queues:
+class Queues(Struct, frozen=True):
     """The queues `rebalance-requests`, `recalculations`, `checks` and `rebalance-executions`."""
 
     client: "SQSClient"

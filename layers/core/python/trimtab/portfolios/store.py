@@ -6,10 +6,11 @@ and twice the size.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
@@ -44,8 +45,7 @@ REBALANCE = "REBALANCE#"
 CASH = "CASH#"
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoStore:
+class DynamoStore(Struct, frozen=True):
     """The store of portfolios and rebalances in the table `portfolios`."""
 
     client: "DynamoDBClient"

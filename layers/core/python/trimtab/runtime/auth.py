@@ -2,12 +2,12 @@
 
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import jwt
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from trimtab.kernel.caller import Caller
@@ -64,8 +64,7 @@ class AuthSettings(BaseModel):
         return self
 
 
-@dataclass(slots=True)
-class KeySet:
+class KeySet(Struct):
     """The issuer's public keys by `kid`, fetched on first use and again when they are old or one is unknown.
 
     A new key is found without a restart; unknown kids cost at most one fetch every ten seconds; when a fetch fails,
@@ -112,8 +111,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Never."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verifier:
+class Verifier(Struct, frozen=True):
     """Turns a bearer token into a caller, or refuses it."""
 
     settings: AuthSettings

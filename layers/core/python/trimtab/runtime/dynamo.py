@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from msgspec import Struct
 
 from trimtab.contracts.events import Event
 from trimtab.kernel.errors import Unavailable, invalid_cursor
@@ -134,16 +134,14 @@ def _batch_write(client: "DynamoDBClient", table: str, requests: Sequence[Any]) 
             raise Unavailable("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A stretch of an index: the items in its order, and where the next one starts (None at the end)."""
 
     items: list[Item]
     next_position: list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """A keys-only index: its name and the attributes that make its key; a local one shares the table's `pk`."""
 
     name: str

@@ -5,7 +5,6 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -14,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
+from msgspec import Struct
 from pydantic import BaseModel
 
 from trimtab.kernel import ids, strict_json
@@ -79,8 +79,7 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """What a route takes as its body: the media type, and how many bytes at most."""
 
     media_type: str = "application/json"

@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -17,6 +16,7 @@ from aws_lambda_powertools.utilities.circuit_breaker import (
 )
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
 from botocore.config import Config
+from msgspec import Struct
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
@@ -84,8 +84,7 @@ class KeyRing(Generic[K]):
             return self._keys
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A status that the other side chose and the JSON with it, None where there is none; numbers are texts, unread."""
 
     status: int
@@ -103,8 +102,7 @@ def _is_unauthorized(answer: Answer) -> bool:
     return answer.status in {401, 403}
 
 
-@dataclass(frozen=True, slots=True)
-class Manners:
+class Manners(Struct, frozen=True):
     """How one API is spoken to: how long a request may take, how long we wait when asked to, how long between
     repeats (`pause_seconds` at least, whatever is asked), and which of its answers are about the keys."""
 

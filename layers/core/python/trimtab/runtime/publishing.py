@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from trimtab.contracts.events import SOURCE, cloud_event, event_id
 from trimtab.kernel.clock import parse_time
@@ -33,8 +33,7 @@ def eventbridge() -> "EventBridgeClient":
     return boto3.client("events", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}))
 
 
-@dataclass(frozen=True, slots=True)
-class Publisher:
+class Publisher(Struct, frozen=True):
     """Takes events from the stream to the bus; what the bus goes on refusing goes whole to a queue."""
 
     bus: "EventBridgeClient"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -34,7 +33,7 @@ def to_episodes(item: Item) -> dict[str, Episode]:
     return {it.rule_id: it for it in found}
 
 
-_EPISODE = [each.name for each in fields(Episode)]
+_EPISODE = Episode.__struct_fields__
 _TIMES = {"opened_at", "closed_at", "measured_at"}
 
 

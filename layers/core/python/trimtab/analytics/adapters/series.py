@@ -1,10 +1,11 @@
 """The daily values of portfolios in the table `analytics`: one item a day, and one that says how far they go."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.analytics.adapters import alert_rules
 from trimtab.analytics.domain.series import Snapshot
@@ -30,8 +31,7 @@ def partition_of(tenant_id: str, portfolio_id: str) -> str:
     return f"T#{tenant_id}#P#{portfolio_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoSeries:
+class DynamoSeries(Struct, frozen=True):
     """The store of daily values."""
 
     client: "DynamoDBClient"

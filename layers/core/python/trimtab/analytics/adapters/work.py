@@ -1,9 +1,10 @@
 """The queues of the valuations and of the reports."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.runtime import sqs
 from trimtab.runtime.settings import Settings
@@ -19,8 +20,7 @@ class WorkSettings(Settings):
     reports_queue_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkQueues:
+class WorkQueues(Struct, frozen=True):
     """Sends to the queues."""
 
     client: "SQSClient"

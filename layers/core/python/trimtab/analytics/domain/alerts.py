@@ -5,10 +5,12 @@ alert, so that a measure that comes twice, or late, raises nothing twice.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
@@ -37,8 +39,7 @@ class RuleKind(StrEnum):
         return self not in {RuleKind.STALE, RuleKind.MISSING_DATA}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What is watched, and the percent (above 0, at most 100) that it may not exceed; being equal is inside.
 
     `Invalid` for a threshold that is missing, out of range, or given to a kind that has none.
@@ -60,8 +61,7 @@ class Rule:
         return ZERO if self.threshold is None else self.threshold
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """What was measured and when: a percent, or a count. None where it could not be: neither inside nor outside."""
 
     at: datetime
@@ -69,8 +69,7 @@ class Measure:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(Struct, frozen=True):
     """The newest episode of a rule, or none yet (`number` 0). `measured_at` is the newest measure in it."""
 
     subject: str

@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from itertools import pairwise
+
+from msgspec import Struct
 
 from trimtab.analytics.domain.series import Snapshot
 from trimtab.contracts.quotes import Split
@@ -15,8 +16,7 @@ from trimtab.kernel.trading_days import LONGEST_CLOSURE_DAYS, on_or_before
 _LONGEST = timedelta(days=LONGEST_CLOSURE_DAYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmark:
+class Benchmark(Struct, frozen=True):
     """Unadjusted closes of a symbol by day, and its splits."""
 
     symbol: str

@@ -1,8 +1,9 @@
 """Exposure: what part of a portfolio is in which sector. It needs values of today and no history."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion, to_money
 
@@ -11,16 +12,14 @@ UNKNOWN = "Unknown"
 CASH_SECTOR = "Cash"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """A holding and its value in money; None where nobody knows a price."""
 
     symbol: str
     value: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sector:
+class Sector(Struct, frozen=True):
     """A sector's value in money, its weight in percent (4 places) and its symbols by name."""
 
     name: str
@@ -29,8 +28,7 @@ class Sector:
     symbols: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     """The sectors of a portfolio, the largest first, and its value in money.
 
     Weights sum to exactly 100; all are zero where the portfolio is not worth more than nothing. `unvalued` names the

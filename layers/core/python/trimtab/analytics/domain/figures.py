@@ -1,9 +1,10 @@
 """Figures: a number is told together with how it was found, over which days and from how many observations."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
+
+from msgspec import Struct
 
 from trimtab.analytics.domain.windows import Window
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, to_places
@@ -19,8 +20,7 @@ class Unit(StrEnum):
     RATIO = "ratio"
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """An answer. `value` is None where there is none, and `reason` (one word a program can read) says why.
 
     `method` names the formula, `basis` what it was applied to, `window` the days that were covered, `observations` how

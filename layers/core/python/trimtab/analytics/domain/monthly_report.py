@@ -1,10 +1,11 @@
 """The monthly report: what it says, and its words. `report_html` and `report_text` write the same facts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from trimtab.charts.donut import Slice
 from trimtab.charts.drift_bars import DriftBar
@@ -22,8 +23,7 @@ class Unit(StrEnum):
     RATIO = "ratio"
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """A period's returns in percent: time-weighted and money-weighted; None where there is too little to tell."""
 
     period: str
@@ -31,8 +31,7 @@ class Returns:
     mwr: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A figure of risk under its name; None where there is too little to tell."""
 
     name: str
@@ -40,8 +39,7 @@ class Figure:
     unit: Unit = Unit.PERCENT
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A portfolio at the end of a month.
 
     `value` and `change` (since the end of the month before) are money, `change_percent` and all weights are percents.
@@ -65,8 +63,7 @@ class Report:
     no_drift: str = "there is no target"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows of texts under a heading; the first column is words, the others are figures."""
 
     heading: str

@@ -5,9 +5,10 @@ its end. So the first deposit has a return from its first day, and selling every
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from trimtab.analytics.domain import rates
 from trimtab.analytics.domain.benchmark import Benchmark
@@ -23,8 +24,7 @@ _DAY = timedelta(days=1)
 _ONE = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """The part of a series that lies in a window: `opening` is the snapshot it opens with, `days` are those after it.
 
     Without an opening the portfolio began inside the window, with nothing. `window` names the days that are really
@@ -56,8 +56,7 @@ class Stretch:
         return self.closing_value - self.opening_value - self.net_flow
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """Daily time-weighted returns as shares (0.01 is one percent), by day; `opened` is the day before the first.
 
     Days on which nothing was invested have none. `broken` is the day on which something was earned with no capital, or
@@ -75,8 +74,7 @@ class Returns:
         return [float(it) for it in self.by_day.values()]
 
 
-@dataclass(frozen=True, slots=True)
-class Performance:
+class Performance(Struct, frozen=True):
     """How a portfolio did over a window. Values, flow and gain are money; the figures are percents.
 
     Where there is no benchmark, its two figures are None.
@@ -94,7 +92,7 @@ class Performance:
     simple: Figure
     benchmark: Figure | None = None
     excess: Figure | None = None
-    returns: Returns = field(default_factory=lambda: Returns(None, {}), compare=False)
+    returns: Returns = field(default_factory=lambda: Returns(None, {}))
 
 
 def stretch(series: Sequence[Snapshot], window: Window) -> Stretch:

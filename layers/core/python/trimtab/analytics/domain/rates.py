@@ -1,10 +1,11 @@
 """The internal rate of return: the one growth at which payments of different days balance, if there is exactly one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from math import copysign, exp
+
+from msgspec import Struct
 
 from trimtab.analytics.domain.series import Flow
 
@@ -15,8 +16,7 @@ _SCANNED = 10.0  # and where there may be several: from a 22,000th to 22,000 tim
 _STEP = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Struct, frozen=True):
     """What one unit of money became in so many days, 0 for a total loss; None with the reason where nobody can say.
 
     Reasons: `too_few_observations`, `no_time` (all on one day), `no_rate` (no growth balances the payments;

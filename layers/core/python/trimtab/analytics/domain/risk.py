@@ -5,10 +5,11 @@ their number (`square_root_of_time`): exact only where days are independent and 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
 from math import sqrt
+
+from msgspec import Struct
 
 from trimtab.analytics.domain import statistics
 from trimtab.analytics.domain.benchmark import Benchmark
@@ -27,8 +28,7 @@ FEWEST_FOR_A_YEAR = 20
 """Returns without which nothing is told of a year, or of another series: a month of trading days."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What the risk is asked at: confidence as a share (0.95), horizon in trading days, yearly risk-free rate (share).
 
     `Invalid` outside 0.5 to 0.999, 1 to 60 days, or a rate not above -1 and not below 1.
@@ -57,8 +57,7 @@ class Terms:
         return int((1 / (1 - self.confidence)).to_integral_value(ROUND_CEILING))
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
+class Risk(Struct, frozen=True):
     """The risk figures of a window. Volatility, drawdown and value at risk are percents, the others ratios.
 
     `drawdown` has the days of the deepest fall (None where nothing could be measured), `current_drawdown` says how far
@@ -135,8 +134,7 @@ def concentration(part: Stretch) -> Figure:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Teller:
+class _Teller(Struct, frozen=True):
     """Makes figures of the statistics of one window's returns."""
 
     part: Stretch
@@ -215,8 +213,7 @@ def _drawdown(returns: Returns) -> Drawdown:
     return statistics.max_drawdown(returns.numbers, list(returns.by_day), returns.opened)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pairs:
+class _Pairs(Struct, frozen=True):
     """Returns of the portfolio and of its benchmark on the same days."""
 
     ours: list[float]

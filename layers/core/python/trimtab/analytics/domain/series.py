@@ -13,10 +13,11 @@ outside: its whole cost is a deposit if it bought, its proceeds are a withdrawal
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, QUANTITY_PLACES, ZERO, apportion, to_places
@@ -59,8 +60,7 @@ class Execution(Protocol):
     def moves_cash(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(Struct, frozen=True):
     """Tracked cash that came (above zero) or went (below zero), in money.
 
     External are deposits, withdrawals and the cash a portfolio began with; dividends and fees are not.
@@ -71,16 +71,14 @@ class Movement:
     is_external: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """What was put in (above zero) or taken out (below zero) on a day, net, in money."""
 
     day: date
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A portfolio at the end of a day, and all that is needed to go on from there.
 
     `value` (unrounded, cash included), `cash` and the day's net external `flow` are money. `weights` are percents of 4
@@ -138,8 +136,7 @@ def flows(series: Iterable[Snapshot]) -> list[Flow]:
     return [Flow(it.day, it.flow) for it in series if it.flow]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """Something that happened; splits go before trades of their instant."""
 
     at: datetime
@@ -168,8 +165,7 @@ def _steps(
             yield step
 
 
-@dataclass(slots=True)
-class _Book:
+class _Book(Struct):
     """The state between two days: it is that of a snapshot, so that a series can be taken up from any."""
 
     splits: Mapping[str, Sequence[Split]]

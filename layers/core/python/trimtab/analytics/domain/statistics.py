@@ -5,11 +5,12 @@ rate is taken as (1 + rate)^(1/252) - 1 a day; deviations have n - 1 in the deno
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 from math import floor, fsum, inf, prod, sqrt
 from statistics import NormalDist
+
+from msgspec import Struct
 
 YEAR = 252
 _NORMAL = NormalDist()
@@ -18,8 +19,7 @@ _NOISE = 1e-14
 _SAME_POINT = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class Drawdown:
+class Drawdown(Struct, frozen=True):
     """A fall from a peak: `depth` is the share lost at the trough, 0 where there was none.
 
     `recovery` is the first day on which the peak was reached again, None where it was not yet.

@@ -1,9 +1,10 @@
 """Windows of time: which days a figure is about."""
 
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from trimtab.kernel.errors import Invalid
 
@@ -23,8 +24,7 @@ class Span(StrEnum):
 _MONTHS = {Span.ONE_MONTH: 1, Span.THREE_MONTHS: 3, Span.SIX_MONTHS: 6, Span.ONE_YEAR: 12}
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """From the close on (or before) `first` to the close on (or before) `last`.
 
     So the first day is where it opens, not one that is measured: the year to date opens at the last close of the year

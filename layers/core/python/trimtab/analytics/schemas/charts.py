@@ -1,9 +1,10 @@
 """The same answers as pictures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.service.analysis import Analysis, Past, Sectors, Wanted
@@ -20,8 +21,7 @@ SVG = "image/svg+xml"
 RESOURCES = ("sectors", "performance", "risk", "history", "drift")
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A picture of a resource: what it shows, of which window, on which background."""
 
     resource: str

@@ -1,9 +1,10 @@
 """The monthly report as an HTML e-mail: tables and inline styles only, so that mail clients show it as it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from trimtab.analytics.domain.monthly_report import Report, Table, age_said, change_said, subject, tables, value_said
 from trimtab.charts.svg import WIDTH
@@ -15,8 +16,7 @@ _RULE = "border-bottom:1px solid #e4e8ec;"
 _LAYOUT = 'role="presentation" cellpadding="0" cellspacing="0" border="0"'
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A picture that the e-mail carries under this Content-ID (without angle brackets), and what it shows in words."""
 
     content_id: str

@@ -1,10 +1,12 @@
 """Alert rules: what a portfolio is measured by after each valuation, and the one alert of each episode."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.alerts import Episode, Measure, Rule, RuleKind, evaluate_all
 from trimtab.analytics.domain.figures import Figure
@@ -35,8 +37,7 @@ Taken = tuple[Decimal | None, str]
 """A value that was measured (None where it could not be), and what it is about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alerting:
+class Alerting(Struct, frozen=True):
     """Measures portfolios by their rules."""
 
     store: SeriesStore

@@ -1,9 +1,10 @@
 """What a portfolio's figures are: its stored daily values and newest prices, put through the pure rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.analytics.domain import exposure
 from trimtab.analytics.domain.benchmark import Benchmark
@@ -28,8 +29,7 @@ from trimtab.kernel.errors import no_such_thing
 from trimtab.kernel.money import CONTEXT, to_money
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The window that is asked for, and the symbol to compare with."""
 
     span: Span = Span.ONE_YEAR
@@ -38,8 +38,7 @@ class Wanted:
     benchmark: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """What an answer rests on: the last day that is valued, how many days ago that was, and the symbols of that day
     that were valued at an older close. None where no day is valued yet."""
 
@@ -48,8 +47,7 @@ class Data:
     stale: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """The daily values of a portfolio that a window asks for."""
 
     portfolio: Portfolio
@@ -74,8 +72,7 @@ class Past:
         return risk(self.snapshots, self.window, terms, self.benchmark)
 
 
-@dataclass(frozen=True, slots=True)
-class Sectors:
+class Sectors(Struct, frozen=True):
     """The sectors of a portfolio, and the standing that their values are of.
 
     `at_last_value` has neither a quote nor a close and counts at the price of the last valuation; `other_currency`
@@ -88,8 +85,7 @@ class Sectors:
     other_currency: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Struct, frozen=True):
     """The figures of the caller's portfolios. The stored values answer, whatever provider is down."""
 
     portfolios: PortfolioStore

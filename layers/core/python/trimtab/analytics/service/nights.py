@@ -1,9 +1,10 @@
 """What every night and every month asks for: each portfolio is valued, and gets its report."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from trimtab.analytics.service.ports import Series
 from trimtab.kernel.trading_days import is_trading_day
@@ -30,8 +31,7 @@ class Work(Protocol):
         """Asks for reports of a month; how many were asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nights:
+class Nights(Struct, frozen=True):
     """Asks for the same of every portfolio. A second time costs work and changes nothing."""
 
     store: OpenSeries

@@ -5,17 +5,18 @@ functions hand it in.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
+
+from msgspec import field
 
 from trimtab.analytics.domain.alerts import Episode, Rule
 from trimtab.analytics.domain.series import Execution, Snapshot
 from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
-from trimtab.contracts.events import Event
 from trimtab.contracts.quotes import Split
+from trimtab.contracts.records import Record
 
 
 class Portfolio(Protocol):
@@ -158,8 +159,7 @@ class MarketData(Protocol):
         """Those of the days whose bars are stored, all that came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Record, frozen=True, kw_only=True):
     """How far a portfolio's daily values are worked out; its alert rules, and the newest episode of each by its id.
 
     `is_open` while it is valued every night. `version` guards the next write.
@@ -174,7 +174,6 @@ class Series:
     version: int = 0
     rules: tuple[Rule, ...] = ()
     episodes: Mapping[str, Episode] = field(default_factory=dict)
-    events: tuple[Event, ...] = ()
 
 
 class SeriesStore(Protocol):

@@ -1,8 +1,9 @@
 """The monthly report of a portfolio: what it says, put together from the analysis."""
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.analytics.domain.exposure import CASH_SECTOR
 from trimtab.analytics.domain.monthly_report import Figure, Report, Returns, Unit
@@ -23,16 +24,14 @@ from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
 MAX_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Monthly:
+class Monthly(Struct, frozen=True):
     """A report and the past that its picture shows."""
 
     report: Report
     past: Past
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(Struct, frozen=True):
     """Writes monthly reports."""
 
     analysis: Analysis

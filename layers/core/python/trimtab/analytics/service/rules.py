@@ -1,7 +1,9 @@
 """The alert rules of portfolios, as their owners set them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.alerts import Rule
 from trimtab.analytics.service.nights import Work
@@ -10,8 +12,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retrying_on_conflict
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRules:
+class AlertRules(Struct, frozen=True):
     """The rules stand beside how far the portfolio is valued: they are looked at after each valuation."""
 
     store: SeriesStore

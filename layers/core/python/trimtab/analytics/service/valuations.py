@@ -1,9 +1,11 @@
 """The daily values of portfolios, kept up: new days are worked out, and past ones again where something has changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.series import LOOK_BACK, Movement, Snapshot, snapshots
 from trimtab.analytics.service.alerting import Alerting
@@ -27,16 +29,14 @@ MAX_YEARS = 20
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Valued:
+class Valued(Struct, frozen=True):
     """What a valuation did: snapshots that are new, have changed or are gone, and the alerts that it raised."""
 
     written: int
     alerts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Valuations:
+class Valuations(Struct, frozen=True):
     """Keeps the daily values of portfolios.
 
     They are a pure function of the ledger and the bars, so that it does not matter who writes them, and how often. Two
@@ -124,8 +124,7 @@ class Valuations:
         return replace(series, first_day=first, last_day=found[-1].day if found else None, updated_at=self.clock())
 
 
-@dataclass(frozen=True, slots=True)
-class _Days:
+class _Days(Struct, frozen=True):
     """What was worked out after `start` (None: from the first day on), what of it is not stored so, and the days that
     are stored and are none any more: a trade that began the past was taken back, or moved to a later day."""
 

@@ -1,9 +1,10 @@
 """The table `betting`: orders, positions, sums, closed markets and insights."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.betting.adapters import items
 from trimtab.betting.adapters.items import BY_MARKET, BY_OPEN_MARKET, BY_OPEN_USER, BY_USER
@@ -24,8 +25,7 @@ _CENTS = 100
 USERS_A_PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoBook:
+class DynamoBook(Struct, frozen=True):
     """The store of the betting context."""
 
     client: "DynamoDBClient"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -175,7 +174,7 @@ def from_position(it: Position) -> dynamo.Item:
 def to_position(item: Mapping[str, Any]) -> Position:
     """The position in an item. Rows that were written before they had a time are of the position's."""
     rows = json.loads(item["selections"])
-    sums = len(fields(Stakes))
+    sums = len(Stakes.__struct_fields__)
     return Position(
         tenant_id=item["tenant_id"],
         user_id=item["user_id"],

@@ -1,8 +1,9 @@
 """The internal queue `settlements`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.betting.service.ports import Check
 from trimtab.runtime import sqs
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 
-@dataclass(frozen=True, slots=True)
-class Settlements:
+class Settlements(Struct, frozen=True):
     """See `SettlementQueue`."""
 
     client: "SQSClient"

@@ -1,8 +1,9 @@
 """Insights: what a provider thinks of a selection. The newest one counts."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.betting.domain.results import Side
 from trimtab.kernel.errors import Unprocessable
@@ -11,8 +12,7 @@ from trimtab.kernel.money import plain
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Insight:
+class Insight(Struct, frozen=True):
     """What was thought of a selection at a time.
 
     `expected_value` is that of a BACK, per unit of stake; a LAY's is the opposite.

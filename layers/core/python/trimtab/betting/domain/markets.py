@@ -1,9 +1,11 @@
 """Markets that are settled: closed to new orders, with a verdict on every selection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.betting.domain.orders import Asked
 from trimtab.betting.domain.results import Result, Verdict
@@ -12,8 +14,7 @@ from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_money
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(Struct, frozen=True):
     """A closed market: its winners, the selections that count for nothing, the rest has lost.
 
     `commission_rate` is the percentage that is taken from what a user wins there in all. `settled_at` is when none of

@@ -1,14 +1,17 @@
 """Orders: placed, then settled or cancelled, once."""
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.betting.domain import results
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.results import Side, Verdict
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Unprocessable
@@ -23,8 +26,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """How an order was settled. `payout` is what was paid, `due` what follows from the verdict: they differ only
     where somebody overrode it, and said why."""
 
@@ -40,8 +42,7 @@ class Settlement:
     """Settled together with its market, which takes its commission on what the user wins there in all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """How somebody asks for an order to be settled; without a payout, what follows from the verdict is paid."""
 
     verdict: Verdict
@@ -55,8 +56,7 @@ class Asked:
         return ids.fingerprint(self.verdict.text(), plain(self.commission), payout, self.override_reason)
 
 
-@dataclass(frozen=True, slots=True)
-class NewOrder:
+class NewOrder(Struct, frozen=True):
     """An order as a client gives it: stake in money, decimal odds with 2 places."""
 
     user_id: str
@@ -96,8 +96,7 @@ class NewOrder:
         return replace(order, events=(_event("order.placed", order),))
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Record, frozen=True):
     """A bet of a user on a selection of a market."""
 
     tenant_id: str
@@ -114,8 +113,6 @@ class Order:
     insight: Insight | None = None
     status: OrderStatus = OrderStatus.OPEN
     settlement: Settlement | None = None
-    version: int = 1
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     @property
     def is_open(self) -> bool:

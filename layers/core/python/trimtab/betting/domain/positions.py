@@ -1,14 +1,17 @@
 """Positions: what a user's orders on one market come to, selection by selection and in the worst case."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import field
+from msgspec.structs import replace
 
 from trimtab.betting.domain.markets import Market
 from trimtab.betting.domain.orders import Order
 from trimtab.betting.domain.tally import Stakes, Tally, of_commission, stakes, tally
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import ZERO
 
@@ -16,8 +19,7 @@ MAX_SELECTIONS = 200
 MAX_WINNERS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Record, frozen=True, kw_only=True):
     """A user's orders on one market: by selection, and summed up. `version` 0 is that of no order at all.
 
     A selection on which nothing is open and nothing was earned is not among the selections.
@@ -32,7 +34,6 @@ class Position:
     tally: Tally = field(default_factory=Tally)
     market_commission: Decimal = ZERO
     version: int = 0
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     def on(self, selection_id: str) -> Stakes:
         """The orders on a selection."""

@@ -1,9 +1,10 @@
 """What becomes of a selection, and what that makes of a bet on it."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+
+from msgspec import Struct
 
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, to_money
@@ -32,8 +33,7 @@ class Result(StrEnum):
     DEAD_HEAT = "dead_heat"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A result. A dead heat says which part of each stake wins (1/2 where two share one place); the rest loses.
 
     The part is a fraction, as a third has no decimal.

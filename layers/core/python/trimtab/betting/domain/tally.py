@@ -2,9 +2,11 @@
 user equal the fold of the user's orders whatever came in between."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Self, cast
+
+from msgspec import Struct
 
 from trimtab.betting.domain.orders import Order, OrderStatus
 from trimtab.betting.domain.results import Side, potential
@@ -27,7 +29,7 @@ class Sum:
         return self._with(other, -1)
 
     def _with(self, other: Self, sign: int) -> Self:
-        names = [each.name for each in fields(cast(Any, self))]
+        names = cast(Any, self).__struct_fields__
         return type(self)(**{name: getattr(self, name) + sign * getattr(other, name) for name in names})
 
     def whole(self) -> dict[str, int]:
@@ -49,8 +51,7 @@ _UNIT = Decimal("0.01")
 _NOTHING = Decimal("0.00")
 
 
-@dataclass(frozen=True, slots=True)
-class Tally(Sum):
+class Tally(Sum, Struct, frozen=True):
     """The sums over some orders of a user. Cancelled orders count as placed and in nothing else.
 
     `settled_…` leave void orders out: those decided nothing.
@@ -133,8 +134,7 @@ def _percent(part: Decimal, whole: Decimal) -> Decimal:
     return to_percent(CONTEXT.divide(part * HUNDRED, whole)) if whole else to_percent(ZERO)
 
 
-@dataclass(frozen=True, slots=True)
-class Stakes(Sum):
+class Stakes(Sum, Struct, frozen=True):
     """The orders of a user on one selection: open ones by side, and what the settled ones earned.
 
     `back_profit` is Σ (odds - 1) * stake over open backs, `lay_liability` the same over open lays.

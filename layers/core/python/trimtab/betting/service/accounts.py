@@ -1,9 +1,11 @@
 """What a user's orders come to: positions by market, sums over all of them, and the proof that the sums are right."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.betting.domain.orders import Order
 from trimtab.betting.domain.positions import Position, fold
@@ -19,8 +21,7 @@ PAGE = 90
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True):
     """A user's sums and positions as they are kept, and as the fold of all their orders."""
 
     kept: Tally
@@ -33,8 +34,7 @@ class Rebuilt:
         return self.kept == self.folded and not self.wrong_positions
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
+class Accounts(Struct, frozen=True):
     """The positions and sums of users."""
 
     book: Book

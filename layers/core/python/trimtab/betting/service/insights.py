@@ -1,14 +1,13 @@
 """Insights from providers: the newest of each selection is kept."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.service.ports import InsightStore
 from trimtab.kernel.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Insights:
+class Insights(Struct, frozen=True):
     """What providers think of selections."""
 
     store: InsightStore

@@ -1,9 +1,10 @@
 """Orders: placed, settled or cancelled in one write together with the position and the sums that they change."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.betting.domain import orders as rules
 from trimtab.betting.domain.insights import require_value
@@ -18,8 +19,7 @@ from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, no_such_thi
 from trimtab.kernel.retry import retrying_on_conflict
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What is asked of orders: the stake of one, the gross exposure of all open ones of a user, and the expected
     value that an insight must give it (None: any)."""
 
@@ -28,8 +28,7 @@ class Limits:
     minimum_expected_value: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """An order, and its user's position in the market with it; whether it was there before."""
 
     order: Order
@@ -37,16 +36,14 @@ class Placed:
     is_repeat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """An order that was settled or cancelled; whether it was so before."""
 
     order: Order
     is_repeat: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """The orders of users. Each attempt reads, decides and writes on the versions it read."""
 
     book: Book

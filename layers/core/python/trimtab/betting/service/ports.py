@@ -1,9 +1,10 @@
 """What the services of betting need from outside."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.markets import Market
@@ -14,16 +15,14 @@ from trimtab.betting.domain.tally import Tally
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class Listing(Struct, Generic[T], frozen=True):
     """A page of a list, and the position at which the next one starts (None at the end)."""
 
     items: list[T]
     next_position: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
+class OrderFilter(Struct, frozen=True):
     """Which orders are wanted: a user's, a market's or both; of one status, or of all."""
 
     user_id: str | None
@@ -31,8 +30,7 @@ class OrderFilter:
     status: OrderStatus | None
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What an order meets: the one that stands under its id, its market (None: open), the user's position there, and
     the insight of its selection."""
 
@@ -42,8 +40,7 @@ class Situation:
     insight: Insight | None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How many orders a market has, and how many of them are open.
 
     While it is being settled that is what its indexes know: a moment late, and of very many orders a lower bound.
@@ -53,8 +50,7 @@ class Progress:
     open: int
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A look at the market's users: after which of them, how many orders those before it had, how often it was
     tried."""
 
@@ -63,8 +59,7 @@ class Check:
     tries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A user's sums over all markets as they are kept, with their version (0: none yet)."""
 
     tally: Tally

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.betting.domain import markets as rules
 from trimtab.betting.domain.markets import Market
@@ -32,8 +34,7 @@ CLOSING_TRIES = 6
 MOST_ENTRIES_A_MESSAGE = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Settling:
+class Settling(Struct, frozen=True):
     """A market that is being settled, or is."""
 
     market: Market
@@ -45,8 +46,7 @@ class Settling:
         return self.market.settled_at is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Settlements:
+class Settlements(Struct, frozen=True):
     """The settlement of whole markets."""
 
     book: Book

@@ -1,8 +1,9 @@
 """Assets in the table `market`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.contracts import assets
 from trimtab.contracts.assets import AssetRecord, Sector
@@ -19,8 +20,7 @@ _PARTS: Sequence[Sector | None] = (*Sector, None)
 _PAGE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoAssets:
+class DynamoAssets(Struct, frozen=True):
     """The store of assets."""
 
     client: "DynamoDBClient"

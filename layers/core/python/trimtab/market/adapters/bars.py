@@ -4,10 +4,11 @@ Whoever reads prices reads them here: a range of one symbol's bars is one query.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.contracts import assets, bars, quotes
 from trimtab.contracts.assets import AssetRecord
@@ -28,8 +29,7 @@ _MAX_PAGES = 20
 """Twenty thousand bars: eighty years of a symbol."""
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoBars:
+class DynamoBars(Struct, frozen=True):
     """The store of bars."""
 
     client: "DynamoDBClient"

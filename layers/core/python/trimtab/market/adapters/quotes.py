@@ -1,10 +1,11 @@
 """The table `market`: one item a symbol for its newest quote and its splits; and the queue `quotes`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from trimtab.contracts import quotes
 from trimtab.contracts.events import PLATFORM, Event
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoMarket:
+class DynamoMarket(Struct, frozen=True):
     """The store of the market context."""
 
     client: "DynamoDBClient"
@@ -77,8 +77,7 @@ def split_item(symbol: str, split: Split, at: datetime) -> dynamo.Item:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Quotes:
+class Quotes(Struct, frozen=True):
     """The queue `quotes`."""
 
     client: "SQSClient"

@@ -1,6 +1,6 @@
 """What is said of an asset: a repeat changes nothing, anything else is a new version."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from trimtab.contracts.assets import AssetRecord
 

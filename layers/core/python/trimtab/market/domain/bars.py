@@ -1,10 +1,12 @@
 """A day's bars: what a source says is judged before it is stored, and what is wrong has a name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.bars import NUMBERS, Bar
 from trimtab.contracts.quotes import Split
@@ -16,8 +18,7 @@ _PRICES = ("open", "high", "low", "close")
 _OPTIONAL = ("vwap", "pre_market", "after_hours")
 
 
-@dataclass(frozen=True, slots=True)
-class ProvidedBar:
+class ProvidedBar(Struct, frozen=True):
     """What a source says of a symbol's day, unadjusted; None is what it does not say, or not in a readable form."""
 
     symbol: str
@@ -31,8 +32,7 @@ class ProvidedBar:
     after_hours: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProvidedSplit:
+class ProvidedSplit(Struct, frozen=True):
     """From the day on, every `old` units of the symbol are `new` units; None is what cannot be read."""
 
     symbol: str
@@ -54,8 +54,7 @@ class Wrong(StrEnum):
     NEW_LEVEL = "new_level"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What is wrong with a symbol's day, for a person to read. The row that it is about was not stored, unless it is at
     a new level: such a one is stored, and somebody should look at it. `close` is that of a jump."""
 
@@ -70,24 +69,21 @@ class Fault:
         return self.wrong is Wrong.NEW_LEVEL
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """The bar that stands from now on (None where there is none), and what is wrong with what came."""
 
     bar: Bar | None
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """What a symbol closed at on a day."""
 
     day: date
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What is known of a symbol when its day is judged: the stored bar, the last one before it, the close of the last
     jump since that was refused, its splits."""
 

@@ -1,12 +1,15 @@
 """The mark of a day whose bars are stored: what it counts, when it is complete, and what it tells the platform."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from msgspec import field
+from msgspec.structs import replace
+
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel import trading_days
 from trimtab.kernel.ids import fingerprint
 from trimtab.market.domain.bars import Fault, Wrong, fingerprint_of
@@ -16,8 +19,7 @@ MAX_LISTED = 20
 MAX_TEXT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class IngestedDay:
+class IngestedDay(Record, frozen=True, kw_only=True):
     """That all bars of a day are stored that could be.
 
     `wanted` tells for which assets; `bars` and `faults` tell states of the day apart, and `changed` counts the bars
@@ -35,15 +37,13 @@ class IngestedDay:
     wrong: int
     at: datetime
     jumps: Mapping[str, Decimal] = field(default_factory=dict)
-    events: tuple[Event, ...] = ()
 
     def is_complete(self, wanted: str) -> bool:
         """Whether these very assets were looked at and all is stored: then there is nothing to come back for."""
         return self.wanted == wanted and self.wrong == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Untold:
+class Untold(Record, frozen=True, kw_only=True):
     """The first day since which bars are stored that nobody was told of; None where everything is told.
 
     It is written before such a day is marked, so that whoever ends half-way leaves behind what is to be told.
@@ -52,7 +52,6 @@ class Untold:
     since: date | None
     version: int
     at: datetime
-    events: tuple[Event, ...] = ()
 
 
 def wanted_of(symbols: Sequence[str]) -> str:

@@ -1,9 +1,11 @@
 """What the platform knows of symbols: the newest quote wins, a split is entered once for its day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.errors import Conflict, Unprocessable
@@ -12,8 +14,7 @@ MAX_CLOCK_LEAD = timedelta(minutes=5)
 MAX_SPLITS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class NewQuote:
+class NewQuote(Struct, frozen=True):
     """A price of one unit of the symbol, and when it was true."""
 
     symbol: str

@@ -1,8 +1,9 @@
 """Assets and their daily bars: read by everyone, written by the platform."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
@@ -12,8 +13,7 @@ from trimtab.market.domain.assets import entered
 from trimtab.market.service.ports import AssetStore, BarPages, Listing
 
 
-@dataclass(frozen=True, slots=True)
-class Assets:
+class Assets(Struct, frozen=True):
     """What the platform knows of assets."""
 
     store: AssetStore

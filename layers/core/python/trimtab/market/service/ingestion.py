@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Split
@@ -43,16 +44,14 @@ SYMBOLS_AT_ONCE = 50
 Rows = dict[str, list[ProvidedBar]]
 
 
-@dataclass(frozen=True, slots=True)
-class Night:
+class Night(Struct, frozen=True):
     """What a night did: the marks of its days, and the days that could not be had, with the reason."""
 
     days: Sequence[IngestedDay]
     failed: Sequence[tuple[date, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a day: its mark, what was wrong, whether it was skipped because nothing was left to do."""
 
     mark: IngestedDay
@@ -60,8 +59,7 @@ class Outcome:
     skipped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ingestion:
+class Ingestion(Struct, frozen=True):
     """Takes days of bars from the provider into the store.
 
     A day is marked when all its good bars are stored, and not before; so whatever ends half-way is done again, and what

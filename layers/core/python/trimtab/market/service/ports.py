@@ -1,9 +1,10 @@
 """What the market services need from outside."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
@@ -18,8 +19,7 @@ class ProviderFailed(Exception):
     """The source of bars gave no usable answer, or has no bars of the day yet: the same may be asked again later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class Listing(Struct, Generic[T], frozen=True):
     """A page of a list, and where the next one starts (None at the end)."""
 
     items: Sequence[T]

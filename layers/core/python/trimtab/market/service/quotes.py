@@ -1,10 +1,11 @@
 """Quotes and splits: stored for everyone, written by the platform."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
+
+from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
@@ -34,8 +35,7 @@ class QuoteQueue(Protocol):
         """Hands the quotes to the worker that stores them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """The prices that count now by symbol, with their times, of the quotes that were not older than what was known; and
     how many were dropped, because something newer was known or because they lie ahead of now."""
 
@@ -43,8 +43,7 @@ class Stored:
     dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(Struct, frozen=True):
     """What the platform knows of symbols."""
 
     store: Store

@@ -4,10 +4,11 @@ Pure: the same portfolio, quotes and time always give the same answer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct, field
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel import ids
@@ -34,8 +35,7 @@ HALTED = timedelta(minutes=5)
 """What was refused because orders are halted is tried again after this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What a check found. `plan` is what to execute, None where nothing is; `edges` are what to watch by symbol.
 
     `kept` is the trigger that was refused for a while, and `again_at` is the end of it. `is_waiting` where a change
@@ -52,8 +52,7 @@ class Checked:
     is_waiting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What a check looks at: quantities are those of now (splits are in them); `trigger` is None where only the
     watches have to be written again; `halted` is why no orders may be sent."""
 

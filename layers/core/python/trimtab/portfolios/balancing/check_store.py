@@ -1,9 +1,10 @@
 """What checks keep in the table `portfolios`: the last one that decided nothing, and when time asks for the next."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -19,8 +20,7 @@ CALENDAR_DUE = dynamo.Index("calendar_due", "calendar_due_pk", "calendar_due_sk"
 LAST_CHECK = "CHECK#last"
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoChecks:
+class DynamoChecks(Struct, frozen=True):
     """The notes of checks in DynamoDB. A note is not guarded by itself: the portfolio beside it is."""
 
     client: "DynamoDBClient"

@@ -1,9 +1,11 @@
 """Control: what a person asks of the balancing: run it, cancel it, say what a stale portfolio holds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
@@ -26,8 +28,7 @@ from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, reb
 MAX_ADJUSTED = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """What an operator found a stale portfolio to hold now, after any split: quantity by symbol and cash; what is left
     out is as it was."""
 
@@ -36,8 +37,7 @@ class Resolution:
     cash: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """What persons ask for. Each is load, decide, save."""
 
     store: Store

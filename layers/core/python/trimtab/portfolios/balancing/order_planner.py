@@ -4,8 +4,10 @@ Sells come first and pay for the buys. Every number is exact until it becomes a 
 nothing; equal inputs always give equal plans.
 """
 
-from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel.money import (
     HUNDRED,
@@ -30,8 +32,7 @@ _SIDES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPlan:
+class OrderPlan(Struct, frozen=True):
     """The orders of a rebalance (sells first, the largest first) and what they come to at the planning prices.
 
     Legs are the moves in percent of the portfolio, cash among them; their changes sum to zero. Drift is in percent and

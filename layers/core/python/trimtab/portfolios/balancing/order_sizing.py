@@ -3,8 +3,9 @@
 Every number is exact (the caller sets the context `EXACT`) until it becomes a quantity or an amount.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, MONEY_PLACES, PERCENT_PLACES, QUANTITY_PLACES, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
@@ -21,8 +22,7 @@ _GRAIN = Decimal(1).scaleb(-QUANTITY_PLACES)
 _UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """A leg that has to change: by `need` (money) or, in tradable steps, by at most `most` to reach its end.
 
     `least` is the quantity that brings an underweight inside its band, zero where it is inside already.
@@ -36,8 +36,7 @@ class Move:
     least: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """What every step of planning looks at: the portfolio at its prices, its target, its policy and its bands."""
 
     valuation: Valuation

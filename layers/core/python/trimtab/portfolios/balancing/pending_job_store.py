@@ -1,8 +1,9 @@
 """What waits for a worker: the sweeper's index."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.ledger.recalculation import Recalculation
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 OPEN_WORK = dynamo.Index("open_work", "open_work_pk", "open_work_sk")
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoOpenWork:
+class DynamoOpenWork(Struct, frozen=True):
     """Open work in the table `portfolios`."""
 
     client: "DynamoDBClient"

@@ -1,8 +1,9 @@
 """Price watches: how far prices may move before a portfolio has to be looked at again."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+
+from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, QUANTITY_PLACES, ZERO
 from trimtab.portfolios.rebalancing.drift import Leg, Tolerance
@@ -15,8 +16,7 @@ _GRAIN = Decimal(1).scaleb(-QUANTITY_PLACES)
 _HIGHEST = Decimal("999999999999.999999999")
 
 
-@dataclass(frozen=True, slots=True)
-class Edges:
+class Edges(Struct, frozen=True):
     """A price that is strictly between them changes nothing; one on an edge or beyond it may."""
 
     lower: Decimal

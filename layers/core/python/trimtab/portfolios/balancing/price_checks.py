@@ -5,7 +5,7 @@ both read consistently: so one of them sees the other. Evaluations do not mix: e
 and a watch is written only over one of a lower epoch.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.contracts.quotes import Quote
@@ -25,8 +25,7 @@ MAX_ROUNDS = 3
 """How often one message evaluates anew because quotes moved on under it; then the queue delivers it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a check: its rule, and the rebalance that it began, if it began one."""
 
     rule: str
@@ -37,8 +36,7 @@ class Outcome:
 SKIPPED = Outcome("skipped", is_evaluated=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Checking:
+class Checking(Struct, frozen=True):
     """What the worker of the queue `checks` does."""
 
     store: Store

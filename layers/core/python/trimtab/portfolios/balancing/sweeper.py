@@ -1,10 +1,11 @@
 """Sweeping: what was accepted and never decided is asked for again, and what time asks for is checked."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import ConditionFailed
@@ -19,8 +20,7 @@ PAGE = 100
 PAGES_A_SHARD = 10
 
 
-@dataclass(slots=True)
-class Swept:
+class Swept(Struct):
     """How much a pass sent again, how much it gave up, and how many portfolios it found due for a check."""
 
     resent: int = 0
@@ -28,8 +28,7 @@ class Swept:
     due: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sweeper:
+class Sweeper(Struct, frozen=True):
     """What the five-minute rule does."""
 
     store: OpenWorkStore

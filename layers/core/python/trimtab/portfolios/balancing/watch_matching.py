@@ -1,9 +1,10 @@
 """Crossings: a quote finds the portfolios that wait for it, and no others."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.portfolios.ports import CheckQueue, Crossed, Watches
 
@@ -13,8 +14,7 @@ Parallel = Callable[[Callable[[Priced], list[Crossed]], Iterable[Priced]], Itera
 """`map`, or one that does several at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crossings:
+class Crossings(Struct, frozen=True):
     """What the worker of the queue `quotes` does once quotes are stored."""
 
     watches: Watches

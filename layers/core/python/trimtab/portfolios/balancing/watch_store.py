@@ -5,10 +5,11 @@ the quote that the evaluation saw, if there was one, and the epoch, so that a ke
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
@@ -25,8 +26,7 @@ LOWER = dynamo.Index("lower_edge", "pk", "lower_edge")
 MAX_ACTIONS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoWatches:
+class DynamoWatches(Struct, frozen=True):
     """The watches in DynamoDB. A symbol has `shards` partitions; readers and writers must agree on how many."""
 
     client: "DynamoDBClient"

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
 from trimtab.portfolios.execution.alpaca_http import AlpacaHttp
@@ -47,8 +48,7 @@ _STATUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AlpacaBroker:
+class AlpacaBroker(Struct, frozen=True):
     """Broker adapter for the one Alpaca account that the API keys belong to.
 
     The trading API has no sub-accounts, so the parameter `account` is ignored: several portfolios share positions and

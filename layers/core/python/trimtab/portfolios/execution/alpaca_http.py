@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from trimtab.portfolios.execution.broker import OrderNotSent, OutcomeUnknown
 from trimtab.runtime import outbound
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerPersistenceLayer
 
 
-@dataclass(frozen=True, slots=True)
-class AlpacaKeys:
+class AlpacaKeys(Struct, frozen=True):
     """An API key and its secret; neither appears in a representation or log."""
 
-    key_id: str = field(repr=False)
-    secret_key: str = field(repr=False)
+    key_id: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return "AlpacaKeys()"
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers that authenticate a request."""

@@ -1,10 +1,11 @@
 """The port to brokers, which execute orders. Adapters: `paper` and `alpaca`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio.holdings import Side
@@ -29,8 +30,7 @@ class BrokerStatus(StrEnum):
     ENDED = "ENDED"
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerOrder:
+class BrokerOrder(Struct, frozen=True):
     """An order for the present trading day: a quantity with up to 9 decimal places, and an optional limit price."""
 
     client_order_id: str
@@ -40,8 +40,7 @@ class BrokerOrder:
     limit_price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerReport:
+class BrokerReport(Struct, frozen=True):
     """State of an order at the broker: filled quantity, gross amount and fees so far (money), reason of the end."""
 
     client_order_id: str
@@ -53,8 +52,7 @@ class BrokerReport:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerAccount:
+class BrokerAccount(Struct, frozen=True):
     """Cash, currency and status of an account at the broker."""
 
     account: str

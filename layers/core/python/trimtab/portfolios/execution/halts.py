@@ -1,7 +1,8 @@
 """Halt switches in the table `portfolios`: one item for all tenants, one per tenant."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retrying_on_conflict
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoHalts:
+class DynamoHalts(Struct, frozen=True):
     """The halt switches in DynamoDB. A switch that is off has an item without a reason, or none."""
 
     client: "DynamoDBClient"

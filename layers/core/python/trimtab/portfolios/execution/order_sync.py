@@ -1,7 +1,9 @@
 """Synchronisation of single orders with the broker: look up, send where the order never arrived, cancel if asked to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.portfolios.execution.broker import Broker, BrokerOrder, BrokerReport, OrderNotSent, OutcomeUnknown
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
@@ -9,8 +11,7 @@ from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 MAX_REASON_LENGTH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class OrderSync:
+class OrderSync(Struct, frozen=True):
     """One synchronisation of a wave.
 
     `is_new_wave`: the wave was started by this worker just now, so the broker cannot have any of its orders yet.

@@ -1,10 +1,12 @@
 """The paper broker: fills orders at the stored quote, deterministically, and keeps them in a table of its own."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel.clock import Clock, format_time, parse_time
 from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, plain, to_money
@@ -24,8 +26,7 @@ ORDER, TIME_OUTS = "ORDER#", "TIME_OUTS#"
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 
 
-@dataclass(frozen=True, slots=True)
-class PaperOrder:
+class PaperOrder(Struct, frozen=True):
     """An order that has arrived, with the rule that applies to it. `due_at` is set until the order is executed."""
 
     account: str
@@ -104,8 +105,7 @@ def _part(quantity: Decimal, percent: Decimal | None) -> Decimal:
     return exact.quantize(_UNIT, rounding=ROUND_FLOOR)
 
 
-@dataclass(frozen=True, slots=True)
-class PaperBroker:
+class PaperBroker(Struct, frozen=True):
     """A broker without a market, for tests and demonstrations.
 
     An order fills completely and at once at the stored quote, or ends: with `no_quote`, or with `limit_not_met` where

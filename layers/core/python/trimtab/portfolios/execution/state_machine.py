@@ -4,10 +4,12 @@ Pure functions of the stored journal, the time and the limits. `worker.py` perfo
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.money import CONTEXT, plain
@@ -23,8 +25,7 @@ MAX_NAMED = 10
 """Symbols that one reason names at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLimits:
+class RetryLimits(Struct, frozen=True):
     """Limits of one execution; times are in seconds.
 
     * `order_seconds`: an order still open after this time is cancelled.
@@ -143,8 +144,7 @@ def must_give_up(execution: Execution, limits: RetryLimits) -> bool:
 # Results of a step ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class WaveResult:
+class WaveResult(Struct, frozen=True):
     """The next version of a rebalance, and its effect on the portfolio.
 
     `rebalanced` means that fills stay, so that the cooldown begins. `stale_reason` is set where the portfolio becomes

@@ -6,10 +6,12 @@ nothing. Waiting is a delayed message, never a sleeping worker. `state_machine.p
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
@@ -42,8 +44,7 @@ class LeaseLost(Exception):
     """Raised when another worker has taken over the rebalance; this worker must stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionWorker:
+class ExecutionWorker(Struct, frozen=True):
     """Consumer of the queue `rebalance-executions`.
 
     `parallel_map` sends the orders of a wave. `count` increments the metric of the given name; `log_error` logs
@@ -87,8 +88,7 @@ def _milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
-@dataclass(slots=True)
-class _ExecutionRun:
+class _ExecutionRun(Struct):
     """One invocation: the newest versions of portfolio and rebalance, under the lease of this worker.
 
     `is_new_wave`: the present wave was started by this invocation, so the broker cannot have its orders yet.

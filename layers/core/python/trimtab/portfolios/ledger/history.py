@@ -1,9 +1,10 @@
 """What the ledger says over time: everything that a portfolio's value of any day follows from."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
@@ -17,8 +18,7 @@ PAGE = 100
 MAX_PAGES = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """The trades and cash entries of portfolios, oldest first."""
 
     ledger: Ledger

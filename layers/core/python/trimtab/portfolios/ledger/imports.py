@@ -1,8 +1,9 @@
 """Importing trades: all rows are checked first, then written in chunks, each of which is whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.caller import Caller
@@ -19,24 +20,21 @@ from trimtab.portfolios.ports import Ledger
 CHUNK = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A trade and the line of the file on which it stands."""
 
     line: int
     trade: NewTrade
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """How many rows were written now, and how many stood there already."""
 
     recorded: int
     already_recorded: int
 
 
-@dataclass(frozen=True, slots=True)
-class Imports:
+class Imports(Struct, frozen=True):
     """Imports of trades. Repeating the same file completes it, or changes nothing."""
 
     ledger: Ledger

@@ -1,9 +1,11 @@
 """What a portfolio holds and what it has earned, at the quotes that are known."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote, Split
@@ -18,8 +20,7 @@ from trimtab.portfolios.ports import Ledger
 _END_OF_DAY = time(23, 59, 59)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """A holding with its quote; value and profit are None where the symbol has no quote."""
 
     holding: Holding
@@ -38,8 +39,7 @@ class Position:
         return None if self.market_value is None else self.market_value - self.holding.cost
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """What one unit costs now and the time that is true of; `close_day` where it is the close of a day."""
 
     value: Decimal
@@ -55,8 +55,7 @@ class Price:
         return replace(self, value=value)
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """Profit of a portfolio in money. `unpriced` names what is held and has no price: it counts as nothing.
 
     `priced` counts the holdings that have one: a quote or, where a `day` is named, the last close on or before it.
@@ -74,8 +73,7 @@ class Returns:
         return self.realised + self.unrealised
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
+class Worth(Struct, frozen=True):
     """What a portfolio is worth, cash included, in money; `as_of` is the time of the oldest quote in it.
 
     `unpriced` is held, has no quote and counts as nothing.
@@ -86,8 +84,7 @@ class Worth:
     unpriced: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(Struct, frozen=True):
     """The holdings of portfolios."""
 
     ledger: Ledger

@@ -1,9 +1,11 @@
 """Booking: what a trade makes of a portfolio's holdings and cash."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel import ids
@@ -70,8 +72,7 @@ def booked_together(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade
     return replace(after, cash=cash, version=portfolio.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(Struct, frozen=True):
     """Something bought or sold that no client recorded; `paid` is amount and fees, None for an adjustment of what is
     held, which is entered at the average cost and moves no cash."""
 

@@ -1,10 +1,12 @@
 """A recalculation: a trade that needs more earlier trades folded than a client can wait for."""
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel import ids
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.model import Lock, Portfolio
@@ -21,8 +23,7 @@ class RecalculationStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
-@dataclass(frozen=True, slots=True)
-class Recalculation(OpenWork):
+class Recalculation(OpenWork, Record, frozen=True):
     """The trade as it shall be; nothing but the portfolio's lock is changed before it is completed."""
 
     tenant_id: str
@@ -36,8 +37,6 @@ class Recalculation(OpenWork):
     reason: str | None = None
     resends: int = 0
     is_stuck: bool = False
-    version: int = 1
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     def completed(self, now: datetime) -> "Recalculation":
         """Its trade is written."""

@@ -1,6 +1,6 @@
 """Recalculations: trades whose fold takes longer than a client can wait, written by a worker."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
@@ -10,8 +10,7 @@ from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ports import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Recalculations:
+class Recalculations(Struct, frozen=True):
     """What the worker of the queue `recalculations` does."""
 
     ledger: Ledger

@@ -1,10 +1,11 @@
 """Trades and cash: each is recorded, or corrected, in one write together with the holding and the cash it changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel import ids
@@ -23,8 +24,7 @@ from trimtab.portfolios.ports import Ledger, Listing, Requests, TradeFilter
 MAX_FOLD = 10_000  # trades that are read and folded while a client waits: two to three seconds
 
 
-@dataclass(frozen=True, slots=True)
-class NewTrade:
+class NewTrade(Struct, frozen=True):
     """A trade as a client gives it; without `executed_at` it happened when it is recorded."""
 
     ref_id: str
@@ -69,8 +69,7 @@ class NewTrade:
         ).announced()
 
 
-@dataclass(frozen=True, slots=True)
-class NewCashEntry:
+class NewCashEntry(Struct, frozen=True):
     """A cash entry as a client gives it; without `executed_at` it happened when it is recorded."""
 
     ref_id: str
@@ -98,8 +97,7 @@ class NewCashEntry:
         return entry.announced(portfolio.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Trades:
+class Trades(Struct, frozen=True):
     """The trades and cash entries of portfolios. Each attempt reads, decides and writes on the version it read."""
 
     ledger: Ledger

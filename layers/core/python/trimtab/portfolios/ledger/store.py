@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from trimtab.contracts import bars, quotes
 from trimtab.contracts.bars import Bar
@@ -39,8 +40,7 @@ TRADES_BY_TIME = "TRADE#"
 PAGE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoLedger:
+class DynamoLedger(Struct, frozen=True):
     """The ledger in the table `portfolios`; quotes are read from the table `market`, by their contract."""
 
     client: "DynamoDBClient"

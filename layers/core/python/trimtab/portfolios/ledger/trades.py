@@ -1,13 +1,16 @@
 """Trades and cash entries as they are recorded: who said what when, and what each correction changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
@@ -18,8 +21,7 @@ MAX_REVISIONS = 100
 MAX_AMOUNT = Decimal("999999999999.99")
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """What a trade was before a correction, who corrected it, and when."""
 
     by: str
@@ -30,8 +32,7 @@ class Revision:
     executed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+class Trade(Record, frozen=True):
     """A trade of a portfolio. Its `version` counts its revisions; `history` holds those before the present one.
 
     `moves_cash` says whether cash was tracked when it was executed: what was not paid then does not come back.
@@ -55,9 +56,7 @@ class Trade:
     updated_at: datetime
     moves_cash: bool = False
     rebalance_id: str | None = None
-    version: int = 1
     history: tuple[Revision, ...] = ()
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     @property
     def price(self) -> Decimal:
@@ -162,8 +161,7 @@ class CashType(StrEnum):
         return self in {CashType.DEPOSIT, CashType.WITHDRAWAL}
 
 
-@dataclass(frozen=True, slots=True)
-class CashEntry:
+class CashEntry(Record, frozen=True):
     """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards.
 
     `executed_at` is when it happened, which may be long before it is recorded: returns are worked out from it.
@@ -177,8 +175,6 @@ class CashEntry:
     balance: Decimal
     executed_at: datetime
     created_at: datetime
-    version: int = 1
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     @property
     def change(self) -> Decimal:

@@ -6,10 +6,12 @@ split changes the quantity and nothing else.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
@@ -43,8 +45,7 @@ class TradeStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """What a trade did: quantity (9 places), gross amount and fees (money), and when."""
 
     ref_id: str
@@ -66,8 +67,7 @@ class Execution:
         return self.executed_at, self.ref_id
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """A symbol's summary: quantity (9 places), the cost of what is held and the profit of what was sold (money).
 
     `last` is the newest trade in it, `trades` counts them. `splits` counts the splits in it, `split_at` is the newest

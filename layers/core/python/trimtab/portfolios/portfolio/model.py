@@ -1,12 +1,15 @@
 """A portfolio: a user's target allocation and the policy that keeps it, changed only through its version."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel import ids
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import ZERO, plain
@@ -28,16 +31,14 @@ class PortfolioStatus(StrEnum):
     STALE = "STALE"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ReportMark:
+class ReportMark(Struct, frozen=True, order=True):
     """The newest drift report that was applied: later ones replace it, ties are broken by id."""
 
     as_of: datetime
     rebalance_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """Holdings and cash are being changed by something long: until then, nobody else changes them.
 
     Without an end it holds until its owner lets go: an owner that may have sent orders never just runs out of time.
@@ -70,8 +71,7 @@ class WatchDue(StrEnum):
     TARGET = "target"
 
 
-@dataclass(frozen=True, slots=True)
-class Watching:
+class Watching(Struct, frozen=True):
     """Where the price watches of a portfolio stand.
 
     `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place, `decided`
@@ -103,8 +103,7 @@ class Watching:
         return self.again_at or self.calendar_at
 
 
-@dataclass(frozen=True, slots=True)
-class Portfolio:
+class Portfolio(Record, frozen=True):
     """One aggregate: its target, its policy, its holdings and cash, and what the last reports and checks did.
 
     `version` counts every write and guards the next one. `revision` counts the changes of target and policy only:
@@ -124,7 +123,6 @@ class Portfolio:
     created_at: datetime
     updated_at: datetime
     status: PortfolioStatus = PortfolioStatus.ACTIVE
-    version: int = 1
     revision: int = 1
     last_report: ReportMark | None = None
     rebalanced_at: datetime | None = None
@@ -133,7 +131,6 @@ class Portfolio:
     lock: Lock | None = None
     stale_reason: str | None = None
     watching: Watching = field(default_factory=Watching)
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     def require_active(self) -> None:
         """`Conflict` where the portfolio is closed."""

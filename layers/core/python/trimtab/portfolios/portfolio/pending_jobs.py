@@ -1,8 +1,9 @@
 """Open work: an item that was stored for a worker to decide, and that the sweeper looks after until it is decided."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Self, cast
+
+from msgspec.structs import replace
 
 RESEND_AFTER = timedelta(minutes=5)
 MAX_RESENDS = 3

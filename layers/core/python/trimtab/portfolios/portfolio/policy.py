@@ -1,10 +1,11 @@
 """The policy of a portfolio: when it is rebalanced, how far its weights may drift, and how a rebalance is traded."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
 
@@ -55,8 +56,7 @@ class Every(StrEnum):
     ANNUALLY = "annually"
 
 
-@dataclass(frozen=True, slots=True)
-class CalendarRule:
+class CalendarRule(Struct, frozen=True):
     """A day that comes back: it rebalances whatever the drift is.
 
     `day` is the day of the week (1 is Monday) of a weekly rule, else the day of the month; `month` is that of the year
@@ -73,8 +73,7 @@ HYBRID_PERCENT = Decimal(20)
 HYBRID_POINTS = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(Struct, frozen=True):
     """How far a weight may be from its target; outside is strictly further than the tolerance.
 
     `value` is points for an absolute band, percent of the target for a relative and a hybrid one. `points` is the
@@ -96,8 +95,7 @@ class Band:
 PRICE_BAND = Band(BandType.ABSOLUTE, Decimal(5))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """When and how far to rebalance, and how to trade. Percents are of the portfolio's value.
 
     Without a band, a drift report counts every drift and a price check 5 points. `total_drift` is one more trigger:
@@ -140,7 +138,7 @@ class Policy:
         return [band, self.destination.value, self.cooldown_seconds, *([others] if others else [])]
 
 
-_OTHERS = [each.name for each in fields(Policy)][3:]
+_OTHERS = Policy.__struct_fields__[3:]
 
 
 def _plain(value: object) -> object:

@@ -1,9 +1,9 @@
 """The policy of a portfolio as bodies give it and answers show it."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
+from msgspec.structs import replace
 from pydantic import Field, StrictBool, model_validator
 
 from trimtab.contracts.fields import Model, Money, Percent, Whole

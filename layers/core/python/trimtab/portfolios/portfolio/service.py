@@ -1,9 +1,10 @@
 """Portfolios: create, read, change, close. Each is load, decide, save."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
@@ -20,8 +21,7 @@ Revised = Callable[[Portfolio], None]
 """Refuses a portfolio whose revision is not the one that the client has seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewPortfolio:
+class NewPortfolio(Struct, frozen=True):
     """What a client asks for when it creates a portfolio."""
 
     user_id: str
@@ -39,8 +39,7 @@ class NewPortfolio:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Portfolios:
+class Portfolios(Struct, frozen=True):
     """The portfolios of the caller's tenant."""
 
     store: Store

@@ -1,7 +1,9 @@
 """Decisions: each drift report is decided once, and its outcome is written together with what it changes."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import ids
@@ -11,8 +13,7 @@ from trimtab.portfolios.ports import Store
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Report, Why, decide, requested
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(Struct, frozen=True):
     """What the queue worker does."""
 
     store: Store

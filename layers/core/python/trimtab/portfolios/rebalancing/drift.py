@@ -1,9 +1,10 @@
 """Planning in weights: the moves that lead a drifted allocation back, in percent of the portfolio."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
 from trimtab.portfolios.portfolio.policy import Band, Destination
@@ -20,8 +21,7 @@ class Action(StrEnum):
     SELL = "SELL"
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """Buy or sell this percent of the portfolio's value in the asset; always above zero."""
 
     action: Action
@@ -29,8 +29,7 @@ class Transaction:
     percent: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """One asset of a rebalance: where it stands, where its target is, and by how much it moves (in percent)."""
 
     asset: str

@@ -5,9 +5,11 @@ has to be reversed goes out in waves of its own. Everything here is a pure funct
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel import ids
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, to_money
@@ -21,8 +23,7 @@ _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 _CENT = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What the policy said when the rebalance was planned; later changes of it do not touch the run."""
 
     minimum_trade: Decimal
@@ -31,8 +32,7 @@ class Terms:
     on_cancel: Afterwards
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """The journal. `deadline` ends it; `wave` is the one that is being sent, 0 before the first.
 
     `fence` counts the workers that took it; until `lease_until` (Unix time in milliseconds) nobody else may. `wake_at`

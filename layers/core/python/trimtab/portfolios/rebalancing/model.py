@@ -1,13 +1,16 @@
 """A rebalance: what asked for it, the decision about it and its reason, and the execution where there is one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
 from trimtab.kernel import ids, money
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark, Trigger, portfolio_id_of
@@ -64,8 +67,7 @@ _EVENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """The reason of a decision: the rule that decided, in words, and the numbers that it looked at."""
 
     rule: str
@@ -73,8 +75,7 @@ class Why:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a client reports: the weights that a user's portfolio has come to, and when they were true."""
 
     user_id: str
@@ -89,8 +90,7 @@ class Report:
         return ids.fingerprint(self.user_id, self.name, weights, self.as_of and format_time(self.as_of))
 
 
-@dataclass(frozen=True, slots=True)
-class Rebalance(OpenWork):
+class Rebalance(OpenWork, Record, frozen=True):
     """One rebalance and what became of it.
 
     For a drift report, `weights` are the reported ones and `as_of` is when they were true; its outcome is a set of
@@ -119,8 +119,6 @@ class Rebalance(OpenWork):
     resolution: Mapping[str, Any] | None = None
     resends: int = 0
     is_stuck: bool = False
-    version: int = 1
-    events: tuple[Event, ...] = field(default=(), compare=False)
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:

@@ -1,8 +1,9 @@
 """Orders: what a rebalance asks its broker for, and what the broker made of it."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
@@ -11,8 +12,7 @@ CASH = "$cash"
 """Cash among the weights of a portfolio; no asset key holds a dollar sign."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedOrder:
+class PlannedOrder(Struct, frozen=True):
     """Buy or sell this quantity (9 places, above zero), planned at `price` and filled no worse than `limit_price`."""
 
     symbol: str
@@ -27,8 +27,7 @@ class PlannedOrder:
         return to_money(CONTEXT.multiply(self.quantity, self.price))
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedLeg:
+class SkippedLeg(Struct, frozen=True):
     """A move that would lead closer to the target and is not made: `reason` is one word a program can read."""
 
     symbol: str
@@ -57,8 +56,7 @@ class OrderStatus(StrEnum):
         return self in {OrderStatus.FILLED, OrderStatus.ENDED, OrderStatus.SKIPPED}
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """One leg of a rebalance, or the reversal of one (`reverses` names its client order id then).
 
     `quantity` is what is asked for, `filled` what came of it (9 places), for `amount` and `fees` in money. Its client

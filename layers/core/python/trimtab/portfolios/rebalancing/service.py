@@ -1,10 +1,11 @@
 """Rebalances: accept a drift report at once, read what was decided about it later."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
@@ -26,8 +27,7 @@ _KINDS: Mapping[str, type[Refusal]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rebalances:
+class Rebalances(Struct, frozen=True):
     """The rebalances of portfolios."""
 
     store: Store

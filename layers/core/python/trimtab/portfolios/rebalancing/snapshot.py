@@ -1,9 +1,10 @@
 """Where a portfolio stands now: its value at the newest prices, its weights, and how far each is from its band."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money, to_places
 from trimtab.portfolios.balancing.order_planner import targets, tolerance_of
@@ -13,8 +14,7 @@ from trimtab.portfolios.rebalancing import drift as plan
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 
-@dataclass(frozen=True, slots=True)
-class LegStanding:
+class LegStanding(Struct, frozen=True):
     """An asset's weight, its target and the edges of its band, in percents; money where it is worth something.
 
     `distance` is how many points it may still move to the nearer edge; below zero, how far it is outside.
@@ -38,8 +38,7 @@ class LegStanding:
         return min(self.upper - self.weight, self.weight - self.lower)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A portfolio at the newest prices.
 
     `value` (money) counts what is priced; `values` has what each holding is worth, None where nobody knows a price of
@@ -75,8 +74,7 @@ class Standing:
         return "no_price" if self.unpriced else "nothing_held"
 
 
-@dataclass(frozen=True, slots=True)
-class Standings:
+class Standings(Struct, frozen=True):
     """Portfolios as they stand now."""
 
     holdings: Holdings

@@ -1,8 +1,9 @@
 """What a portfolio is worth at given prices, and the weights that follow from it; cash counts as an asset."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+
+from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
 from trimtab.portfolios.rebalancing.drift import Weights
@@ -12,8 +13,7 @@ EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 """Wide enough for every product of a quantity, a price and a percent: sums of values are exact and compare exactly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Valuation:
+class Valuation(Struct, frozen=True):
     """A portfolio at one set of prices. Quantities above zero; values, with cash under `CASH`, unrounded in money.
 
     `weights` are percents of 4 places that sum to exactly 100; none where the portfolio is worth nothing.
