@@ -8,7 +8,6 @@ uses the AWS credentials of the environment; `make rebuild` runs the same on the
 
 import argparse
 import sys
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import boto3
@@ -29,9 +28,9 @@ def rebuild(client: "DynamoDBClient", table: str, tenant_id: str, user_id: str, 
 def report(rebuilt: Rebuilt) -> str:
     """The comparison, a line for each sum; what differs is marked."""
     lines = []
-    for each in fields(rebuilt.kept):
-        kept, folded = getattr(rebuilt.kept, each.name), getattr(rebuilt.folded, each.name)
-        lines.append(f"{'  ' if kept == folded else '! '}{each.name:<18} kept {kept!s:>14}  fold {folded!s:>14}")
+    for name in rebuilt.kept.__struct_fields__:
+        kept, folded = getattr(rebuilt.kept, name), getattr(rebuilt.folded, name)
+        lines.append(f"{'  ' if kept == folded else '! '}{name:<18} kept {kept!s:>14}  fold {folded!s:>14}")
     lines += [f"! position in {market_id} differs" for market_id in rebuilt.wrong_positions]
     return "\n".join(lines)
 

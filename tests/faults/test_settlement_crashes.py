@@ -66,7 +66,7 @@ def place(orders: int, users: int) -> None:
     """Orders of these users on the tests' market, in turn; by the batch, as thousands of requests take minutes."""
     now = utc_now()
     for user in range(users):
-        position = Position("demo", f"u{user}", MARKET, now)
+        position = Position(tenant_id="demo", user_id=f"u{user}", market_id=MARKET, updated_at=now)
         placed = [_order(number, f"u{user}", now) for number in range(user, orders, users)]
         for start in range(0, len(placed), BATCH):
             batch = placed[start : start + BATCH]

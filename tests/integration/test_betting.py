@@ -282,7 +282,16 @@ def test_an_order_that_the_index_does_not_show_is_not_lost(mine: Bettor) -> None
 
 
 def test_a_position_in_a_market_without_orders_is_found(mine: Bettor) -> None:
-    book().put_position(replace(Position("demo", "1", "nowhere", NOW), version=1, market_commission=Decimal(1)))
+    book().put_position(
+        Position(
+            tenant_id="demo",
+            user_id="1",
+            market_id="nowhere",
+            updated_at=NOW,
+            version=1,
+            market_commission=Decimal(1),
+        )
+    )
     assert mine.rebuilt(repair=True).wrong_positions == ("nowhere",)
     assert mine.rebuilt().is_right
 

@@ -1,9 +1,9 @@
 """Portfolios to plan for, and what holds for every plan."""
 
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from trimtab.portfolios.balancing import order_planner as planning
 from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders, targets
@@ -19,8 +19,7 @@ FREE = Policy(minimum_trade=Decimal(0), cash_buffer=Decimal(0), max_slippage=Dec
 FIVE_POINTS = Band(BandType.ABSOLUTE, Decimal(5))
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """A portfolio to plan for."""
 
     held: Numbers

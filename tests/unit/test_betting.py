@@ -50,7 +50,7 @@ def settled(it: Order, verdict: Verdict = WON, **members: Any) -> Order:
 
 def position(*orders: Order) -> Position:
     """The position of these orders."""
-    return fold(Position("demo", "u", "m", NOW), orders, None)
+    return fold(Position(tenant_id="demo", user_id="u", market_id="m", updated_at=NOW), orders, None)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ steps = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["settle", "cancel
 @given(bets, steps)
 def test_sums_kept_by_differences_are_the_fold_of_the_orders(rows: Any, changes: Any) -> None:
     orders = placed(rows)
-    kept, sums = Position("demo", "u", "m", NOW), Tally()
+    kept, sums = Position(tenant_id="demo", user_id="u", market_id="m", updated_at=NOW), Tally()
     for it in orders:
         kept, sums = kept.changed([(None, it)], NOW), sums.plus(tally(it))
     for number, what, verdict in changes:
@@ -334,7 +334,7 @@ def test_sums_kept_by_differences_are_the_fold_of_the_orders(rows: Any, changes:
         orders[number % len(orders)] = after
         kept = kept.changed([(before, after)], NOW)
         sums = sums.plus(tally(after).minus(tally(before)))
-    made = fold(Position("demo", "u", "m", NOW), orders, None)
+    made = fold(Position(tenant_id="demo", user_id="u", market_id="m", updated_at=NOW), orders, None)
     assert (kept.selections, kept.tally) == (made.selections, made.tally)
     assert sums == kept.tally == total(tally(it) for it in orders)
 

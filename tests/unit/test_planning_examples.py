@@ -93,7 +93,7 @@ def test_to_the_bands_edge_moves_only_what_it_has_to() -> None:
 def test_what_the_bands_edge_cannot_satisfy_is_led_to_the_target(
     a: int, b: int, cash: int, changes: dict[str, object], ends: list[str]
 ) -> None:
-    policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, **changes)  # type: ignore[arg-type]
+    policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, **changes)
     assert brief(check(simple(a=a, b=b, cash=str(cash), policy=policy, mode=policy.mode))) == ends
 
 

@@ -311,7 +311,7 @@ def test_any_series_has_figures_or_reasons_and_raises_nothing(values: list[Decim
     figures = [
         getattr(answer, name)
         for answer in (found, performed)
-        for name in answer.__slots__
+        for name in answer.__struct_fields__
         if isinstance(getattr(answer, name), Figure)
     ]
     assert len(figures) == 20

@@ -1,12 +1,12 @@
 """The daily value series of a portfolio."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.analytics.domain.series import CASH, LOOK_BACK, Closes, Flow, Movement, Snapshot, flows, snapshots
@@ -18,8 +18,7 @@ MONDAY = date(2026, 3, 2)
 WEEK = [MONDAY + timedelta(days=days) for days in range(5)]
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """A trade as the series sees one."""
 
     ref_id: str
@@ -40,7 +39,7 @@ def at(day: date, hour: int = 15) -> datetime:
 def trade(symbol: str, side: str, quantity: str, amount: str, when: datetime, **more: object) -> Execution:
     """An execution with a name of its own."""
     name = f"{symbol}{side}{when.isoformat()}{quantity}"
-    return replace(Execution(name, symbol, side, Decimal(quantity), Decimal(amount), when), **more)  # type: ignore[arg-type]
+    return replace(Execution(name, symbol, side, Decimal(quantity), Decimal(amount), when), **more)
 
 
 def deposit(amount: str, when: datetime, *, is_external: bool = True) -> Movement:

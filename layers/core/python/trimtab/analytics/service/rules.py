@@ -21,8 +21,14 @@ class AlertRules(Struct, frozen=True):
 
     def read(self, portfolio: Portfolio) -> Series:
         """The rules of a portfolio with their episodes."""
-        names = (portfolio.tenant_id, portfolio.portfolio_id)
-        return self.store.series(*names) or Series(*names, None, None, self.clock())
+        found = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
+        return found or Series(
+            tenant_id=portfolio.tenant_id,
+            portfolio_id=portfolio.portfolio_id,
+            first_day=None,
+            last_day=None,
+            updated_at=self.clock(),
+        )
 
     def replace(self, portfolio: Portfolio, rules: Sequence[Rule]) -> Series:
         """These rules instead of those before. A rule that stays keeps its episode, one that is changed its number.

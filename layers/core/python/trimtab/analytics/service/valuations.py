@@ -115,7 +115,13 @@ class Valuations(Struct, frozen=True):
         return {it: {bar.day: bar.close for bar in self.market.bars(it, first, last)} for it in sorted(symbols)}
 
     def _series(self, portfolio: Portfolio, before: Series | None, days: "_Days") -> Series:
-        series = before or Series(portfolio.tenant_id, portfolio.portfolio_id, None, None, self.clock())
+        series = before or Series(
+            tenant_id=portfolio.tenant_id,
+            portfolio_id=portfolio.portfolio_id,
+            first_day=None,
+            last_day=None,
+            updated_at=self.clock(),
+        )
         series = replace(series, is_open=portfolio.status != CLOSED, events=())
         found = days.found
         if not found and (days.start is not None or series.last_day is None):

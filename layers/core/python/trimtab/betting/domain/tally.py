@@ -2,7 +2,6 @@
 user equal the fold of the user's orders whatever came in between."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Self, cast
 
@@ -34,16 +33,17 @@ class Sum:
 
     def whole(self) -> dict[str, int]:
         """The members as whole numbers, money in cents: what a store can add to without reading it first."""
-        found = {each.name: getattr(self, each.name) for each in fields(cast(Any, self))}
+        found = {name: getattr(self, name) for name in cast(Any, self).__struct_fields__}
         return {name: int(it * _CENTS) if isinstance(it, Decimal) else it for name, it in found.items()}
 
     @classmethod
     def from_whole(cls, members: Mapping[str, int]) -> Self:
         """The sum of these whole numbers; what is not there is zero."""
         found: dict[str, Any] = {}
-        for each in fields(cast(Any, cls)):
-            number = members.get(each.name, 0)
-            found[each.name] = Decimal(number) / _CENTS if isinstance(each.default, Decimal) else number
+        kind = cast(Any, cls)
+        for name, default in zip(kind.__struct_fields__, kind.__struct_defaults__, strict=True):
+            number = members.get(name, 0)
+            found[name] = Decimal(number) / _CENTS if isinstance(default, Decimal) else number
         return cls(**{name: it.quantize(_UNIT) if isinstance(it, Decimal) else it for name, it in found.items()})
 
 

@@ -84,7 +84,9 @@ class Accounts(Struct, frozen=True):
             by_market.setdefault(order.market_id, []).append(order)
         return {
             market_id: fold(
-                Position(tenant_id, user_id, market_id, _LONG_AGO), orders, self.book.market(tenant_id, market_id)
+                Position(tenant_id=tenant_id, user_id=user_id, market_id=market_id, updated_at=_LONG_AGO),
+                orders,
+                self.book.market(tenant_id, market_id),
             )
             for market_id, orders in by_market.items()
         }

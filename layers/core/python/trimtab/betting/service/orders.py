@@ -59,7 +59,9 @@ class Orders(Struct, frozen=True):
             now = self.clock()
             tenant_id, user_id, market_id = caller.tenant_id, new.user_id, new.market_id
             met = self.book.situation(tenant_id, order_id, user_id, market_id, new.selection_id)
-            position = met.position or Position(tenant_id, user_id, market_id, now)
+            position = met.position or Position(
+                tenant_id=tenant_id, user_id=user_id, market_id=market_id, updated_at=now
+            )
             if met.order is not None:
                 rules.require_same(met.order, new)
                 return Placed(met.order, position, is_repeat=True)

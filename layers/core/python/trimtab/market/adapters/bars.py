@@ -180,4 +180,4 @@ def from_untold(it: Untold) -> dynamo.Item:
 def to_untold(item: dynamo.Item) -> Untold:
     """It in plain values, without its events: those are told."""
     since = date.fromisoformat(item["since"]) if "since" in item else None
-    return Untold(since, item["version"], parse_time(item["updated_at"]))
+    return Untold(since=since, version=item["version"], at=parse_time(item["updated_at"]))

@@ -126,7 +126,7 @@ class Ingestion(Struct, frozen=True):
             if untold is None or untold.since is None:
                 return
             event = bars_ingested(untold.since, self.bars.marked([untold.since]).get(untold.since))
-            self.bars.put_untold(Untold(None, untold.version + 1, self.clock(), (event,)))
+            self.bars.put_untold(Untold(since=None, version=untold.version + 1, at=self.clock(), events=(event,)))
 
         retrying_on_conflict(attempt)
 
@@ -134,7 +134,7 @@ class Ingestion(Struct, frozen=True):
         untold = self.bars.untold()
         if untold is None or untold.since is None or day < untold.since:
             version = untold.version + 1 if untold else 1
-            self.bars.put_untold(Untold(day, version, self.clock()))
+            self.bars.put_untold(Untold(since=day, version=version, at=self.clock()))
 
     def ingest(self, day: date, symbols: Sequence[str], *, tells: bool = True) -> Outcome:
         """The day's splits, bars and mark; raises `ProviderFailed` where the provider has not one of its bars."""

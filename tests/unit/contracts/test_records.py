@@ -1,0 +1,35 @@
+"""What records and secrets have of their own, beside what every Struct has."""
+
+import pytest
+
+from trimtab.contracts.events import Event
+from trimtab.contracts.records import Record
+from trimtab.market.adapters.massive import Key
+from trimtab.portfolios.execution.alpaca_http import Keys
+
+
+class Note(Record, frozen=True):
+    """A record with one member of its own."""
+
+    text: str
+
+
+class Memo(Note, frozen=True):
+    """Another kind of record with the same members."""
+
+
+def test_records_are_equal_whatever_events_they_carry() -> None:
+    plain, eventful = Note("a"), Note("a", events=(Event("note.written", {}),))
+    assert plain == eventful
+    assert hash(plain) == hash(eventful)
+
+
+@pytest.mark.parametrize("other", [Note("b"), Note("a", version=2), Memo("a"), "a"])
+def test_records_differ_by_every_other_member_and_by_their_class(other: object) -> None:
+    assert Note("a") != other
+
+
+@pytest.mark.parametrize("keys", [Key("secret-1"), Keys("secret-2", "secret-3")])
+def test_the_text_of_keys_shows_no_secret(keys: object) -> None:
+    assert "secret" not in repr(keys)
+    assert "secret" not in str(keys)
