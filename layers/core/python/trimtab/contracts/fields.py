@@ -65,6 +65,8 @@ def _time(value: Any) -> datetime:
 
 
 def _day(value: Any) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise ValueError("Give the day as YYYY-MM-DD.")
     return _within(date.fromisoformat(value))

@@ -1,24 +1,97 @@
-"""The messages on the queues."""
+"""The messages on the queues: each model reads and writes itself."""
 
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from trimtab.contracts.events import CloudEvent
 from trimtab.contracts.fields import Asset, Day, Identifier, Model, Month, Quantity, Time, Weights, Whole, constant
+from trimtab.kernel import strict_json
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import plain
+
+M = TypeVar("M", bound=BaseModel)
+
+_ENVELOPE = ("schema_version", "type")
+_RECEIVED = {"received": True}
 
 
-class RebalanceRequested(Model):
+def _require_envelope(schema: dict[str, Any]) -> None:
+    """Mark the envelope as required in the JSON Schema: its defaults are for the code that sends."""
+    for name in _ENVELOPE:
+        schema["properties"][name].pop("default", None)
+    schema["required"] = [*_ENVELOPE, *(name for name in schema.get("required", ()) if name not in _ENVELOPE)]
+
+
+class Message(Model):
+    """A message on a queue. Code that sends leaves `schema_version` and `type` out; a received body must name both."""
+
+    model_config = ConfigDict(json_schema_extra=_require_envelope)
+
+    schema_version: Annotated[Literal[1], BeforeValidator(constant)] = 1
+    type: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_envelope(cls, body: Any, info: ValidationInfo) -> Any:
+        if info.context == _RECEIVED and isinstance(body, Mapping):
+            missing = [name for name in _ENVELOPE if name not in body]
+            if missing:
+                raise ValueError(f"The body does not name {' and '.join(missing)}.")
+        return body
+
+    @property
+    def message_group(self) -> str | None:
+        """The group in which SQS delivers the message, None where the sender has to name one."""
+        return None
+
+    def to_body(self) -> str:
+        """Return the message as compact JSON: decimals and times as text, absent members left out."""
+        return json.dumps(self.model_dump(exclude_none=True), separators=(",", ":"), default=_text)
+
+
+class TenantMessage(Message):
+    """A message of one tenant. The tenant is its group, so that one tenant's backlog does not hold up the others."""
+
+    tenant_id: Identifier
+
+    @property
+    def message_group(self) -> str:
+        """The tenant."""
+        return self.tenant_id
+
+
+def read_body(text: str, model: type[M]) -> M:
+    """Return the message that a received body writes.
+
+    Raises pydantic's `ValidationError` if the body does not fit the model, and a `Refusal` if the text is not JSON.
+    """
+    return model.model_validate(strict_json.loads(text), context=_RECEIVED)
+
+
+def _text(value: object) -> str:
+    match value:
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return format_time(value)
+        case date():
+            return value.isoformat()
+    raise TypeError(f"A message cannot hold a {type(value).__name__}.")
+
+
+class RebalanceRequested(TenantMessage):
     """A drift report on the queue `rebalance-requests`: what a user's portfolio has become, to be led back.
 
     `request_id` makes it idempotent within the portfolio. `as_of` is when the weights were true; without it, the
     time at which the message was sent. A sum other than 100 is understood and refused, with a recorded outcome.
     """
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["rebalance.requested"]
-    tenant_id: Identifier
+    type: Literal["rebalance.requested"] = "rebalance.requested"
     request_id: Identifier
     user_id: Identifier
     name: Identifier = "default"
@@ -26,12 +99,10 @@ class RebalanceRequested(Model):
     as_of: Time | None = Field(default=None)
 
 
-class RecalculationRequested(Model):
+class RecalculationRequested(TenantMessage):
     """On the internal queue `recalculations`: a trade waits for all trades of its symbol to be folded with it."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["recalculation.requested"]
-    tenant_id: Identifier
+    type: Literal["recalculation.requested"] = "recalculation.requested"
     portfolio_id: Identifier
     job_id: Identifier
 
@@ -48,51 +119,44 @@ class QuoteBody(Model):
 Quotes = Annotated[list[QuoteBody], Field(min_length=1, max_length=500)]
 
 
-class QuoteReceived(Model):
+class QuoteReceived(Message):
     """On the queue `quotes`: prices of any symbols; the newest of each wins, and an older one is dropped.
 
     Market data belong to the platform, so a message names no tenant.
     """
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["quote.received"]
+    type: Literal["quote.received"] = "quote.received"
     quotes: Quotes
 
 
-class CheckRequested(Model):
+class CheckRequested(TenantMessage):
     """On the internal queue `checks`: a portfolio may have to be rebalanced, or its watches written again.
 
     `epoch` is the newest of the watches that a quote crossed; `rebalance_id` is the rebalance that a person asked for.
     """
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["check.requested"]
-    tenant_id: Identifier
+    type: Literal["check.requested"] = "check.requested"
     portfolio_id: Identifier
     trigger: Literal["crossed", "due", "changed", "person"]
     epoch: Whole | None = None
     rebalance_id: Identifier | None = None
 
 
-class ExecutionRequested(Model):
+class ExecutionRequested(TenantMessage):
     """On the internal queue `rebalance-executions`: a planned rebalance has something to do."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["execution.requested"]
-    tenant_id: Identifier
+    type: Literal["execution.requested"] = "execution.requested"
     portfolio_id: Identifier
     rebalance_id: Identifier
 
 
-class InsightReceived(Model):
+class InsightReceived(TenantMessage):
     """On the queue `insights`: what a provider thinks of a selection; the newest one counts, an older one is dropped.
 
     `expected_value` is that of backing it, per unit of stake.
     """
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["insight.received"]
-    tenant_id: Identifier
+    type: Literal["insight.received"] = "insight.received"
     market_id: Identifier
     selection_id: Identifier
     implied_probability: Annotated[Quantity, Field(gt=0, lt=1)]
@@ -101,7 +165,7 @@ class InsightReceived(Model):
     as_of: Time
 
 
-class SettlementRequested(Model):
+class SettlementRequested(TenantMessage):
     """On the internal queue `settlements`: a user's open orders in a closed market are to be settled; without a user,
     everybody's are to be asked for, from the place `after` in the index on.
 
@@ -109,9 +173,7 @@ class SettlementRequested(Model):
     `tries` is how often that was asked for in vain.
     """
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["settlement.requested"]
-    tenant_id: Identifier
+    type: Literal["settlement.requested"] = "settlement.requested"
     market_id: Identifier
     user_id: Identifier | None = None
     after: str | None = None
@@ -120,23 +182,19 @@ class SettlementRequested(Model):
     tries: Whole = 0
 
 
-class ValuationRequested(Model):
+class ValuationRequested(TenantMessage):
     """On the internal queue `valuations`: a portfolio's daily values are to be worked out from `since` on (without it,
     those that are missing), up to the last day that has ended."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["valuation.requested"]
-    tenant_id: Identifier
+    type: Literal["valuation.requested"] = "valuation.requested"
     portfolio_id: Identifier
     since: Day | None = None
 
 
-class ReportRequested(Model):
+class ReportRequested(TenantMessage):
     """On the internal queue `reports`: the contacts of a portfolio are to get its report of a month (`2026-10`)."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(constant)]
-    type: Literal["report.requested"]
-    tenant_id: Identifier
+    type: Literal["report.requested"] = "report.requested"
     portfolio_id: Identifier
     month: Month
 

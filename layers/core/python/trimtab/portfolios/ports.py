@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -174,7 +174,7 @@ class CheckQueue(Protocol):
     def crossed(self, portfolios: Iterable[Crossed]) -> None:
         """Asks for a check of each."""
 
-    def ask(self, tenant_id: str, portfolio_id: str, trigger: str) -> None:
+    def ask(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
         """Asks for a check because time has come (`due`) or something has changed (`changed`)."""
 
 

@@ -1,12 +1,17 @@
 """The queues that wake the workers, from the inside."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import plain
+from trimtab.contracts.messages import (
+    CheckRequested,
+    ExecutionRequested,
+    RebalanceRequested,
+    RecalculationRequested,
+    TenantMessage,
+)
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.portfolio.model import Trigger
 from trimtab.portfolios.ports import Crossed
@@ -36,68 +41,49 @@ class Queues(Struct, frozen=True):
     def send(self, work: Rebalance | Recalculation, *, delay_seconds: int = 0) -> None:
         """See `Requests.send`."""
         if isinstance(work, Recalculation):
-            url, message = self.urls.recalculations_queue_url, _job(work)
+            url = self.urls.recalculations_queue_url
         elif work.is_with_the_broker:
-            url, message = self.urls.executions_queue_url, _execution(work)
+            url = self.urls.executions_queue_url
         elif work.trigger is Trigger.REPORT:
-            url, message = self.urls.rebalance_requests_queue_url, _report(work)
+            url = self.urls.rebalance_requests_queue_url
         else:
-            url, message = self.urls.checks_queue_url, _check(work.tenant_id, work.portfolio_id, "person")
-            message["rebalance_id"] = work.rebalance_id
-        sqs.send(self.client, url, message, tenant_id=work.tenant_id, delay_seconds=delay_seconds)
+            url = self.urls.checks_queue_url
+        sqs.send(self.client, url, _message(work), delay_seconds=delay_seconds)
 
     def crossed(self, portfolios: Iterable[Crossed]) -> None:
         """See `CheckQueue.crossed`."""
         messages = (
-            (it.tenant_id, {**_check(it.tenant_id, it.portfolio_id, "crossed"), "epoch": it.epoch}) for it in portfolios
+            CheckRequested(
+                tenant_id=portfolio.tenant_id,
+                portfolio_id=portfolio.portfolio_id,
+                trigger="crossed",
+                epoch=portfolio.epoch,
+            )
+            for portfolio in portfolios
         )
         sqs.send_all(self.client, self.urls.checks_queue_url, messages)
 
-    def ask(self, tenant_id: str, portfolio_id: str, trigger: str) -> None:
+    def ask(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
         """See `CheckQueue.ask`."""
-        message = _check(tenant_id, portfolio_id, trigger)
-        sqs.send(self.client, self.urls.checks_queue_url, message, tenant_id=tenant_id)
+        message = CheckRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, trigger=trigger)
+        sqs.send(self.client, self.urls.checks_queue_url, message)
 
 
-def _check(tenant_id: str, portfolio_id: str, trigger: str) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "type": "check.requested",
-        "tenant_id": tenant_id,
-        "portfolio_id": portfolio_id,
-        "trigger": trigger,
-    }
-
-
-def _execution(rebalance: Rebalance) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "type": "execution.requested",
-        "tenant_id": rebalance.tenant_id,
-        "portfolio_id": rebalance.portfolio_id,
-        "rebalance_id": rebalance.rebalance_id,
-    }
-
-
-def _report(report: Rebalance) -> dict[str, Any]:
-    """The message that a provider would send for the same report."""
-    message = {
-        "schema_version": 1,
-        "type": "rebalance.requested",
-        "tenant_id": report.tenant_id,
-        "request_id": report.request_id,
-        "user_id": report.user_id,
-        "name": report.name,
-        "new_allocation": {asset: plain(weight) for asset, weight in report.weights.items()},
-    }
-    return {**message, "as_of": format_time(report.as_of)} if report.as_of_given else message
-
-
-def _job(job: Recalculation) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "type": "recalculation.requested",
-        "tenant_id": job.tenant_id,
-        "portfolio_id": job.portfolio_id,
-        "job_id": job.job_id,
-    }
+def _message(work: Rebalance | Recalculation) -> TenantMessage:
+    tenant_id, portfolio_id = work.tenant_id, work.portfolio_id
+    if isinstance(work, Recalculation):
+        return RecalculationRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, job_id=work.job_id)
+    if work.is_with_the_broker:
+        return ExecutionRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, rebalance_id=work.rebalance_id)
+    if work.trigger is not Trigger.REPORT:
+        return CheckRequested(
+            tenant_id=tenant_id, portfolio_id=portfolio_id, trigger="person", rebalance_id=work.rebalance_id
+        )
+    return RebalanceRequested(
+        tenant_id=tenant_id,
+        request_id=work.request_id,
+        user_id=work.user_id,
+        name=work.name,
+        new_allocation=dict(work.weights),
+        as_of=work.as_of if work.as_of_given else None,
+    )

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, process_partia
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import BaseModel, ValidationError
 
-from trimtab.kernel import strict_json
+from trimtab.contracts.messages import read_body
 from trimtab.kernel.clock import from_epoch_milliseconds
 from trimtab.kernel.errors import Refusal
 from trimtab.runtime.measures import count
@@ -26,7 +26,7 @@ class PoisonError(Exception):
 def read(record: SQSRecord, model: type[M]) -> M:
     """The record's body as a message of that model; `PoisonError` if it is not one."""
     try:
-        return model.model_validate(strict_json.loads(record.body))
+        return read_body(record.body, model)
     except ValidationError as error:
         fields = [".".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)]
         raise PoisonError(f"not a {model.__name__}: {fields[:10]}") from None

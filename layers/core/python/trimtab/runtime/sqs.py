@@ -1,7 +1,6 @@
 """SQS for every sender."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from trimtab.contracts.messages import Message, TenantMessage
 from trimtab.kernel.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -26,30 +26,28 @@ def sqs() -> "SQSClient":
 
 
 def send(
-    client: "SQSClient", queue_url: str, message: Mapping[str, Any], *, tenant_id: str, delay_seconds: int = 0
+    client: "SQSClient", queue_url: str, message: Message, *, group: str | None = None, delay_seconds: int = 0
 ) -> None:
-    """Sends a message; the tenant is its group, so that one tenant's backlog does not hold up the others."""
+    """Send a message in its own group, or in the `group` that is given; the delay is capped at 900 seconds."""
     arguments: dict[str, Any] = {"DelaySeconds": min(delay_seconds, MAX_DELAY_SECONDS)} if delay_seconds else {}
-    client.send_message(QueueUrl=queue_url, MessageBody=_body(message), MessageGroupId=tenant_id, **arguments)
+    if message_group := group or message.message_group:
+        arguments["MessageGroupId"] = message_group
+    client.send_message(QueueUrl=queue_url, MessageBody=message.to_body(), **arguments)
 
 
-def send_all(client: "SQSClient", queue_url: str, messages: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
-    """Sends messages, each with its tenant, ten a call, never holding more than those; how many there were.
+def send_all(client: "SQSClient", queue_url: str, messages: Iterable[TenantMessage]) -> int:
+    """Send messages, ten a call, and return how many there were; at most ten are held in memory.
 
-    Raises `Unavailable` where the queue did not take one.
+    Raises `Unavailable` if the queue did not take every message.
     """
     waiting, sent = iter(messages), 0
     while batch := list(islice(waiting, MAX_ENTRIES)):
         entries: list[Any] = [
-            {"Id": str(number), "MessageBody": _body(message), "MessageGroupId": tenant_id}
-            for number, (tenant_id, message) in enumerate(batch)
+            {"Id": str(number), "MessageBody": message.to_body(), "MessageGroupId": message.message_group}
+            for number, message in enumerate(batch)
         ]
         answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
-        if answer.get("Failed"):  # it reports refusals in a successful answer
+        if answer.get("Failed"):  # SQS reports refused entries in a successful answer
             raise Unavailable("busy", "The queue did not take every message.", retry_after_seconds=1)
         sent += len(batch)
     return sent
-
-
-def _body(message: Mapping[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"))

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from trimtab.contracts.messages import ReportRequested, ValuationRequested
 from trimtab.runtime import sqs
 from trimtab.runtime.settings import Settings
 
@@ -28,20 +29,16 @@ class WorkQueues(Struct, frozen=True):
 
     def value(self, portfolios: Iterator[tuple[str, str]], since: date | None) -> int:
         """See `Work.value`."""
-        more = {"since": since.isoformat()} if since else {}
-        return self._send(self.settings.valuations_queue_url, "valuation.requested", portfolios, more)
+        messages = (
+            ValuationRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, since=since)
+            for tenant_id, portfolio_id in portfolios
+        )
+        return sqs.send_all(self.client, self.settings.valuations_queue_url, messages)
 
     def report(self, portfolios: Iterator[tuple[str, str]], month: str) -> int:
         """See `Work.report`."""
-        return self._send(self.settings.reports_queue_url, "report.requested", portfolios, {"month": month})
-
-    def _send(self, url: str, type: str, portfolios: Iterator[tuple[str, str]], more: dict[str, Any]) -> int:
-        message = {"schema_version": 1, "type": type, **more}
-        return sqs.send_all(
-            self.client,
-            url,
-            (
-                (tenant_id, {**message, "tenant_id": tenant_id, "portfolio_id": portfolio_id})
-                for tenant_id, portfolio_id in portfolios
-            ),
+        messages = (
+            ReportRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, month=month)
+            for tenant_id, portfolio_id in portfolios
         )
+        return sqs.send_all(self.client, self.settings.reports_queue_url, messages)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from trimtab.contracts import quotes
 from trimtab.contracts.events import PLATFORM, Event
+from trimtab.contracts.messages import QuoteBody, QuoteReceived
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
@@ -84,10 +85,6 @@ class Quotes(Struct, frozen=True):
     url: str
 
     def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
-        """See `QuoteQueue.send`."""
-        rows = [
-            {"symbol": it.symbol, "price": plain(it.price), "as_of": format_time(it.as_of), "source": it.source}
-            for it in quotes
-        ]
-        message = {"schema_version": 1, "type": "quote.received", "quotes": rows}
-        sqs.send(self.client, self.url, message, tenant_id=tenant_id)
+        """Hand the quotes to the worker that stores them, in the message group of the tenant that sent them."""
+        rows = [QuoteBody(symbol=it.symbol, price=it.price, as_of=it.as_of, source=it.source) for it in quotes]
+        sqs.send(self.client, self.url, QuoteReceived(quotes=rows), group=tenant_id)

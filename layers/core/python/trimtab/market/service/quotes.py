@@ -28,13 +28,6 @@ class Store(Protocol):
         platform; raises `ConditionFailed` where that is not the version before."""
 
 
-class QuoteQueue(Protocol):
-    """The public queue `quotes`, from the inside."""
-
-    def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
-        """Hands the quotes to the worker that stores them."""
-
-
 class Stored(Struct, frozen=True):
     """The prices that count now by symbol, with their times, of the quotes that were not older than what was known; and
     how many were dropped, because something newer was known or because they lie ahead of now."""
