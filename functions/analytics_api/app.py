@@ -25,7 +25,7 @@ from trimtab.runtime.accept import prefers
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.outbound import secret
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 LINK = "/links/{token}"
 READ = "analytics:read"
@@ -55,7 +55,7 @@ def analysis() -> Analysis:
 @lru_cache(maxsize=1)
 def work() -> WorkQueues:
     """The queues of valuations and reports."""
-    return WorkQueues(sqs(), settings())
+    return WorkQueues(sqs_client(), settings())
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from trimtab.kernel.clock import utc_now
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class NightSettings(WorkSettings):
@@ -25,7 +25,7 @@ class NightSettings(WorkSettings):
 def nights() -> Nights:
     """The nights, wired to DynamoDB and SQS."""
     settings = NightSettings.load()
-    return Nights(DynamoSeries(dynamodb(), settings.analytics_table), WorkQueues(sqs(), settings))
+    return Nights(DynamoSeries(dynamodb(), settings.analytics_table), WorkQueues(sqs_client(), settings))
 
 
 @metrics.log_metrics

@@ -1,10 +1,6 @@
 """Writes the monthly reports of portfolios and sends them to their contacts."""
 
 from functools import lru_cache
-from typing import Any
-
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab import composition
 from trimtab.analytics.domain.monthly_report import subject
@@ -21,12 +17,10 @@ from trimtab.kernel.clock import utc_now
 from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
 from trimtab.notifications.domain import Attachment, Message
 from trimtab.notifications.service import Post
-from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class ReportSettings(AnalysisSettings):
@@ -69,12 +63,11 @@ def written(portfolio: Portfolio, month: str) -> Message:
     return Message(subject(report), report_text(report), report_html(report, shown), attached)
 
 
-def send(record: SQSRecord) -> None:
+def send(message: ReportRequested, _: SQSRecord) -> None:
     """Sends one report to each contact that has not had it; raising returns the message to the queue."""
-    message = queue.read(record, ReportRequested)
     portfolio = analysis().portfolios.portfolio(message.tenant_id, message.portfolio_id)
     if portfolio is None:
-        raise queue.PoisonError(f"no portfolio {message.portfolio_id}")
+        raise PoisonError(f"no portfolio {message.portfolio_id}")
     sent = 0
     if post().store.contacts(message.tenant_id, message.portfolio_id).emails:
         mail = written(portfolio, message.month)
@@ -83,8 +76,4 @@ def send(record: SQSRecord) -> None:
     logger.info("report sent", portfolio_id=message.portfolio_id, month=message.month, sent=sent)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of messages; those that could not be settled are returned to the queue."""
-    return queue.process(processor, event, context, send)
+handler = worker(ReportRequested, send)

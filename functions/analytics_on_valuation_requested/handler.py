@@ -2,10 +2,7 @@
 
 from datetime import date
 from functools import lru_cache
-from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import RootModel
 
 from trimtab.analytics.adapters.series import DynamoSeries
@@ -19,13 +16,11 @@ from trimtab.portfolios.ledger.positions import Holdings
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.rebalancing.snapshot import Standings
 from trimtab.portfolios.store import DynamoStore
-from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+from trimtab.runtime.sqs.worker import SQSRecord, worker
 
 
 class ValuationSettings(Settings):
@@ -57,27 +52,22 @@ def valuations() -> Valuations:
     )
 
 
-def wanted(record: SQSRecord) -> tuple[str, str, date | None]:
-    """The portfolio (tenant, id) of a message, and the first day that may have changed."""
-    body = queue.read(record, Body).root
-    if isinstance(body, ValuationRequested):
-        return body.tenant_id, body.portfolio_id, body.since
-    data = body.detail.data
+def wanted(message: ValuationRequested | BusEvent) -> tuple[str, str, date | None]:
+    """Return the portfolio (tenant, id) of a message, and the first day that may have changed."""
+    if isinstance(message, ValuationRequested):
+        return message.tenant_id, message.portfolio_id, message.since
+    data = message.detail.data
     at = data.get("affects_from") or data.get("executed_at")
-    return body.detail.tenantid, str(data["portfolio_id"]), parse_time(at).date() if at else None
+    return message.detail.tenantid, str(data["portfolio_id"]), parse_time(at).date() if at else None
 
 
-def value(record: SQSRecord) -> None:
-    """Values one portfolio; raising returns the message to the queue."""
-    tenant_id, portfolio_id, since = wanted(record)
+def value(body: Body, _: SQSRecord) -> None:
+    """Value one portfolio; raising returns the message to the queue."""
+    tenant_id, portfolio_id, since = wanted(body.root)
     valued = valuations().value(tenant_id, portfolio_id, since)
     count("DaysValued", valued.written)
     count("AlertsRaised", valued.alerts)
     logger.info("valued", portfolio_id=portfolio_id, days=valued.written, alerts=valued.alerts)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of messages; those that could not be settled are returned to the queue."""
-    return queue.process(processor, event, context, value)
+handler = worker(Body, value)

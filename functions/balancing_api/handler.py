@@ -27,7 +27,7 @@ from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class BalancingSettings(QueueSettings, BrokerSettings):
@@ -48,7 +48,7 @@ def control() -> Control:
     """The control, wired to DynamoDB and SQS."""
     table, market = settings().portfolios_table, settings().market_table
     store, ledger = DynamoStore(dynamodb(), table), DynamoLedger(dynamodb(), table, market)
-    return Control(store, ledger, Queues(sqs(), settings()), utc_now)
+    return Control(store, ledger, Queues(sqs_client(), settings()), utc_now)
 
 
 @lru_cache(maxsize=1)

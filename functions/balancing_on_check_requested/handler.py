@@ -1,11 +1,6 @@
 """Checks the portfolios on the queue `checks`: plans a rebalance, or writes their price watches again."""
 
 from functools import lru_cache
-from typing import Any
-
-# Stands before pydantic on purpose: after it, Powertools would build its models of four event sources.
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.kernel.clock import utc_now
@@ -17,11 +12,11 @@ from trimtab.portfolios.ledger.positions import Holdings
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.portfolios.store import DynamoStore
-from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class CheckSettings(QueueSettings):
@@ -32,9 +27,6 @@ class CheckSettings(QueueSettings):
     watches_table: str
     watch_shards: int
     run_seconds: int
-
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @lru_cache(maxsize=1)
@@ -48,25 +40,20 @@ def checking() -> Checking:
         DynamoChecks(dynamodb(), table),
         DynamoWatches(dynamodb(), settings.watches_table, settings.watch_shards),
         DynamoHalts(dynamodb(), table),
-        Queues(sqs(), settings),
+        Queues(sqs_client(), settings),
         utc_now,
         settings.run_seconds,
     )
 
 
-def check(record: SQSRecord) -> None:
+def check(message: CheckRequested, _: SQSRecord) -> None:
     """Checks one portfolio; raising returns it to the queue."""
-    message = queue.read(record, CheckRequested)
     outcome = checking().run(message)
     if outcome is None:
-        raise queue.PoisonError(f"no portfolio {message.portfolio_id}, or no rebalance {message.rebalance_id}")
+        raise PoisonError(f"no portfolio {message.portfolio_id}, or no rebalance {message.rebalance_id}")
     count("ChecksEvaluated" if outcome.is_evaluated else "ChecksSkipped")
     count("RebalancesPlanned", int(outcome.rebalance is not None and outcome.rebalance.execution is not None))
     logger.info("checked", portfolio_id=message.portfolio_id, trigger=message.trigger, rule=outcome.rule)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of messages; those that could not be checked are returned to the queue."""
-    return queue.process(processor, event, context, check)
+handler = worker(CheckRequested, check)

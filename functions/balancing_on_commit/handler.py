@@ -7,13 +7,13 @@ from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.runtime.dynamo import from_item
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 @lru_cache(maxsize=1)
 def queues() -> Queues:
     """The queues, wired to SQS."""
-    return Queues(sqs(), QueueSettings.load())
+    return Queues(sqs_client(), QueueSettings.load())
 
 
 @metrics.log_metrics

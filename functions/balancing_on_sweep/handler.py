@@ -11,7 +11,7 @@ from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class SweepSettings(QueueSettings):
@@ -24,7 +24,7 @@ class SweepSettings(QueueSettings):
 def sweeper() -> Sweeper:
     """The sweeper, wired to DynamoDB and SQS."""
     settings = SweepSettings.load()
-    table, queues = settings.portfolios_table, Queues(sqs(), settings)
+    table, queues = settings.portfolios_table, Queues(sqs_client(), settings)
     return Sweeper(DynamoOpenWork(dynamodb(), table), DynamoChecks(dynamodb(), table), queues, queues, utc_now)
 
 

@@ -12,7 +12,7 @@ from trimtab.runtime.dynamo import dynamodb, from_item
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class CommitSettings(Settings):
@@ -27,7 +27,7 @@ def settlements() -> Settlements:
     """The settlements, wired to DynamoDB and SQS."""
     settings = CommitSettings.load()
     book = DynamoBook(dynamodb(), settings.betting_table)
-    return Settlements(book, SettlementQueue(sqs(), settings.settlements_queue_url), utc_now)
+    return Settlements(book, SettlementQueue(sqs_client(), settings.settlements_queue_url), utc_now)
 
 
 @metrics.log_metrics

@@ -7,7 +7,7 @@ from trimtab.runtime.measures import metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.publishing import Publisher, eventbridge
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class PublisherSettings(Settings):
@@ -21,7 +21,7 @@ class PublisherSettings(Settings):
 def publisher() -> Publisher:
     """The publisher, wired to EventBridge and SQS."""
     settings = PublisherSettings.load()
-    return Publisher(eventbridge(), settings.event_bus_name, sqs(), settings.events_undelivered_queue_url)
+    return Publisher(eventbridge(), settings.event_bus_name, sqs_client(), settings.events_undelivered_queue_url)
 
 
 @metrics.log_metrics

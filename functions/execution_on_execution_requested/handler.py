@@ -2,11 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
-
-# Stands before pydantic on purpose: after it, Powertools would build its models of four event sources.
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab.contracts.messages import ExecutionRequested
 from trimtab.kernel.clock import utc_now
@@ -17,11 +12,11 @@ from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.portfolios.store import DynamoStore
-from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class ExecutionSettings(QueueSettings, BrokerSettings):
@@ -35,9 +30,6 @@ class ExecutionSettings(QueueSettings, BrokerSettings):
     threads: int = 8
 
 
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-
-
 @lru_cache(maxsize=1)
 def execution_worker() -> ExecutionWorker:
     """Return the worker, wired to DynamoDB, SQS and the broker. It sends up to `threads` orders at the same time."""
@@ -48,7 +40,7 @@ def execution_worker() -> ExecutionWorker:
         DynamoLedger(dynamodb(), table, settings.market_table),
         broker_from(settings, dynamodb(), utc_now),
         DynamoHalts(dynamodb(), table),
-        Queues(sqs(), settings),
+        Queues(sqs_client(), settings),
         utc_now,
         settings.lease_seconds,
         RetryLimits(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),
@@ -62,23 +54,18 @@ def _log_broker_error(error: Exception) -> None:
     logger.error("broker raised an unexpected exception", exc_info=error)
 
 
-def execute(record: SQSRecord) -> None:
+def execute(message: ExecutionRequested, _: SQSRecord) -> None:
     """Advance the rebalance of one message; an exception returns the message to the queue."""
-    message = queue.read(record, ExecutionRequested)
     try:
         rebalance = execution_worker().run(message.tenant_id, message.portfolio_id, message.rebalance_id)
     except LeaseLost:
         logger.info("lease lost to another worker", rebalance_id=message.rebalance_id)
         return
     if rebalance is None:
-        raise queue.PoisonError(f"no execution of a rebalance {message.rebalance_id}")
+        raise PoisonError(f"no execution of a rebalance {message.rebalance_id}")
     if not rebalance.is_open:
         count(f"Rebalance{rebalance.status.value.title().replace('_', '')}")
     logger.info("execution advanced", rebalance_id=rebalance.rebalance_id, status=rebalance.status.value)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Process a batch of messages; failed messages are returned to the queue."""
-    return queue.process(processor, event, context, execute)
+handler = worker(ExecutionRequested, execute)

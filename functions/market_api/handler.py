@@ -24,7 +24,7 @@ from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 MAX_BYTES = 256 * 1024
 
@@ -59,7 +59,7 @@ def assets() -> Assets:
 @lru_cache(maxsize=1)
 def quote_queue() -> Quotes:
     """The queue of quotes, wired to SQS."""
-    return Quotes(sqs(), settings().quotes_queue_url)
+    return Quotes(sqs_client(), settings().quotes_queue_url)
 
 
 app = http.Api(auth=lambda: settings().auth, bodies={"/quotes": http.Body(max_bytes=MAX_BYTES)})

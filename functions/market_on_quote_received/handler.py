@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
 
 from trimtab.contracts.messages import QuoteReceived
 from trimtab.kernel.clock import utc_now
@@ -12,11 +11,11 @@ from trimtab.market.service.quotes import Market
 from trimtab.portfolios.balancing.watch_matching import Crossings
 from trimtab.portfolios.balancing.watch_store import DynamoWatches
 from trimtab.portfolios.queues import Queues, QueueSettings
-from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.sqs.worker import batch_worker
 
 
 class QuoteSettings(QueueSettings):
@@ -46,7 +45,7 @@ def crossings() -> Crossings:
     watches = DynamoWatches(dynamodb(), settings().watches_table, settings().watch_shards)
     threads = settings().threads
     parallel = ThreadPoolExecutor(threads).map if threads > 1 else map
-    return Crossings(watches, Queues(sqs(), settings()), parallel)
+    return Crossings(watches, Queues(sqs_client(), settings()), parallel)
 
 
 def store(messages: list[QuoteReceived]) -> None:
@@ -60,8 +59,4 @@ def store(messages: list[QuoteReceived]) -> None:
     logger.info("quotes stored", stored=len(stored.prices), dropped=stored.dropped, crossed=crossed)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of messages; those that could not be stored are returned to the queue."""
-    return queue.process_together(event, QuoteReceived, store)
+handler = batch_worker(QuoteReceived, store)

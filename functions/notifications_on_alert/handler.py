@@ -1,10 +1,6 @@
 """Tells the contacts of a portfolio about an alert, by e-mail."""
 
 from functools import lru_cache
-from typing import Any
-
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from trimtab.contracts.events import AlertData
 from trimtab.contracts.messages import BusEvent
@@ -12,13 +8,11 @@ from trimtab.kernel.clock import utc_now
 from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
 from trimtab.notifications.domain import of_alert
 from trimtab.notifications.service import Post
-from trimtab.runtime import queue
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+from trimtab.runtime.sqs.worker import SQSRecord, worker
 
 
 class NotificationSettings(Settings):
@@ -36,9 +30,9 @@ def post() -> Post:
     return Post(store, SesMailer(ses(), settings.mail_sender))
 
 
-def tell(record: SQSRecord) -> None:
+def tell(body: BusEvent, _: SQSRecord) -> None:
     """Tells each contact of the portfolio once; an alert that concerns none goes to the topic only."""
-    event = queue.read(record, BusEvent).detail
+    event = body.detail
     alert = AlertData.model_validate(event.data)
     if alert.portfolio_id is None:
         return
@@ -48,8 +42,4 @@ def tell(record: SQSRecord) -> None:
     logger.info("alert told", portfolio_id=alert.portfolio_id, rule=alert.rule, sent=sent)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of alerts; those that could not be told are returned to the queue."""
-    return queue.process(processor, event, context, tell)
+handler = worker(BusEvent, tell)

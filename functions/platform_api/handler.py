@@ -16,7 +16,7 @@ from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 OPENAPI = Path(__file__).parent / "generated" / "openapi.json"
 SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
@@ -89,7 +89,7 @@ def _table_state() -> str:
 def _queue_state() -> str:
     try:
         url = settings().rebalance_requests_queue_url
-        sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        sqs_client().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     except (ClientError, BotoCoreError):
         logger.exception("the queue does not answer")
         return "unreachable"

@@ -17,7 +17,7 @@ from trimtab.portfolios.rebalancing.service import Rebalances
 from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime import http
 from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class ApiSettings(QueueSettings):
@@ -47,7 +47,7 @@ def rebalances() -> Rebalances:
 
 
 def _requests() -> Queues:
-    return Queues(sqs(), settings())
+    return Queues(sqs_client(), settings())
 
 
 def _ledger() -> DynamoLedger:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.faults.harness import SCENARIOS, Laboratory, faults_of
 from tests.support.faults import FOR_EVER, CrashAfter, CrashBefore, Fault, Throttle
 from trimtab.portfolios.store import DynamoStore
-from trimtab.runtime import dynamo, publishing, queue
+from trimtab.runtime import dynamo, publishing
+from trimtab.runtime.sqs import worker
 
 Seed = Callable[[pytest.MonkeyPatch], None]
 CRASHES: list[Callable[[int], Fault]] = [CrashBefore, CrashAfter]
@@ -27,12 +27,12 @@ def drops_the_condition(patch: pytest.MonkeyPatch) -> None:
 
 
 def keys_the_rebalance_by_message_id(patch: pytest.MonkeyPatch) -> None:
-    read = queue.read
+    read = worker.read_record
 
     def read_with_message_id(record: Any, model: Any) -> Any:
         return read(record, model).model_copy(update={"request_id": record.message_id})
 
-    patch.setattr(queue, "read", read_with_message_id)
+    patch.setattr(worker, "read_record", read_with_message_id)
 
 
 def keys_events_by_delivery(patch: pytest.MonkeyPatch) -> None:
@@ -41,15 +41,13 @@ def keys_events_by_delivery(patch: pytest.MonkeyPatch) -> None:
 
 
 def acknowledges_on_throttle(patch: pytest.MonkeyPatch) -> None:
-    decide = worker_function.decide
+    process = worker_function.handler
 
-    def decide_or_forget(record: Any) -> None:
-        try:
-            decide(record)
-        except ClientError:
-            return
+    def acknowledge(event: Any, context: Any) -> Any:
+        process(event, context)
+        return {"batchItemFailures": []}
 
-    patch.setattr(worker_function, "decide", decide_or_forget)
+    patch.setattr(worker_function, "handler", acknowledge)
 
 
 def overlooks_refused_entries(patch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 from trimtab.portfolios.rebalancing.decisions import Decisions
 from trimtab.portfolios.store import DynamoStore
-from trimtab.runtime import queue
+from trimtab.runtime.sqs.worker import read_record, sent_at
 
 WORKERS = 8
 NOW = datetime.now(UTC)
@@ -73,7 +73,7 @@ def work_at_once(records: list[Any], rendezvous: Rendezvous) -> list[Any]:
         decisions = Decisions(DynamoStore(client, TABLE), utc_now)
         message = SQSRecord(record)
         try:
-            decisions.decide(queue.read(message, RebalanceRequested), queue.sent_at(message))
+            decisions.decide(read_record(message, RebalanceRequested), sent_at(message))
         except Conflict:
             return record
         finally:

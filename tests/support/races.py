@@ -25,7 +25,7 @@ from tests.support.invariants import is_within, seen
 from tests.support.many_portfolios import Crowd
 from tests.support.moto_state import snapshot, stored_items, table
 from tests.support.system import MARKET_TABLE, sqs_record
-from trimtab.contracts.messages import QuoteReceived
+from trimtab.contracts.messages import CheckRequested, ExecutionRequested, QuoteReceived
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Refusal
@@ -36,7 +36,7 @@ from trimtab.portfolios.ledger.service import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.trades import CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
-from trimtab.runtime import queue
+from trimtab.runtime.sqs.worker import read_record
 
 Act = Callable[[], None]
 Choice = Callable[[Sequence[str]], str]
@@ -204,9 +204,9 @@ class Races:
 
 
 _FUNCTIONS: Mapping[str, Callable[[SQSRecord], None]] = {
-    "quotes": lambda record: quote_function.store([queue.read(record, QuoteReceived)]),
-    "checks": check_function.check,
-    "rebalance-executions": execution_function.execute,
+    "quotes": lambda record: quote_function.store([read_record(record, QuoteReceived)]),
+    "checks": lambda record: check_function.check(read_record(record, CheckRequested), record),
+    "rebalance-executions": lambda record: execution_function.execute(read_record(record, ExecutionRequested), record),
 }
 
 

@@ -13,6 +13,8 @@ from tests.faults.execution.scenario_run import Message, ScenarioRun
 from tests.faults.harness import survive
 from tests.support.faults import Faults
 from tests.support.system import sqs_record
+from trimtab.contracts.messages import ExecutionRequested
+from trimtab.runtime.sqs.worker import read_record
 
 TIMEOUT_SECONDS = 20
 LEASE_SECONDS = 90
@@ -77,7 +79,7 @@ class Worker:
         record = SQSRecord(sqs_record(self.message.body, message_id=self.message.id))
 
         def execute() -> bool:
-            execution_function.execute(record)
+            execution_function.execute(read_record(record, ExecutionRequested), record)
             return True
 
         self.is_done = bool(survive(execute))

@@ -16,7 +16,7 @@ from trimtab.kernel.money import parse_number
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, counting_refusals, measure
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sqs
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class BettingSettings(Settings):
@@ -65,7 +65,7 @@ def accounts() -> Accounts:
 @lru_cache(maxsize=1)
 def settlements() -> Settlements:
     """The settlement of markets."""
-    return Settlements(book(), SettlementQueue(sqs(), settings().settlements_queue_url), utc_now)
+    return Settlements(book(), SettlementQueue(sqs_client(), settings().settlements_queue_url), utc_now)
 
 
 def place(caller: Caller, new: NewOrder, key: str) -> Placed:

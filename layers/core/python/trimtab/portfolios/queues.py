@@ -16,8 +16,8 @@ from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.portfolio.model import Trigger
 from trimtab.portfolios.ports import Crossed
 from trimtab.portfolios.rebalancing.model import Rebalance
-from trimtab.runtime import sqs
 from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs import sender
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -48,7 +48,7 @@ class Queues(Struct, frozen=True):
             url = self.urls.rebalance_requests_queue_url
         else:
             url = self.urls.checks_queue_url
-        sqs.send(self.client, url, _message(work), delay_seconds=delay_seconds)
+        sender.send(self.client, url, _message(work), delay_seconds=delay_seconds)
 
     def crossed(self, portfolios: Iterable[Crossed]) -> None:
         """See `CheckQueue.crossed`."""
@@ -61,12 +61,12 @@ class Queues(Struct, frozen=True):
             )
             for portfolio in portfolios
         )
-        sqs.send_all(self.client, self.urls.checks_queue_url, messages)
+        sender.send_all(self.client, self.urls.checks_queue_url, messages)
 
     def ask(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
         """See `CheckQueue.ask`."""
         message = CheckRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, trigger=trigger)
-        sqs.send(self.client, self.urls.checks_queue_url, message)
+        sender.send(self.client, self.urls.checks_queue_url, message)
 
 
 def _message(work: Rebalance | Recalculation) -> TenantMessage:

@@ -15,7 +15,8 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.market.domain.quotes import NewQuote
-from trimtab.runtime import dynamo, sqs
+from trimtab.runtime import dynamo
+from trimtab.runtime.sqs import sender
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -87,4 +88,4 @@ class Quotes(Struct, frozen=True):
     def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
         """Hand the quotes to the worker that stores them, in the message group of the tenant that sent them."""
         rows = [QuoteBody(symbol=it.symbol, price=it.price, as_of=it.as_of, source=it.source) for it in quotes]
-        sqs.send(self.client, self.url, QuoteReceived(quotes=rows), group=tenant_id)
+        sender.send(self.client, self.url, QuoteReceived(quotes=rows), group=tenant_id)

@@ -20,7 +20,7 @@ _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard
 
 
 @lru_cache(maxsize=1)
-def sqs() -> "SQSClient":
+def sqs_client() -> "SQSClient":
     """The client, made on first use."""
     return boto3.client("sqs", config=_TIMEOUTS)
 

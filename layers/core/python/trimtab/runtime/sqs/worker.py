@@ -1,0 +1,129 @@
+"""Handlers of queue workers: each record of a batch is read, validated and handled by itself."""
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from trimtab.contracts.messages import read_body
+from trimtab.kernel.clock import from_epoch_milliseconds
+from trimtab.kernel.errors import Refusal
+from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.observability import logger
+
+# Where pydantic is loaded already, Powertools' batch utility also builds its pydantic models of four event sources,
+# a hundred modules that no worker needs. So pydantic is hidden while the utility is imported.
+_pydantic = sys.modules.pop("pydantic")
+try:
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+finally:
+    sys.modules["pydantic"] = _pydantic
+
+M = TypeVar("M", bound=BaseModel)
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+__all__ = ["PoisonError", "SQSRecord", "batch_worker", "read_record", "require_sender", "sent_at", "worker"]
+
+
+class PoisonError(Exception):
+    """Raised for a message that cannot be understood or that its sender may not send.
+
+    SQS delivers the message again until it moves to the dead-letter queue, unchanged.
+    """
+
+
+def worker(model: type[M], handle: Callable[[M, SQSRecord], None]) -> Handler:
+    """Return the Lambda handler that passes each record to `handle`, with the message of `model` in its body.
+
+    A record whose handling raises is returned to the queue (partial batch response); the others are done.
+    """
+
+    def handle_record(record: SQSRecord) -> None:
+        logger.append_keys(message_id=record.message_id)
+        try:
+            handle(read_record(record, model), record)
+        except PoisonError as poison:
+            _log_poison(record, poison)
+            raise
+        except Exception:
+            count("FailedMessages")
+            logger.exception("message failed")
+            raise
+
+    # A batch of which every record fails is answered like any other: an exception would hide which records failed.
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def process(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        return dict(
+            process_partial_response(event=event, record_handler=handle_record, processor=processor, context=context)
+        )
+
+    return _instrumented(process)
+
+
+def batch_worker(model: type[M], handle: Callable[[list[M]], None]) -> Handler:
+    """Return the Lambda handler that passes all messages of a batch to `handle` at once.
+
+    A record that cannot be read is returned to the queue by itself; where `handle` raises, all records are returned.
+    """
+
+    def process(event: dict[str, Any], _: Any) -> dict[str, Any]:
+        records = [SQSRecord(record) for record in event["Records"]]
+        messages, failed = [], []
+        for record in records:
+            try:
+                messages.append(read_record(record, model))
+            except PoisonError as poison:
+                _log_poison(record, poison)
+                failed.append(record.message_id)
+        try:
+            handle(messages)
+        except Exception:  # noqa: BLE001 - whatever was raised, the queue delivers the records again
+            count("FailedMessages", len(messages))
+            logger.exception("batch failed")
+            failed = [record.message_id for record in records]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+    return _instrumented(process)
+
+
+def read_record(record: SQSRecord, model: type[M]) -> M:
+    """Return the message of that model in the record's body; raises `PoisonError` if the body holds none."""
+    try:
+        return read_body(record.body, model)
+    except ValidationError as error:
+        fields = [".".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)]
+        raise PoisonError(f"not a {model.__name__}: {fields[:10]}") from None
+    except Refusal as refusal:
+        raise PoisonError(str(refusal)) from None
+
+
+def sent_at(record: SQSRecord) -> datetime:
+    """Return the time at which the message was first put on the queue."""
+    return from_epoch_milliseconds(int(record.attributes.sent_timestamp or 0))
+
+
+def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, list[str]]) -> None:
+    """Raise `PoisonError` unless the sender of the message is mapped to the tenant that the message names.
+
+    A role's sender id is `<role id>:<session>`; the map names the role id. The key `*` stands for any sender, the
+    value `*` for any tenant.
+    """
+    sender = str(record.attributes.sender_id or "").partition(":")[0]
+    allowed = [*tenants_of.get(sender, []), *tenants_of.get("*", [])]
+    if tenant_id not in allowed and "*" not in allowed:
+        raise PoisonError(f"sender {sender} is not mapped to tenant {tenant_id}")
+
+
+def _log_poison(record: SQSRecord, poison: PoisonError) -> None:
+    count("PoisonMessages")
+    logger.warning("message refused", message_id=record.message_id, reason=str(poison))
+
+
+def _instrumented(process: Handler) -> Handler:
+    """Add the log context and the metrics of an invocation."""
+    handler: Handler = metrics.log_metrics(logger.inject_lambda_context(clear_state=True)(process))
+    return handler
