@@ -83,6 +83,7 @@ class Deployment:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_S3": self.endpoint,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "CDK_HOME": str(self.workspace.directory / "cdk"),
             "NO_COLOR": "1",
             **extra,
         }
