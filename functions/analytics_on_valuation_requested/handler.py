@@ -11,8 +11,8 @@ from trimtab.analytics.service.valuations import Valuations
 from trimtab.contracts.messages import BusEvent, ValuationRequested
 from trimtab.kernel.clock import parse_time, utc_now
 from trimtab.market.adapters.bars import DynamoBars
-from trimtab.portfolios.ledger.history import Books
-from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.history import LedgerHistory
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.rebalancing.snapshot import Standings
 from trimtab.portfolios.store import DynamoStore
@@ -44,10 +44,10 @@ def valuations() -> Valuations:
     bars = DynamoBars(dynamodb(), settings.market_table)
     return Valuations(
         DynamoStore(dynamodb(), settings.portfolios_table),
-        Books(ledger),
+        LedgerHistory(ledger),
         bars,
         store,
-        Alerting(store, Standings(Holdings(ledger, utc_now)), bars, utc_now),
+        Alerting(store, Standings(HoldingsReader(ledger, utc_now)), bars, utc_now),
         utc_now,
     )
 

@@ -8,7 +8,7 @@ from trimtab.portfolios.balancing.check_store import DynamoChecks
 from trimtab.portfolios.balancing.price_checks import Checking
 from trimtab.portfolios.balancing.watch_store import DynamoWatches
 from trimtab.portfolios.execution.halts import DynamoHalts
-from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.queues import Queues, QueueSettings
 from trimtab.portfolios.store import DynamoStore
@@ -36,7 +36,7 @@ def checking() -> Checking:
     table = settings.portfolios_table
     return Checking(
         DynamoStore(dynamodb(), table),
-        Holdings(DynamoLedger(dynamodb(), table, settings.market_table), utc_now),
+        HoldingsReader(DynamoLedger(dynamodb(), table, settings.market_table), utc_now),
         DynamoChecks(dynamodb(), table),
         DynamoWatches(dynamodb(), settings.watches_table, settings.watch_shards),
         DynamoHalts(dynamodb(), table),

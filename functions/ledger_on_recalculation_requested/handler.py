@@ -1,10 +1,10 @@
-"""Writes trades that need more earlier trades folded than a client can wait for."""
+"""Records trades that need more trades folded than a client can wait for (queue `recalculations`)."""
 
 from functools import lru_cache
 
 from trimtab.contracts.messages import RecalculationRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.ledger.recalculations import Recalculations
+from trimtab.portfolios.ledger.recalculation_worker import RecalculationWorker
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
@@ -14,26 +14,26 @@ from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class RecalculationSettings(Settings):
-    """What this function is told by its environment."""
+    """Settings read from the environment of the function."""
 
     portfolios_table: str
     market_table: str
 
 
 @lru_cache(maxsize=1)
-def recalculations() -> Recalculations:
-    """The recalculations, wired to DynamoDB."""
+def recalculation_worker() -> RecalculationWorker:
+    """Return the worker, created once for each execution environment."""
     settings = RecalculationSettings.load()
-    return Recalculations(DynamoLedger(dynamodb(), settings.portfolios_table, settings.market_table), utc_now)
+    return RecalculationWorker(DynamoLedger(dynamodb(), settings.portfolios_table, settings.market_table), utc_now)
 
 
 def recalculate(message: RecalculationRequested, _: SQSRecord) -> None:
-    """Does one recalculation; raising returns it to the queue."""
-    job = recalculations().run(message.tenant_id, message.portfolio_id, message.job_id)
+    """Complete or reject one recalculation; an exception returns the message to the queue."""
+    job = recalculation_worker().run(message.tenant_id, message.portfolio_id, message.job_id)
     if job is None:
-        raise PoisonError(f"no recalculation {message.job_id}")
+        raise PoisonError(f"recalculation {message.job_id} does not exist")
     count(f"Recalculation{job.status.value.title()}")
-    logger.info("recalculated", job_id=job.job_id, status=job.status.value)
+    logger.info("recalculation ended", job_id=job.job_id, status=job.status.value)
 
 
 handler = worker(RecalculationRequested, recalculate)

@@ -7,9 +7,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from trimtab.contracts.fields import Identifier, Whole
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.ledger.imports import Imports
-from trimtab.portfolios.ledger.positions import Holdings
-from trimtab.portfolios.ledger.service import Trades
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
+from trimtab.portfolios.ledger.imports import TradeImporter
+from trimtab.portfolios.ledger.service import TradeService
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.portfolio.service import Portfolios
 from trimtab.portfolios.queues import Queues, QueueSettings
@@ -55,21 +55,21 @@ def _ledger() -> DynamoLedger:
 
 
 @lru_cache(maxsize=1)
-def trades() -> Trades:
-    """The trades and cash entries, wired to DynamoDB."""
-    return Trades(_ledger(), _requests(), utc_now)
+def trade_service() -> TradeService:
+    """Return the service of trades and cash entries."""
+    return TradeService(_ledger(), _requests(), utc_now)
 
 
 @lru_cache(maxsize=1)
-def imports() -> Imports:
-    """The imports of trades, wired to DynamoDB."""
-    return Imports(_ledger(), utc_now)
+def trade_importer() -> TradeImporter:
+    """Return the importer of trades."""
+    return TradeImporter(_ledger(), utc_now)
 
 
 @lru_cache(maxsize=1)
-def holdings() -> Holdings:
-    """The holdings, wired to DynamoDB."""
-    return Holdings(_ledger(), utc_now)
+def holdings_reader() -> HoldingsReader:
+    """Return the reader of holdings."""
+    return HoldingsReader(_ledger(), utc_now)
 
 
 IMPORT = "/portfolios/{portfolio_id}/trades/import"

@@ -15,7 +15,7 @@ from functions.portfolios_api.app import (
     RebalanceId,
     UserId,
     app,
-    holdings,
+    holdings_reader,
     portfolios,
     rebalances,
 )
@@ -53,7 +53,9 @@ def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = 
 def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
     """Read a portfolio and what it is worth at the newest quotes; the ETag is its revision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(schemas.portfolio_now_view(portfolio, holdings().worth(portfolio)), headers=_etag(portfolio))
+    return http.answer(
+        schemas.portfolio_now_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
+    )
 
 
 @app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change the policy", WRITE, schemas.PortfolioView))

@@ -1,4 +1,4 @@
-"""The routes of trades, cash, holdings and returns."""
+"""Routes for trades, cash, holdings and profit."""
 
 from functools import partial
 from http import HTTPStatus
@@ -14,15 +14,15 @@ from functions.portfolios_api.app import (
     PortfolioId,
     RefId,
     app,
-    holdings,
-    imports,
+    holdings_reader,
     portfolios,
-    trades,
+    trade_importer,
+    trade_service,
 )
 from trimtab.contracts.fields import Asset, Day, Identifier, Time
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import no_such_thing
-from trimtab.portfolios.ledger import views as schemas
+from trimtab.portfolios.ledger import views
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.trade_file import read_csv
 from trimtab.portfolios.ledger.trades import Trade
@@ -36,49 +36,52 @@ trade_route = partial(route, tag="Trades")
 holding_route = partial(route, tag="Holdings")
 
 Symbol = Annotated[Asset | None, Query(description="Only trades of this symbol.")]
-Status = Annotated[TradeStatus | None, Query(description="Only trades of this status.")]
-From = Annotated[Time | None, Query(alias="from", description="Executed at this time or later.")]
-AsOf = Annotated[Day | None, Query(description="A past day: what had been earned at its end.")]
-To = Annotated[Time | None, Query(alias="to", description="Executed before this time.")]
+Status = Annotated[TradeStatus | None, Query(description="Only trades with this status.")]
+From = Annotated[Time | None, Query(alias="from", description="Only trades executed at or after this time.")]
+To = Annotated[Time | None, Query(alias="to", description="Only trades executed before this time.")]
+AsOf = Annotated[Day | None, Query(description="A past day (UTC): the profit at the end of that day.")]
 
 
 @app.post(
     "/portfolios/<portfolio_id>/trades",
-    **trade_route("Record a trade", WRITE, schemas.TradeView, HTTPStatus.CREATED, accepted=schemas.JobView),
+    **trade_route("Record a trade", WRITE, views.TradeView, HTTPStatus.CREATED, accepted=views.JobView),
 )
-def record_trade(portfolio_id: PortfolioId, body: schemas.RecordTrade) -> Response[Any]:
-    """Record a trade: the holding and the cash change with it. The same trade again answers as the first did.
+def record_trade(portfolio_id: PortfolioId, body: views.RecordTrade) -> Response[Any]:
+    """Record a trade, and update holding and cash with it. Idempotent by `ref_id`: a repeat gets the first response.
 
-    202 where more than 10,000 trades have to be folded with it: then a worker does it.
+    Responds with 202 where more than 10,000 trades have to be folded; a worker then records the trade.
     """
-    return _written(trades().record(app.caller, portfolio_id, body.to_domain()), HTTPStatus.CREATED)
+    return _trade_or_job(trade_service().record_trade(app.caller, portfolio_id, body.to_domain()), HTTPStatus.CREATED)
 
 
 @app.patch(
     "/portfolios/<portfolio_id>/trades/<ref_id>",
-    **trade_route("Correct a trade", WRITE, schemas.TradeView, accepted=schemas.JobView),
+    **trade_route("Correct a trade", WRITE, views.TradeView, accepted=views.JobView),
 )
-def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: schemas.CorrectTrade) -> Response[Any]:
-    """Correct a trade, also one that is not the newest: the holding becomes the fold of all trades as they are then."""
-    return _written(trades().correct(app.caller, portfolio_id, ref_id, body.to_domain()), HTTPStatus.OK)
+def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectTrade) -> Response[Any]:
+    """Correct a trade, the newest or an earlier one; the holding is computed again from all trades of the symbol.
+
+    Responds with 202 where more than 10,000 trades have to be folded; a worker then records the correction.
+    """
+    return _trade_or_job(trade_service().correct_trade(app.caller, portfolio_id, ref_id, body.to_domain()))
 
 
-@app.get("/portfolios/<portfolio_id>/jobs/<job_id>", **trade_route("Read a recalculation", READ, schemas.JobView))
+@app.get("/portfolios/<portfolio_id>/jobs/<job_id>", **trade_route("Read a recalculation", READ, views.JobView))
 def read_job(portfolio_id: PortfolioId, job_id: JobId) -> Response[Any]:
-    """Read what has become of a trade that was answered with 202."""
-    job = trades().job(portfolios().get(app.caller, portfolio_id), job_id)
-    return http.answer(schemas.job_view(job))
+    """Read the status of a trade that was answered with 202."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    return http.answer(views.job_view(trade_service().get_recalculation(portfolio, job_id)))
 
 
-def _written(written: Trade | Recalculation, status: HTTPStatus) -> Response[Any]:
-    if isinstance(written, Trade):
-        return http.answer(schemas.trade_view(written), status)
-    view = schemas.job_view(written)
+def _trade_or_job(recorded: Trade | Recalculation, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
+    if isinstance(recorded, Trade):
+        return http.answer(views.trade_view(recorded), status)
+    view = views.job_view(recorded)
     headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "5"}
     return http.answer(view, HTTPStatus.ACCEPTED, headers)
 
 
-@app.get("/portfolios/<portfolio_id>/trades", **trade_route("List trades", READ, schemas.TradeList))
+@app.get("/portfolios/<portfolio_id>/trades", **trade_route("List trades", READ, views.TradeList))
 def list_trades(
     portfolio_id: PortfolioId,
     *,
@@ -89,56 +92,61 @@ def list_trades(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[Any]:
-    """List a portfolio's trades, latest execution first; a page may be short and not the last."""
+    """List a portfolio's trades, latest execution first. A page may have fewer than `limit` items and a next page."""
     wanted = TradeFilter(symbol, status, from_time, to_time)
     query = (app.caller.tenant_id, "trades", portfolio_id, repr(wanted))
     after = http.decode_cursor(cursor, *query)
-    page = trades().list(portfolios().get(app.caller, portfolio_id), wanted, limit=limit, after=after)
-    return http.page([schemas.trade_view(it) for it in page.items], page.next_position, *query)
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    page = trade_service().list_trades(portfolio, wanted, limit=limit, after=after)
+    return http.page([views.trade_view(trade) for trade in page.items], page.next_position, *query)
 
 
-@app.post("/portfolios/<portfolio_id>/trades/import", **trade_route("Import trades", WRITE, schemas.ImportedView))
+@app.post("/portfolios/<portfolio_id>/trades/import", **trade_route("Import trades", WRITE, views.ImportView))
 def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
-    """Import trades from CSV: nothing is written unless all rows are good; the same file again completes the first."""
+    """Import trades from CSV. Nothing is recorded unless every row is valid and can be recorded.
+
+    A large file is written in several transactions: after a failure some rows may be recorded. Send the same file
+    again to complete the import; recorded rows are skipped.
+    """
     rows = read_csv(app.current_event.decoded_body or "")
-    return http.answer(schemas.imported_view(imports().run(app.caller, portfolio_id, rows)))
+    return http.answer(views.import_view(trade_importer().import_rows(app.caller, portfolio_id, rows)))
 
 
 @app.post(
     "/portfolios/<portfolio_id>/cash",
-    **trade_route("Move cash", WRITE, schemas.CashView, HTTPStatus.CREATED),
+    **trade_route("Move cash", WRITE, views.CashView, HTTPStatus.CREATED),
 )
-def move_cash(portfolio_id: PortfolioId, body: schemas.MoveCash) -> Response[Any]:
-    """Record cash that came in or went out; from the first entry on, cash is tracked and never below zero."""
-    entry = trades().move_cash(app.caller, portfolio_id, body.to_domain())
-    return http.answer(schemas.cash_view(entry), HTTPStatus.CREATED)
+def move_cash(portfolio_id: PortfolioId, body: views.MoveCash) -> Response[Any]:
+    """Record a cash entry. From the first entry on cash is tracked, and the balance cannot become negative."""
+    entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
+    return http.answer(views.cash_view(entry), HTTPStatus.CREATED)
 
 
-@app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, schemas.HoldingList))
+@app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))
 def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read every symbol that was ever held, with its quote and market value where they are known."""
+    """Read every symbol ever held, with quote and market value where the symbol has a quote."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(schemas.holdings_view(portfolio, holdings().positions(portfolio)))
+    return http.answer(views.holdings_view(portfolio, holdings_reader().read_holdings(portfolio)))
 
 
-@app.get("/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read returns", READ, schemas.ReturnsView))
+@app.get("/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read profit", READ, views.ProfitView))
 def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]:
-    """Read what the portfolio has earned since its first trade, at the newest quotes or at the closes of a past day."""
+    """Read the profit since the first trade, at the newest quotes or at the last closes up to a past day."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     if as_of is None or as_of >= utc_now().date():
-        return http.answer(schemas.returns_view(holdings().returns(portfolio)))
-    return http.answer(schemas.returns_view(holdings().returns_on(portfolio, as_of)))
+        return http.answer(views.profit_view(holdings_reader().read_profit(portfolio)))
+    return http.answer(views.profit_view(holdings_reader().read_profit_on(portfolio, as_of)))
 
 
 @app.get(
-    "/portfolio-summary", **holding_route("Read holdings in the form of the earlier API", READ, schemas.SummaryView)
+    "/portfolio-summary", **holding_route("Read holdings in the format of the earlier API", READ, views.SummaryView)
 )
 def read_summary(
     portfolio_id: Annotated[Identifier, Query(description="The portfolio.")],
-    user_id: Annotated[Identifier, Query(description="Its user.")],
+    user_id: Annotated[Identifier, Query(description="The owner of the portfolio.")],
 ) -> Response[Any]:
-    """Read what is held now, for clients of the earlier API."""
+    """Read the present holdings in the format of the earlier API."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     if portfolio.user_id != user_id:
         raise no_such_thing()
-    return http.answer(schemas.summary_view(holdings().positions(portfolio)))
+    return http.answer(views.summary_view(holdings_reader().read_holdings(portfolio)))

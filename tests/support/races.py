@@ -32,7 +32,7 @@ from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.balancing import watch_store as watches
-from trimtab.portfolios.ledger.service import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.trades import CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
@@ -148,7 +148,7 @@ class Races:
         self.changes += 1
         ref_id, type = f"cash-{self.changes}", CashType.DEPOSIT if amount > 0 else CashType.WITHDRAWAL
         portfolio_id = self.market.portfolios[number].portfolio_id
-        trades = api_function.trades()
+        trades = api_function.trade_service()
         return _refusable(lambda: trades.move_cash(CALLER, portfolio_id, NewCashEntry(ref_id, type, abs(amount))))
 
     def trade(self, number: int, symbol: str, share: Decimal) -> Act:
@@ -159,8 +159,8 @@ class Races:
         amount = (quantity * self.quoted[symbol][1]).quantize(Decimal("0.01"))
         side = Side.BUY if share > 0 else Side.SELL
         rest: Any = (SecurityType.STOCK, symbol, quantity, amount, Decimal(0), TradeStatus.SUCCESS, None)
-        new, trades = NewTrade(f"trade-{self.changes}", side, *rest), api_function.trades()
-        return _refusable(lambda: trades.record(CALLER, it.portfolio_id, new))
+        new, trades = NewTrade(f"trade-{self.changes}", side, *rest), api_function.trade_service()
+        return _refusable(lambda: trades.record_trade(CALLER, it.portfolio_id, new))
 
     def settle(self) -> None:
         """Delivers everything, one after the other; whoever planned and ended before it told is made up for later."""

@@ -79,8 +79,8 @@ def _of_the_ledger(run: ScenarioRun) -> Iterator[Fact]:
     )
     yield "cash, and its movements", portfolio.cash, deposits + sum((trade.cash_change for trade in found), ZERO)
     for symbol in HELD:
-        executions = [trade.execution for trade in found if trade.symbol == symbol and trade.execution]
-        folded = fold(Holding(symbol, SecurityType.STOCK), executions, ())
+        effects = [trade.effect for trade in found if trade.symbol == symbol and trade.effect]
+        folded = fold(Holding(symbol, SecurityType.STOCK), effects, ())
         held = portfolio.holdings[symbol]
         yield f"holding of {symbol}, and the fold of its trades", held, folded
 

@@ -19,8 +19,7 @@ from trimtab.kernel.money import to_money
 from trimtab.portfolios.execution import state_machine, worker
 from trimtab.portfolios.execution.order_sync import OrderSync, to_broker_order
 from trimtab.portfolios.execution.state_machine import WaveResult
-from trimtab.portfolios.execution.worker import ExecutionWorker, _ExecutionRun
-from trimtab.portfolios.ledger.posting import trades_of_fills
+from trimtab.portfolios.execution.worker import ExecutionWorker, _ExecutionRun, trades_of_fills
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.model import Portfolio

@@ -4,8 +4,8 @@ from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.service.analysis import Analysis
 from trimtab.kernel.clock import Clock
 from trimtab.market.adapters.bars import DynamoBars
-from trimtab.portfolios.ledger.history import Books
-from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.history import LedgerHistory
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.rebalancing.snapshot import Standings
 from trimtab.portfolios.store import DynamoStore
@@ -27,8 +27,8 @@ def analysis(settings: AnalysisSettings, clock: Clock) -> Analysis:
     ledger = DynamoLedger(client, settings.portfolios_table, settings.market_table)
     return Analysis(
         DynamoStore(client, settings.portfolios_table),
-        Books(ledger),
-        Standings(Holdings(ledger, clock)),
+        LedgerHistory(ledger),
+        Standings(HoldingsReader(ledger, clock)),
         DynamoBars(client, settings.market_table),
         DynamoSeries(client, settings.analytics_table),
         clock,

@@ -15,9 +15,10 @@ from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.balancing import check_decision as checks
 from trimtab.portfolios.execution import state_machine
-from trimtab.portfolios.ledger.positions import Holdings
-from trimtab.portfolios.ledger.posting import Movement, booked_together, trade_of
-from trimtab.portfolios.ledger.service import owned
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
+from trimtab.portfolios.ledger.new_entries import RebalanceTrade
+from trimtab.portfolios.ledger.posting import post_fills
+from trimtab.portfolios.ledger.service import require_owned
 from trimtab.portfolios.ledger.trades import CashEntry, CashType, Trade
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, Trigger, WatchDue
@@ -47,7 +48,7 @@ class Control(Struct, frozen=True):
 
     def request(self, caller: Caller, portfolio_id: str, mode: Mode | None, request_id: str) -> Rebalance:
         """The rebalance that was asked for, to be decided by a worker; the same request again answers the same."""
-        portfolio = owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
+        portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
         wanted = _asked_for(portfolio, mode, request_id, self.clock())
         refused = checks.refused(portfolio)
         stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, wanted.rebalance_id) if refused else None
@@ -66,7 +67,7 @@ class Control(Struct, frozen=True):
 
         def attempt() -> Rebalance:
             portfolio, rebalance = self.store.both(caller.tenant_id, portfolio_id, rebalance_id)
-            portfolio, now = owned(portfolio, caller), self.clock()
+            portfolio, now = require_owned(portfolio, caller), self.clock()
             if rebalance is None:
                 raise no_such_thing()
             journal = rebalance.execution
@@ -93,7 +94,7 @@ class Control(Struct, frozen=True):
         rebalance keeps who said so, when, why, and what it was before."""
 
         def attempt() -> Portfolio:
-            portfolio = owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
+            portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
             if portfolio.status is not PortfolioStatus.STALE or portfolio.lock is None:
                 raise Conflict("not_stale", f"The portfolio is {portfolio.status}; only a stale one is resolved.")
             rebalance = self.store.rebalance(portfolio.tenant_id, portfolio_id, portfolio.lock.owner)
@@ -102,7 +103,7 @@ class Control(Struct, frozen=True):
             now = self.clock()
             thought = self._as_of_now(portfolio, resolution.holdings)
             trades = _adjustments(thought, rebalance.rebalance_id, resolution.holdings, now)
-            after = booked_together(self.ledger, portfolio, trades, now)
+            after = post_fills(self.ledger, portfolio, trades, now)
             entry = _cash_entry(portfolio, rebalance.rebalance_id, resolution.cash, now)
             if resolution.cash is not None:
                 after = replace(after, cash=resolution.cash)
@@ -120,7 +121,7 @@ class Control(Struct, frozen=True):
         """The portfolio with the splits since the last trade in its holdings of these symbols: as an operator sees it,
         and as booking a trade makes it."""
         quotes = self.ledger.quotes(sorted(symbols))
-        return replace(portfolio, holdings=Holdings(self.ledger, self.clock).now(portfolio, quotes))
+        return replace(portfolio, holdings=HoldingsReader(self.ledger, self.clock).apply_splits(portfolio, quotes))
 
 
 def _asked_for(portfolio: Portfolio, mode: Mode | None, request_id: str, now: datetime) -> Rebalance:
@@ -149,7 +150,7 @@ def _adjustments(portfolio: Portfolio, rebalance_id: str, agreed: Mapping[str, D
     if len(moved) > MAX_ADJUSTED:
         raise Unprocessable("too_many_adjustments", f"At most {MAX_ADJUSTED} holdings are adjusted at once.")
     found = [
-        Movement(
+        RebalanceTrade(
             ids.derive_id(rebalance_id, "resolved", symbol),
             symbol,
             Side.BUY if difference > 0 else Side.SELL,
@@ -157,7 +158,7 @@ def _adjustments(portfolio: Portfolio, rebalance_id: str, agreed: Mapping[str, D
         )
         for symbol, difference in moved.items()
     ]
-    return [trade_of(portfolio, rebalance_id, each, now) for each in found]
+    return [trade.to_trade(portfolio, rebalance_id, now) for trade in found]
 
 
 def _cash_entry(portfolio: Portfolio, rebalance_id: str, agreed: Decimal | None, now: datetime) -> CashEntry | None:

@@ -15,7 +15,7 @@ from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.balancing import check_decision as checks
 from trimtab.portfolios.balancing.check_decision import Checked, Situation
 from trimtab.portfolios.balancing.price_bounds import crossed
-from trimtab.portfolios.ledger.positions import Holdings
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.portfolio.model import Portfolio, Trigger, WatchDue, Watching
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.ports import CheckNote, Checks, Halts, Requests, Store, Watches
@@ -40,7 +40,7 @@ class Checking(Struct, frozen=True):
     """What the worker of the queue `checks` does."""
 
     store: Store
-    holdings: Holdings
+    holdings: HoldingsReader
     checks: Checks
     watches: Watches
     halts: Halts
@@ -163,7 +163,7 @@ class Checking(Struct, frozen=True):
 
     def _situation(self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None = None) -> Situation:
         quotes = self.holdings.ledger.quotes(checks.symbols_of(portfolio))
-        held = self.holdings.now(portfolio, quotes)
+        held = self.holdings.apply_splits(portfolio, quotes)
         return Situation(
             portfolio=portfolio,
             quantities={symbol: holding.quantity for symbol, holding in held.items()},

@@ -21,7 +21,8 @@ from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.execution.broker import Broker
 from trimtab.portfolios.execution.order_sync import OrderSync
 from trimtab.portfolios.execution.state_machine import NextStep, RetryLimits, WaveResult, journal_of
-from trimtab.portfolios.ledger.posting import booked_together, trades_of_fills
+from trimtab.portfolios.ledger.new_entries import RebalanceTrade
+from trimtab.portfolios.ledger.posting import post_fills
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -245,7 +246,7 @@ class _ExecutionRun(Struct):
             result = result_of(self.rebalance, now)
             trades = trades_of_fills(self.portfolio, self.rebalance.rebalance_id, unposted, now)
             try:
-                after = booked_together(self.worker.ledger, self.portfolio, trades, now)
+                after = post_fills(self.worker.ledger, self.portfolio, trades, now)
             except Refusal as refusal:
                 # The broker filled what the ledger cannot hold: nothing is posted, and an operator has to decide.
                 result = state_machine.mark_stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
@@ -307,3 +308,13 @@ class _ExecutionRun(Struct):
 def _cancel_at_deadline(rebalance: Rebalance, now: datetime) -> WaveResult:
     detail = "The deadline passed before anything was sent."
     return WaveResult(state_machine.cancel_unsent(rebalance, now, detail))
+
+
+def trades_of_fills(portfolio: Portfolio, rebalance_id: str, orders: Iterable[Order], now: datetime) -> list[Trade]:
+    """Return the trades of the orders that were filled; the `ref_id` of a trade is the order's client order id."""
+    fills = [
+        RebalanceTrade(order.client_order_id, order.symbol, order.side, order.filled, order.amount, order.fees)
+        for order in orders
+        if order.filled
+    ]
+    return [fill.to_trade(portfolio, rebalance_id, now) for fill in fills]

@@ -1,4 +1,4 @@
-"""What the ledger says over time: everything that a portfolio's value of any day follows from."""
+"""Ledger history: the trades, cash entries and splits from which the value of a portfolio on any day follows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -14,43 +14,49 @@ from trimtab.portfolios.ports import Ledger, Listing, TradeFilter
 
 T = TypeVar("T")
 
-PAGE = 100
+PAGE_SIZE = 100
 MAX_PAGES = 500
 
 
-class Books(Struct, frozen=True):
-    """The trades and cash entries of portfolios, oldest first."""
+class LedgerHistory(Struct, frozen=True):
+    """The successful trades and the cash entries of portfolios, oldest first.
+
+    Each list raises `Unprocessable` (`too_many_entries`) for more than 50,000 entries.
+    """
 
     ledger: Ledger
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[Trade]:
-        """Every trade that was executed from that time on (None: ever).
-
-        `Unprocessable` where there are more than can be looked at.
-        """
-        wanted = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
-        return _all(lambda after: self.ledger.trades(tenant_id, portfolio_id, wanted, limit=PAGE, after=after))
+        """Return the successful trades executed at or after `since`; all where `since` is None."""
+        successful = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
+        return _read_all(
+            lambda after: self.ledger.trades(tenant_id, portfolio_id, successful, limit=PAGE_SIZE, after=after)
+        )
 
     def cash_entries(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashEntry]:
-        """Every cash entry that was executed from that time on (None: ever)."""
-        return _all(lambda after: self.ledger.cash_entries(tenant_id, portfolio_id, since, limit=PAGE, after=after))
+        """Return the cash entries executed at or after `since`; all where `since` is None."""
+        return _read_all(
+            lambda after: self.ledger.cash_entries(tenant_id, portfolio_id, since, limit=PAGE_SIZE, after=after)
+        )
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
-        """The splits of the symbols that have any, by symbol."""
-        known = self.ledger.quotes(sorted(symbols))
-        return {symbol: quote.splits for symbol, quote in known.items() if quote.splits}
+        """Return the splits by symbol, without the symbols that were never split."""
+        quotes = self.ledger.quotes(sorted(symbols))
+        return {symbol: quote.splits for symbol, quote in quotes.items() if quote.splits}
 
 
-def _all(page_after: Callable[[Any], Listing[T]]) -> list[T]:
-    return [*reversed(list(_newest_first(page_after)))]
+def _read_all(read_page: Callable[[Any], Listing[T]]) -> list[T]:
+    return [*reversed(list(_newest_first(read_page)))]
 
 
-def _newest_first(page_after: Callable[[Any], Listing[T]]) -> Iterator[T]:
+def _newest_first(read_page: Callable[[Any], Listing[T]]) -> Iterator[T]:
     position: Any = None
     for _ in range(MAX_PAGES):
-        page = page_after(position)
+        page = read_page(position)
         yield from page.items
         position = page.next_position
         if position is None:
             return
-    raise Unprocessable("too_many_trades", f"More than {MAX_PAGES * PAGE} entries cannot be looked at in one go.")
+    raise Unprocessable(
+        "too_many_entries", f"The portfolio has more than {MAX_PAGES * PAGE_SIZE} entries in the period. Shorten it."
+    )

@@ -1,7 +1,13 @@
-"""Importing trades: all rows are checked first, then written in chunks, each of which is whole."""
+"""Import of many trades at once.
 
-from collections.abc import Iterator, Mapping, Sequence
+All rows are validated before any is written. Rows are then written in chunks, because a DynamoDB transaction has at
+most 100 items. A chunk is atomic; the whole import is not: after a failure between two chunks the portfolio holds the
+rows of the first ones, and repeating the same import completes it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 from msgspec import Struct
 
@@ -9,125 +15,126 @@ from trimtab.contracts.quotes import Split
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.ledger.service import NewTrade, owned
+from trimtab.portfolios.ledger.new_entries import NewTrade
+from trimtab.portfolios.ledger.posting import splits_by_symbol, updated_holdings
+from trimtab.portfolios.ledger.service import require_owned
 from trimtab.portfolios.ledger.trades import MAX_CLOCK_LEAD, Trade
-from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, fold
+from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.ports import Ledger
 
-CHUNK = 90
+TRADES_PER_CHUNK = 90
+
+Chunk = tuple[list[Trade], Portfolio]
+"""Trades of one transaction, and the portfolio after them."""
 
 
-class Row(Struct, frozen=True):
-    """A trade and the line of the file on which it stands."""
+class ImportRow(Struct, frozen=True):
+    """A trade and the number of its line in the file."""
 
     line: int
     trade: NewTrade
 
 
-class Imported(Struct, frozen=True):
-    """How many rows were written now, and how many stood there already."""
+class ImportResult(Struct, frozen=True):
+    """Number of rows recorded by this import, and of rows that were recorded before."""
 
     recorded: int
     already_recorded: int
 
 
-class Imports(Struct, frozen=True):
-    """Imports of trades. Repeating the same file completes it, or changes nothing."""
+class TradeImporter(Struct, frozen=True):
+    """Imports trades. Repeating an import is safe: recorded rows are skipped, missing rows are added."""
 
     ledger: Ledger
     clock: Clock
 
-    def run(self, caller: Caller, portfolio_id: str, rows: Sequence[Row]) -> Imported:
-        """Writes the rows that are not there yet; nothing at all unless every one of them can be written."""
+    def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow]) -> ImportResult:
+        """Record the rows that are not recorded yet.
+
+        Writes nothing where a row cannot be recorded. Raises `Conflict` (`ref_id_reused`) where a row is recorded
+        with other members, and `Unprocessable` where a row lies in the future or the rows together would make a
+        quantity or tracked cash negative. A failure while chunks are written leaves the earlier chunks recorded; the
+        same import completes them.
+        """
         missing_at_first: list[int] = []
 
         def attempt() -> None:
             now = self.clock()
             portfolio, _ = self.ledger.portfolio_and_trade(caller.tenant_id, portfolio_id, rows[0].trade.ref_id)
-            portfolio = owned(portfolio, caller)
-            new = self._missing(portfolio, rows, now)
-            missing_at_first.append(len(new))
-            if new:
+            portfolio = require_owned(portfolio, caller)
+            missing = self._missing_trades(portfolio, rows, now)
+            missing_at_first.append(len(missing))
+            if missing:
                 portfolio.require_tradable(now)
-                for trades, after in self._chunks(portfolio, new, now):
+                for trades, after in self._plan_chunks(portfolio, missing, now):
                     self.ledger.put(*trades, after)
 
         retrying_on_conflict(attempt)
-        return Imported(missing_at_first[0], len(rows) - missing_at_first[0])
+        return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
 
-    def _missing(self, portfolio: Portfolio, rows: Sequence[Row], now: datetime) -> list[Trade]:
-        """The trades that are not recorded yet; `Conflict` where one is recorded with another body."""
-        stored = self.ledger.some_trades(
+    def _missing_trades(self, portfolio: Portfolio, rows: Sequence[ImportRow], now: datetime) -> list[Trade]:
+        """Return the trades that are not recorded yet; rows without a time are a microsecond apart, in file order."""
+        recorded = self.ledger.some_trades(
             portfolio.tenant_id, portfolio.portfolio_id, [row.trade.ref_id for row in rows]
         )
-        reused = [row for row in rows if _differs(stored.get(row.trade.ref_id), row.trade)]
+        pairs = [(row, recorded[row.trade.ref_id]) for row in rows if row.trade.ref_id in recorded]
+        reused = [row for row, trade in pairs if not row.trade.matches(trade)]
         if reused:
-            errors = [{"field": f"line {row.line}: ref_id", "detail": "It came with another body."} for row in reused]
-            raise Conflict("ref_id_reused", "Some rows came with another body before; see errors.", errors=errors)
-        ahead = [row for row in rows if row.trade.executed_at and row.trade.executed_at > now + MAX_CLOCK_LEAD]
-        if ahead:
-            errors = [{"field": f"line {row.line}: executed_at", "detail": "It lies ahead."} for row in ahead]
-            raise Unprocessable("executed_at_in_future", "Some rows have not happened yet; see errors.", errors=errors)
-        new = [row.trade for row in rows if row.trade.ref_id not in stored]
-        # Rows without a time happened in the order in which they stand.
-        return [trade.to_trade(portfolio, now + timedelta(microseconds=n)) for n, trade in enumerate(new)]
+            errors = [
+                {"field": f"line {row.line}: ref_id", "detail": "This ref_id is recorded with other members."}
+                for row in reused
+            ]
+            raise Conflict("ref_id_reused", "Some rows are recorded with other members; see `errors`.", errors=errors)
+        latest = now + MAX_CLOCK_LEAD
+        future = [row for row in rows if row.trade.executed_at and row.trade.executed_at > latest]
+        if future:
+            errors = [
+                {"field": f"line {row.line}: executed_at", "detail": "The time is in the future."} for row in future
+            ]
+            raise Unprocessable("executed_at_in_future", "Some rows are in the future; see `errors`.", errors=errors)
+        missing = [row.trade for row in rows if row.trade.ref_id not in recorded]
+        return [trade.to_trade(portfolio, now + timedelta(microseconds=n)) for n, trade in enumerate(missing)]
 
-    def _chunks(
-        self, portfolio: Portfolio, new: Sequence[Trade], now: datetime
-    ) -> list[tuple[Sequence[Trade], Portfolio]]:
-        """The chunks with the portfolio after each. What stands between two chunks must be right as well, so if the
-        order of time does not do (later sells are recorded already), buys go first."""
-        symbols = sorted({trade.symbol for trade in new})
-        known = self.ledger.quotes(symbols)
-        splits = {
-            symbol: [split for split in known[symbol].splits if split.effective_at <= now] if symbol in known else []
-            for symbol in symbols
-        }
-        recorded = {
-            symbol: self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
-            if symbol in portfolio.holdings
-            else []
-            for symbol in symbols
-        }
-        by_time = sorted(new, key=lambda trade: (trade.executed_at, trade.ref_id))
+    def _plan_chunks(self, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> list[Chunk]:
+        """Return the chunks in an order that keeps every intermediate state valid.
+
+        Chunks follow the order of execution. Where a later sell is recorded already, an intermediate state of that
+        order may be negative; then all buys are written before the sells.
+        """
+        splits = splits_by_symbol(self.ledger.quotes(sorted({trade.symbol for trade in trades})))
+
+        @cache
+        def load_trades(symbol: str) -> list[Trade]:
+            return self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
+
+        by_time = sorted(trades, key=lambda trade: (trade.executed_at, trade.ref_id))
         try:
-            return list(_booked(portfolio, by_time, recorded, splits, now))
+            return list(_post_in_chunks(portfolio, by_time, splits, now, load_trades))
         except Unprocessable:
             buys_first = sorted(by_time, key=lambda trade: trade.side is Side.SELL)
-            return list(_booked(portfolio, buys_first, recorded, splits, now))
+            return list(_post_in_chunks(portfolio, buys_first, splits, now, load_trades))
 
 
-def _booked(
+def _post_in_chunks(
     portfolio: Portfolio,
     trades: Sequence[Trade],
-    recorded: Mapping[str, list[Trade]],
-    splits: Mapping[str, list[Split]],
+    splits: Mapping[str, Sequence[Split]],
     now: datetime,
-) -> Iterator[tuple[Sequence[Trade], Portfolio]]:
-    executions = {
-        symbol: [trade.execution for trade in earlier if trade.execution is not None]
-        for symbol, earlier in recorded.items()
-    }
-    for start in range(0, len(trades), CHUNK):
-        cash = portfolio.cash
-        chunk = [trade.settled(None, cash_is_tracked=cash is not None) for trade in trades[start : start + CHUNK]]
-        touched: dict[str, SecurityType] = {}
-        for trade in chunk:
-            if trade.execution is not None:
-                executions[trade.symbol].append(trade.execution)
-                touched[trade.symbol] = trade.security_type
-        if cash is not None:
-            cash += sum((trade.cash_change for trade in chunk), ZERO)
-        holdings = [
-            fold(portfolio.holdings.get(symbol, Holding(symbol, kind)).emptied(), executions[symbol], splits[symbol])
-            for symbol, kind in touched.items()
-        ]
+    load_trades: Callable[[str], list[Trade]],
+) -> Iterator[Chunk]:
+    posted: list[Trade] = []
+
+    def load_posted(symbol: str) -> list[Trade]:
+        return [*load_trades(symbol), *(trade for trade in posted if trade.symbol == symbol)]
+
+    tracked = portfolio.cash is not None
+    for start in range(0, len(trades), TRADES_PER_CHUNK):
+        chunk = trades[start : start + TRADES_PER_CHUNK]
+        chunk = [trade.with_cash_effect(None, cash_is_tracked=tracked) for trade in chunk]
+        holdings = updated_holdings(portfolio, chunk, splits, now, load_posted)
+        cash = None if portfolio.cash is None else sum((trade.cash_change for trade in chunk), portfolio.cash)
         portfolio = portfolio.booked(now, holdings=holdings, cash=cash)
+        posted += chunk
         yield chunk, portfolio
-
-
-def _differs(stored: Trade | None, new: NewTrade) -> bool:
-    return stored is not None and stored.request_hash != new.request_hash()

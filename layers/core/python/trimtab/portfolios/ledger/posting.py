@@ -1,27 +1,28 @@
-"""Booking: what a trade makes of a portfolio's holdings and cash."""
+"""Posting: the holdings and the cash of a portfolio after new or corrected trades.
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
+A holding is updated in one of two ways with the same result: a trade later than all others is appended to the
+holding; in any other case the holding is folded again from all trades of its symbol.
+"""
 
-from msgspec import Struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
 from msgspec.structs import replace
 
-from trimtab.contracts.quotes import Quote
-from trimtab.kernel import ids
-from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.contracts.quotes import Quote, Split
+from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger.trades import Trade
-from trimtab.portfolios.portfolio.holdings import Execution, Holding, SecurityType, Side, TradeStatus, fold
+from trimtab.portfolios.portfolio.holdings import Holding, TradeEffect, fold
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.ports import Ledger
-from trimtab.portfolios.rebalancing.orders import Order
 
 
 class TooManyTrades(Exception):
-    """More trades would have to be folded than was allowed."""
+    """Raised where more trades have to be folded than the caller allows."""
 
 
-def booked(
+def post_trade(
     ledger: Ledger,
     portfolio: Portfolio,
     quote: Quote | None,
@@ -29,110 +30,115 @@ def booked(
     after: Trade,
     *,
     now: datetime,
-    most: int | None = None,
+    max_fold: int | None = None,
 ) -> tuple[Trade, Portfolio]:
-    """The trade as it is `after`, settled, and the portfolio with it in place of what it was `before`.
+    """Return the trade as it is to be stored, and the portfolio with `after` in place of `before`.
 
-    A trade that is the next one of its symbol is added. For any other the holding is folded anew from all trades;
-    raises `TooManyTrades` where those are more than `most`.
+    `before` is None for a new trade. Raises `TooManyTrades` where a fold of more than `max_fold` trades is needed,
+    `Conflict` where the portfolio is closed, stale or locked, and `Unprocessable` where a quantity or tracked cash
+    would be negative.
     """
     portfolio.require_tradable(now)
     cash = portfolio.cash
-    after = after.settled(before, cash_is_tracked=cash is not None)
+    after = after.with_cash_effect(before, cash_is_tracked=cash is not None)
     if cash is not None:
         cash += after.cash_change - (before.cash_change if before else ZERO)
-    if after.execution is None and (before is None or before.execution is None):
+    replaces = before is not None and before.effect is not None
+    if after.effect is None and not replaces:
         return after, portfolio.booked(now, cash=cash)
-    holding = portfolio.holdings.get(after.symbol, Holding(after.symbol, after.security_type))
-    was_in = before is not None and before.execution is not None
-    added = None if was_in or after.execution is None else _added(holding, quote, after.execution, now)
-    if added is None and most is not None and holding.trades > most:
-        raise TooManyTrades
-    holding = added or _folded(ledger, portfolio, quote, after, now)
+    holding = holding_of(portfolio, after)
+
+    def load_other_trades() -> list[Trade]:
+        if max_fold is not None and holding.trade_count > max_fold:
+            raise TooManyTrades
+        trades = ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, after.symbol)
+        return [trade for trade in trades if trade.ref_id != after.ref_id]
+
+    splits = quote.splits if quote else ()
+    if replaces:
+        holding = fold_trades(holding, [*load_other_trades(), after], splits, now)
+    else:
+        holding = add_trades(holding, [after], splits, now, load_other_trades)
     return after, portfolio.booked(now, holdings=[holding], cash=cash)
 
 
-def booked_together(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
-    """The portfolio's holdings and cash with these new trades, at most one of a symbol.
+def post_fills(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
+    """Return the portfolio with the trades of a rebalance in its holdings and cash, its version unchanged.
 
-    Its version is left to who writes it. `Unprocessable` where a quantity would be negative. Cash may come out below
-    zero, for what somebody else has paid is paid: whether that may stay is the caller's business.
+    At most one trade for each symbol. Raises `Unprocessable` where a quantity would be negative. The cash of the
+    result may be negative: a fill cannot be refused, so the caller decides what a negative balance means.
     """
     if not trades:
         return portfolio
-    holdings, cash = [], portfolio.cash or ZERO
     quotes = ledger.quotes(sorted({trade.symbol for trade in trades}))
-    for trade in trades:
-        holding = portfolio.holdings.get(trade.symbol, Holding(trade.symbol, trade.security_type))
-        quote = quotes.get(trade.symbol)
-        added = _added(holding, quote, trade.execution, now) if trade.execution else None
-        holdings.append(added or _folded(ledger, portfolio, quote, trade, now))
-        cash += trade.cash_change
-    after = portfolio.booked(now, holdings=holdings, cash=max(cash, ZERO))
-    return replace(after, cash=cash, version=portfolio.version)
+
+    def load_trades(symbol: str) -> list[Trade]:
+        return ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
+
+    holdings = updated_holdings(portfolio, trades, splits_by_symbol(quotes), now, load_trades)
+    cash = sum((trade.cash_change for trade in trades), portfolio.cash or ZERO)
+    posted = portfolio.booked(now, holdings=holdings, cash=max(cash, ZERO))
+    return replace(posted, cash=cash, version=portfolio.version)
 
 
-class Movement(Struct, frozen=True):
-    """Something bought or sold that no client recorded; `paid` is amount and fees, None for an adjustment of what is
-    held, which is entered at the average cost and moves no cash."""
+def updated_holdings(
+    portfolio: Portfolio,
+    new_trades: Iterable[Trade],
+    splits: Mapping[str, Sequence[Split]],
+    now: datetime,
+    load_trades: Callable[[str], list[Trade]],
+) -> list[Holding]:
+    """Return the holdings that new trades change, one for each symbol.
 
-    ref_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    paid: tuple[Decimal, Decimal] | None = None
-
-
-def trades_of_fills(portfolio: Portfolio, rebalance_id: str, orders: Iterable[Order], now: datetime) -> list[Trade]:
-    """The trades that the fills of these orders are; the id of each is its order's."""
-    fills = [
-        Movement(each.client_order_id, each.symbol, each.side, each.filled, (each.amount, each.fees))
-        for each in orders
-        if each.filled
+    `load_trades` returns the trades of a symbol that are posted already, and is called only where a fold is needed.
+    """
+    by_symbol: dict[str, list[Trade]] = {}
+    for trade in new_trades:
+        if trade.effect is not None:
+            by_symbol.setdefault(trade.symbol, []).append(trade)
+    return [
+        add_trades(holding_of(portfolio, trades[0]), trades, splits.get(symbol, ()), now, partial(load_trades, symbol))
+        for symbol, trades in by_symbol.items()
     ]
-    return [trade_of(portfolio, rebalance_id, fill, now) for fill in fills]
 
 
-def trade_of(portfolio: Portfolio, rebalance_id: str, it: Movement, now: datetime) -> Trade:
-    """The trade that the movement is: it comes after everything that is recorded of its symbol."""
-    holding = portfolio.holdings.get(it.symbol, Holding(it.symbol, SecurityType.STOCK))
-    after_all = holding.last[0] + timedelta(microseconds=1) if holding.last else now
-    amount, fees = it.paid or (to_money(CONTEXT.multiply(it.quantity, holding.average_cost or ZERO)), ZERO)
-    trade = Trade(
-        tenant_id=portfolio.tenant_id,
-        portfolio_id=portfolio.portfolio_id,
-        user_id=portfolio.user_id,
-        ref_id=it.ref_id,
-        side=it.side,
-        security_type=holding.security_type,
-        symbol=it.symbol,
-        quantity=it.quantity,
-        amount=amount,
-        fees=fees,
-        status=TradeStatus.SUCCESS,
-        executed_at=max(now, after_all),
-        request_hash=ids.fingerprint(it.ref_id),
-        created_at=now,
-        updated_at=now,
-        moves_cash=it.paid is not None,
-        rebalance_id=rebalance_id,
-    )
-    return trade.announced()
+def add_trades(
+    holding: Holding,
+    new_trades: Sequence[Trade],
+    splits: Sequence[Split],
+    now: datetime,
+    load_trades: Callable[[], list[Trade]],
+) -> Holding:
+    """Return the holding with new trades of its symbol: appended where possible, else folded from all trades.
+
+    `load_trades` returns the trades that are in the holding already, and is called only where a fold is needed.
+    """
+    updated = holding
+    for trade in sorted(_effects(new_trades), key=lambda effect: effect.sort_key):
+        pending = updated.pending_splits(splits, min(now, trade.executed_at))
+        if pending is None or not updated.can_append(trade):
+            return fold_trades(holding, [*load_trades(), *new_trades], splits, now)
+        for split in pending:
+            updated = updated.with_split(split)
+        updated = updated.with_trade(trade)
+    return updated
 
 
-def _added(holding: Holding, quote: Quote | None, trade: Execution, now: datetime) -> Holding | None:
-    """The holding with the trade added, None where it is not simply the next one."""
-    splits = holding.pending_splits(quote.splits if quote else (), min(now, trade.executed_at))
-    if splits is None or not holding.follows(trade):
-        return None
-    for split in splits:
-        holding = holding.split(split)
-    return holding.after(trade)
+def fold_trades(holding: Holding, trades: Iterable[Trade], splits: Sequence[Split], now: datetime) -> Holding:
+    """Return the holding folded from all trades of its symbol and the splits effective by `now`."""
+    effective = [split for split in splits if split.effective_at <= now]
+    return fold(holding.without_trades(), _effects(trades), effective)
 
 
-def _folded(ledger: Ledger, portfolio: Portfolio, quote: Quote | None, changed: Trade, now: datetime) -> Holding:
-    others = ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, changed.symbol)
-    trades = [trade for trade in others if trade.ref_id != changed.ref_id] + [changed]
-    splits = [split for split in (quote.splits if quote else ()) if split.effective_at <= now]
-    executions = [trade.execution for trade in trades if trade.execution is not None]
-    return fold(Holding(changed.symbol, changed.security_type), executions, splits)
+def holding_of(portfolio: Portfolio, trade: Trade) -> Holding:
+    """Return the portfolio's holding of the trade's symbol, an empty one where the symbol was never held."""
+    return portfolio.holdings.get(trade.symbol, Holding(trade.symbol, trade.security_type))
+
+
+def splits_by_symbol(quotes: Mapping[str, Quote]) -> dict[str, Sequence[Split]]:
+    """Return the splits of each quoted symbol."""
+    return {symbol: quote.splits for symbol, quote in quotes.items()}
+
+
+def _effects(trades: Iterable[Trade]) -> list[TradeEffect]:
+    return [trade.effect for trade in trades if trade.effect is not None]

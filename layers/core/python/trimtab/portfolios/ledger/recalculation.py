@@ -1,4 +1,4 @@
-"""A recalculation: a trade that needs more earlier trades folded than a client can wait for."""
+"""Recalculation: a job for a trade that needs more trades folded than a client can wait for."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,11 +12,11 @@ from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.model import Lock, Portfolio
 from trimtab.portfolios.portfolio.pending_jobs import OpenWork
 
-LOCKED_FOR = timedelta(hours=24)
+LOCK_DURATION = timedelta(hours=24)
 
 
 class RecalculationStatus(StrEnum):
-    """REQUESTED until a worker has written the trade, or recorded why it cannot be."""
+    """REQUESTED until a worker has recorded the trade (COMPLETED) or the reason against it (REJECTED)."""
 
     REQUESTED = "REQUESTED"
     COMPLETED = "COMPLETED"
@@ -24,7 +24,12 @@ class RecalculationStatus(StrEnum):
 
 
 class Recalculation(OpenWork, Record, frozen=True):
-    """The trade as it shall be; nothing but the portfolio's lock is changed before it is completed."""
+    """A job that records one new or corrected trade.
+
+    The request stores the job with the trade and locks the portfolio; the worker writes trade, holding and cash.
+    `reason` is set where the trade was rejected. `resends` counts the messages the sweeper has sent again, `is_stuck`
+    is true once the sweeper has given up.
+    """
 
     tenant_id: str
     portfolio_id: str
@@ -38,25 +43,28 @@ class Recalculation(OpenWork, Record, frozen=True):
     resends: int = 0
     is_stuck: bool = False
 
-    def completed(self, now: datetime) -> "Recalculation":
-        """Its trade is written."""
-        return self._ended(RecalculationStatus.COMPLETED, None, now)
+    def complete(self, now: datetime) -> "Recalculation":
+        """Return the job after its trade was recorded."""
+        return self._end(RecalculationStatus.COMPLETED, None, now)
 
-    def rejected(self, reason: str, now: datetime) -> "Recalculation":
-        """Its trade cannot be written, for this reason."""
-        return self._ended(RecalculationStatus.REJECTED, reason, now)
+    def reject(self, reason: str, now: datetime) -> "Recalculation":
+        """Return the job after its trade was rejected."""
+        return self._end(RecalculationStatus.REJECTED, reason, now)
 
     def stuck(self, now: datetime) -> "Recalculation":
-        """Given up by the sweeper, with the event that alerts an operator; a late message still does it."""
+        """Return the job as given up by the sweeper, with the event that alerts an operator.
+
+        A message that arrives later still completes the job.
+        """
         event = Event("recalculation.stuck", {"job_id": self.job_id, "portfolio_id": self.portfolio_id})
         return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
 
-    def _ended(self, status: RecalculationStatus, reason: str | None, now: datetime) -> "Recalculation":
+    def _end(self, status: RecalculationStatus, reason: str | None, now: datetime) -> "Recalculation":
         return replace(self, status=status, reason=reason, version=self.version + 1, updated_at=now, events=())
 
 
-def begun(portfolio: Portfolio, trade: Trade, now: datetime) -> tuple[Recalculation, Portfolio]:
-    """The request to fold all trades with this one, and the portfolio locked by it."""
+def request_recalculation(portfolio: Portfolio, trade: Trade, now: datetime) -> tuple[Recalculation, Portfolio]:
+    """Return the job that records the trade, and the portfolio locked by the job for at most 24 hours."""
     job = Recalculation(
         tenant_id=portfolio.tenant_id,
         portfolio_id=portfolio.portfolio_id,
@@ -66,4 +74,4 @@ def begun(portfolio: Portfolio, trade: Trade, now: datetime) -> tuple[Recalculat
         created_at=now,
         updated_at=now,
     )
-    return job, portfolio.locked(Lock(job.job_id, f"{trade.symbol} is being recalculated", now + LOCKED_FOR), now)
+    return job, portfolio.locked(Lock(job.job_id, f"{trade.symbol} is being recalculated", now + LOCK_DURATION), now)

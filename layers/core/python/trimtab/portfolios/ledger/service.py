@@ -1,184 +1,118 @@
-"""Trades and cash: each is recorded, or corrected, in one write together with the holding and the cash it changes."""
+"""Recording and correcting trades, and moving cash.
+
+A trade or a cash entry is written in one transaction with the holding and the cash balance that it changes.
+"""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote
-from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
-from trimtab.kernel.clock import Clock, format_time
+from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal, no_such_thing
-from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
-from trimtab.portfolios.ledger.posting import TooManyTrades, booked
-from trimtab.portfolios.ledger.recalculation import Recalculation, begun
-from trimtab.portfolios.ledger.trades import CashEntry, CashType, Trade, require_not_ahead
-from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.posting import TooManyTrades, post_trade
+from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
+from trimtab.portfolios.ledger.trades import CashEntry, Trade, require_not_in_future
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.ports import Ledger, Listing, Requests, TradeFilter
 
-MAX_FOLD = 10_000  # trades that are read and folded while a client waits: two to three seconds
+MAX_FOLD = 10_000
+"""Trades folded while a client waits: two to three seconds."""
 
 
-class NewTrade(Struct, frozen=True):
-    """A trade as a client gives it; without `executed_at` it happened when it is recorded."""
-
-    ref_id: str
-    side: Side
-    security_type: SecurityType
-    symbol: str
-    quantity: Decimal
-    amount: Decimal
-    fees: Decimal
-    status: TradeStatus
-    executed_at: datetime | None
-
-    def request_hash(self) -> str:
-        """Tells a repeat from another trade under the same id, however its numbers are written."""
-        numbers = [plain(number) for number in (self.quantity, self.amount, self.fees)]
-        at = self.executed_at and format_time(self.executed_at)
-        return ids.fingerprint(self.side, self.security_type, self.symbol, *numbers, self.status, at)
-
-    def to_trade(self, portfolio: Portfolio, now: datetime) -> Trade:
-        """Its first revision in that portfolio; without a time it comes after all that is recorded of its symbol."""
-        holding = portfolio.holdings.get(self.symbol)
-        if holding is not None and holding.last is not None:
-            next_time = max(now, holding.last[0] + timedelta(microseconds=1))
-        else:
-            next_time = now
-        return Trade(
-            tenant_id=portfolio.tenant_id,
-            portfolio_id=portfolio.portfolio_id,
-            user_id=portfolio.user_id,
-            ref_id=self.ref_id,
-            side=self.side,
-            security_type=self.security_type,
-            symbol=self.symbol,
-            quantity=self.quantity,
-            amount=self.amount,
-            fees=self.fees,
-            status=self.status,
-            executed_at=self.executed_at or next_time,
-            request_hash=self.request_hash(),
-            created_at=now,
-            updated_at=now,
-        ).announced()
-
-
-class NewCashEntry(Struct, frozen=True):
-    """A cash entry as a client gives it; without `executed_at` it happened when it is recorded."""
-
-    ref_id: str
-    type: CashType
-    amount: Decimal
-    executed_at: datetime | None = None
-
-    def is_repeated_by(self, stored: CashEntry) -> bool:
-        """Whether what is stored is this very entry."""
-        same = (self.type, self.amount) == (stored.type, stored.amount)
-        return same and self.executed_at in {None, stored.executed_at}
-
-    def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
-        """The entry in that portfolio, with the balance after it."""
-        entry = CashEntry(
-            tenant_id=portfolio.tenant_id,
-            portfolio_id=portfolio.portfolio_id,
-            ref_id=self.ref_id,
-            type=self.type,
-            amount=self.amount,
-            balance=(portfolio.cash or ZERO) + self.type.sign * self.amount,
-            executed_at=self.executed_at or now,
-            created_at=now,
-        )
-        return entry.announced(portfolio.user_id)
-
-
-class Trades(Struct, frozen=True):
-    """The trades and cash entries of portfolios. Each attempt reads, decides and writes on the version it read."""
+class TradeService(Struct, frozen=True):
+    """Records trades and cash entries. Each attempt reads, decides, and writes on condition of the version read."""
 
     ledger: Ledger
     requests: Requests
     clock: Clock
 
-    def record(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
-        """The recorded trade; the same trade again answers as the first did.
+    def record_trade(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
+        """Record a trade, once: a repeated request is answered with the first revision of the recorded trade.
 
-        Two calls where the trade is the newest of its symbol: one read, one transaction. Where too many trades would
-        have to be folded for it, the recalculation that a worker was asked for; the portfolio is locked until then.
+        A trade that is the newest of its symbol takes one read and one transaction. Where more than `MAX_FOLD` trades
+        have to be folded, the portfolio is locked and the recalculation for a worker is returned. Raises `Conflict`
+        (`ref_id_reused`) where the `ref_id` is recorded with other members.
         """
 
         def attempt() -> Trade | Recalculation:
             portfolio, quote = self.ledger.portfolio_and_quote(caller.tenant_id, portfolio_id, new.symbol)
-            portfolio = owned(portfolio, caller)
+            portfolio = require_owned(portfolio, caller)
             trade = new.to_trade(portfolio, self.clock())
             try:
-                require_not_ahead(trade.executed_at, self.clock())
+                require_not_in_future(trade.executed_at, self.clock())
                 return self._write(portfolio, quote, None, trade)
             except (Refusal, ConditionFailed):
-                # A repeat meets what its first delivery did: then that one's answer is the answer.
+                # A repeat is refused because of its own first delivery; the answer to the first delivery is returned.
                 stored = self.ledger.trade(caller.tenant_id, portfolio_id, new.ref_id)
                 if stored is None:
                     raise
-                require_same(stored.request_hash, trade.request_hash)
-                return stored.as_first_recorded()
+                if not new.matches(stored):
+                    raise _ref_id_reused() from None
+                return stored.first_revision()
 
         return retrying_on_conflict(attempt)
 
-    def correct(
-        self, caller: Caller, portfolio_id: str, ref_id: str, change: Mapping[str, Any]
+    def correct_trade(
+        self, caller: Caller, portfolio_id: str, ref_id: str, changes: Mapping[str, Any]
     ) -> Trade | Recalculation:
-        """The trade with some members changed; the holding becomes the fold of all trades as they are then.
+        """Correct members of a trade, by name; the holding is folded again from all trades of the symbol.
 
-        Where those are too many, the recalculation that a worker was asked for.
+        Where those are more than `MAX_FOLD`, the portfolio is locked and the recalculation for a worker is returned.
+        Raises `NotFound` where there is no such trade. A correction that changes nothing is not recorded.
         """
 
         def attempt() -> Trade | Recalculation:
             now = self.clock()
             portfolio, trade = self.ledger.portfolio_and_trade(caller.tenant_id, portfolio_id, ref_id)
-            portfolio = owned(portfolio, caller)
+            portfolio = require_owned(portfolio, caller)
             if trade is None:
                 raise no_such_thing()
-            corrected = trade.corrected(change, by=caller.subject, now=now)
+            corrected = trade.correct(changes, by=caller.subject, now=now)
             if corrected is trade:
                 return trade
-            require_not_ahead(corrected.executed_at, now)
+            require_not_in_future(corrected.executed_at, now)
             quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
             return self._write(portfolio, quote, trade, corrected)
 
         return retrying_on_conflict(attempt)
 
-    def job(self, portfolio: Portfolio, job_id: str) -> Recalculation:
-        """A recalculation of the portfolio."""
+    def get_recalculation(self, portfolio: Portfolio, job_id: str) -> Recalculation:
+        """Return a recalculation of the portfolio; raises `NotFound` where there is none."""
         _, job = self.ledger.portfolio_and_job(portfolio.tenant_id, portfolio.portfolio_id, job_id)
         if job is None:
             raise no_such_thing()
         return job
 
-    def list(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Listing[Trade]:
-        """The trades that the filter lets through, latest execution first."""
+    def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Listing[Trade]:
+        """Return a page of the trades that pass the filter, latest execution first."""
         return self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
 
-    def move_cash(self, caller: Caller, portfolio_id: str, wanted: NewCashEntry) -> CashEntry:
-        """The recorded entry; the same entry again answers as the first did."""
+    def move_cash(self, caller: Caller, portfolio_id: str, new: NewCashEntry) -> CashEntry:
+        """Record a cash entry, once: a repeated request is answered with the recorded entry.
+
+        Raises `Conflict` (`ref_id_reused`) where the `ref_id` is recorded with other members, and `Unprocessable`
+        (`insufficient_cash`) where the balance would be negative.
+        """
 
         def attempt() -> CashEntry:
-            portfolio, stored = self.ledger.portfolio_and_cash_entry(caller.tenant_id, portfolio_id, wanted.ref_id)
-            portfolio = owned(portfolio, caller)
+            portfolio, stored = self.ledger.portfolio_and_cash_entry(caller.tenant_id, portfolio_id, new.ref_id)
+            portfolio = require_owned(portfolio, caller)
             if stored is not None:
-                if not wanted.is_repeated_by(stored):
-                    raise _reused()
+                if not new.matches(stored):
+                    raise _ref_id_reused()
                 return stored
             now = self.clock()
-            require_not_ahead(wanted.executed_at or now, now)
-            if wanted.type.sign > 0:
+            require_not_in_future(new.executed_at or now, now)
+            if new.type.sign > 0:
                 portfolio.require_open_to_deposits()
             else:
                 portfolio.require_tradable(now)
-            entry = wanted.to_entry(portfolio, now)
+            entry = new.to_entry(portfolio, now)
             self.ledger.put(entry, portfolio.booked(now, cash=entry.balance))
             return entry
 
@@ -189,29 +123,23 @@ class Trades(Struct, frozen=True):
     ) -> Trade | Recalculation:
         now = self.clock()
         try:
-            after, booked_portfolio = booked(self.ledger, portfolio, quote, before, after, now=now, most=MAX_FOLD)
-            self.ledger.put(after, booked_portfolio)
+            trade, posted = post_trade(self.ledger, portfolio, quote, before, after, now=now, max_fold=MAX_FOLD)
+            self.ledger.put(trade, posted)
         except TooManyTrades:
-            job, locked = begun(portfolio, after, now)
+            job, locked = request_recalculation(portfolio, after, now)
             self.ledger.put(job, locked)
             self.requests.send(job)
             return job
-        return after
+        return trade
 
 
-def owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
-    """The portfolio, `NotFound` where it is not there or not the caller's."""
+def require_owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
+    """Return the portfolio; raises `NotFound` where it does not exist or belongs to another user."""
     if portfolio is None:
         raise no_such_thing()
     caller.require_owner(portfolio.user_id)
     return portfolio
 
 
-def require_same(stored_hash: str, request_hash: str) -> None:
-    """`Conflict` where an id comes again with another body."""
-    if stored_hash != request_hash:
-        raise _reused()
-
-
-def _reused() -> Conflict:
-    return Conflict("ref_id_reused", "This ref_id came with another body before; give each its own.")
+def _ref_id_reused() -> Conflict:
+    return Conflict("ref_id_reused", "This ref_id is recorded with other members. Send a new ref_id for each entry.")

@@ -14,7 +14,7 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
-from trimtab.portfolios.ledger.trades import CashEntry, CashType, Revision, Trade
+from trimtab.portfolios.ledger.trades import CashEntry, CashType, Trade, TradeRevision
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.ports import Listing, TradeFilter
@@ -246,17 +246,26 @@ def _to_trade(item: dynamo.Item) -> Trade:
     )
 
 
-def _pack_history(history: Sequence[Revision]) -> str | None:
+def _pack_history(history: Sequence[TradeRevision]) -> str | None:
     rows = [
-        [it.by, format_time(it.at), plain(it.quantity), plain(it.amount), it.status.value, format_time(it.executed_at)]
+        [
+            it.corrected_by,
+            format_time(it.corrected_at),
+            plain(it.quantity),
+            plain(it.amount),
+            it.status.value,
+            format_time(it.executed_at),
+        ]
         for it in history
     ]
     return json.dumps(rows, separators=(",", ":")) if rows else None
 
 
-def _unpack_history(text: str | None) -> tuple[Revision, ...]:
+def _unpack_history(text: str | None) -> tuple[TradeRevision, ...]:
     return tuple(
-        Revision(by, parse_time(at), Decimal(quantity), Decimal(amount), TradeStatus(status), parse_time(executed_at))
+        TradeRevision(
+            by, parse_time(at), Decimal(quantity), Decimal(amount), TradeStatus(status), parse_time(executed_at)
+        )
         for by, at, quantity, amount, status, executed_at in json.loads(text or "[]")
     )
 
@@ -302,7 +311,7 @@ def to_job(item: dynamo.Item) -> Recalculation:
         portfolio_id=item["pk"].rpartition("#")[2],
         user_id=item["user_id"],
         job_id=item["sk"].removeprefix(JOB),
-        trade=_to_trade(json.loads(item["trade"])).announced(),
+        trade=_to_trade(json.loads(item["trade"])).with_event(),
         created_at=parse_time(item["created_at"]),
         updated_at=parse_time(item["updated_at"]),
         status=RecalculationStatus(item["status"]),

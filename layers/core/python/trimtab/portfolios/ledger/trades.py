@@ -1,4 +1,4 @@
-"""Trades and cash entries as they are recorded: who said what when, and what each correction changed."""
+"""Trades and cash entries of a portfolio's ledger, and the correction of a trade."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,18 +14,18 @@ from trimtab.contracts.records import Record
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
-from trimtab.portfolios.portfolio.holdings import Execution, SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeStatus
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
-MAX_REVISIONS = 100
+MAX_CORRECTIONS = 100
 MAX_AMOUNT = Decimal("999999999999.99")
 
 
-class Revision(Struct, frozen=True):
-    """What a trade was before a correction, who corrected it, and when."""
+class TradeRevision(Struct, frozen=True):
+    """Members of a trade before a correction, with the author and the time (UTC) of the correction."""
 
-    by: str
-    at: datetime
+    corrected_by: str
+    corrected_at: datetime
     quantity: Decimal
     amount: Decimal
     status: TradeStatus
@@ -33,10 +33,12 @@ class Revision(Struct, frozen=True):
 
 
 class Trade(Record, frozen=True):
-    """A trade of a portfolio. Its `version` counts its revisions; `history` holds those before the present one.
+    """A trade of a portfolio, unique by `ref_id`.
 
-    `moves_cash` says whether cash was tracked when it was executed: what was not paid then does not come back.
-    `rebalance_id` names the rebalance whose order it is the fill of; nobody corrects such a trade.
+    `quantity` has 9 decimal places, `amount` (gross) and `fees` are money, times are UTC. `version` is the number of
+    the present revision, `history` holds the earlier revisions, oldest first. `moves_cash` is true where cash was
+    tracked when the trade first became successful; only then does a correction pay cash back. `rebalance_id` is set
+    for the fill of a rebalance's order; clients cannot correct such a trade.
     """
 
     tenant_id: str
@@ -56,37 +58,50 @@ class Trade(Record, frozen=True):
     updated_at: datetime
     moves_cash: bool = False
     rebalance_id: str | None = None
-    history: tuple[Revision, ...] = ()
+    history: tuple[TradeRevision, ...] = ()
 
     @property
     def price(self) -> Decimal:
-        """Amount of one unit, 9 places."""
+        """Amount of one unit, 9 decimal places."""
         return to_places(CONTEXT.divide(self.amount, self.quantity), QUANTITY_PLACES)
 
     @property
-    def execution(self) -> Execution | None:
-        """What it does to holding and cash; None unless it was successful."""
+    def effect(self) -> TradeEffect | None:
+        """Effect on holding and cash; None unless the status is `success`."""
         if self.status is not TradeStatus.SUCCESS:
             return None
-        return Execution(self.ref_id, self.side, self.symbol, self.quantity, self.amount, self.fees, self.executed_at)
+        return TradeEffect(
+            self.ref_id,
+            self.side,
+            self.security_type,
+            self.symbol,
+            self.quantity,
+            self.amount,
+            self.fees,
+            self.executed_at,
+        )
 
     @property
     def cash_change(self) -> Decimal:
-        """What it adds to the portfolio's cash."""
-        return self.execution.cash_change if self.execution and self.moves_cash else ZERO
+        """Change of the portfolio's cash (money); zero where the trade does not move cash."""
+        return self.effect.cash_change if self.effect and self.moves_cash else ZERO
 
-    def settled(self, before: "Trade | None", *, cash_is_tracked: bool) -> "Trade":
-        """With its say in the portfolio's cash: settled when it was first executed, and then for good."""
-        executed = before is not None and before.execution is not None
-        return replace(self, moves_cash=before.moves_cash if before and executed else cash_is_tracked)
+    def with_cash_effect(self, before: "Trade | None", *, cash_is_tracked: bool) -> "Trade":
+        """Return the trade with `moves_cash` set.
 
-    def announced(self) -> "Trade":
-        """With the event that says what its present revision is."""
+        `moves_cash` is decided once, when the trade first becomes successful. `before` is the earlier revision, None
+        for a new trade.
+        """
+        was_successful = before is not None and before.effect is not None
+        return replace(self, moves_cash=before.moves_cash if before and was_successful else cash_is_tracked)
+
+    def with_event(self) -> "Trade":
+        """Return the trade with the event of its present revision: `trade.recorded` or `trade.corrected`."""
         type = "trade.recorded" if self.version == 1 else "trade.corrected"
-        return replace(self, events=(self._event(type),))
+        return replace(self, events=(Event(type, self._event_data()),))
 
-    def as_first_recorded(self) -> "Trade":
-        """As it was before any correction: what the first answer said."""
+    def first_revision(self) -> "Trade":
+        """Return the trade as it was first recorded, which is the answer to a repeated request."""
         if not self.history:
             return self
         first = self.history[0]
@@ -101,45 +116,57 @@ class Trade(Record, frozen=True):
             history=(),
         )
 
-    def corrected(self, change: Mapping[str, Any], *, by: str, now: datetime) -> "Trade":
-        """With these members changed; what they were becomes history. The same trade where nothing differs."""
-        wanted = replace(self, **change)
-        if wanted == self:
-            return self
-        if len(self.history) >= MAX_REVISIONS:
-            raise Unprocessable("too_many_corrections", f"A trade is corrected at most {MAX_REVISIONS} times.")
-        before = Revision(by, now, self.quantity, self.amount, self.status, self.executed_at)
-        wanted = replace(wanted, version=self.version + 1, updated_at=now, history=(*self.history, before))
-        return wanted.announced()
+    def correct(self, changes: Mapping[str, Any], *, by: str, now: datetime) -> "Trade":
+        """Return the next revision, with members changed by name; the same trade where no member differs.
 
-    def _event(self, type: str) -> Event:
-        return Event(
-            type,
-            {
-                "portfolio_id": self.portfolio_id,
-                "user_id": self.user_id,
-                "ref_id": self.ref_id,
-                "side": self.side.value,
-                "symbol": self.symbol,
-                "quantity": plain(self.quantity),
-                "amount": plain(self.amount),
-                "status": self.status.value,
-                "executed_at": format_time(self.executed_at),
-                "affects_from": format_time(min([self.executed_at, *(it.executed_at for it in self.history[-1:])])),
-                "revision": self.version,
-            },
-        )
+        Raises `Unprocessable` (`too_many_corrections`) after 100 corrections.
+        """
+        corrected = replace(self, **changes)
+        if corrected == self:
+            return self
+        if len(self.history) >= MAX_CORRECTIONS:
+            raise Unprocessable(
+                "too_many_corrections",
+                f"A trade accepts at most {MAX_CORRECTIONS} corrections; trade {self.ref_id} has as many.",
+            )
+        revision = TradeRevision(by, now, self.quantity, self.amount, self.status, self.executed_at)
+        next_version = self.version + 1
+        corrected = replace(corrected, version=next_version, updated_at=now, history=(*self.history, revision))
+        return corrected.with_event()
+
+    def _event_data(self) -> dict[str, Any]:
+        """Return the data of the event; `affects_from` is the earliest time at which a holding may change."""
+        previous = [revision.executed_at for revision in self.history[-1:]]
+        return {
+            "portfolio_id": self.portfolio_id,
+            "user_id": self.user_id,
+            "ref_id": self.ref_id,
+            "side": self.side.value,
+            "symbol": self.symbol,
+            "quantity": plain(self.quantity),
+            "amount": plain(self.amount),
+            "status": self.status.value,
+            "executed_at": format_time(self.executed_at),
+            "affects_from": format_time(min([self.executed_at, *previous])),
+            "revision": self.version,
+        }
 
 
 def gross_amount(quantity: Decimal, price: Decimal) -> Decimal:
-    """The amount that follows from a price, in money; it may be larger than `MAX_AMOUNT`."""
+    """Return quantity times price, rounded half up to cents; the result may exceed `MAX_AMOUNT`.
+
+    >>> gross_amount(Decimal(3), Decimal("0.005"))
+    Decimal('0.02')
+    """
     return to_money(CONTEXT.multiply(quantity, price))
 
 
-def require_not_ahead(executed_at: datetime, now: datetime) -> None:
-    """`Unprocessable` for a trade that has not happened yet."""
+def require_not_in_future(executed_at: datetime, now: datetime) -> None:
+    """Raise `Unprocessable` (`executed_at_in_future`) for a time more than 5 minutes after `now`."""
     if executed_at > now + MAX_CLOCK_LEAD:
-        raise Unprocessable("executed_at_in_future", "executed_at lies more than 5 minutes ahead.")
+        raise Unprocessable(
+            "executed_at_in_future", "executed_at is more than 5 minutes in the future. Send the time of execution."
+        )
 
 
 class CashType(StrEnum):

@@ -1,4 +1,4 @@
-"""The bodies that the trade routes read, and the answers that they give."""
+"""Request bodies and responses of the routes for trades, cash, holdings and profit."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,11 +10,11 @@ from trimtab.contracts.fields import Asset, Identifier, Model, Money, Quantity, 
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import ZERO
-from trimtab.portfolios.ledger.imports import Imported
-from trimtab.portfolios.ledger.positions import Position, Returns
+from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, QuotedHolding
+from trimtab.portfolios.ledger.imports import ImportResult
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
-from trimtab.portfolios.ledger.service import NewCashEntry, NewTrade
-from trimtab.portfolios.ledger.trades import MAX_AMOUNT, CashEntry, CashType, Trade, gross_amount
+from trimtab.portfolios.ledger.trades import MAX_AMOUNT, CashEntry, CashType, Trade, TradeRevision, gross_amount
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 
@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 
 def _read_side(value: Any) -> Any:
-    """The earlier API wrote 1 for BUY and 2 for SELL."""
+    """Accept the values of the earlier API: 1 for BUY, 2 for SELL."""
     return {"1": "BUY", "2": "SELL"}.get(str(value), value)
 
 
@@ -32,9 +32,10 @@ SideBody = Annotated[Side, BeforeValidator(_read_side)]
 
 
 class RecordTrade(Model):
-    """A trade. `amount` is its gross value: give that or `price` (of one unit), and the other follows.
+    """A trade. Send `amount` (gross value) or `price` (of one unit); the other is derived.
 
-    Where cash is tracked (see `MoveCash`) a buy is paid from it: 422 `insufficient_cash` where it does not suffice.
+    Where cash is tracked (see `MoveCash`) a buy is paid from the cash balance: 422 `insufficient_cash` where the
+    balance is too low. Without `executed_at` the time of recording is used.
     """
 
     ref_id: Annotated[Identifier, Field(examples=["broker-4711"])]
@@ -50,25 +51,25 @@ class RecordTrade(Model):
 
     @field_validator("ref_id")
     @classmethod
-    def _is_not_taken(cls, ref_id: str) -> str:
+    def _require_unreserved(cls, ref_id: str) -> str:
         if ref_id == "import":
-            raise ValueError("This name is taken by the route of imports.")
+            raise ValueError("`import` is reserved. Send another ref_id.")
         return ref_id
 
     @model_validator(mode="after")
-    def _has_a_value(self) -> "RecordTrade":
+    def _require_amount_or_price(self) -> "RecordTrade":
         if self.amount is None and self.price is None:
-            raise ValueError("Give the amount or the price.")
+            raise ValueError("Send amount or price.")
         if self.price is not None:
-            follows = gross_amount(self.quantity, self.price)
-            if self.amount is not None and self.amount != follows:
-                raise ValueError(f"amount and price disagree: quantity times price is {follows}. Give one of them.")
-            if not follows or follows > MAX_AMOUNT:
-                raise ValueError(f"The amount that follows from the price must lie between 0.01 and {MAX_AMOUNT}.")
+            derived = gross_amount(self.quantity, self.price)
+            if self.amount is not None and self.amount != derived:
+                raise ValueError(f"amount and price disagree: quantity times price is {derived}. Send one of the two.")
+            if not derived or derived > MAX_AMOUNT:
+                raise ValueError(f"quantity times price is {derived}; the limits are 0.01 and {MAX_AMOUNT}.")
         return self
 
     def to_domain(self) -> NewTrade:
-        """The trade, with its amount filled in."""
+        """Return the trade with the amount filled in."""
         amount = gross_amount(self.quantity, self.price) if self.price is not None else self.amount
         return NewTrade(
             ref_id=self.ref_id,
@@ -84,7 +85,7 @@ class RecordTrade(Model):
 
 
 class CorrectTrade(Model):
-    """A correction: what is left out stays."""
+    """A correction of a trade; members that are left out keep their values."""
 
     quantity: Positive | None = None
     amount: Amount | None = None
@@ -92,19 +93,18 @@ class CorrectTrade(Model):
     executed_at: Time | None = None
 
     def to_domain(self) -> dict[str, Any]:
-        """The members that are to change."""
-        change = {name: getattr(self, name) for name in self.model_fields_set if getattr(self, name) is not None}
-        if not change:
-            raise Invalid("nothing_to_correct", "Give at least one of quantity, amount, status and executed_at.")
-        return change
+        """Return the members to change, by name."""
+        changes = {name: getattr(self, name) for name in self.model_fields_set if getattr(self, name) is not None}
+        if not changes:
+            raise Invalid("nothing_to_correct", "Send at least one of quantity, amount, status and executed_at.")
+        return changes
 
 
 class MoveCash(Model):
-    """Cash that comes in (deposit, dividend) or goes out (withdrawal, fee), now or at `executed_at` in the past.
+    """Cash that comes in (`deposit`, `dividend`) or goes out (`withdrawal`, `fee`), now or at a past `executed_at`.
 
-    Cash is tracked from the first time it is given, and from the first rebalance that is planned: that one counts cash
-    that was not tracked as none. From then on each trade moves it, so a buy that is paid from outside needs a deposit
-    first.
+    Cash is tracked from the first entry on, or from the first planned rebalance, which starts at a balance of zero.
+    Every later trade changes the balance, so a buy that is paid from outside needs a deposit first.
     """
 
     ref_id: Identifier
@@ -113,12 +113,12 @@ class MoveCash(Model):
     executed_at: Time | None = None
 
     def to_domain(self) -> NewCashEntry:
-        """The entry, without what only the portfolio knows."""
+        """Return the entry as the client states it."""
         return NewCashEntry(self.ref_id, self.type, self.amount, self.executed_at)
 
 
 class RevisionView(Model):
-    """What a trade was before a correction, who corrected it, and when."""
+    """Members of a trade before a correction, with author and time of the correction."""
 
     revision: int
     corrected_by: str
@@ -130,9 +130,9 @@ class RevisionView(Model):
 
 
 class TradeView(Model):
-    """A trade as it stands; `history` holds what it was before each correction.
+    """The present revision of a trade; `history` holds the earlier revisions, oldest first.
 
-    `rebalance_id` is there where it is the fill of a rebalance's order.
+    `rebalance_id` is set where the trade is the fill of a rebalance's order.
     """
 
     ref_id: str
@@ -161,7 +161,7 @@ class TradeList(Model):
 
 
 class HoldingView(Model):
-    """A symbol's summary; quote and market value are null where the symbol has no quote."""
+    """A holding of one symbol; `quote` and `market_value` are null where the symbol has no quote."""
 
     symbol: str
     security_type: SecurityType
@@ -176,18 +176,18 @@ class HoldingView(Model):
 
 
 class HoldingList(Model):
-    """Every symbol that was ever held, by name."""
+    """Every symbol ever held, ordered by symbol, and the cash balance (null where cash is not tracked)."""
 
     items: list[HoldingView]
     cash: str | None
     next_cursor: None
 
 
-class ReturnsView(Model):
-    """Profit in money; `return_value` is the total under its earlier name. What is `unpriced` counts as nothing.
+class ProfitView(Model):
+    """Profit since the first trade, in money; `return_value` is `total` under the name of the earlier API.
 
-    `method` and `basis` say how it was found, `as_of` of which past day (null: now, at the newest quotes),
-    `observations` counts the holdings that have a price.
+    `as_of` is the past day asked for (null: now, at the newest quotes). `observations` is the number of holdings with
+    a price; the `unpriced` symbols count as zero. `method` and `basis` name the computation and its prices.
     """
 
     realised: str
@@ -202,7 +202,7 @@ class ReturnsView(Model):
 
 
 class CashView(Model):
-    """A cash entry, and the balance after it."""
+    """A cash entry, and the cash balance after the entry."""
 
     ref_id: str
     portfolio_id: str
@@ -213,22 +213,25 @@ class CashView(Model):
     created_at: datetime
 
 
-class ImportedView(Model):
-    """How many rows were recorded now, and how many stood there already."""
+class ImportView(Model):
+    """Number of rows recorded by this import, and of rows recorded before."""
 
     recorded: int
     already_recorded: int
 
 
 class JobLinks(Model):
-    """Paths below the API's address."""
+    """Paths relative to the API's base URL."""
 
     self: str
     holdings: str
 
 
 class JobView(Model):
-    """A trade that waits for a worker; the portfolio is locked until it is COMPLETED, or REJECTED for a reason."""
+    """A recalculation: a trade that a worker records. The portfolio is locked until COMPLETED or REJECTED.
+
+    `reason` is set where the trade was rejected.
+    """
 
     job_id: str
     portfolio_id: str
@@ -241,7 +244,7 @@ class JobView(Model):
 
 
 class SummaryRow(Model):
-    """A holding in the form of the earlier API."""
+    """A holding in the format of the earlier API."""
 
     ticker: str
     average_amount: str
@@ -250,7 +253,7 @@ class SummaryRow(Model):
 
 
 class SummaryView(Model):
-    """Holdings in the form of the earlier API."""
+    """The present holdings in the format of the earlier API; always one page."""
 
     count: int
     next: None
@@ -258,122 +261,122 @@ class SummaryView(Model):
     results: list[SummaryRow]
 
 
-def trade_view(it: Trade) -> Answer:
-    """See `TradeView`."""
+def trade_view(trade: Trade) -> Answer:
+    """Return a `TradeView`."""
     return {
-        "ref_id": it.ref_id,
-        "portfolio_id": it.portfolio_id,
-        "side": it.side.value,
-        "security_type": it.security_type.value,
-        "symbol": it.symbol,
-        "quantity": _quantity(it.quantity),
-        "amount": _money(it.amount),
-        "price": _quantity(it.price),
-        "fees": _money(it.fees),
-        "status": it.status.value,
-        "executed_at": format_time(it.executed_at),
-        "rebalance_id": it.rebalance_id,
-        "revision": it.version,
-        "history": [
-            {
-                "revision": number,
-                "corrected_by": each.by,
-                "corrected_at": format_time(each.at),
-                "quantity": _quantity(each.quantity),
-                "amount": _money(each.amount),
-                "status": each.status.value,
-                "executed_at": format_time(each.executed_at),
-            }
-            for number, each in enumerate(it.history, 1)
-        ],
-        "created_at": format_time(it.created_at),
-        "updated_at": format_time(it.updated_at),
+        "ref_id": trade.ref_id,
+        "portfolio_id": trade.portfolio_id,
+        "side": trade.side.value,
+        "security_type": trade.security_type.value,
+        "symbol": trade.symbol,
+        "quantity": _quantity(trade.quantity),
+        "amount": _money(trade.amount),
+        "price": _quantity(trade.price),
+        "fees": _money(trade.fees),
+        "status": trade.status.value,
+        "executed_at": format_time(trade.executed_at),
+        "rebalance_id": trade.rebalance_id,
+        "revision": trade.version,
+        "history": [_revision_view(number, revision) for number, revision in enumerate(trade.history, 1)],
+        "created_at": format_time(trade.created_at),
+        "updated_at": format_time(trade.updated_at),
     }
 
 
-def holdings_view(portfolio: Portfolio, positions: list[Position]) -> Answer:
-    """See `HoldingList`."""
+def _revision_view(number: int, revision: TradeRevision) -> Answer:
+    return {
+        "revision": number,
+        "corrected_by": revision.corrected_by,
+        "corrected_at": format_time(revision.corrected_at),
+        "quantity": _quantity(revision.quantity),
+        "amount": _money(revision.amount),
+        "status": revision.status.value,
+        "executed_at": format_time(revision.executed_at),
+    }
+
+
+def holdings_view(portfolio: Portfolio, holdings: list[QuotedHolding]) -> Answer:
+    """Return a `HoldingList`."""
     cash = None if portfolio.cash is None else _money(portfolio.cash)
-    return {"items": [_holding_view(it) for it in positions], "cash": cash, "next_cursor": None}
+    return {"items": [_holding_view(quoted) for quoted in holdings], "cash": cash, "next_cursor": None}
 
 
-def _holding_view(it: Position) -> Answer:
-    """See `HoldingView`."""
-    holding, quote = it.holding, it.quote
+def _holding_view(quoted: QuotedHolding) -> Answer:
+    holding, quote = quoted.holding, quoted.quote
     price = quote.price if quote else None
     return {
         "symbol": holding.symbol,
         "security_type": holding.security_type.value,
         "quantity": _quantity(holding.quantity),
         "average_cost": None if holding.average_cost is None else _quantity(holding.average_cost),
-        "cost_basis": _money(holding.cost),
-        "realised_profit": _money(holding.realised),
+        "cost_basis": _money(holding.cost_basis),
+        "realised_profit": _money(holding.realised_profit),
         "quote": None if price is None else _quantity(price),
         "quote_as_of": format_time(quote.as_of) if quote and quote.as_of else None,
-        "market_value": None if it.market_value is None else _money(it.market_value),
-        "updated_at": format_time(holding.last[0]) if holding.last else None,
+        "market_value": None if quoted.market_value is None else _money(quoted.market_value),
+        "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
     }
 
 
-def returns_view(it: Returns) -> Answer:
-    """See `ReturnsView`."""
+def profit_view(profit: PortfolioProfit) -> Answer:
+    """Return a `ProfitView`."""
     return {
-        "realised": _money(it.realised),
-        "unrealised": _money(it.unrealised),
-        "total": _money(it.total),
-        "return_value": _money(it.total),
-        "unpriced": list(it.unpriced),
+        "realised": _money(profit.realised),
+        "unrealised": _money(profit.unrealised),
+        "total": _money(profit.total),
+        "return_value": _money(profit.total),
+        "unpriced": list(profit.unpriced),
         "method": "realised_profit_plus_value_less_average_cost",
-        "basis": "last_closes_split_adjusted" if it.day else "newest_quotes",
-        "as_of": it.day and it.day.isoformat(),
-        "observations": it.priced,
+        "basis": "last_closes_split_adjusted" if profit.day else "newest_quotes",
+        "as_of": profit.day and profit.day.isoformat(),
+        "observations": profit.priced,
     }
 
 
-def cash_view(it: CashEntry) -> Answer:
-    """See `CashView`."""
+def cash_view(entry: CashEntry) -> Answer:
+    """Return a `CashView`."""
     return {
-        "ref_id": it.ref_id,
-        "portfolio_id": it.portfolio_id,
-        "type": it.type.value,
-        "amount": _money(it.amount),
-        "balance": _money(it.balance),
-        "executed_at": format_time(it.executed_at),
-        "created_at": format_time(it.created_at),
+        "ref_id": entry.ref_id,
+        "portfolio_id": entry.portfolio_id,
+        "type": entry.type.value,
+        "amount": _money(entry.amount),
+        "balance": _money(entry.balance),
+        "executed_at": format_time(entry.executed_at),
+        "created_at": format_time(entry.created_at),
     }
 
 
-def job_view(it: Recalculation) -> Answer:
-    """See `JobView`."""
-    portfolio = f"/portfolios/{it.portfolio_id}"
+def job_view(job: Recalculation) -> Answer:
+    """Return a `JobView`."""
+    portfolio = f"/portfolios/{job.portfolio_id}"
     return {
-        "job_id": it.job_id,
-        "portfolio_id": it.portfolio_id,
-        "ref_id": it.trade.ref_id,
-        "status": it.status.value,
-        "reason": it.reason,
-        "created_at": format_time(it.created_at),
-        "updated_at": format_time(it.updated_at),
-        "links": {"self": f"{portfolio}/jobs/{it.job_id}", "holdings": f"{portfolio}/holdings"},
+        "job_id": job.job_id,
+        "portfolio_id": job.portfolio_id,
+        "ref_id": job.trade.ref_id,
+        "status": job.status.value,
+        "reason": job.reason,
+        "created_at": format_time(job.created_at),
+        "updated_at": format_time(job.updated_at),
+        "links": {"self": f"{portfolio}/jobs/{job.job_id}", "holdings": f"{portfolio}/holdings"},
     }
 
 
-def imported_view(it: Imported) -> Answer:
-    """See `ImportedView`."""
-    return {"recorded": it.recorded, "already_recorded": it.already_recorded}
+def import_view(result: ImportResult) -> Answer:
+    """Return an `ImportView`."""
+    return {"recorded": result.recorded, "already_recorded": result.already_recorded}
 
 
-def summary_view(positions: list[Position]) -> Answer:
-    """See `SummaryView`: what is held now."""
+def summary_view(holdings: list[QuotedHolding]) -> Answer:
+    """Return a `SummaryView` of the holdings with a quantity."""
+    held = [quoted.holding for quoted in holdings if quoted.holding.quantity]
     rows = [
         {
-            "ticker": it.holding.symbol,
-            "average_amount": _money(it.holding.average_cost or ZERO),
-            "volume": _quantity(it.holding.quantity),
-            "updated_at": format_time(it.holding.last[0]) if it.holding.last else None,
+            "ticker": holding.symbol,
+            "average_amount": _money(holding.average_cost or ZERO),
+            "volume": _quantity(holding.quantity),
+            "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
         }
-        for it in positions
-        if it.holding.quantity
+        for holding in held
     ]
     return {"count": len(rows), "next": None, "previous": None, "results": rows}
 

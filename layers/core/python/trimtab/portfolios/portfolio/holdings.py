@@ -1,8 +1,12 @@
-"""The ledger: trades and cash entries, and the holdings that are their fold.
+"""Holdings: quantity, cost basis and realised profit of one symbol, computed from its trades and splits.
 
-A holding is the result of all successful trades of its symbol in execution order, by the weighted-average method: a
-buy adds its amount and fees to the cost, a sell takes the sold share of the cost out and books the rest as profit, a
-split changes the quantity and nothing else.
+A holding is the fold of all successful trades of a symbol in execution order, by the moving weighted-average cost
+method (IAS 2, paragraph 27: the average is recalculated "as each additional shipment is received"):
+
+* a buy adds its amount and fees to the cost basis;
+* a sell removes the sold share of the cost basis, rounded half up to cents; amount less fees less the removed cost is
+  realised profit;
+* a split changes the quantity and nothing else.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,14 +23,14 @@ from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money
 
 
 class Side(StrEnum):
-    """Whether a trade adds to a holding or takes from it."""
+    """Direction of a trade or an order: BUY adds to a holding, SELL takes from it."""
 
     BUY = "BUY"
     SELL = "SELL"
 
 
 class SecurityType(StrEnum):
-    """What kind of thing a symbol names."""
+    """Asset class of a symbol."""
 
     STOCK = "stock"
     ETF = "etf"
@@ -38,18 +42,22 @@ class SecurityType(StrEnum):
 
 
 class TradeStatus(StrEnum):
-    """Only a successful trade touches the holding and the cash."""
+    """Status of a trade; only `success` changes holdings and cash."""
 
     PENDING = "pending"
     SUCCESS = "success"
     FAILED = "failed"
 
 
-class Execution(Struct, frozen=True):
-    """What a trade did: quantity (9 places), gross amount and fees (money), and when."""
+class TradeEffect(Struct, frozen=True):
+    """Effect of a successful trade on a holding and on cash.
+
+    `quantity` has 9 decimal places; `amount` (gross) and `fees` are money, 2 decimal places.
+    """
 
     ref_id: str
     side: Side
+    security_type: SecurityType
     symbol: str
     quantity: Decimal
     amount: Decimal
@@ -58,94 +66,131 @@ class Execution(Struct, frozen=True):
 
     @property
     def cash_change(self) -> Decimal:
-        """What it adds to the portfolio's cash; negative for a buy."""
+        """Change of the portfolio's cash: negative for a buy. Fees are always paid."""
         return -(self.amount + self.fees) if self.side is Side.BUY else self.amount - self.fees
 
     @property
-    def position(self) -> tuple[datetime, str]:
-        """Its place in execution order; ties are broken by id."""
+    def sort_key(self) -> tuple[datetime, str]:
+        """Place in execution order; trades of one instant are ordered by `ref_id`."""
         return self.executed_at, self.ref_id
 
 
 class Holding(Struct, frozen=True):
-    """A symbol's summary: quantity (9 places), the cost of what is held and the profit of what was sold (money).
+    """Quantity (9 decimal places), cost basis and realised profit (money) of one symbol.
 
-    `last` is the newest trade in it, `trades` counts them. `splits` counts the splits in it, `split_at` is the newest
-    of those. They tell whether a later trade or split can simply be added.
+    The security type is that of the earliest trade. `last_trade` is the sort key of the newest trade in the holding;
+    `trade_count`, `split_count` and `last_split_at` decide whether a further trade or split can be appended, or
+    whether the holding has to be folded again from all trades.
     """
 
     symbol: str
     security_type: SecurityType
     quantity: Decimal = ZERO
-    cost: Decimal = ZERO
-    realised: Decimal = ZERO
-    last: tuple[datetime, str] | None = None
-    trades: int = 0
-    splits: int = 0
-    split_at: datetime | None = None
+    cost_basis: Decimal = ZERO
+    realised_profit: Decimal = ZERO
+    last_trade: tuple[datetime, str] | None = None
+    trade_count: int = 0
+    split_count: int = 0
+    last_split_at: datetime | None = None
 
     @property
     def average_cost(self) -> Decimal | None:
-        """Cost of one unit, None where nothing is held."""
-        return to_places(CONTEXT.divide(self.cost, self.quantity), QUANTITY_PLACES) if self.quantity else None
+        """Cost of one unit, 9 decimal places; None where the quantity is zero."""
+        return to_places(CONTEXT.divide(self.cost_basis, self.quantity), QUANTITY_PLACES) if self.quantity else None
 
-    def after(self, trade: Execution) -> "Holding":
-        """With the next trade in execution order; `Unprocessable` where it sells more than is held."""
+    def with_trade(self, trade: TradeEffect) -> "Holding":
+        """Return the holding after the next trade in execution order.
+
+        Raises `Unprocessable` (`insufficient_quantity`) for a sell of more than the quantity held.
+
+        >>> from datetime import UTC, datetime
+        >>> def trade(day, side, quantity, amount):
+        ...     at = datetime(2026, 1, day, tzinfo=UTC)
+        ...     numbers = (Decimal(quantity), Decimal(amount), Decimal(0))
+        ...     return TradeEffect(f"t{day}", side, SecurityType.STOCK, "AAPL", *numbers, at)
+        >>> bought = Holding("AAPL", SecurityType.STOCK).with_trade(trade(5, Side.BUY, 10, 1000))
+        >>> bought = bought.with_trade(trade(6, Side.BUY, 10, 1400))
+        >>> bought.average_cost
+        Decimal('120.000000000')
+        >>> sold = bought.with_trade(trade(7, Side.SELL, 5, 700))  # the cost of 5 is 600.00
+        >>> sold.quantity, sold.cost_basis, sold.realised_profit
+        (Decimal('15'), Decimal('1800.00'), Decimal('100.00'))
+        """
         if trade.side is Side.BUY:
-            cost = self.cost + trade.amount + trade.fees
             quantity = self.quantity + trade.quantity
-            return replace(self, quantity=quantity, cost=cost, last=trade.position, trades=self.trades + 1)
+            cost_basis = self.cost_basis + trade.amount + trade.fees
+            return self._with_sums(trade, quantity, cost_basis, self.realised_profit)
         if trade.quantity > self.quantity:
             raise Unprocessable(
                 "insufficient_quantity",
-                f"{plain(self.quantity)} {self.symbol} are held when {trade.ref_id} sells {plain(trade.quantity)}.",
+                f"{trade.ref_id} sells {plain(trade.quantity)} {self.symbol}, but the portfolio holds "
+                f"{plain(self.quantity)} at that time.",
             )
         left = self.quantity - trade.quantity
-        sold = CONTEXT.divide(CONTEXT.multiply(self.cost, trade.quantity), self.quantity)
-        cost_of_sold = to_money(sold) if left else self.cost
+        sold_share = CONTEXT.divide(CONTEXT.multiply(self.cost_basis, trade.quantity), self.quantity)
+        cost_of_sold = to_money(sold_share) if left else self.cost_basis
+        profit = self.realised_profit + trade.amount - trade.fees - cost_of_sold
+        return self._with_sums(trade, left, self.cost_basis - cost_of_sold, profit)
+
+    def _with_sums(self, trade: TradeEffect, quantity: Decimal, cost_basis: Decimal, profit: Decimal) -> "Holding":
         return replace(
             self,
-            quantity=left,
-            cost=self.cost - cost_of_sold,
-            realised=self.realised + trade.amount - trade.fees - cost_of_sold,
-            last=trade.position,
-            trades=self.trades + 1,
+            security_type=self.security_type if self.trade_count else trade.security_type,
+            quantity=quantity,
+            cost_basis=cost_basis,
+            realised_profit=profit,
+            last_trade=trade.sort_key,
+            trade_count=self.trade_count + 1,
         )
 
-    def split(self, split: Split) -> "Holding":
-        """With a split: more or fewer units of the same cost."""
+    def with_split(self, split: Split) -> "Holding":
+        """Return the holding after a split: another quantity, the same cost basis."""
         quantity = split.of(self.quantity)
-        return replace(self, quantity=quantity, splits=self.splits + 1, split_at=split.effective_at)
+        return replace(self, quantity=quantity, split_count=self.split_count + 1, last_split_at=split.effective_at)
 
-    def emptied(self) -> "Holding":
-        """The same symbol before its first trade."""
+    def without_trades(self) -> "Holding":
+        """Return an empty holding of the same symbol, to fold its trades again."""
         return Holding(self.symbol, self.security_type)
 
-    def follows(self, trade: Execution) -> bool:
-        """Whether the trade is later than all that are in it, so that it can simply be added."""
-        return self.last is None or trade.position > self.last
+    def can_append(self, trade: TradeEffect) -> bool:
+        """Return whether the trade is later than every trade in the holding."""
+        return self.last_trade is None or trade.sort_key > self.last_trade
 
     def pending_splits(self, splits: Sequence[Split], now: datetime) -> list[Split] | None:
-        """The splits to add to it up to now, None where one lies before something that is in it already."""
+        """Return the splits, effective by `now`, that can be appended to the holding.
+
+        Returns None where a split was entered late, that is, where one lies before a trade or a split that is already
+        in the holding: then the holding has to be folded again.
+        """
         effective = [split for split in splits if split.effective_at <= now]
-        new = [split for split in effective if self.split_at is None or split.effective_at > self.split_at]
-        if len(effective) - len(new) != self.splits:
+        new = [split for split in effective if self.last_split_at is None or split.effective_at > self.last_split_at]
+        if len(effective) - len(new) != self.split_count:
             return None
-        if self.last is not None and any(split.effective_at <= self.last[0] for split in new):
+        if self.last_trade is not None and any(split.effective_at <= self.last_trade[0] for split in new):
             return None
         return new
 
 
-def fold(empty: Holding, trades: Iterable[Execution], splits: Sequence[Split]) -> Holding:
-    """The holding that all these trades and splits make in order of time; a split goes before a trade of its instant.
+def fold(empty: Holding, trades: Iterable[TradeEffect], splits: Sequence[Split]) -> Holding:
+    """Return the holding that results from all trades and splits of a symbol, given in any order.
 
-    `Unprocessable` where the quantity would be negative at any point in time.
+    Trades and splits are applied in order of time; a split comes before the trades of the same instant. Raises
+    `Unprocessable` (`insufficient_quantity`) where the quantity would be negative at any point in time.
+
+    >>> from datetime import UTC, datetime
+    >>> january = lambda day: datetime(2026, 1, day, tzinfo=UTC)
+    >>> buy = TradeEffect(
+    ...     "t1", Side.BUY, SecurityType.STOCK, "AAPL", Decimal(10), Decimal(1000), Decimal(5), january(5)
+    ... )
+    >>> holding = fold(Holding("AAPL", SecurityType.STOCK), [buy], [Split(january(6), Decimal(4), Decimal(1))])
+    >>> holding.quantity, holding.cost_basis, holding.average_cost
+    (Decimal('40.000000000'), Decimal('1005'), Decimal('25.125000000'))
     """
-    steps: list[tuple[datetime, int, str, Split | Execution]] = [
+    steps: list[tuple[datetime, int, str, Split | TradeEffect]] = [
         *((split.effective_at, 0, "", split) for split in splits),
         *((trade.executed_at, 1, trade.ref_id, trade) for trade in trades),
     ]
     holding = empty
-    for *_, step in sorted(steps, key=lambda it: it[:3]):
-        holding = holding.split(step) if isinstance(step, Split) else holding.after(step)
+    for *_, step in sorted(steps, key=lambda timed: timed[:3]):
+        holding = holding.with_split(step) if isinstance(step, Split) else holding.with_trade(step)
     return holding

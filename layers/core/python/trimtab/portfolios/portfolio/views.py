@@ -10,7 +10,7 @@ from trimtab.contracts.fields import Allocation, Identifier, Model, Money, Targe
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.execution.views import ExecutionView, execution_view
-from trimtab.portfolios.ledger.positions import Worth
+from trimtab.portfolios.ledger.holdings_reader import PortfolioValue
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.policy_views import PolicyBody, PolicyView, policy_view
@@ -252,7 +252,7 @@ def portfolio_view(it: Portfolio) -> Answer:
     }
 
 
-def portfolio_now_view(it: Portfolio, worth: Worth | None) -> Answer:
+def portfolio_now_view(it: Portfolio, worth: PortfolioValue | None) -> Answer:
     """See `PortfolioNowView`."""
     if worth is None:
         return portfolio_view(it)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money, to_places
 from trimtab.portfolios.balancing.order_planner import targets, tolerance_of
-from trimtab.portfolios.ledger.positions import Holdings, Price
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader, MarketPrice
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing import drift as plan
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
@@ -51,7 +51,7 @@ class Standing(Struct, frozen=True):
     value: Decimal
     cash: Decimal
     quantities: Mapping[str, Decimal]
-    prices: Mapping[str, Price]
+    prices: Mapping[str, MarketPrice]
     values: Mapping[str, Decimal | None]
     as_of: datetime | None
     age_days: int | None
@@ -77,13 +77,13 @@ class Standing(Struct, frozen=True):
 class Standings(Struct, frozen=True):
     """Portfolios as they stand now."""
 
-    holdings: Holdings
+    holdings: HoldingsReader
 
     def of(self, portfolio: Portfolio) -> Standing:
         """The standing, from one read of the quotes, and of the closes that are newer."""
-        held = [it for it in self.holdings.positions(portfolio) if it.holding.quantity]
-        quantities = {it.holding.symbol: it.holding.quantity for it in held}
-        prices = self.holdings.prices(held)
+        held = [quoted for quoted in self.holdings.read_holdings(portfolio) if quoted.holding.quantity]
+        quantities = {quoted.holding.symbol: quoted.holding.quantity for quoted in held}
+        prices = self.holdings.read_prices(held)
         valued = value(
             {symbol: quantities[symbol] for symbol in prices},
             {symbol: price.value for symbol, price in prices.items()},

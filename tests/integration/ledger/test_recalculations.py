@@ -60,7 +60,7 @@ def test_a_late_trade_that_sells_too_much_is_rejected_with_its_reason_and_the_lo
     assert asked.status == 202, asked.text
     assert system.recalculate() == 1
     job = system.http("GET", asked.json["links"]["self"]).json
-    assert (job["status"], "AAPL are held" in job["reason"]) == ("REJECTED", True)
+    assert (job["status"], "t2 sells 4 AAPL, but the portfolio holds 1" in job["reason"]) == ("REJECTED", True)
     assert quantity(system, path) == "8.000000000"
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
 

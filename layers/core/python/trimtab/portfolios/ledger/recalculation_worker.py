@@ -1,25 +1,26 @@
-"""Recalculations: trades whose fold takes longer than a client can wait, written by a worker."""
+"""Worker of the queue `recalculations`: records trades that need too many trades folded while a client waits."""
 
 from msgspec import Struct
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.ledger.posting import booked
+from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ports import Ledger
 
 
-class Recalculations(Struct, frozen=True):
-    """What the worker of the queue `recalculations` does."""
+class RecalculationWorker(Struct, frozen=True):
+    """Completes or rejects recalculations."""
 
     ledger: Ledger
     clock: Clock
 
     def run(self, tenant_id: str, portfolio_id: str, job_id: str) -> Recalculation | None:
-        """The recalculation, done: its trade written with the holding, or the reason why not. None if there is none.
+        """Record the trade of a job, or the reason against it; return the ended job, None where there is no such job.
 
-        One transaction ends it and unlocks the portfolio, so a repeat finds nothing to do.
+        One transaction ends the job, writes the trade and unlocks the portfolio, so a repeated message has no effect.
+        Raises `Conflict` where the portfolio is stale, closed, or locked by another owner.
         """
 
         def attempt() -> Recalculation | None:
@@ -32,14 +33,14 @@ class Recalculations(Struct, frozen=True):
             quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
             try:
                 if trade.version != 1 + (before.version if before else 0):
-                    raise Conflict("superseded", "The trade was changed after this was asked for.")
-                trade, after = booked(self.ledger, portfolio, quote, before, trade, now=now)
+                    raise Conflict("superseded", "The trade was changed after the recalculation was requested.")
+                posted_trade, posted = post_trade(self.ledger, portfolio, quote, before, trade, now=now)
             except Refusal as refusal:
-                ended = job.rejected(refusal.detail, now)
+                ended = job.reject(refusal.detail, now)
                 self.ledger.put(ended, portfolio.booked(now, cash=portfolio.cash))
                 return ended
-            ended = job.completed(now)
-            self.ledger.put(ended, trade, after)
+            ended = job.complete(now)
+            self.ledger.put(ended, posted_trade, posted)
             return ended
 
         return retrying_on_conflict(attempt)

@@ -15,7 +15,8 @@ from tests.support.trading import account, csv_file, ledger_items, quote, split,
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.ledger.service import NewTrade, Trades
+from trimtab.portfolios.ledger.new_entries import NewTrade
+from trimtab.portfolios.ledger.service import TradeService
 from trimtab.portfolios.ledger.store import DynamoLedger
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus, fold
 
@@ -91,7 +92,7 @@ def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: System)
             )
             while True:
                 try:
-                    Trades(ledger, unused, utc_now).record(caller, portfolio_id, new)
+                    TradeService(ledger, unused, utc_now).record_trade(caller, portfolio_id, new)
                     break
                 except Conflict:  # 409 with Retry-After: the client sends it again
                     repeats += 1
@@ -103,9 +104,9 @@ def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: System)
     trades = ledger.trades_of("demo", portfolio_id, "A")
     portfolio, _ = ledger.portfolio_and_quote("demo", portfolio_id, "A")
     assert portfolio is not None
-    executions = [trade.execution for trade in trades if trade.execution is not None]
-    assert len(executions) == len(ledger_items()) == WRITERS * EACH
-    assert portfolio.holdings["A"] == fold(Holding("A", SecurityType.STOCK), executions, [])
+    effects = [trade.effect for trade in trades if trade.effect is not None]
+    assert len(effects) == len(ledger_items()) == WRITERS * EACH
+    assert portfolio.holdings["A"] == fold(Holding("A", SecurityType.STOCK), effects, [])
     assert portfolio.holdings["A"].quantity == WRITERS * sum(
         (-1 if n % 3 == 2 else 1) * (1 + n % 3) for n in range(EACH)
     )

@@ -1,4 +1,4 @@
-"""Trades as they are recorded and corrected, and what makes two of them the same."""
+"""Rules of recording and correcting trades and cash entries, and of telling a repeated request from a new one."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from tests.unit.samples import MINUTE, NOW, portfolio
 from trimtab.contracts.events import DATA
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.portfolios.ledger.service import NewCashEntry, NewTrade
-from trimtab.portfolios.ledger.trades import CashType, Trade, gross_amount, require_not_ahead
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.trades import CashType, Trade, gross_amount, require_not_in_future
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import MAX_HOLDINGS, Lock
 
@@ -29,11 +29,11 @@ LATER = NOW + MINUTE
 
 
 def recorded(**changes: Any) -> Trade:
-    """The trade in a portfolio."""
+    """The first revision of the sample trade, with changes."""
     return replace(NEW, **changes).to_trade(portfolio(), NOW)
 
 
-def test_a_trade_without_a_time_happened_when_it_was_recorded() -> None:
+def test_a_trade_without_a_time_is_executed_at_the_time_of_recording() -> None:
     assert recorded(executed_at=None).executed_at == NOW
     assert recorded(executed_at=NOW - MINUTE).executed_at == NOW - MINUTE
 
@@ -44,12 +44,12 @@ def test_a_trade_without_a_time_happened_when_it_was_recorded() -> None:
 )
 def test_only_a_successful_trade_moves_cash_and_fees_always_cost(side: str, status: str, cash: int) -> None:
     trade = recorded(side=Side(side), status=TradeStatus(status))
-    assert trade.settled(None, cash_is_tracked=True).cash_change == cash
-    assert trade.settled(None, cash_is_tracked=False).cash_change == 0
-    assert (trade.execution is None) == (cash == 0)
+    assert trade.with_cash_effect(None, cash_is_tracked=True).cash_change == cash
+    assert trade.with_cash_effect(None, cash_is_tracked=False).cash_change == 0
+    assert (trade.effect is None) == (cash == 0)
 
 
-def test_numbers_are_the_same_however_they_are_written_and_everything_else_counts() -> None:
+def test_the_request_hash_ignores_how_numbers_are_written_and_depends_on_every_member() -> None:
     assert replace(NEW, quantity=Decimal("8.000"), fees=Decimal("1.0")).request_hash() == NEW.request_hash()
     changes: list[dict[str, Any]] = [
         {"side": Side.SELL},
@@ -65,20 +65,20 @@ def test_numbers_are_the_same_however_they_are_written_and_everything_else_count
     assert len({replace(NEW, **change).request_hash() for change in [*changes, {}]}) == len(changes) + 1
 
 
-def test_a_correction_keeps_what_was_before_and_says_who_and_when() -> None:
+def test_a_correction_keeps_the_earlier_revision_with_author_and_time() -> None:
     first = recorded()
-    second = first.corrected({"quantity": Decimal(9), "status": TradeStatus.FAILED}, by="ann", now=LATER)
-    third = second.corrected({"amount": Decimal(90)}, by="bob", now=LATER + MINUTE)
+    second = first.correct({"quantity": Decimal(9), "status": TradeStatus.FAILED}, by="ann", now=LATER)
+    third = second.correct({"amount": Decimal(90)}, by="bob", now=LATER + MINUTE)
     assert (third.version, third.updated_at, third.created_at) == (3, LATER + MINUTE, NOW)
-    before = [(it.by, it.at, str(it.quantity), str(it.amount)) for it in third.history]
-    assert before == [("ann", LATER, "8", "100"), ("bob", LATER + MINUTE, "9", "100")]
-    assert third.as_first_recorded() == first
-    assert third.corrected({"amount": Decimal("90.0")}, by="ann", now=LATER) is third
+    revisions = [(each.corrected_by, each.corrected_at, str(each.quantity), str(each.amount)) for each in third.history]
+    assert revisions == [("ann", LATER, "8", "100"), ("bob", LATER + MINUTE, "9", "100")]
+    assert third.first_revision() == first
+    assert third.correct({"amount": Decimal("90.0")}, by="ann", now=LATER) is third
 
 
-def test_each_change_has_an_event_that_fits_its_description() -> None:
+def test_each_revision_has_an_event_that_fits_its_schema() -> None:
     first = recorded()
-    second = first.corrected({"quantity": Decimal("9.50")}, by="ann", now=LATER)
+    second = first.correct({"quantity": Decimal("9.50")}, by="ann", now=LATER)
     for trade, type, revision in ((first, "trade.recorded", 1), (second, "trade.corrected", 2)):
         (event,) = trade.events
         assert (event.type, event.data["revision"]) == (type, revision)
@@ -87,17 +87,17 @@ def test_each_change_has_an_event_that_fits_its_description() -> None:
 
 
 @pytest.mark.parametrize(("quantity", "price", "amount"), [("3", "0.005", "0.02"), ("3", "33.333333333", "100.00")])
-def test_an_amount_follows_from_a_price_rounded_half_up(quantity: str, price: str, amount: str) -> None:
+def test_the_gross_amount_is_rounded_half_up_to_cents(quantity: str, price: str, amount: str) -> None:
     assert str(gross_amount(Decimal(quantity), Decimal(price))) == amount
 
 
-def test_five_minutes_ahead_is_a_clock_that_is_fast_and_more_is_the_future() -> None:
-    require_not_ahead(NOW + 5 * MINUTE, NOW)
+def test_a_time_up_to_five_minutes_ahead_is_accepted_because_clocks_differ() -> None:
+    require_not_in_future(NOW + 5 * MINUTE, NOW)
     with pytest.raises(Unprocessable, match="executed_at_in_future"):
-        require_not_ahead(NOW + 6 * MINUTE, NOW)
+        require_not_in_future(NOW + 6 * MINUTE, NOW)
 
 
-def test_booking_is_a_version_and_no_revision_and_tracked_cash_is_never_negative() -> None:
+def test_posting_changes_the_version_not_the_revision_and_tracked_cash_is_never_negative() -> None:
     after = portfolio().booked(LATER, holdings=[Holding("A", SecurityType.STOCK)], cash=Decimal(0))
     assert (after.version, after.revision, set(after.holdings), after.events) == (2, 1, {"A"}, ())
     with pytest.raises(Unprocessable, match="insufficient_cash"):
@@ -109,7 +109,7 @@ def test_booking_is_a_version_and_no_revision_and_tracked_cash_is_never_negative
 
 
 @pytest.mark.parametrize(("left", "wait"), [(0.2, 1), (10, 11), (59, 60), (4000, 60)])
-def test_a_lock_says_how_long_to_wait_and_ends_by_itself(left: float, wait: int) -> None:
+def test_a_refusal_by_a_lock_names_the_time_to_wait_and_a_lock_expires(left: float, wait: int) -> None:
     locked = portfolio(lock=Lock("job", "why", NOW + MINUTE * (left / 60)))
     with pytest.raises(Conflict, match="locked") as refusal:
         locked.require_tradable(NOW)
@@ -118,11 +118,11 @@ def test_a_lock_says_how_long_to_wait_and_ends_by_itself(left: float, wait: int)
 
 
 @pytest.mark.parametrize(("type", "sign"), [("deposit", 1), ("dividend", 1), ("withdrawal", -1), ("fee", -1)])
-def test_an_entry_has_a_direction_and_is_known_by_type_amount_and_the_time_that_is_named(type: str, sign: int) -> None:
+def test_a_cash_entry_has_a_sign_and_is_repeated_by_equal_type_amount_and_given_time(type: str, sign: int) -> None:
     wanted = NewCashEntry("c", CashType(type), Decimal(1))
     stored = wanted.to_entry(portfolio(cash=Decimal(10)), NOW)
     assert (stored.change, stored.balance, stored.executed_at) == (Decimal(sign), Decimal(10 + sign), NOW)
-    assert NewCashEntry("c", CashType(type), Decimal("1.0")).is_repeated_by(stored)
-    assert NewCashEntry("c", CashType(type), Decimal(1), NOW).is_repeated_by(stored)
-    assert not NewCashEntry("c", CashType(type), Decimal(2)).is_repeated_by(stored)
-    assert not NewCashEntry("c", CashType(type), Decimal(1), NOW - MINUTE).is_repeated_by(stored)
+    assert NewCashEntry("c", CashType(type), Decimal("1.0")).matches(stored)
+    assert NewCashEntry("c", CashType(type), Decimal(1), NOW).matches(stored)
+    assert not NewCashEntry("c", CashType(type), Decimal(2)).matches(stored)
+    assert not NewCashEntry("c", CashType(type), Decimal(1), NOW - MINUTE).matches(stored)

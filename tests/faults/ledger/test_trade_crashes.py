@@ -1,6 +1,6 @@
-"""Crashes, lost answers and conflicts at every call of record, correct, cash and import: the client's repeat mends all.
+"""Crashes, lost answers and conflicts at every call of record, correct, cash and import are repaired by a repeat.
 
-What is stored then is what an undisturbed run stores, version by version, and each commit has its events.
+The repeat stores the same items as an undisturbed run, version by version, and each commit carries its events.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +26,15 @@ from tests.support.moto_state import carries_events, commits, forget_everything,
 from tests.support.system import System
 from tests.support.trading import Account, account, csv_file, day, trade
 
-ROWS = csv_file([trade(f"r{number}", "BUY", 1, 2, 50 + number / 24) for number in range(100)])
+ROWS = [trade(f"r{number}", "BUY", 1, 2, 50 + number / 24) for number in range(100)]
 WORK: dict[str, Callable[[Account], Any]] = {
     "record": lambda mine: mine.record("n", "SELL", 2, 50, 9),
     "record without a time": lambda mine: mine.record("n", "SELL", 2, 50),
     "record back-dated": lambda mine: mine.record("n", "SELL", 2, 50, 1.5),
     "correct": lambda mine: mine.correct("a", quantity=12, executed_at=day(1.2)),
     "cash": lambda mine: mine.cash("n", "withdrawal", 400),
-    "import": lambda mine: mine.upload(ROWS),
+    "import": lambda mine: mine.upload(csv_file(ROWS)),
+    "import back-dated": lambda mine: mine.upload(csv_file([trade("r", "BUY", 1, 2, 1.5), *ROWS[1:]])),
 }
 READ, WRITE = "BatchGetItem", "TransactWriteItems"
 CALLS = {
@@ -42,7 +43,8 @@ CALLS = {
     "record back-dated": [READ, "Query", READ, WRITE],
     "correct": [READ, READ, "Query", READ, WRITE],
     "cash": [READ, WRITE],
-    "import": [READ, READ, READ, "Query", READ, WRITE, WRITE],
+    "import": [READ, READ, READ, WRITE, WRITE],
+    "import back-dated": [READ, READ, READ, "Query", READ, WRITE, WRITE],
 }
 VARIES = {"created_at", "updated_at", "history", "by_user_sk", "by_tenant_sk"}
 UNTIMED = {"by_time", "by_symbol", "executed_at", "events", "holdings"}
@@ -50,7 +52,7 @@ UNTIMED = {"by_time", "by_symbol", "executed_at", "events", "holdings"}
 
 @pytest.fixture
 def faults(system: System) -> Iterator[Faults]:
-    """Faults around the system."""
+    """Faults injected into the AWS calls of the system."""
     with quick_transactions(), injecting() as faults:
         yield faults
 
@@ -65,14 +67,14 @@ def start(system: System) -> Account:
 
 
 def stored(work: str) -> list[Any]:
-    """What is stored, but for what the clock says."""
+    """The stored items without the attributes that depend on the clock."""
     varies = VARIES | {"record without a time": UNTIMED, "cash": {"by_time", "executed_at", "events"}}.get(work, set())
-    items = [{name: it for name, it in item.items() if name not in varies} for item in stored_items()]
+    items = [{name: value for name, value in item.items() if name not in varies} for item in stored_items()]
     return sorted(items, key=lambda item: str(item["sk"]))
 
 
 def check_commits(system: System, faults: Faults) -> None:
-    """Each item's versions follow each other, and the bus has exactly the events of the commits."""
+    """Assert that the versions of each item are consecutive and that the bus has exactly the events of the commits."""
     faults.reached_the_bus.clear()
     versions: dict[str, list[int]] = {}
     for record in commits():
@@ -87,7 +89,7 @@ def check_commits(system: System, faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_the_known_calls_are_made_and_a_crash_at_any_of_them_loses_and_doubles_nothing(
+def test_the_calls_are_known_and_a_crash_at_any_of_them_loses_and_doubles_nothing(
     system: System, faults: Faults, work: str
 ) -> None:
     mine = start(system)
@@ -112,10 +114,10 @@ def test_the_known_calls_are_made_and_a_crash_at_any_of_them_loses_and_doubles_n
 
 @pytest.mark.parametrize("kind", [LostAnswer, TimeOut, Throttle, TransactionConflict])
 @pytest.mark.parametrize("work", WORK)
-def test_a_passing_trouble_at_any_call_is_mended_within_the_request(
+def test_a_transient_error_at_any_call_is_repaired_within_the_request(
     system: System, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
-    """moto does not know the token of a transaction, so a lost answer is met by the condition: the harder case."""
+    """moto ignores the token of a transaction, so after a lost answer the condition refuses the retry: the harder case."""
     mine = start(system)
     WORK[work](mine)
     wanted = stored(work)
@@ -129,8 +131,8 @@ def test_a_passing_trouble_at_any_call_is_mended_within_the_request(
 
 
 @pytest.mark.parametrize("kind", [Throttle, TransactionThrottle, TransactionConflict, TimeOut])
-@pytest.mark.parametrize("work", ["record", "correct", "cash", "import"])
-def test_a_trouble_that_does_not_end_tells_the_client_to_send_it_again(
+@pytest.mark.parametrize("work", ["record", "correct", "cash", "import", "import back-dated"])
+def test_a_lasting_error_asks_the_client_to_repeat_the_request(
     system: System, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
     mine = start(system)
@@ -144,15 +146,15 @@ def test_a_trouble_that_does_not_end_tells_the_client_to_send_it_again(
     assert WORK[work](mine).status in {200, 201}
 
 
-def test_the_events_of_trades_reach_the_bus_as_they_are_described(system: System, faults: Faults) -> None:
+def test_the_events_of_trades_reach_the_bus_with_the_data_of_their_revision(system: System, faults: Faults) -> None:
     mine = start(system)
     mine.correct("a", amount="900")
     mine.record("c", "BUY", 1, 1, status="pending")
     check_commits(system, faults)
     seen = [
-        (it["type"], it["data"]["ref_id"], it["data"]["amount"], it["data"]["revision"], it["tenantid"])
-        for it in faults.reached_the_bus
-        if it["type"].startswith("trade.")
+        (event["type"], event["data"]["ref_id"], event["data"]["amount"], event["data"]["revision"], event["tenantid"])
+        for event in faults.reached_the_bus
+        if event["type"].startswith("trade.")
     ]
     assert seen == [
         ("trade.recorded", "a", "1000", 1, "demo"),

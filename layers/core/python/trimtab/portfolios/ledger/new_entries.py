@@ -1,0 +1,153 @@
+"""Trades and cash entries before they are recorded: as a client, a broker or an operator states them."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct
+
+from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import CONTEXT, ZERO, plain, to_money
+from trimtab.portfolios.ledger.trades import CashEntry, CashType, Trade
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.model import Portfolio
+
+
+class NewTrade(Struct, frozen=True):
+    """A trade as a client states it; without `executed_at` the time of recording is used."""
+
+    ref_id: str
+    side: Side
+    security_type: SecurityType
+    symbol: str
+    quantity: Decimal
+    amount: Decimal
+    fees: Decimal = ZERO
+    status: TradeStatus = TradeStatus.SUCCESS
+    executed_at: datetime | None = None
+
+    def request_hash(self, version: str = "1") -> str:
+        """Return the hash of the request, preceded by the version of its form.
+
+        Equal numbers have equal hashes however they are written. A member equal to its default is left out, so a new
+        member with a default does not change the hashes of recorded trades.
+        """
+        match version:
+            case "1":
+                members = {
+                    "side": self.side.value,
+                    "security_type": self.security_type.value,
+                    "symbol": self.symbol,
+                    "quantity": plain(self.quantity),
+                    "amount": plain(self.amount),
+                    "fees": plain(self.fees) if self.fees else None,
+                    "status": None if self.status is TradeStatus.SUCCESS else self.status.value,
+                    "executed_at": self.executed_at and format_time(self.executed_at),
+                }
+                given = {name: value for name, value in members.items() if value is not None}
+                return f"{version}:{ids.fingerprint(given)}"
+        raise ValueError(f"Unknown version {version!r} of a trade's request hash.")
+
+    def matches(self, stored: Trade) -> bool:
+        """Return whether the stored trade was recorded by the same request."""
+        version, _, _ = stored.request_hash.partition(":")
+        return self.request_hash(version) == stored.request_hash
+
+    def to_trade(self, portfolio: Portfolio, now: datetime) -> Trade:
+        """Return the first revision of the trade, with its event.
+
+        Without `executed_at` the trade comes after every recorded trade of its symbol.
+        """
+        return Trade(
+            tenant_id=portfolio.tenant_id,
+            portfolio_id=portfolio.portfolio_id,
+            user_id=portfolio.user_id,
+            ref_id=self.ref_id,
+            side=self.side,
+            security_type=self.security_type,
+            symbol=self.symbol,
+            quantity=self.quantity,
+            amount=self.amount,
+            fees=self.fees,
+            status=self.status,
+            executed_at=self.executed_at or _time_after_last_trade(portfolio, self.symbol, now),
+            request_hash=self.request_hash(),
+            created_at=now,
+            updated_at=now,
+        ).with_event()
+
+
+class RebalanceTrade(Struct, frozen=True):
+    """A trade of a rebalance, not of a client: a broker's fill, or an adjustment by an operator.
+
+    `amount` and `fees` are money. An `amount` of None is an adjustment: the trade is recorded at the holding's average
+    cost and moves no cash.
+    """
+
+    ref_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    amount: Decimal | None = None
+    fees: Decimal = ZERO
+
+    def to_trade(self, portfolio: Portfolio, rebalance_id: str, now: datetime) -> Trade:
+        """Return the trade with its event; the trade comes after every recorded trade of its symbol."""
+        holding = portfolio.holdings.get(self.symbol)
+        average_cost = (holding and holding.average_cost) or ZERO
+        amount = to_money(CONTEXT.multiply(self.quantity, average_cost)) if self.amount is None else self.amount
+        return Trade(
+            tenant_id=portfolio.tenant_id,
+            portfolio_id=portfolio.portfolio_id,
+            user_id=portfolio.user_id,
+            ref_id=self.ref_id,
+            side=self.side,
+            security_type=holding.security_type if holding else SecurityType.STOCK,
+            symbol=self.symbol,
+            quantity=self.quantity,
+            amount=amount,
+            fees=self.fees,
+            status=TradeStatus.SUCCESS,
+            executed_at=_time_after_last_trade(portfolio, self.symbol, now),
+            request_hash=f"1:{ids.fingerprint(self.ref_id)}",
+            created_at=now,
+            updated_at=now,
+            moves_cash=self.amount is not None,
+            rebalance_id=rebalance_id,
+        ).with_event()
+
+
+class NewCashEntry(Struct, frozen=True):
+    """A cash entry as a client states it; without `executed_at` the time of recording is used."""
+
+    ref_id: str
+    type: CashType
+    amount: Decimal
+    executed_at: datetime | None = None
+
+    def matches(self, stored: CashEntry) -> bool:
+        """Return whether the stored entry was recorded by the same request."""
+        is_same = (self.type, self.amount) == (stored.type, stored.amount)
+        return is_same and self.executed_at in {None, stored.executed_at}
+
+    def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
+        """Return the entry with the portfolio's balance after it, and its event."""
+        entry = CashEntry(
+            tenant_id=portfolio.tenant_id,
+            portfolio_id=portfolio.portfolio_id,
+            ref_id=self.ref_id,
+            type=self.type,
+            amount=self.amount,
+            balance=(portfolio.cash or ZERO) + self.type.sign * self.amount,
+            executed_at=self.executed_at or now,
+            created_at=now,
+        )
+        return entry.announced(portfolio.user_id)
+
+
+def _time_after_last_trade(portfolio: Portfolio, symbol: str, now: datetime) -> datetime:
+    """Return `now`, or a microsecond after the symbol's last trade where a fast clock has put that trade later."""
+    holding = portfolio.holdings.get(symbol)
+    if holding is None or holding.last_trade is None:
+        return now
+    return max(now, holding.last_trade[0] + timedelta(microseconds=1))

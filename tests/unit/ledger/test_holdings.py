@@ -1,0 +1,144 @@
+"""The fold of trades and splits into a holding, and the equal result of appending them one by one."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import NOW
+from trimtab.contracts.quotes import Quote, Split, from_item, to_item
+from trimtab.kernel.errors import Unprocessable
+from trimtab.portfolios.portfolio import holdings_text
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeEffect, fold
+
+EMPTY = Holding("A", SecurityType.STOCK)
+HOUR = timedelta(hours=1)
+
+
+def trade(
+    side: str, quantity: Any, amount: Any, hour: int, fees: Any = 0, ref_id: str = "t", kind: str = "stock"
+) -> TradeEffect:
+    """A trade of symbol A at an hour after NOW."""
+    shares, gross, fee = (Decimal(str(number)) for number in (quantity, amount, fees))
+    return TradeEffect(ref_id, Side(side), SecurityType(kind), "A", shares, gross, fee, NOW + hour * HOUR)
+
+
+def split(hour: int, new: Any, old: Any = 1) -> Split:
+    """A split at an hour after NOW."""
+    return Split(NOW + hour * HOUR, Decimal(str(new)), Decimal(str(old)))
+
+
+@pytest.mark.parametrize(
+    ("trades", "splits", "sums"),
+    [
+        ([], [], (0, 0, 0)),
+        ([trade("BUY", 3, 10, 1)], [], (3, 10, 0)),
+        ([trade("BUY", 3, 10, 1), trade("SELL", 1, 5, 2)], [], (2, "6.67", "1.67")),  # 10 / 3 is 3.33
+        ([trade("BUY", 3, "0.01", 1), trade("SELL", 1, 0, 2)], [], (2, "0.01", 0)),  # a third of a cent rounds to 0
+        ([trade("SELL", 2, 9, 2, 1), trade("BUY", 2, 6, 1, 1)], [], (0, 0, 1)),  # in any order; fees of 1 and 1
+        ([trade("BUY", 2, 6, 1), trade("SELL", 6, 9, 2)], [split(2, 3)], (0, 0, 3)),
+        ([trade("BUY", 2, 6, 1), trade("BUY", 1, 6, 3)], [split(2, 1, 4)], ("1.5", 12, 0)),
+        ([trade("BUY", 10, 6, 1)], [split(2, 1, 3)], ("3.333333333", 6, 0)),
+        ([trade("BUY", 10, 6, 5)], [split(2, 7)], (10, 6, 0)),
+        ([trade("BUY", 1, 5, 1, ref_id="a"), trade("SELL", 1, 5, 1, ref_id="b")], [], (0, 0, 0)),  # ties by ref_id
+    ],
+)
+def test_a_holding_is_the_fold_of_its_trades_and_splits_in_order_of_time(trades: Any, splits: Any, sums: Any) -> None:
+    holding = fold(EMPTY, trades, splits)
+    quantity_cost_profit = (holding.quantity, holding.cost_basis, holding.realised_profit)
+    assert quantity_cost_profit == tuple(Decimal(str(number)) for number in sums)
+    assert (holding.trade_count, holding.split_count) == (len(trades), len(splits))
+
+
+@pytest.mark.parametrize(
+    "trades",
+    [
+        [trade("SELL", 1, 1, 1)],
+        [trade("BUY", 1, 1, 2), trade("SELL", 1, 1, 1), trade("BUY", 5, 1, 3)],
+        [trade("BUY", 1, 1, 1), trade("SELL", "1.000000001", 1, 2)],
+        [trade("SELL", 1, 5, 1, ref_id="a"), trade("BUY", 1, 5, 1, ref_id="b")],
+    ],
+)
+def test_the_quantity_is_never_negative(trades: Any) -> None:
+    with pytest.raises(Unprocessable, match="insufficient_quantity"):
+        fold(EMPTY, trades, [])
+
+
+def test_a_reverse_split_that_rounds_the_quantity_to_zero_keeps_the_cost_basis() -> None:
+    holding = fold(EMPTY, [trade("BUY", "0.000000001", 5, 1)], [split(2, 1, 10)])
+    assert (holding.quantity, holding.cost_basis, holding.average_cost) == (Decimal(0), Decimal(5), None)
+
+
+def test_the_security_type_is_that_of_the_earliest_trade() -> None:
+    trades = [trade("BUY", 1, 1, 2, kind="etf"), trade("BUY", 1, 1, 1, kind="bond")]
+    assert fold(EMPTY, trades, []).security_type is SecurityType.BOND
+    assert EMPTY.with_trade(trades[0]).security_type is SecurityType.ETF
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[TradeEffect], list[Split]]:
+    """Draw trades that never sell more than is held, with splits between them."""
+    trades, splits, held = [], [], EMPTY
+    for hour in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(["BUY", "BUY", "SELL", "split"]))
+        if kind == "split":
+            splits.append(split(hour, draw(st.integers(1, 5)), draw(st.integers(1, 5))))
+            held = held.with_split(splits[-1])
+            continue
+        limit = 10**10 if kind == "BUY" else int(held.quantity * 10**9)
+        if limit:
+            quantity = Decimal(draw(st.integers(1, limit))).scaleb(-9)
+            amount, fees = (Decimal(draw(st.integers(low, 10**6))).scaleb(-2) for low in (1, 0))
+            trades.append(trade(kind, quantity, amount, hour, fees))
+            held = held.with_trade(trades[-1])
+    return trades, splits
+
+
+@given(histories(), st.randoms(use_true_random=False))
+def test_appending_one_by_one_equals_folding_and_no_cent_is_lost(history: Any, random: Any) -> None:
+    trades, splits = history
+    held = EMPTY
+    for each in trades:
+        pending = held.pending_splits(splits, each.executed_at)
+        assert pending is not None
+        for due in pending:
+            held = held.with_split(due)
+        assert held.can_append(each)
+        held = held.with_trade(each)
+    for due in held.pending_splits(splits, NOW + 99 * HOUR) or []:
+        held = held.with_split(due)
+    assert held == fold(EMPTY, random.sample(trades, len(trades)), random.sample(splits, len(splits)))
+    paid = sum((each.cash_change for each in trades), Decimal(0))
+    assert held.cost_basis - held.realised_profit == -paid
+    assert held.cost_basis >= 0
+    assert holdings_text.unpack(holdings_text.pack([held]) or "") == [held]
+
+
+@pytest.mark.parametrize(
+    ("held", "splits", "count"),
+    [
+        (EMPTY, [], 0),
+        (EMPTY, [split(1, 2), split(2, 2)], 2),
+        (fold(EMPTY, [trade("BUY", 1, 1, 3)], []), [split(4, 2)], 1),
+        (fold(EMPTY, [trade("BUY", 1, 1, 3)], []), [split(9, 2)], 0),  # effective later
+        (fold(EMPTY, [trade("BUY", 1, 1, 3)], []), [split(3, 2)], None),  # entered late
+        (fold(EMPTY, [trade("BUY", 1, 1, 3)], [split(2, 2)]), [split(2, 2), split(4, 2)], 1),
+        (fold(EMPTY, [trade("BUY", 1, 1, 3)], [split(2, 2)]), [split(1, 2), split(2, 2)], None),
+        (fold(EMPTY, [trade("BUY", 1, 1, 3)], [split(4, 2)]), [split(4, 2), split(5, 2)], 1),
+    ],
+)
+def test_a_split_is_pending_once_and_one_entered_late_needs_a_fold(held: Any, splits: Any, count: Any) -> None:
+    pending = held.pending_splits(splits, NOW + 8 * HOUR)
+    assert (None if pending is None else len(pending)) == count
+
+
+def test_a_quote_is_read_as_it_was_written() -> None:
+    for quote in (
+        Quote("A", version=1),
+        Quote("A", Decimal("1.000000001"), NOW, "feed", (split(1, "1.5"), split(2, 1, 10)), 7),
+    ):
+        item = {name: value for name, value in to_item(quote).items() if value is not None}
+        assert from_item(item) == quote
