@@ -68,7 +68,7 @@ def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectT
 
 @app.get("/portfolios/<portfolio_id>/jobs/<job_id>", **trade_route("Read a recalculation", READ, views.JobView))
 def read_job(portfolio_id: PortfolioId, job_id: JobId) -> Response[Any]:
-    """Read the status of a trade that was answered with 202."""
+    """Read the status of a trade answered with 202."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return http.answer(views.job_view(trade_service().get_recalculation(portfolio, job_id)))
 

@@ -1,4 +1,4 @@
-"""A portfolio as a client of the trade routes sees it."""
+"""A client of the trade, cash and holding routes of one portfolio."""
 
 import base64
 from collections.abc import Sequence
@@ -15,63 +15,63 @@ FEED = authorized(tenant_id="platform", scope="market:read market:write")
 
 
 def day(number: float) -> str:
-    """The instant that many days after the start of the tests' time."""
+    """Return the time (RFC 3339) a number of days after the start of the tests' time."""
     return (START + timedelta(days=number)).isoformat().replace("+00:00", "Z")
 
 
 @dataclass
 class Account:
-    """A portfolio and its client."""
+    """A portfolio and the requests a client sends about the portfolio."""
 
     system: System
     portfolio: Any
 
     @property
     def home(self) -> str:
-        """Where the portfolio is."""
+        """Path of the portfolio."""
         return f"/portfolios/{self.portfolio['portfolio_id']}"
 
     def post_trade(self, body: dict[str, Any], **options: Any) -> Answer:
-        """Sends a trade as it stands."""
+        """Send a trade with exactly this body."""
         return self.system.http("POST", f"{self.home}/trades", body, **options)
 
     def record(
         self, ref_id: str, side: str, quantity: Any, amount: Any, at: float | None = None, **members: Any
     ) -> Answer:
-        """Records a trade of AAPL, unless told otherwise, executed on that day, or now."""
+        """Record a trade, of AAPL by default, executed on a day of the tests' time, by default now."""
         return self.post_trade(trade(ref_id, side, quantity, amount, at, **members))
 
     def correct(self, ref_id: str, **change: Any) -> Answer:
-        """Corrects a trade."""
+        """Correct a trade."""
         return self.system.http("PATCH", f"{self.home}/trades/{ref_id}", change)
 
     def trades(self, **query: str) -> Any:
-        """A page of the trades."""
+        """Return a page of the trades."""
         answer = self.system.http("GET", f"{self.home}/trades", query=query or None)
         assert answer.status == 200, answer.text
         return answer.json
 
     def cash(self, ref_id: str, type: str, amount: Any) -> Answer:
-        """Moves cash."""
+        """Record a cash entry."""
         return self.system.http("POST", f"{self.home}/cash", {"ref_id": ref_id, "type": type, "amount": amount})
 
     def holdings(self) -> Any:
-        """The answer of the holdings."""
+        """Return the body of the holdings."""
         answer = self.system.http("GET", f"{self.home}/holdings")
         assert answer.status == 200, answer.text
         return answer.json
 
     def holding(self, symbol: str = "AAPL") -> Any:
-        """The symbol's holding, None where there is none."""
-        return next((it for it in self.holdings()["items"] if it["symbol"] == symbol), None)
+        """Return the holding of a symbol, None where the symbol was never held."""
+        return next((holding for holding in self.holdings()["items"] if holding["symbol"] == symbol), None)
 
     def sums(self, symbol: str = "AAPL") -> tuple[str, str, str] | None:
-        """The holding's quantity, cost and realised profit."""
-        it = self.holding(symbol)
-        return it and (plain(it["quantity"]), it["cost_basis"], it["realised_profit"])
+        """Return quantity, cost basis and realised profit of a holding."""
+        holding = self.holding(symbol)
+        return holding and (plain(holding["quantity"]), holding["cost_basis"], holding["realised_profit"])
 
     def upload(self, text: str, *, is_base64: bool = False, **options: Any) -> Answer:
-        """Imports a file."""
+        """Import a file of trades."""
         options.setdefault("authorizer", authorized())
         event = gateway_event(
             "POST", f"{self.home}/trades/import", text, headers={"Content-Type": "text/csv"}, **options
@@ -82,31 +82,32 @@ class Account:
 
 
 def plain(number: str) -> str:
-    """The shortest text of a number."""
+    """Return a number without trailing zeros."""
     return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 def trade(ref_id: str, side: str, quantity: Any, amount: Any, at: float | None = None, **members: Any) -> Any:
-    """The body that records a trade."""
+    """Return the body of a request to record a trade."""
     body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": "AAPL", "quantity": quantity}
     times = {} if at is None else {"executed_at": day(at)}
-    return {name: it for name, it in {**body, "amount": amount, **times, **members}.items() if it is not None}
+    members = {**body, "amount": amount, **times, **members}
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def csv_file(rows: Sequence[dict[str, Any]], end: str = "\n") -> str:
-    """The trades as a file for the import."""
+    """Return the CSV file of trades for an import."""
     names = HEADER.split(",")
     lines = [",".join(str(row.get(name, "")) for name in names) for row in rows]
     return end.join([HEADER, *lines, ""])
 
 
 def account(system: System, user_id: str = "1", **members: Any) -> Account:
-    """A fresh portfolio of the user."""
+    """Create a portfolio of the user."""
     return Account(system, system.portfolio(user_id, **members))
 
 
 def quote(system: System, price: Any, symbol: str = "AAPL", at: float = 300) -> Answer:
-    """A quote of the symbol from the feed."""
+    """Send a quote as the price feed does, and process the message."""
     body = {"quotes": [{"symbol": symbol, "price": price, "as_of": day(at)}]}
     answer = system.http("POST", "/quotes", body, authorizer=FEED)
     system.take_quotes()
@@ -114,17 +115,17 @@ def quote(system: System, price: Any, symbol: str = "AAPL", at: float = 300) -> 
 
 
 def split(system: System, at: int, ratio: Any, per: Any = 1, symbol: str = "AAPL") -> Answer:
-    """A split of the symbol on that day."""
+    """Enter a split, effective on a day of the tests' time."""
     path = f"/assets/{symbol}/splits/{day(at)[:10]}"
     return system.http("PUT", path, {"ratio": ratio, "per": per}, authorizer=FEED)
 
 
 def refused(answer: Answer, status: int, type: str) -> Any:
-    """The problem document, once it is the one that is wanted."""
+    """Assert status and type of a refusal, and return the problem document."""
     assert (answer.status, answer.json["type"].rpartition(":")[2]) == (status, type), answer.text
     return answer.json
 
 
 def ledger_items() -> list[Any]:
-    """The trades and cash entries that are stored."""
-    return [it for it in stored_items() if it["sk"]["S"].startswith(("TRADE#", "CASH#"))]
+    """Return the stored trades and cash entries."""
+    return [item for item in stored_items() if item["sk"]["S"].startswith(("TRADE#", "CASH#"))]

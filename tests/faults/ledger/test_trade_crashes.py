@@ -67,14 +67,14 @@ def start(system: System) -> Account:
 
 
 def stored(work: str) -> list[Any]:
-    """The stored items without the attributes that depend on the clock."""
+    """Return the stored items without the attributes set by the clock."""
     varies = VARIES | {"record without a time": UNTIMED, "cash": {"by_time", "executed_at", "events"}}.get(work, set())
     items = [{name: value for name, value in item.items() if name not in varies} for item in stored_items()]
     return sorted(items, key=lambda item: str(item["sk"]))
 
 
 def check_commits(system: System, faults: Faults) -> None:
-    """Assert that the versions of each item are consecutive and that the bus has exactly the events of the commits."""
+    """Assert consecutive versions of each item, and on the bus exactly the events of the commits."""
     faults.reached_the_bus.clear()
     versions: dict[str, list[int]] = {}
     for record in commits():
@@ -117,7 +117,7 @@ def test_the_calls_are_known_and_a_crash_at_any_of_them_loses_and_doubles_nothin
 def test_a_transient_error_at_any_call_is_repaired_within_the_request(
     system: System, faults: Faults, work: str, kind: type[Fault]
 ) -> None:
-    """moto ignores the token of a transaction, so after a lost answer the condition refuses the retry: the harder case."""
+    """moto ignores transaction tokens, so after a lost answer the condition refuses the retry: the harder case."""
     mine = start(system)
     WORK[work](mine)
     wanted = stored(work)

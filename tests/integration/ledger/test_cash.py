@@ -1,4 +1,4 @@
-"""Cash: tracked once it was given or moved, and never below zero from then on."""
+"""Cash: tracked from the creation with cash or from the first entry, and never negative from then on."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.support.system import System
 from tests.support.trading import account, refused
 
 
-def test_cash_comes_and_goes_and_each_entry_answers_with_its_balance(system: System) -> None:
+def test_each_cash_entry_answers_with_the_balance_after_the_entry(system: System) -> None:
     mine = account(system, cash="100")
     steps = [("deposit", "50.25", "150.25"), ("fee", "0.25", "150.00"), ("dividend", "5", "155.00")]
     for number, (type, amount, balance) in enumerate([*steps, ("withdrawal", "155", "0.00")]):
@@ -22,7 +22,7 @@ def test_cash_comes_and_goes_and_each_entry_answers_with_its_balance(system: Sys
     assert stored_items() == before
 
 
-def test_the_same_entry_again_answers_as_the_first_did_and_another_one_is_a_conflict(system: System) -> None:
+def test_a_repeated_entry_gets_the_first_answer_and_another_entry_under_its_id_is_a_conflict(system: System) -> None:
     mine = account(system)
     first = mine.cash("c", "deposit", "10")
     mine.cash("d", "withdrawal", "10.00")
@@ -32,20 +32,20 @@ def test_the_same_entry_again_answers_as_the_first_did_and_another_one_is_a_conf
     refused(mine.cash("c", "deposit", "11"), 409, "ref_id_reused")
     refused(mine.cash("c", "dividend", "10"), 409, "ref_id_reused")
     assert mine.holdings()["cash"] == "0.00"
-    assert mine.record("c", "BUY", 1, 1, status="failed").status == 201, "trades have ids of their own"
+    assert mine.record("c", "BUY", 1, 1, status="failed").status == 201, "trades and cash entries have separate ids"
 
 
 @pytest.mark.parametrize("type", ["withdrawal", "fee"])
-def test_where_cash_is_not_tracked_none_can_be_taken(system: System, type: str) -> None:
+def test_untracked_cash_cannot_be_withdrawn(system: System, type: str) -> None:
     mine = account(system)
     refused(mine.cash("c", type, "1"), 422, "insufficient_cash")
     assert mine.holdings()["cash"] is None
-    assert mine.record("a", "BUY", 10, 1000).status == 201, "and trades need none"
+    assert mine.record("a", "BUY", 10, 1000).status == 201, "trades need no tracked cash"
     assert mine.holdings()["cash"] is None
 
 
 @pytest.mark.parametrize(("given", "first"), [("0", None), (None, "dividend")])
-def test_where_it_is_tracked_trades_pay_from_it_and_into_it(system: System, given: Any, first: str | None) -> None:
+def test_trades_change_tracked_cash(system: System, given: Any, first: str | None) -> None:
     mine = account(system, cash=given) if given else account(system)
     if first:
         mine.cash("c0", first, "1")
@@ -67,8 +67,8 @@ def test_where_it_is_tracked_trades_pay_from_it_and_into_it(system: System, give
 
 
 @pytest.mark.parametrize("change", [{"status": "failed"}, {"amount": "400"}])
-def test_a_trade_that_took_no_cash_gives_none_back_when_it_is_corrected(system: System, change: Any) -> None:
-    """It was recorded while cash was not tracked: nothing was ever paid, so nothing comes back."""
+def test_correcting_a_trade_that_moved_no_cash_pays_nothing_back(system: System, change: Any) -> None:
+    """The trade was recorded while cash was not tracked, so nothing was paid."""
     mine = account(system)
     mine.record("a", "BUY", 10, 1000, 1)
     mine.cash("c", "deposit", 500)
@@ -76,7 +76,7 @@ def test_a_trade_that_took_no_cash_gives_none_back_when_it_is_corrected(system: 
     assert mine.holdings()["cash"] == "500.00"
 
 
-def test_a_trade_that_brought_no_cash_can_fail_when_cash_is_tracked_since(system: System) -> None:
+def test_a_sell_that_moved_no_cash_can_fail_after_cash_is_tracked(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", 10, 1000, 1)
     mine.record("b", "SELL", 10, 1000, 2)
@@ -86,10 +86,8 @@ def test_a_trade_that_brought_no_cash_can_fail_when_cash_is_tracked_since(system
 
 
 @pytest.mark.parametrize(("given", "before"), [(None, "30.00"), ("7", "30.00")])
-def test_a_portfolio_that_is_closed_and_opened_again_keeps_what_its_ledger_says(
-    system: System, given: Any, before: str
-) -> None:
-    """Its cash entries are still there, so its cash is tracked, and it is their sum and not what a body says."""
+def test_a_reopened_portfolio_keeps_the_cash_of_its_ledger(system: System, given: Any, before: str) -> None:
+    """The cash entries are still recorded, so the balance is their sum, whatever the new request states."""
     mine = account(system)
     mine.cash("c", "deposit", 40)
     mine.record("a", "BUY", 1, 10, 1)

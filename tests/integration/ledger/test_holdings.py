@@ -1,4 +1,4 @@
-"""Holdings, returns and the summary of the earlier API, with quotes and without."""
+"""Holdings, profit and the summary of the earlier API, with and without quotes."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from tests.support.trading import Account, account, day, quote, refused
 
 @pytest.fixture
 def mine(system: System) -> Account:
-    """Two symbols held, one sold out."""
-    it = account(system)
-    it.record("a", "BUY", 10, 1000, 1)
-    it.record("b", "SELL", 4, 500, 2)  # 400 of cost: 6 for 600, realised 100
-    it.record("c", "BUY", "0.5", 50, 3, symbol="BTC", security_type="crypto")
-    it.record("d", "BUY", 1, 10, 1, symbol="GONE")
-    it.record("e", "SELL", 1, 7, 2, symbol="GONE")  # realised -3
-    return it
+    """A portfolio that holds AAPL and BTC and has sold all of GONE."""
+    mine = account(system)
+    mine.record("a", "BUY", 10, 1000, 1)
+    mine.record("b", "SELL", 4, 500, 2)  # 400 of cost: 6 for 600, realised 100
+    mine.record("c", "BUY", "0.5", 50, 3, symbol="BTC", security_type="crypto")
+    mine.record("d", "BUY", 1, 10, 1, symbol="GONE")
+    mine.record("e", "SELL", 1, 7, 2, symbol="GONE")  # realised -3
+    return mine
 
 
 def returns(mine: Account) -> Any:
-    """The answer of the cumulative returns: money, and what has no price."""
+    """Return the amounts and the unpriced symbols of the profit, after the other members are asserted."""
     answer = mine.system.http("GET", f"{mine.home}/cumulative-returns").json
     assert (answer.pop("basis"), answer.pop("as_of")) == ("newest_quotes", None)
     assert answer.pop("method")
@@ -29,19 +29,19 @@ def returns(mine: Account) -> Any:
     return answer
 
 
-def test_a_holding_has_a_value_once_there_is_a_quote(mine: Account) -> None:
-    it = mine.holding()
-    assert (it["quote"], it["quote_as_of"], it["market_value"]) == (None, None, None)
+def test_a_holding_has_a_market_value_once_there_is_a_quote(mine: Account) -> None:
+    holding = mine.holding()
+    assert (holding["quote"], holding["quote_as_of"], holding["market_value"]) == (None, None, None)
     quote(mine.system, "123.4567", at=300)
-    it = mine.holding()
-    assert (it["quote"], it["quote_as_of"][:10]) == ("123.456700000", day(300)[:10])
-    assert it["market_value"] == "740.74"  # 6 * 123.4567 = 740.7402
-    assert it["quantity"] == "6.000000000"
+    holding = mine.holding()
+    assert (holding["quote"], holding["quote_as_of"][:10]) == ("123.456700000", day(300)[:10])
+    assert holding["market_value"] == "740.74"  # 6 * 123.4567 = 740.7402
+    assert holding["quantity"] == "6.000000000"
     assert (mine.holding("BTC")["market_value"], mine.holding("BTC")["security_type"]) == (None, "crypto")
-    assert [it["symbol"] for it in mine.holdings()["items"]] == ["AAPL", "BTC", "GONE"]
+    assert [item["symbol"] for item in mine.holdings()["items"]] == ["AAPL", "BTC", "GONE"]
 
 
-def test_returns_are_realised_and_unrealised_and_name_what_has_no_price(mine: Account) -> None:
+def test_profit_is_realised_and_unrealised_and_lists_unpriced_symbols(mine: Account) -> None:
     nothing = {"realised": "97.00", "unrealised": "0.00", "total": "97.00", "return_value": "97.00"}
     assert returns(mine) == {**nothing, "unpriced": ["AAPL", "BTC"]}
     quote(mine.system, "90")  # 540 - 600 = -60
@@ -53,16 +53,16 @@ def test_returns_are_realised_and_unrealised_and_name_what_has_no_price(mine: Ac
     assert (returns(mine)["total"], returns(mine)["unpriced"]) == ("47.01", [])
 
 
-def test_a_portfolio_without_trades_has_no_holdings_and_no_returns(system: System) -> None:
+def test_a_portfolio_without_trades_has_no_holdings_and_no_profit(system: System) -> None:
     mine = account(system)
     assert mine.holdings() == {"items": [], "cash": None, "next_cursor": None}
     assert mine.system.http("GET", f"{mine.home}/cumulative-returns").json["total"] == "0.00"
 
 
-def test_the_summary_of_the_earlier_api_lists_what_is_held(mine: Account) -> None:
+def test_the_summary_of_the_earlier_api_lists_the_present_holdings(mine: Account) -> None:
     query = {"user_id": "1", "portfolio_id": mine.portfolio["portfolio_id"]}
     summary = mine.system.http("GET", "/portfolio-summary", query=query).json
-    assert [it.pop("updated_at")[:10] for it in summary["results"]] == [day(2)[:10], day(3)[:10]]
+    assert [row.pop("updated_at")[:10] for row in summary["results"]] == [day(2)[:10], day(3)[:10]]
     assert summary == {
         **{"count": 2, "next": None, "previous": None},
         "results": [
@@ -76,8 +76,8 @@ def test_the_summary_of_the_earlier_api_lists_what_is_held(mine: Account) -> Non
         assert mine.system.http("GET", "/portfolio-summary", query=rest).status == 400
 
 
-@pytest.mark.parametrize("what", ["trades", "holdings", "cumulative-returns"])
-def test_reading_asks_for_the_scope_and_admits_the_user_of_the_portfolio(mine: Account, what: str) -> None:
-    path = f"{mine.home}/{what}"
+@pytest.mark.parametrize("resource", ["trades", "holdings", "cumulative-returns"])
+def test_reading_requires_the_read_scope_and_admits_the_owner_of_the_portfolio(mine: Account, resource: str) -> None:
+    path = f"{mine.home}/{resource}"
     assert mine.system.http("GET", path, authorizer=authorized(scope="trades:write")).status == 403
     assert mine.system.http("GET", path, authorizer=authorized(user_id="1", scope="trades:read")).status == 200

@@ -1,4 +1,4 @@
-"""Trades that need more earlier trades folded than a client can wait for: 202, a lock, and a worker."""
+"""Trades that need more trades folded than a client can wait for: 202, a locked portfolio, and a worker."""
 
 from typing import Any
 from unittest import mock
@@ -16,7 +16,7 @@ from trimtab.runtime.publishing import events_of
 
 @pytest.fixture
 def path(system: System) -> Any:
-    """A portfolio with three trades of a symbol, where folding more than two is too much to wait for."""
+    """A portfolio with three trades of a symbol, with the limit of a synchronous fold lowered to two."""
     path = f"/portfolios/{system.portfolio()['portfolio_id']}"
     for day, (side, quantity) in enumerate([("BUY", "10"), ("SELL", "4"), ("BUY", "2")], 1):
         assert record(system, path, f"t{day}", side, quantity, day).status == 201
@@ -25,19 +25,19 @@ def path(system: System) -> Any:
 
 
 def record(system: System, path: str, ref_id: str, side: str, quantity: str, day: int) -> Any:
-    """Records a trade of that day at 10 each."""
+    """Record a trade of AAPL at a price of 10, executed on a day of January 2026."""
     body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": "AAPL", "quantity": quantity}
     body |= {"price": "10", "executed_at": f"2026-01-{day:02}T12:00:00Z"}
     return system.http("POST", f"{path}/trades", body)
 
 
 def quantity(system: System, path: str) -> str:
-    """How much is held."""
+    """Return the quantity of the only holding."""
     (holding,) = system.http("GET", f"{path}/holdings").json["items"]
     return str(holding["quantity"])
 
 
-def test_a_correction_of_many_trades_is_done_by_a_worker_while_the_portfolio_is_locked(
+def test_a_correction_among_many_trades_is_recorded_by_a_worker_while_the_portfolio_is_locked(
     system: System, path: str
 ) -> None:
     asked = system.http("PATCH", f"{path}/trades/t1", {"quantity": "20", "amount": "200"})
@@ -53,7 +53,7 @@ def test_a_correction_of_many_trades_is_done_by_a_worker_while_the_portfolio_is_
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
 
 
-def test_a_late_trade_that_sells_too_much_is_rejected_with_its_reason_and_the_lock_is_gone(
+def test_a_back_dated_trade_that_sells_too_much_is_rejected_with_a_reason_and_unlocks_the_portfolio(
     system: System, path: str
 ) -> None:
     asked = record(system, path, "late", "SELL", "9", 2)
@@ -65,7 +65,7 @@ def test_a_late_trade_that_sells_too_much_is_rejected_with_its_reason_and_the_lo
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
 
 
-def test_a_message_delivered_again_and_a_lost_one_have_one_effect(system: System, path: str) -> None:
+def test_a_lost_message_is_resent_and_a_repeated_one_has_no_second_effect(system: System, path: str) -> None:
     asked = record(system, path, "late", "BUY", "5", 1)
     later = parse_time(asked.json["created_at"]) + RESEND_AFTER
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
@@ -76,7 +76,7 @@ def test_a_message_delivered_again_and_a_lost_one_have_one_effect(system: System
     assert versions == ["1"]
 
 
-def test_a_recalculation_that_is_never_done_ends_in_an_event(system: System, path: str) -> None:
+def test_a_recalculation_that_no_worker_completes_ends_in_an_event_for_operators(system: System, path: str) -> None:
     asked = record(system, path, "late", "BUY", "5", 1)
     now = parse_time(asked.json["created_at"])
     swept = []
@@ -90,6 +90,6 @@ def test_a_recalculation_that_is_never_done_ends_in_an_event(system: System, pat
     Draft202012Validator(payload("schemas/recalculation.stuck.json")).validate(event)
 
 
-def test_a_trade_that_is_the_next_one_needs_no_worker_however_many_there_are(system: System, path: str) -> None:
+def test_the_newest_trade_of_a_symbol_needs_no_worker_however_many_trades_there_are(system: System, path: str) -> None:
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
     assert quantity(system, path) == "9.000000000"

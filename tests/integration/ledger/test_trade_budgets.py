@@ -1,4 +1,4 @@
-"""What trades and holdings cost: AWS calls, counted at the client; and eight writers on one portfolio."""
+"""AWS calls of trades and holdings, counted at the client, and eight concurrent writers of one portfolio."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +26,12 @@ WRITERS, EACH = 8, 50
 
 @pytest.fixture
 def calls(system: System) -> Iterator[Faults]:
-    """A record of the calls, and no faults."""
+    """The AWS calls of the system, recorded without injecting faults."""
     with injecting() as faults:
         yield faults
 
 
-def test_recording_takes_one_read_and_one_transaction_and_holdings_one_or_two_reads(
+def test_recording_takes_one_read_and_one_transaction_and_reading_holdings_one_or_two_reads(
     system: System, calls: Faults
 ) -> None:
     def made(answer: Any) -> list[str]:
@@ -61,7 +61,7 @@ def test_recording_takes_one_read_and_one_transaction_and_holdings_one_or_two_re
 
 
 @pytest.mark.volume
-def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: System, calls: Faults) -> None:
+def test_an_import_reads_a_hundred_and_writes_ninety_rows_a_call(system: System, calls: Faults) -> None:
     mine = account(system)
     calls.set()
     rows = [trade(f"r{number}", "BUY", 1, 2, number / 24) for number in range(181)]
@@ -75,14 +75,14 @@ def test_an_import_reads_by_the_hundred_and_writes_by_the_ninety(system: System,
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: System) -> None:
+def test_eight_concurrent_writers_lose_no_trade(system: System) -> None:
     portfolio_id = account(system).portfolio["portfolio_id"]
     ledger = DynamoLedger(boto3.client("dynamodb"), TABLE, MARKET_TABLE)
     caller = Caller("demo", frozenset())
     unused: Any = None  # the queue of recalculations
 
     def write(writer: int) -> int:
-        # As invocations do, but with nothing shared: Powertools keeps the request in the process.
+        # Calls the service, not the handler: Powertools keeps the present request in a global of the process.
         repeats = 0
         for number in range(EACH):
             side = Side.SELL if number % 3 == 2 else Side.BUY
@@ -94,7 +94,7 @@ def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: System)
                 try:
                     TradeService(ledger, unused, utc_now).record_trade(caller, portfolio_id, new)
                     break
-                except Conflict:  # 409 with Retry-After: the client sends it again
+                except Conflict:  # 409 with Retry-After: the client repeats the request
                     repeats += 1
                     assert repeats < 500
         return repeats
@@ -111,4 +111,4 @@ def test_eight_writers_record_fifty_trades_each_and_none_is_lost(system: System)
         (-1 if n % 3 == 2 else 1) * (1 + n % 3) for n in range(EACH)
     )
     assert portfolio.version == 1 + WRITERS * EACH
-    assert len(commits()) == 1 + 2 * WRITERS * EACH  # each trade with its version of the portfolio, and nothing else
+    assert len(commits()) == 1 + 2 * WRITERS * EACH  # each trade with one version of the portfolio, and nothing else

@@ -42,9 +42,7 @@ AFTER = ("10", "1216.05", "505.05")
 
 
 @pytest.mark.parametrize("order", [range(10), [0, 1, 3, 5, 7, 9, 8, 6, 4, 2]])
-def test_ten_trades_with_a_correction_in_the_middle_give_what_was_worked_out_by_hand(
-    system: System, order: Any
-) -> None:
+def test_ten_trades_with_a_correction_in_the_middle_match_a_calculation_by_hand(system: System, order: Any) -> None:
     mine = account(system, cash="10000")
     for number in order:
         side, quantity, amount, fees = TEN[number]
@@ -58,7 +56,7 @@ def test_ten_trades_with_a_correction_in_the_middle_give_what_was_worked_out_by_
     assert (mine.sums(), mine.holdings()["cash"]) == (BEFORE, "9729.00")
 
 
-def test_a_change_that_would_make_the_quantity_negative_at_any_time_is_refused_and_changes_nothing(
+def test_a_correction_that_makes_the_quantity_negative_at_any_time_is_refused(
     mine: Account,
 ) -> None:
     mine.record("a", "BUY", 10, 100, 1)
@@ -75,7 +73,7 @@ def test_a_change_that_would_make_the_quantity_negative_at_any_time_is_refused_a
     assert mine.sums() == ("0", "0.00", "-100.00")
 
 
-def test_a_pending_trade_can_succeed_and_fail_and_counts_only_while_it_has_succeeded(mine: Account) -> None:
+def test_a_trade_counts_only_while_its_status_is_success(mine: Account) -> None:
     mine.record("a", "BUY", 10, 100, 1)
     mine.record("b", "BUY", 10, 300, 2, status="pending")
     seen = [mine.sums()]
@@ -90,14 +88,14 @@ def test_a_pending_trade_can_succeed_and_fail_and_counts_only_while_it_has_succe
     assert mine.sums() == ("1", "1.00", "0.00")
 
 
-def test_the_history_says_what_a_trade_was_who_changed_it_and_when(mine: Account) -> None:
+def test_the_history_has_the_earlier_members_with_author_and_time_of_each_correction(mine: Account) -> None:
     first = mine.record("a", "BUY", 10, 100, 1).json
     path = f"{mine.home}/trades/a"
     ann, bob = ({**authorized(), "subject": name} for name in ("ann", "bob"))
     one = mine.system.http("PATCH", path, {"quantity": "11.5"}, authorizer=ann).json
     two = mine.system.http("PATCH", path, {"amount": 90, "executed_at": day(2)}, authorizer=bob).json
     again = mine.system.http("PATCH", path, {"amount": "90.00", "quantity": "11.5"}, authorizer=ann).json
-    assert again == two, "what is so already is no correction"
+    assert again == two, "an equal value is no correction"
     assert (one["revision"], two["revision"], two["created_at"]) == (2, 3, first["created_at"])
     assert two["history"] == [
         {
@@ -118,7 +116,7 @@ def test_a_trade_moves_in_the_lists_when_its_time_is_corrected(mine: Account) ->
     mine.record("b", "BUY", 1, 1, 2)
     mine.correct("a", executed_at=day(3))
     for query in ({}, {"symbol": "AAPL"}):
-        assert [it["ref_id"] for it in mine.trades(**query)["items"]] == ["a", "b"]
+        assert [item["ref_id"] for item in mine.trades(**query)["items"]] == ["a", "b"]
     assert mine.trades(to=day(2))["items"] == []
 
 
@@ -170,8 +168,8 @@ def test_a_split_that_is_entered_late_counts_from_its_day_and_a_reverse_one_too(
     assert mine.sums() == ("0", "0.00", "600.00")
 
 
-def test_a_late_split_that_contradicts_recorded_sells_does_not_close_the_holdings_to_readers(mine: Account) -> None:
-    """An operator's entry must not turn every read of a client's portfolio into a refusal."""
+def test_holdings_stay_readable_after_a_late_split_that_contradicts_recorded_sells(mine: Account) -> None:
+    """An entry by an operator must not make a client's portfolio unreadable."""
     mine.record("a", "BUY", 10, 1000, 1)
     mine.record("b", "SELL", 10, 1100, 3)
     mine.record("z", "BUY", 1, 5, 1, symbol="MSFT")
@@ -181,7 +179,7 @@ def test_a_late_split_that_contradicts_recorded_sells_does_not_close_the_holding
         assert answer.status == 200, answer.text
 
 
-def test_the_kind_of_a_holding_does_not_depend_on_the_order_in_which_trades_are_entered(system: System) -> None:
+def test_the_security_type_does_not_depend_on_the_order_in_which_trades_are_recorded(system: System) -> None:
     kinds = []
     for user, order in (("1", (1, 2)), ("2", (2, 1))):
         mine = account(system, user)

@@ -1,4 +1,4 @@
-"""Importing trades: all rows or none, every bad row by line and field, and the same file again completes the first."""
+"""Importing trades: invalid rows are named by line and field, and the same file again completes an import."""
 
 from typing import Any
 
@@ -20,17 +20,17 @@ def mine(system: System) -> Account:
 
 
 def buys(count: int, first: int = 0, **members: Any) -> list[dict[str, Any]]:
-    """That many purchases of one unit for 2, an hour apart."""
+    """Return a number of purchases of one unit for 2, an hour apart."""
     return [trade(f"r{number}", "BUY", 1, 2, number / 24, **members) for number in range(first, first + count)]
 
 
 def imported(recorded: int, already: int) -> dict[str, int]:
-    """The answer to a good file."""
+    """Return the expected body of the response."""
     return {"recorded": recorded, "already_recorded": already}
 
 
 @pytest.mark.parametrize("is_base64", [False, True])
-def test_the_sample_is_imported_and_importing_it_again_changes_nothing(mine: Account, is_base64: bool) -> None:
+def test_importing_the_sample_file_twice_changes_nothing(mine: Account, is_base64: bool) -> None:
     assert mine.upload(SAMPLE, is_base64=is_base64).json == imported(4, 0)
     # 10 for 1500 + 1; 4 of them cost 600.40: 6 for 900.60, realised 720 - 1 - 600.40 = 118.60. 25.5 * 101.20 = 2580.60
     assert (mine.sums(), mine.sums("VWCE.DE")) == (("6", "900.60", "118.60"), ("25.5", "2580.60", "0.00"))
@@ -53,13 +53,13 @@ def test_the_sample_is_imported_and_importing_it_again_changes_nothing(mine: Acc
     ],
     ids=["byte order mark", "CRLF", "no last line end", "blank lines", "blanks", "quotes", "other order of columns"],
 )
-def test_a_file_may_be_written_as_programs_write_them(mine: Account, text: str) -> None:
+def test_common_variants_of_csv_are_accepted(mine: Account, text: str) -> None:
     assert mine.upload(SAMPLE).status == 200
     answer = mine.upload(text)
     assert answer.json == imported(0, 4), answer.text
 
 
-def test_every_bad_row_is_named_by_line_and_field_and_nothing_is_written(mine: Account) -> None:
+def test_every_invalid_row_is_named_by_line_and_field_and_nothing_is_recorded(mine: Account) -> None:
     good = trade("a", "BUY", 1, 2, 1)
     rows = [
         good,
@@ -88,7 +88,7 @@ def test_every_bad_row_is_named_by_line_and_field_and_nothing_is_written(mine: A
     assert ledger_items() == []
 
 
-def test_a_row_that_has_not_happened_yet_is_named_by_line_and_field(mine: Account) -> None:
+def test_a_row_in_the_future_is_named_by_line_and_field(mine: Account) -> None:
     rows = [trade("a", "BUY", 1, 2, 1), trade("b", "BUY", 1, 2, executed_at="2999-01-01T00:00:00Z")]
     answer = mine.upload(csv_file(rows))
     assert answer.status in {400, 422}
@@ -111,7 +111,7 @@ def test_a_row_that_has_not_happened_yet_is_named_by_line_and_field(mine: Accoun
         (SAMPLE.replace("import-2", "import\x002"), "invalid_rows"),
     ],
 )
-def test_what_is_no_file_of_trades_is_refused(mine: Account, text: str, type: str) -> None:
+def test_an_invalid_file_is_refused(mine: Account, text: str, type: str) -> None:
     refused(mine.upload(text), 400, type)
     assert ledger_items() == []
 
@@ -128,7 +128,7 @@ def test_2000_rows_are_imported_and_one_more_is_not(mine: Account) -> None:
     assert mine.sums() == ("2000", "4000.00", "0.00")
 
 
-def test_2_mib_are_read_and_a_byte_more_is_not(mine: Account) -> None:
+def test_a_body_of_2_mib_is_read_and_one_byte_more_is_refused(mine: Account) -> None:
     frame = csv_file(buys(1))
     blank = " " * 100_000 + "\n"
     text = frame + blank * ((2 * 1024 * 1024 - len(frame)) // len(blank))
@@ -138,21 +138,21 @@ def test_2_mib_are_read_and_a_byte_more_is_not(mine: Account) -> None:
     refused(mine.upload(text + "\n" * 3, is_base64=True), 413, "body_too_large")
 
 
-def test_a_file_that_is_no_csv_by_its_type_is_refused(mine: Account) -> None:
+def test_another_content_type_than_csv_is_refused(mine: Account) -> None:
     path = f"{mine.home}/trades/import"
     assert mine.system.http("POST", path, SAMPLE).status == 415
     assert mine.system.http("POST", path, {"rows": []}).status == 415
     assert mine.system.http("POST", f"{mine.home}/trades", SAMPLE, headers={"Content-Type": "text/csv"}).status == 415
 
 
-def test_rows_that_are_recorded_with_another_body_are_named_and_nothing_is_written(mine: Account) -> None:
+def test_rows_recorded_with_other_members_are_named_and_nothing_is_recorded(mine: Account) -> None:
     mine.record("r1", "BUY", 5, 5, 1)
     problem = refused(mine.upload(csv_file(buys(3))), 409, "ref_id_reused")
     assert [error["field"] for error in problem["errors"]] == ["line 3: ref_id"]
     assert len(ledger_items()) == 1
 
 
-def test_a_trade_that_was_recorded_or_corrected_before_is_not_imported_again(mine: Account) -> None:
+def test_a_trade_recorded_or_corrected_before_is_not_imported_again(mine: Account) -> None:
     mine.post_trade(buys(1)[0])
     mine.correct("r0", quantity=3)
     assert mine.upload(csv_file(buys(3))).json == imported(2, 1)
@@ -160,7 +160,7 @@ def test_a_trade_that_was_recorded_or_corrected_before_is_not_imported_again(min
 
 
 @pytest.mark.parametrize("count", [2, 89, 181])
-def test_nothing_is_written_where_the_rows_together_break_a_rule(system: System, count: int) -> None:
+def test_nothing_is_recorded_where_the_rows_together_break_a_rule(system: System, count: int) -> None:
     rows = buys(count)
     mine = account(system)
     refused(mine.upload(csv_file([*rows, trade("s", "SELL", count + 1, 9, 30)])), 422, "insufficient_quantity")
@@ -173,7 +173,7 @@ def test_nothing_is_written_where_the_rows_together_break_a_rule(system: System,
 
 @pytest.mark.volume
 @pytest.mark.parametrize("crash_at", [1, 2])
-def test_a_crash_between_two_chunks_is_made_up_for_by_the_same_file(mine: Account, crash_at: int) -> None:
+def test_the_same_file_completes_an_import_that_crashed_between_two_chunks(mine: Account, crash_at: int) -> None:
     rows = buys(200)
     rows[5::10] = [row | {"side": "SELL", "amount": 3} for row in rows[5::10]]
     from_the_start = account(mine.system, "2")
@@ -190,8 +190,8 @@ def test_a_crash_between_two_chunks_is_made_up_for_by_the_same_file(mine: Accoun
     assert len(ledger_items()) == 400
 
 
-def test_rows_may_pay_for_sells_that_are_recorded_already_whatever_their_order(mine: Account) -> None:
-    """Ninety sells come first in the file, and are covered only by what the next chunk buys, before them in time."""
+def test_rows_may_cover_recorded_sells_in_any_order_of_the_file(mine: Account) -> None:
+    """The first chunk of the file has only sells, covered by the buys of the second chunk."""
     mine.record("a", "BUY", 100, 200, 0)
     mine.record("z", "SELL", 100, 400, 20)
     sells = [trade(f"s{number}", "SELL", 1, 3, 1 + number / 100) for number in range(95)]
@@ -200,7 +200,7 @@ def test_rows_may_pay_for_sells_that_are_recorded_already_whatever_their_order(m
     assert mine.holding()["quantity"] == "0.000000000"
 
 
-def test_a_split_within_the_time_of_a_file_is_in_its_holding(mine: Account) -> None:
+def test_a_split_between_the_rows_of_a_file_is_applied(mine: Account) -> None:
     split(mine.system, 2, 3)
     rows = [trade("a", "BUY", 2, 60, 1), trade("b", "SELL", 4, 60, 3), trade("c", "BUY", 1, 9, 2)]
     assert mine.upload(csv_file(rows)).status == 200
@@ -210,16 +210,16 @@ def test_a_split_within_the_time_of_a_file_is_in_its_holding(mine: Account) -> N
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_an_import_meets_a_trade_of_somebody_else_and_goes_on_from_it(mine: Account) -> None:
-    intruders = iter(range(TRIES - 1))
+def test_an_import_continues_after_concurrent_trades(mine: Account) -> None:
+    concurrent = iter(range(TRIES - 1))
     with injecting() as faults:
 
-        def intrude(call: Any) -> None:
-            if call.operation == "TransactWriteItems" and (number := next(intruders, None)) is not None:
+        def record_concurrently(call: Any) -> None:
+            if call.operation == "TransactWriteItems" and (number := next(concurrent, None)) is not None:
                 with faults.paused():
                     mine.record(f"x{number}", "BUY", 1, 2, 100 + number)
 
-        faults.on_answer = intrude
+        faults.on_answer = record_concurrently
         assert mine.upload(csv_file(buys(300))).json == imported(300, 0)
     assert mine.sums() == (str(300 + TRIES - 1), f"{2 * (300 + TRIES - 1)}.00", "0.00")
     assert day(0)[:4] in mine.trades()["items"][-1]["executed_at"]

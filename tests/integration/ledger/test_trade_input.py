@@ -1,4 +1,4 @@
-"""Hostile and mistaken trades, corrections and cash entries: a clear 4xx, and nothing changed."""
+"""Hostile and mistaken trades, corrections and cash entries get a 4xx response and change nothing."""
 
 import json
 from typing import Any
@@ -15,14 +15,14 @@ NUMBERS: list[Any] = ["-1", -1, 0, "1.0000000001", "NaN", "1e400", "١٢", "1_0"
 
 @pytest.fixture
 def mine(system: System) -> Account:
-    """A portfolio with one trade."""
-    it = account(system, cash="1000")
-    it.record("first", "BUY", 1, 1, 1)
-    return it
+    """A portfolio with cash and a single trade."""
+    mine = account(system, cash="1000")
+    mine.record("first", "BUY", 1, 1, 1)
+    return mine
 
 
 def all_refused(mine: Account, method: str, path: str, bodies: list[Any]) -> None:
-    """Each body is answered with 400 and a problem document, and changes nothing."""
+    """Assert that each body gets a problem document with status 400 and changes nothing."""
     before = stored_items()
     for body in bodies:
         answer = mine.system.http(method, mine.home + path, body)
@@ -31,14 +31,16 @@ def all_refused(mine: Account, method: str, path: str, bodies: list[Any]) -> Non
 
 
 @pytest.mark.parametrize("field", ["quantity", "amount", "price", "fees"])
-def test_no_number_of_a_trade_is_taken_for_what_it_is_not(mine: Account, field: str) -> None:
+def test_an_invalid_number_of_a_trade_is_refused(mine: Account, field: str) -> None:
     base = {**GOOD, "amount": None} if field == "price" else GOOD
     bad = [number for number in NUMBERS if field != "fees" or number != 0 or number is True]
-    bodies = [{name: it for name, it in (base | {field: number}).items() if it is not None or name == field}
+    bodies = [{name: value for name, value in (base | {field: number}).items() if value is not None or name == field}
               for number in bad]  # fmt: skip
     all_refused(mine, "POST", "/trades", bodies)
     raw = json.dumps({**base, field: "@"})
-    all_refused(mine, "POST", "/trades", [raw.replace('"@"', it) for it in ("NaN", "1e400", "-Infinity", "1" * 9999)])
+    all_refused(
+        mine, "POST", "/trades", [raw.replace('"@"', text) for text in ("NaN", "1e400", "-Infinity", "1" * 9999)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,12 +72,12 @@ def test_no_number_of_a_trade_is_taken_for_what_it_is_not(mine: Account, field: 
         *({name: ...} for name in ("ref_id", "side", "security_type", "symbol", "quantity", "amount")),
     ],
 )
-def test_a_trade_that_does_not_fit_is_refused(mine: Account, change: Any) -> None:
-    body = {name: it for name, it in (GOOD | change).items() if it is not ... and it is not None}
+def test_an_invalid_trade_is_refused(mine: Account, change: Any) -> None:
+    body = {name: value for name, value in (GOOD | change).items() if value is not ... and value is not None}
     all_refused(mine, "POST", "/trades", [body])
 
 
-def test_a_correction_or_a_cash_entry_that_does_not_fit_is_refused(mine: Account) -> None:
+def test_an_invalid_correction_or_cash_entry_is_refused(mine: Account) -> None:
     bad = [number for number in NUMBERS if number is not None]
     corrections = [{name: number} for name in ("quantity", "amount") for number in bad]
     more: list[Any] = [
@@ -96,17 +98,17 @@ def test_a_correction_or_a_cash_entry_that_does_not_fit_is_refused(mine: Account
 @pytest.mark.parametrize(
     "query",
     [{"symbol": "A#"}, {"symbol": "\u0410"}, {"status": "done"}, {"from": "now"}, {"to": "2024-01-01"}]
-    + [{"limit": it} for it in ("0", "101", "x", "1e2")]
-    + [{"cursor": it} for it in ("x", "", "\u0410")],
+    + [{"limit": text} for text in ("0", "101", "x", "1e2")]
+    + [{"cursor": text} for text in ("x", "", "\u0410")],
 )
-def test_a_filter_that_does_not_fit_is_refused(mine: Account, query: Any) -> None:
+def test_an_invalid_filter_is_refused(mine: Account, query: Any) -> None:
     assert mine.system.http("GET", f"{mine.home}/trades", query=query).status == 400
 
 
-def readable(mine: Account) -> list[int]:
-    """The statuses of everything that can be read."""
-    paths = ("trades", "holdings", "cumulative-returns")
-    return [mine.system.http("GET", f"{mine.home}/{what}").status for what in paths]
+def read_statuses(mine: Account) -> list[int]:
+    """Return the HTTP statuses of all readable resources of the ledger."""
+    resources = ("trades", "holdings", "cumulative-returns")
+    return [mine.system.http("GET", f"{mine.home}/{resource}").status for resource in resources]
 
 
 @pytest.mark.parametrize(
@@ -114,28 +116,28 @@ def readable(mine: Account) -> list[int]:
     [("0.000000001", "999999999999.99"), ("0.000000001", "10000000000"), ("999999999999.999999999", "0.01")],
 )
 def test_a_trade_at_the_limits_is_refused_or_stays_readable(system: System, quantity: str, amount: str) -> None:
-    """It must not be stored and then break each answer that shows it."""
+    """A recorded trade must not break the responses that contain the trade."""
     mine = account(system)
     assert mine.record("a", "BUY", quantity, amount, 1).status in {201, 400, 422}
-    assert readable(mine) == [200, 200, 200]
+    assert read_statuses(mine) == [200, 200, 200]
 
 
-def test_an_amount_that_follows_from_a_price_has_the_same_limit_as_one_that_is_given(system: System) -> None:
+def test_an_amount_derived_from_a_price_has_the_limit_of_a_given_amount(system: System) -> None:
     mine = account(system)
     body = {**trade("a", "BUY", "999999999999", None, 1), "price": "999999999999"}
     assert mine.post_trade(body).status in {400, 422}
-    assert readable(mine) == [200, 200, 200]
+    assert read_statuses(mine) == [200, 200, 200]
 
 
-def test_a_portfolio_stays_readable_whatever_the_market_says_of_its_symbols(system: System) -> None:
+def test_a_portfolio_stays_readable_at_extreme_quotes_and_splits(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", "999999999999", "1", 1)
     quote(system, "999999999999")
     for number in range(3):
         split(system, 2 + number, 1_000_000)
-    assert readable(mine) == [200, 200, 200]
+    assert read_statuses(mine) == [200, 200, 200]
 
 
-def test_a_reference_that_names_the_import_can_be_corrected_or_is_refused(system: System) -> None:
-    """The gateway has a resource `/trades/import` of its own: a PATCH of it never reaches `/trades/{ref_id}`."""
+def test_the_ref_id_import_is_reserved(system: System) -> None:
+    """The gateway routes `/trades/import` apart: a PATCH to that path never reaches `/trades/{ref_id}`."""
     refused(account(system).record("import", "BUY", 1, 1, 1), 400, "invalid_request")

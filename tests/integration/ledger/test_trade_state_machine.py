@@ -1,4 +1,4 @@
-"""Anything a client may do with trades, in any order, against a model that folds exact fractions from scratch."""
+"""Any sequence of client requests about trades, compared with a model that folds exact fractions from scratch."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,18 +29,18 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-class Negative(Exception):
-    """More is sold than is held."""
+class NegativeQuantity(Exception):
+    """Raised by the model where more is sold than held."""
 
 
 def rounded(number: Fraction, places: int) -> Fraction:
-    """Half up."""
+    """Return the number rounded half up."""
     return Fraction(floor(number * 10**places + Fraction(1, 2)), 10**places)
 
 
 @dataclass
-class Model:
-    """Trades by reference as they are now, as they were first, splits, and the cash that moved."""
+class ExpectedLedger:
+    """Trades by `ref_id` in their present and their first revision, splits, and cash entries."""
 
     cash: Fraction | None
     trades: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -48,22 +48,26 @@ class Model:
     splits: dict[tuple[str, int], Fraction] = field(default_factory=dict)
 
     def sums(self) -> dict[str, tuple[Fraction, Fraction, Fraction]]:
-        """Quantity, cost and profit of each symbol that was ever held; `Negative`."""
+        """Return quantity, cost basis and profit of each symbol; raises `NegativeQuantity`."""
         result = {}
         steps: list[tuple[int, int, str, str, Any]] = [
             (at, 0, "", symbol, ratio) for (symbol, at), ratio in self.splits.items()
         ]
-        steps += [(it["at"], 1, ref, it["symbol"], it) for ref, it in self.trades.items() if it["status"] == "success"]
+        steps += [
+            (each["at"], 1, ref, each["symbol"], each)
+            for ref, each in self.trades.items()
+            if each["status"] == "success"
+        ]
         for symbol in "AB":
             quantity = cost = profit = Fraction()
-            for *_, step in sorted((it for it in steps if it[3] == symbol), key=lambda it: it[:3]):
+            for *_, step in sorted((each for each in steps if each[3] == symbol), key=lambda each: each[:3]):
                 if isinstance(step, Fraction):
                     quantity = rounded(quantity * step, 9)
                 elif step["side"] == "BUY":
                     quantity, cost = quantity + step["quantity"], cost + step["amount"] + 1
                 else:
                     if step["quantity"] > quantity:
-                        raise Negative
+                        raise NegativeQuantity
                     sold = rounded(cost * step["quantity"] / quantity, 2)
                     quantity, cost = quantity - step["quantity"], cost - sold
                     profit += step["amount"] - 1 - sold
@@ -71,25 +75,25 @@ class Model:
         return result
 
     def left(self) -> Fraction | None:
-        """The cash after all successful trades; each costs a fee of 1."""
+        """Return the cash after all successful trades; each costs a fee of 1."""
         if self.cash is None:
             return None
-        done = [it for it in self.trades.values() if it["status"] == "success"]
-        return self.cash + sum((it["amount"] * (-1 if it["side"] == "BUY" else 1) - 1 for it in done), Fraction())
+        done = [each for each in self.trades.values() if each["status"] == "success"]
+        return self.cash + sum((each["amount"] * (-1 if each["side"] == "BUY" else 1) - 1 for each in done), Fraction())
 
     def allows(self, trades: dict[str, Any], splits: dict[Any, Any] | None = None) -> bool:
-        """Whether these trades and splits break no rule."""
-        then = Model(self.cash, trades, {}, self.splits if splits is None else splits)
+        """Return whether these trades and splits break no rule."""
+        then = ExpectedLedger(self.cash, trades, {}, self.splits if splits is None else splits)
         try:
             then.sums()
-        except Negative:
+        except NegativeQuantity:
             return False
         left = then.left()
         return left is None or left >= 0
 
 
 class Trading(RuleBasedStateMachine):
-    """One portfolio and its client."""
+    """Requests of a client about a single portfolio."""
 
     stack: ExitStack
     system: Any
@@ -100,38 +104,38 @@ class Trading(RuleBasedStateMachine):
         forget_everything("market")
         members: dict[str, Any] = {} if cash is None else {"cash": cash}
         self.mine: Account = account(self.system, "1", **members)
-        self.model = Model(None if cash is None else Fraction(cash))
+        self.model = ExpectedLedger(None if cash is None else Fraction(cash))
         self.refs = count()
 
-    def _body(self, ref: str, it: dict[str, Any]) -> dict[str, Any]:
-        times = {"symbol": it["symbol"], "fees": 1, "status": it["status"]}
-        return dict(trade(ref, it["side"], it["quantity"], it["amount"], it["at"], **times))
+    def _body(self, ref: str, members: dict[str, Any]) -> dict[str, Any]:
+        more = {"symbol": members["symbol"], "fees": 1, "status": members["status"]}
+        return dict(trade(ref, members["side"], members["quantity"], members["amount"], members["at"], **more))
 
-    def _expect(self, answer: Any, ref: str, it: dict[str, Any], done: int) -> None:
-        then = {**self.model.trades, ref: it}
-        if it == self.model.trades.get(ref):
+    def _expect(self, answer: Any, ref: str, members: dict[str, Any], done: int) -> None:
+        then = {**self.model.trades, ref: members}
+        if members == self.model.trades.get(ref):
             assert answer.status == done
-        elif (it["status"] == "success" or self._counts(ref)) and not self.model.allows(then):
+        elif (members["status"] == "success" or self._counts(ref)) and not self.model.allows(then):
             assert answer.status == 422, answer.text
         else:
             assert answer.status == done, answer.text
             self.model.trades = then
-            self.model.first.setdefault(ref, it)
+            self.model.first.setdefault(ref, members)
 
     def _counts(self, ref: str) -> bool:
         return bool(self.model.trades.get(ref, {}).get("status") == "success")
 
     @rule(side=sides, symbol=symbols, quantity=numbers, amount=numbers, status=statuses, at=days)
-    def record(self, **it: Any) -> None:
+    def record(self, **members: Any) -> None:
         ref = f"t{next(self.refs)}"
-        self._expect(self.mine.post_trade(self._body(ref, it)), ref, it, 201)
+        self._expect(self.mine.post_trade(self._body(ref, members)), ref, members, 201)
 
     @rule(data=st.data(), change=CHANGES)
     def correct(self, data: Any, change: dict[str, Any]) -> None:
         if not self.model.trades or not change:
             return
         ref = data.draw(st.sampled_from(sorted(self.model.trades)))
-        sent = {name: it for name, it in change.items() if name != "at"}
+        sent = {name: value for name, value in change.items() if name != "at"}
         sent |= {"executed_at": day(change["at"])} if "at" in change else {}
         self._expect(self.mine.correct(ref, **sent), ref, {**self.model.trades[ref], **change}, 200)
 
@@ -150,7 +154,7 @@ class Trading(RuleBasedStateMachine):
     def import_rows(self, rows: list[dict[str, Any]], again: bool) -> None:
         new = {f"t{next(self.refs)}": row for row in rows}
         old = dict(list(self.model.first.items())[:3]) if again else {}
-        text = csv_file([self._body(ref, it) for ref, it in {**old, **new}.items()])
+        text = csv_file([self._body(ref, members) for ref, members in {**old, **new}.items()])
         answer = self.mine.upload(text)
         then = {**self.model.trades, **new}
         if not self.model.allows(then):
@@ -164,7 +168,7 @@ class Trading(RuleBasedStateMachine):
     @rule(type=st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]), amount=st.integers(1, 30))
     def move_cash(self, type: str, amount: int) -> None:
         if self.model.cash is None:
-            return  # what trades of before tracking do to cash has tests of its own
+            return  # untracked cash has tests elsewhere
         change = amount if type in {"deposit", "dividend"} else -amount
         answer = self.mine.cash(f"c{next(self.refs)}", type, amount)
         assert answer.status == (201 if (self.model.left() or 0) + change >= 0 else 422)
@@ -176,19 +180,19 @@ class Trading(RuleBasedStateMachine):
         known = self.model.splits.get((symbol, at))
         splits = {**self.model.splits, (symbol, at): Fraction(new, old)}
         if known is not None or not self.model.allows(self.model.trades, splits):
-            return  # a split that contradicts recorded sells has a test of its own
+            return  # a split that contradicts recorded sells is tested elsewhere
         assert split(self.system, at, new, old, symbol).status == 200
         self.model.splits = splits
 
     @invariant()
-    def holdings_are_those_of_the_model(self) -> None:
+    def holdings_equal_the_model(self) -> None:
         if not hasattr(self, "mine"):
             return
         answer = self.mine.holdings()
         sums = self.model.sums()
         seen = {
-            it["symbol"]: tuple(Fraction(it[name]) for name in ("quantity", "cost_basis", "realised_profit"))
-            for it in answer["items"]
+            item["symbol"]: tuple(Fraction(item[name]) for name in ("quantity", "cost_basis", "realised_profit"))
+            for item in answer["items"]
         }
         zero = (Fraction(), Fraction(), Fraction())
         assert {symbol: seen.get(symbol, zero) for symbol in "AB"} == sums
@@ -198,12 +202,12 @@ class Trading(RuleBasedStateMachine):
 
 @pytest.fixture
 def trading() -> Iterator[type[Trading]]:
-    """The machine over a system that all its examples share."""
+    """The state machine, with one system shared by all examples."""
     with in_process_system() as system, quick_transactions():
         Trading.system = system
         yield Trading
 
 
 @pytest.mark.volume
-def test_whatever_a_client_does_the_holdings_are_the_fold_of_its_trades(trading: type[Trading]) -> None:
+def test_after_any_requests_the_holdings_equal_the_fold_of_all_trades(trading: type[Trading]) -> None:
     run_state_machine_as_test(trading, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))

@@ -1,4 +1,4 @@
-"""Recording trades: the trade and the holding change together, a repeat answers as the first did, lists filter."""
+"""Recording trades: trade and holding change together, repeats are idempotent, and lists have filters."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,21 +21,29 @@ def mine(system: System) -> Account:
     return account(system)
 
 
-def test_buys_and_sells_change_the_holding_by_the_weighted_average(mine: Account) -> None:
+def test_buys_and_sells_change_the_holding_at_weighted_average_cost(mine: Account) -> None:
     first = mine.record("a", "BUY", "10", "1000.00", 1, fees="10.00")
     assert first.status == 201
     assert first.json["created_at"] == first.json["updated_at"]
     assert (first.json["price"], first.json["revision"], first.json["history"]) == ("100.000000000", 1, [])
     mine.record("b", "BUY", 30, 3990, 2)  # cost 1010 + 3990 = 5000 for 40
-    it = mine.holding()
-    assert (it["average_cost"], it["cost_basis"], it["realised_profit"]) == ("125.000000000", "5000.00", "0.00")
+    holding = mine.holding()
+    assert (holding["average_cost"], holding["cost_basis"], holding["realised_profit"]) == (
+        "125.000000000",
+        "5000.00",
+        "0.00",
+    )
     mine.record("c", "SELL", "8", "1200.00", 3, fees="1.50")  # 8 of 40 cost 1000; 1200 - 1.50 - 1000 = 198.50
-    it = mine.holding()
-    assert (it["quantity"], it["average_cost"], it["realised_profit"]) == ("32.000000000", "125.000000000", "198.50")
-    assert it["updated_at"][:10] == day(3)[:10]
+    holding = mine.holding()
+    assert (holding["quantity"], holding["average_cost"], holding["realised_profit"]) == (
+        "32.000000000",
+        "125.000000000",
+        "198.50",
+    )
+    assert holding["updated_at"][:10] == day(3)[:10]
     mine.record("d", "SELL", "32", "4000.00", 4)
-    it = mine.holding()
-    assert (it["quantity"], it["average_cost"], it["cost_basis"]) == ("0.000000000", None, "0.00")
+    holding = mine.holding()
+    assert (holding["quantity"], holding["average_cost"], holding["cost_basis"]) == ("0.000000000", None, "0.00")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def test_buys_and_sells_change_the_holding_by_the_weighted_average(mine: Account
         ({"amount": None, "price": "0.3333"}, "3.33", "0.333000000"),
     ],
 )
-def test_the_amount_gives_the_price_or_the_price_the_amount(
+def test_the_amount_follows_from_the_price_and_the_price_from_the_amount(
     mine: Account, members: Any, amount: str, price: str
 ) -> None:
     view = mine.post_trade({**trade("a", "BUY", 10, None), **members}).json
@@ -55,7 +63,7 @@ def test_the_amount_gives_the_price_or_the_price_the_amount(
     assert mine.sums() == ("10", amount, "0.00")
 
 
-def test_the_names_and_values_of_the_earlier_api_are_the_same_trade(mine: Account) -> None:
+def test_names_and_values_of_the_earlier_api_are_accepted(mine: Account) -> None:
     old = {"ref_id": "a", "trade_type": 1, "security_type": "stock", "ticker": "AAPL", "volume": "4", "amount": 8}
     assert mine.post_trade(old).json["side"] == "BUY"
     new = {"ref_id": "a", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 4, "price": "2"}
@@ -67,14 +75,14 @@ def test_the_names_and_values_of_the_earlier_api_are_the_same_trade(mine: Accoun
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])
-def test_a_trade_that_is_not_successful_touches_neither_holding_nor_cash(system: System, status: str) -> None:
+def test_a_pending_or_failed_trade_changes_neither_holding_nor_cash(system: System, status: str) -> None:
     mine = account(system, cash="5")
     assert mine.record("a", "BUY", 10, 1000, status=status).json["status"] == status
     assert mine.record("b", "SELL", 10, 1000, status=status).status == 201
     assert (mine.holdings()["items"], mine.holdings()["cash"]) == ([], "5.00")
 
 
-def test_the_same_trade_again_answers_as_the_first_did_whatever_happened_since(mine: Account) -> None:
+def test_a_repeated_trade_gets_the_first_answer_whatever_happened_since(mine: Account) -> None:
     first = mine.record("a", "BUY", "10", "1000", 5)
     again = mine.record("a", "BUY", "10.000", 1000.0, 5)
     assert (again.status, again.json) == (201, first.json)
@@ -110,7 +118,8 @@ def test_another_trade_under_the_same_id_is_a_conflict(mine: Account, change: di
     body = trade("a", "BUY", 10, 1000, 1)
     mine.post_trade(body)
     before = stored_items()
-    refused(mine.post_trade({name: it for name, it in (body | change).items() if it is not None}), 409, "ref_id_reused")
+    other = {name: value for name, value in (body | change).items() if value is not None}
+    refused(mine.post_trade(other), 409, "ref_id_reused")
     assert stored_items() == before
 
 
@@ -125,15 +134,15 @@ def test_more_than_is_held_cannot_be_sold(mine: Account) -> None:
     assert stored_items() == before
 
 
-def test_a_trade_that_has_not_happened_yet_is_refused(mine: Account) -> None:
-    soon, late = (datetime.now(UTC) + timedelta(minutes=it) for it in (4, 6))
+def test_a_trade_in_the_future_is_refused(mine: Account) -> None:
+    soon, late = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (4, 6))
     refused(mine.record("a", "BUY", 1, 1, executed_at=late.isoformat()), 422, "executed_at_in_future")
     assert mine.record("a", "BUY", 1, 1, executed_at=soon.isoformat()).status == 201
     refused(mine.correct("a", executed_at=late.isoformat()), 422, "executed_at_in_future")
 
 
-def test_a_trade_without_a_time_comes_after_all_that_are_recorded_also_where_clocks_differ(mine: Account) -> None:
-    """A purchase stamped by a clock that is 2 seconds fast is accepted; what is sold next is sold after it."""
+def test_a_trade_without_a_time_comes_after_all_recorded_trades_although_clocks_differ(mine: Account) -> None:
+    """A buy stamped by a clock 2 seconds fast is accepted; the next sell comes after the buy."""
     fast = datetime.now(UTC) + timedelta(seconds=2)
     assert mine.record("a", "BUY", 1, 1, executed_at=fast.isoformat()).status == 201
     assert mine.record("b", "SELL", 1, 1).status == 201
@@ -156,7 +165,7 @@ def test_a_closed_portfolio_refuses_trades_cash_and_corrections_and_stays_readab
 
 
 @pytest.mark.parametrize(("seconds", "wait"), [(30, 30), (3600, 60)])
-def test_a_locked_portfolio_answers_with_the_time_to_wait(mine: Account, seconds: int, wait: int) -> None:
+def test_a_locked_portfolio_answers_with_retry_after(mine: Account, seconds: int, wait: int) -> None:
     first = mine.record("a", "BUY", 1, 10, 1)
     lock(mine, timedelta(seconds=seconds))
     for answer in (
@@ -170,12 +179,12 @@ def test_a_locked_portfolio_answers_with_the_time_to_wait(mine: Account, seconds
         assert "rebalance" in refused(answer, 409, "locked")["detail"]
         assert wait - 3 <= int(answer.headers["Retry-After"]) <= wait + 1
     assert mine.record("a", "BUY", 1, 10, 1).json == first.json
-    assert mine.cash("in", "deposit", 5).status == 201, "cash may come in"
+    assert mine.cash("in", "deposit", 5).status == 201, "a deposit is accepted while the portfolio is locked"
     lock(mine, timedelta(seconds=-1))
     assert mine.record("b", "BUY", 1, 1).status == 201
 
 
-def test_a_stale_portfolio_refuses_trades_and_rebalances_with_its_reason_and_stays_readable(mine: Account) -> None:
+def test_a_stale_portfolio_refuses_trades_and_rebalances_with_the_reason_and_stays_readable(mine: Account) -> None:
     mine.record("a", "BUY", 1, 10, 1)
     change(mine, status=PortfolioStatus.STALE, stale_reason="a reversal failed")
     report = {"user_id": "1", "new_allocation": {"A": 100}}
@@ -191,12 +200,12 @@ def test_a_stale_portfolio_refuses_trades_and_rebalances_with_its_reason_and_sta
 
 
 def lock(mine: Account, time_left: timedelta) -> None:
-    """Locks the portfolio as a rebalance will."""
+    """Lock the portfolio as a rebalance does."""
     change(mine, lock=Lock("job-1", "a rebalance", datetime.now(UTC) + time_left))
 
 
 def change(mine: Account, **members: Any) -> None:
-    """Changes the portfolio as only the system does."""
+    """Change stored members of the portfolio that no route changes."""
     store = DynamoStore(boto3.client("dynamodb"), TABLE)
     portfolio = store.portfolio("demo", mine.portfolio["portfolio_id"])
     assert portfolio is not None
@@ -204,7 +213,7 @@ def change(mine: Account, **members: Any) -> None:
 
 
 @pytest.mark.parametrize("caller", [{"tenant_id": "other"}, {"user_id": "2"}])
-def test_the_portfolio_of_somebody_else_is_not_there(mine: Account, caller: Any) -> None:
+def test_the_portfolio_of_another_user_or_tenant_is_not_found(mine: Account, caller: Any) -> None:
     mine.record("a", "BUY", 1, 10, 1)
     before = stored_items()
     home = mine.home
@@ -212,7 +221,7 @@ def test_the_portfolio_of_somebody_else_is_not_there(mine: Account, caller: Any)
         ("POST", f"{home}/trades", trade("a", "BUY", 1, 10, 1)),
         ("PATCH", f"{home}/trades/a", {"quantity": 2}),
         ("POST", f"{home}/cash", {"ref_id": "c", "type": "deposit", "amount": 1}),
-        *(("GET", f"{home}/{what}", None) for what in ("trades", "holdings", "cumulative-returns")),
+        *(("GET", f"{home}/{resource}", None) for resource in ("trades", "holdings", "cumulative-returns")),
     ]
     answers = [mine.system.http(*request, authorizer=authorized(**caller)) for request in requests]
     answers.append(mine.upload("ref_id,side,security_type,symbol,quantity,amount\nz,BUY,stock,A,1,1\n",
@@ -235,7 +244,7 @@ def test_a_list_is_filtered_by_symbol_status_and_time_page_by_page(mine: Account
         cursor: dict[str, str] = {}
         for _ in range(9):
             page = mine.trades(limit=str(limit), **query, **cursor)
-            found += [it["ref_id"][1:] for it in page["items"]]
+            found += [item["ref_id"][1:] for item in page["items"]]
             if page["next_cursor"] is None:
                 return "".join(found)
             cursor = {"cursor": page["next_cursor"]}
@@ -262,17 +271,19 @@ def test_a_cursor_belongs_to_its_filter(mine: Account) -> None:
         refused(answer, 400, "invalid_cursor")
 
 
-def test_a_time_span_that_ends_before_it_begins_never_reaches_the_table(mine: Account) -> None:
-    """DynamoDB refuses a BETWEEN whose lower bound is the higher one (moto does not): that would be a 500."""
+def test_a_filter_whose_end_is_before_its_start_never_reaches_the_table(mine: Account) -> None:
+    """DynamoDB rejects BETWEEN with a lower bound above the upper bound (moto does not), which would be a 500."""
     mine.record("a", "BUY", 1, 1, 2)
     with injecting() as calls:
         answer = mine.system.http("GET", f"{mine.home}/trades", query={"from": day(5), "to": day(1)})
     bounds = [call.arguments["ExpressionAttributeValues"] for call in calls.calls if call.operation == "Query"]
-    assert all(it[":first"]["S"] <= it[":last"]["S"] for it in bounds), "DynamoDB answers this with an error"
+    assert all(values[":first"]["S"] <= values[":last"]["S"] for values in bounds), (
+        "DynamoDB answers this with an error"
+    )
     assert answer.status in {200, 400}
 
 
-def test_each_commit_of_a_trade_carries_its_event_and_no_other_does(mine: Account) -> None:
+def test_each_commit_of_a_trade_or_cash_entry_carries_one_event_and_no_other_commit_does(mine: Account) -> None:
     mine.record("a", "BUY", 2, 10, 3)
     mine.record("a", "BUY", 2, 10, 3)
     mine.record("b", "BUY", 2, 10, 2, status="pending")
@@ -280,7 +291,7 @@ def test_each_commit_of_a_trade_carries_its_event_and_no_other_does(mine: Accoun
     mine.correct("a", amount="12.5")
     mine.cash("c", "deposit", 1)
     images = [record["dynamodb"]["NewImage"] for record in commits() if carries_events(record)]
-    assert [(it["sk"]["S"], it["version"]["N"]) for it in images] == [
+    assert [(image["sk"]["S"], image["version"]["N"]) for image in images] == [
         ("PORTFOLIO", "1"),
         ("TRADE#C#a", "1"),
         ("TRADE#C#b", "1"),

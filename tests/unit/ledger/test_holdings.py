@@ -1,4 +1,4 @@
-"""The fold of trades and splits into a holding, and the equal result of appending them one by one."""
+"""The fold of trades and splits into a holding, and the equal result of appending each trade."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -40,7 +40,7 @@ class LedgerHistory(Struct, frozen=True):
         )
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
-        """Return the splits by symbol, without the symbols that were never split."""
+        """Return the splits by symbol; symbols without a split are left out."""
         quotes = self.ledger.quotes(sorted(symbols))
         return {symbol: quote.splits for symbol, quote in quotes.items() if quote.splits}
 

@@ -31,14 +31,14 @@ Chunk = tuple[list[Trade], Portfolio]
 
 
 class ImportRow(Struct, frozen=True):
-    """A trade and the number of its line in the file."""
+    """A trade and its line number in the file."""
 
     line: int
     trade: NewTrade
 
 
 class ImportResult(Struct, frozen=True):
-    """Number of rows recorded by this import, and of rows that were recorded before."""
+    """Number of rows recorded now, and of rows recorded before."""
 
     recorded: int
     already_recorded: int

@@ -54,9 +54,9 @@ class NewTrade(Struct, frozen=True):
         return self.request_hash(version) == stored.request_hash
 
     def to_trade(self, portfolio: Portfolio, now: datetime) -> Trade:
-        """Return the first revision of the trade, with its event.
+        """Return the first revision of the trade, with an event.
 
-        Without `executed_at` the trade comes after every recorded trade of its symbol.
+        Without `executed_at` the trade comes after every recorded trade of the symbol.
         """
         return Trade(
             tenant_id=portfolio.tenant_id,
@@ -92,7 +92,7 @@ class RebalanceTrade(Struct, frozen=True):
     fees: Decimal = ZERO
 
     def to_trade(self, portfolio: Portfolio, rebalance_id: str, now: datetime) -> Trade:
-        """Return the trade with its event; the trade comes after every recorded trade of its symbol."""
+        """Return the trade with an event; the trade comes after every recorded trade of the symbol."""
         holding = portfolio.holdings.get(self.symbol)
         average_cost = (holding and holding.average_cost) or ZERO
         amount = to_money(CONTEXT.multiply(self.quantity, average_cost)) if self.amount is None else self.amount
@@ -131,7 +131,7 @@ class NewCashEntry(Struct, frozen=True):
         return is_same and self.executed_at in {None, stored.executed_at}
 
     def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
-        """Return the entry with the portfolio's balance after it, and its event."""
+        """Return the entry with the resulting balance of the portfolio, and an event."""
         entry = CashEntry(
             tenant_id=portfolio.tenant_id,
             portfolio_id=portfolio.portfolio_id,

@@ -88,9 +88,9 @@ def updated_holdings(
     now: datetime,
     load_trades: Callable[[str], list[Trade]],
 ) -> list[Holding]:
-    """Return the holdings that new trades change, one for each symbol.
+    """Return the holdings changed by new trades, at most one for each symbol.
 
-    `load_trades` returns the trades of a symbol that are posted already, and is called only where a fold is needed.
+    `load_trades` returns the posted trades of a symbol, and is called only where a fold is needed.
     """
     by_symbol: dict[str, list[Trade]] = {}
     for trade in new_trades:
@@ -111,7 +111,7 @@ def add_trades(
 ) -> Holding:
     """Return the holding with new trades of its symbol: appended where possible, else folded from all trades.
 
-    `load_trades` returns the trades that are in the holding already, and is called only where a fold is needed.
+    `load_trades` returns the posted trades of the symbol, and is called only where a fold is needed.
     """
     updated = holding
     for trade in sorted(_effects(new_trades), key=lambda effect: effect.sort_key):

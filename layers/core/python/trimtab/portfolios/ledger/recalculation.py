@@ -44,11 +44,11 @@ class Recalculation(OpenWork, Record, frozen=True):
     is_stuck: bool = False
 
     def complete(self, now: datetime) -> "Recalculation":
-        """Return the job after its trade was recorded."""
+        """Return the job with the status COMPLETED."""
         return self._end(RecalculationStatus.COMPLETED, None, now)
 
     def reject(self, reason: str, now: datetime) -> "Recalculation":
-        """Return the job after its trade was rejected."""
+        """Return the job with the status REJECTED and the reason."""
         return self._end(RecalculationStatus.REJECTED, reason, now)
 
     def stuck(self, now: datetime) -> "Recalculation":

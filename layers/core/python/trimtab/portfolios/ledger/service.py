@@ -1,6 +1,6 @@
 """Recording and correcting trades, and moving cash.
 
-A trade or a cash entry is written in one transaction with the holding and the cash balance that it changes.
+A trade or a cash entry is written in the same transaction as the holding and the cash balance.
 """
 
 from collections.abc import Mapping

@@ -101,7 +101,7 @@ class Trade(Record, frozen=True):
         return replace(self, events=(Event(type, self._event_data()),))
 
     def first_revision(self) -> "Trade":
-        """Return the trade as it was first recorded, which is the answer to a repeated request."""
+        """Return the first revision of the trade, the answer to a repeated request."""
         if not self.history:
             return self
         first = self.history[0]

@@ -113,7 +113,7 @@ class MoveCash(Model):
     executed_at: Time | None = None
 
     def to_domain(self) -> NewCashEntry:
-        """Return the entry as the client states it."""
+        """Return the entry to be recorded."""
         return NewCashEntry(self.ref_id, self.type, self.amount, self.executed_at)
 
 
@@ -214,7 +214,7 @@ class CashView(Model):
 
 
 class ImportView(Model):
-    """Number of rows recorded by this import, and of rows recorded before."""
+    """Number of rows recorded now, and of rows recorded before."""
 
     recorded: int
     already_recorded: int

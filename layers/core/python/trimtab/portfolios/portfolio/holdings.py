@@ -157,10 +157,10 @@ class Holding(Struct, frozen=True):
         return self.last_trade is None or trade.sort_key > self.last_trade
 
     def pending_splits(self, splits: Sequence[Split], now: datetime) -> list[Split] | None:
-        """Return the splits, effective by `now`, that can be appended to the holding.
+        """Return the splits effective by `now` and not yet in the holding, to be appended to the holding.
 
-        Returns None where a split was entered late, that is, where one lies before a trade or a split that is already
-        in the holding: then the holding has to be folded again.
+        Returns None where a split was entered late, with an effective time before a trade or a split in the holding:
+        then the holding has to be folded again.
         """
         effective = [split for split in splits if split.effective_at <= now]
         new = [split for split in effective if self.last_split_at is None or split.effective_at > self.last_split_at]
