@@ -30,6 +30,7 @@ from tests.support.moto_state import (
     waiting,
 )
 from tests.support.system import System, in_process_system, sqs_record
+from trimtab.contracts.events import unpack_events
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.balancing import sweeper as sweeping
 from trimtab.portfolios.portfolio.model import portfolio_id_of
@@ -264,7 +265,7 @@ def event_ids(record: Any) -> list[str]:
     if "events" not in image:
         return []
     key, version = f"{image['pk']['S']}|{image['sk']['S']}", int(image["version"]["N"])
-    count = len(json.loads(image["events"]["S"]))
+    count = len(unpack_events(image["events"]["S"]))
     return [
         str(uuid.uuid5(EVENT_NAMESPACE, json.dumps([key, version, position], separators=(",", ":"))))
         for position in range(count)

@@ -16,14 +16,15 @@ FUNCTION_TIMEOUT_SECONDS = 30
     "break_image",
     [
         lambda image: image.update(events={"S": "not JSON"}),
-        lambda image: image.update(events={"S": "[[1]]"}),
+        lambda image: image.update(events={"S": '{"v":1,"events":[{"type":"a.b"}]}'}),
+        lambda image: image.update(events={"S": '{"v":2,"events":[]}'}),
         lambda image: image.update(events={"S": "5"}),
         lambda image: image.pop("version"),
         lambda image: image.pop("tenant_id"),
         lambda image: image.update(updated_at={"S": "yesterday"}),
         lambda image: image.update(updated_at={"N": "5"}),
     ],
-    ids=["text", "short pair", "number", "no version", "no tenant", "bad time", "numeric time"],
+    ids=["text", "no data", "unknown form version", "number", "no version", "no tenant", "bad time", "numeric time"],
 )
 def test_an_unreadable_item_goes_whole_to_the_undelivered_and_holds_up_no_other(
     lab: Laboratory, break_image: Any

@@ -22,10 +22,10 @@ from trimtab.betting.domain.results import Result, Side, Verdict
 from trimtab.betting.service import settlements as service
 from trimtab.betting.service.orders import Limits, Orders
 from trimtab.betting.service.settlements import Settlements
+from trimtab.contracts.events import unpack_events
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.runtime.dynamo import unpack_events
 
 WRITERS, EACH = 8, 50
 LIMIT = Decimal(2500)

@@ -12,6 +12,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from tests.support.system import System, forget_cached, sqs_record
+from trimtab.contracts.events import unpack_events
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
@@ -117,9 +118,9 @@ def test_what_is_understood_and_refused_is_recorded_with_its_event(
     system.http("DELETE", f"/portfolios/{system.portfolio('closed')['portfolio_id']}")
     assert system.work(record(**change)) == set()
     (item,) = (it for it in stored(system) if it["request_id"]["S"] == "k")
-    ((type, data),) = json.loads(item["events"]["S"])
-    assert type == ("rebalance.completed" if status == "NO_ACTION" else "rebalance.rejected")
-    assert (data["status"], data["rule"], item["status"]["S"]) == (status, rule, status)
+    (event,) = unpack_events(item["events"]["S"])
+    assert event.type == ("rebalance.completed" if status == "NO_ACTION" else "rebalance.rejected")
+    assert (event.data["status"], event.data["rule"], item["status"]["S"]) == (status, rule, status)
     user = change.get("user_id", "1")
     if user != "9":
         done = system.http("GET", path_of(user_id=user)).json
@@ -135,7 +136,7 @@ def test_another_body_under_a_request_id_is_refused_on_record_and_the_first_one_
         assert system.work(record(new_allocation=weights)) == set()
     assert sorted(it["status"]["S"] for it in stored(system)) == ["COMPLETED", "REJECTED"]
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
-    rules = [json.loads(it["events"]["S"])[0][1]["rule"] for it in stored(system)]
+    rules = [unpack_events(item["events"]["S"])[0].data["rule"] for item in stored(system)]
     assert sorted(rules) == ["outside_band", "request_id_reused"]
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from tests.faults.execution.scenario_run import DEPOSIT, HELD, Outcome, ScenarioRun
 from tests.support.moto_state import commits, stored_items
+from trimtab.contracts.events import unpack_events
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger import store as ledger
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
 from trimtab.portfolios.portfolio.model import PortfolioStatus
-from trimtab.runtime.dynamo import from_item, unpack_events
+from trimtab.runtime.dynamo import from_item
 
 OUTCOME_EVENTS = ("rebalance.completed", "rebalance.rolled_back", "rebalance.cancelled", "rebalance.rejected")
 Fact = tuple[str, Any, Any]
@@ -54,7 +55,7 @@ def trades() -> list[Trade]:
 
 def events() -> list[tuple[str, str]]:
     """Return the type of each committed event, and the rebalance in its data."""
-    texts = [record["dynamodb"]["NewImage"].get("events", {"S": "[]"})["S"] for record in commits()]
+    texts = [record["dynamodb"]["NewImage"].get("events", {"S": '{"v":1}'})["S"] for record in commits()]
     return [(event.type, event.data.get("rebalance_id", "")) for text in texts for event in unpack_events(text)]
 
 

@@ -1,6 +1,6 @@
 """Domain events: facts that a write produced, published after it with ids that follow from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 from pydantic import Field
 
 from trimtab.contracts.fields import Model
+from trimtab.contracts.stored_form import UnknownForm, pack, unpack
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 
@@ -21,6 +22,28 @@ class Event(Struct, frozen=True):
 
     type: str
     data: Mapping[str, Any]
+
+
+class _PackedEvents(Struct, frozen=True):
+    v: int
+    events: tuple[Event, ...] = ()
+
+
+def pack_events(events: Sequence[Event]) -> str | None:
+    """Return the events of a write as the text that its item carries to the stream, None for no events.
+
+    None removes the attribute, and with it the events of the write before.
+    """
+    return pack(_PackedEvents(1, tuple(events))) if events else None
+
+
+def unpack_events(text: str) -> tuple[Event, ...]:
+    """Return the events that an item carries."""
+    packed = unpack(text, _PackedEvents)
+    match packed.v:
+        case 1:
+            return packed.events
+    raise UnknownForm("packed events", packed.v)
 
 
 class PortfolioData(Model):

@@ -1,9 +1,6 @@
 """The messages on the queues: each model reads and writes itself."""
 
-import json
 from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
@@ -11,8 +8,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from trimtab.contracts.events import CloudEvent
 from trimtab.contracts.fields import Asset, Day, Identifier, Model, Month, Quantity, Time, Weights, Whole, constant
 from trimtab.kernel import strict_json
-from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import plain
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -51,7 +46,7 @@ class Message(Model):
 
     def to_body(self) -> str:
         """Return the message as compact JSON: decimals and times as text, absent members left out."""
-        return json.dumps(self.model_dump(exclude_none=True), separators=(",", ":"), default=_text)
+        return strict_json.dumps(self.model_dump(exclude_none=True))
 
 
 class TenantMessage(Message):
@@ -71,17 +66,6 @@ def read_body(text: str, model: type[M]) -> M:
     Raises pydantic's `ValidationError` if the body does not fit the model, and a `Refusal` if the text is not JSON.
     """
     return model.model_validate(strict_json.loads(text), context=_RECEIVED)
-
-
-def _text(value: object) -> str:
-    match value:
-        case Decimal():
-            return plain(value)
-        case datetime():
-            return format_time(value)
-        case date():
-            return value.isoformat()
-    raise TypeError(f"A message cannot hold a {type(value).__name__}.")
 
 
 class RebalanceRequested(TenantMessage):

@@ -1,17 +1,33 @@
-"""Records: what is stored as one item, whose version guards the next write and whose events go out after it."""
+"""Records: values stored as one item each, with a version for optimistic locking and the events of the last write."""
 
 from typing import Any
 
 from msgspec import Struct
 
-from trimtab.contracts.events import Event
+from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.stored_form import FORM
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A value stored as one item. Two records are equal where all members but the events are."""
+    """A value stored as one item, which writes itself. Two records are equal if all members but the events are equal.
+
+    `version` counts the writes from 1: a write takes effect only on the version before. `events` are those of the
+    newest write; they ride on the item to the stream.
+    """
 
     version: int = 1
     events: tuple[Event, ...] = ()
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the item: its keys, index keys, named attributes, `v`, `version` and `events`.
+
+        Values that are None are not stored.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no stored form.")
+
+    def record_attributes(self, form: int = 1) -> dict[str, Any]:
+        """Return what every record stores: the version of its form, its version and its packed events."""
+        return {FORM: form, "version": self.version, "events": pack_events(self.events)}
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

@@ -4,6 +4,11 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from trimtab.kernel import strict_json
 
 ASSET_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
 IDENTIFIER_PATTERN = r"[A-Za-z0-9._:@|-]{1,64}"
@@ -32,3 +37,23 @@ def fingerprint(*parts: object) -> str:
     """128 bits of SHA-256 over the parts as canonical JSON, in hexadecimal: tells a repeat from another body."""
     text = json.dumps(parts, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def request_hash(version: int, fields: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """Return `<version>:<hash>` over the named fields of a request, to tell a repeated request from a different one.
+
+    Fields that are None or equal to their default are left out, so that a new optional field changes no stored hash.
+
+    >>> request_hash(1, {"symbol": "A", "fee": None}) == request_hash(1, {"symbol": "A"})
+    True
+    >>> request_hash(1, {"symbol": "A", "side": "BUY"}, {"side": "BUY"}) == request_hash(1, {"symbol": "A"})
+    True
+    """
+    given = {name: value for name, value in fields.items() if value is not None and value != defaults.get(name)}
+    text = strict_json.dumps(given, sort_keys=True)
+    return f"{version}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def is_same_request(stored: str, hash_of: Callable[[int], str]) -> bool:
+    """Return whether a request has the stored hash; `hash_of` computes its hash in the version of the stored one."""
+    return hash_of(int(stored.partition(":")[0])) == stored

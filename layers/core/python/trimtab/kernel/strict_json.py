@@ -1,11 +1,14 @@
-"""JSON read strictly: bounded in size and depth, numbers as exact decimals, no key twice, no NaN."""
+"""Strict JSON: input is bounded in size and depth, numbers are exact decimals, keys are unique, NaN is rejected."""
 
 import json
 import re
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid, TooLarge
-from trimtab.kernel.money import parse_number
+from trimtab.kernel.money import parse_number, plain
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
@@ -34,6 +37,30 @@ def loads(text: str, max_bytes: int = MAX_BYTES) -> Any:
         raise Invalid(
             "invalid_json", f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
+
+
+def dumps(value: Any, *, sort_keys: bool = False) -> str:
+    """Return the value as compact JSON; decimals, times and days are written as the text of `plain_text`.
+
+    >>> dumps({"price": Decimal("1E+2"), "day": date(2026, 1, 31)})
+    '{"price":"100","day":"2026-01-31"}'
+    """
+    return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys, default=plain_text)
+
+
+def plain_text(value: object) -> str:
+    """Return a decimal without exponent, a time in UTC with microseconds, a day in ISO 8601.
+
+    Raises `TypeError` for any other type, as the `default` of `json.dumps` must.
+    """
+    match value:
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return format_time(value)
+        case date():
+            return value.isoformat()
+    raise TypeError(f"Cannot write a {type(value).__name__} as JSON.")
 
 
 def _check_depth(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from trimtab.contracts.events import pack_events
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
@@ -178,7 +179,7 @@ def from_portfolio(it: Portfolio) -> dynamo.Item:
         "lock": it.lock and f"{_time(it.lock.until) or ''}|{it.lock.owner}|{it.lock.reason}",
         "stale_reason": it.stale_reason,
         **_watching_item(it),
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 
@@ -293,7 +294,7 @@ def from_rebalance(it: Rebalance) -> dynamo.Item:
         "is_stuck": it.is_stuck or None,
         "version": it.version,
         "updated_at": format_time(it.updated_at),
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 
@@ -373,5 +374,5 @@ def from_cash_entry(it: CashEntry) -> dynamo.Item:
         "created_at": format_time(it.created_at),
         "updated_at": format_time(it.created_at),
         "version": it.version,
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }

@@ -1,6 +1,5 @@
 """DynamoDB for aggregates: items as plain values, conditional writes whose refusal is told apart from its failure."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from trimtab.contracts.events import Event
 from trimtab.kernel.errors import Unavailable, invalid_cursor
 from trimtab.kernel.retry import TRIES, ConditionFailed, pause
 
@@ -330,13 +328,3 @@ def _start_key(index: Index, partition: str, after: Any) -> Item | None:
         return None
     check_position(index, after)
     return to_item({index.partition: partition, **dict(zip(index.key_attributes, after, strict=True))})
-
-
-def pack_events(events: Sequence[Event]) -> str | None:
-    """The events of a write as its item carries them to the stream; None takes away those of the write before."""
-    return json.dumps([[event.type, event.data] for event in events], separators=(",", ":")) if events else None
-
-
-def unpack_events(text: str) -> list[Event]:
-    """The events that an item carries."""
-    return [Event(type, data) for type, data in json.loads(text)]

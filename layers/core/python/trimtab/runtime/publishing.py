@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
 
-from trimtab.contracts.events import SOURCE, cloud_event, event_id
+from trimtab.contracts.events import SOURCE, cloud_event, event_id, unpack_events
 from trimtab.kernel.clock import parse_time
 from trimtab.kernel.errors import Refusal
 from trimtab.kernel.retry import TRIES, pause
-from trimtab.runtime.dynamo import from_item, unpack_events
+from trimtab.runtime.dynamo import from_item
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
 
@@ -51,7 +51,7 @@ class Publisher(Struct, frozen=True):
         for record in records:
             try:
                 events += events_of(record)
-            except (KeyError, ValueError, TypeError, Refusal):
+            except (KeyError, ValueError, TypeError, MsgspecError, Refusal):
                 logger.exception("events of an item cannot be read")
                 unreadable.append(record)
         refused: list[CloudEvent] = []

@@ -10,6 +10,7 @@ from msgspec import Struct
 from trimtab.analytics.adapters import alert_rules
 from trimtab.analytics.domain.series import Snapshot
 from trimtab.analytics.service.ports import Series
+from trimtab.contracts.events import pack_events
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import plain
@@ -103,7 +104,7 @@ def _from_series(it: Series) -> dynamo.Item:
         "updated_at": format_time(it.updated_at),
         **alert_rules.to_members(it.rules, it.episodes),
         "version": it.version,
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 

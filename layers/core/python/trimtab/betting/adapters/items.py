@@ -11,6 +11,7 @@ from trimtab.betting.domain.orders import Order, OrderStatus, Settlement
 from trimtab.betting.domain.positions import Position
 from trimtab.betting.domain.results import Side, verdict_of
 from trimtab.betting.domain.tally import Stakes, Sum, Tally
+from trimtab.contracts.events import pack_events
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
 from trimtab.runtime import dynamo
@@ -93,7 +94,7 @@ def from_order(it: Order) -> dynamo.Item:
         "status": it.status.value,
         "settlement": it.settlement and _pack_settlement(it.settlement),
         "version": it.version,
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 
@@ -167,7 +168,7 @@ def from_position(it: Position) -> dynamo.Item:
         "market_commission": str(it.market_commission),
         "updated_at": format_time(it.updated_at),
         "version": it.version,
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 

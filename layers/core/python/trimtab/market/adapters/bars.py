@@ -13,7 +13,7 @@ from msgspec import Struct
 from trimtab.contracts import assets, bars, quotes
 from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
-from trimtab.contracts.events import PLATFORM
+from trimtab.contracts.events import PLATFORM, pack_events
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
@@ -140,7 +140,7 @@ def from_mark(it: IngestedDay) -> dynamo.Item:
         "changed": it.changed,
         "wrong": it.wrong,
         "jumps": ",".join(f"{symbol}={plain(close)}" for symbol, close in it.jumps.items()) or None,
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 
@@ -173,7 +173,7 @@ def from_untold(it: Untold) -> dynamo.Item:
         "version": it.version,
         "updated_at": format_time(it.at),
         "since": it.since and it.since.isoformat(),
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 

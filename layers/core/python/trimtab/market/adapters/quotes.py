@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from trimtab.contracts import quotes
-from trimtab.contracts.events import PLATFORM, Event
+from trimtab.contracts.events import PLATFORM, Event, pack_events
 from trimtab.contracts.messages import QuoteBody, QuoteReceived
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import format_time
@@ -75,7 +75,7 @@ def split_item(symbol: str, split: Split, at: datetime) -> dynamo.Item:
         "tenant_id": PLATFORM,
         "version": 1,
         "updated_at": format_time(at),
-        "events": dynamo.pack_events([Event("split.entered", data)]),
+        "events": pack_events([Event("split.entered", data)]),
     }
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from trimtab.contracts import bars, quotes
 from trimtab.contracts.bars import Bar
+from trimtab.contracts.events import pack_events
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
@@ -218,7 +219,7 @@ def _from_trade(it: Trade) -> dynamo.Item:
         "rebalance_id": it.rebalance_id,
         "version": it.version,
         "history": _pack_history(it.history),
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 
@@ -300,7 +301,7 @@ def from_job(it: Recalculation) -> dynamo.Item:
         "created_at": format_time(it.created_at),
         "updated_at": format_time(it.updated_at),
         "version": it.version,
-        "events": dynamo.pack_events(it.events),
+        "events": pack_events(it.events),
     }
 
 
