@@ -35,12 +35,12 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
-.PHONY: help up down reset token logs test check proof bench e2e describe protos synth lock sessions simulate backfill \
+.PHONY: help up down reset token env logs test check docs-check proof bench e2e describe protos synth lock sessions simulate backfill \
 	rebuild clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(RUN_TOOLS) ## start and deploy the system: PORT=4566, or CLOUD=localstack ENDPOINT=http://… BUNDLE=host|container
 	@$(BIN)/python -m infra.local up --port $(PORT) --cloud $(CLOUD) --endpoint $(ENDPOINT) --bundle "$(BUNDLE)"
@@ -55,17 +55,24 @@ token: ## print a token: TENANT=demo USER_ID= SCOPES=portfolios:read,portfolios:
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local token --tenant "$(TENANT)" --scopes "$(SCOPES)" \
 		$(if $(USER_ID),--user-id "$(USER_ID)")
 
+env: ## print shell exports for the running stack: eval "$$(make -s env)"
+	@$(IF_INSTALLED) $(BIN)/python -m infra.local env
+
 logs: ## follow the functions' logs
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local logs
 
 test: $(RUN_TOOLS) $(TEST_TOOLS) static ## run all checks and tests: format, lint, types, imports, unit to end-to-end
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof and not volume" --cov --cov-report=term:skip-covered tests/unit tests/integration
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof and not volume" --cov --cov-report=term:skip-covered tests/unit tests/integration tests/docs
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "volume and not proof" tests/integration
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof" --dist loadgroup tests/infra tests/faults
 	@$(MAKE) --no-print-directory e2e
 
 check: $(TEST_TOOLS) static ## run the fast part of `make test`, before every commit
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof" tests/unit tests/integration/test_main_job.py tests/integration/test_payloads.py
+
+docs-check: $(RUN_TOOLS) $(TEST_TOOLS) .local/awscli/.ready ## run every command of README and docs, and check their links
+	@$(BIN)/python -m pytest tests/docs
+	@TRIMTAB_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_documentation.py
 
 proof: $(RUN_TOOLS) $(TEST_TOOLS) .local/proof/.ready ## run the exhaustive tests: faults, races, price waves, years of price history
 	@$(BIN)/python -m pytest -n $(WORKERS) -m proof tests
@@ -79,6 +86,7 @@ e2e: $(RUN_TOOLS) $(TEST_TOOLS) ## run the end-to-end tests on a separate local 
 
 describe: $(TEST_TOOLS) ## write the OpenAPI, JSON Schema and AsyncAPI documents from the code
 	@$(BIN)/python -m infra.tools.descriptions
+	@$(BIN)/python -m infra.tools.reference
 
 protos: $(TEST_TOOLS) ## generate messages, service and client from the .proto
 	@$(BIN)/python -m infra.tools.protos
@@ -92,7 +100,7 @@ static: $(TEST_TOOLS)
 
 lock: $(TEST_TOOLS) ## compile the locked requirements again
 	@for list in layers/dependencies/requirements layers/rpc/requirements infra/toolchain/installer \
-		infra/toolchain/run infra/toolchain/test infra/toolchain/local-aws; do \
+		infra/toolchain/run infra/toolchain/test infra/toolchain/local-aws infra/toolchain/awscli; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
 	@$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -140,6 +148,12 @@ $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run
 .local/proof/.ready: infra/toolchain/proof.txt $(BIN)/.test
 	@echo "installing the price history"
 	@rm -rf .local/proof && $(UV) --no-deps --target .local/proof -r $<
+	@touch $@
+
+.local/awscli/.ready: infra/toolchain/awscli.txt $(BIN)/.test
+	@echo "installing the AWS command line"
+	@rm -rf .local/awscli && mkdir -p .local && $(BIN)/python -m venv --without-pip .local/awscli && \
+		$(UV) --python .local/awscli/bin/python -r $<
 	@touch $@
 
 .local/node/.ready: infra/toolchain/package.json infra/toolchain/package-lock.json $(BIN)/.run

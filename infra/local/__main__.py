@@ -3,6 +3,7 @@
 import argparse
 import json
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -15,7 +16,7 @@ from rich.console import Console
 from infra.config import SCOPES, FileBars
 from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
-from infra.local.environment import LocalError, Workspace, client, isolate
+from infra.local.environment import CREDENTIALS, LocalError, Workspace, client, isolate
 from infra.local.issuer import TokenIssuer
 from infra.tools import rebuild
 from infra.tools.backfill import BackfillFailed, Wanted, add_arguments
@@ -23,6 +24,7 @@ from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 
 DEFAULT_PORT = 4566
+PUBLIC_QUEUES = ("rebalance-requests", "quotes", "insights")
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -65,6 +67,26 @@ def token(arguments: argparse.Namespace) -> None:
     scopes = arguments.scopes.replace(",", " ").split() if arguments.scopes else SCOPES
     issuer = TokenIssuer(workspace.issuer_key)
     print(issuer.token(tenant=arguments.tenant, user_id=arguments.user_id, scopes=scopes))
+
+
+def print_environment(_: argparse.Namespace) -> None:
+    """Print shell exports of the API, two headers, the public queues and the settings of the AWS command line."""
+    workspace = Workspace()
+    stack = _running_stack(workspace)
+    token = TokenIssuer(workspace.issuer_key).token(tenant="demo", user_id=None, scopes=SCOPES)
+    queues = {f"{name.upper().replace('-', '_')}_QUEUE": stack.queues[name] for name in PUBLIC_QUEUES}
+    variables = {
+        "API": stack.api_url,
+        "TOKEN": token,
+        "AUTH": f"Authorization: Bearer {token}",
+        "JSON": "Content-Type: application/json",
+        **queues,
+        **CREDENTIALS,
+        "AWS_DEFAULT_REGION": stack.region,
+        "AWS_ENDPOINT_URL": stack.endpoint_url,
+    }
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 def follow_logs(_: argparse.Namespace) -> None:
@@ -163,6 +185,7 @@ def _arguments() -> argparse.Namespace:
     sign.add_argument("--user-id", default=None)
     sign.add_argument("--scopes", default="", help="separated by commas or spaces; all scopes by default")
     sign.set_defaults(run=token)
+    commands.add_parser("env", help="print shell exports for the running stack").set_defaults(run=print_environment)
     commands.add_parser("logs", help="follow the functions' logs").set_defaults(run=follow_logs)
     moves = commands.add_parser("simulate", help="move prices on the running system")
     moves.add_argument("--changes", type=_positive, default=200)

@@ -5,7 +5,7 @@ Programs that are started here never see the AWS profiles, credentials and endpo
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ class LocalError(Exception):
 
 @dataclass(frozen=True)
 class Workspace:
-    """The directory of one local cloud: `.local` for `make up`, a temporary directory for a test run."""
+    """The directory of one local cloud: `.local` for `make up`, a temporary directory for a test run.
 
-    directory: Path = ROOT / ".local"
+    The environment variable `TRIMTAB_WORKSPACE` names another directory.
+    """
+
+    directory: Path = field(default_factory=lambda: Path(os.environ.get("TRIMTAB_WORKSPACE", ROOT / ".local")))
 
     @property
     def stack_file(self) -> Path:

@@ -29,7 +29,11 @@ def routes() -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             scopes = [scope for rule in operation.get("security") or [] for names in rule.values() for scope in names]
-            row = (f"`{method.upper()} {path}`", operation["summary"], ", ".join(f"`{name}`" for name in scopes) or "none")
+            row = (
+                f"`{method.upper()} {path}`",
+                operation["summary"],
+                ", ".join(f"`{name}`" for name in scopes) or "none",
+            )
             by_tag.setdefault(operation["tags"][0], []).append(row)
     parts = [
         "# Routes",
@@ -132,7 +136,11 @@ def configuration() -> str:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(isinstance(each, ast.AnnAssign) for each in node.body):
             described = " ".join((ast.get_docstring(node) or "").split())
-            parts += [f"## `{node.name}`", described, table(("setting", "type", "default", "description"), _settings(node))]
+            parts += [
+                f"## `{node.name}`",
+                described,
+                table(("setting", "type", "default", "description"), _settings(node)),
+            ]
     return page(parts)
 
 

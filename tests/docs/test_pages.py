@@ -115,7 +115,9 @@ def test_the_limits_page_agrees_with_the_constants() -> None:
 def test_every_route_that_a_page_names_exists() -> None:
     document = json.loads(reference.OPENAPI.read_text())
     existing = {
-        (method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, methods in document["paths"].items() for method in methods
+        (method.upper(), re.sub(r"\{\w+\}", "{}", path))
+        for path, methods in document["paths"].items()
+        for method in methods
     }
     for page in PAGES:
         named = re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`\s?]*)", page.read_text())
