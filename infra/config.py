@@ -6,7 +6,6 @@ name of an environment. This module does not import the CDK, so the local tools 
 
 import platform
 import sys
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,11 +29,6 @@ SCOPES = (
 LOCAL_ISSUER = "https://issuer.trimtab.localhost"
 LOCAL_AUDIENCE = "trimtab"
 LOCAL_JWKS_PARAMETER = "/trimtab/local/jwks"
-
-
-def project_version() -> str:
-    """Return the version in pyproject.toml, the one place where the version is written."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swag
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
+from trimtab import __version__
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
@@ -27,7 +28,6 @@ class PlatformSettings(Settings):
 
     portfolios_table: str
     rebalance_requests_queue_url: str
-    version: str
 
 
 class Health(BaseModel):
@@ -57,7 +57,7 @@ def health() -> Response[Any]:
     """Ask the table and the queue; 503 if one of them does not answer."""
     table, queue = _table_state(), _queue_state()
     healthy = table == queue == "ok"
-    body = {"status": "ok" if healthy else "failing", "version": settings().version, "table": table, "queue": queue}
+    body = {"status": "ok" if healthy else "failing", "version": __version__, "table": table, "queue": queue}
     return http.answer(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
 

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.config import Config, project_version
+from infra.config import Config
 from infra.constructs.alarms import Alarms
 from infra.constructs.api import ApiAddress, ApiGateway
 from infra.constructs.context import StackContext
@@ -92,7 +92,6 @@ class PlatformFunctions(Construct):
             environment={
                 "PORTFOLIOS_TABLE": portfolios.table_name,
                 "REBALANCE_REQUESTS_QUEUE_URL": rebalance_requests.url,
-                "VERSION": project_version(),
             },
         )
         function.allow(["dynamodb:DescribeTable"], [portfolios.table_arn])

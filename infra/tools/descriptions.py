@@ -14,7 +14,8 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, SecurityScheme, Server
 
 from functions.portfolios_api.app import IMPORT
-from infra.config import ROOT, project_version
+from infra.config import ROOT
+from trimtab import __version__
 from trimtab.contracts import events, messages
 from trimtab.portfolios.ledger.trade_file import COLUMNS, MAX_ROWS
 
@@ -47,10 +48,9 @@ SECURITY: dict[str, SecurityScheme] = {
 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of all API functions."""
-    version = project_version()
     merge = OpenAPIMerge(
         title=TITLE,
-        version=version,
+        version=__version__,
         description=" ".join(DESCRIPTION.split()),
         # Relative to the document: correct behind every stage and domain.
         servers=[Server(url=".")],
@@ -59,7 +59,7 @@ def openapi() -> dict[str, Any]:
     )
     for name in API_FUNCTIONS:
         app = importlib.import_module(f"functions.{name}.handler").app
-        schema = json.loads(app.get_openapi_json_schema(title=TITLE, version=version, security_schemes=SECURITY))
+        schema = json.loads(app.get_openapi_json_schema(title=TITLE, version=__version__, security_schemes=SECURITY))
         merge.add_schema(schema)
     document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
     document["paths"][IMPORT]["post"]["requestBody"] = _csv_body()
@@ -84,7 +84,7 @@ def asyncapi() -> dict[str, Any]:
     names = {**messages.schemas(), **event_schemas}
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": TITLE, "version": project_version(), "description": "Public queues in, domain events out."},
+        "info": {"title": TITLE, "version": __version__, "description": "Public queues in, domain events out."},
         "channels": {
             **{queue: _queue_channel(queue) for queue in queues},
             "events": {

@@ -9,6 +9,7 @@ import pytest
 
 from functions.platform_api import handler as platform_function
 from tests.support.system import TABLE, LambdaContext, System, gateway_event
+from trimtab import __version__
 from trimtab.runtime.dynamo import dynamodb
 
 
@@ -21,7 +22,7 @@ def get(path: str, method: str = "GET") -> tuple[int, str, Any]:
 def test_health_names_the_parts_and_the_version(system: System) -> None:
     status, media_type, text = get("/health")
     assert (status, media_type) == (200, "application/json")
-    assert json.loads(text) == {"status": "ok", "version": "test", "table": "ok", "queue": "ok"}
+    assert json.loads(text) == {"status": "ok", "version": __version__, "table": "ok", "queue": "ok"}
 
 
 @pytest.mark.parametrize("part", ["table", "queue"])
@@ -31,7 +32,7 @@ def test_a_part_that_does_not_answer_makes_it_a_503(system: System, part: str) -
     else:
         boto3.client("sqs").delete_queue(QueueUrl=system.queue_url)
     status, _, text = get("/health")
-    expected = {"status": "failing", "version": "test", "table": "ok", "queue": "ok", part: "unreachable"}
+    expected = {"status": "failing", "version": __version__, "table": "ok", "queue": "ok", part: "unreachable"}
     assert (status, json.loads(text)) == (503, expected)
 
 

@@ -349,7 +349,6 @@ def in_process_system() -> Iterator[System]:
             "SENDER_TENANTS": '{"*": ["*"]}',
             "EVENT_BUS_NAME": BUS,
             "EVENTS_UNDELIVERED_QUEUE_URL": undelivered_url,
-            "VERSION": "test",
             "BARS_PLACE": f"s3://{BARS_BUCKET}/daily",
         }
         with mock.patch.dict("os.environ", settings):
