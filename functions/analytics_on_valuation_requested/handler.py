@@ -13,9 +13,9 @@ from trimtab.kernel.clock import parse_time, utc_now
 from trimtab.market.adapters.bars import DynamoBars
 from trimtab.portfolios.ledger.history import LedgerHistory
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.snapshot import Standings
-from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
@@ -39,11 +39,11 @@ class Body(RootModel[ValuationRequested | BusEvent]):
 def valuations() -> Valuations:
     """The valuations, wired to the tables of three contexts."""
     settings = ValuationSettings.load()
-    ledger = DynamoLedger(dynamodb(), settings.portfolios_table, settings.market_table)
+    ledger = LedgerStore(dynamodb(), settings.portfolios_table, settings.market_table)
     store = DynamoSeries(dynamodb(), settings.analytics_table)
     bars = DynamoBars(dynamodb(), settings.market_table)
     return Valuations(
-        DynamoStore(dynamodb(), settings.portfolios_table),
+        PortfolioStore(dynamodb(), settings.portfolios_table),
         LedgerHistory(ledger),
         bars,
         store,

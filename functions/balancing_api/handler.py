@@ -12,17 +12,18 @@ from trimtab.contracts.fields import Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Unavailable, no_such_thing
 from trimtab.portfolios.balancing import views as schemas
-from trimtab.portfolios.balancing.check_store import DynamoChecks
+from trimtab.portfolios.balancing.check_store import CheckStore
 from trimtab.portfolios.balancing.operator_actions import Control
 from trimtab.portfolios.execution.broker import Broker, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.execution.halts import DynamoHalts
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.execution.halts import Halt, HaltStore
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio import views
 from trimtab.portfolios.portfolio.service import Portfolios
-from trimtab.portfolios.ports import Halt
-from trimtab.portfolios.queues import Queues, QueueSettings
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
+from trimtab.portfolios.rebalancing import views as rebalance_views
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
@@ -47,19 +48,19 @@ def settings() -> BalancingSettings:
 def control() -> Control:
     """The control, wired to DynamoDB and SQS."""
     table, market = settings().portfolios_table, settings().market_table
-    store, ledger = DynamoStore(dynamodb(), table), DynamoLedger(dynamodb(), table, market)
-    return Control(store, ledger, Queues(sqs_client(), settings()), utc_now)
+    store, ledger = RebalanceStore(dynamodb(), table), LedgerStore(dynamodb(), table, market)
+    return Control(store, ledger, WorkerQueues(sqs_client(), settings()), utc_now)
 
 
 @lru_cache(maxsize=1)
 def portfolios() -> Portfolios:
     """The portfolios, wired to DynamoDB."""
-    return Portfolios(DynamoStore(dynamodb(), settings().portfolios_table), utc_now)
+    return Portfolios(PortfolioStore(dynamodb(), settings().portfolios_table), utc_now)
 
 
-def halts() -> DynamoHalts:
+def halts() -> HaltStore:
     """The halt switches."""
-    return DynamoHalts(dynamodb(), settings().portfolios_table)
+    return HaltStore(dynamodb(), settings().portfolios_table)
 
 
 @lru_cache(maxsize=1)
@@ -84,7 +85,7 @@ IdempotencyKey = Annotated[
 
 @app.post(
     "/portfolios/<portfolio_id>/rebalances",
-    **rebalance_route("Run a rebalance", WRITE, views.AcceptedView, HTTPStatus.ACCEPTED),
+    **rebalance_route("Run a rebalance", WRITE, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
 )
 def run_rebalance(
     portfolio_id: PortfolioId, body: schemas.RunRebalance, idempotency_key: IdempotencyKey = None
@@ -92,27 +93,27 @@ def run_rebalance(
     """Ask for a rebalance of what the portfolio holds, at the quotes of now, inside its band or not."""
     given = http.one_request_id(idempotency_key, body.request_id)
     asked = control().request(app.caller, portfolio_id, body.mode, given or str(uuid4()))
-    view = views.accepted_view(asked, retry_safe=given is not None)
+    view = rebalance_views.accepted_view(asked, retry_safe=given is not None)
     headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
     return http.answer(view, HTTPStatus.ACCEPTED, headers)
 
 
 @app.post(
     "/portfolios/<portfolio_id>/rebalances/<rebalance_id>/cancel",
-    **rebalance_route("Cancel a rebalance", WRITE, views.RebalanceView),
+    **rebalance_route("Cancel a rebalance", WRITE, rebalance_views.RebalanceView),
 )
 def cancel_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
     """Cancel a rebalance: at once where nothing was sent; else its later orders are not sent, and what was filled is
     reversed or kept, as the policy says."""
-    return http.answer(views.rebalance_view(control().cancel(app.caller, portfolio_id, rebalance_id)))
+    return http.answer(rebalance_views.rebalance_view(control().cancel(app.caller, portfolio_id, rebalance_id)))
 
 
 @app.get("/portfolios/<portfolio_id>/checks/last", **rebalance_route("Read the last check", READ, schemas.CheckView))
 def read_last_check(portfolio_id: PortfolioId) -> Response[Any]:
     """Read why the newest price check that decided nothing did so."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    checks = DynamoChecks(dynamodb(), settings().portfolios_table)
-    note = checks.last(portfolio.tenant_id, portfolio.portfolio_id)
+    checks = CheckStore(dynamodb(), settings().portfolios_table)
+    note = checks.last_check(portfolio.tenant_id, portfolio.portfolio_id)
     if note is None:
         raise no_such_thing()
     return http.answer(schemas.check_view(note))

@@ -4,14 +4,13 @@ from functools import lru_cache
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.balancing.check_store import DynamoChecks
 from trimtab.portfolios.balancing.price_checks import Checking
-from trimtab.portfolios.balancing.watch_store import DynamoWatches
-from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.balancing.watch_store import WatchStore
+from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.ledger.store import DynamoLedger
-from trimtab.portfolios.queues import Queues, QueueSettings
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
@@ -35,12 +34,11 @@ def checking() -> Checking:
     settings = CheckSettings.load()
     table = settings.portfolios_table
     return Checking(
-        DynamoStore(dynamodb(), table),
-        HoldingsReader(DynamoLedger(dynamodb(), table, settings.market_table), utc_now),
-        DynamoChecks(dynamodb(), table),
-        DynamoWatches(dynamodb(), settings.watches_table, settings.watch_shards),
-        DynamoHalts(dynamodb(), table),
-        Queues(sqs_client(), settings),
+        RebalanceStore(dynamodb(), table),
+        HoldingsReader(LedgerStore(dynamodb(), table, settings.market_table), utc_now),
+        WatchStore(dynamodb(), settings.watches_table, settings.watch_shards),
+        HaltStore(dynamodb(), table),
+        WorkerQueues(sqs_client(), settings),
         utc_now,
         settings.run_seconds,
     )

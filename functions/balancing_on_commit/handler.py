@@ -3,17 +3,24 @@
 from functools import lru_cache
 from typing import Any
 
-from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.runtime.dynamo import from_item
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
+from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
 
+class CommitSettings(Settings):
+    """What this function is told by its environment."""
+
+    checks_queue_url: str
+
+
 @lru_cache(maxsize=1)
-def queues() -> Queues:
-    """The queues, wired to SQS."""
-    return Queues(sqs_client(), QueueSettings.load())
+def check_queue() -> CheckQueue:
+    """The queue of checks, wired to SQS."""
+    return CheckQueue(sqs_client(), CommitSettings.load().checks_queue_url)
 
 
 @metrics.log_metrics
@@ -23,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     images = [from_item(record["dynamodb"]["NewImage"]) for record in event["Records"]]
     changed = {(image["tenant_id"], image["pk"].rpartition("#")[2]) for image in images}
     for tenant_id, portfolio_id in sorted(changed):
-        queues().ask(tenant_id, portfolio_id, "changed")
+        check_queue().request_check(tenant_id, portfolio_id, "changed")
     count("PortfoliosChanged", len(changed))
     logger.info("checks asked for", portfolios=len(changed))
     return {"batchItemFailures": []}

@@ -4,10 +4,11 @@ from functools import lru_cache
 from typing import Any
 
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.balancing.check_store import DynamoChecks
-from trimtab.portfolios.balancing.pending_job_store import DynamoOpenWork
+from trimtab.portfolios.balancing.check_queue import CheckQueue
+from trimtab.portfolios.balancing.check_store import CheckStore
+from trimtab.portfolios.balancing.pending_job_store import PendingJobStore
 from trimtab.portfolios.balancing.sweeper import Sweeper
-from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count, metrics
 from trimtab.runtime.observability import logger
@@ -24,8 +25,14 @@ class SweepSettings(QueueSettings):
 def sweeper() -> Sweeper:
     """The sweeper, wired to DynamoDB and SQS."""
     settings = SweepSettings.load()
-    table, queues = settings.portfolios_table, Queues(sqs_client(), settings)
-    return Sweeper(DynamoOpenWork(dynamodb(), table), DynamoChecks(dynamodb(), table), queues, queues, utc_now)
+    table = settings.portfolios_table
+    return Sweeper(
+        PendingJobStore(dynamodb(), table),
+        CheckStore(dynamodb(), table),
+        WorkerQueues(sqs_client(), settings),
+        CheckQueue(sqs_client(), settings.checks_queue_url),
+        utc_now,
+    )
 
 
 @metrics.log_metrics

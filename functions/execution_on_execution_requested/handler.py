@@ -6,12 +6,12 @@ from functools import lru_cache
 from trimtab.contracts.messages import ExecutionRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.state_machine import RetryLimits
 from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
-from trimtab.portfolios.ledger.store import DynamoLedger
-from trimtab.portfolios.queues import Queues, QueueSettings
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
@@ -36,11 +36,11 @@ def execution_worker() -> ExecutionWorker:
     settings = ExecutionSettings.load()
     table = settings.portfolios_table
     return ExecutionWorker(
-        DynamoStore(dynamodb(), table),
-        DynamoLedger(dynamodb(), table, settings.market_table),
+        RebalanceStore(dynamodb(), table),
+        LedgerStore(dynamodb(), table, settings.market_table),
         broker_from(settings, dynamodb(), utc_now),
-        DynamoHalts(dynamodb(), table),
-        Queues(sqs_client(), settings),
+        HaltStore(dynamodb(), table),
+        WorkerQueues(sqs_client(), settings),
         utc_now,
         settings.lease_seconds,
         RetryLimits(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),

@@ -5,7 +5,7 @@ from functools import lru_cache
 from trimtab.contracts.messages import RecalculationRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.recalculation_worker import RecalculationWorker
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
@@ -24,7 +24,7 @@ class RecalculationSettings(Settings):
 def recalculation_worker() -> RecalculationWorker:
     """Return the worker, created once for each execution environment."""
     settings = RecalculationSettings.load()
-    return RecalculationWorker(DynamoLedger(dynamodb(), settings.portfolios_table, settings.market_table), utc_now)
+    return RecalculationWorker(LedgerStore(dynamodb(), settings.portfolios_table, settings.market_table), utc_now)
 
 
 def recalculate(message: RecalculationRequested, _: SQSRecord) -> None:

@@ -8,22 +8,24 @@ from trimtab.kernel.clock import utc_now
 from trimtab.market.adapters.quotes import DynamoMarket
 from trimtab.market.schemas import to_domain
 from trimtab.market.service.quotes import Market
+from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.portfolios.balancing.watch_matching import Crossings
-from trimtab.portfolios.balancing.watch_store import DynamoWatches
-from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
+from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 from trimtab.runtime.sqs.worker import batch_worker
 
 
-class QuoteSettings(QueueSettings):
+class QuoteSettings(Settings):
     """What this function is told by its environment."""
 
     market_table: str
     watches_table: str
     watch_shards: int
+    checks_queue_url: str
     threads: int = 8
 
 
@@ -42,10 +44,10 @@ def market() -> Market:
 @lru_cache(maxsize=1)
 def crossings() -> Crossings:
     """The crossings, wired to DynamoDB and SQS; several symbols are looked at at once."""
-    watches = DynamoWatches(dynamodb(), settings().watches_table, settings().watch_shards)
+    watches = WatchStore(dynamodb(), settings().watches_table, settings().watch_shards)
     threads = settings().threads
     parallel = ThreadPoolExecutor(threads).map if threads > 1 else map
-    return Crossings(watches, Queues(sqs_client(), settings()), parallel)
+    return Crossings(watches, CheckQueue(sqs_client(), settings().checks_queue_url), parallel)
 
 
 def store(messages: list[QuoteReceived]) -> None:

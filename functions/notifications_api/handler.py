@@ -11,7 +11,7 @@ from trimtab.kernel.clock import utc_now
 from trimtab.notifications import schemas
 from trimtab.notifications.adapters import DynamoContacts
 from trimtab.notifications.service import AddressBook
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 from trimtab.runtime.dynamo import dynamodb
@@ -37,7 +37,7 @@ def settings() -> NotificationsApiSettings:
 def address_book() -> AddressBook:
     """The contacts, wired to DynamoDB."""
     store = DynamoContacts(dynamodb(), settings().notifications_table, utc_now)
-    return AddressBook(DynamoStore(dynamodb(), settings().portfolios_table), store)
+    return AddressBook(PortfolioStore(dynamodb(), settings().portfolios_table), store)
 
 
 app = http.Api(auth=lambda: settings().auth)

@@ -10,11 +10,12 @@ from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.imports import TradeImporter
 from trimtab.portfolios.ledger.service import TradeService
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.service import Portfolios
-from trimtab.portfolios.queues import Queues, QueueSettings
+from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing.service import Rebalances
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime import http
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.sqs.sender import sqs_client
@@ -37,21 +38,21 @@ def settings() -> ApiSettings:
 @lru_cache(maxsize=1)
 def portfolios() -> Portfolios:
     """The portfolios, wired to DynamoDB."""
-    return Portfolios(DynamoStore(dynamodb(), settings().portfolios_table), utc_now)
+    return Portfolios(PortfolioStore(dynamodb(), settings().portfolios_table), utc_now)
 
 
 @lru_cache(maxsize=1)
 def rebalances() -> Rebalances:
     """The rebalances, wired to DynamoDB and SQS."""
-    return Rebalances(DynamoStore(dynamodb(), settings().portfolios_table), _requests(), utc_now)
+    return Rebalances(RebalanceStore(dynamodb(), settings().portfolios_table), _requests(), utc_now)
 
 
-def _requests() -> Queues:
-    return Queues(sqs_client(), settings())
+def _requests() -> WorkerQueues:
+    return WorkerQueues(sqs_client(), settings())
 
 
-def _ledger() -> DynamoLedger:
-    return DynamoLedger(dynamodb(), settings().portfolios_table, settings().market_table)
+def _ledger() -> LedgerStore:
+    return LedgerStore(dynamodb(), settings().portfolios_table, settings().market_table)
 
 
 @lru_cache(maxsize=1)

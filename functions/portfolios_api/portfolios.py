@@ -19,8 +19,10 @@ from functions.portfolios_api.app import (
     portfolios,
     rebalances,
 )
+from trimtab.portfolios.ledger import value_views
 from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.rebalancing import views as rebalance_views
 from trimtab.portfolios.rebalancing.model import Report
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
@@ -49,12 +51,12 @@ def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = 
     return http.page([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
 
 
-@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, schemas.PortfolioNowView))
+@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.PortfolioNowView))
 def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
     """Read a portfolio and what it is worth at the newest quotes; the ETag is its revision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return http.answer(
-        schemas.portfolio_now_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
+        value_views.portfolio_now_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
     )
 
 
@@ -84,59 +86,59 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
 
 @app.post(
     "/rebalance",
-    **rebalance_route("Report a drifted allocation", WRITE, schemas.AcceptedView, HTTPStatus.ACCEPTED),
+    **rebalance_route("Report a drifted allocation", WRITE, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
 )
-def request_rebalance(body: schemas.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
+def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Report what a user's portfolio has become; a worker decides which transactions lead back to the target."""
     request_id = http.one_request_id(idempotency_key, body.request_id)
     report = Report(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
-    view = schemas.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
+    view = rebalance_views.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
     headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
     return http.answer(view, HTTPStatus.ACCEPTED, headers)
 
 
 @app.post(
     "/portfolios/<portfolio_id>/rebalances/preview",
-    **rebalance_route("Preview a rebalance", READ, schemas.PreviewView),
+    **rebalance_route("Preview a rebalance", READ, rebalance_views.PreviewView),
 )
-def preview_rebalance(portfolio_id: PortfolioId, body: schemas.PreviewRebalance) -> Response[Any]:
+def preview_rebalance(portfolio_id: PortfolioId, body: rebalance_views.PreviewRebalance) -> Response[Any]:
     """What the worker would decide about these weights now; nothing is stored."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(schemas.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
+    return http.answer(rebalance_views.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
 
 
 @app.get(
     "/portfolios/<portfolio_id>/rebalances",
-    **rebalance_route("List rebalances", READ, schemas.RebalanceList),
+    **rebalance_route("List rebalances", READ, rebalance_views.RebalanceList),
 )
 def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List a portfolio's rebalances, newest first."""
     query = (app.caller.tenant_id, "rebalances", portfolio_id)
     after = http.decode_cursor(cursor, *query)
     page = rebalances().list(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
-    return http.page([schemas.rebalance_view(it) for it in page.items], page.next_position, *query)
+    return http.page([rebalance_views.rebalance_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.get(
     "/portfolios/<portfolio_id>/rebalances/<rebalance_id>",
-    **rebalance_route("Read a rebalance", READ, schemas.RebalanceView),
+    **rebalance_route("Read a rebalance", READ, rebalance_views.RebalanceView),
 )
 def get_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
     """Read a rebalance: its status, its transactions, and why it was decided so."""
     rebalance = rebalances().get(portfolios().get(app.caller, portfolio_id), rebalance_id)
-    return http.answer(schemas.rebalance_view(rebalance))
+    return http.answer(rebalance_views.rebalance_view(rebalance))
 
 
 @app.get(
     "/portfolios/<portfolio_id>/transactions",
-    **rebalance_route("List transactions", READ, schemas.TransactionList),
+    **rebalance_route("List transactions", READ, rebalance_views.TransactionList),
 )
 def list_transactions(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List the transactions of a portfolio's rebalances, newest rebalance first."""
     query = (app.caller.tenant_id, "transactions", portfolio_id)
     after = http.decode_cursor(cursor, *query)
     page = rebalances().transactions(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
-    return http.page([schemas.transaction_view(*each) for each in page.items], page.next_position, *query)
+    return http.page([rebalance_views.transaction_view(*each) for each in page.items], page.next_position, *query)
 
 
 def _portfolio(portfolio: Portfolio) -> Response[Any]:

@@ -24,10 +24,10 @@ from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import no_such_thing
 from trimtab.portfolios.ledger import views
 from trimtab.portfolios.ledger.recalculation import Recalculation
+from trimtab.portfolios.ledger.store import TradeFilter
 from trimtab.portfolios.ledger.trade_file import read_csv
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import TradeStatus
-from trimtab.portfolios.ports import TradeFilter
 from trimtab.runtime import http
 from trimtab.runtime.documentation import route
 

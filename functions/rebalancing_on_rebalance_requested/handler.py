@@ -7,7 +7,7 @@ from pydantic import Json
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.rebalancing.decisions import Decisions
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.measures import count
 from trimtab.runtime.observability import logger
@@ -31,7 +31,7 @@ def settings() -> WorkerSettings:
 @lru_cache(maxsize=1)
 def decisions() -> Decisions:
     """The decisions, wired to DynamoDB."""
-    return Decisions(DynamoStore(dynamodb(), settings().portfolios_table), utc_now)
+    return Decisions(RebalanceStore(dynamodb(), settings().portfolios_table), utc_now)
 
 
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:

@@ -22,7 +22,6 @@ from tests.unit.samples import portfolio
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import strict_json
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.store import from_portfolio
 from trimtab.runtime.dynamo import to_item
 from trimtab.runtime.observability import logger
 
@@ -151,4 +150,4 @@ def _weights(assets: int) -> dict[str, str]:
 
 def _portfolio(weights: dict[str, str]) -> dict[str, Any]:
     target = {f"SYM{n}": Decimal(weight) for n, weight in enumerate(weights.values())}
-    return to_item(from_portfolio(portfolio(allocation=target)))
+    return to_item(portfolio(allocation=target).to_item())

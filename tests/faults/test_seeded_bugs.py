@@ -8,7 +8,7 @@ import pytest
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.faults.harness import SCENARIOS, Laboratory, faults_of
 from tests.support.faults import FOR_EVER, CrashAfter, CrashBefore, Fault, Throttle
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.runtime import dynamo, publishing
 from trimtab.runtime.sqs import worker
 
@@ -56,13 +56,13 @@ def overlooks_refused_entries(patch: pytest.MonkeyPatch) -> None:
 
 
 def writes_the_outcome_and_the_portfolio_apart(patch: pytest.MonkeyPatch) -> None:
-    put = DynamoStore.put
+    put = PortfolioStore.put
 
-    def put_apart(self: DynamoStore, *things: Any) -> None:
+    def put_apart(self: PortfolioStore, *things: Any) -> None:
         for thing in things:
             put(self, thing)
 
-    patch.setattr(DynamoStore, "put", put_apart)
+    patch.setattr(PortfolioStore, "put", put_apart)
 
 
 SEEDS: list[tuple[Seed, str, list[Callable[[int], Fault]]]] = [

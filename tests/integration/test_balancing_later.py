@@ -13,9 +13,8 @@ from tests.support.many_portfolios import Crowd, crowd
 from tests.support.moto_state import snapshot, take_messages
 from tests.support.system import TABLE, in_process_system
 from tests.support.trading import FEED
-from trimtab.portfolios.execution.halts import DynamoHalts
+from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Policy
-from trimtab.portfolios.ports import Halt
 from trimtab.runtime import dynamo
 
 DAY = timedelta(days=1)
@@ -194,7 +193,7 @@ def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(marke
 
 def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     others, get = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)], dynamo.get
-    switches = DynamoHalts(dynamo.dynamodb(), TABLE)
+    switches = HaltStore(dynamo.dynamodb(), TABLE)
 
     def read(*arguments: Any) -> Any:
         found = get(*arguments)

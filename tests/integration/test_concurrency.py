@@ -18,7 +18,7 @@ from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 from trimtab.portfolios.rebalancing.decisions import Decisions
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.sqs.worker import read_record, sent_at
 
 WORKERS = 8
@@ -70,7 +70,7 @@ def work_at_once(records: list[Any], rendezvous: Rendezvous) -> list[Any]:
 
     def work(record: Any) -> Any:
         # As an invocation does, but with nothing shared: Powertools keeps its counters in the process.
-        decisions = Decisions(DynamoStore(client, TABLE), utc_now)
+        decisions = Decisions(RebalanceStore(client, TABLE), utc_now)
         message = SQSRecord(record)
         try:
             decisions.decide(read_record(message, RebalanceRequested), sent_at(message))

@@ -25,13 +25,14 @@ from tests.support.moto_state import quick_transactions, table, waiting
 from tests.support.system import TABLE, System, forget_cached
 from tests.support.trading import FEED
 from trimtab.kernel.money import HUNDRED, apportion
-from trimtab.portfolios.balancing.check_store import DynamoChecks
+from trimtab.portfolios.balancing.check_store import CheckStore
 from trimtab.portfolios.execution.brokers import broker_from
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
-from trimtab.portfolios.portfolio.model import Portfolio, WatchDue, Watching, portfolio_id_of
+from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
+from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.portfolios.portfolio.watch_state import WatchDue, Watching
 from trimtab.portfolios.rebalancing.model import Rebalance
-from trimtab.portfolios.store import DynamoStore, to_rebalance
 from trimtab.runtime.dynamo import dynamodb, from_item
 
 CLOCKED = (
@@ -94,7 +95,7 @@ class Crowd:
             holdings=holdings,
             watching=Watching(due=WatchDue.HOLDINGS),
         )
-        assert DynamoStore(dynamodb(), TABLE).insert(portfolio) is None
+        assert PortfolioStore(dynamodb(), TABLE).insert(portfolio) is None
         self.portfolios.append(portfolio)
         return portfolio
 
@@ -144,14 +145,14 @@ class Crowd:
     def portfolio(self, number: int = 0) -> Portfolio:
         """A portfolio as it is stored now."""
         it = self.portfolios[number]
-        found = DynamoStore(dynamodb(), TABLE).portfolio(it.tenant_id, it.portfolio_id)
+        found = PortfolioStore(dynamodb(), TABLE).portfolio(it.tenant_id, it.portfolio_id)
         assert found is not None
         return found
 
     def last_check(self, number: int = 0) -> tuple[str, dict[str, Any]]:
         """The rule and the facts of the newest check that decided nothing."""
         it = self.portfolios[number]
-        note = DynamoChecks(dynamodb(), TABLE).last(it.tenant_id, it.portfolio_id)
+        note = CheckStore(dynamodb(), TABLE).last_check(it.tenant_id, it.portfolio_id)
         assert note is not None
         return note.why.rule, dict(note.why.facts)
 
@@ -160,7 +161,7 @@ class Crowd:
         pk = f"T#demo#P#{self.portfolios[number].portfolio_id}"
         of_it = table().items.get(DynamoType({"S": pk}), {})
         items = [from_item(each.to_json()["Attributes"]) for each in of_it.values()]
-        rebalances = [to_rebalance(item) for item in items if item["sk"].startswith("REBALANCE#")]
+        rebalances = [Rebalance.from_item(item) for item in items if item["sk"].startswith("REBALANCE#")]
         return max(rebalances, key=lambda it: it.created_at, default=None)
 
 

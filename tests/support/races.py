@@ -33,7 +33,7 @@ from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.balancing import watch_store as watches
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
-from trimtab.portfolios.ledger.trades import CashType
+from trimtab.portfolios.portfolio.cash import CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
 from trimtab.runtime.sqs.worker import read_record

@@ -8,24 +8,24 @@ from functions.market_on_quote_received import handler as quote_function
 from trimtab.market.schemas import to_domain
 from trimtab.portfolios.balancing import watch_store as watches
 from trimtab.portfolios.balancing.price_checks import Checking
-from trimtab.portfolios.balancing.watch_store import DynamoWatches
+from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.runtime import dynamo
 
 
 def deletes_before_it_writes(patch: pytest.MonkeyPatch) -> None:
-    write = DynamoWatches.write
+    write = WatchStore.write
 
-    def key_of(self: DynamoWatches, portfolio: Any, symbol: str) -> Any:
+    def key_of(self: WatchStore, portfolio: Any, symbol: str) -> Any:
         return self._delete(portfolio, symbol, 0)["Delete"]["Key"]
 
-    def write_anew(self: DynamoWatches, portfolio: Any, edges: Any, *rest: Any) -> None:
+    def write_anew(self: WatchStore, portfolio: Any, edges: Any, *rest: Any) -> None:
         for symbol in edges:
             dynamo.transact(
                 self.client, [{"Delete": {"TableName": self.table, "Key": key_of(self, portfolio, symbol)}}]
             )
         write(self, portfolio, edges, *rest)
 
-    patch.setattr(DynamoWatches, "write", write_anew)
+    patch.setattr(WatchStore, "write", write_anew)
 
 
 def compares_no_epochs(patch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from trimtab.portfolios.balancing import order_planner as planning
-from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders, targets
+from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Band, BandType, Mode, Policy
 from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.orders import CASH, PlannedOrder
+from trimtab.portfolios.rebalancing.drift import CASH, targets
+from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 Numbers = dict[str, Decimal]

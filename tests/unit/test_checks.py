@@ -11,9 +11,9 @@ from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.portfolios.balancing.check_decision import Checked, Situation, check
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
-from trimtab.portfolios.portfolio.model import Portfolio, Trigger, Watching
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Mode, Policy
-from trimtab.portfolios.store import from_portfolio, to_portfolio
+from trimtab.portfolios.portfolio.watch_state import Trigger, Watching
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)
@@ -105,19 +105,19 @@ def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
 
 @pytest.mark.parametrize("watching", [Watching(), Watching(begun=1), Watching(begun=1, done=1), Watching(2, 1, 1)])
 def test_where_its_watches_stand_is_stored_with_a_portfolio(watching: Watching) -> None:
-    stored = {name: value for name, value in from_portfolio(portfolio(watching=watching)).items() if value is not None}
-    assert to_portfolio(stored).watching == watching
+    stored = {name: value for name, value in portfolio(watching=watching).to_item().items() if value is not None}
+    assert Portfolio.from_item(stored).watching == watching
 
 
-def test_a_portfolio_that_was_stored_before_anything_was_kept_is_read() -> None:
+def test_optional_attributes_that_a_stored_portfolio_lacks_are_read_as_their_defaults() -> None:
     watching = Watching(begun=4, done=3, decided=3, calendar_at=DUE, kept=Trigger.CROSSED, again_at=NOW)
     it = invested({"A": 60}, rebalanced_at=NOW, reported_at=DUE, watching=watching)
-    stored = {name: value for name, value in from_portfolio(it).items() if value is not None}
-    assert to_portfolio(stored) == it
+    stored = {name: value for name, value in it.to_item().items() if value is not None}
+    assert Portfolio.from_item(stored) == it
     new = {"reported_at", "watch_kept", "watch_decided", "again_at"}
     old = {name: value for name, value in stored.items() if name not in new}
-    before = to_portfolio(old | {"cooldown_ends": stored["again_at"]})
-    assert before == replace(it, reported_at=None, watching=replace(watching, kept=None))
+    before = Portfolio.from_item(old)
+    assert before == replace(it, reported_at=None, watching=replace(watching, decided=0, kept=None, again_at=None))
 
 
 def test_why_a_rebalance_was_planned_names_the_cooldown() -> None:

@@ -184,15 +184,15 @@ def test_ids_are_those_of_the_portfolio_and_the_request() -> None:
 def test_resends_wait_twice_as_long_each_time_and_end() -> None:
     it, waits = report(), []
     for _ in range(3):
-        assert not it.is_given_up
+        assert not it.is_out_of_resends
         waits.append(it.due_at - it.updated_at)
         assert not it.is_overdue(it.due_at - timedelta(microseconds=1))
         assert it.is_overdue(it.due_at)
-        it = it.resent(it.due_at)
+        it = it.count_resend(it.due_at)
     assert waits == [5 * MINUTE, 10 * MINUTE, 20 * MINUTE]
-    assert it.is_given_up
+    assert it.is_out_of_resends
     assert it.due_at - it.updated_at == 40 * MINUTE
-    stuck = it.stuck(it.due_at)
+    stuck = it.mark_stuck(it.due_at)
     assert not stuck.is_overdue(NOW + timedelta(days=365))
     assert [event.type for event in stuck.events] == ["rebalance.stuck"]
     assert stuck.version == 5

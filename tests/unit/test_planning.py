@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from tests.unit.planned import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents
 from trimtab.portfolios.balancing import order_planner as planning
-from trimtab.portfolios.balancing.order_planner import OrderPlan, targets, tolerance_of
+from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
-from trimtab.portfolios.rebalancing.orders import CASH, PlannedOrder
+from trimtab.portfolios.rebalancing.drift import CASH, targets, tolerance_of
+from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 policies = st.builds(

@@ -10,10 +10,10 @@ from tests.unit.planned import FIVE_POINTS, FREE, Case, Numbers, check, decimals
 from tests.unit.samples import allocations, percents
 from trimtab.kernel.money import to_money
 from trimtab.portfolios.balancing import order_planner as planning
-from trimtab.portfolios.balancing.order_planner import OrderPlan, targets
+from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
 from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.orders import CASH
+from trimtab.portfolios.rebalancing.drift import CASH, targets
 
 
 def simple(cash: str = "0", policy: Policy = FREE, mode: Mode = Mode.FULL, **held: float | str) -> Case:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.portfolios.rebalancing.orders import CASH
+from trimtab.portfolios.rebalancing.drift import CASH
 from trimtab.portfolios.rebalancing.valuation import value
 
 numbers = st.integers(1, 10**21 - 1).map(lambda units: Decimal(units).scaleb(-9))

@@ -13,7 +13,7 @@ from trimtab.portfolios.balancing import order_planner as planning
 from trimtab.portfolios.balancing.price_bounds import Edges, crossed, edge_text, edges, radius
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
 from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.orders import CASH
+from trimtab.portfolios.rebalancing.drift import CASH
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 Numbers = dict[str, Decimal]
@@ -41,15 +41,15 @@ policies = st.builds(
 
 def is_out(held: Numbers, prices: Numbers, cash: Decimal, allocation: Numbers, policy: Policy) -> bool:
     """Brute force: what an evaluation at these prices says."""
-    legs = plan.legs(value(held, prices, cash).weights, planning.targets(allocation, policy))
+    legs = plan.legs(value(held, prices, cash).weights, plan.targets(allocation, policy))
     drifted = policy.total_drift is not None and plan.drift(legs) > policy.total_drift
     return drifted or bool(planning.outside(legs, policy))
 
 
 def radius_of(held: Numbers, prices: Numbers, cash: Decimal, allocation: Numbers, policy: Policy) -> Decimal:
     """The radius around these prices."""
-    legs = plan.legs(value(held, prices, cash).weights, planning.targets(allocation, policy))
-    return radius(legs, planning.tolerance_of(policy), policy.total_drift)
+    legs = plan.legs(value(held, prices, cash).weights, plan.targets(allocation, policy))
+    return radius(legs, plan.tolerance_of(policy), policy.total_drift)
 
 
 def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, Numbers, Decimal, Numbers]:
@@ -59,7 +59,7 @@ def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, N
     allocation = {name: part for name, part in apportion(Decimal(100), parts, 4).items() if part}
     prices = {name: Decimal(random.randint(1, 10 ** random.randint(2, 13))) * GRAIN * 1000 for name in allocation}
     total = Decimal(10) ** random.randint(2, 9)
-    wanted = planning.targets(allocation, policy)
+    wanted = plan.targets(allocation, policy)
     blur = random.choice([0, 0, 1, 10, 100])
 
     def near(name: str) -> Decimal:

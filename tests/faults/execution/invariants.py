@@ -9,7 +9,6 @@ from tests.faults.execution.scenario_run import DEPOSIT, HELD, Outcome, Scenario
 from tests.support.moto_state import commits, stored_items
 from trimtab.contracts.events import unpack_events
 from trimtab.kernel.money import ZERO
-from trimtab.portfolios.ledger import store as ledger
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
 from trimtab.portfolios.portfolio.model import PortfolioStatus
@@ -50,7 +49,7 @@ def outcome(run: ScenarioRun) -> Outcome:
 
 def trades() -> list[Trade]:
     """Return all trades, of clients and of rebalances."""
-    return [ledger._to_trade(from_item(item)) for item in stored_items() if item["sk"]["S"].startswith("TRADE#")]
+    return [Trade.from_item(from_item(item)) for item in stored_items() if item["sk"]["S"].startswith("TRADE#")]
 
 
 def events() -> list[tuple[str, str]]:

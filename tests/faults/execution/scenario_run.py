@@ -27,7 +27,6 @@ from trimtab.portfolios.execution.worker import MAX_FILLS_PER_TRANSACTION, Execu
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.portfolios.rebalancing.orders import OrderStatus
-from trimtab.portfolios.store import to_portfolio, to_rebalance
 from trimtab.runtime.dynamo import from_item
 
 if TYPE_CHECKING:
@@ -260,7 +259,7 @@ class ScenarioRun:
     def rebalances(self) -> list[Rebalance]:
         """Return the rebalances of the portfolio, oldest first."""
         items = [item for item in stored_items() if item["sk"]["S"].startswith("REBALANCE#")]
-        return sorted((to_rebalance(from_item(item)) for item in items), key=lambda each: each.created_at)
+        return sorted((Rebalance.from_item(from_item(item)) for item in items), key=lambda each: each.created_at)
 
     def statuses(self) -> tuple[str, ...]:
         """Return the states of the rebalances, oldest first."""
@@ -268,7 +267,7 @@ class ScenarioRun:
 
     def portfolio(self) -> Portfolio:
         """Return the stored portfolio."""
-        return to_portfolio(from_item(next(item for item in stored_items() if item["sk"]["S"] == "PORTFOLIO")))
+        return Portfolio.from_item(from_item(next(item for item in stored_items() if item["sk"]["S"] == "PORTFOLIO")))
 
     def quantities(self) -> dict[str, Decimal]:
         """Return the held quantities by symbol."""

@@ -20,7 +20,7 @@ from trimtab.portfolios.execution import state_machine, worker
 from trimtab.portfolios.execution.order_sync import OrderSync, to_broker_order
 from trimtab.portfolios.execution.state_machine import WaveResult
 from trimtab.portfolios.execution.worker import ExecutionWorker, _ExecutionRun, trades_of_fills
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing import journal_text as journal
@@ -56,7 +56,7 @@ def writes_without_a_condition(patch: pytest.MonkeyPatch) -> None:
 def continues_without_the_fence(patch: pytest.MonkeyPatch) -> None:
     def read_again(self: _ExecutionRun, records: Any) -> bool:
         ids = (self.rebalance.tenant_id, self.rebalance.portfolio_id, self.rebalance.rebalance_id)
-        self.portfolio, self.rebalance = self.worker.store.both(*ids)  # type: ignore[assignment]
+        self.portfolio, self.rebalance = self.worker.store.portfolio_and_rebalance(*ids)  # type: ignore[assignment]
         return self.rebalance in records
 
     patch.setattr(_ExecutionRun, "_is_saved_already", read_again)
@@ -124,13 +124,13 @@ def marks_all_fills_as_posted_with_the_first_batch(patch: pytest.MonkeyPatch) ->
 
 
 def posts_apart_from_the_journal(patch: pytest.MonkeyPatch) -> None:
-    put = DynamoLedger.put
+    put = LedgerStore.put
 
-    def put_apart(self: DynamoLedger, *records: Any) -> None:
+    def put_apart(self: LedgerStore, *records: Any) -> None:
         for record in records:
             put(self, record)
 
-    patch.setattr(DynamoLedger, "put", put_apart)
+    patch.setattr(LedgerStore, "put", put_apart)
 
 
 def posts_reversals_at_the_planned_price(patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from tests.support.moto_state import stored_items, waiting
 from tests.support.system import TABLE, System, payload
 from trimtab.notifications.adapters import SesMailer
 from trimtab.notifications.service import MailRefused
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 19)
 DAYS = trading_days(FIRST, LAST)
@@ -182,7 +182,7 @@ def test_a_contact_that_is_refused_holds_no_other_up_and_is_tried_again(past: Pa
 def test_a_portfolio_that_becomes_stale_is_told_by_its_own_event(past: Past) -> None:
     with at(noon(LAST)):
         assert rules(past, stale=None) == []
-    store = DynamoStore(boto3.client("dynamodb"), TABLE)
+    store = PortfolioStore(boto3.client("dynamodb"), TABLE)
     portfolio = store.portfolio("demo", past.portfolio["portfolio_id"])
     assert portfolio is not None
     store.put(portfolio.stale("The broker knows better", noon(LAST)))

@@ -17,7 +17,7 @@ from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.service import TradeService
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus, fold
 
 READ, WRITE = "BatchGetItem", "TransactWriteItems"
@@ -77,7 +77,7 @@ def test_an_import_reads_a_hundred_and_writes_ninety_rows_a_call(system: System,
 @pytest.mark.usefixtures("quick")
 def test_eight_concurrent_writers_lose_no_trade(system: System) -> None:
     portfolio_id = account(system).portfolio["portfolio_id"]
-    ledger = DynamoLedger(boto3.client("dynamodb"), TABLE, MARKET_TABLE)
+    ledger = LedgerStore(boto3.client("dynamodb"), TABLE, MARKET_TABLE)
     caller = Caller("demo", frozenset())
     unused: Any = None  # the queue of recalculations
 

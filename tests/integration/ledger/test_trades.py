@@ -12,7 +12,7 @@ from tests.support.moto_state import carries_events, commits, stored_items
 from tests.support.system import TABLE, System, authorized
 from tests.support.trading import Account, account, day, ledger_items, refused, trade
 from trimtab.portfolios.portfolio.model import Lock, PortfolioStatus
-from trimtab.portfolios.store import DynamoStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def lock(mine: Account, time_left: timedelta) -> None:
 
 def change(mine: Account, **members: Any) -> None:
     """Change stored members of the portfolio that no route changes."""
-    store = DynamoStore(boto3.client("dynamodb"), TABLE)
+    store = PortfolioStore(boto3.client("dynamodb"), TABLE)
     portfolio = store.portfolio("demo", mine.portfolio["portfolio_id"])
     assert portfolio is not None
     store.put(replace(portfolio, **members, version=portfolio.version + 1, events=()))

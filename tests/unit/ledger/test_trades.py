@@ -10,7 +10,8 @@ from tests.unit.samples import MINUTE, NOW, portfolio
 from trimtab.contracts.events import DATA
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
-from trimtab.portfolios.ledger.trades import CashType, Trade, gross_amount, require_not_in_future
+from trimtab.portfolios.ledger.trades import Trade, gross_amount, require_not_in_future
+from trimtab.portfolios.portfolio.cash import CashType
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import MAX_HOLDINGS, Lock
 

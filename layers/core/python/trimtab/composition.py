@@ -6,9 +6,9 @@ from trimtab.kernel.clock import Clock
 from trimtab.market.adapters.bars import DynamoBars
 from trimtab.portfolios.ledger.history import LedgerHistory
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.ledger.store import DynamoLedger
+from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.snapshot import Standings
-from trimtab.portfolios.store import DynamoStore
 from trimtab.runtime.dynamo import dynamodb
 from trimtab.runtime.settings import Settings
 
@@ -24,9 +24,9 @@ class AnalysisSettings(Settings):
 def analysis(settings: AnalysisSettings, clock: Clock) -> Analysis:
     """The figures of portfolios, out of their ledgers, the market's bars and the stored daily values."""
     client = dynamodb()
-    ledger = DynamoLedger(client, settings.portfolios_table, settings.market_table)
+    ledger = LedgerStore(client, settings.portfolios_table, settings.market_table)
     return Analysis(
-        DynamoStore(client, settings.portfolios_table),
+        PortfolioStore(client, settings.portfolios_table),
         LedgerHistory(ledger),
         Standings(HoldingsReader(ledger, clock)),
         DynamoBars(client, settings.market_table),

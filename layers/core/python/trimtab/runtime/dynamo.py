@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from trimtab.kernel.errors import Unavailable, invalid_cursor
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import TRIES, ConditionFailed, pause
 
 if TYPE_CHECKING:
@@ -132,13 +133,6 @@ def _batch_write(client: "DynamoDBClient", table: str, requests: Sequence[Any]) 
             raise Unavailable("busy", "The store is busy; send the same request again.", retry_after_seconds=1)
 
 
-class Page(Struct, frozen=True):
-    """A stretch of an index: the items in its order, and where the next one starts (None at the end)."""
-
-    items: list[Item]
-    next_position: list[str] | None
-
-
 class Index(Struct, frozen=True):
     """A keys-only index: its name and the attributes that make its key; a local one shares the table's `pk`."""
 
@@ -203,7 +197,7 @@ def query(
     after: Any = None,
     newest_first: bool = True,
     consistent: bool = False,
-) -> Page:
+) -> Page[Item]:
     """A page of the index's partition, each item whole (read through the index, then from the table).
 
     Only a local index can be read consistently. `condition` is an expression over `#s` (the index's sort key) with
@@ -248,7 +242,7 @@ def query_range(
     limit: int,
     after: Any = None,
     newest_first: bool = True,
-) -> Page:
+) -> Page[Item]:
     """A page of the items of one partition whose sort keys lie between the two, both included; read consistently."""
     if after is not None and (len(after) != 1 or not between[0] <= str(after[0]) <= between[1]):
         raise invalid_cursor()

@@ -19,12 +19,13 @@ from trimtab.portfolios.balancing import order_planner as planning
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.price_bounds import Edges, edges, radius
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, Trigger
+from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
 from trimtab.portfolios.portfolio.policy import Automation, Mode
+from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift as plan
 from trimtab.portfolios.rebalancing import journal as execution
+from trimtab.portfolios.rebalancing.drift import CASH
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why, rebalance_id_of
-from trimtab.portfolios.rebalancing.orders import CASH
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 REARM = Decimal("0.01")
@@ -133,8 +134,8 @@ def check(at: Situation) -> Checked:
 def _weighed(at: Situation, found: Valuation, prices: Mapping[str, Decimal]) -> Checked:
     """The check of a portfolio that could be valued."""
     portfolio, policy = at.portfolio, at.portfolio.policy
-    legs = plan.legs(found.weights, planning.targets(portfolio.allocation, policy))
-    r = radius(legs, planning.tolerance_of(policy), policy.total_drift)
+    legs = plan.legs(found.weights, plan.targets(portfolio.allocation, policy))
+    r = radius(legs, plan.tolerance_of(policy), policy.total_drift)
     rule, detail = _trigger_rule(at, legs)
     facts = _facts(portfolio, found, legs, at.trigger)
 

@@ -1,53 +1,56 @@
-"""What checks keep in the table `portfolios`: the last one that decided nothing, and when time asks for the next."""
+"""Price checks in DynamoDB: the last one that decided nothing, and the portfolios that are due for one."""
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.pages import Page
+from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import CheckNote, Listing
+from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.model import Why
-from trimtab.portfolios.store import from_portfolio, portfolio_key, to_portfolio
 from trimtab.runtime import dynamo
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
 
 CALENDAR_DUE = dynamo.Index("calendar_due", "calendar_due_pk", "calendar_due_sk")
 LAST_CHECK = "CHECK#last"
 
 
-class DynamoChecks(Struct, frozen=True):
-    """The notes of checks in DynamoDB. A note is not guarded by itself: the portfolio beside it is."""
+class CheckNote(Struct, frozen=True):
+    """A check that decided nothing: the newest one of a portfolio is kept, with its reason."""
 
-    client: "DynamoDBClient"
-    table: str
+    tenant_id: str
+    portfolio_id: str
+    trigger: str
+    at: datetime
+    why: Why
 
-    def save(self, portfolio: Portfolio, note: CheckNote | None = None) -> None:
-        """See `Checks.save`."""
-        put = dynamo.guarded_put(self.table, from_portfolio(portfolio))
-        if note is None:
-            dynamo.put(self.client, self.table, from_portfolio(portfolio))
-        else:
-            dynamo.transact(self.client, [{"Put": put}, {"Put": {"TableName": self.table, "Item": _item(note)}}])
+    def to_item(self) -> dynamo.Item:
+        """Return the plain values of the note's item. No version guards a note: the newest one wins."""
+        return {
+            **item_key(self.tenant_id, self.portfolio_id, LAST_CHECK),
+            "trigger": self.trigger,
+            "at": format_time(self.at),
+            "why": json.dumps([self.why.rule, self.why.detail, self.why.facts], separators=(",", ":")),
+            "version": None,
+        }
 
-    def note(self, note: CheckNote) -> None:
-        """See `Checks.note`."""
-        self.client.put_item(TableName=self.table, Item=_item(note))
 
-    def last(self, tenant_id: str, portfolio_id: str) -> CheckNote | None:
-        """See `Checks.last`."""
-        item = dynamo.get(self.client, self.table, {**portfolio_key(tenant_id, portfolio_id), "sk": LAST_CHECK})
+class CheckStore(PortfolioStore, frozen=True):
+    """Adds the readers of checks to the store of the aggregate."""
+
+    def last_check(self, tenant_id: str, portfolio_id: str) -> CheckNote | None:
+        """Return the newest check that decided nothing."""
+        item = self.item(tenant_id, portfolio_id, LAST_CHECK)
         if item is None:
             return None
         why = Why(*json.loads(item["why"]))
         return CheckNote(tenant_id, portfolio_id, item["trigger"], parse_time(item["at"]), why)
 
-    def due(self, shard: str, now: datetime, *, limit: int, after: Any) -> Listing[Portfolio]:
-        """See `DueStore.due`."""
+    def due(self, shard: str, now: datetime, *, limit: int, after: Any) -> Page[Portfolio]:
+        """Return a page of a shard's portfolios that are due for a check, the longest waiting first."""
         condition = ("#s <= :now", {":now": format_time(now)})
         page = dynamo.query(
             self.client,
@@ -59,16 +62,4 @@ class DynamoChecks(Struct, frozen=True):
             after=after,
             newest_first=False,
         )
-        return Listing([to_portfolio(item) for item in page.items], page.next_position)
-
-
-def _item(it: CheckNote) -> Any:
-    return dynamo.to_item(
-        {
-            **portfolio_key(it.tenant_id, it.portfolio_id),
-            "sk": LAST_CHECK,
-            "trigger": it.trigger,
-            "at": format_time(it.at),
-            "why": json.dumps([it.why.rule, it.why.detail, it.why.facts], separators=(",", ":")),
-        }
-    )
+        return page.map(Portfolio.from_item)

@@ -19,12 +19,16 @@ from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.new_entries import RebalanceTrade
 from trimtab.portfolios.ledger.posting import post_fills
 from trimtab.portfolios.ledger.service import require_owned
-from trimtab.portfolios.ledger.trades import CashEntry, CashType, Trade
+from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, Trigger, WatchDue
+from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
 from trimtab.portfolios.portfolio.policy import Mode
-from trimtab.portfolios.ports import Ledger, Requests, Store
+from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue
+from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ADJUSTED = 90
 
@@ -41,9 +45,9 @@ class Resolution(Struct, frozen=True):
 class Control(Struct, frozen=True):
     """What persons ask for. Each is load, decide, save."""
 
-    store: Store
-    ledger: Ledger
-    requests: Requests
+    store: RebalanceStore
+    ledger: LedgerStore
+    requests: WorkerQueues
     clock: Clock
 
     def request(self, caller: Caller, portfolio_id: str, mode: Mode | None, request_id: str) -> Rebalance:
@@ -54,11 +58,11 @@ class Control(Struct, frozen=True):
         stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, wanted.rebalance_id) if refused else None
         if refused is not None and stored is None:
             raise (Unprocessable if refused.rule == "no_target" else Conflict)(refused.rule, refused.detail)
-        stored = stored or retrying_on_conflict(lambda: self.store.request(wanted))
+        stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(wanted))
         if stored is not None and stored.request_hash != wanted.request_hash:
             raise Conflict("request_id_reused", "This request id came with another body; give each request its own.")
         if stored is None or stored.status is RebalanceStatus.REQUESTED:
-            self.requests.send(stored or wanted)
+            self.requests.wake(stored or wanted)
         return stored or wanted
 
     def cancel(self, caller: Caller, portfolio_id: str, rebalance_id: str) -> Rebalance:
@@ -66,7 +70,7 @@ class Control(Struct, frozen=True):
         kept, by policy. `Conflict` where it is too late."""
 
         def attempt() -> Rebalance:
-            portfolio, rebalance = self.store.both(caller.tenant_id, portfolio_id, rebalance_id)
+            portfolio, rebalance = self.store.portfolio_and_rebalance(caller.tenant_id, portfolio_id, rebalance_id)
             portfolio, now = require_owned(portfolio, caller), self.clock()
             if rebalance is None:
                 raise no_such_thing()
@@ -82,7 +86,7 @@ class Control(Struct, frozen=True):
             elif rebalance.status is RebalanceStatus.EXECUTING and journal:
                 ended = rebalance.moved_to(rebalance.status, now, execution=replace(journal, is_cancelled=True))
                 self.store.put(ended)
-                self.requests.send(ended)
+                self.requests.wake(ended)
             else:
                 raise Conflict("too_late", f"The rebalance is {rebalance.status}; there is nothing left to cancel.")
             return ended

@@ -10,19 +10,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.kernel.money import (
-    HUNDRED,
-    PERCENT_PLACES,
     ZERO,
-    apportion,
     to_money,
-    to_percent,
 )
 from trimtab.portfolios.balancing.order_sizing import CENT, Desk, Move, Trades
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.drift import Leg, Tolerance, Weights
-from trimtab.portfolios.rebalancing.orders import CASH, PlannedOrder, SkippedLeg
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Weights, targets, tolerance_of
+from trimtab.portfolios.rebalancing.orders import PlannedOrder, SkippedLeg
 from trimtab.portfolios.rebalancing.valuation import EXACT, Valuation
 
 _SIDES = {
@@ -47,24 +43,6 @@ class OrderPlan(Struct, frozen=True):
     drift_before: Decimal
     drift_after: Decimal
     within_band_after: bool
-
-
-def targets(allocation: Weights, policy: Policy) -> dict[str, Decimal]:
-    """The target weights with cash among them, in percents of 4 places that sum to exactly 100.
-
-    Cash has its own target; the assets share the rest in proportion to the allocation.
-    """
-    assets = apportion(HUNDRED - to_percent(policy.cash_target), allocation, PERCENT_PLACES)
-    return assets | {CASH: HUNDRED - sum(assets.values(), ZERO)}
-
-
-def tolerance_of(policy: Policy) -> Tolerance:
-    """How far each leg may be from its target: its band; for cash at least one point more than the buffer.
-
-    So the cash that a plan has to leave does not by itself call for the next one.
-    """
-    band, for_cash = policy.price_band, policy.cash_buffer + 1
-    return lambda leg: max(band.tolerance(leg.target), for_cash) if leg.asset == CASH else band.tolerance(leg.target)
 
 
 def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:

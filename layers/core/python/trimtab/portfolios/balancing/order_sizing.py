@@ -10,8 +10,8 @@ from msgspec import Struct
 from trimtab.kernel.money import HUNDRED, MONEY_PLACES, PERCENT_PLACES, QUANTITY_PLACES, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy
-from trimtab.portfolios.rebalancing.drift import Leg, Tolerance, Weights
-from trimtab.portfolios.rebalancing.orders import CASH, PlannedOrder
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights
+from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 Trades = dict[str, Decimal]

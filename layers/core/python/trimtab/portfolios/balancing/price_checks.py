@@ -14,12 +14,17 @@ from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.balancing import check_decision as checks
 from trimtab.portfolios.balancing.check_decision import Checked, Situation
+from trimtab.portfolios.balancing.check_store import CheckNote
 from trimtab.portfolios.balancing.price_bounds import crossed
+from trimtab.portfolios.balancing.watch_store import WatchStore
+from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.portfolio.model import Portfolio, Trigger, WatchDue, Watching
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
-from trimtab.portfolios.ports import CheckNote, Checks, Halts, Requests, Store, Watches
+from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue, Watching
+from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ROUNDS = 3
 """How often one message evaluates anew because quotes moved on under it; then the queue delivers it again."""
@@ -39,12 +44,11 @@ SKIPPED = Outcome("skipped", is_evaluated=False)
 class Checking(Struct, frozen=True):
     """What the worker of the queue `checks` does."""
 
-    store: Store
+    store: RebalanceStore
     holdings: HoldingsReader
-    checks: Checks
-    watches: Watches
-    halts: Halts
-    requests: Requests
+    watches: WatchStore
+    halts: HaltStore
+    requests: WorkerQueues
     clock: Clock
     run_seconds: int = 6 * 3600
 
@@ -78,11 +82,11 @@ class Checking(Struct, frozen=True):
     # What a person asked for -------------------------------------------------------------------------------------
 
     def _asked_for(self, message: CheckRequested, rebalance_id: str) -> Outcome | None:
-        portfolio, asked = self.store.both(message.tenant_id, message.portfolio_id, rebalance_id)
+        portfolio, asked = self.store.portfolio_and_rebalance(message.tenant_id, message.portfolio_id, rebalance_id)
         if portfolio is None or asked is None:
             return None
         if asked.status is RebalanceStatus.PLANNED:
-            self.requests.send(asked)  # a crashed delivery may have planned it and sent nothing
+            self.requests.wake(asked)  # a crashed delivery may have planned it and sent nothing
         return self._decided(portfolio, asked) if asked.status is RebalanceStatus.REQUESTED else SKIPPED
 
     def _decided(self, portfolio: Portfolio, asked: Rebalance) -> Outcome:
@@ -109,9 +113,9 @@ class Checking(Struct, frozen=True):
         note = CheckNote(portfolio.tenant_id, portfolio.portfolio_id, trigger, now, _IN_PROGRESS)
         after = portfolio.crossed_while_locked(now) if trigger == "crossed" else portfolio
         if after is portfolio:
-            self.checks.note(note)
+            self.store.put(note)
         else:
-            self.checks.save(after, note)
+            self.store.put(after, note)
         return Outcome(_IN_PROGRESS.rule, is_evaluated=False)
 
     def _evaluated(self, portfolio: Portfolio, trigger: Trigger | None) -> Outcome:
@@ -128,7 +132,7 @@ class Checking(Struct, frozen=True):
         watched = checks.symbols_of(portfolio) if portfolio.balances_itself else []
         now, before = self.clock(), set(portfolio.watching.symbols)
         portfolio = portfolio.evaluation_begun(now, watched)
-        self.checks.save(portfolio)
+        self.store.put(portfolio)
         checked, situation = Checked(_NOT_WATCHED), None
         if watched:
             situation = self._situation(portfolio, trigger)
@@ -148,7 +152,7 @@ class Checking(Struct, frozen=True):
             is_waiting=checked.is_waiting,
         )
         name = trigger.value if trigger else "changed"
-        self.checks.save(done, CheckNote(done.tenant_id, done.portfolio_id, name, now, checked.why))
+        self.store.put(done, CheckNote(done.tenant_id, done.portfolio_id, name, now, checked.why))
         return Outcome(checked.why.rule)
 
     def _has_moved_on(self, situation: Situation, checked: Checked) -> bool:
@@ -178,7 +182,7 @@ class Checking(Struct, frozen=True):
     def _planned(self, situation: Situation, checked: Checked, asked: Rebalance | None) -> Outcome:
         rebalance, locked = checks.planned(situation, checked, asked, run_seconds=self.run_seconds)
         self.store.put(rebalance, locked)
-        self.requests.send(rebalance)
+        self.requests.wake(rebalance)
         return Outcome(checked.why.rule, rebalance)
 
 

@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from trimtab.kernel.clock import Clock
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.ledger.recalculation import Recalculation
-from trimtab.portfolios.ports import CheckQueue, DueStore, Listing, OpenWorkStore, Requests
-from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.balancing.check_queue import CheckQueue
+from trimtab.portfolios.balancing.check_store import CheckStore
+from trimtab.portfolios.balancing.pending_job_store import PendingJobStore
+from trimtab.portfolios.portfolio.pending_jobs import PendingJob
+from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 
 T = TypeVar("T")
 
@@ -31,9 +34,9 @@ class Swept(Struct):
 class Sweeper(Struct, frozen=True):
     """What the five-minute rule does."""
 
-    store: OpenWorkStore
-    calendar: DueStore
-    requests: Requests
+    store: PendingJobStore
+    calendar: CheckStore
+    requests: WorkerQueues
     checks: CheckQueue
     clock: Clock
 
@@ -48,26 +51,26 @@ class Sweeper(Struct, frozen=True):
             for work in _all(partial(self.store.overdue, shard, now)):
                 self._repair(work, now, swept)
             for portfolio in _all(partial(self.calendar.due, shard, now)):
-                self.checks.ask(portfolio.tenant_id, portfolio.portfolio_id, "due")
+                self.checks.request_check(portfolio.tenant_id, portfolio.portfolio_id, "due")
                 swept.due += 1
         return swept
 
-    def _repair(self, work: Rebalance | Recalculation, now: datetime, swept: Swept) -> None:
+    def _repair(self, work: PendingJob, now: datetime, swept: Swept) -> None:
         if not work.is_overdue(now):
             return  # the index lags behind the item
-        repaired = work.stuck(now) if work.is_given_up else work.resent(now)
+        repaired = work.mark_stuck(now) if work.is_out_of_resends else work.count_resend(now)
         try:
             self.store.put(repaired)
         except ConditionFailed:
             return  # decided, or stamped by another sweeper, in the meantime
-        if work.is_given_up:
+        if work.is_out_of_resends:
             swept.stuck += 1
         else:
-            self.requests.send(repaired)
+            self.requests.wake(repaired)
             swept.resent += 1
 
 
-def _all(page_after: Callable[..., Listing[T]]) -> Iterator[T]:
+def _all(page_after: Callable[..., Page[T]]) -> Iterator[T]:
     """What a shard has, page after page, as much of it as one pass looks at."""
     position: Any = None
     for _ in range(PAGES_A_SHARD):

@@ -9,10 +9,11 @@ from pydantic import Field
 from trimtab.contracts.fields import Asset, Identifier, Model, Money, Quantity
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import QUANTITY_PLACES, to_places
+from trimtab.portfolios.balancing.check_store import CheckNote
 from trimtab.portfolios.balancing.operator_actions import Resolution
 from trimtab.portfolios.execution.broker import BrokerAccount
+from trimtab.portfolios.execution.halts import Halt
 from trimtab.portfolios.portfolio.policy import Mode
-from trimtab.portfolios.ports import CheckNote, Halt
 
 Answer = dict[str, Any]
 Reach = Literal["tenant", "everything"]

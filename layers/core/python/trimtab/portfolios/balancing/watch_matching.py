@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trimtab.portfolios.ports import CheckQueue, Crossed, Watches
+from trimtab.portfolios.balancing.check_queue import CheckQueue
+from trimtab.portfolios.balancing.watch_store import Crossed, WatchStore
 
 Priced = tuple[str, tuple[Decimal, datetime]]
 """A symbol with its price and the time of that."""
@@ -17,7 +18,7 @@ Parallel = Callable[[Callable[[Priced], list[Crossed]], Iterable[Priced]], Itera
 class Crossings(Struct, frozen=True):
     """What the worker of the queue `quotes` does once quotes are stored."""
 
-    watches: Watches
+    watches: WatchStore
     checks: CheckQueue
     parallel: Parallel = map
 
@@ -29,5 +30,5 @@ class Crossings(Struct, frozen=True):
                 key = (each.tenant_id, each.portfolio_id)
                 if key not in newest or each.epoch > newest[key].epoch:
                     newest[key] = each
-        self.checks.crossed(newest[key] for key in sorted(newest))
+        self.checks.request_checks(newest[key] for key in sorted(newest))
         return len(newest)

@@ -15,7 +15,6 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.balancing.price_bounds import Edges, edge_text
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Crossed
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
@@ -26,7 +25,15 @@ LOWER = dynamo.Index("lower_edge", "pk", "lower_edge")
 MAX_ACTIONS = 100
 
 
-class DynamoWatches(Struct, frozen=True):
+class Crossed(Struct, frozen=True):
+    """A portfolio that has a watch which a quote crossed, and the newest epoch of those watches."""
+
+    tenant_id: str
+    portfolio_id: str
+    epoch: int
+
+
+class WatchStore(Struct, frozen=True):
     """The watches in DynamoDB. A symbol has `shards` partitions; readers and writers must agree on how many."""
 
     client: "DynamoDBClient"
@@ -36,7 +43,13 @@ class DynamoWatches(Struct, frozen=True):
     def write(
         self, portfolio: Portfolio, edges: Mapping[str, Edges], seen: Mapping[str, Quote], dropped: Iterable[str]
     ) -> None:
-        """See `Watches.write`: in transactions of a hundred rows."""
+        """Writes the portfolio's watches of its present epoch, which has seen these quotes, and takes away those of the
+        dropped symbols.
+
+        Raises `ConditionFailed` where a newer evaluation has written one of them: then that one's count.
+
+        In transactions of a hundred rows.
+        """
         epoch = portfolio.watching.begun
         actions = [
             self._put(portfolio, symbol, each, seen.get(symbol), epoch) for symbol, each in sorted(edges.items())
@@ -46,7 +59,10 @@ class DynamoWatches(Struct, frozen=True):
             dynamo.transact(self.client, actions[start : start + MAX_ACTIONS])
 
     def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[Crossed]:
-        """See `Watches.crossed`. A row that both edges name is given twice."""
+        """The watches that the price crosses, read consistently, without those whose epoch has seen this quote.
+
+        A row that both edges name is given twice.
+        """
         text = edge_text(price)
         for shard in range(self.shards):
             partition = f"SYM#{symbol}#{shard}"

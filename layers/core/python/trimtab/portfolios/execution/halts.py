@@ -1,41 +1,50 @@
 """Halt switches in the table `portfolios`: one item for all tenants, one per tenant."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.ports import Halt
 from trimtab.runtime import dynamo
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoHalts(Struct, frozen=True):
+class Halt(Struct, frozen=True):
+    """No order is sent to a broker while it stands: those of one tenant, or (without one) of all."""
+
+    tenant_id: str | None
+    reason: str
+    by: str
+    at: datetime
+
+
+class HaltStore(Struct, frozen=True):
     """The halt switches in DynamoDB. A switch that is off has an item without a reason, or none."""
 
     client: "DynamoDBClient"
     table: str
 
     def reason(self, tenant_id: str) -> str | None:
-        """See `Halts.reason`."""
+        """Why the tenant's orders are halted, None if they are not. One consistent read of both switches."""
         standing = self.standing(tenant_id)
         return standing[0].reason if standing else None
 
     def standing(self, tenant_id: str) -> list[Halt]:
-        """See `Halts.standing`: that of everything first."""
+        """The switches that are on for the tenant. that of everything first."""
         keys = [_key(None), _key(tenant_id)]
         found = dynamo.batch_get(self.client, self.table, keys, consistent=True)
         return sorted((_to_halt(item) for item in found if "reason" in item), key=lambda it: it.tenant_id or "")
 
     def halt(self, halt: Halt) -> None:
-        """See `Halts.halt`."""
+        """Switches it on; a second time only the reason changes."""
         self._put(halt.tenant_id, {"reason": halt.reason, "by": halt.by, "at": format_time(halt.at)})
 
     def lift(self, tenant_id: str | None) -> None:
-        """See `Halts.lift`."""
+        """Switches it off; nothing happens where it is off."""
         self._put(tenant_id, {})
 
     def _put(self, tenant_id: str | None, values: dynamo.Item) -> None:

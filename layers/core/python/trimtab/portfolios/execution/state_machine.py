@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.money import CONTEXT, plain
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.model import Portfolio, WatchDue
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Afterwards
+from trimtab.portfolios.portfolio.watch_state import WatchDue
 from trimtab.portfolios.rebalancing.journal import MAX_REVERSALS, Execution
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus

@@ -19,17 +19,20 @@ from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import TRIES, ConditionFailed, pause
 from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.execution.broker import Broker
+from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.order_sync import OrderSync
 from trimtab.portfolios.execution.state_machine import NextStep, RetryLimits, WaveResult, journal_of
 from trimtab.portfolios.ledger.new_entries import RebalanceTrade
 from trimtab.portfolios.ledger.posting import post_fills
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Halts, Ledger, Requests, Store
+from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_STEPS = 24
 """Steps of one invocation: four waves (orders and reversals), each started, synchronised and settled, and a margin."""
@@ -52,11 +55,11 @@ class ExecutionWorker(Struct, frozen=True):
     exceptions that a broker should not raise.
     """
 
-    store: Store
-    ledger: Ledger
+    store: RebalanceStore
+    ledger: LedgerStore
     broker: Broker
-    halts: Halts
-    requests: Requests
+    halts: HaltStore
+    requests: WorkerQueues
     clock: Clock
     lease_seconds: int
     limits: RetryLimits = field(default_factory=RetryLimits)
@@ -70,7 +73,7 @@ class ExecutionWorker(Struct, frozen=True):
 
         Raises `LeaseLost` where another worker has taken over, `Conflict` where concurrent writes persist.
         """
-        portfolio, rebalance = self.store.both(tenant_id, portfolio_id, rebalance_id)
+        portfolio, rebalance = self.store.portfolio_and_rebalance(tenant_id, portfolio_id, rebalance_id)
         if portfolio is None or rebalance is None or rebalance.execution is None:
             return None
         if not rebalance.is_with_the_broker:
@@ -78,7 +81,7 @@ class ExecutionWorker(Struct, frozen=True):
         now = self.clock()
         lease_until = rebalance.execution.lease_until
         if lease_until is not None and lease_until > _milliseconds(now):
-            self.requests.send(rebalance, delay_seconds=(lease_until - _milliseconds(now)) // 1000 + 1)
+            self.requests.wake(rebalance, delay_seconds=(lease_until - _milliseconds(now)) // 1000 + 1)
             return rebalance
         run = _ExecutionRun(self, portfolio, rebalance)
         run.take_lease(now)
@@ -220,7 +223,7 @@ class _ExecutionRun(Struct):
         self._save(waiting)
         if self.rebalance.is_with_the_broker:
             seconds = ceil((wake_at - self.worker.clock()).total_seconds())
-            self.worker.requests.send(self.rebalance, delay_seconds=max(0, seconds))
+            self.worker.requests.wake(self.rebalance, delay_seconds=max(0, seconds))
 
     # Writes ------------------------------------------------------------------------------------------------------
 
@@ -295,7 +298,9 @@ class _ExecutionRun(Struct):
         Raises `LeaseLost` where another worker has raised the fence.
         """
         before = self.rebalance
-        portfolio, rebalance = self.worker.store.both(before.tenant_id, before.portfolio_id, before.rebalance_id)
+        portfolio, rebalance = self.worker.store.portfolio_and_rebalance(
+            before.tenant_id, before.portfolio_id, before.rebalance_id
+        )
         if portfolio is None or rebalance is None or rebalance.execution is None:
             raise LeaseLost
         self.portfolio, self.rebalance = portfolio, rebalance

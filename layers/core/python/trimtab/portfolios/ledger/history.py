@@ -8,9 +8,11 @@ from msgspec import Struct
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
-from trimtab.portfolios.ledger.trades import CashEntry, Trade
+from trimtab.kernel.pages import Page
+from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import TradeStatus
-from trimtab.portfolios.ports import Ledger, Listing, TradeFilter
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ class LedgerHistory(Struct, frozen=True):
     Each list raises `Unprocessable` (`too_many_entries`) for more than 50,000 entries.
     """
 
-    ledger: Ledger
+    ledger: LedgerStore
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[Trade]:
         """Return the successful trades executed at or after `since`; all where `since` is None."""
@@ -45,11 +47,11 @@ class LedgerHistory(Struct, frozen=True):
         return {symbol: quote.splits for symbol, quote in quotes.items() if quote.splits}
 
 
-def _read_all(read_page: Callable[[Any], Listing[T]]) -> list[T]:
+def _read_all(read_page: Callable[[Any], Page[T]]) -> list[T]:
     return [*reversed(list(_newest_first(read_page)))]
 
 
-def _newest_first(read_page: Callable[[Any], Listing[T]]) -> Iterator[T]:
+def _newest_first(read_page: Callable[[Any], Page[T]]) -> Iterator[T]:
     position: Any = None
     for _ in range(MAX_PAGES):
         page = read_page(position)

@@ -14,9 +14,9 @@ from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.ledger.posting import fold_trades
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.holdings import Holding
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Ledger
 
 _END_OF_DAY = time(23, 59, 59)
 
@@ -89,7 +89,7 @@ class PortfolioValue(Struct, frozen=True):
 class HoldingsReader(Struct, frozen=True):
     """Reads the holdings of portfolios."""
 
-    ledger: Ledger
+    ledger: LedgerStore
     clock: Clock
 
     def read_holdings(self, portfolio: Portfolio) -> list[QuotedHolding]:

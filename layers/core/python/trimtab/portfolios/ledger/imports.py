@@ -19,10 +19,10 @@ from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.posting import splits_by_symbol, updated_holdings
 from trimtab.portfolios.ledger.service import require_owned
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import MAX_CLOCK_LEAD, Trade
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Ledger
 
 TRADES_PER_CHUNK = 90
 
@@ -47,7 +47,7 @@ class ImportResult(Struct, frozen=True):
 class TradeImporter(Struct, frozen=True):
     """Imports trades. Repeating an import is safe: recorded rows are skipped, missing rows are added."""
 
-    ledger: Ledger
+    ledger: LedgerStore
     clock: Clock
 
     def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow]) -> ImportResult:

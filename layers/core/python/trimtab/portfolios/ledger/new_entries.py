@@ -8,7 +8,8 @@ from msgspec import Struct
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import CONTEXT, ZERO, plain, to_money
-from trimtab.portfolios.ledger.trades import CashEntry, CashType, Trade
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.money import ZERO
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, TradeEffect, fold
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Ledger
 
 
 class TooManyTrades(Exception):
@@ -23,7 +23,7 @@ class TooManyTrades(Exception):
 
 
 def post_trade(
-    ledger: Ledger,
+    ledger: LedgerStore,
     portfolio: Portfolio,
     quote: Quote | None,
     before: Trade | None,
@@ -62,7 +62,7 @@ def post_trade(
     return after, portfolio.booked(now, holdings=[holding], cash=cash)
 
 
-def post_fills(ledger: Ledger, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
+def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
     """Return the portfolio with the trades of a rebalance in its holdings and cash, its version unchanged.
 
     At most one trade for each symbol. Raises `Unprocessable` where a quantity would be negative. The cash of the

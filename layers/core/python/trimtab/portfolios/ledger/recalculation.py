@@ -1,17 +1,23 @@
 """Recalculation: a job for a trade that needs more trades folded than a client can wait for."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event
-from trimtab.contracts.records import Record
+from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.messages import RecalculationRequested, TenantMessage
 from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import Lock, Portfolio
-from trimtab.portfolios.portfolio.pending_jobs import OpenWork
+from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 
+JOB_PREFIX = "JOB#"
 LOCK_DURATION = timedelta(hours=24)
 
 
@@ -23,25 +29,33 @@ class RecalculationStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
-class Recalculation(OpenWork, Record, frozen=True):
+class Recalculation(PendingJob, frozen=True, kw_only=True):
     """A job that records one new or corrected trade.
 
     The request stores the job with the trade and locks the portfolio; the worker writes trade, holding and cash.
-    `reason` is set where the trade was rejected. `resends` counts the messages the sweeper has sent again, `is_stuck`
-    is true once the sweeper has given up.
+    `reason` is set where the trade was rejected.
     """
 
-    tenant_id: str
-    portfolio_id: str
     user_id: str
     job_id: str
     trade: Trade
     created_at: datetime
-    updated_at: datetime
     status: RecalculationStatus = RecalculationStatus.REQUESTED
     reason: str | None = None
-    resends: int = 0
-    is_stuck: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the trade is neither written nor rejected yet."""
+        return self.status is RecalculationStatus.REQUESTED
+
+    def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
+        """Return the message that wakes the recalculation worker."""
+        message = RecalculationRequested(
+            tenant_id=self.tenant_id,
+            portfolio_id=self.portfolio_id,
+            job_id=self.job_id,
+        )
+        return WorkerQueue.RECALCULATIONS, message
 
     def complete(self, now: datetime) -> "Recalculation":
         """Return the job with the status COMPLETED."""
@@ -51,7 +65,7 @@ class Recalculation(OpenWork, Record, frozen=True):
         """Return the job with the status REJECTED and the reason."""
         return self._end(RecalculationStatus.REJECTED, reason, now)
 
-    def stuck(self, now: datetime) -> "Recalculation":
+    def mark_stuck(self, now: datetime) -> "Recalculation":
         """Return the job as given up by the sweeper, with the event that alerts an operator.
 
         A message that arrives later still completes the job.
@@ -61,6 +75,42 @@ class Recalculation(OpenWork, Record, frozen=True):
 
     def _end(self, status: RecalculationStatus, reason: str | None, now: datetime) -> "Recalculation":
         return replace(self, status=status, reason=reason, version=self.version + 1, updated_at=now, events=())
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the job's item; the trade is packed in it as its own item would be."""
+        return {
+            **item_key(self.tenant_id, self.portfolio_id, JOB_PREFIX + self.job_id),
+            **self.index_keys(self.job_id),
+            "tenant_id": self.tenant_id,
+            "user_id": self.user_id,
+            "trade": json.dumps(self.trade.to_item(), separators=(",", ":")),
+            "status": self.status.value,
+            "reason": self.reason,
+            "resends": self.resends or None,
+            "is_stuck": self.is_stuck or None,
+            "created_at": format_time(self.created_at),
+            "updated_at": format_time(self.updated_at),
+            "version": self.version,
+            "events": pack_events(self.events),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Recalculation":
+        """Return the job of an item."""
+        return cls(
+            tenant_id=item["tenant_id"],
+            portfolio_id=portfolio_id_in(item["pk"]),
+            user_id=item["user_id"],
+            job_id=item["sk"].removeprefix(JOB_PREFIX),
+            trade=Trade.from_item(json.loads(item["trade"])).with_event(),
+            created_at=parse_time(item["created_at"]),
+            updated_at=parse_time(item["updated_at"]),
+            status=RecalculationStatus(item["status"]),
+            reason=item.get("reason"),
+            resends=item.get("resends", 0),
+            is_stuck=item.get("is_stuck", False),
+            version=item["version"],
+        )
 
 
 def request_recalculation(portfolio: Portfolio, trade: Trade, now: datetime) -> tuple[Recalculation, Portfolio]:

@@ -7,13 +7,13 @@ from trimtab.kernel.errors import Conflict, Refusal
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation
-from trimtab.portfolios.ports import Ledger
+from trimtab.portfolios.ledger.store import LedgerStore
 
 
 class RecalculationWorker(Struct, frozen=True):
     """Completes or rejects recalculations."""
 
-    ledger: Ledger
+    ledger: LedgerStore
     clock: Clock
 
     def run(self, tenant_id: str, portfolio_id: str, job_id: str) -> Recalculation | None:

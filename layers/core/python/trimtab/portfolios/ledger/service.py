@@ -12,13 +12,16 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal, no_such_thing
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import TooManyTrades, post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
-from trimtab.portfolios.ledger.trades import CashEntry, Trade, require_not_in_future
+from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
+from trimtab.portfolios.ledger.trades import Trade, require_not_in_future
+from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Ledger, Listing, Requests, TradeFilter
+from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 
 MAX_FOLD = 10_000
 """Trades folded while a client waits: two to three seconds."""
@@ -27,8 +30,8 @@ MAX_FOLD = 10_000
 class TradeService(Struct, frozen=True):
     """Records trades and cash entries. Each attempt reads, decides, and writes on condition of the version read."""
 
-    ledger: Ledger
-    requests: Requests
+    ledger: LedgerStore
+    requests: WorkerQueues
     clock: Clock
 
     def record_trade(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
@@ -88,7 +91,7 @@ class TradeService(Struct, frozen=True):
             raise no_such_thing()
         return job
 
-    def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Listing[Trade]:
+    def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
         """Return a page of the trades that pass the filter, latest execution first."""
         return self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
 
@@ -128,7 +131,7 @@ class TradeService(Struct, frozen=True):
         except TooManyTrades:
             job, locked = request_recalculation(portfolio, after, now)
             self.ledger.put(job, locked)
-            self.requests.send(job)
+            self.requests.wake(job)
             return job
         return trade
 

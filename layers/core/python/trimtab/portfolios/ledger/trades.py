@@ -1,21 +1,24 @@
 """Trades and cash entries of a portfolio's ledger, and the correction of a trade."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event
+from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.records import Record
-from trimtab.kernel.clock import format_time
+from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeStatus
+from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
+TRADE_PREFIX, FILL_PREFIX = "TRADE#C#", "TRADE#R#"
+TRADES_BY_TIME = "TRADE#"
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 MAX_CORRECTIONS = 100
 MAX_AMOUNT = Decimal("999999999999.99")
@@ -134,6 +137,61 @@ class Trade(Record, frozen=True):
         corrected = replace(corrected, version=next_version, updated_at=now, history=(*self.history, revision))
         return corrected.with_event()
 
+    # Stored form -------------------------------------------------------------------------------------------------
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the trade's item."""
+        executed = format_time(self.executed_at)
+        prefix = FILL_PREFIX if self.rebalance_id else TRADE_PREFIX
+        return {
+            **item_key(self.tenant_id, self.portfolio_id, prefix + self.ref_id),
+            "by_time": f"{TRADES_BY_TIME}{executed}#{self.ref_id}",
+            "by_symbol": f"{self.symbol}#{executed}#{self.ref_id}",
+            "tenant_id": self.tenant_id,
+            "user_id": self.user_id,
+            "side": self.side.value,
+            "security_type": self.security_type.value,
+            "symbol": self.symbol,
+            "quantity": plain(self.quantity),
+            "amount": plain(self.amount),
+            "fees": plain(self.fees),
+            "status": self.status.value,
+            "executed_at": executed,
+            "request_hash": self.request_hash,
+            "created_at": format_time(self.created_at),
+            "updated_at": format_time(self.updated_at),
+            "moves_cash": self.moves_cash or None,
+            "rebalance_id": self.rebalance_id,
+            "version": self.version,
+            "history": _pack_history(self.history),
+            "events": pack_events(self.events),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Trade":
+        """Return the trade of an item."""
+        return cls(
+            tenant_id=item["tenant_id"],
+            portfolio_id=portfolio_id_in(item["pk"]),
+            user_id=item["user_id"],
+            ref_id=item["sk"].removeprefix(TRADE_PREFIX).removeprefix(FILL_PREFIX),
+            side=Side(item["side"]),
+            security_type=SecurityType(item["security_type"]),
+            symbol=item["symbol"],
+            quantity=Decimal(item["quantity"]),
+            amount=Decimal(item["amount"]),
+            fees=Decimal(item["fees"]),
+            status=TradeStatus(item["status"]),
+            executed_at=parse_time(item["executed_at"]),
+            request_hash=item["request_hash"],
+            created_at=parse_time(item["created_at"]),
+            updated_at=parse_time(item["updated_at"]),
+            moves_cash=item.get("moves_cash", False),
+            rebalance_id=item.get("rebalance_id"),
+            version=item["version"],
+            history=_unpack_history(item.get("history")),
+        )
+
     def _event_data(self) -> dict[str, Any]:
         """Return the data of the event; `affects_from` is the earliest time at which a holding may change."""
         previous = [revision.executed_at for revision in self.history[-1:]]
@@ -169,58 +227,25 @@ def require_not_in_future(executed_at: datetime, now: datetime) -> None:
         )
 
 
-class CashType(StrEnum):
-    """Why cash comes or goes."""
-
-    DEPOSIT = "deposit"
-    WITHDRAWAL = "withdrawal"
-    DIVIDEND = "dividend"
-    FEE = "fee"
-
-    @property
-    def sign(self) -> int:
-        """1 where cash comes in, -1 where it goes out."""
-        return 1 if self in {CashType.DEPOSIT, CashType.DIVIDEND} else -1
-
-    @property
-    def is_external(self) -> bool:
-        """Whether somebody put it in or took it out; dividends and fees are what the portfolio earned and cost."""
-        return self in {CashType.DEPOSIT, CashType.WITHDRAWAL}
+def _pack_history(history: Sequence[TradeRevision]) -> str | None:
+    rows = [
+        [
+            it.corrected_by,
+            format_time(it.corrected_at),
+            plain(it.quantity),
+            plain(it.amount),
+            it.status.value,
+            format_time(it.executed_at),
+        ]
+        for it in history
+    ]
+    return json.dumps(rows, separators=(",", ":")) if rows else None
 
 
-class CashEntry(Record, frozen=True):
-    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards.
-
-    `executed_at` is when it happened, which may be long before it is recorded: returns are worked out from it.
-    """
-
-    tenant_id: str
-    portfolio_id: str
-    ref_id: str
-    type: CashType
-    amount: Decimal
-    balance: Decimal
-    executed_at: datetime
-    created_at: datetime
-
-    @property
-    def change(self) -> Decimal:
-        """What it adds to the portfolio's cash."""
-        return self.type.sign * self.amount
-
-    @property
-    def is_external(self) -> bool:
-        """See `CashType.is_external`."""
-        return self.type.is_external
-
-    def announced(self, user_id: str) -> "CashEntry":
-        """With the event that says that it is recorded."""
-        data = {
-            "portfolio_id": self.portfolio_id,
-            "user_id": user_id,
-            "ref_id": self.ref_id,
-            "type": self.type.value,
-            "amount": plain(self.amount),
-            "executed_at": format_time(self.executed_at),
-        }
-        return replace(self, events=(Event("cash.recorded", data),))
+def _unpack_history(text: str | None) -> tuple[TradeRevision, ...]:
+    return tuple(
+        TradeRevision(
+            by, parse_time(at), Decimal(quantity), Decimal(amount), TradeStatus(status), parse_time(executed_at)
+        )
+        for by, at, quantity, amount, status, executed_at in json.loads(text or "[]")
+    )

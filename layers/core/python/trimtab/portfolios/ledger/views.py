@@ -14,7 +14,8 @@ from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, QuotedHol
 from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
-from trimtab.portfolios.ledger.trades import MAX_AMOUNT, CashEntry, CashType, Trade, TradeRevision, gross_amount
+from trimtab.portfolios.ledger.trades import MAX_AMOUNT, Trade, TradeRevision, gross_amount
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 

@@ -1,20 +1,27 @@
 """A portfolio: a user's target allocation and the policy that keeps it, changed only through its version."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event
+from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.records import Record
 from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import ZERO, plain
+from trimtab.portfolios.portfolio import holdings_text
 from trimtab.portfolios.portfolio.holdings import Holding
-from trimtab.portfolios.portfolio.policy import Automation, Policy
+from trimtab.portfolios.portfolio.keys import instant_of, item_key, portfolio_id_in, time_text
+from trimtab.portfolios.portfolio.policy import Automation, Policy, policy_of
+from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue, Watching
+from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weights
 
 Allocation = Mapping[str, Decimal]
 MAX_HOLDINGS = 500
@@ -51,56 +58,6 @@ class Lock(Struct, frozen=True):
     def holds(self, now: datetime) -> bool:
         """Whether it still keeps others out."""
         return self.until is None or self.until > now
-
-
-class Trigger(StrEnum):
-    """What asked for a rebalance: a drift report, a price that crossed an edge, time, a new target, a person."""
-
-    REPORT = "report"
-    CROSSED = "crossed"
-    DUE = "due"
-    TARGET = "target"
-    PERSON = "person"
-
-
-class WatchDue(StrEnum):
-    """Why the price watches of a portfolio have to be written again; a new target is worth a rebalance at once."""
-
-    HOLDINGS = "holdings"
-    REFUSED = "refused"
-    TARGET = "target"
-
-
-class Watching(Struct, frozen=True):
-    """Where the price watches of a portfolio stand.
-
-    `begun` is the epoch of the newest evaluation, `done` that of the newest whose watches are all in place, `decided`
-    that of the newest which did not leave the decision to the next quote. `symbols` have rows in the table of watches.
-    `due` says that something changed, `pending` the same once an evaluation has begun that is not done. `calendar_at`
-    is the next day of the calendar rule. `kept` is what asked for a rebalance and could not be decided (the portfolio
-    was locked, orders were halted, a cooldown ran): the next evaluation decides by it, and `again_at` is when it is due
-    where nothing else asks before.
-    """
-
-    begun: int = 0
-    done: int = 0
-    decided: int = 0
-    symbols: tuple[str, ...] = ()
-    due: WatchDue | None = None
-    pending: WatchDue | None = None
-    calendar_at: datetime | None = None
-    kept: Trigger | None = None
-    again_at: datetime | None = None
-
-    @property
-    def reason(self) -> WatchDue | None:
-        """The weightier of what changed before and after the present evaluation began."""
-        return max((each for each in (self.due, self.pending) if each), key=list(WatchDue).index, default=None)
-
-    @property
-    def next_at(self) -> datetime | None:
-        """When time alone asks for the next check. A calendar day waits with what was kept: it was refused as well."""
-        return self.again_at or self.calendar_at
 
 
 class Portfolio(Record, frozen=True):
@@ -237,6 +194,68 @@ class Portfolio(Record, frozen=True):
         after = replace(self, holdings=changed, cash=cash, version=self.version + 1, updated_at=now, events=())
         return after.to_be_watched(WatchDue.HOLDINGS)
 
+    # Stored form -------------------------------------------------------------------------------------------------
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the portfolio item."""
+        created = format_time(self.created_at)
+        return {
+            **item_key(self.tenant_id, self.portfolio_id),
+            "by_user_pk": user_partition(self.tenant_id, self.user_id),
+            "by_user_sk": created,
+            "by_tenant_pk": tenant_partition(self.tenant_id),
+            "by_tenant_sk": created,
+            "tenant_id": self.tenant_id,
+            "user_id": self.user_id,
+            "name": self.name,
+            "currency": self.currency,
+            "allocation": pack_weights(self.allocation),
+            "policy": _pack_policy(self.policy),
+            "cash": None if self.cash is None else plain(self.cash),
+            "request_hash": self.request_hash,
+            "status": self.status.value,
+            "version": self.version,
+            "revision": self.revision,
+            "last_as_of": self.last_report and format_time(self.last_report.as_of),
+            "last_report": self.last_report and self.last_report.rebalance_id,
+            "rebalanced_at": time_text(self.rebalanced_at),
+            "reported_at": time_text(self.reported_at),
+            "updated_at": format_time(self.updated_at),
+            "holdings": holdings_text.pack(self.holdings.values()),
+            "lock": self.lock and f"{time_text(self.lock.until) or ''}|{self.lock.owner}|{self.lock.reason}",
+            "stale_reason": self.stale_reason,
+            **self.watching.to_attributes(self.portfolio_id),
+            "events": pack_events(self.events),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Portfolio":
+        """Return the portfolio of an item."""
+        last = ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None
+        return cls(
+            tenant_id=item["tenant_id"],
+            portfolio_id=portfolio_id_in(item["pk"]),
+            user_id=item["user_id"],
+            name=item["name"],
+            currency=item["currency"],
+            allocation=unpack_weights(item.get("allocation")),
+            policy=_unpack_policy(item.get("policy")),
+            cash=Decimal(item["cash"]) if "cash" in item else None,
+            request_hash=item["request_hash"],
+            created_at=parse_time(item["by_user_sk"]),
+            updated_at=parse_time(item["updated_at"]),
+            status=PortfolioStatus(item["status"]),
+            version=item["version"],
+            revision=item["revision"],
+            last_report=last,
+            rebalanced_at=instant_of(item.get("rebalanced_at")),
+            reported_at=instant_of(item.get("reported_at")),
+            holdings={holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
+            lock=_unpack_lock(item.get("lock")),
+            stale_reason=item.get("stale_reason"),
+            watching=Watching.from_attributes(item),
+        )
+
     # Balancing ---------------------------------------------------------------------------------------------------
 
     @property
@@ -348,3 +367,28 @@ def portfolio_id_of(tenant_id: str, user_id: str, name: str) -> str:
 def portfolio_event(type: str, portfolio_id: str, user_id: str, name: str) -> Event:
     """A fact about a portfolio."""
     return Event(type, {"portfolio_id": portfolio_id, "user_id": user_id, "name": name})
+
+
+def tenant_partition(tenant_id: str) -> str:
+    """Return the partition of the index `by_tenant` that lists the tenant's portfolios."""
+    return f"T#{tenant_id}"
+
+
+def user_partition(tenant_id: str, user_id: str) -> str:
+    """Return the partition of the index `by_user` that lists the user's portfolios."""
+    return f"T#{tenant_id}#U#{user_id}"
+
+
+def _unpack_lock(text: str | None) -> Lock | None:
+    if text is None:
+        return None
+    until, owner, reason = text.split("|", 2)
+    return Lock(owner, reason, parse_time(until) if until else None)
+
+
+def _pack_policy(policy: Policy) -> str | None:
+    return None if policy == Policy() else json.dumps(policy.columns(), separators=(",", ":"))
+
+
+def _unpack_policy(text: str | None) -> Policy:
+    return Policy() if text is None else policy_of(json.loads(text))

@@ -1,44 +1,78 @@
-"""Open work: an item that was stored for a worker to decide, and that the sweeper looks after until it is decided."""
+"""Pending jobs: records that wait for a worker, and that the sweeper watches until they are done."""
 
 from datetime import datetime, timedelta
-from typing import Any, Self, cast
+from enum import StrEnum
+from typing import Self
 
 from msgspec.structs import replace
+
+from trimtab.contracts.messages import TenantMessage
+from trimtab.contracts.records import Record
+from trimtab.kernel.clock import format_time
 
 RESEND_AFTER = timedelta(minutes=5)
 MAX_RESENDS = 3
 
 
-class OpenWork:
-    """What an aggregate that waits for a worker has in common with its kind."""
+class WorkerQueue(StrEnum):
+    """The queues that wake the workers of pending jobs."""
 
-    __slots__ = ()
+    REBALANCE_REQUESTS = "rebalance-requests"
+    RECALCULATIONS = "recalculations"
+    CHECKS = "checks"
+    EXECUTIONS = "rebalance-executions"
 
+
+class PendingJob(Record, frozen=True, kw_only=True):
+    """A record that waits for a worker. `resends` counts how often the sweeper sent its message again.
+
+    `is_stuck` marks a job that the sweeper has given up; a late message still completes it.
+    """
+
+    tenant_id: str
+    portfolio_id: str
     updated_at: datetime
-    resends: int
-    is_stuck: bool
-    version: int
+    resends: int = 0
+    is_stuck: bool = False
 
     @property
     def is_open(self) -> bool:
-        """Whether it still waits for its decision."""
-        return bool(cast(Any, self).status == "REQUESTED")
+        """Whether a worker still has to do something about the job."""
+        raise NotImplementedError
+
+    @property
+    def waits_from(self) -> datetime:
+        """When the job began to wait for its worker."""
+        return self.updated_at
+
+    def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
+        """Return the message that wakes the worker of the job, and the queue of that worker."""
+        raise NotImplementedError
+
+    def mark_stuck(self, now: datetime) -> Self:
+        """Return the job as given up, with the event that alerts an operator."""
+        raise NotImplementedError
 
     @property
     def due_at(self) -> datetime:
-        """When it should have been decided: five minutes after it was accepted, twice as long after each resend."""
-        return self.updated_at + RESEND_AFTER * (1 << self.resends)
+        """When the job should be done: five minutes after it began to wait, twice as long after each resend."""
+        return self.waits_from + RESEND_AFTER * (1 << self.resends)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether its message seems to have been lost."""
+        """Whether the message of the job seems to be lost."""
         return self.is_open and not self.is_stuck and self.due_at <= now
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether it has been sent again as often as it will be."""
+    def is_out_of_resends(self) -> bool:
+        """Whether the message was sent again as often as it will be."""
         return self.resends >= MAX_RESENDS
 
-    def resent(self, now: datetime) -> Self:
-        """Stamped for another resend."""
-        it = cast(Any, self)
-        return cast(Self, replace(it, resends=it.resends + 1, version=it.version + 1, updated_at=now, events=()))
+    def count_resend(self, now: datetime) -> Self:
+        """Return the job stamped for another resend."""
+        return replace(self, resends=self.resends + 1, version=self.version + 1, updated_at=now, events=())
+
+    def index_keys(self, job_id: str) -> dict[str, str]:
+        """Return the keys of the sweeper's index while the job waits: a shard, and when the job is due."""
+        if not self.is_open or self.is_stuck:
+            return {}
+        return {"open_work_pk": f"OPEN#{job_id[-1]}", "open_work_sk": format_time(self.due_at)}

@@ -11,11 +11,12 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, no_such_thing
 from trimtab.kernel.money import plain
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.ledger.trades import CashEntry, CashType
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, portfolio_event, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Policy
-from trimtab.portfolios.ports import Listing, Store
+from trimtab.portfolios.portfolio.store import PortfolioStore
 
 Revised = Callable[[Portfolio], None]
 """Refuses a portfolio whose revision is not the one that the client has seen."""
@@ -42,7 +43,7 @@ class NewPortfolio(Struct, frozen=True):
 class Portfolios(Struct, frozen=True):
     """The portfolios of the caller's tenant."""
 
-    store: Store
+    store: PortfolioStore
     clock: Clock
 
     def create(self, caller: Caller, wanted: NewPortfolio) -> Portfolio:
@@ -72,7 +73,7 @@ class Portfolios(Struct, frozen=True):
         caller.require_owner(portfolio.user_id)
         return portfolio
 
-    def list(self, caller: Caller, user_id: str | None, *, limit: int, after: Any) -> Listing[Portfolio]:
+    def list(self, caller: Caller, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:
         """The user's portfolios; without a user the tenant's, or those of an end user's own token."""
         if user_id is not None:
             caller.require_acting_for(user_id)

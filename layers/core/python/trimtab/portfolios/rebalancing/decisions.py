@@ -9,14 +9,14 @@ from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.ports import Store
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Report, Why, decide, requested
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 
 class Decisions(Struct, frozen=True):
     """What the queue worker does."""
 
-    store: Store
+    store: RebalanceStore
     clock: Clock
 
     def decide(self, message: RebalanceRequested, sent_at: datetime) -> Rebalance:
@@ -33,7 +33,9 @@ class Decisions(Struct, frozen=True):
         )
 
         def attempt() -> Rebalance:
-            portfolio, stored = self.store.both(report.tenant_id, report.portfolio_id, report.rebalance_id)
+            portfolio, stored = self.store.portfolio_and_rebalance(
+                report.tenant_id, report.portfolio_id, report.rebalance_id
+            )
             if stored is not None and stored.request_hash != report.request_hash:
                 return self._refuse_reuse(report)
             if stored is not None and stored.status is not RebalanceStatus.REQUESTED:
@@ -51,7 +53,7 @@ class Decisions(Struct, frozen=True):
         )
         why = Why("request_id_reused", "This request id came with another body before; give each request its own.")
         outcome = first_decision(second).decided(RebalanceStatus.REJECTED, why, self.clock())
-        return self.store.request(outcome) or outcome
+        return self.store.insert_rebalance(outcome) or outcome
 
 
 def first_decision(report: Rebalance) -> Rebalance:

@@ -6,11 +6,13 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
-from trimtab.portfolios.portfolio.policy import Band, Destination
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion, to_percent
+from trimtab.portfolios.portfolio.policy import Band, Destination, Policy
 
 Weights = Mapping[str, Decimal]
 
+CASH = "$cash"
+"""Cash among the weights of a portfolio; no asset key holds a dollar sign."""
 _UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
 
 
@@ -50,6 +52,24 @@ Tolerance = Callable[[Leg], Decimal]
 def within(band: Band) -> Tolerance:
     """The tolerance that this band gives every leg."""
     return lambda leg: band.tolerance(leg.target)
+
+
+def targets(allocation: Weights, policy: Policy) -> dict[str, Decimal]:
+    """The target weights with cash among them, in percents of 4 places that sum to exactly 100.
+
+    Cash has its own target; the assets share the rest in proportion to the allocation.
+    """
+    assets = apportion(HUNDRED - to_percent(policy.cash_target), allocation, PERCENT_PLACES)
+    return assets | {CASH: HUNDRED - sum(assets.values(), ZERO)}
+
+
+def tolerance_of(policy: Policy) -> Tolerance:
+    """How far each leg may be from its target: its band; for cash at least one point more than the buffer.
+
+    So the cash that a plan has to leave does not by itself call for the next one.
+    """
+    band, for_cash = policy.price_band, policy.cash_buffer + 1
+    return lambda leg: max(band.tolerance(leg.target), for_cash) if leg.asset == CASH else band.tolerance(leg.target)
 
 
 def legs(drifted: Weights, target: Weights) -> tuple[Leg, ...]:

@@ -1,6 +1,7 @@
 """A rebalance: what asked for it, the decision about it and its reason, and the execution where there is one."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -9,18 +10,23 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event
-from trimtab.contracts.records import Record
-from trimtab.kernel import ids, money
-from trimtab.kernel.clock import format_time
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark, Trigger, portfolio_id_of
-from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER, OpenWork
+from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.messages import CheckRequested, ExecutionRequested, RebalanceRequested, TenantMessage
+from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.money import HUNDRED, ZERO, plain
+from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
+from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark, portfolio_id_of
+from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 from trimtab.portfolios.portfolio.policy import Band, Mode
+from trimtab.portfolios.portfolio.watch_state import Trigger
+from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weights
 from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.drift import Leg, Transaction
+from trimtab.portfolios.rebalancing import journal_text
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Transaction
 from trimtab.portfolios.rebalancing.journal import Execution
-from trimtab.portfolios.rebalancing.orders import CASH
 
+REBALANCE_PREFIX = "REBALANCE#"
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 NO_BAND = Band()
 
@@ -86,11 +92,11 @@ class Report(Struct, frozen=True):
 
     def hash(self) -> str:
         """Tells a repeat of the report from another one under its request id, however the numbers are written."""
-        weights = {asset: money.plain(weight) for asset, weight in self.weights.items()}
+        weights = {asset: plain(weight) for asset, weight in self.weights.items()}
         return ids.fingerprint(self.user_id, self.name, weights, self.as_of and format_time(self.as_of))
 
 
-class Rebalance(OpenWork, Record, frozen=True):
+class Rebalance(PendingJob, frozen=True, kw_only=True):
     """One rebalance and what became of it.
 
     For a drift report, `weights` are the reported ones and `as_of` is when they were true; its outcome is a set of
@@ -98,8 +104,6 @@ class Rebalance(OpenWork, Record, frozen=True):
     asked for. `note` is what was asked beside: the mode of a run, the resolution of a stale one.
     """
 
-    tenant_id: str
-    portfolio_id: str
     rebalance_id: str
     user_id: str
     name: str
@@ -108,7 +112,6 @@ class Rebalance(OpenWork, Record, frozen=True):
     weights: Mapping[str, Decimal]
     as_of: datetime
     created_at: datetime
-    updated_at: datetime
     as_of_given: bool = True
     status: RebalanceStatus = RebalanceStatus.REQUESTED
     trigger: Trigger = Trigger.REPORT
@@ -117,8 +120,6 @@ class Rebalance(OpenWork, Record, frozen=True):
     why: Why | None = None
     execution: Execution | None = None
     resolution: Mapping[str, Any] | None = None
-    resends: int = 0
-    is_stuck: bool = False
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -141,13 +142,37 @@ class Rebalance(OpenWork, Record, frozen=True):
         return self.status is RebalanceStatus.REQUESTED or self.is_with_the_broker
 
     @property
-    def due_at(self) -> datetime:
-        """See `OpenWork.due_at`; one that waits on purpose is not due before it wakes."""
+    def waits_from(self) -> datetime:
+        """When the rebalance began to wait for its worker; a delay that the worker asked for is no waiting."""
         wake_at = self.execution.wake_at if self.execution else None
-        return max(self.updated_at, wake_at or self.updated_at) + RESEND_AFTER * (1 << self.resends)
+        return max(self.updated_at, wake_at or self.updated_at)
 
-    def stuck(self, now: datetime) -> "Rebalance":
-        """Given up by the sweeper, with the event that alerts an operator; a late message still decides it."""
+    def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
+        """Return the message that wakes the worker of the present state."""
+        if self.is_with_the_broker:
+            return WorkerQueue.EXECUTIONS, ExecutionRequested(
+                tenant_id=self.tenant_id,
+                portfolio_id=self.portfolio_id,
+                rebalance_id=self.rebalance_id,
+            )
+        if self.trigger is not Trigger.REPORT:
+            return WorkerQueue.CHECKS, CheckRequested(
+                tenant_id=self.tenant_id,
+                portfolio_id=self.portfolio_id,
+                trigger="person",
+                rebalance_id=self.rebalance_id,
+            )
+        return WorkerQueue.REBALANCE_REQUESTS, RebalanceRequested(
+            tenant_id=self.tenant_id,
+            request_id=self.request_id,
+            user_id=self.user_id,
+            name=self.name,
+            new_allocation=dict(self.weights),
+            as_of=self.as_of if self.as_of_given else None,
+        )
+
+    def mark_stuck(self, now: datetime) -> "Rebalance":
+        """Return the rebalance as given up, with the event that alerts an operator."""
         event = Event("rebalance.stuck", {"rebalance_id": self.rebalance_id, "portfolio_id": self.portfolio_id})
         return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
 
@@ -170,6 +195,67 @@ class Rebalance(OpenWork, Record, frozen=True):
         if self.status is not RebalanceStatus.REQUESTED or status is self.status:
             raise ValueError(f"a decision does not go from {self.status} to {status}")
         return self.moved_to(status, now, why=why, legs=all_legs, resends=self.resends, is_stuck=self.is_stuck)
+
+    # Stored form -------------------------------------------------------------------------------------------------
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the rebalance's item."""
+        return {
+            **item_key(self.tenant_id, self.portfolio_id, REBALANCE_PREFIX + self.rebalance_id),
+            "by_time": REBALANCE_PREFIX + format_time(self.created_at),
+            **self.index_keys(self.rebalance_id),
+            "tenant_id": self.tenant_id,
+            "user_id": self.user_id,
+            "name": self.name,
+            "request_id": self.request_id,
+            "request_hash": self.request_hash,
+            # A decided leg names its reported weight: the weights are kept once.
+            "weights": None if self.legs else pack_weights(self.weights),
+            "legs": _pack_legs(self.legs) if self.legs else None,
+            "as_of": format_time(self.as_of),
+            "as_of_given": self.as_of_given,
+            "status": self.status.value,
+            "trigger": None if self.trigger is Trigger.REPORT else self.trigger.value,
+            "mode": self.mode and self.mode.value,
+            "execution": self.execution and journal_text.pack(self.execution),
+            "resolution": self.resolution and json.dumps(self.resolution, separators=(",", ":")),
+            "why": self.why and json.dumps([self.why.rule, self.why.detail, self.why.facts], separators=(",", ":")),
+            "resends": self.resends or None,
+            "is_stuck": self.is_stuck or None,
+            "version": self.version,
+            "updated_at": format_time(self.updated_at),
+            "events": pack_events(self.events),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Rebalance":
+        """Return the rebalance of an item."""
+        legs = _unpack_legs(item["legs"]) if "legs" in item else ()
+        rebalance_id = item["sk"].removeprefix(REBALANCE_PREFIX)
+        return cls(
+            tenant_id=item["tenant_id"],
+            portfolio_id=portfolio_id_in(item["pk"]),
+            rebalance_id=rebalance_id,
+            user_id=item["user_id"],
+            name=item["name"],
+            request_id=item["request_id"],
+            request_hash=item["request_hash"],
+            weights={leg.asset: leg.drifted for leg in legs} if legs else unpack_weights(item.get("weights")),
+            as_of=parse_time(item["as_of"]),
+            as_of_given=item["as_of_given"],
+            created_at=parse_time(item["by_time"].removeprefix(REBALANCE_PREFIX)),
+            updated_at=parse_time(item["updated_at"]),
+            status=RebalanceStatus(item["status"]),
+            legs=legs,
+            trigger=Trigger(item.get("trigger", Trigger.REPORT)),
+            mode=Mode(item["mode"]) if "mode" in item else None,
+            why=Why(*json.loads(item["why"])) if "why" in item else None,
+            execution=journal_text.unpack(item["execution"], rebalance_id) if "execution" in item else None,
+            resolution=json.loads(item["resolution"]) if "resolution" in item else None,
+            resends=item.get("resends", 0),
+            is_stuck=item.get("is_stuck", False),
+            version=item["version"],
+        )
 
     def _event(self, type: str) -> Event:
         data = {
@@ -214,13 +300,13 @@ def refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> Wh
     """
     if portfolio is None:
         return Why("unknown_portfolio", "The user has no portfolio of this name.")
-    total = sum(report.weights.values(), money.ZERO)
+    total = sum(report.weights.values(), ZERO)
     newest = portfolio.last_report
     stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
     rules = (
         (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed; create it again to open it."),
         (portfolio.status is PortfolioStatus.STALE, "stale", stale),
-        (total != money.HUNDRED, "not_100", f"The weights sum to {money.plain(total)}; they must sum to exactly 100."),
+        (total != HUNDRED, "not_100", f"The weights sum to {plain(total)}; they must sum to exactly 100."),
         (not portfolio.allocation, "no_target", "The portfolio has no target allocation; set one first."),
         (report.as_of > now + MAX_CLOCK_LEAD, "as_of_in_future", "as_of lies more than 5 minutes ahead."),
         (
@@ -267,11 +353,20 @@ def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, 
 def _facts(portfolio: Portfolio, legs: tuple[Leg, ...], band: Band, far: tuple[Leg, ...]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "revision": portfolio.revision,
-        "drift": money.plain(plan.drift(legs)),
-        "band": {"type": band.type.value, "value": money.plain(band.value)},
+        "drift": plain(plan.drift(legs)),
+        "band": {"type": band.type.value, "value": plain(band.value)},
         "destination": portfolio.policy.destination.value,
         "outside": len(far),
     }
     if band.points:
-        facts["band"]["points"] = money.plain(band.points)
+        facts["band"]["points"] = plain(band.points)
     return facts
+
+
+def _pack_legs(legs: Iterable[Leg]) -> str:
+    return ",".join(f"{leg.asset}:{plain(leg.drifted)}:{plain(leg.target)}:{plain(leg.change)}" for leg in legs)
+
+
+def _unpack_legs(text: str) -> tuple[Leg, ...]:
+    rows = (row.split(":") for row in text.split(","))
+    return tuple(Leg(asset, *(Decimal(number) for number in numbers)) for asset, *numbers in rows)

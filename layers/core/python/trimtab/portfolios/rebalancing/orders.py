@@ -8,9 +8,6 @@ from msgspec import Struct
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
 
-CASH = "$cash"
-"""Cash among the weights of a portfolio; no asset key holds a dollar sign."""
-
 
 class PlannedOrder(Struct, frozen=True):
     """Buy or sell this quantity (9 places, above zero), planned at `price` and filled no worse than `limit_price`."""

@@ -10,11 +10,13 @@ from msgspec import Struct
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Invalid, NotFound, Refusal, Unprocessable, invalid_cursor, no_such_thing
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.ports import Listing, Requests, Store
+from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.drift import Transaction
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Report, Why, decide, refusal, requested
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 TRANSACTION_PAGE = 25
 TRANSACTION_PAGES = 4
@@ -30,8 +32,8 @@ _KINDS: Mapping[str, type[Refusal]] = {
 class Rebalances(Struct, frozen=True):
     """The rebalances of portfolios."""
 
-    store: Store
-    requests: Requests
+    store: RebalanceStore
+    requests: WorkerQueues
     clock: Clock
 
     def accept(self, caller: Caller, report: Report) -> Rebalance:
@@ -48,11 +50,11 @@ class Rebalances(Struct, frozen=True):
         stored = self._stored(rebalance) if why and portfolio else None
         if why is not None and stored is None:
             raise _as_refusal(why)
-        stored = stored or retrying_on_conflict(lambda: self.store.request(rebalance))
+        stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(rebalance))
         if stored is not None and stored.request_hash != rebalance.request_hash:
             raise Conflict("request_id_reused", "This request id came with another body; give each request its own.")
         if stored is None or stored.status is RebalanceStatus.REQUESTED:
-            self.requests.send(stored or rebalance)
+            self.requests.wake(stored or rebalance)
         return stored or rebalance
 
     def preview(self, portfolio: Portfolio, weights: Mapping[str, Decimal], as_of: datetime | None) -> Rebalance:
@@ -72,11 +74,11 @@ class Rebalances(Struct, frozen=True):
             raise no_such_thing()
         return rebalance
 
-    def list(self, portfolio: Portfolio, *, limit: int, after: Any) -> Listing[Rebalance]:
+    def list(self, portfolio: Portfolio, *, limit: int, after: Any) -> Page[Rebalance]:
         """The rebalances of a portfolio."""
         return self.store.rebalances(portfolio.tenant_id, portfolio.portfolio_id, limit=limit, after=after)
 
-    def transactions(self, portfolio: Portfolio, *, limit: int, after: Any) -> Listing[tuple[Rebalance, Transaction]]:
+    def transactions(self, portfolio: Portfolio, *, limit: int, after: Any) -> Page[tuple[Rebalance, Transaction]]:
         """The transactions of a portfolio's rebalances, newest rebalance first, each rebalance's in their order.
 
         A position names the rebalance that was being given and how many of its transactions were, so that what comes
@@ -99,9 +101,9 @@ class Rebalances(Struct, frozen=True):
             if position is None:
                 break
         if len(found) <= limit:
-            return Listing(found, None if position is None else [*position, ALL_GIVEN])
+            return Page(found, None if position is None else [*position, ALL_GIVEN])
         last, each = found[limit - 1]
-        return Listing(found[:limit], [*self.store.position_of(last), last.transactions.index(each) + 1])
+        return Page(found[:limit], [*self.store.position_of(last), last.transactions.index(each) + 1])
 
     def _stored(self, rebalance: Rebalance) -> Rebalance | None:
         return self.store.rebalance(rebalance.tenant_id, rebalance.portfolio_id, rebalance.rebalance_id)

@@ -7,10 +7,10 @@ from decimal import Decimal
 from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money, to_places
-from trimtab.portfolios.balancing.order_planner import targets, tolerance_of
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader, MarketPrice
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing.drift import targets, tolerance_of
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 

@@ -6,8 +6,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from msgspec import Struct
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
-from trimtab.portfolios.rebalancing.drift import Weights
-from trimtab.portfolios.rebalancing.orders import CASH
+from trimtab.portfolios.rebalancing.drift import CASH, Weights
 
 EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 """Wide enough for every product of a quantity, a price and a percent: sums of values are exact and compare exactly."""

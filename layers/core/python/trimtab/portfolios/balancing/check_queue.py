@@ -1,0 +1,35 @@
+"""The queue `checks`, as senders see it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from trimtab.contracts.messages import CheckRequested
+from trimtab.portfolios.balancing.watch_store import Crossed
+from trimtab.runtime.sqs import sender
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+
+class CheckQueue(Struct, frozen=True):
+    """Asks for price checks of portfolios."""
+
+    client: "SQSClient"
+    url: str
+
+    def request_checks(self, portfolios: Iterable[Crossed]) -> None:
+        """Ask for a check of each portfolio whose watches a quote crossed."""
+        messages = (
+            CheckRequested(
+                tenant_id=crossed.tenant_id, portfolio_id=crossed.portfolio_id, trigger="crossed", epoch=crossed.epoch
+            )
+            for crossed in portfolios
+        )
+        sender.send_all(self.client, self.url, messages)
+
+    def request_check(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
+        """Ask for a check because its time has come (`due`) or because the portfolio changed (`changed`)."""
+        message = CheckRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, trigger=trigger)
+        sender.send(self.client, self.url, message)

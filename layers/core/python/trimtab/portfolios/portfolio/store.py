@@ -1,0 +1,117 @@
+"""The store of the portfolio aggregate: the only writer of the table `portfolios`.
+
+The store knows the portfolio; every other record of the partition writes and reads itself, and the stores of the
+modules above add their readers to this one.
+"""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from trimtab.kernel.pages import Page
+from trimtab.kernel.retry import ConditionFailed
+from trimtab.portfolios.portfolio.keys import item_key, partition_of
+from trimtab.portfolios.portfolio.model import Portfolio, tenant_partition, user_partition
+from trimtab.runtime import dynamo
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+BY_TIME = dynamo.Index("by_time", "pk", "by_time")
+BY_USER = dynamo.Index("by_user", "by_user_pk", "by_user_sk")
+BY_TENANT = dynamo.Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
+
+
+class Storable(Protocol):
+    """A value that writes itself as one item. Its `version` guards the write; None leaves the write unguarded."""
+
+    def to_item(self) -> dynamo.Item:
+        """Return the plain values of the item; None stands for an absent attribute."""
+
+
+class PortfolioStore(Struct, frozen=True):
+    """Portfolios in DynamoDB, and the writer of everything beside them. Reads are strongly consistent."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    def portfolio(self, tenant_id: str, portfolio_id: str) -> Portfolio | None:
+        """Return the portfolio, None if there is none."""
+        item = self.item(tenant_id, portfolio_id)
+        return Portfolio.from_item(item) if item else None
+
+    def insert(self, portfolio: Portfolio) -> Portfolio | None:
+        """Store a first version unless the portfolio exists; return the existing one then."""
+        existing = self.insert_item(portfolio)
+        return Portfolio.from_item(existing) if existing else None
+
+    def portfolios(self, tenant_id: str, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:
+        """Return a page of the user's portfolios, or of the tenant's, newest first.
+
+        The indexes are eventually consistent: a new portfolio appears a moment after its creation.
+        """
+        index = BY_TENANT if user_id is None else BY_USER
+        partition = tenant_partition(tenant_id) if user_id is None else user_partition(tenant_id, user_id)
+        page = dynamo.query(self.client, self.table, index, partition, limit=limit, after=after)
+        return page.map(Portfolio.from_item)
+
+    def put(self, *records: Storable) -> None:
+        """Store all records or none of them, each on the version before it.
+
+        Raises `ConditionFailed`, and changes nothing, where another version is stored.
+        """
+        items = [record.to_item() for record in records]
+        if len(items) > 1:
+            dynamo.transact(self.client, [{"Put": self._put_of(item)} for item in items])
+        elif items[0]["version"] is None:
+            self.client.put_item(**self._put_of(items[0]))
+        else:
+            dynamo.put(self.client, self.table, items[0])
+
+    def _put_of(self, item: dynamo.Item) -> Any:
+        if item["version"] is None:
+            return {"TableName": self.table, "Item": dynamo.to_item(item)}
+        return dynamo.guarded_put(self.table, item)
+
+    # For the stores of the modules above -------------------------------------------------------------------------
+
+    def insert_item(self, record: Storable) -> dynamo.Item | None:
+        """Store a first version unless an item stands at its key; return that item then."""
+        try:
+            self.put(record)
+        except ConditionFailed as refused:
+            if not refused.failed:
+                raise  # a transaction is at work on the item: nobody knows yet whether it will be there
+            existing: dynamo.Item = refused.failed[0]
+            return existing
+        return None
+
+    def item(self, tenant_id: str, portfolio_id: str, *sort_key: str) -> dynamo.Item | None:
+        """Return the portfolio's item, or the one at another sort key of its partition."""
+        return dynamo.get(self.client, self.table, item_key(tenant_id, portfolio_id, *sort_key))
+
+    def portfolio_and_item(
+        self, tenant_id: str, portfolio_id: str, sort_key: str
+    ) -> tuple[Portfolio | None, dynamo.Item | None]:
+        """Return the portfolio and another item of its partition, in one call."""
+        keys = [item_key(tenant_id, portfolio_id), item_key(tenant_id, portfolio_id, sort_key)]
+        found = {item["sk"]: item for item in dynamo.batch_get(self.client, self.table, keys, consistent=True)}
+        portfolio, other = (found.get(key["sk"]) for key in keys)
+        return Portfolio.from_item(portfolio) if portfolio else None, other
+
+    def query_items(
+        self,
+        index: dynamo.Index,
+        tenant_id: str,
+        portfolio_id: str,
+        condition: tuple[str, dict[str, str]],
+        *,
+        limit: int,
+        after: Any,
+        consistent: bool = False,
+    ) -> Page[dynamo.Item]:
+        """Return a page of the portfolio's items in a local index, newest first; see `dynamo.query`."""
+        partition = partition_of(tenant_id, portfolio_id)
+        return dynamo.query(
+            self.client, self.table, index, partition, condition, limit=limit, after=after, consistent=consistent
+        )
