@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.faults import Faults, injecting
 from tests.support.moto_state import commits, quick_transactions
-from tests.support.system import MARKET_TABLE, TABLE, System
+from tests.support.system import MARKET_TABLE, TABLE, TABLES, System
 from tests.support.trading import account, csv_file, ledger_items, quote, split, trade
+from tests.support.write_units import metering
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
@@ -58,6 +59,20 @@ def test_recording_takes_one_read_and_one_transaction_and_reading_holdings_one_o
     assert made(mine.cash("c", "deposit", 1)) == [READ, WRITE]
     assert made(mine.correct("a", quantity=11)) == [READ, READ, "Query", READ, WRITE]
     assert made(mine.correct("p", status="failed")).count(WRITE) == 1
+
+
+@pytest.mark.parametrize(("symbols", "write_units"), [(1, 8), (10, 10), (20, 12), (30, 14), (60, 18)])
+def test_the_write_units_of_a_trade_grow_with_the_holdings(system: System, symbols: int, write_units: int) -> None:
+    """A transaction doubles every unit: 1 for the trade, 2 for its index entries, 1 for each KB of the portfolio."""
+    mine = account(system, cash="1000000")
+    held = [
+        trade(f"broker-{471100 + number}", "BUY", "12.5", "1520.35", number, symbol=f"SYM{number}")
+        for number in range(symbols)
+    ]
+    assert mine.upload(csv_file(held)).status == 200
+    with metering(TABLES[TABLE]) as meter:
+        assert mine.record("broker-900001", "BUY", "12.5", "1520.35", 90, symbol="NEW").status == 201
+    assert meter.spent == [write_units]
 
 
 @pytest.mark.volume

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from tests.unit.samples import MINUTE, NOW, portfolio
 from trimtab.contracts.events import DATA
+from trimtab.contracts.stored_form import UnknownForm
+from trimtab.kernel import ids
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.trades import Trade, gross_amount, require_not_in_future
@@ -64,6 +66,24 @@ def test_the_request_hash_ignores_how_numbers_are_written_and_depends_on_every_m
         {"executed_at": LATER},
     ]
     assert len({replace(NEW, **change).request_hash() for change in [*changes, {}]}) == len(changes) + 1
+
+
+def test_the_request_hash_of_version_1_never_changes() -> None:
+    """A recorded trade keeps the hash, so another hash of the same request would turn every retry into a conflict."""
+    assert NEW.request_hash() == "1:58ffcf747bb9f3949d5e9cdf2c9357e9"
+    stored = NEW.to_trade(portfolio(), NOW)
+    assert NEW.matches(stored)
+    assert not replace(NEW, amount=Decimal(101)).matches(stored)
+
+
+def test_a_new_member_with_a_default_does_not_change_the_request_hash() -> None:
+    fields = {"symbol": "AAPL", "quantity": Decimal(8)}
+    assert ids.request_hash(1, {**fields, "venue": "XNAS"}, {"venue": "XNAS"}) == ids.request_hash(1, fields)
+
+
+def test_a_request_hash_of_an_unknown_version_is_refused() -> None:
+    with pytest.raises(UnknownForm, match="request hash"):
+        NEW.matches(replace(NEW.to_trade(portfolio(), NOW), request_hash="2:0"))
 
 
 def test_a_correction_keeps_the_earlier_revision_with_author_and_time() -> None:

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
-from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import CONTEXT, ZERO, plain, to_money
+from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
@@ -27,32 +27,26 @@ class NewTrade(Struct, frozen=True):
     status: TradeStatus = TradeStatus.SUCCESS
     executed_at: datetime | None = None
 
-    def request_hash(self, version: str = "1") -> str:
-        """Return the hash of the request, preceded by the version of its form.
-
-        Equal numbers have equal hashes however they are written. A member equal to its default is left out, so a new
-        member with a default does not change the hashes of recorded trades.
-        """
+    def request_hash(self, version: int = 1) -> str:
+        """Return the versioned hash of the request; equal numbers have equal hashes however they are written."""
         match version:
-            case "1":
-                members = {
-                    "side": self.side.value,
-                    "security_type": self.security_type.value,
+            case 1:
+                fields = {
+                    "side": self.side,
+                    "security_type": self.security_type,
                     "symbol": self.symbol,
-                    "quantity": plain(self.quantity),
-                    "amount": plain(self.amount),
-                    "fees": plain(self.fees) if self.fees else None,
-                    "status": None if self.status is TradeStatus.SUCCESS else self.status.value,
-                    "executed_at": self.executed_at and format_time(self.executed_at),
+                    "quantity": self.quantity,
+                    "amount": self.amount,
+                    "fees": self.fees,
+                    "status": self.status,
+                    "executed_at": self.executed_at,
                 }
-                given = {name: value for name, value in members.items() if value is not None}
-                return f"{version}:{ids.fingerprint(given)}"
-        raise ValueError(f"Unknown version {version!r} of a trade's request hash.")
+                return ids.request_hash(version, fields, {"fees": ZERO, "status": TradeStatus.SUCCESS})
+        raise UnknownForm("request hash of a trade", version)
 
     def matches(self, stored: Trade) -> bool:
         """Return whether the stored trade was recorded by the same request."""
-        version, _, _ = stored.request_hash.partition(":")
-        return self.request_hash(version) == stored.request_hash
+        return ids.is_same_request(stored.request_hash, self.request_hash)
 
     def to_trade(self, portfolio: Portfolio, now: datetime) -> Trade:
         """Return the first revision of the trade, with an event.
@@ -110,7 +104,7 @@ class RebalanceTrade(Struct, frozen=True):
             fees=self.fees,
             status=TradeStatus.SUCCESS,
             executed_at=_time_after_last_trade(portfolio, self.symbol, now),
-            request_hash=f"1:{ids.fingerprint(self.ref_id)}",
+            request_hash=ids.request_hash(1, {"ref_id": self.ref_id}),
             created_at=now,
             updated_at=now,
             moves_cash=self.amount is not None,
