@@ -11,7 +11,7 @@ from infra.stacks.service import ServiceStack
 
 
 def build(app: cdk.App, config: Config) -> tuple[RetainedStack, ServiceStack]:
-    """Add the two stacks of one environment. A deployment uses the account of its credentials."""
+    """Add the two stacks of an environment. Stacks name no account; a deployment uses the given credentials."""
     retained = RetainedStack(
         app, f"{config.prefix}-retained", config=config, description=f"Trimtab {config.env}: data, queues, addresses"
     )

@@ -33,19 +33,19 @@ LOCAL_JWKS_PARAMETER = "/trimtab/local/jwks"
 
 @dataclass(frozen=True)
 class Target:
-    """The Python version and the platform (in the notation of uv; None: this machine) that bundled code runs on."""
+    """The Python version and the platform of bundled code, in the notation of uv; None is the local machine."""
 
     python_version: str
     platform: str | None
 
 
 def host() -> Target:
-    """Return the interpreter of this machine, as used by local clouds that run functions as plain processes."""
+    """Return the local interpreter, used by local clouds without containers."""
     return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None)
 
 
 def container() -> Target:
-    """Return the Lambda runtime image for the processor of this machine, as used by a LocalStack with Docker."""
+    """Return the Lambda image for the local processor, used by a LocalStack with Docker."""
     machine = "aarch64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     return Target("3.13", f"{machine}-manylinux_2_28")
 
@@ -152,7 +152,7 @@ EXAMPLE_SENDER = "trimtab@example.com"
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of one environment. The defaults are those of production."""
+    """The settings of an environment. The defaults are the settings of production."""
 
     env: str
     identity: OidcIssuer | CognitoPool

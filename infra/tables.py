@@ -1,4 +1,4 @@
-"""The tables' keys and indexes, as plain data: the stack and the tests make the same tables of them."""
+"""The keys and indexes of the tables as plain data, shared by the retained stack and the tests."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,23 +8,23 @@ from typing import Any
 class TableShape:
     """A table with keys `pk` and `sk` and keys-only indexes.
 
-    A local index sorts by the attribute of its own name; a global one has the keys `<name>_pk` and `<name>_sk`. All
-    are texts. Local indexes cannot be added to a table that exists. `stream`: its writes carry events to publish.
-    `forgets`: an item ends by itself at its `expires_at` (seconds since 1970).
+    A local index sorts by the attribute with the name of the index; a global index has the keys `<name>_pk` and
+    `<name>_sk`. All keys are strings. Local indexes cannot be added to an existing table. `stream`: writes carry events
+    to publish. `expires`: DynamoDB deletes an item after `expires_at` (seconds since 1970).
     """
 
     local_indexes: tuple[str, ...] = ()
     global_indexes: tuple[str, ...] = ()
     stream: bool = True
-    forgets: bool = False
+    expires: bool = False
 
     def attributes(self) -> list[str]:
-        """Every attribute that is part of a key."""
+        """Return the names of all key attributes."""
         of_global = [f"{name}_{part}" for name in self.global_indexes for part in ("pk", "sk")]
         return ["pk", "sk", *self.local_indexes, *of_global]
 
     def create_arguments(self, table_name: str) -> dict[str, Any]:
-        """The arguments of `CreateTable`."""
+        """Return the arguments of `CreateTable`."""
         arguments: dict[str, Any] = {
             "TableName": table_name,
             "BillingMode": "PAY_PER_REQUEST",
@@ -46,7 +46,7 @@ PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open
 WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
 PAPER = TableShape(stream=False)
 ANALYTICS = TableShape((), ("valued",))
-NOTIFICATIONS = TableShape(stream=False, forgets=True)
+NOTIFICATIONS = TableShape(stream=False, expires=True)
 MARKET = TableShape((), ("by_sector",))
 BETTING = TableShape((), ("by_user", "by_market", "by_open_user", "by_open_market"))
 

@@ -38,7 +38,7 @@ class Alarms:
         self._alarm(owner, "AgeAlarm", metric, seconds, text)
 
     def watch_messages(self, owner: Construct, queue: sqs.IQueue, name: str) -> None:
-        """Alarm at the first message on a queue that is normally empty."""
+        """Alarm at the first message on a normally empty queue."""
         metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTE, statistic="Maximum")
         text = f"{name} holds a message. Inspect the message, then redrive or delete it."
         self._alarm(owner, "MessagesAlarm", metric, 1, text)

@@ -1,4 +1,4 @@
-"""The HTTPS API: an address that is retained, and the routes, authorizer and stage that a release replaces."""
+"""The HTTPS API: the retained address, and the replaceable routes, authorizer and stage."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Values that every construct of a stack is made with."""
+"""Values shared by all constructs of a stack."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from infra.constructs.alarms import Alarms
 
 @dataclass(frozen=True)
 class StackContext:
-    """The config and the alarms of one environment."""
+    """The config and the alarms of an environment."""
 
     config: Config
     alarms: Alarms

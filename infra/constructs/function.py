@@ -31,12 +31,12 @@ class CodeLayers(Construct):
         self._versions: dict[str, lambda_.ILayerVersion] = {}
 
     def code(self, function: str, layers: Sequence[str]) -> lambda_.Code:
-        """Return the asset of one function."""
+        """Return the asset of a function."""
         bundle = self.bundler.function(function, inline_layers=layers if self.inline else ())
         return lambda_.Code.from_asset(str(bundle.path), asset_hash=bundle.digest)
 
     def versions(self, layers: Sequence[str]) -> list[lambda_.ILayerVersion]:
-        """Return the layers of one function, or none where the asset of the function contains the layers."""
+        """Return the layers of a function, or none where the asset of the function contains the layers."""
         return [] if self.inline else [self._version(name) for name in layers]
 
     def _version(self, name: str) -> lambda_.ILayerVersion:

@@ -1,4 +1,4 @@
-"""Responses that API Gateway makes itself, in the functions' format: `application/problem+json` (RFC 9457)."""
+"""The default responses of API Gateway, in the format of the functions: `application/problem+json` (RFC 9457)."""
 
 import json
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ GATEWAY_PROBLEMS: dict[str, tuple[apigateway.ResponseType, GatewayProblem]] = {
 
 
 def add_gateway_problems(scope: Construct, api: apigateway.IRestApi) -> list[apigateway.GatewayResponse]:
-    """Replace every response that API Gateway makes itself."""
+    """Replace the default responses of API Gateway with problem documents."""
     return [
         apigateway.GatewayResponse(
             scope,

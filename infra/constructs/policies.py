@@ -5,5 +5,5 @@ from constructs import IConstruct
 
 
 def acknowledge(scope: IConstruct, rule: str, reason: str) -> None:
-    """Accept the finding of one rule on this construct and its children."""
+    """Accept the findings of a rule on the construct and all children."""
     Validations.of(scope).acknowledge(Acknowledgment(id=rule, reason=reason))

@@ -53,12 +53,12 @@ class WorkQueue(Construct):
 
     @property
     def url(self) -> str:
-        """The URL of the queue, as senders and receivers need it."""
+        """The URL of the queue, for senders and receivers."""
         return self.queue.queue_url
 
     @property
     def arn(self) -> str:
-        """The ARN of the queue, as grants need it."""
+        """The ARN of the queue, for grants."""
         return self.queue.queue_arn
 
 

@@ -25,7 +25,7 @@ class RetainedTable(dynamodb.Table):
             sort_key=_text("sk"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             stream=dynamodb.StreamViewType.NEW_IMAGE if shape.stream else None,
-            time_to_live_attribute="expires_at" if shape.forgets else None,
+            time_to_live_attribute="expires_at" if shape.expires else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=protected
             ),

@@ -1,4 +1,4 @@
-"""Workers: functions that process the messages of one queue."""
+"""Workers: functions for the messages of a queue."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from infra.constructs.queues import WorkQueue
 
 
 class Worker(LambdaFunction):
-    """A function that processes the messages of a work queue, whose dead letters and alarms belong to the queue.
+    """A function for the messages of a work queue. Dead letters and queue alarms belong to the queue.
 
-    `timeout_seconds` is at most a sixth of the visibility timeout of the queue (a recommendation of AWS: a message must
-    not be redelivered while the function still retries a throttled batch).
+    `timeout_seconds` is at most a sixth of the visibility timeout of the queue, as AWS recommends: a message must not
+    be redelivered while Lambda retries a throttled batch.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ CHANGES = (
 
 
 class RetainedAnalytics(Construct):
-    """The table of daily values, the queues of valuations and reports, and the key that signs links to pictures."""
+    """The table of daily values, the queues of valuations and reports, and the key for signing links to charts."""
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext, events: DomainEvents) -> None:
         super().__init__(scope, id)
@@ -46,7 +46,7 @@ class RetainedAnalytics(Construct):
         events.deliver_to_queue(
             self,
             "ChangesRule",
-            description="Portfolios whose past or state has changed",
+            description="Events that change the past or the state of a portfolio",
             types=CHANGES,
             queue=self.valuations,
         )
@@ -57,7 +57,7 @@ class RetainedAnalytics(Construct):
             self,
             "LinksKey",
             secret_name=f"{config.prefix}/links",
-            description="Signs links to pictures",
+            description="Signs links to charts",
             generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -66,7 +66,7 @@ class RetainedAnalytics(Construct):
 
 
 class AnalyticsFunctions(Construct):
-    """The API of figures and pictures, the workers of valuations and reports, and the function that requests both."""
+    """The API of performance, risk and charts, the workers of valuations and reports, and the nightly requests."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class AnalyticsFunctions(Construct):
             context=self._context,
             api=api,
             package="analytics_api",
-            description="Figures and pictures of portfolios over HTTP",
+            description="Performance, risk and charts of portfolios over HTTP",
             memory_mb=WHOLE_PROCESSOR_MB,  # statistics over years of daily values
             environment={
                 **self._tables(),
@@ -125,7 +125,7 @@ class AnalyticsFunctions(Construct):
             context=self._context,
             work=self._analytics.valuations,
             package="analytics_on_valuation_requested",
-            description="Works out the daily values of portfolios and looks at their alert rules",
+            description="Computes the daily values of portfolios and evaluates their alert rules",
             memory_mb=WHOLE_PROCESSOR_MB,
             timeout_seconds=config.valuation_timeout_seconds,
             environment=self._tables(),
@@ -144,7 +144,7 @@ class AnalyticsFunctions(Construct):
             context=self._context,
             work=self._analytics.reports,
             package="analytics_on_report_requested",
-            description="Writes the monthly reports of portfolios and sends them",
+            description="Writes and mails the monthly reports of portfolios",
             memory_mb=WHOLE_PROCESSOR_MB,
             timeout_seconds=config.valuation_timeout_seconds,
             environment={
@@ -159,14 +159,14 @@ class AnalyticsFunctions(Construct):
         allow_mail(worker, self._notifications.table, config.mail_sender)
 
     def _add_night_function(self) -> LambdaFunction:
-        """Add the function that requests the valuation of every portfolio, in one pass over all tenants."""
+        """Add the function for requesting the valuation of every portfolio, in a single pass over all tenants."""
         analytics = self._analytics
         function = LambdaFunction(
             self,
             "OnNight",
             context=self._context,
             package="analytics_on_night",
-            description="Asks for the valuation of every portfolio, and for its report once a month is over",
+            description="Requests the valuation of every portfolio, and the report after the end of a month",
             timeout_seconds=900,
             environment={
                 "ANALYTICS_TABLE": analytics.table.table_name,
@@ -191,7 +191,7 @@ class AnalyticsFunctions(Construct):
         domain_events.deliver(
             self,
             "PastRule",
-            description="The bars of a day are stored, or a split is",
+            description="The bars of a day or a split were stored",
             types=("bars.ingested", "split.entered"),
             target=target,
         )
@@ -199,14 +199,14 @@ class AnalyticsFunctions(Construct):
         events.Rule(
             self,
             "LateRule",
-            description="Bars of the session before that are not there by now are late",
+            description="Bars of the last session that are missing by now are late",
             schedule=events.Schedule.cron(minute="5", hour="12", week_day="TUE-SAT"),
             targets=[targets.LambdaFunction(night.function, event=late, retry_attempts=2, max_event_age=max_age)],
         )
         events.Rule(
             self,
             "MonthRule",
-            description="The first trading day of a month is one of its first seven",
+            description="The first trading day of a month is among the first seven days",
             schedule=events.Schedule.cron(minute="0", hour="6", day="1-7", month="*", year="*"),
             targets=[target],
         )

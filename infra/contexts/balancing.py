@@ -44,7 +44,7 @@ class RetainedBalancing(Construct):
 
 
 class BalancingFunctions(Construct):
-    """Functions that find the portfolios to rebalance and plan the orders."""
+    """The functions for finding portfolios to rebalance and for planning the orders."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class BalancingFunctions(Construct):
             "OnCommit",
             context=self._context,
             package="balancing_on_commit",
-            description="Asks for checks of portfolios whose holdings, target or policy changed",
+            description="Requests checks of portfolios after changes of holdings, target or policy",
             timeout_seconds=30,
             environment={"CHECKS_QUEUE_URL": self._balancing.checks.url},
         )
@@ -96,7 +96,7 @@ class BalancingFunctions(Construct):
             context=self._context,
             work=self._balancing.checks,
             package="balancing_on_check_requested",
-            description="Plans rebalances, or writes price watches again",
+            description="Plans rebalances and rewrites price watches",
             memory_mb=1024,
             timeout_seconds=config.worker_timeout_seconds,
             environment={
@@ -122,7 +122,7 @@ class BalancingFunctions(Construct):
             "OnSweep",
             context=self._context,
             package="balancing_on_sweep",
-            description="Sends again what was accepted and never decided, and wakes portfolios whose day has come",
+            description="Resends accepted work that was never decided, and wakes portfolios that are due",
             timeout_seconds=60,
             environment={
                 "PORTFOLIOS_TABLE": self._portfolios.table_name,
@@ -140,7 +140,7 @@ class BalancingFunctions(Construct):
         events.Rule(
             self,
             "SweepRule",
-            description="Sweeps open work",
+            description="Starts the sweeper",
             schedule=events.Schedule.rate(interval),
             targets=[targets.LambdaFunction(function.function, retry_attempts=2, max_event_age=interval)],
         )
@@ -154,7 +154,7 @@ class BalancingFunctions(Construct):
             context=self._context,
             api=api,
             package="balancing_api",
-            description="Runs, cancels, resolutions and halts over HTTP",
+            description="Rebalances, cancellations, resolutions and halts over HTTP",
             memory_mb=1024,
             environment={
                 **broker.settings(),

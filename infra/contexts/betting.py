@@ -55,7 +55,9 @@ class BettingFunctions(Construct):
         self._context = context
         self._betting = betting
         self._add_api_function(api, "Api", "betting_api", "Betting orders, positions and settlements over HTTP")
-        self._add_api_function(api, "Rpc", "betting_rpc", "The same over Connect", extra_layers=("rpc",))
+        self._add_api_function(
+            api, "Rpc", "betting_rpc", "Betting orders, positions and settlements over Connect", extra_layers=("rpc",)
+        )
         self._add_insight_worker()
         self._add_settlement_worker()
         self._add_closing_listener()
@@ -63,7 +65,7 @@ class BettingFunctions(Construct):
     def _add_api_function(
         self, api: ApiGateway, id: str, package: str, description: str, extra_layers: Sequence[str] = ()
     ) -> None:
-        """Add one of the two functions that offer the same operations."""
+        """Add a function for clients; REST and Connect offer the same operations."""
         function = ApiFunction(
             self,
             id,
@@ -88,7 +90,7 @@ class BettingFunctions(Construct):
             context=self._context,
             work=self._betting.insights,
             package="betting_on_insight_received",
-            description="Keeps the newest insight of each selection",
+            description="Stores the newest insight on each selection",
             timeout_seconds=config.worker_timeout_seconds,
             environment={
                 "BETTING_TABLE": self._betting.table.table_name,
@@ -126,7 +128,7 @@ class BettingFunctions(Construct):
             "OnCommit",
             context=self._context,
             package="betting_on_commit",
-            description="Asks for the settlement of closed markets and of orders that raced the closing",
+            description="Requests the settlement of closed markets and of orders that raced the closing",
             timeout_seconds=30,
             environment=self._table_and_queue(),
         )

@@ -77,7 +77,7 @@ class ExecutionFunctions(Construct):
 
 
 class BrokerAccess:
-    """The settings and grants of the functions that use the configured broker."""
+    """Settings and grants for functions with access to the configured broker."""
 
     def __init__(self, broker: Paper | Alpaca, execution: RetainedExecution, market: RetainedMarket) -> None:
         self._broker = broker

@@ -1,4 +1,4 @@
-"""The ledger module: recalculations of holdings that take longer than a client can wait."""
+"""The ledger module: long recalculations of holdings, done by a worker instead of the API."""
 
 from constructs import Construct
 
@@ -24,7 +24,7 @@ class RetainedLedger(Construct):
 
 
 class LedgerFunctions(Construct):
-    """The worker of recalculations: one message at a time, which may take minutes."""
+    """The worker of recalculations. A message may take minutes, so a batch holds a single message."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class LedgerFunctions(Construct):
             context=context,
             work=ledger.recalculations,
             package="ledger_on_recalculation_requested",
-            description="Folds the trades of a symbol that has very many",
+            description="Recomputes holdings from the trades of a symbol",
             memory_mb=1024,
             timeout_seconds=context.config.recalculation_timeout_seconds,
             environment={"PORTFOLIOS_TABLE": portfolio.table.table_name, "MARKET_TABLE": market.table.table_name},

@@ -101,7 +101,7 @@ class MarketFunctions(Construct):
             context=self._context,
             work=self._market.quotes,
             package="market_on_quote_received",
-            description="Stores quotes and asks for checks of the portfolios that they move",
+            description="Stores quotes and requests checks of the affected portfolios",
             timeout_seconds=config.quote_timeout_seconds,
             memory_mb=WHOLE_PROCESSOR_MB,  # a batch may hold thousands of symbols
             environment={
@@ -125,7 +125,7 @@ class MarketFunctions(Construct):
             "OnNight",
             context=self._context,
             package="market_on_night",
-            description="Takes in the daily bars of the session before",
+            description="Ingests the daily bars of the last session",
             memory_mb=WHOLE_PROCESSOR_MB,  # a response of the provider holds the whole market
             timeout_seconds=config.night_timeout_seconds,
             environment={
@@ -141,7 +141,7 @@ class MarketFunctions(Construct):
         events.Rule(
             self,
             "NightRule",
-            description="Takes in daily bars",
+            description="Starts the ingestion of daily bars",
             schedule=events.Schedule.cron(minute="0", hour="3", week_day="TUE-SAT"),
             targets=[targets.LambdaFunction(function.function, retry_attempts=2)],
         )

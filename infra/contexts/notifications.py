@@ -33,7 +33,7 @@ class RetainedNotifications(Construct):
 
 
 class NotificationFunctions(Construct):
-    """The API of contacts, and the worker that mails alerts to contacts."""
+    """The API of contacts, and the worker for alert mails."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class NotificationFunctions(Construct):
             context=self._context,
             work=self._notifications.mails,
             package="notifications_on_alert",
-            description="Tells the contacts of a portfolio about an alert",
+            description="Mails alerts to the contacts of a portfolio",
             timeout_seconds=config.worker_timeout_seconds,
             environment={
                 "NOTIFICATIONS_TABLE": self._notifications.table.table_name,
@@ -86,7 +86,7 @@ class NotificationFunctions(Construct):
 
 
 def allow_mail(function: LambdaFunction, notifications: RetainedTable, sender: str) -> None:
-    """Grant reading contacts, recording sent mails, and sending from this address."""
+    """Grant reading contacts, recording sent mails, and sending from the address `sender`."""
     function.allow_table(notifications, ("GetItem", "BatchGetItem", "BatchWriteItem"))
     domain = sender.rpartition("@")[2]
     identities = f"arn:{Aws.PARTITION}:ses:{account_and_region(function)}:identity/"

@@ -88,7 +88,7 @@ class PlatformFunctions(Construct):
             "Api",
             context=self._context,
             package="platform_api",
-            description="Health, OpenAPI document and its page",
+            description="Health, OpenAPI document and documentation page",
             environment={
                 "PORTFOLIOS_TABLE": portfolios.table_name,
                 "REBALANCE_REQUESTS_QUEUE_URL": rebalance_requests.url,
@@ -99,14 +99,14 @@ class PlatformFunctions(Construct):
         api.add(function, public=True)
 
     def _add_publisher(self, platform: RetainedPlatform, event_tables: Sequence[RetainedTable]) -> None:
-        """Publish the events that commits carry; a failure queue takes the events that cannot be published."""
+        """Add the publisher of the events in commits; a failure queue takes undeliverable events."""
         undelivered, bus = platform.events.undelivered, platform.events.bus
         function = LambdaFunction(
             self,
             "EventsOnCommit",
             context=self._context,
             package="events_on_commit",
-            description="Publishes the events that commits carry",
+            description="Publishes the events in commits",
             timeout_seconds=30,
             environment={
                 "EVENT_BUS_NAME": bus.event_bus_name,

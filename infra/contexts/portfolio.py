@@ -43,7 +43,7 @@ class PortfolioFunctions(Construct):
             context=context,
             api=api,
             package="portfolios_api",
-            description="Portfolios and rebalances over HTTP",
+            description="Portfolios, trades and drift reports over HTTP",
             memory_mb=1024,
             environment={
                 "PORTFOLIOS_TABLE": portfolio.table.table_name,

@@ -50,7 +50,7 @@ class RebalancingFunctions(Construct):
             context=context,
             work=rebalancing.requests,
             package="rebalancing_on_rebalance_requested",
-            description="Decides rebalances taken from the queue",
+            description="Decides on rebalance requests from the queue",
             timeout_seconds=config.worker_timeout_seconds,
             environment={
                 "PORTFOLIOS_TABLE": portfolio.table.table_name,

@@ -19,7 +19,7 @@ from infra.local.client import Client
 from infra.local.environment import CREDENTIALS, LocalError, Workspace, client, isolate
 from infra.local.issuer import TokenIssuer
 from infra.tools import rebuild
-from infra.tools.backfill import BackfillFailed, Wanted, add_arguments
+from infra.tools.backfill import BackfillFailed, BackfillRequest, add_arguments
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 
@@ -109,7 +109,7 @@ def run_simulation(arguments: argparse.Namespace) -> None:
 def run_backfill(arguments: argparse.Namespace) -> None:
     """Ingest the daily bars of a range of days."""
     try:
-        wanted = Wanted(arguments.first, arguments.last, arguments.source, arguments.accept_jumps)
+        wanted = BackfillRequest(arguments.first, arguments.last, arguments.source, arguments.accept_jumps)
         backfill.run(_console, _running_stack(Workspace()), wanted)
     except BackfillFailed as error:
         raise LocalError(str(error)) from None

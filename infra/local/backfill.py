@@ -7,10 +7,10 @@ from rich.console import Console
 from infra.local.deploy import Stack
 from infra.local.sample_data import SampleBars
 from infra.tools import backfill
-from infra.tools.backfill import Wanted
+from infra.tools.backfill import BackfillRequest
 
 
-def run(console: Console, stack: Stack, wanted: Wanted) -> None:
+def run(console: Console, stack: Stack, wanted: BackfillRequest) -> None:
     """Ingest the daily bars of the wanted days; see `infra.tools.backfill.run`."""
     os.environ["AWS_ENDPOINT_URL"] = stack.endpoint_url  # clients created from here on call the local cloud
     table = stack.tables["market"]

@@ -1,4 +1,4 @@
-"""The retained stack: everything that must survive a release, context by context."""
+"""The retained stack: all resources to keep across releases, by context."""
 
 from collections.abc import Sequence
 

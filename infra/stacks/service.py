@@ -1,4 +1,4 @@
-"""The service stack: everything that a release replaces, context by context."""
+"""The service stack: all resources to replace with a release, by context."""
 
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct

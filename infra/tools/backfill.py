@@ -36,12 +36,15 @@ BASE_URL = "https://api.massive.com"
 
 
 class BackfillFailed(Exception):
-    """Something a person can put right; it is shown as one line."""
+    """Raised for errors to be corrected by the user; the command prints the message in a line."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which days, from where, and whether a close that no split explains is taken all the same."""
+class BackfillRequest:
+    """The days to fill, the source of the bars, and the treatment of jumps.
+
+    `accept_jumps` stores closes that change by more than the limit without a split.
+    """
 
     first: date
     last: date
@@ -50,63 +53,68 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.first > self.last:
-            raise BackfillFailed("the first day must not be after the last one")
+            raise BackfillFailed("--from must not be after --to")
 
 
-def run(console: Console, table: str, provider: BarProvider, wanted: Wanted) -> None:
-    """Fills the days under a progress bar and prints what came of it. Days that are complete are skipped, so that it
-    can be run again after any interruption."""
-    days = sessions_between(wanted.first, wanted.last)
+def run(console: Console, table: str, provider: BarProvider, request: BackfillRequest) -> None:
+    """Fill the days under a progress bar and print a summary.
+
+    Complete days are skipped, so a backfill can be repeated after any interruption. Raises BackfillFailed if the
+    provider fails.
+    """
+    days = sessions_between(request.first, request.last)
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     outcomes: list[Outcome] = []
-    ingestion = _ingestion(table, provider, wanted)
+    ingestion = _ingestion(table, provider, request)
     with (
         Progress(*columns, console=console) as progress,
-        closing(ingestion.backfill(wanted.first, wanted.last)) as filling,
+        closing(ingestion.backfill(request.first, request.last)) as backfilled,
     ):
         task = progress.add_task("sessions", total=len(days))
         try:
-            for outcome in filling:
+            for outcome in backfilled:
                 outcomes.append(outcome)
                 progress.advance(task)
         except ProviderFailed as error:
-            text = f"{error}: what came before it is stored; the same command goes on from there"
+            text = f"{error}: earlier days are stored; repeat the command to continue"
             raise BackfillFailed(text) from None
     show(console, outcomes)
 
 
 def show(console: Console, outcomes: Sequence[Outcome]) -> None:
-    """Prints what became of the days, and the first things that were wrong."""
-    done = [it for it in outcomes if not it.skipped]
-    faults = [(it.mark.day, fault) for it in done for fault in it.faults]
+    """Print how many days and bars were stored, and the first faults."""
+    done = [outcome for outcome in outcomes if not outcome.skipped]
+    faults = [(outcome.mark.day, fault) for outcome in done for fault in outcome.faults]
+    stored, wrong = sum(outcome.mark.stored for outcome in done), sum(outcome.mark.wrong for outcome in done)
     console.print(
-        f"{len(done)} sessions filled, {len(outcomes) - len(done)} were there; "
-        f"{sum(it.mark.stored for it in done)} bars stand, {sum(it.mark.wrong for it in done)} were missing or wrong"
+        f"{len(done)} sessions filled, {len(outcomes) - len(done)} already complete; "
+        f"{stored} bars stored, {wrong} missing or rejected"
     )
     for day, fault in faults[:MAX_LISTED]:
-        stored = " (stored all the same)" if fault.is_stored else ""
-        console.print(f"  {day.isoformat()}  {fault.symbol}: {fault.text}{stored}", markup=False)
+        note = " (stored)" if fault.is_stored else ""
+        console.print(f"  {day.isoformat()}  {fault.symbol}: {fault.text}{note}", markup=False)
     if len(faults) > MAX_LISTED:
         console.print(f"  and {len(faults) - MAX_LISTED} more")
 
 
-def _ingestion(table: str, provider: BarProvider, wanted: Wanted) -> Ingestion:
+def _ingestion(table: str, provider: BarProvider, request: BackfillRequest) -> Ingestion:
     client = dynamodb()
-    most: Decimal | None = None if wanted.accept_jumps else MAX_JUMP_PERCENT
+    most: Decimal | None = None if request.accept_jumps else MAX_JUMP_PERCENT
     market = Market(DynamoMarket(client, table), utc_now)
     return Ingestion(provider, DynamoAssets(client, table), DynamoBars(client, table), market, utc_now, most)
 
 
 def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:
-    """`massive`, or files in that directory or below that s3:// address.
+    """Return the provider for a source: `massive`, a directory, or an s3:// prefix.
 
-    The key of Massive is in MASSIVE_API_KEY, or in that secret of Secrets Manager, as the night reads it.
+    The key of Massive is the value of MASSIVE_API_KEY or of the secret, which has the same form as for the nightly
+    ingestion. Raises BackfillFailed without a key.
     """
     if source != "massive":
         return BarFiles(reader(source))
     key = os.environ.get("MASSIVE_API_KEY")
     if not key and not secret_id:
-        raise BackfillFailed("MASSIVE_API_KEY must hold the key of Massive")
+        raise BackfillFailed("set MASSIVE_API_KEY to the key of Massive")
     ring: KeyRing[Key] = KeyRing(lambda: f'{{"api_key": "{key}"}}' if key else secret(secret_id), parse_key)
     pace = int(os.environ.get("MASSIVE_CALLS_PER_MINUTE", "5"))
     url = os.environ.get("MASSIVE_BASE_URL", BASE_URL)
@@ -114,24 +122,24 @@ def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:
 
 
 def add_arguments(parser: argparse.ArgumentParser, sources: str, source: str | None = None) -> None:
-    """What a backfill is told; without a `source` beforehand it has to be given."""
+    """Add the arguments of a backfill; `source` is the default source, None makes --source required."""
     parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="2024-01-02")
     parser.add_argument("--to", dest="last", type=date.fromisoformat, required=True)
     parser.add_argument("--source", required=source is None, default=source, help=sources)
-    parser.add_argument("--accept-jumps", action="store_true", help="take closes that no split explains")
+    parser.add_argument("--accept-jumps", action="store_true", help="store closes that jump without a split")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 where all days are filled, 1 where somebody has to do something first."""
+    """Run a backfill; return the exit status, 1 after an error that the user can correct."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.backfill", description=__doc__)
     parser.add_argument("--table", required=True, help="the name of the table of the market")
-    parser.add_argument("--secret", default="", help="the secret with the key of Massive, else MASSIVE_API_KEY has it")
+    parser.add_argument("--secret", default="", help="the secret with the key of Massive (default: MASSIVE_API_KEY)")
     add_arguments(parser, "massive, a directory, or s3://bucket/prefix")
-    given = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     try:
-        wanted = Wanted(given.first, given.last, given.source, given.accept_jumps)
-        provider = provider_of(given.source, given.table, given.secret)
-        run(Console(highlight=False, soft_wrap=True), given.table, provider, wanted)
+        request = BackfillRequest(parsed.first, parsed.last, parsed.source, parsed.accept_jumps)
+        provider = provider_of(parsed.source, parsed.table, parsed.secret)
+        run(Console(highlight=False, soft_wrap=True), parsed.table, provider, request)
     except BackfillFailed as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,7 +1,7 @@
-"""Builds what Lambda runs, without Docker: layers by uv, functions by copying, byte code compiled for the target.
+"""Build the code of Lambda functions without Docker: uv installs layers, byte code is compiled for the target.
 
-A bundle is a directory named by the digest of everything that went into it. The same sources give the same digest on
-every synth, so CDK's asset hashes are stable and a bundle that exists is never built again.
+A bundle is a directory named by the digest of all inputs. The same sources give the same digest in every synthesis: the
+asset hashes of the CDK are stable, and an existing bundle is never built again.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ from pathlib import Path
 from infra.config import ROOT, Target
 
 LAYERS = ("core", "dependencies")
-"""What every function has; any other layer is had by those that ask for it."""
+"""The layers of every function; other layers are added by function."""
 CORE = ROOT / "layers" / "core" / "python"
 
-_RECIPE = "2"  # raise it when the way of building changes, so that older bundles are not taken for current ones
+_RECIPE = "2"  # increase after a change of this module, so that older bundles are not reused
 _KEPT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A built directory and the digest of its inputs."""
+    """A built directory and the digest of the inputs."""
 
     path: Path
     digest: str
@@ -38,13 +38,13 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Bundler:
-    """Builds layers and functions for one target into a cache of bundles."""
+    """Builds layers and functions for a target, into a cache of bundles."""
 
     target: Target
     cache: Path = ROOT / ".local" / "bundles"
 
     def layer(self, name: str) -> Bundle:
-        """A layer as Lambda expects it: packages under `python/`."""
+        """Return the bundle of a layer, with all packages under `python/`."""
 
         def inputs() -> list[bytes]:
             return _contents(CORE) if name == "core" else [_requirements(name).read_bytes()]
@@ -52,7 +52,7 @@ class Bundler:
         return self._build(f"layer-{name}", inputs, lambda out: self._fill_layer(name, out / "python"))
 
     def function(self, name: str, *, inline_layers: Sequence[str] = ()) -> Bundle:
-        """`functions/__init__.py` and `functions/<name>/`, and what these layers would bring."""
+        """Return the bundle of a function: `functions/__init__.py`, `functions/<name>/`, and the inlined layers."""
         source = ROOT / "functions" / name
         layers = [self.layer(layer) for layer in inline_layers]
 
@@ -66,7 +66,7 @@ class Bundler:
             own.mkdir()
             shutil.copy(ROOT / "functions" / "__init__.py", own)
             shutil.copytree(source, own / name, ignore=_COMPILED)
-            self._compile(own, "/var/task/functions")  # the layers are compiled already
+            self._compile(own, "/var/task/functions")  # the layers contain byte code already
 
         return self._build(f"function-{name}", inputs, fill)
 
@@ -96,8 +96,8 @@ class Bundler:
             try:
                 fill(draft)
                 if self._digest(name, inputs()) != digest:
-                    # Kept under this digest, it would be taken for what it is not ever after.
-                    raise RuntimeError(f"the sources of {name} changed while they were bundled: run it again")
+                    # The cache would return the wrong content for this digest.
+                    raise RuntimeError(f"the sources of {name} changed during bundling; run the command again")
                 draft.chmod(0o755)
                 _settle(draft, path)
             finally:
@@ -113,7 +113,7 @@ class Bundler:
         return digest.hexdigest()
 
     def _compile(self, directory: Path, mount: str) -> None:
-        """`unchecked-hash`: archives carry no true times, so byte code that is checked against them would be stale."""
+        """Compile byte code that is not checked against the source, because archives carry no true times."""
         if not self._interpreter:
             return
         mode = ["--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", mount]
@@ -129,7 +129,9 @@ class Bundler:
     def _interpreter(self) -> str | None:
         found = _interpreter(self.target.python_version)
         if not found:
-            message = f"no Python {self.target.python_version} here: shipping no byte code, cold starts take longer"
+            message = (
+                f"no Python {self.target.python_version} found: bundles contain no byte code, cold starts take longer"
+            )
             warnings.warn(message, stacklevel=2)
         return found
 
@@ -143,7 +145,7 @@ _COMPILED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 def _interpreter(version: str) -> str | None:
-    """An interpreter of exactly that minor version: byte code of any other is not read."""
+    """Return an interpreter of exactly the minor version, or None: Python ignores byte code of other versions."""
     candidates = [sys.executable, shutil.which(f"python{version}")]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
@@ -159,8 +161,8 @@ def _requirements(layer: str) -> Path:
 
 
 def _uv() -> str:
-    beside = Path(sys.prefix) / "bin" / "uv"
-    return str(beside) if beside.exists() else "uv"
+    installed = Path(sys.prefix) / "bin" / "uv"
+    return str(installed) if installed.exists() else "uv"
 
 
 def _sources(directory: Path) -> Iterator[Path]:
@@ -174,9 +176,9 @@ def _contents(directory: Path) -> list[bytes]:
 
 
 def _link(source: str, destination: str) -> None:
-    """Inlined layers are the same files in every function: a hard link costs no space.
+    """Hard-link a file of an inlined layer, which costs no space per function; copy across file systems.
 
-    What two layers bring is the same in both, by the constraint in their requirements: the first is kept.
+    A file that two layers contain is linked once: the requirements of the layers pin the same versions.
     """
     if os.path.exists(destination):
         return
@@ -187,7 +189,7 @@ def _link(source: str, destination: str) -> None:
 
 
 def _settle(draft: Path, path: Path) -> None:
-    """Two synths may build the same bundle at once: whoever comes second finds it there and drops its own."""
+    """Move a finished draft to the cache, or keep the bundle that a concurrent synthesis has moved there first."""
     try:
         draft.rename(path)
     except OSError:

@@ -21,32 +21,33 @@ if TYPE_CHECKING:
 
 
 def rebuild(client: "DynamoDBClient", table: str, tenant_id: str, user_id: str, *, repair: bool) -> Rebuilt:
-    """See `Accounts.rebuild`."""
+    """Compare the stored with the recomputed totals; write the recomputed totals if `repair`."""
     return Accounts(DynamoBook(client, table)).rebuild(tenant_id, user_id, repair=repair)
 
 
 def report(rebuilt: Rebuilt) -> str:
-    """The comparison, a line for each sum; what differs is marked."""
+    """Return a line per total, stored and recomputed; `!` marks a difference."""
     lines = []
     for name in rebuilt.kept.__struct_fields__:
-        kept, folded = getattr(rebuilt.kept, name), getattr(rebuilt.folded, name)
-        lines.append(f"{'  ' if kept == folded else '! '}{name:<18} kept {kept!s:>14}  fold {folded!s:>14}")
+        stored, recomputed = getattr(rebuilt.kept, name), getattr(rebuilt.folded, name)
+        mark = "  " if stored == recomputed else "! "
+        lines.append(f"{mark}{name:<18} stored {stored!s:>14}  recomputed {recomputed!s:>14}")
     lines += [f"! position in {market_id} differs" for market_id in rebuilt.wrong_positions]
     return "\n".join(lines)
 
 
 def main() -> int:
-    """0 where what is kept is the fold, else 1."""
+    """Run the comparison; return the exit status, 1 if a total differs."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.rebuild", description=__doc__)
-    parser.add_argument("--table", required=True, help="the name of the table of betting")
+    parser.add_argument("--table", required=True, help="the name of the betting table")
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--user", required=True)
-    parser.add_argument("--repair", action="store_true", help="write the fold where it differs")
-    given = parser.parse_args()
+    parser.add_argument("--repair", action="store_true", help="write the recomputed totals where they differ")
+    parsed = parser.parse_args()
     try:
-        rebuilt = rebuild(boto3.client("dynamodb"), given.table, given.tenant, given.user, repair=given.repair)
-    except Conflict as refused:
-        sys.stderr.write(f"{refused.detail}\n")
+        rebuilt = rebuild(boto3.client("dynamodb"), parsed.table, parsed.tenant, parsed.user, repair=parsed.repair)
+    except Conflict as conflict:
+        sys.stderr.write(f"{conflict.detail}\n")
         return 1
     sys.stdout.write(report(rebuilt) + "\n")
     return 0 if rebuilt.is_right else 1

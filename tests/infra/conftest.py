@@ -66,7 +66,7 @@ class Synthesised:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests in one worker of a parallel run (`--dist loadgroup`), which synthesises for all of them."""
+    """Run these tests in the same worker of a parallel run (`--dist loadgroup`), to synthesise once."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("infra"))
@@ -124,7 +124,7 @@ def statements_of(stacks: Synthesised, function: dict[str, Any]) -> list[Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a value of a template that may be a single one or a list as a list."""
+    """Return a list as given, any other value as a list with a single element."""
     return value if isinstance(value, list) else [value]
 
 
@@ -135,7 +135,7 @@ def strings(value: Any) -> list[str]:
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], Synthesised]:
-    """A function that synthesises an environment, once per session."""
+    """A function for synthesising an environment, once per session."""
     configs: dict[str, Config] = {}
 
     @cache
@@ -151,5 +151,5 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], 
 
 @pytest.fixture(scope="session")
 def production(synthesised: Callable[[Config], Synthesised]) -> Synthesised:
-    """Production with three providers, built for this machine."""
+    """Production with three providers, built for the local machine."""
     return synthesised(PRODUCTION_HERE)

@@ -94,7 +94,7 @@ def test_the_error_for_an_unknown_environment_or_target_lists_the_known_ones() -
 
 
 def _auth_documents(stacks: Synthesised) -> list[Any]:
-    """Return the environment variable AUTH of every function that verifies tokens."""
+    """Return the environment variable AUTH of every token-verifying function."""
     functions = functions_of(stacks).values()
     variables = [function["Properties"]["Environment"]["Variables"] for function in functions]
     return [json.loads(flat(settings["AUTH"])) for settings in variables if "AUTH" in settings]

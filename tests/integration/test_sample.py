@@ -14,7 +14,7 @@ from rich.console import Console
 from infra.local import backfill, sample_data
 from infra.local.deploy import Stack
 from infra.tools import backfill as everywhere
-from infra.tools.backfill import BackfillFailed, Wanted
+from infra.tools.backfill import BackfillFailed, BackfillRequest
 from tests.support.faults import injecting
 from tests.support.moto_state import commits
 from tests.support.system import MARKET_TABLE, System
@@ -77,7 +77,7 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
     assert text.count("\n") == len(sample_data.sample()) + 1
 
 
-def said(wanted: Wanted) -> str:
+def said(wanted: BackfillRequest) -> str:
     """What the command prints."""
     console = Console(file=io.StringIO(), width=200, highlight=False)
     with mock.patch.dict("os.environ"), mock.patch.object(everywhere, "dynamodb", return_value=dynamodb()):
@@ -88,9 +88,9 @@ def said(wanted: Wanted) -> str:
 def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: System, few_days: object) -> None:
     sample_data.load(dynamodb(), MARKET_TABLE, NOW)
     amount = len(sample_data.sample())
-    text = said(Wanted(date(2026, 11, 2), LAST, "sample"))
-    assert f"7 sessions filled, 8 were there; {7 * amount} bars stand, 0 were missing or wrong" in text
-    assert "0 sessions filled, 15 were there" in said(Wanted(date(2026, 11, 2), LAST, "sample"))
+    text = said(BackfillRequest(date(2026, 11, 2), LAST, "sample"))
+    assert f"7 sessions filled, 8 already complete; {7 * amount} bars stored, 0 missing or rejected" in text
+    assert "0 sessions filled, 15 already complete" in said(BackfillRequest(date(2026, 11, 2), LAST, "sample"))
     told = [event for record in commits(MARKET_TABLE) for event in events_of(record)]
     assert [event["data"] for event in told] == [{"day": "2026-11-02", "stored": amount, "changed": 0}]
 
@@ -100,18 +100,18 @@ def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
 ) -> None:
     sample_data.load(dynamodb(), MARKET_TABLE, NOW)
     (tmp_path / "2026-11-09.csv").write_text("symbol,open,high,low,close,volume\nAAPL,1,1,1,1,1\nMSFT,0,1,1,1,1\n")
-    text = said(Wanted(date(2026, 11, 9), date(2026, 11, 9), str(tmp_path)))
-    assert f"1 bars stand, {len(sample_data.sample()) - 1} were missing or wrong" in text
+    text = said(BackfillRequest(date(2026, 11, 9), date(2026, 11, 9), str(tmp_path)))
+    assert f"1 bars stored, {len(sample_data.sample()) - 1} missing or rejected" in text
     assert "2026-11-09  MSFT: not above zero: open 0" in text
     assert "more" in text
-    with pytest.raises(BackfillFailed, match="the same command goes on from there"):
-        said(Wanted(date(2026, 11, 5), date(2026, 11, 6), str(tmp_path)))
+    with pytest.raises(BackfillFailed, match="repeat the command to continue"):
+        said(BackfillRequest(date(2026, 11, 5), date(2026, 11, 6), str(tmp_path)))
 
 
 def test_massive_needs_its_key(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MASSIVE_API_KEY", raising=False)
     with pytest.raises(BackfillFailed, match="MASSIVE_API_KEY"):
-        said(Wanted(LAST, LAST, "massive"))
+        said(BackfillRequest(LAST, LAST, "massive"))
 
 
 def test_it_works_where_the_credentials_of_the_environment_lead(
@@ -121,12 +121,12 @@ def test_it_works_where_the_credentials_of_the_environment_lead(
     (tmp_path / "2026-11-09.csv").write_text(sample_data.newest_file(NOW)[1])
     place = ["--table", MARKET_TABLE, "--source", str(tmp_path)]
     assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-09"]) == 0
-    assert "1 sessions filled, 0 were there" in capsys.readouterr().out
+    assert "1 sessions filled, 0 already complete" in capsys.readouterr().out
     assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-10"]) == 1
     assert everywhere.main([*place, "--from", "2026-11-10", "--to", "2026-11-09"]) == 1
     told = capsys.readouterr().err
     assert "there is no file of 2026-11-10" in told
-    assert "the first day must not be after" in told
+    assert "--from must not be after --to" in told
     massive = ["--table", MARKET_TABLE, "--source", "massive", "--secret", "absent"]
     with pytest.raises(ClientError, match="GetSecretValue"):
         everywhere.main([*massive, "--from", "2026-11-09", "--to", "2026-11-10"])
