@@ -1,4 +1,4 @@
-"""What several kinds of tests share."""
+"""Fixtures and Hypothesis profiles shared by all tests."""
 
 from collections.abc import Iterator
 
@@ -16,13 +16,13 @@ settings.load_profile("default")
 
 @pytest.fixture
 def quick() -> Iterator[None]:
-    """Items of DynamoDB by the short way. Named before `system`, it is below what that makes of concurrent calls."""
+    """Use the fast path to moto. Request it before `system`, whose lock serialises concurrent calls on top of it."""
     with quick_items():
         yield
 
 
 @pytest.fixture
 def system() -> Iterator[System]:
-    """The whole system in this process, over moto."""
+    """Provide a new in-process system over moto."""
     with in_process_system() as fresh:
         yield fresh

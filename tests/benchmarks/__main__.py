@@ -34,7 +34,7 @@ COLD_STARTS = {
 
 
 def main() -> None:
-    """Prints each figure beside its budget."""
+    """Print each figure beside its budget."""
     table = Table("what", "measured", "budget")
     floor, unit = _cold(FLOOR)
     for name, (service, budget) in COLD_STARTS.items():
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _cold(code: str) -> tuple[float, str]:
-    """What starting Python and running the code costs, and in which unit."""
+    """Return the cost of starting Python and running the code, with its unit."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "start.py"
         script.write_text(code)

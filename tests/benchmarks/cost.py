@@ -1,4 +1,4 @@
-"""What a million rebalances of fifty assets cost: units counted in a run, at list prices (us-east-1, November 2026)."""
+"""The cost of a million rebalances of fifty assets: counted units at list prices (us-east-1, November 2026)."""
 
 import json
 import os

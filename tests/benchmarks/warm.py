@@ -57,7 +57,7 @@ ENVIRONMENT = {
 
 
 def accept(assets: int) -> tuple[float, float]:
-    """Seconds of CPU of one accepted report: outside the SDK's calls, and inside them."""
+    """Return the CPU seconds of one accepted report, outside and inside the calls of the SDK."""
     weights = _weights(assets)
     body = {"user_id": "1", "new_allocation": weights, "request_id": "r"}
     event = system.gateway_event("POST", "/rebalance", body, authorizer=system.authorized())
@@ -70,7 +70,7 @@ def accept(assets: int) -> tuple[float, float]:
 
 
 def worker_against_loop() -> float:
-    """CPU of the worker's batch of ten against the same decisions in a plain loop."""
+    """Return the CPU time of a batch of ten, relative to the same decisions in a plain loop."""
     weights = _weights(5)
     message = {**system.payload("direct/rebalance_requested.json"), "new_allocation": weights}
     records = [system.sqs_record(json.dumps({**message, "request_id": f"r{n}"}), message_id=str(n)) for n in range(10)]
@@ -96,19 +96,19 @@ def _cpu(run: Callable[[], Any], rounds: int = ROUNDS) -> float:
 
 
 class _Raw:
-    """An HTTP answer's content, as urllib3 streams it."""
+    """The content of an HTTP answer, streamed like urllib3 does."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     def stream(self) -> Iterator[bytes]:
-        """All of it."""
+        """Return the whole content."""
         yield self._content
 
 
 @contextmanager
 def _answered_from_memory(portfolio: dict[str, Any]) -> Iterator[list[float]]:
-    """The SDK runs whole but for the wire; the list gathers the CPU seconds of each of its calls."""
+    """Answer SDK calls from memory, without a network; the list collects the CPU seconds of each call."""
     inside: list[float] = []
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 

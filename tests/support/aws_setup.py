@@ -1,5 +1,4 @@
-"""What a world needs before anything happens in it, put straight into moto: over the wire it takes longer than most
-tests do."""
+"""AWS resources of the in-process system, created directly in moto's backends: API calls take longer than most tests."""
 
 from typing import Any
 
@@ -11,13 +10,13 @@ ACCOUNT, REGION = "123456789012", "us-east-1"  # the account is moto's own
 
 
 def backend(service: str, region: str = REGION) -> Any:
-    """What moto keeps of a service."""
+    """Return moto's backend of a service."""
     kept: Any = get_backend
     return kept(service)[ACCOUNT][region]
 
 
 def add_table(name: str, shape: TableShape) -> None:
-    """A table of this shape."""
+    """Create a table with the keys and indexes of `shape`."""
     asked = shape.create_arguments(name)
     backend("dynamodb").create_table(
         name,
@@ -36,28 +35,28 @@ def add_table(name: str, shape: TableShape) -> None:
 
 
 def add_queue(name: str) -> str:
-    """A queue, and its URL."""
+    """Create a queue and return its URL."""
     backend("sqs").create_queue(name, {})
     return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
 
 
 def add_bus(name: str) -> None:
-    """A bus of events."""
+    """Create an event bus."""
     backend("events").create_event_bus(name)
 
 
 def add_sender(address: str) -> None:
-    """An address that mails may come from."""
+    """Verify an e-mail address with SES, so that mail may be sent from the address."""
     backend("ses").verify_email_identity(address)
 
 
 def add_bucket(name: str) -> None:
-    """A bucket."""
+    """Create a bucket."""
     backend("s3", "aws").create_bucket(name, REGION)
 
 
 def add_secret(name: str, value: str) -> None:
-    """A secret."""
+    """Create a secret with a text value."""
     backend("secretsmanager").create_secret(
         name=name,
         secret_string=value,

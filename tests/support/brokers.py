@@ -1,4 +1,4 @@
-"""What the tests of brokers share: the tables in moto, and what every broker promises, whichever it is."""
+"""Shared by the tests of brokers: their tables in moto, and the contract that every broker fulfils."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _LOADER = create_loader()
 
 @contextmanager
 def broker_tables() -> Iterator["DynamoDBClient"]:
-    """The tables `paper` and `market`, empty, and a client."""
+    """Provide the empty tables `paper` and `market`, and a client."""
     environment = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -47,37 +47,37 @@ def an_order(
     sells: bool = False,
     limit: str | None = None,
 ) -> BrokerOrder:
-    """An order: buys three AAPL at any price, unless told otherwise."""
+    """Return an order, by default a purchase of three AAPL at any price."""
     side = Side.SELL if sells else Side.BUY
     return BrokerOrder(client_order_id, symbol, side, Decimal(quantity), Decimal(limit) if limit else None)
 
 
 def told(report: BrokerReport, *names: str) -> tuple[Any, ...]:
-    """What a report says of these."""
+    """Return the named members of a report."""
     return tuple(getattr(report, name) for name in names)
 
 
 @dataclass
 class Bench:
-    """A broker under test, and how to set a price there. Orders in SLOW stay open there."""
+    """A broker under test with a function that sets a price there. Orders for SLOW stay open."""
 
     broker: Broker
     set_price: Callable[[str, str], None]
 
     def settled(self, order: BrokerOrder) -> BrokerReport:
-        """What becomes of an order."""
+        """Submit an order and look up its report."""
         self.broker.submit("p1", order)
         return self.found(order.client_order_id)
 
     def found(self, client_order_id: str = "o1") -> BrokerReport:
-        """What is found of an order that arrived."""
+        """Look up the report of an order that arrived."""
         report = self.broker.look_up("p1", client_order_id)
         assert report is not None
         return report
 
 
 class BrokerContract:
-    """What every broker promises; a subclass gives the fixture `bench`."""
+    """The contract of every broker; a subclass provides the fixture `bench`."""
 
     def test_an_order_is_filled_and_its_amount_is_money(self, bench: Bench) -> None:
         bench.set_price("AAPL", "10.005")

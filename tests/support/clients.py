@@ -1,4 +1,4 @@
-"""The clients of AWS that worlds share: making one takes as long as three calls."""
+"""AWS clients shared by all in-process systems: creating a client takes as long as three calls."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ _clients: dict[str, Any] = {}
 
 
 def kept_client(service: str, **options: Any) -> Any:
-    """A client of the service, the same for all worlds."""
-    key = repr((service, sorted((name, getattr(it, "__dict__", it)) for name, it in options.items())))
+    """Return a client of a service with these options, the same object for equal options."""
+    key = repr((service, sorted((name, getattr(value, "__dict__", value)) for name, value in options.items())))
     if key not in _clients:
         _clients[key] = _make_client(service, **options)  # type: ignore[call-overload]
     return _clients[key]
 
 
 def forget_clients() -> None:
-    """Clients that met many faults try no more: each has so many retries, and gets them back by answers."""
+    """Drop all clients. A client whose retry quota is used up by injected faults does not retry any more."""
     _clients.clear()

@@ -1,8 +1,7 @@
-"""Single items and transactions of DynamoDB straight from moto's tables, messages straight to its queues: no wire
-format is written or parsed.
+"""A fast path for DynamoDB and SQS calls: arguments go straight to moto's backends, without a wire format.
 
-Serving a call costs moto some hundred times what its tables cost, and crowds make tens of thousands of calls. What is
-refused goes the long way, so every error is moto's own.
+Serving a call through HTTP costs moto about a hundred times the work of its backend, and large tests make tens of
+thousands of calls. A call that would be refused takes the normal path, so that every error is moto's own.
 """
 
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ def _get_all(asked: Any) -> Any:
 
 
 def _holds(action: Any) -> bool:
-    """Whether the action's condition is true now."""
+    """Return whether the condition of an action is true."""
     condition, keys = action.get("ConditionExpression"), _backend().get_table(action["TableName"])
     named = action.get("Key") or action["Item"]
     key = {name: named[name] for name in (keys.hash_key_attr, keys.range_key_attr) if name}
@@ -83,7 +82,7 @@ def _transact(asked: Any) -> Any:
 
 
 def _query(asked: Any) -> Any:
-    """The keys in a stretch of a local index, which is what watches are asked for; another query goes the long way."""
+    """Return the keys in a range of a local index (the query for price watches); None for any other query."""
     compare = _COMPARISONS.get(asked["KeyConditionExpression"])
     table = _backend().get_table(asked["TableName"])
     if compare is None or asked.get("IndexName") not in {index.name for index in table.indexes}:
@@ -118,7 +117,7 @@ _SHORT = {
 
 @contextmanager
 def quick_items() -> Iterator[None]:
-    """The short way for as long as this lasts; nobody measures how large an item is."""
+    """Use the fast path inside the `with` block. The limit on item sizes is not checked there."""
     make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: Any, operation: str, arguments: Any) -> Any:

@@ -1,6 +1,6 @@
-"""The update that stores a newest quote, straight into moto's table: its parser takes longer than all the rest.
+"""A fast path for the update that stores a newest quote; moto's parser of update expressions dominates such tests.
 
-An update of another wording, and one that is refused, goes the long way: so every error is moto's own.
+An update with another expression, or one that would be refused, takes the normal path.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CONDITION = "attribute_not_exists(as_of) OR as_of < :as_of"
 
 
 def _stored(asked: Any) -> bool:
-    """Whether the update has been made."""
+    """Make the update if it is the expected one and its condition holds; return whether it was made."""
     if (asked["UpdateExpression"], asked["ConditionExpression"]) != (EXPRESSION, CONDITION):
         return False
     tables, given = backend("dynamodb"), asked["ExpressionAttributeValues"]
@@ -33,7 +33,7 @@ def _stored(asked: Any) -> bool:
 
 @contextmanager
 def quick_quotes() -> Iterator[None]:
-    """The short way for as long as this lasts."""
+    """Use the fast path inside the `with` block."""
     make = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: Any, operation: str, arguments: Any) -> Any:

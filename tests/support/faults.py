@@ -1,7 +1,7 @@
-"""Faults at the border to AWS: crashes, throttles, time-outs and lost answers at the n-th call, and a record of calls.
+"""Fault injection at the border to AWS: crashes, throttles, time-outs and lost answers at the n-th call.
 
-A call is what our code asks of a client; a request is one attempt of botocore at it. Crashes happen around calls.
-Everything else happens to requests, inside botocore's own retry loop.
+A call is one call of a client by our code; a request is one attempt of botocore to make the call. Crashes happen around
+calls. All other faults happen to requests, inside botocore's own retry loop. All calls are recorded.
 """
 
 import json
@@ -32,7 +32,7 @@ _THROTTLES = {
 
 
 class Crash(BaseException):
-    """The process ends here; like the end of a process, it passes every `except Exception`."""
+    """Ends the process. Derived from BaseException, so that no `except Exception` catches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Call:
 
 @dataclass(slots=True)
 class Fault:
-    """What happens at the call with that number, counted from 0 since the faults were set.
+    """A fault at the call with the number `call`, counted from 0 since the faults were set.
 
-    The first `times` requests from that call on meet it, whichever call they belong to.
+    The first `times` requests from that call on are affected, whichever call they belong to.
     """
 
     call: int
@@ -56,15 +56,15 @@ class Fault:
 
 
 class CrashBefore(Fault):
-    """The process ends before the call has any effect."""
+    """The process ends before the call takes effect."""
 
 
 class CrashAfter(Fault):
-    """The process ends after the call has had its effect, before its answer is seen."""
+    """The process ends after the call took effect, before the answer is seen."""
 
 
 class Throttle(Fault):
-    """Refused for its rate, without effect."""
+    """The request is refused because of its rate, without effect."""
 
 
 class TransactionThrottle(Fault):
@@ -72,28 +72,28 @@ class TransactionThrottle(Fault):
 
 
 class TransactionConflict(Fault):
-    """A write is refused because another transaction is at work on the item."""
+    """A write is refused because another transaction is modifying the item."""
 
 
 class TimeOut(Fault):
-    """No answer in time, and no effect."""
+    """The request times out without effect."""
 
 
 class LostAnswer(Fault):
-    """No answer in time, but the effect took place."""
+    """The request takes effect, but times out."""
 
 
 class BusRefusal(Fault):
-    """The bus refuses every entry in a successful answer."""
+    """The event bus refuses every entry in a successful answer."""
 
 
 class BusPartialRefusal(Fault):
-    """The bus takes the first entry and refuses the others in a successful answer."""
+    """The event bus accepts the first entry and refuses the others in a successful answer."""
 
 
 @dataclass
 class Faults:
-    """The faults of a test: `set` them, let the system run, look at `calls` and at what `reached_the_bus`."""
+    """The faults of a test: `set` them, run the system, then read `calls` and `reached_the_bus`."""
 
     calls: list[Call] = field(default_factory=list)
     reached_the_bus: list[Any] = field(default_factory=list)
@@ -105,18 +105,18 @@ class Faults:
     _thread: threading.local = field(default_factory=threading.local)
 
     def set(self, *faults: Fault) -> None:
-        """Forgets calls and faults of before, and counts calls from 0."""
+        """Replace all faults, forget recorded calls, and count calls from 0."""
         self.calls.clear()
         self.met.clear()
         self._faults[:] = faults
 
     def clear(self) -> None:
-        """The faults are over; calls go on being recorded."""
+        """Remove all faults; calls are still recorded."""
         self._faults.clear()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What the test itself asks of AWS neither counts nor fails."""
+        """Neither count nor fail the calls that the test itself makes inside the `with` block."""
         before, self._thread.is_paused = getattr(self._thread, "is_paused", False), True
         try:
             yield
@@ -125,16 +125,16 @@ class Faults:
 
     @property
     def operations(self) -> list[str]:
-        """The names of the calls."""
+        """The names of the recorded calls."""
         return [call.operation for call in self.calls]
 
     def around_call(self, make: Callable[..., Any], client: Any, operation: str, arguments: Any) -> Any:
-        """A call of AWS with its crashes."""
+        """Make an AWS call, with injected crashes."""
         service = client.meta.service_model.service_name
         return self.around(service, operation, lambda: make(client, operation, arguments), arguments)
 
     def around(self, service: str, operation: str, make: Callable[[], T], arguments: Any = None) -> T:
-        """Anything that leaves the process, with its crashes: a call of AWS, or one of a broker."""
+        """Make any call that leaves the process (to AWS or to a broker), with injected crashes."""
         if getattr(self._thread, "is_paused", False):
             return make()
         if self.gate is not None:
@@ -153,7 +153,7 @@ class Faults:
                 raise Crash
 
     def around_request(self, send: Callable[..., Any], endpoint: Any, request: Any, model: Any, context: Any) -> Any:
-        """A request with what befalls it: an error to the retry loop, or an answer."""
+        """Send a request, with injected faults. Return an answer, or an error for the retry loop."""
         if getattr(self._thread, "is_paused", False):
             return send(endpoint, request, model, context)
         number, service = self._thread.number, model.service_model.service_name
@@ -165,7 +165,7 @@ class Faults:
         return (None, ReadTimeoutError(endpoint_url=request.url)) if self._meets(number, LostAnswer) else answer
 
     def _refusal(self, number: int, operation: str, throttle: str) -> dict[str, Any] | None:
-        """The error that the request is answered with, None if it goes through."""
+        """Return the error that answers the request, None if the request is sent."""
         if self._meets(number, Throttle):
             return _error(throttle)
         if operation not in {"PutItem", "TransactWriteItems"}:
@@ -178,7 +178,7 @@ class Faults:
         return None
 
     def _bus(self, request: Any) -> Any:
-        """The bus: it takes entries, and notes what it took."""
+        """Answer a PutEvents request and record the accepted entries."""
         number, body = self._thread.number, json.loads(request.body)
         entries = taken = body["Entries"]
         if self._meets(number, BusRefusal):
@@ -211,10 +211,10 @@ def _cancelled(reason: str) -> dict[str, Any]:
 
 
 class _NoBody:
-    """A body of no bytes: what is parsed has been given already."""
+    """An empty body: the parsed answer is provided separately."""
 
     def stream(self) -> Iterator[bytes]:
-        """Nothing."""
+        """Yield nothing."""
         return iter(())
 
 
@@ -225,7 +225,7 @@ def _answer(request: Any, status: int, parsed: dict[str, Any]) -> Any:
 
 @contextmanager
 def injecting(*, sleeps: bool = False) -> Iterator[Faults]:
-    """Faults around every AWS client of the process. Waits between retries take no time unless `sleeps`."""
+    """Inject faults around every AWS client of the process. Waits between retries take no time unless `sleeps`."""
     faults = Faults()
     make, send = BaseClient._make_api_call, Endpoint._do_get_response  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""What is true of every portfolio once a market has come to rest, worked out anew and not by the code under test."""
+"""Invariants of every portfolio once all queues are empty, computed independently of the code under test."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,15 +15,15 @@ REASONS = {"nothing_to_trade", "waits_for_a_quote"}
 """Rules by which a portfolio may stand out of its band."""
 
 
-def is_within(it: Portfolio, prices: Mapping[str, Decimal]) -> bool:
-    """Whether every weight is within its band and the drift below its trigger, worked out anew in exact fractions."""
-    policy = it.policy
-    values = {name: Fraction(holding.quantity) * Fraction(prices[name]) for name, holding in it.holdings.items()}
-    total = sum(values.values()) + Fraction(it.cash or 0)
+def is_within(portfolio: Portfolio, prices: Mapping[str, Decimal]) -> bool:
+    """Return whether every weight is within its band and the drift below its limit, in exact fractions."""
+    policy = portfolio.policy
+    values = {name: Fraction(holding.quantity) * Fraction(prices[name]) for name, holding in portfolio.holdings.items()}
+    total = sum(values.values()) + Fraction(portfolio.cash or 0)
     invested = 1 - Fraction(policy.cash_target) / 100
-    targets = {name: Fraction(weight) * invested for name, weight in it.allocation.items()}
+    targets = {name: Fraction(weight) * invested for name, weight in portfolio.allocation.items()}
     drifts = {name: values.get(name, 0) * 100 / total - targets.get(name, 0) for name in {*values, *targets}}
-    of_cash = Fraction(it.cash or 0) * 100 / total - Fraction(policy.cash_target)
+    of_cash = Fraction(portfolio.cash or 0) * 100 / total - Fraction(policy.cash_target)
     rounding = Fraction(1, 5_000)  # weights and targets have 4 places
     inside = (
         abs(each) <= _tolerance(policy.price_band, targets.get(name, 0)) + rounding for name, each in drifts.items()
@@ -44,39 +44,43 @@ def _tolerance(band: Band, target: Fraction | Decimal | int) -> Fraction:
     }[band.type]
 
 
-def worth(it: Portfolio, prices: Mapping[str, Decimal]) -> Decimal:
-    """What the portfolio is worth."""
-    return sum((each.quantity * prices[name] for name, each in it.holdings.items()), it.cash or Decimal(0))
+def worth(portfolio: Portfolio, prices: Mapping[str, Decimal]) -> Decimal:
+    """Return the value of the portfolio."""
+    return sum(
+        (each.quantity * prices[name] for name, each in portfolio.holdings.items()), portfolio.cash or Decimal(0)
+    )
 
 
 def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[str, int]:
-    """How each portfolio stands after a wave: within its band, or out of it by a rule that is told."""
+    """Count the portfolios after a wave of price changes: within their band, or outside for a recorded reason."""
     stands: dict[str, int] = {}
     lost = Decimal(0)
     for number, was in enumerate(before):
-        it = market.portfolio(number)
-        assert (it.status, it.lock, it.watching.reason) == (PortfolioStatus.ACTIVE, None, None)
-        assert it.watching.begun == it.watching.done
-        assert it.cash is not None
-        assert it.cash >= 0
-        assert all(holding.quantity >= 0 for holding in it.holdings.values())
-        lost += abs(worth(it, market.prices) - worth(was, market.prices))
+        portfolio = market.portfolio(number)
+        assert (portfolio.status, portfolio.lock, portfolio.watching.reason) == (PortfolioStatus.ACTIVE, None, None)
+        assert portfolio.watching.begun == portfolio.watching.done
+        assert portfolio.cash is not None
+        assert portfolio.cash >= 0
+        assert all(holding.quantity >= 0 for holding in portfolio.holdings.values())
+        lost += abs(worth(portfolio, market.prices) - worth(was, market.prices))
         rule = "within_band"
-        if not is_within(it, market.prices):
+        if not is_within(portfolio, market.prices):
             rule, facts = market.last_check(number)
             assert rule in REASONS, (number, rule)
             assert rule != "waits_for_a_quote" or is_explained(market.newest(number), market.prices), number
             margin = REARM if rule == "nothing_to_trade" else Decimal(0)
-            assert all(abs(at - market.prices[name]) <= at * margin for name, at in seen(facts, it).items()), number
+            assert all(abs(at - market.prices[name]) <= at * margin for name, at in seen(facts, portfolio).items()), (
+                number
+            )
         stands[rule] = stands.get(rule, 0) + 1
     assert lost <= Decimal("0.005") * orders, "a fill is rounded to the cent, and nothing else is lost or won"
     return stands
 
 
 def is_explained(newest: Rebalance | None, prices: Mapping[str, Decimal]) -> bool:
-    """Whether a rebalance that ended out of the band says so, and names what it did not trade and why.
+    """Return whether a rebalance that ended out of band names what was not traded and why.
 
-    It was planned at these very prices: one that came while it ran would have been looked at after it.
+    The rebalance was planned at these prices; a price that came during the rebalance would have been checked afterwards.
     """
     assert newest is not None
     assert newest.why is not None
@@ -86,6 +90,6 @@ def is_explained(newest: Rebalance | None, prices: Mapping[str, Decimal]) -> boo
     return newest.status is RebalanceStatus.COMPLETED and not facts["within_band_after"] and bool(facts["skipped"])
 
 
-def seen(facts: dict[str, Any], it: Portfolio) -> dict[str, Decimal]:
-    """The prices that a check looked at."""
-    return {name: Decimal(price) for name, price in facts["prices"].items() if name in it.holdings}
+def seen(facts: dict[str, Any], portfolio: Portfolio) -> dict[str, Decimal]:
+    """Return the prices that a check used."""
+    return {name: Decimal(price) for name, price in facts["prices"].items() if name in portfolio.holdings}

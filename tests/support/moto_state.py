@@ -1,4 +1,4 @@
-"""What moto holds, read past the API: items, queues, and the stream of committed writes in their order."""
+"""The state of moto's backends, read without API calls: items, messages, and stream records in commit order."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -17,22 +17,22 @@ ADDED_TO = "METRICS"
 
 
 def table(name: str = TABLE) -> Any:
-    """moto's own table."""
+    """Return moto's object for a table."""
     return backend("dynamodb").tables[name]
 
 
 def commits(name: str = TABLE) -> list[Any]:
-    """The stream records of a table so far."""
+    """Return the stream records of a table, oldest first."""
     return [each.to_json() for each in table(name).stream_shard.items]
 
 
 def stored_items(name: str = TABLE) -> list[Any]:
-    """Every item, read past the API: faster, and without a call."""
+    """Return every item of a table, without an API call."""
     return [item.to_json()["Attributes"] for items in table(name).items.values() for item in items.values()]
 
 
 def carries_events(record: Any) -> bool:
-    """The filter of the event source mapping."""
+    """Return whether a stream record has events: the filter of the publisher's event source mapping."""
     return "S" in record["dynamodb"].get("NewImage", {}).get("events", {})
 
 
@@ -41,29 +41,35 @@ def _queues() -> Any:
 
 
 def waiting(queue_url: str) -> list[Any]:
-    """The messages of a queue that can be received."""
+    """Return the messages of a queue that can be received."""
     return list(_queues()[queue_url.rpartition("/")[2]].messages)
 
 
 def lose_messages() -> None:
-    """Empties every queue."""
+    """Remove all messages from every queue."""
     for queue in _queues().values():
         queue._messages.clear()
 
 
 def take_messages(queue_url: str) -> list[tuple[str, int]]:
-    """Takes all messages off a queue, also those that wait: the body of each, and for how many seconds it waits."""
+    """Remove all messages from a queue, delayed ones included; return each body with its delay in seconds."""
     queue = _queues()[queue_url.rpartition("/")[2]]
     taken, queue._messages = list(queue._messages), []
-    return [(it.body, round((it.delayed_until - it.sent_timestamp) / 1000) if it.delayed_until else 0) for it in taken]
+    return [(message.body, _delay_seconds(message)) for message in taken]
+
+
+def _delay_seconds(message: Any) -> int:
+    return round((message.delayed_until - message.sent_timestamp) / 1000) if message.delayed_until else 0
 
 
 def snapshot() -> Callable[[], None]:
-    """Keeps what all tables hold; calling the answer brings it back, with empty queues and streams: in this system, or
-    in a later one."""
-    kept = {name: copy.deepcopy(it.items) for name, it in backend("dynamodb").tables.items()}
+    """Copy the items of all tables and return a function that restores them, with empty queues and streams.
 
-    def bring_back() -> None:
+    The function also restores the items in a later in-process system.
+    """
+    kept = {name: copy.deepcopy(stored.items) for name, stored in backend("dynamodb").tables.items()}
+
+    def restore() -> None:
         tables = backend("dynamodb").tables
         for name, items in kept.items():
             tables[name].items = copy.deepcopy(items)
@@ -72,11 +78,11 @@ def snapshot() -> Callable[[], None]:
                 stream.items.clear()
         lose_messages()
 
-    return bring_back
+    return restore
 
 
 def forget_everything(of_table: str = TABLE) -> None:
-    """Empties the table, its stream and every queue."""
+    """Remove all items and stream records of a table and all messages of every queue."""
     table(of_table).items.clear()
     table(of_table).stream_shard.items.clear()
     lose_messages()
@@ -84,10 +90,10 @@ def forget_everything(of_table: str = TABLE) -> None:
 
 @contextmanager
 def quick_transactions() -> Iterator[None]:
-    """moto backs up a table before each transaction by copying it deeply: minutes for a thousand of them.
+    """Copy fewer objects in moto's backup before each transaction; a deep copy of a table takes minutes in large tests.
 
-    Puts replace items whole and never change one in place, so copying the maps that hold them is backup enough; the
-    sums of bettors are added to in place, so those are copied whole.
+    Puts replace items and never modify one in place, so copying the maps is enough. The totals of bettors are updated in
+    place, so those items are copied deeply.
     """
     with mock.patch.object(models, "copy", SimpleNamespace(deepcopy=_backup, copy=copy.copy)):
         yield

@@ -1,4 +1,4 @@
-"""A payload of `events/` through the real handler of the function whose folder it lies in."""
+"""Run a payload of `events/` through the real handler of the function that its folder is named after."""
 
 import importlib
 import json
@@ -10,18 +10,18 @@ from tests.support.system import LambdaContext, payload
 
 
 def now() -> datetime:
-    """A minute after the time that the payloads name."""
+    """Return an instant one minute after the time in the payloads."""
     return datetime(2026, 11, 21, 9, 31, tzinfo=UTC)
 
 
 def run(path: str) -> Any:
-    """The handler's answer to the payload."""
+    """Return the handler's answer to a payload."""
     handler = importlib.import_module(f"functions.{Path(path).parent}.handler").handler
     return handler(payload(path), LambdaContext())
 
 
 def http(path: str, status: int) -> Any:
-    """The body of the HTTP answer to the payload."""
+    """Return the body of the HTTP answer to a payload, after checking its status."""
     answer = run(path)
     assert answer["statusCode"] == status, answer["body"]
     if status == 204:

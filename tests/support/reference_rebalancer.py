@@ -1,6 +1,6 @@
-"""A portfolio traded by hand: what the default policy asks for, worked out in fractions from its words.
+"""A reference rebalancer: the default policy, implemented independently in exact fractions.
 
-It shares nothing with the planner, the watches or the saga: it is what they are compared with.
+The class shares no code with the planner, the watches or the execution, which the tests compare with it.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ Numbers = dict[str, Fraction]
 
 
 def down(number: Fraction, unit: Fraction) -> Fraction:
-    """Rounded down to whole units."""
+    """Round down to whole units."""
     return floor(number / unit) * unit
 
 
 def up(number: Fraction, unit: Fraction) -> Fraction:
-    """Rounded up to whole units."""
+    """Round up to whole units."""
     return ceil(number / unit) * unit
 
 
 class ByHand:
-    """Weighed every day, and traded to its target at once when a weight is further than its band of points.
+    """A portfolio that is weighed every day, and traded to its target if a weight is outside its band (points).
 
-    What is over is sold whole. The cash, less the buffer and as if every order filled at the worst price it allows,
-    buys: first what brings back inside what is outside, the costliest first; then the rest of what has an order
-    already, then of the others, the largest lack first. An order is worth 1.00 at least, and cash has no target.
+    Assets above their target are sold down to it. Cash less the buffer, assuming that every order fills at its worst price,
+    then buys: first the assets outside their band up to its edge, the most expensive first; then the rest of those; then
+    the others, the largest shortfall first. An order is at least 1.00, and cash has no target.
     """
 
     def __init__(self, target: Mapping[str, Fraction], band: Fraction, held: Numbers, cash: Fraction) -> None:
@@ -36,7 +36,7 @@ class ByHand:
         self.rebalances = 0
 
     def live(self, prices: Numbers) -> None:
-        """A day: at these prices, and filled at them."""
+        """Process one day at these prices; all orders fill at them."""
         worth = {name: held * prices[name] for name, held in self.held.items()}
         total = sum(worth.values()) + self.cash
         # A weight has 4 places.

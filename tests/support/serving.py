@@ -1,4 +1,4 @@
-"""How moto serves what is asked: one call at a time, unmeasured, and without work that grows with what it holds."""
+"""Changes to moto inside tests: serialised calls, no coverage tracing, and no work that grows with the table."""
 
 import copy
 import sys
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """As long as this lasts. Nobody looks at how old a message is.
+    """Apply the changes inside the `with` block. The retention period of messages is not checked there.
 
-    moto is not thread-safe: without the lock, acknowledged writes of concurrent callers get lost.
+    moto is not thread-safe: without the lock, acknowledged writes of concurrent callers are lost.
     """
     lock, call = threading.RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -40,10 +40,10 @@ def serving() -> Iterator[None]:
 
 
 def _untraced(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """What the call returns; coverage does not look into it: following moto takes longer than moto takes to run.
+    """Call without the coverage tracer, which takes longer than moto itself.
 
-    The tracer counts frames as they begin and end, so it has to be put back in the frame that took it away. It takes
-    over at the next call, which therefore is made before this frame ends.
+    The tracer counts frames as they begin and end, so it is restored in the frame that removed it. It takes effect at the
+    next call, which is therefore made before this frame ends.
     """
     tracer = sys.gettrace()
     sys.settrace(None)
@@ -55,7 +55,7 @@ def _untraced(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
 
 
 def _take_over() -> None:
-    """A call."""
+    """Do nothing; the call makes the restored tracer take effect."""
 
 
 _QUERY = Table.query
@@ -63,7 +63,7 @@ _SERIALIZE = BaseJSONSerializer._serialize_type_structure
 
 
 def _serialize_structure(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
-    """Values of DynamoDB as they are: moto looks for each of their ten types under each name that it might have."""
+    """Serialise attribute values as they are; moto would look for ten types under every possible name."""
     if shape.name == "AttributeValue":
         serializer._default_serialize(serialized, value, shape, key)
     else:
@@ -71,7 +71,7 @@ def _serialize_structure(serializer: Any, serialized: Any, value: Any, shape: An
 
 
 def _query(whole: Table, hash_key: DynamoType, *rest: Any, **conditions: Any) -> Any:
-    """A query that looks at the partition it asks for only; moto sorts the whole table first."""
+    """Query only the requested partition; moto would sort the whole table first."""
     (name, wanted), *_ = conditions["hash_key_conditions"]
     table: Any = copy.copy(whole)
     if name == whole.hash_key_attr:
@@ -79,7 +79,9 @@ def _query(whole: Table, hash_key: DynamoType, *rest: Any, **conditions: Any) ->
     else:
         table.items = {
             key: {
-                sort: item for sort, item in items.items() if (it := item.attrs.get(name)) and it.value == wanted.value
+                sort: item
+                for sort, item in items.items()
+                if (value := item.attrs.get(name)) and value.value == wanted.value
             }
             for key, items in whole.items.items()
         }

@@ -1,4 +1,4 @@
-"""The whole system in one process: the real handlers over moto, driven like the gateway and the event sources do."""
+"""The whole system in one process: the real handlers over moto, invoked like the gateway and the event sources do."""
 
 import json
 import sys
@@ -68,7 +68,7 @@ AUTH = {
 
 @dataclass
 class LambdaContext:
-    """What Powertools looks at in the context of an invocation."""
+    """The context of an invocation, with the members that Powertools reads."""
 
     function_name: str = "function"
     memory_limit_in_mb: int = 256
@@ -76,7 +76,7 @@ class LambdaContext:
     aws_request_id: str = "11111111-2222-3333-4444-555555555555"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Plenty."""
+        """Return enough time for any test."""
         return 30_000
 
 
@@ -90,18 +90,18 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body."""
+        """The body, parsed."""
         return json.loads(self.text)
 
 
 @lru_cache
 def payload_text(path: str) -> str:
-    """A payload of `events/`, as text."""
+    """Return a payload of `events/` as text."""
     return (EVENTS / path).read_text()
 
 
 def payload(path: str) -> Any:
-    """A payload of `events/`, fresh."""
+    """Return a payload of `events/` as a new object."""
     return json.loads(payload_text(path))
 
 
@@ -115,7 +115,7 @@ def gateway_event(
     authorizer: dict[str, str] | None = None,
     request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
 ) -> dict[str, Any]:
-    """The gateway's proxy event: a real one, with these parts put in."""
+    """Return a proxy event of the gateway: a recorded one with these parts replaced."""
     event = payload("portfolios_api/create_portfolio.json")
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     event |= {
@@ -138,7 +138,7 @@ def gateway_event(
 
 
 def _resource(path: str) -> str:
-    """The gateway's name for the resource that a path leads to."""
+    """Return the gateway's resource for a path."""
     found = [str(route.openapi_path) for app in APPS for route in _routes(app) if route.rule.match(path)]
     return min(found, key=lambda name: name.count("{"), default=path)  # the gateway prefers what is written out
 
@@ -148,10 +148,12 @@ def _routes(function: Any) -> list[Any]:
 
 
 def _function_of(resource: str, method: str) -> Any:
-    """The function that has the method of the resource, else one that has the resource, else any."""
+    """Return the function that serves the method of a resource, else a function that serves the resource, else any."""
     having = [app for app in APPS if any(route.openapi_path == resource for route in _routes(app))]
     exact = [
-        app for app in having if any(it.openapi_path == resource and it.method.upper() == method for it in _routes(app))
+        app
+        for app in having
+        if any(route.openapi_path == resource and route.method.upper() == method for route in _routes(app))
     ]
     return next(iter([*exact, *having]), api_function)
 
@@ -159,12 +161,12 @@ def _function_of(resource: str, method: str) -> Any:
 def authorized(
     tenant_id: str = "demo", user_id: str = "", scope: str = ALL_SCOPES, exp: str = "9999999999"
 ) -> dict[str, str]:
-    """The authorizer's context for a caller."""
+    """Return the authorizer's context for a caller."""
     return {"tenant_id": tenant_id, "user_id": user_id, "scope": scope, "subject": "test", "exp": exp}
 
 
 def sqs_record(body: str, *, message_id: str = "059f36b4-87a3-44ab-83d2-661975830a7d", **attributes: str) -> Any:
-    """A record of an SQS batch: a real one, with this body."""
+    """Return a record of an SQS batch: a recorded one with this body."""
     record = payload("rebalancing_on_rebalance_requested/batch_with_poison.json")["Records"][0]
     record |= {"body": body, "messageId": message_id}
     record["attributes"] |= attributes
@@ -173,7 +175,7 @@ def sqs_record(body: str, *, message_id: str = "059f36b4-87a3-44ab-83d2-66197583
 
 @dataclass
 class System:
-    """The stack in one process."""
+    """The system in this process: its queues, and methods that invoke its functions."""
 
     queue_url: str
     undelivered_url: str
@@ -189,27 +191,27 @@ class System:
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """Sends a request as the tenant `demo` with all scopes, unless told otherwise."""
+        """Send a request, by default as the tenant `demo` with all scopes."""
         options.setdefault("authorizer", authorized())
         return self.answer(gateway_event(method, path, body, **options))
 
     def answer(self, event: dict[str, Any]) -> Answer:
-        """The answer of the API function that has the route to a gateway event."""
+        """Return the answer of the API function that serves the gateway event."""
         raw = _function_of(event["resource"], event["httpMethod"]).handler(event, self.context)
         headers = {name: values[0] for name, values in raw.get("multiValueHeaders", {}).items()}
         return Answer(raw["statusCode"], headers, raw["body"])
 
     def work(self, *records: Any, worker: Any = worker_function) -> set[str]:
-        """The worker's answer to a batch: the ids of the messages that it returned."""
+        """Invoke a worker with a batch; return the ids of the messages that it returned to the queue."""
         response = worker.handler({"Records": list(records)}, self.context)
         return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
     def recalculate(self) -> int:
-        """Lets the worker of recalculations take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of recalculations; return the number of messages."""
         return self.work_off(self.recalculations_url, recalculation_function)
 
     def work_off(self, url: str = "", worker: Any = worker_function) -> int:
-        """Lets a worker take everything that is on its queue; how many messages it took."""
+        """Process every message on a queue with a worker; return the number of messages."""
         sqs, taken, url = boto3.client("sqs"), 0, url or self.queue_url
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
             "Messages"
@@ -226,68 +228,68 @@ class System:
         return taken
 
     def take_quotes(self) -> int:
-        """Lets the worker of quotes take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of quotes; return the number of messages."""
         return self.work_off(self.quotes_url, quote_function)
 
     def check(self) -> int:
-        """Lets the worker of checks take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of checks; return the number of messages."""
         return self.work_off(self.checks_url, check_function)
 
     def execute(self) -> int:
-        """Lets the execution worker take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of executions; return the number of messages."""
         return self.work_off(self.executions_url, execution_function)
 
     def take_insights(self) -> int:
-        """Lets the worker of insights take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of insights; return the number of messages."""
         return self.work_off(self.insights_url, insight_function)
 
     def settle(self) -> int:
-        """Lets the worker of settlements take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of settlements; return the number of messages."""
         return self.work_off(self.settlements_url, settlement_function)
 
     def stream_betting(self, records: list[Any]) -> Any:
-        """Hands a batch of the betting table's stream to the function that looks after closings."""
+        """Pass stream records of the betting table to the function that requests settlements."""
         return closing_function.handler({"Records": records}, self.context)
 
     def stream(self, records: list[Any]) -> Any:
-        """Hands a batch of the stream to the function that asks for checks."""
+        """Pass stream records of the portfolios table to the function that requests checks."""
         return commit_function.handler({"Records": records}, self.context)
 
     def sweep(self) -> dict[str, int]:
-        """One pass of the sweeper."""
+        """Run the sweeper once."""
         return dict(sweep_function.handler(payload("balancing_on_sweep/schedule.json"), self.context))
 
     def night(self) -> dict[str, int]:
-        """One night of the ingestion of bars."""
+        """Run the nightly ingestion of bars once."""
         return dict(night_function.handler(payload("market_on_night/schedule.json"), self.context))
 
     def value(self) -> int:
-        """Lets the worker of valuations take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of valuations; return the number of messages."""
         return self.work_off(self.valuations_url, valuation_function)
 
     def report(self) -> int:
-        """Lets the worker of reports take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of reports; return the number of messages."""
         return self.work_off(self.reports_url, report_function)
 
     def tell(self) -> int:
-        """Lets the worker of alerts take everything that is on its queue; how many messages it took."""
+        """Process every message on the queue of mails; return the number of messages."""
         return self.work_off(self.mails_url, alert_function)
 
     def after_night(self, event: Any) -> dict[str, int]:
-        """Hands an event of the bus or of the schedule to the function that asks for valuations and reports."""
+        """Pass an event of the bus or the schedule to the function that requests valuations and reports."""
         return dict(analytics_night_function.handler(event, self.context))
 
     def publish(self, records: list[Any]) -> Any:
-        """The publisher's answer to a batch of the stream."""
+        """Pass stream records to the event publisher and return its answer."""
         return publisher_function.handler({"Records": records}, self.context)
 
     def items(self) -> list[dict[str, Any]]:
-        """Every item of the table."""
+        """Return every item of the portfolios table."""
         pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 
     def portfolio(self, user_id: str = "1", allocation: dict[str, Any] | None = None, **members: Any) -> Any:
-        """Creates a portfolio; the target is that of the example unless another is given."""
+        """Create a portfolio, by default with the target of the example."""
         target = allocation or {"stocks": 60, "bonds": 30, "gold": 10}
         answer = self.http("POST", "/portfolio", {"user_id": user_id, "allocation": target, **members})
         assert answer.status == 201, answer.text
@@ -296,7 +298,7 @@ class System:
 
 @contextmanager
 def in_process_system() -> Iterator[System]:
-    """A fresh system; moto's state, the environment and every cached client end with it."""
+    """Provide a new system; moto's state, the environment and all cached clients end with the `with` block."""
     environment = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -369,13 +371,13 @@ def in_process_system() -> Iterator[System]:
 
 
 def forget_cached() -> None:
-    """Clears what functions keep between invocations, as a cold start does."""
+    """Clear what functions keep between invocations, as a cold start does."""
     for thing in _caches(len(sys.modules)):
         thing.cache_clear()
 
 
 @lru_cache(maxsize=1)
 def _caches(modules: int) -> list[Any]:
-    """What is kept anywhere, found again whenever there are more modules: looking takes longer than a call."""
+    """Return every cached function of our modules; the search is repeated only when more modules are loaded."""
     ours = [module for name, module in sys.modules.items() if name.startswith(("trimtab.", "functions."))]
     return [thing for module in ours for thing in vars(module).values() if hasattr(thing, "cache_clear")]

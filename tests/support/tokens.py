@@ -1,4 +1,4 @@
-"""An OIDC issuer for tests: key pairs, the JWKS of them in SSM, and tokens good and bad."""
+"""A test OIDC issuer: key pairs, a JWKS document in SSM, and valid and invalid tokens."""
 
 import base64
 import hashlib
@@ -19,49 +19,49 @@ from tests.support.system import ALL_SCOPES, AUTH
 
 @dataclass(frozen=True)
 class Key:
-    """A key pair of the issuer, by its id."""
+    """A key pair of the issuer with its key id."""
 
     kid: str
     algorithm: str
     private: Any
 
     def jwk(self) -> dict[str, Any]:
-        """The public half, as the issuer publishes it."""
+        """Return the public key as a member of the JWKS document."""
         kind = jwt.algorithms.RSAAlgorithm if self.algorithm == "RS256" else jwt.algorithms.ECAlgorithm
         public = kind.to_jwk(self.private.public_key(), as_dict=True)
         return {**public, "kid": self.kid, "alg": self.algorithm, "use": "sig"}
 
     def public_pem(self) -> bytes:
-        """The public half as PEM."""
+        """Return the public key as PEM."""
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return bytes(self.private.public_key().public_bytes(serialization.Encoding.PEM, form))
 
 
 @lru_cache
 def rsa_key(kid: str = "rsa-1") -> Key:
-    """An RS256 key; the same id is the same key all through a test run."""
+    """Return an RS256 key pair; the same id returns the same key pair during a test run."""
     return Key(kid, "RS256", rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
 @lru_cache
 def ec_key(kid: str = "ec-1") -> Key:
-    """An ES256 key."""
+    """Return an ES256 key pair."""
     return Key(kid, "ES256", ec.generate_private_key(ec.SECP256R1()))
 
 
 def jwks(*keys: Key) -> str:
-    """The key set document."""
+    """Return the JWKS document of these keys."""
     return json.dumps({"keys": [key.jwk() for key in keys]})
 
 
 def publish(*keys: Key) -> None:
-    """Puts the key set where the verifier of the test system looks for it."""
+    """Store the JWKS document in the SSM parameter that the verifier of the test system reads."""
     document = jwks(*(keys or (rsa_key(), ec_key())))
     boto3.client("ssm").put_parameter(Name=AUTH["jwks_parameter"], Value=document, Type="String", Overwrite=True)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Claims of a good token of the tenant `demo`; None takes one away."""
+    """Return the claims of a valid token of the tenant `demo`, with changes; None removes a claim."""
     now = int(time.time())
     good = {
         "iss": AUTH["issuer"],
@@ -76,7 +76,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def mint(key: Key | None = None, *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
-    """A token signed with the key; the changes are to its claims, None takes one away."""
+    """Return a signed token with changed claims; None removes a claim."""
     signer = key or rsa_key()
     return jwt.encode(
         claims(**changes), signer.private, signer.algorithm, headers={"kid": signer.kid, **(headers or {})}
@@ -84,14 +84,14 @@ def mint(key: Key | None = None, *, headers: dict[str, Any] | None = None, **cha
 
 
 def raw(header: Any, payload: Any, secret: bytes | None = None) -> str:
-    """A token put together by hand: signed with HMAC where a secret is given, else with nothing."""
+    """Return a token with this header and payload, signed with HMAC if `secret` is given, else unsigned."""
     signed = f"{_part(json.dumps(header).encode())}.{_part(json.dumps(payload).encode())}"
     signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest() if secret is not None else b""
     return f"{signed}.{_part(signature)}"
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that carries it."""
+    """Return the Authorization header for a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -100,7 +100,7 @@ def _part(data: bytes) -> str:
 
 
 def bad_tokens() -> dict[str, str | None]:
-    """Authorization headers that must be refused, by what is wrong with them."""
+    """Return Authorization headers that must be refused, by the defect of each."""
     now, good, key = int(time.time()), mint(), rsa_key()
     head, body, signature = good.split(".")
     forged = _part(json.dumps(claims(tenant_id="other")).encode())

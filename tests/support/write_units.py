@@ -1,9 +1,9 @@
-"""What writes to DynamoDB cost, by its published rules; the local stand-ins do not count them rightly.
+"""Write units of DynamoDB by its published rules; the local stand-ins do not compute them correctly.
 
-Sizes are those of the page "DynamoDB item sizes and formats", units those of "read/write capacity": a unit is 1,024
-bytes begun, a write costs the larger of the item before and after, a transaction doubles it, a failed condition costs
-what the item there would. An index entry costs a write when it comes, one when it goes, and both when its key changes.
-A transaction doubles index entries too: the pages leave that open, so the dearer reading is counted.
+Source: "DynamoDB item sizes and formats" and "read/write capacity" of the AWS documentation. A unit is 1,024 bytes
+started. A write costs the larger of the item before and after, a transaction doubles the cost, and a failed condition
+costs the size of the existing item. An index entry costs one write when it appears, one when it disappears, and two
+when its key changes. The pages leave open whether a transaction doubles index entries; here it does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,12 +22,12 @@ Item = Mapping[str, AttributeValue]
 
 
 def item_bytes(item: Item) -> int:
-    """Names in UTF-8, and the values."""
+    """Return the bytes of an item: names in UTF-8, and values."""
     return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
 
 
 def value_bytes(value: AttributeValue) -> int:  # noqa: PLR0911 - one line a type
-    """A value without its name."""
+    """Return the bytes of a value without its name."""
     ((kind, content),) = value.items()
     match kind:
         case "S":
@@ -48,18 +48,18 @@ def value_bytes(value: AttributeValue) -> int:  # noqa: PLR0911 - one line a typ
 
 
 def _number_bytes(text: str) -> int:
-    """A byte, another for each two significant digits, another for a minus."""
+    """Return the bytes of a number: one, plus one for every two significant digits, plus one for a minus."""
     digits = text.lstrip("-").replace(".", "").strip("0")
     return 1 + (len(digits) + 1) // 2 + text.startswith("-")
 
 
 def units(size: int) -> int:
-    """Units of a write of that many bytes."""
+    """Return the units of a write of `size` bytes."""
     return max(1, -(-size // 1024))
 
 
 def index_units(old: Item | None, new: Item | None, shape: TableShape) -> int:
-    """Units of the entries that a write changes in the keys-only indexes."""
+    """Return the units of the entries that a write changes in the keys-only indexes."""
     total = 0
     for keys in [(name,) for name in shape.local_indexes] + [(f"{n}_pk", f"{n}_sk") for n in shape.global_indexes]:
         before, after = (_entry(item, keys) for item in (old, new))
@@ -75,30 +75,30 @@ def _entry(item: Item | None, keys: tuple[str, ...]) -> Item | None:
 
 
 def put_units(old: Item | None, new: Item, shape: TableShape, *, transactional: bool = False) -> int:
-    """Units of a put that replaces `old`."""
+    """Return the units of a put that replaces `old`."""
     table = units(max(item_bytes(old or {}), item_bytes(new)))
     return (table + index_units(old, new, shape)) * (2 if transactional else 1)
 
 
 def failed_put_units(old: Item | None, *, transactional: bool = False) -> int:
-    """Units of a put whose condition failed."""
+    """Return the units of a put whose condition failed."""
     return units(item_bytes(old or {})) * (2 if transactional else 1)
 
 
 @dataclass
 class Meter:
-    """The units that the puts of a process have cost, one entry a call."""
+    """Records the units of every put of the process, one entry for each call."""
 
     shape: TableShape
     spent: list[int] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all recorded units."""
         return sum(self.spent)
 
     def measure(self, call: Any, client: Any, operation: str, arguments: Any) -> Any:
-        """The call's answer, its cost noted. Knows puts, alone, in batches and in transactions."""
+        """Make a call and record its units. Supports puts: single, in batches and in transactions."""
         if operation in {"UpdateItem", "DeleteItem"}:
             raise ValueError(f"{operation} is not metered")
         if operation not in {"PutItem", "BatchWriteItem", "TransactWriteItems"}:
@@ -112,7 +112,9 @@ class Meter:
             self.spent.append(sum(failed_put_units(old, transactional=transactional) for old in stored))
             raise
         pairs = zip(stored, puts, strict=True)
-        self.spent.append(sum(put_units(old, it["Item"], self.shape, transactional=transactional) for old, it in pairs))
+        self.spent.append(
+            sum(put_units(old, put["Item"], self.shape, transactional=transactional) for old, put in pairs)
+        )
         return answer
 
     def _stored(self, call: Any, client: Any, put: Any) -> Item | None:
@@ -133,7 +135,7 @@ def _puts(operation: str, arguments: Any) -> list[Any]:
 
 @contextmanager
 def metering(shape: TableShape) -> Iterator[Meter]:
-    """A meter around every client of the process."""
+    """Measure the puts of every client of the process inside the `with` block."""
     meter, call = Meter(shape), BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def measured(client: Any, operation: str, arguments: Any) -> Any:
