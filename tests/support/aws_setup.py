@@ -1,4 +1,4 @@
-"""AWS resources of the in-process system, created directly in moto's backends: API calls take longer than most tests."""
+"""AWS resources of the in-process system, created directly in moto's backends; API calls are much slower."""
 
 from typing import Any
 

@@ -80,7 +80,7 @@ def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[st
 def is_explained(newest: Rebalance | None, prices: Mapping[str, Decimal]) -> bool:
     """Return whether a rebalance that ended out of band names what was not traded and why.
 
-    The rebalance was planned at these prices; a price that came during the rebalance would have been checked afterwards.
+    The rebalance was planned at these prices; a price during the rebalance would have been checked afterwards.
     """
     assert newest is not None
     assert newest.why is not None

@@ -90,9 +90,9 @@ def forget_everything(of_table: str = TABLE) -> None:
 
 @contextmanager
 def quick_transactions() -> Iterator[None]:
-    """Copy fewer objects in moto's backup before each transaction; a deep copy of a table takes minutes in large tests.
+    """Make moto's backup before each transaction cheaper; a deep copy of a table takes minutes in large tests.
 
-    Puts replace items and never modify one in place, so copying the maps is enough. The totals of bettors are updated in
+    Puts replace items and never modify one in place, so copying the maps is enough. Totals of bettors are changed in
     place, so those items are copied deeply.
     """
     with mock.patch.object(models, "copy", SimpleNamespace(deepcopy=_backup, copy=copy.copy)):

@@ -26,9 +26,9 @@ def up(number: Fraction, unit: Fraction) -> Fraction:
 class ByHand:
     """A portfolio that is weighed every day, and traded to its target if a weight is outside its band (points).
 
-    Assets above their target are sold down to it. Cash less the buffer, assuming that every order fills at its worst price,
-    then buys: first the assets outside their band up to its edge, the most expensive first; then the rest of those; then
-    the others, the largest shortfall first. An order is at least 1.00, and cash has no target.
+    Assets above their target are sold down to the target. Cash less the buffer then buys, assuming that every order
+    fills at its worst price: first the assets outside their band up to its edge, most expensive first; then the rest
+    of those; then the others, the largest shortfall first. An order is at least 1.00, and cash has no target.
     """
 
     def __init__(self, target: Mapping[str, Fraction], band: Fraction, held: Numbers, cash: Fraction) -> None:

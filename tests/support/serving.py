@@ -42,8 +42,8 @@ def serving() -> Iterator[None]:
 def _untraced(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Call without the coverage tracer, which takes longer than moto itself.
 
-    The tracer counts frames as they begin and end, so it is restored in the frame that removed it. It takes effect at the
-    next call, which is therefore made before this frame ends.
+    The tracer counts frames as they begin and end, so the frame that removed the tracer also restores it. The tracer
+    takes effect at the next call, which is therefore made before this frame ends.
     """
     tracer = sys.gettrace()
     sys.settrace(None)
