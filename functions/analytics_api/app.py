@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from trimtab import composition
 from trimtab.analytics.adapters.series import DynamoSeries
@@ -18,13 +18,14 @@ from trimtab.analytics.service.analysis import Analysis, Wanted
 from trimtab.analytics.service.rules import AlertRules
 from trimtab.charts.svg import Theme
 from trimtab.composition import AnalysisSettings
-from trimtab.contracts.fields import Asset, Day, Identifier
+from trimtab.contracts.fields import Asset, Day
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime import http
-from trimtab.runtime.accept import prefers
-from trimtab.runtime.documentation import route
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.outbound import secret
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.app import Api
+from trimtab.runtime.http.content_negotiation import prefers
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.responses import json_response
+from trimtab.runtime.http_client import read_secret
 from trimtab.runtime.sqs.sender import sqs_client
 
 LINK = "/links/{token}"
@@ -61,19 +62,18 @@ def work() -> WorkQueues:
 @lru_cache(maxsize=1)
 def alert_rules() -> AlertRules:
     """The alert rules, wired to DynamoDB and SQS."""
-    return AlertRules(DynamoSeries(dynamodb(), settings().analytics_table), work(), utc_now)
+    return AlertRules(DynamoSeries(dynamodb_client(), settings().analytics_table), work(), utc_now)
 
 
 @lru_cache(maxsize=1)
 def signing_key() -> bytes:
     """The key that links are signed with."""
-    return secret(settings().links_secret_id).encode()
+    return read_secret(settings().links_secret_id).encode()
 
 
-app = http.Api(auth=lambda: settings().auth, open_paths=frozenset({LINK}))
+app = Api(auth=lambda: settings().auth, open_paths=frozenset({LINK}))
 analytics_route = partial(route, tag="Analytics")
 
-PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
 Window = Annotated[Span, Query(description="How far back; `custom` takes `from` and `to`.")]
 From = Annotated[
     Day | None, Query(alias="from", description="Where a custom window opens: its first day counts no more.")
@@ -96,7 +96,7 @@ def json_or_picture(format: str | None, view: Callable[[], dict[str, Any]], draw
     """The answer in the form that `format` says or, where that is silent, the request's `Accept` prefers."""
     accept = str(app.current_event.headers.get("accept") or "")
     is_picture = format == "svg" if format else prefers(accept, SVG, JSON)
-    answer = picture(draw()) if is_picture else http.answer(view())
+    answer = picture(draw()) if is_picture else json_response(view())
     answer.headers["Vary"] = "Accept"
     return answer
 

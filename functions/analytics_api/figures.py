@@ -12,7 +12,6 @@ from functions.analytics_api.app import (
     Format,
     From,
     PictureTheme,
-    PortfolioId,
     To,
     Window,
     analysis,
@@ -26,6 +25,7 @@ from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.schemas import charts, figures, standing
 from trimtab.charts.svg import Theme
 from trimtab.contracts.fields import Percent, Whole
+from trimtab.runtime.http.parameters import PortfolioId
 
 Confidence = Annotated[Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="0.95 is 95 %.")]
 Horizon = Annotated[Whole, Query(ge=1, le=60, description="Trading days.")]

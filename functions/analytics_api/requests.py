@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from functions.analytics_api.app import (
     READ,
-    PortfolioId,
     alert_rules,
     analysis,
     analytics_route,
@@ -25,7 +24,8 @@ from trimtab.analytics.service.nights import month_before
 from trimtab.analytics.service.reports import require_over
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime import http
+from trimtab.runtime.http.parameters import PortfolioId
+from trimtab.runtime.http.responses import json_response
 from trimtab.runtime.links import sign, verify
 
 WRITE = "portfolios:write"
@@ -36,7 +36,7 @@ LINK_MINUTES = 15
 def read_alert_rules(portfolio_id: PortfolioId) -> Response[Any]:
     """Read the alert rules of the portfolio, and whether each is over its threshold now."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
-    return http.answer(standing.alert_rules_view(alert_rules().read(portfolio)))
+    return json_response(standing.alert_rules_view(alert_rules().read(portfolio)))
 
 
 @app.put(
@@ -45,7 +45,7 @@ def read_alert_rules(portfolio_id: PortfolioId) -> Response[Any]:
 def replace_alert_rules(portfolio_id: PortfolioId, body: standing.ReplaceAlertRules) -> Response[Any]:
     """Say what the portfolio's contacts are told about: one alert for each time that something leaves its limit."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
-    return http.answer(standing.alert_rules_view(alert_rules().replace(portfolio, body.to_domain())))
+    return json_response(standing.alert_rules_view(alert_rules().replace(portfolio, body.to_domain())))
 
 
 @app.post(
@@ -60,7 +60,7 @@ def make_link(portfolio_id: PortfolioId, body: requests.MakeLink) -> Response[An
     expires_at = (utc_now() + timedelta(minutes=LINK_MINUTES)).replace(microsecond=0)
     named = {"tenant": portfolio.tenant_id, "portfolio": portfolio.portfolio_id}
     token = sign({**named, **wanted.to_payload()}, expires_at, signing_key())
-    return http.answer(requests.link_view(settings().public_url, token, expires_at), HTTPStatus.CREATED)
+    return json_response(requests.link_view(settings().public_url, token, expires_at), HTTPStatus.CREATED)
 
 
 @app.post(
@@ -73,7 +73,7 @@ def ask_for_report(portfolio_id: PortfolioId, body: requests.AskForReport) -> Re
     month = body.month or month_before(utc_now().date())
     require_over(month, utc_now().date())
     work().report(iter([(portfolio.tenant_id, portfolio.portfolio_id)]), month)
-    return http.answer(requests.report_view(portfolio, month), HTTPStatus.ACCEPTED)
+    return json_response(requests.report_view(portfolio, month), HTTPStatus.ACCEPTED)
 
 
 @app.get("/links/<token>", **analytics_route("Open a link"))

@@ -9,8 +9,8 @@ from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.adapters.work import WorkQueues, WorkSettings
 from trimtab.analytics.service.nights import Nights
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -25,7 +25,7 @@ class NightSettings(WorkSettings):
 def nights() -> Nights:
     """The nights, wired to DynamoDB and SQS."""
     settings = NightSettings.load()
-    return Nights(DynamoSeries(dynamodb(), settings.analytics_table), WorkQueues(sqs_client(), settings))
+    return Nights(DynamoSeries(dynamodb_client(), settings.analytics_table), WorkQueues(sqs_client(), settings))
 
 
 @metrics.log_metrics

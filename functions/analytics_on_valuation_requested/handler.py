@@ -16,8 +16,8 @@ from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.snapshot import Standings
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.worker import SQSRecord, worker
@@ -39,11 +39,11 @@ class Body(RootModel[ValuationRequested | BusEvent]):
 def valuations() -> Valuations:
     """The valuations, wired to the tables of three contexts."""
     settings = ValuationSettings.load()
-    ledger = LedgerStore(dynamodb(), settings.portfolios_table, settings.market_table)
-    store = DynamoSeries(dynamodb(), settings.analytics_table)
-    bars = DynamoBars(dynamodb(), settings.market_table)
+    ledger = LedgerStore(dynamodb_client(), settings.portfolios_table, settings.market_table)
+    store = DynamoSeries(dynamodb_client(), settings.analytics_table)
+    bars = DynamoBars(dynamodb_client(), settings.market_table)
     return Valuations(
-        PortfolioStore(dynamodb(), settings.portfolios_table),
+        PortfolioStore(dynamodb_client(), settings.portfolios_table),
         LedgerHistory(ledger),
         bars,
         store,

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from trimtab.contracts.fields import Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Unavailable, no_such_thing
 from trimtab.portfolios.balancing import views as schemas
@@ -24,10 +23,11 @@ from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing import views as rebalance_views
 from trimtab.portfolios.rebalancing.store import RebalanceStore
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.observability import logger
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.app import Api, lambda_handler
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.parameters import IdempotencyKey, PortfolioId, RebalanceId, one_request_id
+from trimtab.runtime.http.responses import json_response, no_content, relative_location
 from trimtab.runtime.sqs.sender import sqs_client
 
 
@@ -48,39 +48,33 @@ def settings() -> BalancingSettings:
 def control() -> Control:
     """The control, wired to DynamoDB and SQS."""
     table, market = settings().portfolios_table, settings().market_table
-    store, ledger = RebalanceStore(dynamodb(), table), LedgerStore(dynamodb(), table, market)
+    store, ledger = RebalanceStore(dynamodb_client(), table), LedgerStore(dynamodb_client(), table, market)
     return Control(store, ledger, WorkerQueues(sqs_client(), settings()), utc_now)
 
 
 @lru_cache(maxsize=1)
 def portfolios() -> Portfolios:
     """The portfolios, wired to DynamoDB."""
-    return Portfolios(PortfolioStore(dynamodb(), settings().portfolios_table), utc_now)
+    return Portfolios(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 def halts() -> HaltStore:
     """The halt switches."""
-    return HaltStore(dynamodb(), settings().portfolios_table)
+    return HaltStore(dynamodb_client(), settings().portfolios_table)
 
 
 @lru_cache(maxsize=1)
 def broker() -> Broker:
     """The broker."""
-    return broker_from(settings(), dynamodb(), utc_now)
+    return broker_from(settings(), dynamodb_client(), utc_now)
 
 
-app = http.Api(auth=lambda: settings().auth)
+app = Api(auth=lambda: settings().auth)
 
 READ, WRITE, OPERATOR = "portfolios:read", "portfolios:write", "operator"
 PLATFORM = "market:write"
 rebalance_route = partial(route, tag="Rebalances")
 operator_route = partial(route, scope=OPERATOR, tag="Operators")
-
-PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
-RebalanceId = Annotated[Identifier, Path(description="The `rebalance_id` of a rebalance.")]
-IdempotencyKey = Annotated[
-    Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to send again.")
-]
 
 
 @app.post(
@@ -91,11 +85,11 @@ def run_rebalance(
     portfolio_id: PortfolioId, body: schemas.RunRebalance, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Ask for a rebalance of what the portfolio holds, at the quotes of now, inside its band or not."""
-    given = http.one_request_id(idempotency_key, body.request_id)
+    given = one_request_id(idempotency_key, body.request_id)
     asked = control().request(app.caller, portfolio_id, body.mode, given or str(uuid4()))
     view = rebalance_views.accepted_view(asked, retry_safe=given is not None)
-    headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
-    return http.answer(view, HTTPStatus.ACCEPTED, headers)
+    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
+    return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 
 @app.post(
@@ -105,18 +99,18 @@ def run_rebalance(
 def cancel_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
     """Cancel a rebalance: at once where nothing was sent; else its later orders are not sent, and what was filled is
     reversed or kept, as the policy says."""
-    return http.answer(rebalance_views.rebalance_view(control().cancel(app.caller, portfolio_id, rebalance_id)))
+    return json_response(rebalance_views.rebalance_view(control().cancel(app.caller, portfolio_id, rebalance_id)))
 
 
 @app.get("/portfolios/<portfolio_id>/checks/last", **rebalance_route("Read the last check", READ, schemas.CheckView))
 def read_last_check(portfolio_id: PortfolioId) -> Response[Any]:
     """Read why the newest price check that decided nothing did so."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    checks = CheckStore(dynamodb(), settings().portfolios_table)
+    checks = CheckStore(dynamodb_client(), settings().portfolios_table)
     note = checks.last_check(portfolio.tenant_id, portfolio.portfolio_id)
     if note is None:
         raise no_such_thing()
-    return http.answer(schemas.check_view(note))
+    return json_response(schemas.check_view(note))
 
 
 @app.post(
@@ -124,7 +118,7 @@ def read_last_check(portfolio_id: PortfolioId) -> Response[Any]:
 )
 def resolve_portfolio(portfolio_id: PortfolioId, body: schemas.Resolve) -> Response[Any]:
     """Say what a stale portfolio holds: it is active again, and its rebalance keeps who said so and why."""
-    return http.answer(views.portfolio_view(control().resolve(app.caller, portfolio_id, body.to_domain())))
+    return json_response(views.portfolio_view(control().resolve(app.caller, portfolio_id, body.to_domain())))
 
 
 @app.get("/portfolios/<portfolio_id>/broker", **operator_route("Read the broker's view", answers=schemas.AccountView))
@@ -132,7 +126,7 @@ def read_broker(portfolio_id: PortfolioId) -> Response[Any]:
     """Read cash and positions as the broker has them: what to compare a stale portfolio with."""
     account = portfolios().get(app.caller, portfolio_id).portfolio_id
     try:
-        return http.answer(schemas.account_view(broker().account(account), dict(broker().positions(account))))
+        return json_response(schemas.account_view(broker().account(account), dict(broker().positions(account))))
     except OutcomeUnknown:
         raise Unavailable("broker_silent", "The broker does not answer; try again.", retry_after_seconds=5) from None
 
@@ -140,7 +134,7 @@ def read_broker(portfolio_id: PortfolioId) -> Response[Any]:
 @app.get("/halt", **operator_route("Read the halt switches", answers=schemas.HaltList))
 def read_halts() -> Response[Any]:
     """Read which halt switches are on for the tenant."""
-    return http.answer(schemas.halts_view(halts().standing(app.caller.tenant_id)))
+    return json_response(schemas.halts_view(halts().standing(app.caller.tenant_id)))
 
 
 @app.put("/halt", **operator_route("Halt all orders", answers=schemas.HaltList))
@@ -154,7 +148,7 @@ def put_halt(body: schemas.SwitchHalt) -> Response[Any]:
 def delete_halt(reach: Annotated[schemas.Reach, Query(description="Which switch.")] = "tenant") -> Response[Any]:
     """Let orders go out again."""
     halts().lift(_reach(reach))
-    return http.no_content()
+    return no_content()
 
 
 def _reach(reach: schemas.Reach) -> str | None:
@@ -165,7 +159,4 @@ def _reach(reach: schemas.Reach) -> str | None:
     return app.caller.tenant_id
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The gateway's proxy integration."""
-    return app.resolve(event, context)
+handler = lambda_handler(app)

@@ -11,8 +11,8 @@ from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing.store import RebalanceStore
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
 from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
@@ -34,10 +34,10 @@ def checking() -> Checking:
     settings = CheckSettings.load()
     table = settings.portfolios_table
     return Checking(
-        RebalanceStore(dynamodb(), table),
-        HoldingsReader(LedgerStore(dynamodb(), table, settings.market_table), utc_now),
-        WatchStore(dynamodb(), settings.watches_table, settings.watch_shards),
-        HaltStore(dynamodb(), table),
+        RebalanceStore(dynamodb_client(), table),
+        HoldingsReader(LedgerStore(dynamodb_client(), table, settings.market_table), utc_now),
+        WatchStore(dynamodb_client(), settings.watches_table, settings.watch_shards),
+        HaltStore(dynamodb_client(), table),
         WorkerQueues(sqs_client(), settings),
         utc_now,
         settings.run_seconds,

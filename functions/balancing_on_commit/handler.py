@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import Any
 
 from trimtab.portfolios.balancing.check_queue import CheckQueue
-from trimtab.runtime.dynamo import from_item
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.dynamodb.client import deserialize
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
@@ -27,7 +27,7 @@ def check_queue() -> CheckQueue:
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of the stream: one check a portfolio. Raises where the queue cannot be reached: it is delivered again."""
-    images = [from_item(record["dynamodb"]["NewImage"]) for record in event["Records"]]
+    images = [deserialize(record["dynamodb"]["NewImage"]) for record in event["Records"]]
     changed = {(image["tenant_id"], image["pk"].rpartition("#")[2]) for image in images}
     for tenant_id, portfolio_id in sorted(changed):
         check_queue().request_check(tenant_id, portfolio_id, "changed")

@@ -9,8 +9,8 @@ from trimtab.portfolios.balancing.check_store import CheckStore
 from trimtab.portfolios.balancing.pending_job_store import PendingJobStore
 from trimtab.portfolios.balancing.sweeper import Sweeper
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -27,8 +27,8 @@ def sweeper() -> Sweeper:
     settings = SweepSettings.load()
     table = settings.portfolios_table
     return Sweeper(
-        PendingJobStore(dynamodb(), table),
-        CheckStore(dynamodb(), table),
+        PendingJobStore(dynamodb_client(), table),
+        CheckStore(dynamodb_client(), table),
         WorkerQueues(sqs_client(), settings),
         CheckQueue(sqs_client(), settings.checks_queue_url),
         utc_now,

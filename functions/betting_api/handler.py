@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.betting import wiring
 from trimtab.betting.domain.orders import OrderStatus
@@ -15,12 +15,15 @@ from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
 from trimtab.betting.wiring import accounts, orders, settings, settlements
 from trimtab.contracts.fields import Identifier, Whole
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.http.app import Api
+from trimtab.runtime.http.cursors import decode_cursor
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
+from trimtab.runtime.http.responses import json_response, page_response, relative_location
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
-app = http.Api(auth=lambda: settings().auth)
+app = Api(auth=lambda: settings().auth)
 
 READ, WRITE = "betting:read", "betting:write"
 order_route = partial(route, tag="Orders")
@@ -35,11 +38,6 @@ OfMarket = Annotated[Identifier | None, Query(alias="market_id", description="On
 OfStatus = Annotated[OrderStatus | None, Query(alias="status", description="Only orders of this status.")]
 Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market can win.")]
 LayOdds = Annotated[requests.Odds | None, Query(description="The odds of the cash-out; without them, the bets' own.")]
-IdempotencyKey = Annotated[
-    Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to send again.")
-]
-Limit = Annotated[Whole, Query(ge=1, le=100, description="How many items a page has at most.")]
-Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
 @app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
@@ -47,7 +45,9 @@ def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = Non
     """Place an order; the same request under the same Idempotency-Key is the same order."""
     placed = wiring.place(app.caller, body.to_domain(), idempotency_key or app.request_id)
     view = views.placed_view(placed, retry_safe=idempotency_key is not None)
-    return http.answer(view, HTTPStatus.CREATED, {"Location": http.location(app, f"orders/{placed.order.order_id}")})
+    return json_response(
+        view, HTTPStatus.CREATED, {"Location": relative_location(app, f"orders/{placed.order.order_id}")}
+    )
 
 
 @app.get("/orders", **order_route("List orders", READ, views.OrderPage))
@@ -71,26 +71,26 @@ def list_open_orders(user_id: UserId, limit: Limit = 50, cursor: Cursor = None) 
 
 def _orders(wanted: OrderFilter, limit: int, cursor: str | None) -> Response[Any]:
     query = (app.caller.tenant_id, "orders", repr(wanted))
-    page = orders().list(app.caller, wanted, limit=limit, after=http.decode_cursor(cursor, *query))
-    return http.page([views.order_view(it) for it in page.items], page.next_position, *query)
+    page = orders().list(app.caller, wanted, limit=limit, after=decode_cursor(cursor, *query))
+    return page_response([views.order_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.get("/orders/<order_id>", **order_route("Read an order", READ, views.OrderView))
 def get_order(order_id: OrderId) -> Response[Any]:
     """Read an order."""
-    return http.answer(views.order_view(orders().get(app.caller, order_id)))
+    return json_response(views.order_view(orders().get(app.caller, order_id)))
 
 
 @app.post("/orders/<order_id>/cancel", **order_route("Cancel an order", WRITE, views.OrderView))
 def cancel_order(order_id: OrderId) -> Response[Any]:
     """Take an open order back."""
-    return http.answer(views.order_view(orders().cancel(app.caller, order_id)))
+    return json_response(views.order_view(orders().cancel(app.caller, order_id)))
 
 
 @app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, views.OrderView))
 def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
     """Settle an open order by what became of its selection; the first settlement is for good."""
-    return http.answer(views.order_view(wiring.settle(app.caller, order_id, body)))
+    return json_response(views.order_view(wiring.settle(app.caller, order_id, body)))
 
 
 @app.get("/positions/<user_id>", **account_route("Read positions", READ, views.PositionList))
@@ -99,15 +99,15 @@ def list_positions(
 ) -> Response[Any]:
     """Read what the user's orders come to, market by market: by selection, summed up, and in the worst case."""
     query = (app.caller.tenant_id, "positions", user_id)
-    page = accounts().positions(app.caller, user_id, limit=limit, after=http.decode_cursor(cursor, *query))
-    return http.page([views.position_view(it, winners, lay_odds) for it in page.items], page.next_position, *query)
+    page = accounts().positions(app.caller, user_id, limit=limit, after=decode_cursor(cursor, *query))
+    return page_response([views.position_view(it, winners, lay_odds) for it in page.items], page.next_position, *query)
 
 
 @app.get("/metrics/<user_id>", **account_route("Read metrics", READ, views.UserMetricsView))
 def read_metrics(user_id: UserId, market_id: OfMarket = None) -> Response[Any]:
     """Read the sums over the user's orders, or over those in one market."""
     sums = accounts().sums(app.caller, user_id, market_id)
-    return http.answer(views.user_metrics_view(user_id, market_id, sums))
+    return json_response(views.user_metrics_view(user_id, market_id, sums))
 
 
 @app.post(
@@ -130,8 +130,8 @@ def read_settlement(market_id: MarketId) -> Response[Any]:
 
 def _settling(settling: Settling, status: HTTPStatus) -> Response[Any]:
     view = views.settling_view(settling)
-    headers = {"Location": http.location(app, view["links"]["self"])}
-    return http.answer(view, status, headers if settling.is_done else {**headers, "Retry-After": "1"})
+    headers = {"Location": relative_location(app, view["links"]["self"])}
+    return json_response(view, status, headers if settling.is_done else {**headers, "Retry-After": "1"})
 
 
 @metrics.log_metrics

@@ -9,8 +9,8 @@ from trimtab.betting.schemas.requests import insight_of
 from trimtab.betting.service.insights import Insights
 from trimtab.contracts.messages import InsightReceived
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.worker import SQSRecord, require_sender, worker
@@ -32,7 +32,7 @@ def settings() -> InsightSettings:
 @lru_cache(maxsize=1)
 def insights() -> Insights:
     """The insights, wired to DynamoDB."""
-    return Insights(DynamoBook(dynamodb(), settings().betting_table), utc_now)
+    return Insights(DynamoBook(dynamodb_client(), settings().betting_table), utc_now)
 
 
 def keep(message: InsightReceived, record: SQSRecord) -> None:

@@ -8,8 +8,8 @@ from trimtab.betting.service.ports import Check
 from trimtab.betting.service.settlements import Settlements
 from trimtab.contracts.messages import SettlementRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
@@ -28,7 +28,7 @@ class SettlementSettings(Settings):
 def settlements() -> Settlements:
     """The settlements, wired to DynamoDB and SQS."""
     settings = SettlementSettings.load()
-    book = DynamoBook(dynamodb(), settings.betting_table)
+    book = DynamoBook(dynamodb_client(), settings.betting_table)
     queue = SettlementQueue(sqs_client(), settings.settlements_queue_url)
     return Settlements(book, queue, utc_now, settings.settlement_recheck_seconds)
 

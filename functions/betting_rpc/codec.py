@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from protobuf import DescEnum, DescField, DescMessage, Message, message_from_json_value, message_to_json_value
 from pydantic import BaseModel, ValidationError
 
-from trimtab.runtime.http import invalid_request
+from trimtab.runtime.http.problems import invalid_request
 
 Answer = dict[str, Any]
 M = TypeVar("M", bound=Message[Any])

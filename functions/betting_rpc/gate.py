@@ -29,7 +29,8 @@ from trimtab.kernel.errors import (
     Unprocessable,
     UnsupportedMedia,
 )
-from trimtab.runtime import http
+from trimtab.runtime.http.app import authenticate
+from trimtab.runtime.http.problems import INTERNAL_ERROR, PROBLEM_TYPE, as_unavailable, problem, status_of, trace_id_of
 from trimtab.runtime.observability import logger
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def caller() -> Caller:
 
 def request_id() -> str:
     """The gateway's id of the RPC that is being answered."""
-    return http.trace_id_of(_event.get())
+    return trace_id_of(_event.get())
 
 
 class Admission:
@@ -73,7 +74,7 @@ class Admission:
     def on_start_sync(self, ctx: RequestContext[Any, Any]) -> None:
         """Raises the error that the client is answered with."""
         try:
-            found = http.authenticate(_event.get(), self._auth, self._clock)
+            found = authenticate(_event.get(), self._auth, self._clock)
             found.require(self._scopes[ctx.method.name])
         except Exception as error:  # noqa: BLE001 - the client is told what it can act on; the log has the rest
             _tell(error, ctx)
@@ -143,7 +144,7 @@ class Gate:
     def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """The gateway's answer to its event; never raises for what a client can cause."""
         method = (event.get("pathParameters") or {}).get("method") or str(event.get("path")).rpartition("/")[2]
-        trace_id = http.trace_id_of(event)
+        trace_id = trace_id_of(event)
         logger.append_keys(trace_id=trace_id)
         logger.info("request", method=event.get("httpMethod"), rpc=method)
         token = _event.set(event)
@@ -152,7 +153,7 @@ class Gate:
         finally:
             _event.reset(token)
         refusal = _UNSPOKEN.get(answer["statusCode"])
-        return http.problem(refusal, trace_id) if refusal and not answer["body"] else answer
+        return problem(refusal, trace_id) if refusal and not answer["body"] else answer
 
     def _run(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0]
@@ -182,9 +183,9 @@ _UNSPOKEN: Mapping[int, Refusal] = {
 def _tell(error: Exception, ctx: RequestContext[Any, Any]) -> NoReturn:
     if isinstance(error, ConnectError):
         raise error
-    refusal = error if isinstance(error, Refusal) else http.as_unavailable(error)
+    refusal = error if isinstance(error, Refusal) else as_unavailable(error)
     if refusal is None:
-        reason, detail = http.INTERNAL_ERROR
+        reason, detail = INTERNAL_ERROR
         raise _error(Code.INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR, reason, detail) from None
     if refusal.retry_after_seconds is not None:
         ctx.response_headers["retry-after"] = str(refusal.retry_after_seconds)
@@ -195,7 +196,7 @@ def _error_of(refusal: Refusal) -> ConnectError:
     code = code_of(refusal)
     logger.info("refused", type=refusal.type, code=code.value)
     more = {"errors": list(refusal.errors), "retry_after_seconds": refusal.retry_after_seconds}
-    return _error(code, http.status_of(refusal), refusal.type, refusal.detail, **more)
+    return _error(code, status_of(refusal), refusal.type, refusal.detail, **more)
 
 
 def code_of(refusal: Refusal) -> Code:
@@ -210,7 +211,7 @@ def code_of(refusal: Refusal) -> Code:
 
 def _error(code: Code, status: HTTPStatus, reason: str, detail: str, **more: Any) -> ConnectError:
     view = {
-        "type": http.PROBLEM_TYPE + reason,
+        "type": PROBLEM_TYPE + reason,
         "title": status.phrase,
         "status": int(status),
         "detail": detail,

@@ -17,8 +17,9 @@ from trimtab.betting.service.ports import OrderFilter
 from trimtab.betting.service.settlements import Settling
 from trimtab.betting.wiring import accounts, orders, settings, settlements
 from trimtab.kernel import strict_json
-from trimtab.runtime import http
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.http.cursors import decode_cursor, encode_cursor
+from trimtab.runtime.http.parameters import one_request_id
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
 READ, WRITE = "betting:read", "betting:write"
@@ -43,7 +44,7 @@ class OrderService(OrderServiceSync):
     def place_order(self, request: pb.PlaceOrderRequest, ctx: Context) -> pb.PlaceOrderResponse:
         """See `POST /orders`; the key may stand in the message or in the header."""
         in_header = ctx.request_headers.get("idempotency-key")
-        request.idempotency_key = http.one_request_id(in_header, request.idempotency_key) or ""
+        request.idempotency_key = one_request_id(in_header, request.idempotency_key) or ""
         asked = read(requests.Placing, request)
         placed = wiring.place(caller(), asked.to_domain(), asked.idempotency_key or request_id())
         return written(pb.PlaceOrderResponse, views.placed_view(placed, retry_safe=bool(asked.idempotency_key)))
@@ -79,7 +80,7 @@ class OrderService(OrderServiceSync):
         """See `GET /positions/{user_id}`; markets in which nothing is open are left out unless they are asked for."""
         asked = read(requests.Positions, request)
         query = (caller().tenant_id, "positions", asked.user_id)
-        after = http.decode_cursor(asked.cursor, *query)
+        after = decode_cursor(asked.cursor, *query)
         page = accounts().positions(caller(), asked.user_id, limit=asked.limit, after=after)
         wanted = [it for it in page.items if it.tally.orders_open or asked.include_settled]
         items = [views.position_view(it, asked.winners, asked.lay_odds) for it in wanted]
@@ -110,12 +111,12 @@ class OrderService(OrderServiceSync):
 
 def _orders(wanted: OrderFilter, asked: requests.Page) -> Answer:
     query = (caller().tenant_id, "orders", repr(wanted))
-    page = orders().list(caller(), wanted, limit=asked.limit, after=http.decode_cursor(asked.cursor, *query))
+    page = orders().list(caller(), wanted, limit=asked.limit, after=decode_cursor(asked.cursor, *query))
     return _page([views.order_view(it) for it in page.items], page.next_position, *query)
 
 
 def _page(items: list[Answer], next_position: Any, *query: str) -> Answer:
-    return {"items": items, "next_cursor": http.encode_cursor(next_position, *query)}
+    return {"items": items, "next_cursor": encode_cursor(next_position, *query)}
 
 
 def _settlement(settling: Settling) -> Answer:

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import Any
 
-from trimtab.runtime.measures import metrics
+from trimtab.runtime.dynamodb.outbox import Publisher, eventbridge_client
+from trimtab.runtime.metrics import metrics
 from trimtab.runtime.observability import logger
-from trimtab.runtime.publishing import Publisher, eventbridge
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -21,7 +21,7 @@ class PublisherSettings(Settings):
 def publisher() -> Publisher:
     """The publisher, wired to EventBridge and SQS."""
     settings = PublisherSettings.load()
-    return Publisher(eventbridge(), settings.event_bus_name, sqs_client(), settings.events_undelivered_queue_url)
+    return Publisher(eventbridge_client(), settings.event_bus_name, sqs_client(), settings.events_undelivered_queue_url)
 
 
 @metrics.log_metrics

@@ -12,8 +12,8 @@ from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing.store import RebalanceStore
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
 from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
@@ -36,10 +36,10 @@ def execution_worker() -> ExecutionWorker:
     settings = ExecutionSettings.load()
     table = settings.portfolios_table
     return ExecutionWorker(
-        RebalanceStore(dynamodb(), table),
-        LedgerStore(dynamodb(), table, settings.market_table),
-        broker_from(settings, dynamodb(), utc_now),
-        HaltStore(dynamodb(), table),
+        RebalanceStore(dynamodb_client(), table),
+        LedgerStore(dynamodb_client(), table, settings.market_table),
+        broker_from(settings, dynamodb_client(), utc_now),
+        HaltStore(dynamodb_client(), table),
         WorkerQueues(sqs_client(), settings),
         utc_now,
         settings.lease_seconds,

@@ -6,8 +6,8 @@ from trimtab.contracts.messages import RecalculationRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.recalculation_worker import RecalculationWorker
 from trimtab.portfolios.ledger.store import LedgerStore
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
@@ -24,7 +24,9 @@ class RecalculationSettings(Settings):
 def recalculation_worker() -> RecalculationWorker:
     """Return the worker, created once for each execution environment."""
     settings = RecalculationSettings.load()
-    return RecalculationWorker(LedgerStore(dynamodb(), settings.portfolios_table, settings.market_table), utc_now)
+    return RecalculationWorker(
+        LedgerStore(dynamodb_client(), settings.portfolios_table, settings.market_table), utc_now
+    )
 
 
 def recalculate(message: RecalculationRequested, _: SQSRecord) -> None:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.contracts.assets import Sector
-from trimtab.contracts.fields import Asset, Day, Whole
+from trimtab.contracts.fields import Asset, Day
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import utc_now
 from trimtab.market import schemas
@@ -19,10 +19,12 @@ from trimtab.market.adapters.quotes import DynamoMarket, Quotes
 from trimtab.market.domain.quotes import require_not_ahead
 from trimtab.market.service.assets import Assets
 from trimtab.market.service.quotes import Market
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.observability import logger
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.app import Api, Body, lambda_handler
+from trimtab.runtime.http.cursors import decode_cursor
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.parameters import Cursor, Limit
+from trimtab.runtime.http.responses import json_response, page_response
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -46,13 +48,13 @@ def settings() -> MarketSettings:
 @lru_cache(maxsize=1)
 def market() -> Market:
     """The market, wired to DynamoDB."""
-    return Market(DynamoMarket(dynamodb(), settings().market_table), utc_now)
+    return Market(DynamoMarket(dynamodb_client(), settings().market_table), utc_now)
 
 
 @lru_cache(maxsize=1)
 def assets() -> Assets:
     """The assets and their bars, wired to DynamoDB."""
-    client, table = dynamodb(), settings().market_table
+    client, table = dynamodb_client(), settings().market_table
     return Assets(DynamoAssets(client, table), DynamoBars(client, table))
 
 
@@ -62,7 +64,7 @@ def quote_queue() -> Quotes:
     return Quotes(sqs_client(), settings().quotes_queue_url)
 
 
-app = http.Api(auth=lambda: settings().auth, bodies={"/quotes": http.Body(max_bytes=MAX_BYTES)})
+app = Api(auth=lambda: settings().auth, bodies={"/quotes": Body(max_bytes=MAX_BYTES)})
 market_route = partial(route, scope="market:write", tag="Market")
 asset_route = partial(route, tag="Market")
 READ = "market:read"
@@ -70,8 +72,6 @@ Symbol = Annotated[Asset, Path(description="The symbol of an asset.")]
 InSector = Annotated[Sector | None, Query(description="Only this sector's; without it, all, by sector.")]
 FirstDay = Annotated[Day, Query(alias="from", description="The first day.")]
 LastDay = Annotated[Day, Query(alias="to", description="The last day.")]
-Limit = Annotated[Whole, Query(ge=1, le=100, description="How many items a page has at most.")]
-Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
 @app.post("/quotes", **market_route("Store quotes", answers=schemas.QuotesAcceptedView, status=HTTPStatus.ACCEPTED))
@@ -83,27 +83,27 @@ def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
     quotes = schemas.to_domain(body.quotes)
     require_not_ahead(quotes, utc_now())
     quote_queue().send(quotes, app.caller.tenant_id)
-    return http.answer({"accepted": len(quotes)}, HTTPStatus.ACCEPTED)
+    return json_response({"accepted": len(quotes)}, HTTPStatus.ACCEPTED)
 
 
 @app.put("/assets/<symbol>", **asset_route("Enter an asset", "market:write", schemas.AssetView))
 def enter_asset(symbol: Symbol, body: schemas.EnterAsset) -> Response[Any]:
     """Say what an asset is; the same again changes nothing. The bars of an active one are taken in every night."""
-    return http.answer(schemas.asset_view(assets().enter(body.to_domain(symbol))))
+    return json_response(schemas.asset_view(assets().enter(body.to_domain(symbol))))
 
 
 @app.get("/assets/<symbol>", **asset_route("Read an asset", READ, schemas.AssetView))
 def get_asset(symbol: Symbol) -> Response[Any]:
     """Read an asset."""
-    return http.answer(schemas.asset_view(assets().get(symbol)))
+    return json_response(schemas.asset_view(assets().get(symbol)))
 
 
 @app.get("/assets", **asset_route("List assets", READ, schemas.AssetList))
 def list_assets(sector: InSector = None, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List the assets of a sector by symbol, or all assets, sector after sector."""
     query = ("assets", sector or "")
-    page = assets().list(sector, limit=limit, after=http.decode_cursor(cursor, *query))
-    return http.page([schemas.asset_view(it) for it in page.items], page.next_position, *query)
+    page = assets().list(sector, limit=limit, after=decode_cursor(cursor, *query))
+    return page_response([schemas.asset_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.get("/assets/<symbol>/bars", **asset_route("List bars", READ, schemas.BarList))
@@ -112,9 +112,9 @@ def list_bars(
 ) -> Response[Any]:
     """List an asset's daily bars, newest first, unadjusted: its splits are entered apart."""
     query = ("bars", symbol, first.isoformat(), last.isoformat())
-    after = http.decode_cursor(cursor, *query)
+    after = decode_cursor(cursor, *query)
     page = assets().list_bars(symbol, first, last, limit=limit, after=after)
-    return http.page([schemas.bar_view(it) for it in page.items], page.next_position, *query)
+    return page_response([schemas.bar_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.put("/assets/<symbol>/splits/<effective_on>", **market_route("Enter a split", answers=schemas.SplitsView))
@@ -123,10 +123,7 @@ def enter_split(
 ) -> Response[Any]:
     """Enter a split of a symbol for a day; holdings are adjusted from its first instant (UTC) on."""
     split = Split(datetime.combine(effective_on, time(), UTC), body.ratio, body.per)
-    return http.answer(schemas.splits_view(market().enter_split(symbol, split)))
+    return json_response(schemas.splits_view(market().enter_split(symbol, split)))
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The gateway's proxy integration."""
-    return app.resolve(event, context)
+handler = lambda_handler(app)

@@ -10,8 +10,8 @@ from trimtab.market.adapters.providers import ProviderSettings, provider_from
 from trimtab.market.adapters.quotes import DynamoMarket
 from trimtab.market.service.ingestion import Ingestion
 from trimtab.market.service.quotes import Market
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
 
@@ -24,7 +24,7 @@ class NightFailed(Exception):
 def ingestion() -> Ingestion:
     """The ingestion, wired to DynamoDB and the provider."""
     settings = ProviderSettings.load()
-    client, table = dynamodb(), settings.market_table
+    client, table = dynamodb_client(), settings.market_table
     market = Market(DynamoMarket(client, table), utc_now)
     return Ingestion(
         provider_from(settings, client),

@@ -11,8 +11,8 @@ from trimtab.market.service.quotes import Market
 from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.portfolios.balancing.watch_matching import Crossings
 from trimtab.portfolios.balancing.watch_store import WatchStore
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
@@ -38,13 +38,13 @@ def settings() -> QuoteSettings:
 @lru_cache(maxsize=1)
 def market() -> Market:
     """The market, wired to DynamoDB."""
-    return Market(DynamoMarket(dynamodb(), settings().market_table), utc_now)
+    return Market(DynamoMarket(dynamodb_client(), settings().market_table), utc_now)
 
 
 @lru_cache(maxsize=1)
 def crossings() -> Crossings:
     """The crossings, wired to DynamoDB and SQS; several symbols are looked at at once."""
-    watches = WatchStore(dynamodb(), settings().watches_table, settings().watch_shards)
+    watches = WatchStore(dynamodb_client(), settings().watches_table, settings().watch_shards)
     threads = settings().threads
     parallel = ThreadPoolExecutor(threads).map if threads > 1 else map
     return Crossings(watches, CheckQueue(sqs_client(), settings().checks_queue_url), parallel)

@@ -1,21 +1,20 @@
 """The routes of contacts: who is told about a portfolio."""
 
 from functools import lru_cache, partial
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
 
-from trimtab.contracts.fields import Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.notifications import schemas
 from trimtab.notifications.adapters import DynamoContacts
 from trimtab.notifications.service import AddressBook
 from trimtab.portfolios.portfolio.store import PortfolioStore
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.observability import logger
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.app import Api, lambda_handler
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.parameters import PortfolioId
+from trimtab.runtime.http.responses import json_response
 from trimtab.runtime.settings import Settings
 
 
@@ -36,28 +35,24 @@ def settings() -> NotificationsApiSettings:
 @lru_cache(maxsize=1)
 def address_book() -> AddressBook:
     """The contacts, wired to DynamoDB."""
-    store = DynamoContacts(dynamodb(), settings().notifications_table, utc_now)
-    return AddressBook(PortfolioStore(dynamodb(), settings().portfolios_table), store)
+    store = DynamoContacts(dynamodb_client(), settings().notifications_table, utc_now)
+    return AddressBook(PortfolioStore(dynamodb_client(), settings().portfolios_table), store)
 
 
-app = http.Api(auth=lambda: settings().auth)
-PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
+app = Api(auth=lambda: settings().auth)
 contacts_route = partial(route, tag="Notifications", answers=schemas.ContactsView)
 
 
 @app.get("/portfolios/<portfolio_id>/contacts", **contacts_route("Read contacts", "portfolios:read"))
 def read_contacts(portfolio_id: PortfolioId) -> Response[Any]:
     """Read who gets the alerts and the monthly reports of the portfolio by e-mail."""
-    return http.answer(schemas.contacts_view(address_book().read(app.caller, portfolio_id)))
+    return json_response(schemas.contacts_view(address_book().read(app.caller, portfolio_id)))
 
 
 @app.put("/portfolios/<portfolio_id>/contacts", **contacts_route("Replace contacts", "portfolios:write"))
 def replace_contacts(portfolio_id: PortfolioId, body: schemas.ReplaceContacts) -> Response[Any]:
     """Name who gets the alerts and the monthly reports of the portfolio by e-mail, instead of those before."""
-    return http.answer(schemas.contacts_view(address_book().replace(app.caller, portfolio_id, body.emails)))
+    return json_response(schemas.contacts_view(address_book().replace(app.caller, portfolio_id, body.emails)))
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The gateway's proxy integration."""
-    return app.resolve(event, context)
+handler = lambda_handler(app)

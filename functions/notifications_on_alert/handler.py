@@ -8,8 +8,8 @@ from trimtab.kernel.clock import utc_now
 from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
 from trimtab.notifications.domain import of_alert
 from trimtab.notifications.service import Post
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.worker import SQSRecord, worker
@@ -26,7 +26,7 @@ class NotificationSettings(Settings):
 def post() -> Post:
     """The post, wired to DynamoDB and SES."""
     settings = NotificationSettings.load()
-    store = DynamoContacts(dynamodb(), settings.notifications_table, utc_now)
+    store = DynamoContacts(dynamodb_client(), settings.notifications_table, utc_now)
     return Post(store, SesMailer(ses(), settings.mail_sender))
 
 

@@ -12,9 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from trimtab import __version__
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
-from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.app import Api, lambda_handler
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.responses import json_response
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
@@ -45,7 +46,7 @@ def settings() -> PlatformSettings:
     return PlatformSettings.load()
 
 
-app = http.Api(auth=None)
+app = Api(auth=None)
 
 
 healthy_or_not = route("Is it up?", tag="Platform", answers=Health)
@@ -58,7 +59,7 @@ def health() -> Response[Any]:
     table, queue = _table_state(), _queue_state()
     healthy = table == queue == "ok"
     body = {"status": "ok" if healthy else "failing", "version": __version__, "table": table, "queue": queue}
-    return http.answer(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
+    return json_response(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @app.get("/openapi.json", **route("The OpenAPI document", tag="Platform"))
@@ -79,7 +80,7 @@ def docs() -> Response[Any]:
 
 def _table_state() -> str:
     try:
-        state = dynamodb().describe_table(TableName=settings().portfolios_table)["Table"]["TableStatus"]
+        state = dynamodb_client().describe_table(TableName=settings().portfolios_table)["Table"]["TableStatus"]
     except (ClientError, BotoCoreError):
         logger.exception("the table does not answer")
         return "unreachable"
@@ -96,7 +97,4 @@ def _queue_state() -> str:
     return "ok"
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The gateway's proxy integration."""
-    return app.resolve(event, context)
+handler = lambda_handler(app)

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from trimtab.contracts.fields import Identifier, Whole
+from trimtab.contracts.fields import Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.imports import TradeImporter
@@ -16,8 +16,8 @@ from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing.service import Rebalances
 from trimtab.portfolios.rebalancing.store import RebalanceStore
-from trimtab.runtime import http
-from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.app import Api, Body
 from trimtab.runtime.sqs.sender import sqs_client
 
 
@@ -38,13 +38,13 @@ def settings() -> ApiSettings:
 @lru_cache(maxsize=1)
 def portfolios() -> Portfolios:
     """The portfolios, wired to DynamoDB."""
-    return Portfolios(PortfolioStore(dynamodb(), settings().portfolios_table), utc_now)
+    return Portfolios(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 @lru_cache(maxsize=1)
 def rebalances() -> Rebalances:
     """The rebalances, wired to DynamoDB and SQS."""
-    return Rebalances(RebalanceStore(dynamodb(), settings().portfolios_table), _requests(), utc_now)
+    return Rebalances(RebalanceStore(dynamodb_client(), settings().portfolios_table), _requests(), utc_now)
 
 
 def _requests() -> WorkerQueues:
@@ -52,7 +52,7 @@ def _requests() -> WorkerQueues:
 
 
 def _ledger() -> LedgerStore:
-    return LedgerStore(dynamodb(), settings().portfolios_table, settings().market_table)
+    return LedgerStore(dynamodb_client(), settings().portfolios_table, settings().market_table)
 
 
 @lru_cache(maxsize=1)
@@ -75,16 +75,8 @@ def holdings_reader() -> HoldingsReader:
 
 IMPORT = "/portfolios/{portfolio_id}/trades/import"
 
-app = http.Api(auth=lambda: settings().auth, bodies={IMPORT: http.Body("text/csv", 2 * 1024 * 1024)})
+app = Api(auth=lambda: settings().auth, bodies={IMPORT: Body("text/csv", 2 * 1024 * 1024)})
 
-PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
 RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]
 JobId = Annotated[Identifier, Path(description="The `job_id` of a recalculation.")]
-RebalanceId = Annotated[Identifier, Path(description="The `rebalance_id` of a rebalance.")]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="Change it only at this revision (the ETag).")]
-IdempotencyKey = Annotated[
-    Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to send again.")
-]
-Limit = Annotated[Whole, Query(ge=1, le=100, description="How many items a page has at most.")]
-Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 UserId = Annotated[Identifier | None, Query(description="Only this user's; without it, the tenant's.")]

@@ -6,26 +6,25 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from functions.portfolios_api.app import (
+from functions.portfolios_api.app import UserId, app, holdings_reader, portfolios, rebalances
+from trimtab.portfolios.ledger import value_views
+from trimtab.portfolios.portfolio import views as schemas
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.rebalancing import views as rebalance_views
+from trimtab.portfolios.rebalancing.model import Report
+from trimtab.runtime.http.cursors import decode_cursor
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.parameters import (
     Cursor,
     IdempotencyKey,
     IfMatch,
     Limit,
     PortfolioId,
     RebalanceId,
-    UserId,
-    app,
-    holdings_reader,
-    portfolios,
-    rebalances,
+    one_request_id,
+    require_revision,
 )
-from trimtab.portfolios.ledger import value_views
-from trimtab.portfolios.portfolio import views as schemas
-from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.rebalancing import views as rebalance_views
-from trimtab.portfolios.rebalancing.model import Report
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
+from trimtab.runtime.http.responses import json_response, no_content, page_response, relative_location
 
 READ, WRITE = "portfolios:read", "portfolios:write"
 portfolio_route = partial(route, tag="Portfolios")
@@ -38,24 +37,24 @@ creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.
 def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
     """Create the user's portfolio of that name; the same request again answers with the portfolio as it is now."""
     portfolio = portfolios().create(app.caller, body.to_domain())
-    headers = {**_etag(portfolio), "Location": http.location(app, f"portfolios/{portfolio.portfolio_id}")}
-    return http.answer(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
+    headers = {**_etag(portfolio), "Location": relative_location(app, f"portfolios/{portfolio.portfolio_id}")}
+    return json_response(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
 
 
 @app.get("/portfolios", **portfolio_route("List portfolios", READ, schemas.PortfolioList))
 def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List the user's portfolios, or the tenant's, newest first."""
     query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "")
-    after = http.decode_cursor(cursor, *query)
+    after = decode_cursor(cursor, *query)
     page = portfolios().list(app.caller, user_id, limit=limit, after=after)
-    return http.page([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
+    return page_response([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.PortfolioNowView))
 def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
     """Read a portfolio and what it is worth at the newest quotes; the ETag is its revision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(
+    return json_response(
         value_views.portfolio_now_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
     )
 
@@ -81,7 +80,7 @@ def set_allocation(portfolio_id: PortfolioId, body: schemas.SetAllocation, if_ma
 def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Response[Any]:
     """Close a portfolio: it stays readable and refuses everything else until it is created again."""
     portfolios().close(app.caller, portfolio_id, _revision_check(if_match))
-    return http.no_content()
+    return no_content()
 
 
 @app.post(
@@ -90,11 +89,11 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
 )
 def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Report what a user's portfolio has become; a worker decides which transactions lead back to the target."""
-    request_id = http.one_request_id(idempotency_key, body.request_id)
+    request_id = one_request_id(idempotency_key, body.request_id)
     report = Report(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
     view = rebalance_views.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
-    headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "1"}
-    return http.answer(view, HTTPStatus.ACCEPTED, headers)
+    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
+    return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 
 @app.post(
@@ -104,7 +103,7 @@ def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: I
 def preview_rebalance(portfolio_id: PortfolioId, body: rebalance_views.PreviewRebalance) -> Response[Any]:
     """What the worker would decide about these weights now; nothing is stored."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(rebalance_views.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
+    return json_response(rebalance_views.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
 
 
 @app.get(
@@ -114,9 +113,9 @@ def preview_rebalance(portfolio_id: PortfolioId, body: rebalance_views.PreviewRe
 def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List a portfolio's rebalances, newest first."""
     query = (app.caller.tenant_id, "rebalances", portfolio_id)
-    after = http.decode_cursor(cursor, *query)
+    after = decode_cursor(cursor, *query)
     page = rebalances().list(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
-    return http.page([rebalance_views.rebalance_view(it) for it in page.items], page.next_position, *query)
+    return page_response([rebalance_views.rebalance_view(it) for it in page.items], page.next_position, *query)
 
 
 @app.get(
@@ -126,7 +125,7 @@ def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor
 def get_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
     """Read a rebalance: its status, its transactions, and why it was decided so."""
     rebalance = rebalances().get(portfolios().get(app.caller, portfolio_id), rebalance_id)
-    return http.answer(rebalance_views.rebalance_view(rebalance))
+    return json_response(rebalance_views.rebalance_view(rebalance))
 
 
 @app.get(
@@ -136,13 +135,13 @@ def get_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Respo
 def list_transactions(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
     """List the transactions of a portfolio's rebalances, newest rebalance first."""
     query = (app.caller.tenant_id, "transactions", portfolio_id)
-    after = http.decode_cursor(cursor, *query)
+    after = decode_cursor(cursor, *query)
     page = rebalances().transactions(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
-    return http.page([rebalance_views.transaction_view(*each) for each in page.items], page.next_position, *query)
+    return page_response([rebalance_views.transaction_view(*each) for each in page.items], page.next_position, *query)
 
 
 def _portfolio(portfolio: Portfolio) -> Response[Any]:
-    return http.answer(schemas.portfolio_view(portfolio), headers=_etag(portfolio))
+    return json_response(schemas.portfolio_view(portfolio), headers=_etag(portfolio))
 
 
 def _etag(portfolio: Portfolio) -> dict[str, str]:
@@ -150,4 +149,4 @@ def _etag(portfolio: Portfolio) -> dict[str, str]:
 
 
 def _revision_check(if_match: str | None) -> Any:
-    return lambda portfolio: http.require_revision(if_match, portfolio.revision)
+    return lambda portfolio: require_revision(if_match, portfolio.revision)

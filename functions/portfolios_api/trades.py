@@ -7,18 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from functions.portfolios_api.app import (
-    Cursor,
-    JobId,
-    Limit,
-    PortfolioId,
-    RefId,
-    app,
-    holdings_reader,
-    portfolios,
-    trade_importer,
-    trade_service,
-)
+from functions.portfolios_api.app import JobId, RefId, app, holdings_reader, portfolios, trade_importer, trade_service
 from trimtab.contracts.fields import Asset, Day, Identifier, Time
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import no_such_thing
@@ -28,8 +17,10 @@ from trimtab.portfolios.ledger.store import TradeFilter
 from trimtab.portfolios.ledger.trade_file import read_csv
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import TradeStatus
-from trimtab.runtime import http
-from trimtab.runtime.documentation import route
+from trimtab.runtime.http.cursors import decode_cursor
+from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.parameters import Cursor, Limit, PortfolioId
+from trimtab.runtime.http.responses import json_response, page_response, relative_location
 
 READ, WRITE = "trades:read", "trades:write"
 trade_route = partial(route, tag="Trades")
@@ -70,15 +61,15 @@ def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectT
 def read_job(portfolio_id: PortfolioId, job_id: JobId) -> Response[Any]:
     """Read the status of a trade answered with 202."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(views.job_view(trade_service().get_recalculation(portfolio, job_id)))
+    return json_response(views.job_view(trade_service().get_recalculation(portfolio, job_id)))
 
 
 def _trade_or_job(recorded: Trade | Recalculation, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
     if isinstance(recorded, Trade):
-        return http.answer(views.trade_view(recorded), status)
+        return json_response(views.trade_view(recorded), status)
     view = views.job_view(recorded)
-    headers = {"Location": http.location(app, view["links"]["self"]), "Retry-After": "5"}
-    return http.answer(view, HTTPStatus.ACCEPTED, headers)
+    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "5"}
+    return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 
 @app.get("/portfolios/<portfolio_id>/trades", **trade_route("List trades", READ, views.TradeList))
@@ -95,10 +86,10 @@ def list_trades(
     """List a portfolio's trades, latest execution first. A page may have fewer than `limit` items and a next page."""
     wanted = TradeFilter(symbol, status, from_time, to_time)
     query = (app.caller.tenant_id, "trades", portfolio_id, repr(wanted))
-    after = http.decode_cursor(cursor, *query)
+    after = decode_cursor(cursor, *query)
     portfolio = portfolios().get(app.caller, portfolio_id)
     page = trade_service().list_trades(portfolio, wanted, limit=limit, after=after)
-    return http.page([views.trade_view(trade) for trade in page.items], page.next_position, *query)
+    return page_response([views.trade_view(trade) for trade in page.items], page.next_position, *query)
 
 
 @app.post("/portfolios/<portfolio_id>/trades/import", **trade_route("Import trades", WRITE, views.ImportView))
@@ -109,7 +100,7 @@ def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
     again to complete the import; recorded rows are skipped.
     """
     rows = read_csv(app.current_event.decoded_body or "")
-    return http.answer(views.import_view(trade_importer().import_rows(app.caller, portfolio_id, rows)))
+    return json_response(views.import_view(trade_importer().import_rows(app.caller, portfolio_id, rows)))
 
 
 @app.post(
@@ -119,14 +110,14 @@ def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
 def move_cash(portfolio_id: PortfolioId, body: views.MoveCash) -> Response[Any]:
     """Record a cash entry. From the first entry on cash is tracked, and the balance cannot become negative."""
     entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
-    return http.answer(views.cash_view(entry), HTTPStatus.CREATED)
+    return json_response(views.cash_view(entry), HTTPStatus.CREATED)
 
 
 @app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))
 def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
     """Read every symbol ever held, with quote and market value where the symbol has a quote."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return http.answer(views.holdings_view(portfolio, holdings_reader().read_holdings(portfolio)))
+    return json_response(views.holdings_view(portfolio, holdings_reader().read_holdings(portfolio)))
 
 
 @app.get("/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read profit", READ, views.ProfitView))
@@ -134,8 +125,8 @@ def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]
     """Read the profit since the first trade, at the newest quotes or at the last closes up to a past day."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     if as_of is None or as_of >= utc_now().date():
-        return http.answer(views.profit_view(holdings_reader().read_profit(portfolio)))
-    return http.answer(views.profit_view(holdings_reader().read_profit_on(portfolio, as_of)))
+        return json_response(views.profit_view(holdings_reader().read_profit(portfolio)))
+    return json_response(views.profit_view(holdings_reader().read_profit_on(portfolio, as_of)))
 
 
 @app.get(
@@ -149,4 +140,4 @@ def read_summary(
     portfolio = portfolios().get(app.caller, portfolio_id)
     if portfolio.user_id != user_id:
         raise no_such_thing()
-    return http.answer(views.summary_view(holdings_reader().read_holdings(portfolio)))
+    return json_response(views.summary_view(holdings_reader().read_holdings(portfolio)))

@@ -8,8 +8,8 @@ from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.rebalancing.decisions import Decisions
 from trimtab.portfolios.rebalancing.store import RebalanceStore
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.worker import SQSRecord, require_sender, sent_at, worker
@@ -31,7 +31,7 @@ def settings() -> WorkerSettings:
 @lru_cache(maxsize=1)
 def decisions() -> Decisions:
     """The decisions, wired to DynamoDB."""
-    return Decisions(RebalanceStore(dynamodb(), settings().portfolios_table), utc_now)
+    return Decisions(RebalanceStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:

@@ -23,7 +23,7 @@ from trimtab.kernel.money import plain
 from trimtab.market.adapters.bars import DynamoBars, from_mark
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.domain.ingested import mark, sessions_between, sessions_up_to
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_put
 
 SOURCE = "synthetic-sample"
 BENCHMARK = "SPY"
@@ -140,13 +140,13 @@ def load(client: Any, table: str, now: datetime) -> int:
     new = [assets.to_item(record) for record in records if record.symbol not in known]
     symbols, marks = [record.symbol for record in records], []
     with ThreadPoolExecutor(_THREADS) as pool:
-        written = [pool.submit(dynamo.batch_put, client, table, new)]
+        written = [pool.submit(batch_put, client, table, new)]
         for day, found in walk(wanted[-1], missing):
-            written.append(pool.submit(dynamo.batch_put, client, table, [bars.to_item(bar) for bar in found]))
+            written.append(pool.submit(batch_put, client, table, [bars.to_item(bar) for bar in found]))
             marks.append(from_mark(mark(None, day, symbols, bars=found, faults=(), at=now, tells=False)))
         for batch in written:
             batch.result()
-    dynamo.batch_put(client, table, marks)
+    batch_put(client, table, marks)
     return len(missing) * len(records)
 
 

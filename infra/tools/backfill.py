@@ -28,8 +28,8 @@ from trimtab.market.domain.ingested import sessions_between
 from trimtab.market.service.ingestion import Ingestion, Outcome
 from trimtab.market.service.ports import BarProvider, ProviderFailed
 from trimtab.market.service.quotes import Market
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.outbound import KeyRing, circuits, secret
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http_client import CredentialCache, circuit_store, read_secret
 
 MAX_LISTED = 20
 BASE_URL = "https://api.massive.com"
@@ -98,7 +98,7 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
 
 
 def _ingestion(table: str, provider: BarProvider, request: BackfillRequest) -> Ingestion:
-    client = dynamodb()
+    client = dynamodb_client()
     most: Decimal | None = None if request.accept_jumps else MAX_JUMP_PERCENT
     market = Market(DynamoMarket(client, table), utc_now)
     return Ingestion(provider, DynamoAssets(client, table), DynamoBars(client, table), market, utc_now, most)
@@ -115,10 +115,12 @@ def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:
     key = os.environ.get("MASSIVE_API_KEY")
     if not key and not secret_id:
         raise BackfillFailed("set MASSIVE_API_KEY to the key of Massive")
-    ring: KeyRing[Key] = KeyRing(lambda: f'{{"api_key": "{key}"}}' if key else secret(secret_id), parse_key)
+    ring: CredentialCache[Key] = CredentialCache(
+        lambda: f'{{"api_key": "{key}"}}' if key else read_secret(secret_id), parse_key
+    )
     pace = int(os.environ.get("MASSIVE_CALLS_PER_MINUTE", "5"))
     url = os.environ.get("MASSIVE_BASE_URL", BASE_URL)
-    return connect(url, ring, circuits(dynamodb(), table), circuit="massive", calls_per_minute=pace)
+    return connect(url, ring, circuit_store(dynamodb_client(), table), circuit="massive", calls_per_minute=pace)
 
 
 def add_arguments(parser: argparse.ArgumentParser, sources: str, source: str | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from infra.config import ROOT
-from trimtab.runtime.http import PROBLEM_TYPE, STATUS
+from trimtab.runtime.http.problems import PROBLEM_TYPE, STATUS
 
 REFERENCE = ROOT / "docs" / "reference"
 OPENAPI = ROOT / "functions" / "platform_api" / "generated" / "openapi.json"

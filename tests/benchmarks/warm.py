@@ -22,7 +22,7 @@ from tests.unit.samples import portfolio
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import strict_json
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.dynamo import to_item
+from trimtab.runtime.dynamodb.client import serialize
 from trimtab.runtime.observability import logger
 
 ROUNDS = 300
@@ -150,4 +150,4 @@ def _weights(assets: int) -> dict[str, str]:
 
 def _portfolio(weights: dict[str, str]) -> dict[str, Any]:
     target = {f"SYM{n}": Decimal(weight) for n, weight in enumerate(weights.values())}
-    return to_item(portfolio(allocation=target).to_item())
+    return serialize(portfolio(allocation=target).to_item())

@@ -8,8 +8,12 @@ import pytest
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.faults.harness import SCENARIOS, Laboratory, faults_of
 from tests.support.faults import FOR_EVER, CrashAfter, CrashBefore, Fault, Throttle
+from tests.support.patching import patch_everywhere
 from trimtab.portfolios.portfolio.store import PortfolioStore
-from trimtab.runtime import dynamo, publishing
+from trimtab.runtime.dynamodb import outbox
+from trimtab.runtime.dynamodb.client import Item
+from trimtab.runtime.dynamodb.outbox import Publisher
+from trimtab.runtime.dynamodb.writes import versioned_put
 from trimtab.runtime.sqs import worker
 
 Seed = Callable[[pytest.MonkeyPatch], None]
@@ -18,12 +22,10 @@ THROTTLES: list[Callable[[int], Fault]] = [lambda call: Throttle(call, FOR_EVER)
 
 
 def drops_the_condition(patch: pytest.MonkeyPatch) -> None:
-    guarded_put = dynamo.guarded_put
+    def unconditional_put(table: str, item: Item) -> dict[str, Any]:
+        return {name: value for name, value in versioned_put(table, item).items() if name in {"TableName", "Item"}}
 
-    def unguarded_put(table: str, item: dynamo.Item) -> dict[str, Any]:
-        return {name: value for name, value in guarded_put(table, item).items() if name in {"TableName", "Item"}}
-
-    patch.setattr(dynamo, "guarded_put", unguarded_put)
+    patch_everywhere(patch, versioned_put, unconditional_put)
 
 
 def keys_the_rebalance_by_message_id(patch: pytest.MonkeyPatch) -> None:
@@ -37,7 +39,7 @@ def keys_the_rebalance_by_message_id(patch: pytest.MonkeyPatch) -> None:
 
 def keys_events_by_delivery(patch: pytest.MonkeyPatch) -> None:
     deliveries = iter(range(1_000_000))
-    patch.setattr(publishing, "event_id", lambda *_: f"delivery-{next(deliveries)}")
+    patch.setattr(outbox, "event_id", lambda *_: f"delivery-{next(deliveries)}")
 
 
 def acknowledges_on_throttle(patch: pytest.MonkeyPatch) -> None:
@@ -51,8 +53,8 @@ def acknowledges_on_throttle(patch: pytest.MonkeyPatch) -> None:
 
 
 def overlooks_refused_entries(patch: pytest.MonkeyPatch) -> None:
-    put = publishing.Publisher._put
-    patch.setattr(publishing.Publisher, "_put", lambda self, events: put(self, events) and [])
+    put = Publisher._put
+    patch.setattr(Publisher, "_put", lambda self, events: put(self, events) and [])
 
 
 def writes_the_outcome_and_the_portfolio_apart(patch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from trimtab.portfolios.execution.alpaca import AlpacaBroker
 from trimtab.portfolios.execution.alpaca_http import alpaca_keys
 from trimtab.portfolios.execution.broker import BrokerStatus, OrderNotSent, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import get_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -148,7 +148,7 @@ def test_keys_that_stay_refused_are_unknown_and_leave_the_circuit_alone(street: 
     street.fake.keys = ("key-2", "secret-2")
     broker = street.broker()
     for _ in range(7):
-        with pytest.raises(OutcomeUnknown, match="refuses the keys"):
+        with pytest.raises(OutcomeUnknown, match="rejects the credentials"):
             broker.account("p1")
     assert street.fake.count("GET") == 7, "the same keys are not sent a second time"
 
@@ -179,7 +179,7 @@ def test_keys_are_never_logged(
                 broker.submit("p1", an_order("o2"))
             errors.append(repr(raised.getrepr(showlocals=False)))
     seen = caplog.text + "".join(capfd.readouterr()) + "".join(errors) + repr(alpaca_keys(street.read_secret).current())
-    assert "circuit changed" in seen
+    assert "circuit breaker changed state" in seen
     assert "key-1" not in seen
     assert "secret-1" not in seen
 
@@ -212,7 +212,7 @@ def test_the_circuit_opens_for_everybody_and_closes_after_a_good_answer(
     later = int(time.time()) + 31
     monkeypatch.setattr(CircuitBreakerHandler, "_now", staticmethod(lambda: later))
     assert first.account("p1").status == "ACTIVE"
-    kept = dynamo.get(street.client, PAPER_TABLE, {"pk": "CIRCUITS", "sk": street.circuit})
+    kept = get_item(street.client, PAPER_TABLE, {"pk": "CIRCUITS", "sk": street.circuit})
     assert kept
     assert kept["state"] == "CLOSED", "one good answer is enough"
     assert first.submit("p1", an_order()).status is OPEN

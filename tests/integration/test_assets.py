@@ -11,7 +11,7 @@ from tests.support.trading import FEED, refused
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
 from trimtab.market.adapters.bars import DynamoBars
-from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.dynamodb.client import dynamodb_client
 
 APPLE = {"name": "Apple Inc.", "sector": "information_technology", "exchange": "XNAS"}
 FIRST = date(2026, 1, 1)
@@ -41,7 +41,7 @@ def store_bars(amount: int) -> None:
     """A bar of AAPL for each of the days."""
     price = Decimal("1.5")
     days = [FIRST + timedelta(days=number) for number in range(amount)]
-    DynamoBars(dynamodb(), MARKET_TABLE).put_bars(
+    DynamoBars(dynamodb_client(), MARKET_TABLE).put_bars(
         [Bar("AAPL", day, price, price, price, price, Decimal(7), None, None, price, "file", 1) for day in days]
     )
 

@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from tests.support.system import System, authorized, gateway_event
-from trimtab.runtime.http import encode_cursor
+from trimtab.runtime.http.cursors import encode_cursor
 from trimtab.runtime.observability import logger
 
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}

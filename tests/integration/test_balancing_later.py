@@ -11,11 +11,12 @@ import pytest
 from tests.support.balancing import OPERATOR
 from tests.support.many_portfolios import Crowd, crowd
 from tests.support.moto_state import snapshot, take_messages
+from tests.support.patching import patch_everywhere
 from tests.support.system import TABLE, in_process_system
 from tests.support.trading import FEED
 from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Policy
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import dynamodb_client, get_item
 
 DAY = timedelta(days=1)
 
@@ -192,15 +193,15 @@ def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(marke
 
 
 def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    others, get = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)], dynamo.get
-    switches = HaltStore(dynamo.dynamodb(), TABLE)
+    others = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)]
+    switches = HaltStore(dynamodb_client(), TABLE)
 
     def read(*arguments: Any) -> Any:
-        found = get(*arguments)
+        found = get_item(*arguments)
         if others:
             switches.halt(others.pop())
         return found
 
-    monkeypatch.setattr(dynamo, "get", read)
+    patch_everywhere(monkeypatch, get_item, read)
     switches.halt(Halt(None, "The feed looks wrong.", "me", market.now))
     assert [(it.by, it.reason) for it in switches.standing("demo")] == [("me", "The feed looks wrong.")]

@@ -16,7 +16,7 @@ from tests.support.moto_state import carries_events, commits
 from tests.support.system import BETTING_TABLE, System, authorized, sqs_record
 from tests.support.trading import refused
 from trimtab.betting import wiring
-from trimtab.runtime.publishing import events_of
+from trimtab.runtime.dynamodb.outbox import events_of
 
 
 @pytest.fixture

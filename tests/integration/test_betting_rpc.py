@@ -26,7 +26,7 @@ from tests.support.system import BETTING_TABLE, System, authorized
 from trimtab.betting.schemas import views
 from trimtab.betting.service.orders import Orders
 from trimtab.kernel.errors import Conflict
-from trimtab.runtime.http import STATUS
+from trimtab.runtime.http.problems import STATUS
 
 BACK, LAY = pb.Side.BACK, pb.Side.LAY
 JSON = {"Content-Type": "application/json"}

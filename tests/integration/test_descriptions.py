@@ -29,7 +29,7 @@ from tests.support.system import (
 )
 from trimtab.betting.domain.orders import order_id_of
 from trimtab.kernel.clock import parse_time
-from trimtab.runtime.publishing import events_of
+from trimtab.runtime.dynamodb.outbox import events_of
 
 WRITTEN = descriptions.generated_files()
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions/platform_api/generated/openapi.json").read_text())

@@ -19,7 +19,7 @@ from trimtab.market.adapters.massive import Massive, connect, parse_key
 from trimtab.market.adapters.providers import ProviderSettings, provider_from
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.service.ports import ProviderFailed
-from trimtab.runtime.outbound import KeyRing, Manners, circuits
+from trimtab.runtime.http_client import CredentialCache, HttpPolicy, circuit_store
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEY, STRANGE_KEY = (json.dumps({"api_key": key}) for key in ("key-1", "hush"))
 DAY = date(2026, 11, 20)
 ON = DAY.isoformat()
-QUICK = Manners(connect_seconds=0.3, read_seconds=0.2, max_retry_after_seconds=1.5, backoff_seconds=0.01)
+QUICK = HttpPolicy(connect_seconds=0.3, read_seconds=0.2, max_retry_after_seconds=1.5, backoff_seconds=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def massive(fake: FakeMassive, tables: "DynamoDBClient") -> Massive:
 
 def connected(fake: FakeMassive, tables: "DynamoDBClient", secret: str = KEY, **pace: int) -> Massive:
     """An adapter with this secret."""
-    ring = KeyRing(lambda: secret, parse_key)
-    store = circuits(tables, MARKET_TABLE)
-    return connect(fake.url, ring, store, circuit=uuid4().hex, manners=QUICK, **pace)
+    ring = CredentialCache(lambda: secret, parse_key)
+    store = circuit_store(tables, MARKET_TABLE)
+    return connect(fake.url, ring, store, circuit=uuid4().hex, policy=QUICK, **pace)
 
 
 def rows(massive: Massive) -> list[ProvidedBar]:
@@ -188,7 +188,7 @@ def test_a_key_that_is_refused_fails_and_is_never_shown(
     fake: FakeMassive, tables: "DynamoDBClient", capfd: pytest.CaptureFixture[str]
 ) -> None:
     stranger = connected(fake, tables, STRANGE_KEY)
-    with pytest.raises(ProviderFailed, match=r"refuses the keys .401.: Unknown API Key") as raised:
+    with pytest.raises(ProviderFailed, match=r"rejects the credentials .401.: Unknown API Key") as raised:
         rows(stranger)
     assert "hush" not in str(raised.getrepr(showlocals=False)) + "".join(capfd.readouterr()) + repr(
         parse_key(STRANGE_KEY)

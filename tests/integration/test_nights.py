@@ -23,9 +23,9 @@ from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.market.adapters.bars import DynamoBars
 from trimtab.market.domain.ingested import sessions_up_to
 from trimtab.market.service.ingestion import Ingestion
-from trimtab.runtime import dynamo
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.publishing import events_of
+from trimtab.runtime.dynamodb.batches import batch_put
+from trimtab.runtime.dynamodb.client import deserialize, dynamodb_client
+from trimtab.runtime.dynamodb.outbox import events_of
 
 LAST = date(2026, 11, 20)
 DAYS = sessions_up_to(LAST)
@@ -47,7 +47,7 @@ def enter(*symbols: str) -> None:
         assets.to_item(AssetRecord(it, it, "stock", sectors[n % 11], "USD", "XNAS", True, 1))
         for n, it in enumerate(symbols)
     ]
-    dynamo.batch_put(dynamodb(), MARKET_TABLE, items)
+    batch_put(dynamodb_client(), MARKET_TABLE, items)
 
 
 def deliver(day: date, closes: Mapping[str, str], form: str = "csv") -> None:
@@ -289,7 +289,7 @@ def test_a_throttle_that_lasts_fails_the_night_and_a_short_one_does_not(system: 
 
 def test_what_a_batch_leaves_undone_is_written_again(system: System) -> None:
     ready()
-    client, left = dynamodb(), []
+    client, left = dynamodb_client(), []
     write = client.batch_write_item
 
     def half(RequestItems: Any) -> Any:  # noqa: N803 - as boto3 names it
@@ -343,7 +343,7 @@ def _last_night(it: Any) -> Any:
 def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> None:
     ready()
     system.night()
-    reader = DynamoBars(dynamodb(), MARKET_TABLE)
+    reader = DynamoBars(dynamodb_client(), MARKET_TABLE)
     found = reader.bars("AAPL", DAYS[2], DAYS[5])
     assert [bar.day for bar in found] == DAYS[2:6]
     assert reader.bars("AAPL", LAST, DAYS[0]) == []
@@ -354,6 +354,6 @@ def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> 
     assert reader.last_bar("NONE", LAST) is None
     assert set(reader.assets(["AAPL", "AAPL", "NONE", "XOM"])) == {"AAPL", "XOM"}
     assert reader.assets([]) == {}
-    assert bars.from_item(dynamo.from_item(next(it for it in stored() if it["sk"]["S"].startswith("BAR#")))) in [
+    assert bars.from_item(deserialize(next(it for it in stored() if it["sk"]["S"].startswith("BAR#")))) in [
         bar for symbol in GOOD for bar in reader.bars(symbol, date.min, date.max)
     ]

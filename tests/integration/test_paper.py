@@ -26,11 +26,13 @@ from tests.support.brokers import (
 from trimtab.contracts import quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.retry import ConditionFailed
+from trimtab.portfolios.execution import paper
 from trimtab.portfolios.execution.broker import BrokerReport, BrokerStatus, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.paper import PaperBroker
 from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import deserialize, get_item, serialize
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -236,14 +238,14 @@ def test_of_two_lookers_one_executes_and_both_see_it(desk: Desk) -> None:
 
 def test_a_conflict_that_leaves_no_order_is_unknown(desk: Desk) -> None:
     broker = desk.broker
-    with mock.patch.object(dynamo, "put", side_effect=ConditionFailed({})), pytest.raises(OutcomeUnknown):
+    with mock.patch.object(paper, "put_item", side_effect=ConditionFailed({})), pytest.raises(OutcomeUnknown):
         broker.submit("p1", an_order())
     assert broker.look_up("p1", "o1") is None
 
 
 def test_two_time_outs_at_once_are_no_effect(desk: Desk) -> None:
     desk.rules = ({"time_out": "before"},)
-    stale = mock.patch.object(dynamo, "get", return_value=None)
+    stale = mock.patch.object(paper, "get_item", return_value=None)
     desk.submit_and_lose_the_answer()
     with stale:
         desk.submit_and_lose_the_answer()
@@ -253,9 +255,9 @@ def test_two_time_outs_at_once_are_no_effect(desk: Desk) -> None:
 def test_positions_are_read_to_the_last_page(desk: Desk) -> None:
     for number in range(4):
         desk.submit(f"o{number}")
-        item = dynamo.get(desk.client, PAPER_TABLE, {"pk": "ACCOUNT#p1", "sk": f"ORDER#o{number}"})
+        item = get_item(desk.client, PAPER_TABLE, {"pk": "ACCOUNT#p1", "sk": f"ORDER#o{number}"})
         assert item
-        desk.client.put_item(TableName=PAPER_TABLE, Item=dynamo.to_item(item | {"padding": "x" * 390_000}))
+        desk.client.put_item(TableName=PAPER_TABLE, Item=serialize(item | {"padding": "x" * 390_000}))
     calls: list[Any] = []
     desk.client.meta.events.register("provide-client-params.dynamodb.Query", lambda params, **_: calls.append(params))
     assert desk.broker.positions("p1") == {"AAPL": 12}
@@ -269,7 +271,7 @@ def test_every_item_is_written_on_its_version(desk: Desk) -> None:
     desk.submit()
     desk.now += timedelta(seconds=1)
     desk.found()
-    items = [dynamo.from_item(item) for item in desk.client.scan(TableName=PAPER_TABLE)["Items"]]
+    items = [deserialize(item) for item in desk.client.scan(TableName=PAPER_TABLE)["Items"]]
     assert {item["sk"]: item["version"] for item in items} == {"ORDER#o1": 2, "TIME_OUTS#o1": 1}
 
 
@@ -320,7 +322,7 @@ def test_the_example_scenarios_are_scenarios() -> None:
 
 
 def test_paper_is_the_broker_unless_alpaca_is_configured(desk: Desk) -> None:
-    dynamo.put(desk.client, MARKET_TABLE, quotes.to_item(Quote("AAPL", Decimal("4.5"), desk.now, "feed", version=1)))
+    put_item(desk.client, MARKET_TABLE, quotes.to_item(Quote("AAPL", Decimal("4.5"), desk.now, "feed", version=1)))
     settings = BrokerSettings(market_table=MARKET_TABLE, paper_table=PAPER_TABLE, paper_scenario='[{"fee": 1}]')
     broker = broker_from(settings, desk.client, lambda: desk.now)
     report = broker.submit("p1", an_order())

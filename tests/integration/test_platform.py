@@ -10,7 +10,7 @@ import pytest
 from functions.platform_api import handler as platform_function
 from tests.support.system import TABLE, LambdaContext, System, gateway_event
 from trimtab import __version__
-from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.dynamodb.client import dynamodb_client
 
 
 def get(path: str, method: str = "GET") -> tuple[int, str, Any]:
@@ -38,7 +38,7 @@ def test_a_part_that_does_not_answer_makes_it_a_503(system: System, part: str) -
 
 def test_a_table_that_is_not_active_is_named_by_its_state(system: System) -> None:
     answer = {"Table": {"TableStatus": "UPDATING"}}
-    with mock.patch.object(dynamodb(), "describe_table", return_value=answer, create=True):
+    with mock.patch.object(dynamodb_client(), "describe_table", return_value=answer, create=True):
         assert json.loads(get("/health")[2])["table"] == "updating"
 
 

@@ -23,8 +23,8 @@ from trimtab.contracts.bars import Bar
 from trimtab.market.adapters.assets import DynamoAssets
 from trimtab.market.domain.bars import Known, ProvidedBar, judge
 from trimtab.market.domain.ingested import sessions_up_to
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.publishing import events_of
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.dynamodb.outbox import events_of
 
 LAST = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -65,13 +65,13 @@ def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() 
 
 
 def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: System, few_days: object) -> None:
-    assert sample_data.load(dynamodb(), MARKET_TABLE, NOW) == 8 * len(sample_data.sample())
+    assert sample_data.load(dynamodb_client(), MARKET_TABLE, NOW) == 8 * len(sample_data.sample())
     with injecting() as faults:
-        assert sample_data.load(dynamodb(), MARKET_TABLE, NOW) == 0
+        assert sample_data.load(dynamodb_client(), MARKET_TABLE, NOW) == 0
         assert set(faults.operations) == {"BatchGetItem"}
     later = datetime(2026, 11, 25, 9, tzinfo=UTC)
-    assert sample_data.load(dynamodb(), MARKET_TABLE, later) == 2 * len(sample_data.sample())
-    assert len(DynamoAssets(dynamodb(), MARKET_TABLE).active_symbols()) == len(sample_data.sample())
+    assert sample_data.load(dynamodb_client(), MARKET_TABLE, later) == 2 * len(sample_data.sample())
+    assert len(DynamoAssets(dynamodb_client(), MARKET_TABLE).active_symbols()) == len(sample_data.sample())
     name, text = sample_data.newest_file(NOW)
     assert name == "2026-11-20.csv"
     assert text.count("\n") == len(sample_data.sample()) + 1
@@ -80,13 +80,13 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
 def said(wanted: BackfillRequest) -> str:
     """What the command prints."""
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    with mock.patch.dict("os.environ"), mock.patch.object(everywhere, "dynamodb", return_value=dynamodb()):
+    with mock.patch.dict("os.environ"), mock.patch.object(everywhere, "dynamodb", return_value=dynamodb_client()):
         backfill.run(console, STACK, wanted)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: System, few_days: object) -> None:
-    sample_data.load(dynamodb(), MARKET_TABLE, NOW)
+    sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
     amount = len(sample_data.sample())
     text = said(BackfillRequest(date(2026, 11, 2), LAST, "sample"))
     assert f"7 sessions filled, 8 already complete; {7 * amount} bars stored, 0 missing or rejected" in text
@@ -98,7 +98,7 @@ def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: System
 def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
     system: System, few_days: object, tmp_path: Path
 ) -> None:
-    sample_data.load(dynamodb(), MARKET_TABLE, NOW)
+    sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
     (tmp_path / "2026-11-09.csv").write_text("symbol,open,high,low,close,volume\nAAPL,1,1,1,1,1\nMSFT,0,1,1,1,1\n")
     text = said(BackfillRequest(date(2026, 11, 9), date(2026, 11, 9), str(tmp_path)))
     assert f"1 bars stored, {len(sample_data.sample()) - 1} missing or rejected" in text
@@ -117,7 +117,7 @@ def test_massive_needs_its_key(system: System, monkeypatch: pytest.MonkeyPatch) 
 def test_it_works_where_the_credentials_of_the_environment_lead(
     system: System, few_days: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample_data.load(dynamodb(), MARKET_TABLE, NOW)
+    sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
     (tmp_path / "2026-11-09.csv").write_text(sample_data.newest_file(NOW)[1])
     place = ["--table", MARKET_TABLE, "--source", str(tmp_path)]
     assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-09"]) == 0

@@ -22,7 +22,7 @@ from tests.support.trading import FEED
 from trimtab.contracts.bars import Bar
 from trimtab.kernel.trading_days import is_trading_day
 from trimtab.market.adapters.bars import DynamoBars
-from trimtab.runtime.publishing import events_of
+from trimtab.runtime.dynamodb.outbox import events_of
 
 CHANGES = {
     "trade.recorded",

@@ -33,7 +33,7 @@ from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mod
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.watch_state import WatchDue, Watching
 from trimtab.portfolios.rebalancing.model import Rebalance
-from trimtab.runtime.dynamo import dynamodb, from_item
+from trimtab.runtime.dynamodb.client import deserialize, dynamodb_client
 
 CLOCKED = (
     *(balancing_function, market_function, quote_function, api_function, check_function, execution_function),
@@ -95,7 +95,7 @@ class Crowd:
             holdings=holdings,
             watching=Watching(due=WatchDue.HOLDINGS),
         )
-        assert PortfolioStore(dynamodb(), TABLE).insert(portfolio) is None
+        assert PortfolioStore(dynamodb_client(), TABLE).insert(portfolio) is None
         self.portfolios.append(portfolio)
         return portfolio
 
@@ -145,14 +145,14 @@ class Crowd:
     def portfolio(self, number: int = 0) -> Portfolio:
         """A portfolio as it is stored now."""
         it = self.portfolios[number]
-        found = PortfolioStore(dynamodb(), TABLE).portfolio(it.tenant_id, it.portfolio_id)
+        found = PortfolioStore(dynamodb_client(), TABLE).portfolio(it.tenant_id, it.portfolio_id)
         assert found is not None
         return found
 
     def last_check(self, number: int = 0) -> tuple[str, dict[str, Any]]:
         """The rule and the facts of the newest check that decided nothing."""
         it = self.portfolios[number]
-        note = CheckStore(dynamodb(), TABLE).last_check(it.tenant_id, it.portfolio_id)
+        note = CheckStore(dynamodb_client(), TABLE).last_check(it.tenant_id, it.portfolio_id)
         assert note is not None
         return note.why.rule, dict(note.why.facts)
 
@@ -160,7 +160,7 @@ class Crowd:
         """The newest rebalance of a portfolio."""
         pk = f"T#demo#P#{self.portfolios[number].portfolio_id}"
         of_it = table().items.get(DynamoType({"S": pk}), {})
-        items = [from_item(each.to_json()["Attributes"]) for each in of_it.values()]
+        items = [deserialize(each.to_json()["Attributes"]) for each in of_it.values()]
         rebalances = [Rebalance.from_item(item) for item in items if item["sk"].startswith("REBALANCE#")]
         return max(rebalances, key=lambda it: it.created_at, default=None)
 

@@ -9,7 +9,7 @@ from trimtab.market.schemas import to_domain
 from trimtab.portfolios.balancing import watch_store as watches
 from trimtab.portfolios.balancing.price_checks import Checking
 from trimtab.portfolios.balancing.watch_store import WatchStore
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.writes import transact
 
 
 def deletes_before_it_writes(patch: pytest.MonkeyPatch) -> None:
@@ -20,9 +20,7 @@ def deletes_before_it_writes(patch: pytest.MonkeyPatch) -> None:
 
     def write_anew(self: WatchStore, portfolio: Any, edges: Any, *rest: Any) -> None:
         for symbol in edges:
-            dynamo.transact(
-                self.client, [{"Delete": {"TableName": self.table, "Key": key_of(self, portfolio, symbol)}}]
-            )
+            transact(self.client, [{"Delete": {"TableName": self.table, "Key": key_of(self, portfolio, symbol)}}])
         write(self, portfolio, edges, *rest)
 
     patch.setattr(WatchStore, "write", write_anew)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trimtab.runtime.accept import prefers
+from trimtab.runtime.http.content_negotiation import prefers
 
 SVG, JSON = "image/svg+xml", "application/json"
 

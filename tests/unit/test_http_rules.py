@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.errors import Forbidden, Invalid, NotFound, PreconditionFailed, Unauthenticated
-from trimtab.runtime import dynamo
 from trimtab.runtime.authorizer_context import LEEWAY_SECONDS, from_context, to_context
-from trimtab.runtime.http import decode_cursor, encode_cursor, require_revision
+from trimtab.runtime.dynamodb.paging import Index, query_index
+from trimtab.runtime.http.cursors import decode_cursor, encode_cursor
+from trimtab.runtime.http.parameters import require_revision
 
 positions = st.lists(st.text(max_size=20) | st.integers(0, 1000), max_size=4)
 queries = st.lists(st.text(max_size=8), min_size=1, max_size=3)
@@ -56,11 +57,11 @@ def test_a_well_formed_cursor_with_no_position_is_refused(position: Any) -> None
 
 
 def test_a_refused_position_leaves_nothing_behind_in_a_warm_function() -> None:
-    index, nobody = dynamo.Index("by_time", "pk", "by_time"), cast(Any, None)
+    index, nobody = Index("by_time", "pk", "by_time"), cast(Any, None)
     depths = []
     for _ in range(5):
         with pytest.raises(Invalid) as refused:
-            dynamo.query(nobody, "table", index, "p", limit=1, after=["too", "many", "parts"])
+            query_index(nobody, "table", index, "p", limit=1, after=["too", "many", "parts"])
         depths.append(len(traceback.extract_tb(refused.value.__traceback__)))
     assert len(set(depths)) == 1, "the traceback grows, and with it every frame that it holds"
 

@@ -12,7 +12,7 @@ from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
 from trimtab.portfolios.portfolio.model import PortfolioStatus
-from trimtab.runtime.dynamo import from_item
+from trimtab.runtime.dynamodb.client import deserialize
 
 OUTCOME_EVENTS = ("rebalance.completed", "rebalance.rolled_back", "rebalance.cancelled", "rebalance.rejected")
 Fact = tuple[str, Any, Any]
@@ -49,7 +49,7 @@ def outcome(run: ScenarioRun) -> Outcome:
 
 def trades() -> list[Trade]:
     """Return all trades, of clients and of rebalances."""
-    return [Trade.from_item(from_item(item)) for item in stored_items() if item["sk"]["S"].startswith("TRADE#")]
+    return [Trade.from_item(deserialize(item)) for item in stored_items() if item["sk"]["S"].startswith("TRADE#")]
 
 
 def events() -> list[tuple[str, str]]:
@@ -60,7 +60,9 @@ def events() -> list[tuple[str, str]]:
 
 def _of_the_ledger(run: ScenarioRun) -> Iterator[Fact]:
     portfolio, fills, found = run.portfolio(), run.fills(), trades()
-    deposits = sum((Decimal(from_item(item)["amount"]) for item in stored_items() if "CASH#" in item["sk"]["S"]), ZERO)
+    deposits = sum(
+        (Decimal(deserialize(item)["amount"]) for item in stored_items() if "CASH#" in item["sk"]["S"]), ZERO
+    )
     own = [trade for trade in found if trade.rebalance_id]
     bought = {symbol: Decimal(quantity) for symbol, quantity in HELD.items()}
     spent = sum((quantity * 100 for quantity in bought.values()), ZERO)

@@ -27,7 +27,7 @@ from trimtab.portfolios.execution.worker import MAX_FILLS_PER_TRANSACTION, Execu
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.portfolios.rebalancing.orders import OrderStatus
-from trimtab.runtime.dynamo import from_item
+from trimtab.runtime.dynamodb.client import deserialize
 
 if TYPE_CHECKING:
     from tests.faults.execution.scenario_runner import ScenarioRunner
@@ -259,7 +259,7 @@ class ScenarioRun:
     def rebalances(self) -> list[Rebalance]:
         """Return the rebalances of the portfolio, oldest first."""
         items = [item for item in stored_items() if item["sk"]["S"].startswith("REBALANCE#")]
-        return sorted((Rebalance.from_item(from_item(item)) for item in items), key=lambda each: each.created_at)
+        return sorted((Rebalance.from_item(deserialize(item)) for item in items), key=lambda each: each.created_at)
 
     def statuses(self) -> tuple[str, ...]:
         """Return the states of the rebalances, oldest first."""
@@ -267,7 +267,7 @@ class ScenarioRun:
 
     def portfolio(self) -> Portfolio:
         """Return the stored portfolio."""
-        return Portfolio.from_item(from_item(next(item for item in stored_items() if item["sk"]["S"] == "PORTFOLIO")))
+        return Portfolio.from_item(deserialize(next(item for item in stored_items() if item["sk"]["S"] == "PORTFOLIO")))
 
     def quantities(self) -> dict[str, Decimal]:
         """Return the held quantities by symbol."""
@@ -277,7 +277,7 @@ class ScenarioRun:
         """Return all fills at the broker."""
         if self.scenario.paper is None:
             return self.broker.fills
-        items = [from_item(item) for item in stored_items("paper") if item["sk"]["S"].startswith("ORDER#")]
+        items = [deserialize(item) for item in stored_items("paper") if item["sk"]["S"].startswith("ORDER#")]
         return [
             Fill(
                 item["sk"].removeprefix("ORDER#"),

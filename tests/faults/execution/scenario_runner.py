@@ -24,7 +24,7 @@ from tests.support.system import System, in_process_system
 from tests.support.trading import Account
 from trimtab.portfolios.execution.brokers import broker_from
 from trimtab.portfolios.execution.worker import ExecutionWorker
-from trimtab.runtime.measures import metrics
+from trimtab.runtime.metrics import metrics
 
 CLOCKED = (api_function, balancing_function, market_function, sweep_function, *WORKERS.values())
 

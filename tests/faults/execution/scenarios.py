@@ -14,7 +14,7 @@ from tests.support.moto_state import stored_items
 from tests.support.system import ALL_SCOPES, authorized
 from trimtab.kernel.clock import parse_time
 from trimtab.portfolios.rebalancing.journal import BUYS
-from trimtab.runtime.dynamo import from_item
+from trimtab.runtime.dynamodb.client import deserialize
 
 OPERATOR = authorized(scope=f"operator {ALL_SCOPES}")
 KEEP = {"on_partial_fill": "keep", "on_cancel": "keep"}
@@ -60,7 +60,7 @@ def halted_for(minutes: int) -> Callable[[ScenarioRun], bool]:
     """Return a condition: orders have been halted for this many minutes."""
 
     def holds(run: ScenarioRun) -> bool:
-        switches = [from_item(item) for item in stored_items() if item["pk"]["S"] == "HALT" and "reason" in item]
+        switches = [deserialize(item) for item in stored_items() if item["pk"]["S"] == "HALT" and "reason" in item]
         return any(run.clock.now > parse_time(item["at"]) + timedelta(minutes=minutes) for item in switches)
 
     return holds

@@ -15,6 +15,7 @@ from tests.faults.execution.scenario_runner import ScenarioRunner, scenario_runn
 from tests.faults.execution.scenarios import MOVED, SCENARIOS
 from tests.faults.execution.two_workers import LEASE_SECONDS, one_switch, two_workers
 from tests.support.faults import CrashAfter, Fault
+from tests.support.patching import patch_everywhere
 from trimtab.kernel.money import to_money
 from trimtab.portfolios.execution import state_machine, worker
 from trimtab.portfolios.execution.order_sync import OrderSync, to_broker_order
@@ -26,7 +27,8 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing import journal_text as journal
 from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import Item
+from trimtab.runtime.dynamodb.writes import versioned_put
 
 Seed = Callable[[pytest.MonkeyPatch], None]
 Search = Callable[[ScenarioRunner], list[str]]
@@ -44,13 +46,11 @@ def runner() -> Iterator[ScenarioRunner]:
 
 
 def writes_without_a_condition(patch: pytest.MonkeyPatch) -> None:
-    guarded_put = dynamo.guarded_put
-
-    def unguarded_put(table: str, item: dynamo.Item) -> dict[str, Any]:
-        put = guarded_put(table, item)
+    def unconditional_put(table: str, item: Item) -> dict[str, Any]:
+        put = versioned_put(table, item)
         return {name: put[name] for name in ("TableName", "Item")}
 
-    patch.setattr(dynamo, "guarded_put", unguarded_put)
+    patch_everywhere(patch, versioned_put, unconditional_put)
 
 
 def continues_without_the_fence(patch: pytest.MonkeyPatch) -> None:

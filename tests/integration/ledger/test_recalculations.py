@@ -11,7 +11,7 @@ from tests.support.system import System, payload
 from trimtab.kernel.clock import parse_time
 from trimtab.portfolios.ledger import service
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
-from trimtab.runtime.publishing import events_of
+from trimtab.runtime.dynamodb.outbox import events_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.snapshot import Standings
-from trimtab.runtime.dynamo import dynamodb
+from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.settings import Settings
 
 
@@ -23,7 +23,7 @@ class AnalysisSettings(Settings):
 
 def analysis(settings: AnalysisSettings, clock: Clock) -> Analysis:
     """The figures of portfolios, out of their ledgers, the market's bars and the stored daily values."""
-    client = dynamodb()
+    client = dynamodb_client()
     ledger = LedgerStore(client, settings.portfolios_table, settings.market_table)
     return Analysis(
         PortfolioStore(client, settings.portfolios_table),

@@ -13,8 +13,8 @@ from trimtab.betting.service.settlements import Settlements, Settling
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.money import parse_number
-from trimtab.runtime.dynamo import dynamodb
-from trimtab.runtime.measures import count, counting_refusals, measure
+from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.metrics import count, counting_refusals, measure
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -47,7 +47,7 @@ def settings() -> BettingSettings:
 @lru_cache(maxsize=1)
 def book() -> DynamoBook:
     """The store, wired to DynamoDB."""
-    return DynamoBook(dynamodb(), settings().betting_table)
+    return DynamoBook(dynamodb_client(), settings().betting_table)
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,9 @@ from msgspec import Struct
 from trimtab.kernel.clock import Clock, format_time
 from trimtab.notifications.domain import Contacts, Message
 from trimtab.notifications.service import MailRefused
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_get, batch_put
+from trimtab.runtime.dynamodb.client import Key, get_item
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -38,7 +40,7 @@ class DynamoContacts(Struct, frozen=True):
 
     def contacts(self, tenant_id: str, portfolio_id: str) -> Contacts:
         """See `ContactStore.contacts`."""
-        item = dynamo.get(self.client, self.table, {**_key(tenant_id, portfolio_id), "sk": CONTACTS})
+        item = get_item(self.client, self.table, {**_key(tenant_id, portfolio_id), "sk": CONTACTS})
         if item is None:
             return Contacts(tenant_id, portfolio_id)
         emails = tuple(item["emails"].split(",")) if "emails" in item else ()
@@ -52,13 +54,13 @@ class DynamoContacts(Struct, frozen=True):
             "emails": ",".join(contacts.emails) or None,
             "version": contacts.version,
         }
-        dynamo.put(self.client, self.table, item)
+        put_item(self.client, self.table, item)
 
     def were_sent(self, contacts: Contacts, message_id: str) -> set[str]:
         """See `ContactStore.were_sent`."""
         key = _key(contacts.tenant_id, contacts.portfolio_id)
         keys = [{**key, "sk": _sent(message_id, email)} for email in contacts.emails]
-        found = dynamo.batch_get(self.client, self.table, keys, consistent=True)
+        found = batch_get(self.client, self.table, keys, consistent=True)
         return {item["sk"].partition("#")[2].partition("#")[2] for item in found}
 
     def sent(self, contacts: Contacts, message_id: str, email: str) -> None:
@@ -70,7 +72,7 @@ class DynamoContacts(Struct, frozen=True):
             "sent_at": format_time(now),
             "expires_at": int(now.timestamp()) + KEPT_SECONDS,
         }
-        dynamo.batch_put(self.client, self.table, [item])
+        batch_put(self.client, self.table, [item])
 
 
 class SesMailer(Struct, frozen=True):
@@ -109,7 +111,7 @@ def mime(sender: str, email: str, message: Message) -> EmailMessage:
     return mail
 
 
-def _key(tenant_id: str, portfolio_id: str) -> dynamo.Key:
+def _key(tenant_id: str, portfolio_id: str) -> Key:
     return {"pk": f"T#{tenant_id}#P#{portfolio_id}"}
 
 

@@ -1,4 +1,4 @@
-"""The one logger of a function: structured lines on standard output."""
+"""The logger of a function, which writes structured lines to standard output."""
 
 from aws_lambda_powertools import Logger
 

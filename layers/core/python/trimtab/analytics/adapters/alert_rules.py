@@ -9,7 +9,7 @@ from typing import Any
 from trimtab.analytics.domain.alerts import Episode, Rule, RuleKind
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
-from trimtab.runtime.dynamo import Item
+from trimtab.runtime.dynamodb.client import Item
 
 
 def to_members(rules: Sequence[Rule], episodes: Mapping[str, Episode]) -> dict[str, str | None]:

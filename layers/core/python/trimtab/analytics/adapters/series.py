@@ -14,13 +14,16 @@ from trimtab.contracts.events import pack_events
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import plain
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_delete, batch_put
+from trimtab.runtime.dynamodb.client import Item, get_item
+from trimtab.runtime.dynamodb.paging import Index, query_index, query_range
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 VALUE, SERIES = "VALUE#", "SERIES"
-VALUED = dynamo.Index("valued", "valued_pk", "valued_sk")
+VALUED = Index("valued", "valued_pk", "valued_sk")
 SHARDS = "0123456789abcdef"
 _FIRST = "0"
 PAGE, MAX_PAGES = 1_000, 2_000
@@ -40,7 +43,7 @@ class DynamoSeries(Struct, frozen=True):
 
     def series(self, tenant_id: str, portfolio_id: str) -> Series | None:
         """See `SeriesStore.series`."""
-        item = dynamo.get(self.client, self.table, {"pk": partition_of(tenant_id, portfolio_id), "sk": SERIES})
+        item = get_item(self.client, self.table, {"pk": partition_of(tenant_id, portfolio_id), "sk": SERIES})
         return _to_series(item) if item else None
 
     def snapshots(self, tenant_id: str, portfolio_id: str, first: date, last: date) -> list[Snapshot]:
@@ -48,9 +51,7 @@ class DynamoSeries(Struct, frozen=True):
         partition, after, found = partition_of(tenant_id, portfolio_id), None, []
         between = (_at(first), _at(last))
         for _ in range(MAX_PAGES):
-            page = dynamo.query_range(
-                self.client, self.table, partition, between, limit=PAGE, after=after, newest_first=False
-            )
+            page = query_range(self.client, self.table, partition, between, limit=PAGE, after=after, newest_first=False)
             found += [_to_snapshot(item) for item in page.items]
             after = page.next_position
             if after is None:
@@ -61,26 +62,26 @@ class DynamoSeries(Struct, frozen=True):
         """See `SeriesStore.last_before`."""
         partition = partition_of(tenant_id, portfolio_id)
         between = (VALUE + _FIRST, _at(day))
-        page = dynamo.query_range(self.client, self.table, partition, between, limit=2)
+        page = query_range(self.client, self.table, partition, between, limit=2)
         return next((found for item in page.items if (found := _to_snapshot(item)).day < day), None)
 
     def put_snapshots(self, tenant_id: str, portfolio_id: str, snapshots: Sequence[Snapshot]) -> None:
         """See `SeriesStore.put_snapshots`."""
         partition = partition_of(tenant_id, portfolio_id)
-        dynamo.batch_put(self.client, self.table, [_from_snapshot(partition, it) for it in snapshots])
+        batch_put(self.client, self.table, [_from_snapshot(partition, it) for it in snapshots])
 
     def remove_snapshots(self, tenant_id: str, portfolio_id: str, days: Sequence[date]) -> None:
         """See `SeriesStore.remove_snapshots`."""
         partition = partition_of(tenant_id, portfolio_id)
-        dynamo.batch_delete(self.client, self.table, [{"pk": partition, "sk": _at(day)} for day in days])
+        batch_delete(self.client, self.table, [{"pk": partition, "sk": _at(day)} for day in days])
 
     def put(self, series: Series) -> None:
         """See `SeriesStore.put`."""
-        dynamo.put(self.client, self.table, _from_series(series))
+        put_item(self.client, self.table, _from_series(series))
 
     def open_series(self, shard: str, *, limit: int, after: Any) -> tuple[list[Series], Any]:
         """A page of the portfolios of a shard that are valued every night, and where the next one starts."""
-        page = dynamo.query(self.client, self.table, VALUED, _valued(shard), limit=limit, after=after)
+        page = query_index(self.client, self.table, VALUED, _valued(shard), limit=limit, after=after)
         return [_to_series(item) for item in page.items], page.next_position
 
 
@@ -92,7 +93,7 @@ def _valued(shard: str) -> str:
     return f"VALUED#{shard}"
 
 
-def _from_series(it: Series) -> dynamo.Item:
+def _from_series(it: Series) -> Item:
     return {
         "pk": partition_of(it.tenant_id, it.portfolio_id),
         "sk": SERIES,
@@ -108,7 +109,7 @@ def _from_series(it: Series) -> dynamo.Item:
     }
 
 
-def _to_series(item: dynamo.Item) -> Series:
+def _to_series(item: Item) -> Series:
     return Series(
         tenant_id=item["tenant_id"],
         portfolio_id=item["pk"].rpartition("#")[2],
@@ -122,7 +123,7 @@ def _to_series(item: dynamo.Item) -> Series:
     )
 
 
-def _from_snapshot(partition: str, it: Snapshot) -> dynamo.Item:
+def _from_snapshot(partition: str, it: Snapshot) -> Item:
     return {
         "pk": partition,
         "sk": _at(it.day),
@@ -137,7 +138,7 @@ def _from_snapshot(partition: str, it: Snapshot) -> dynamo.Item:
     }
 
 
-def _to_snapshot(item: dynamo.Item) -> Snapshot:
+def _to_snapshot(item: Item) -> Snapshot:
     return Snapshot(
         day=date.fromisoformat(item["sk"].removeprefix(VALUE)),
         value=Decimal(item["value"]),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trimtab.contracts.messages import ReportRequested, ValuationRequested
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sender
+from trimtab.runtime.sqs.sender import send_messages
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -33,7 +33,7 @@ class WorkQueues(Struct, frozen=True):
             ValuationRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, since=since)
             for tenant_id, portfolio_id in portfolios
         )
-        return sender.send_all(self.client, self.settings.valuations_queue_url, messages)
+        return send_messages(self.client, self.settings.valuations_queue_url, messages)
 
     def report(self, portfolios: Iterator[tuple[str, str]], month: str) -> int:
         """See `Work.report`."""
@@ -41,4 +41,4 @@ class WorkQueues(Struct, frozen=True):
             ReportRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, month=month)
             for tenant_id, portfolio_id in portfolios
         )
-        return sender.send_all(self.client, self.settings.reports_queue_url, messages)
+        return send_messages(self.client, self.settings.reports_queue_url, messages)

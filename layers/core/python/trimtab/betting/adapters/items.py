@@ -14,18 +14,18 @@ from trimtab.betting.domain.tally import Stakes, Sum, Tally
 from trimtab.contracts.events import pack_events
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import Item, Key
+from trimtab.runtime.dynamodb.paging import Index
 
 ORDER, METRICS, MARKET = "ORDER", "METRICS", "MARKET"
 POSITION, INSIGHT, USER = "POSITION#", "INSIGHT#", "USER#"
 BY_USER, BY_MARKET, BY_OPEN_USER, BY_OPEN_MARKET = (
-    dynamo.Index(name, f"{name}_pk", f"{name}_sk")
-    for name in ("by_user", "by_market", "by_open_user", "by_open_market")
+    Index(name, f"{name}_pk", f"{name}_sk") for name in ("by_user", "by_market", "by_open_user", "by_open_market")
 )
 CLOSED, SETTLED = "CLOSED", "SETTLED"
 
 
-def order_key(tenant_id: str, order_id: str) -> dynamo.Key:
+def order_key(tenant_id: str, order_id: str) -> Key:
     """Where an order is kept."""
     return {"pk": f"T#{tenant_id}#O#{order_id}", "sk": ORDER}
 
@@ -40,28 +40,28 @@ def market_partition(tenant_id: str, market_id: str) -> str:
     return f"T#{tenant_id}#M#{market_id}"
 
 
-def position_key(tenant_id: str, user_id: str, market_id: str) -> dynamo.Key:
+def position_key(tenant_id: str, user_id: str, market_id: str) -> Key:
     """Where a user's position in a market is kept."""
     return {"pk": user_partition(tenant_id, user_id), "sk": POSITION + market_id}
 
 
-def metrics_key(tenant_id: str, user_id: str) -> dynamo.Key:
+def metrics_key(tenant_id: str, user_id: str) -> Key:
     """Where a user's sums are kept."""
     return {"pk": user_partition(tenant_id, user_id), "sk": METRICS}
 
 
-def market_key(tenant_id: str, market_id: str) -> dynamo.Key:
+def market_key(tenant_id: str, market_id: str) -> Key:
     """Where a closed market is kept; there is nothing while it is open."""
     return {"pk": market_partition(tenant_id, market_id), "sk": MARKET}
 
 
-def on_roster(it: Position) -> dynamo.Item:
+def on_roster(it: Position) -> Item:
     """The item that tells that a user has, or had, orders in a market; who places more there writes none of it."""
     key = {"pk": market_partition(it.tenant_id, it.market_id), "sk": USER + it.user_id}
     return {**key, "tenant_id": it.tenant_id, "market_id": it.market_id, "user_id": it.user_id}
 
 
-def insight_key(tenant_id: str, market_id: str, selection_id: str) -> dynamo.Key:
+def insight_key(tenant_id: str, market_id: str, selection_id: str) -> Key:
     """Where the newest insight of a selection is kept."""
     return {"pk": market_partition(tenant_id, market_id), "sk": INSIGHT + selection_id}
 
@@ -69,7 +69,7 @@ def insight_key(tenant_id: str, market_id: str, selection_id: str) -> dynamo.Key
 # Orders ----------------------------------------------------------------------------------------------------------
 
 
-def from_order(it: Order) -> dynamo.Item:
+def from_order(it: Order) -> Item:
     """The order as an item; while it is open it stands in the sparse indexes."""
     of_user, of_market = user_partition(it.tenant_id, it.user_id), market_partition(it.tenant_id, it.market_id)
     place = f"{format_time(it.created_at)}#{it.order_id}"
@@ -152,7 +152,7 @@ def _unpack_settlement(text: str) -> Settlement:
 # Positions and sums ----------------------------------------------------------------------------------------------
 
 
-def from_position(it: Position) -> dynamo.Item:
+def from_position(it: Position) -> Item:
     """The position as an item, selections packed: `{"selection": [cents, …, "when it changed"]}`."""
     selections = {
         selection_id: [*on.whole().values(), format_time(it.since(selection_id))]
@@ -203,7 +203,7 @@ def added_to(kind: Sum) -> dict[str, int]:
 # Markets and insights --------------------------------------------------------------------------------------------
 
 
-def from_market(it: Market) -> dynamo.Item:
+def from_market(it: Market) -> Item:
     """The closed market as an item."""
     return {
         **market_key(it.tenant_id, it.market_id),

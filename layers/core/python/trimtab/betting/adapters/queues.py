@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from trimtab.betting.service.ports import Check
 from trimtab.contracts.messages import SettlementRequested
-from trimtab.runtime.sqs import sender
+from trimtab.runtime.sqs.sender import send_message, send_messages
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -21,12 +21,12 @@ class Settlements(Struct, frozen=True):
 
     def of_market(self, tenant_id: str, market_id: str, after: str | None = None) -> None:
         """See `SettlementQueue.of_market`."""
-        sender.send(self.client, self.url, SettlementRequested(tenant_id=tenant_id, market_id=market_id, after=after))
+        send_message(self.client, self.url, SettlementRequested(tenant_id=tenant_id, market_id=market_id, after=after))
 
     def of_user_again(self, tenant_id: str, market_id: str, user_id: str, tries: int, delay_seconds: int) -> None:
         """See `SettlementQueue.of_user_again`."""
         message = SettlementRequested(tenant_id=tenant_id, market_id=market_id, user_id=user_id, tries=tries)
-        sender.send(self.client, self.url, message, delay_seconds=delay_seconds)
+        send_message(self.client, self.url, message, delay_seconds=delay_seconds)
 
     def check(self, tenant_id: str, market_id: str, check: Check, delay_seconds: int) -> None:
         """See `SettlementQueue.check`."""
@@ -38,11 +38,11 @@ class Settlements(Struct, frozen=True):
             orders=check.orders,
             tries=check.tries,
         )
-        sender.send(self.client, self.url, message, delay_seconds=delay_seconds)
+        send_message(self.client, self.url, message, delay_seconds=delay_seconds)
 
     def of_users(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> None:
         """See `SettlementQueue.of_users`."""
         messages = (
             SettlementRequested(tenant_id=tenant_id, market_id=market_id, user_id=user_id) for user_id in user_ids
         )
-        sender.send_all(self.client, self.url, messages)
+        send_messages(self.client, self.url, messages)

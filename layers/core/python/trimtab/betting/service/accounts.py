@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from trimtab.betting.domain.orders import Order
 from trimtab.betting.domain.positions import Position, fold
 from trimtab.betting.domain.tally import Tally, total
-from trimtab.betting.service.ports import Account, Book, Listing, OrderFilter
+from trimtab.betting.service.ports import Account, Book, OrderFilter
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.errors import Conflict
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Accounts(Struct, frozen=True):
 
     book: Book
 
-    def positions(self, caller: Caller, user_id: str, *, limit: int, after: Any) -> Listing[Position]:
+    def positions(self, caller: Caller, user_id: str, *, limit: int, after: Any) -> Page[Position]:
         """The user's positions, by market."""
         caller.require_owner(user_id)
         return self.book.positions(caller.tenant_id, user_id, limit=limit, after=after)
@@ -99,7 +100,7 @@ class Accounts(Struct, frozen=True):
         return _all(lambda after: self.book.orders(tenant_id, wanted, limit=PAGE, after=after))
 
 
-def _all(page_after: Callable[[Any], Listing[T]]) -> Iterator[T]:
+def _all(page_after: Callable[[Any], Page[T]]) -> Iterator[T]:
     after = None
     while True:
         page = page_after(after)

@@ -12,10 +12,11 @@ from trimtab.betting.domain.markets import market_closed
 from trimtab.betting.domain.orders import Asked, NewOrder, Order
 from trimtab.betting.domain.positions import Position
 from trimtab.betting.domain.tally import tally
-from trimtab.betting.service.ports import Book, Listing, OrderFilter
+from trimtab.betting.service.ports import Book, OrderFilter
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, no_such_thing
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 
 
@@ -93,7 +94,7 @@ class Orders(Struct, frozen=True):
         caller.require_owner(order.user_id)
         return order
 
-    def list(self, caller: Caller, wanted: OrderFilter, *, limit: int, after: Any) -> Listing[Order]:
+    def list(self, caller: Caller, wanted: OrderFilter, *, limit: int, after: Any) -> Page[Order]:
         """The orders of a user or of a market, newest first; an end user's token sees those of its user alone."""
         wanted = OrderFilter(wanted.user_id or caller.user_id, wanted.market_id, wanted.status)
         if wanted.user_id is not None:

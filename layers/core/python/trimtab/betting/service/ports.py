@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -11,15 +11,9 @@ from trimtab.betting.domain.markets import Market
 from trimtab.betting.domain.orders import Order, OrderStatus
 from trimtab.betting.domain.positions import Position
 from trimtab.betting.domain.tally import Tally
+from trimtab.kernel.pages import Page
 
 T = TypeVar("T")
-
-
-class Listing(Struct, Generic[T], frozen=True):
-    """A page of a list, and the position at which the next one starts (None at the end)."""
-
-    items: list[T]
-    next_position: Any = None
 
 
 class OrderFilter(Struct, frozen=True):
@@ -88,10 +82,10 @@ class Book(Protocol):
         With `open_market` it raises `Conflict` where the market is closed.
         """
 
-    def orders(self, tenant_id: str, wanted: OrderFilter, *, limit: int, after: Any) -> Listing[Order]:
+    def orders(self, tenant_id: str, wanted: OrderFilter, *, limit: int, after: Any) -> Page[Order]:
         """The orders that the filter lets through, newest first; a page may be short and not the last."""
 
-    def positions(self, tenant_id: str, user_id: str, *, limit: int, after: Any) -> Listing[Position]:
+    def positions(self, tenant_id: str, user_id: str, *, limit: int, after: Any) -> Page[Position]:
         """The user's positions, by market, read consistently."""
 
     def position(self, tenant_id: str, user_id: str, market_id: str) -> Position | None:

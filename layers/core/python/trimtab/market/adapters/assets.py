@@ -8,13 +8,15 @@ from msgspec import Struct
 from trimtab.contracts import assets
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.kernel.errors import invalid_cursor
-from trimtab.market.service.ports import Listing
-from trimtab.runtime import dynamo
+from trimtab.kernel.pages import Page
+from trimtab.runtime.dynamodb.client import get_item
+from trimtab.runtime.dynamodb.paging import Index, query_index
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-BY_SECTOR = dynamo.Index("by_sector", "by_sector_pk", "by_sector_sk")
+BY_SECTOR = Index("by_sector", "by_sector_pk", "by_sector_sk")
 _NO_SECTOR = "none"
 _PARTS: Sequence[Sector | None] = (*Sector, None)
 _PAGE = 100
@@ -28,14 +30,14 @@ class DynamoAssets(Struct, frozen=True):
 
     def asset(self, symbol: str) -> AssetRecord | None:
         """See `AssetStore.asset`."""
-        item = dynamo.get(self.client, self.table, assets.asset_key(symbol))
+        item = get_item(self.client, self.table, assets.asset_key(symbol))
         return assets.from_item(item) if item else None
 
     def put_asset(self, asset: AssetRecord) -> None:
         """See `AssetStore.put_asset`."""
-        dynamo.put(self.client, self.table, assets.to_item(asset))
+        put_item(self.client, self.table, assets.to_item(asset))
 
-    def list_assets(self, sector: Sector | None, *, limit: int, after: Any) -> Listing[AssetRecord]:
+    def list_assets(self, sector: Sector | None, *, limit: int, after: Any) -> Page[AssetRecord]:
         """See `AssetStore.list_assets`. The index is global: an asset shows up a moment after it was entered."""
         return self._all(limit, after) if sector is None else self._of(sector, limit, after)
 
@@ -50,12 +52,12 @@ class DynamoAssets(Struct, frozen=True):
                 after, more = page.next_position, page.next_position is not None
         return sorted(symbols)
 
-    def _of(self, part: Sector | None, limit: int, after: Any) -> Listing[AssetRecord]:
+    def _of(self, part: Sector | None, limit: int, after: Any) -> Page[AssetRecord]:
         partition = assets.sector_partition(part)
-        page = dynamo.query(self.client, self.table, BY_SECTOR, partition, limit=limit, after=after, newest_first=False)
-        return Listing([assets.from_item(item) for item in page.items], page.next_position)
+        page = query_index(self.client, self.table, BY_SECTOR, partition, limit=limit, after=after, newest_first=False)
+        return Page([assets.from_item(item) for item in page.items], page.next_position)
 
-    def _all(self, limit: int, after: Any) -> Listing[AssetRecord]:
+    def _all(self, limit: int, after: Any) -> Page[AssetRecord]:
         """Sector after sector. A position names the sector, and where in it the next page starts."""
         names = [part or _NO_SECTOR for part in _PARTS]
         if after is not None and (not after or after[0] not in names):
@@ -64,10 +66,10 @@ class DynamoAssets(Struct, frozen=True):
         items: list[AssetRecord] = []
         for name, part in list(zip(names, _PARTS, strict=True))[first:]:
             if len(items) == limit:
-                return Listing(items, [name])
+                return Page(items, [name])
             page = self._of(part, limit - len(items), inside)
             items += page.items
             if page.next_position:
-                return Listing(items, [name, *page.next_position])
+                return Page(items, [name, *page.next_position])
             inside = None
-        return Listing(items, None)
+        return Page(items, None)

@@ -17,9 +17,12 @@ from trimtab.contracts.events import PLATFORM, pack_events
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import plain
+from trimtab.kernel.pages import Page
 from trimtab.market.domain.ingested import IngestedDay, Untold
-from trimtab.market.service.ports import Listing
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_get_many, batch_put
+from trimtab.runtime.dynamodb.client import Item, Key, get_item
+from trimtab.runtime.dynamodb.paging import query_range
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -57,7 +60,7 @@ class DynamoBars(Struct, frozen=True):
     def assets(self, symbols: Sequence[str]) -> dict[str, AssetRecord]:
         """Those of the assets that are known, by symbol: a read for every hundred."""
         keys = [assets.asset_key(symbol) for symbol in sorted(set(symbols))]
-        items = dynamo.batch_get_many(self.client, self.table, keys, consistent=False)
+        items = batch_get_many(self.client, self.table, keys, consistent=False)
         return {it.symbol: it for it in map(assets.from_item, items)}
 
     # For the ingestion --------------------------------------------------------------------------------------------
@@ -65,47 +68,45 @@ class DynamoBars(Struct, frozen=True):
     def bars_of(self, symbols: Sequence[str], days: Sequence[date]) -> dict[tuple[str, date], Bar]:
         """See `BarStore.bars_of`."""
         keys = [bars.bar_key(symbol, day) for symbol in symbols for day in days]
-        items = dynamo.batch_get_many(self.client, self.table, keys, consistent=True)
+        items = batch_get_many(self.client, self.table, keys, consistent=True)
         return {(it.symbol, it.day): it for it in map(bars.from_item, items)}
 
     def put_bars(self, new: Sequence[Bar]) -> None:
         """See `BarStore.put_bars`."""
-        dynamo.batch_put(self.client, self.table, [bars.to_item(bar) for bar in new])
+        batch_put(self.client, self.table, [bars.to_item(bar) for bar in new])
 
     def splits_of(self, symbols: Sequence[str]) -> dict[str, Sequence[Split]]:
         """See `BarStore.splits_of`."""
         keys = [quotes.quote_key(symbol) for symbol in symbols]
-        items = dynamo.batch_get_many(self.client, self.table, keys, consistent=True)
+        items = batch_get_many(self.client, self.table, keys, consistent=True)
         return {it.symbol: it.splits for it in map(quotes.from_item, items)}
 
     def marked(self, days: Sequence[date]) -> Mapping[date, IngestedDay]:
         """See `BarStore.marked`."""
         keys = [mark_key(day) for day in days]
-        items = dynamo.batch_get_many(self.client, self.table, keys, consistent=True)
+        items = batch_get_many(self.client, self.table, keys, consistent=True)
         return {it.day: it for it in map(to_mark, items)}
 
     def put_mark(self, mark: IngestedDay) -> None:
         """See `BarStore.put_mark`."""
-        dynamo.put(self.client, self.table, from_mark(mark))
+        put_item(self.client, self.table, from_mark(mark))
 
     def untold(self) -> Untold | None:
         """See `BarStore.untold`."""
-        item = dynamo.get(self.client, self.table, UNTOLD_KEY)
+        item = get_item(self.client, self.table, UNTOLD_KEY)
         return to_untold(item) if item else None
 
     def put_untold(self, untold: Untold) -> None:
         """See `BarStore.put_untold`."""
-        dynamo.put(self.client, self.table, from_untold(untold))
+        put_item(self.client, self.table, from_untold(untold))
 
-    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
+    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Page[Bar]:
         """See `BarPages.page_of_bars`."""
         return self._range(symbol, first, last, limit=limit, after=after, newest_first=True)
 
-    def _range(
-        self, symbol: str, first: date, last: date, *, limit: int, after: Any, newest_first: bool
-    ) -> Listing[Bar]:
+    def _range(self, symbol: str, first: date, last: date, *, limit: int, after: Any, newest_first: bool) -> Page[Bar]:
         ends = [bars.bar_key(symbol, day) for day in (first, last)]
-        page = dynamo.query_range(
+        page = query_range(
             self.client,
             self.table,
             ends[0]["pk"],
@@ -114,19 +115,19 @@ class DynamoBars(Struct, frozen=True):
             after=after,
             newest_first=newest_first,
         )
-        return Listing([bars.from_item(item) for item in page.items], page.next_position)
+        return Page([bars.from_item(item) for item in page.items], page.next_position)
 
 
 UNTOLD_KEY = {"pk": "INGEST", "sk": "UNTOLD"}
 """Where it stands since which day nobody was told of bars."""
 
 
-def mark_key(day: date) -> dynamo.Key:
+def mark_key(day: date) -> Key:
     """Where the mark of a day stands."""
     return {"pk": "INGEST", "sk": f"DAY#{day.isoformat()}"}
 
 
-def from_mark(it: IngestedDay) -> dynamo.Item:
+def from_mark(it: IngestedDay) -> Item:
     """The mark as plain values; the stream takes its events from here to the bus."""
     return {
         **mark_key(it.day),
@@ -144,7 +145,7 @@ def from_mark(it: IngestedDay) -> dynamo.Item:
     }
 
 
-def to_mark(item: dynamo.Item) -> IngestedDay:
+def to_mark(item: Item) -> IngestedDay:
     """The mark in plain values, without its events: those are told."""
     return IngestedDay(
         day=date.fromisoformat(item["sk"].removeprefix("DAY#")),
@@ -165,7 +166,7 @@ def _jumps(text: str) -> dict[str, Decimal]:
     return {symbol: Decimal(close) for symbol, close in rows}
 
 
-def from_untold(it: Untold) -> dynamo.Item:
+def from_untold(it: Untold) -> Item:
     """It as plain values; the stream takes its events from here to the bus."""
     return {
         **UNTOLD_KEY,
@@ -177,7 +178,7 @@ def from_untold(it: Untold) -> dynamo.Item:
     }
 
 
-def to_untold(item: dynamo.Item) -> Untold:
+def to_untold(item: Item) -> Untold:
     """It in plain values, without its events: those are told."""
     since = date.fromisoformat(item["since"]) if "since" in item else None
     return Untold(since=since, version=item["version"], at=parse_time(item["updated_at"]))

@@ -18,7 +18,7 @@ from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import parse_number
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.service.ports import ProviderFailed
-from trimtab.runtime import objects
+from trimtab.runtime.s3 import ObjectTooLarge, read_object, s3_client
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 4096
@@ -63,7 +63,7 @@ class BarFiles:
         try:
             data = self._read(name)
             return None if data is None else data.decode()
-        except (OSError, ValueError, objects.TooMuch, ClientError, BotoCoreError) as error:
+        except (OSError, ValueError, ObjectTooLarge, ClientError, BotoCoreError) as error:
             raise ProviderFailed(f"{name} cannot be read: {error}") from error
 
 
@@ -72,7 +72,7 @@ def reader(place: str) -> Read:
     if place.startswith("s3://"):
         parts = urlsplit(place)
         prefix = parts.path.strip("/")
-        return lambda name: objects.read(objects.s3(), parts.netloc, f"{prefix}/{name}".lstrip("/"), MAX_BYTES)
+        return lambda name: read_object(s3_client(), parts.netloc, f"{prefix}/{name}".lstrip("/"), MAX_BYTES)
     directory = Path(place)
 
     def read(name: str) -> bytes | None:
@@ -80,7 +80,7 @@ def reader(place: str) -> Read:
         if not path.is_file():
             return None
         if path.stat().st_size > MAX_BYTES:
-            raise objects.TooMuch(f"{path} is too large")
+            raise ObjectTooLarge(f"{path} is too large")
         return path.read_bytes()
 
     return read

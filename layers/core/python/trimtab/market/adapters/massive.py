@@ -16,12 +16,12 @@ from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import QUANTITY_PLACES, to_places
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.service.ports import ProviderFailed
-from trimtab.runtime.outbound import KeyRing, Manners, NoAnswer, Outbound
+from trimtab.runtime.http_client import CredentialCache, HttpClient, HttpPolicy, NoResponse
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerPersistenceLayer
 
-MANNERS = Manners(read_seconds=20, max_retry_after_seconds=65, backoff_seconds=1)
+POLICY = HttpPolicy(read_seconds=20, max_retry_after_seconds=65, backoff_seconds=1)
 """A whole market takes a while, and who has used up a minute waits for the next one."""
 MAX_PAGES = 50
 PER_PAGE = 1000
@@ -56,13 +56,13 @@ def parse_key(text: str) -> Key:
 
 
 class Massive:
-    """The REST API at an outbound connection, whose manners hold the same pause between repeats as there is between
+    """The REST API at an outbound connection, whose policy hold the same pause between repeats as there is between
     calls: see `connect`. Prices are unadjusted; the grouped bars know no prices before and after the session.
     """
 
     name = "massive"
 
-    def __init__(self, http: Outbound[Key], pause_seconds: float = 0.0) -> None:
+    def __init__(self, http: HttpClient[Key], pause_seconds: float = 0.0) -> None:
         self._http = http
         self._pause_seconds = pause_seconds
         self._next_call = 0.0
@@ -101,7 +101,7 @@ class Massive:
         begun = time.monotonic()
         try:
             answer = self._http.call("GET", path, query=query)
-        except NoAnswer as error:
+        except NoResponse as error:
             raise ProviderFailed(str(error)) from error
         finally:
             ended = time.monotonic()
@@ -127,17 +127,17 @@ class Massive:
 
 def connect(
     base_url: str,
-    keys: KeyRing[Key],
+    keys: CredentialCache[Key],
     store: "CircuitBreakerPersistenceLayer",
     *,
     circuit: str,
     calls_per_minute: int = 0,
-    manners: Manners = MANNERS,
+    policy: HttpPolicy = POLICY,
 ) -> Massive:
     """The API at that address. `calls_per_minute` is what the plan allows: calls and their repeats are spread evenly, 0
     for as fast as they come. `ValueError` for an address that cannot be used."""
     pause = 60 / calls_per_minute if calls_per_minute else 0.0
-    http = Outbound(base_url, keys, store, circuit=circuit, manners=replace(manners, pause_seconds=pause))
+    http = HttpClient(base_url, keys, store, circuit=circuit, policy=replace(policy, pause_seconds=pause))
     return Massive(http, pause)
 
 

@@ -49,10 +49,10 @@ def provider_from(settings: ProviderSettings, client: "DynamoDBClient") -> BarPr
 
 def _massive(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:
     from trimtab.market.adapters.massive import connect, parse_key  # noqa: PLC0415 - see `provider_from`
-    from trimtab.runtime.outbound import KeyRing, circuits, secret  # noqa: PLC0415
+    from trimtab.runtime.http_client import CredentialCache, circuit_store, read_secret  # noqa: PLC0415
 
-    keys = KeyRing(lambda: secret(settings.massive_secret_id), parse_key)
+    keys = CredentialCache(lambda: read_secret(settings.massive_secret_id), parse_key)
     circuit = f"massive {urlsplit(settings.massive_base_url).netloc}"
-    store = circuits(client, settings.market_table)
+    store = circuit_store(client, settings.market_table)
     pace = settings.massive_calls_per_minute
     return connect(settings.massive_base_url, keys, store, circuit=circuit, calls_per_minute=pace)

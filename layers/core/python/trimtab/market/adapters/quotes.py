@@ -15,8 +15,9 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.market.domain.quotes import NewQuote
-from trimtab.runtime import dynamo
-from trimtab.runtime.sqs import sender
+from trimtab.runtime.dynamodb.client import Item, get_item, serialize
+from trimtab.runtime.dynamodb.writes import transact, update_item, versioned_put
+from trimtab.runtime.sqs.sender import send_message
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -38,14 +39,14 @@ class DynamoMarket(Struct, frozen=True):
             ":one": 1,
         }
         try:
-            dynamo.update(
+            update_item(
                 self.client,
                 TableName=self.table,
-                Key=dynamo.to_item(quotes.quote_key(quote.symbol)),
+                Key=serialize(quotes.quote_key(quote.symbol)),
                 UpdateExpression="SET price = :price, as_of = :as_of, #source = :source ADD version :one",
                 ConditionExpression="attribute_not_exists(as_of) OR as_of < :as_of",
                 ExpressionAttributeNames={"#source": "source"},
-                ExpressionAttributeValues=dynamo.to_item(values),
+                ExpressionAttributeValues=serialize(values),
             )
         except ConditionFailed as refused:
             stored = refused.failed.get(0)
@@ -56,16 +57,16 @@ class DynamoMarket(Struct, frozen=True):
 
     def quote(self, symbol: str) -> Quote | None:
         """See `Store.quote`."""
-        item = dynamo.get(self.client, self.table, quotes.quote_key(symbol))
+        item = get_item(self.client, self.table, quotes.quote_key(symbol))
         return quotes.from_item(item) if item else None
 
     def put(self, quote: Quote, split: Split, at: datetime) -> None:
         """See `Store.put`. The event stands on a record of its own: on the quote, each price would repeat it."""
         items = (quotes.to_item(quote), split_item(quote.symbol, split, at))
-        dynamo.transact(self.client, [{"Put": dynamo.guarded_put(self.table, item)} for item in items])
+        transact(self.client, [{"Put": versioned_put(self.table, item)} for item in items])
 
 
-def split_item(symbol: str, split: Split, at: datetime) -> dynamo.Item:
+def split_item(symbol: str, split: Split, at: datetime) -> Item:
     """The record that a split was entered; the stream takes its event from here to the bus."""
     day = split.effective_at.date().isoformat()
     data = {"symbol": symbol, "effective_on": day, "ratio": plain(split.new), "per": plain(split.old)}
@@ -88,4 +89,4 @@ class Quotes(Struct, frozen=True):
     def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
         """Hand the quotes to the worker that stores them, in the message group of the tenant that sent them."""
         rows = [QuoteBody(symbol=it.symbol, price=it.price, as_of=it.as_of, source=it.source) for it in quotes]
-        sender.send(self.client, self.url, QuoteReceived(quotes=rows), group=tenant_id)
+        send_message(self.client, self.url, QuoteReceived(quotes=rows), group=tenant_id)

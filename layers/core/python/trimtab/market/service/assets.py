@@ -8,9 +8,10 @@ from msgspec import Struct
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.kernel.errors import Invalid, no_such_thing
+from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.market.domain.assets import entered
-from trimtab.market.service.ports import AssetStore, BarPages, Listing
+from trimtab.market.service.ports import AssetStore, BarPages
 
 
 class Assets(Struct, frozen=True):
@@ -38,11 +39,11 @@ class Assets(Struct, frozen=True):
             raise no_such_thing()
         return found
 
-    def list(self, sector: Sector | None, *, limit: int, after: Any) -> Listing[AssetRecord]:
+    def list(self, sector: Sector | None, *, limit: int, after: Any) -> Page[AssetRecord]:
         """A page of assets."""
         return self.store.list_assets(sector, limit=limit, after=after)
 
-    def list_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
+    def list_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Page[Bar]:
         """A page of the asset's bars, newest first; `NotFound` where there is no such asset."""
         if first > last:
             raise Invalid("invalid_range", "Give a first day (from) that is not after the last one (to).")

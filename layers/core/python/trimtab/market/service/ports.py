@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Generic, Protocol, TypeVar
-
-from msgspec import Struct
+from typing import Any, Protocol, TypeVar
 
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote, Split
+from trimtab.kernel.pages import Page
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.domain.ingested import IngestedDay, Untold
 
@@ -17,13 +16,6 @@ T = TypeVar("T")
 
 class ProviderFailed(Exception):
     """The source of bars gave no usable answer, or has no bars of the day yet: the same may be asked again later."""
-
-
-class Listing(Struct, Generic[T], frozen=True):
-    """A page of a list, and where the next one starts (None at the end)."""
-
-    items: Sequence[T]
-    next_position: Any
 
 
 class BarProvider(Protocol):
@@ -49,7 +41,7 @@ class AssetStore(Protocol):
     def put_asset(self, asset: AssetRecord) -> None:
         """Stores it on the version before; raises `ConditionFailed` otherwise."""
 
-    def list_assets(self, sector: Sector | None, *, limit: int, after: Any) -> Listing[AssetRecord]:
+    def list_assets(self, sector: Sector | None, *, limit: int, after: Any) -> Page[AssetRecord]:
         """A page of the sector's assets by symbol, or of all assets by sector; raises `Invalid` for a position that
         is none."""
 
@@ -64,7 +56,7 @@ class ActiveAssets(Protocol):
 class BarPages(Protocol):
     """Lists bars."""
 
-    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Listing[Bar]:
+    def page_of_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Page[Bar]:
         """A page of the symbol's bars of these days, newest first; raises `Invalid` for a position that is none."""
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.portfolios.balancing.watch_store import Crossed
-from trimtab.runtime.sqs import sender
+from trimtab.runtime.sqs.sender import send_message, send_messages
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -27,9 +27,9 @@ class CheckQueue(Struct, frozen=True):
             )
             for crossed in portfolios
         )
-        sender.send_all(self.client, self.url, messages)
+        send_messages(self.client, self.url, messages)
 
     def request_check(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
         """Ask for a check because its time has come (`due`) or because the portfolio changed (`changed`)."""
         message = CheckRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, trigger=trigger)
-        sender.send(self.client, self.url, message)
+        send_message(self.client, self.url, message)

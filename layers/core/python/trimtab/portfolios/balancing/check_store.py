@@ -12,9 +12,10 @@ from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.model import Why
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import Item
+from trimtab.runtime.dynamodb.paging import Index, query_index
 
-CALENDAR_DUE = dynamo.Index("calendar_due", "calendar_due_pk", "calendar_due_sk")
+CALENDAR_DUE = Index("calendar_due", "calendar_due_pk", "calendar_due_sk")
 LAST_CHECK = "CHECK#last"
 
 
@@ -27,7 +28,7 @@ class CheckNote(Struct, frozen=True):
     at: datetime
     why: Why
 
-    def to_item(self) -> dynamo.Item:
+    def to_item(self) -> Item:
         """Return the plain values of the note's item. No version guards a note: the newest one wins."""
         return {
             **item_key(self.tenant_id, self.portfolio_id, LAST_CHECK),
@@ -52,7 +53,7 @@ class CheckStore(PortfolioStore, frozen=True):
     def due(self, shard: str, now: datetime, *, limit: int, after: Any) -> Page[Portfolio]:
         """Return a page of a shard's portfolios that are due for a check, the longest waiting first."""
         condition = ("#s <= :now", {":now": format_time(now)})
-        page = dynamo.query(
+        page = query_index(
             self.client,
             self.table,
             CALENDAR_DUE,

@@ -9,9 +9,10 @@ from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.model import Rebalance
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import Item
+from trimtab.runtime.dynamodb.paging import Index, query_index
 
-OPEN_WORK = dynamo.Index("open_work", "open_work_pk", "open_work_sk")
+OPEN_WORK = Index("open_work", "open_work_pk", "open_work_sk")
 
 
 class PendingJobStore(PortfolioStore, frozen=True):
@@ -20,11 +21,11 @@ class PendingJobStore(PortfolioStore, frozen=True):
     def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Page[PendingJob]:
         """Return a page of a shard's jobs that should be done by now, the longest waiting first."""
         due = ("#s <= :now", {":now": format_time(now)})
-        page = dynamo.query(
+        page = query_index(
             self.client, self.table, OPEN_WORK, f"OPEN#{shard}", due, limit=limit, after=after, newest_first=False
         )
         return page.map(_job_of)
 
 
-def _job_of(item: dynamo.Item) -> PendingJob:
+def _job_of(item: Item) -> PendingJob:
     return (Recalculation if item["sk"].startswith(JOB_PREFIX) else Rebalance).from_item(item)

@@ -15,13 +15,15 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.balancing.price_bounds import Edges, edge_text
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import Item, Key, serialize
+from trimtab.runtime.dynamodb.paging import Index, query_keys
+from trimtab.runtime.dynamodb.writes import transact
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-UPPER = dynamo.Index("upper_edge", "pk", "upper_edge")
-LOWER = dynamo.Index("lower_edge", "pk", "lower_edge")
+UPPER = Index("upper_edge", "pk", "upper_edge")
+LOWER = Index("lower_edge", "pk", "lower_edge")
 MAX_ACTIONS = 100
 
 
@@ -56,7 +58,7 @@ class WatchStore(Struct, frozen=True):
         ]
         actions += [self._delete(portfolio, symbol, epoch) for symbol in sorted(dropped)]
         for start in range(0, len(actions), MAX_ACTIONS):
-            dynamo.transact(self.client, actions[start : start + MAX_ACTIONS])
+            transact(self.client, actions[start : start + MAX_ACTIONS])
 
     def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[Crossed]:
         """The watches that the price crosses, read consistently, without those whose epoch has seen this quote.
@@ -70,11 +72,11 @@ class WatchStore(Struct, frozen=True):
                 (UPPER, ("#s <= :price", {":price": f"{text}~"})),  # `~` sorts behind every time and epoch
                 (LOWER, ("#s >= :price", {":price": text})),
             ):
-                for row in dynamo.query_keys(self.client, self.table, index, partition, condition):
+                for row in query_keys(self.client, self.table, index, partition, condition):
                     if not _has_seen(row[index.sort], as_of):
                         yield _crossed(row, index)
 
-    def _key(self, portfolio: Portfolio, symbol: str) -> dynamo.Key:
+    def _key(self, portfolio: Portfolio, symbol: str) -> Key:
         shard = int(portfolio.portfolio_id[-4:], 16) % self.shards
         return {"pk": f"SYM#{symbol}#{shard}", "sk": f"{portfolio.tenant_id}#{portfolio.portfolio_id}"}
 
@@ -86,10 +88,10 @@ class WatchStore(Struct, frozen=True):
             "lower_edge": f"{edge_text(edges.lower)}#{behind}",
             "epoch": epoch,
         }
-        return {"Put": {"TableName": self.table, "Item": dynamo.to_item(item), **_over_a_lower(epoch)}}
+        return {"Put": {"TableName": self.table, "Item": serialize(item), **_over_a_lower(epoch)}}
 
     def _delete(self, portfolio: Portfolio, symbol: str, epoch: int) -> dict[str, Any]:
-        key = dynamo.to_item(self._key(portfolio, symbol))
+        key = serialize(self._key(portfolio, symbol))
         return {"Delete": {"TableName": self.table, "Key": key, **_over_a_lower(epoch)}}
 
 
@@ -106,6 +108,6 @@ def _has_seen(sort: str, as_of: datetime) -> bool:
     return bool(seen) and parse_time(seen[0]) >= as_of
 
 
-def _crossed(row: dynamo.Item, index: dynamo.Index) -> Crossed:
+def _crossed(row: Item, index: Index) -> Crossed:
     tenant_id, _, portfolio_id = row["sk"].rpartition("#")
     return Crossed(tenant_id, portfolio_id, int(row[index.sort].rpartition("#")[2]))

@@ -20,7 +20,7 @@ from trimtab.portfolios.execution.broker import (
     OutcomeUnknown,
 )
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.runtime.outbound import Answer
+from trimtab.runtime.http_client import HttpResponse
 
 ORDERS = "/v2/orders"
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,18})?")
@@ -75,7 +75,7 @@ class AlpacaBroker(Struct, frozen=True):
             return self._refused(account, order, answer)
         raise _unexpected("POST", answer)
 
-    def _refused(self, account: str, order: BrokerOrder, answer: Answer) -> BrokerReport:
+    def _refused(self, account: str, order: BrokerOrder, answer: HttpResponse) -> BrokerReport:
         # A resent order may be refused because the first one took effect (same id, cash spent): look the first one up.
         try:
             found = self.look_up(account, order.client_order_id)
@@ -163,13 +163,13 @@ def _report(body: Any) -> BrokerReport:
     )
 
 
-def _expect(method: str, answer: Answer) -> Any:
+def _expect(method: str, answer: HttpResponse) -> Any:
     if answer.status != 200:
         raise _unexpected(method, answer)
     return answer.body
 
 
-def _unexpected(method: str, answer: Answer) -> OutcomeUnknown:
+def _unexpected(method: str, answer: HttpResponse) -> OutcomeUnknown:
     return OutcomeUnknown(f"{method}: Alpaca answered {answer.status}: {answer.message}")
 
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from trimtab.portfolios.execution.broker import OrderNotSent, OutcomeUnknown
-from trimtab.runtime import outbound
-from trimtab.runtime.outbound import (
+from trimtab.runtime.http_client import (
     CONNECT_SECONDS,
     MAX_RETRY_AFTER_SECONDS,
     READ_SECONDS,
-    Answer,
-    KeyRing,
-    Manners,
-    Outbound,
+    CredentialCache,
+    HttpClient,
+    HttpPolicy,
+    HttpResponse,
+    NoResponse,
+    NotSent,
 )
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class AlpacaKeys(Struct, frozen=True):
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret_key}
 
 
-def alpaca_keys(read: Callable[[], str]) -> KeyRing[AlpacaKeys]:
+def alpaca_keys(read: Callable[[], str]) -> CredentialCache[AlpacaKeys]:
     """Return the cached keys of the account; `read` returns the secret's JSON text `{"key_id", "secret_key"}`."""
-    return KeyRing(read, _parse_keys)
+    return CredentialCache(read, _parse_keys)
 
 
 def _parse_keys(text: str) -> AlpacaKeys:
@@ -54,7 +55,7 @@ def _parse_keys(text: str) -> AlpacaKeys:
     return keys
 
 
-def _refuses_keys(answer: Answer) -> bool:
+def _refuses_keys(answer: HttpResponse) -> bool:
     """Return whether the answer rejects the API keys. A refused order is a 403 too, but with a code 403xxxxx."""
     if answer.status == 403:
         code = answer.body.get("code") if isinstance(answer.body, Mapping) else None
@@ -68,15 +69,15 @@ class AlpacaHttp:
     def __init__(
         self,
         base_url: str,
-        keys: KeyRing[AlpacaKeys],
+        keys: CredentialCache[AlpacaKeys],
         store: "CircuitBreakerPersistenceLayer",
         *,
         circuit: str = "alpaca",
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
-        manners = Manners(connect_seconds, read_seconds, MAX_RETRY_AFTER_SECONDS, refuses_keys=_refuses_keys)
-        self._outbound = Outbound(base_url, keys, store, circuit=circuit, manners=manners)
+        policy = HttpPolicy(connect_seconds, read_seconds, MAX_RETRY_AFTER_SECONDS, refuses_keys=_refuses_keys)
+        self._outbound = HttpClient(base_url, keys, store, circuit=circuit, policy=policy)
 
     def call(
         self,
@@ -85,11 +86,11 @@ class AlpacaHttp:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """See `Outbound.call`. Raises `OrderNotSent` where the call certainly had no effect, else `OutcomeUnknown`."""
         try:
             return self._outbound.call(method, path, query=query, body=body)
-        except outbound.NotSent as error:
+        except NotSent as error:
             raise OrderNotSent(str(error)) from error
-        except outbound.NoAnswer as error:
+        except NoResponse as error:
             raise OutcomeUnknown(str(error)) from error

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from trimtab.contracts import quotes
 from trimtab.kernel.clock import Clock
 from trimtab.portfolios.execution.broker import Broker
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import get_item
 from trimtab.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def _paper(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> 
 def _alpaca(settings: BrokerSettings, client: "DynamoDBClient") -> Broker:
     from trimtab.portfolios.execution.alpaca import AlpacaBroker  # noqa: PLC0415 - see `broker_from`
     from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, alpaca_keys  # noqa: PLC0415
-    from trimtab.runtime.outbound import circuits, secret  # noqa: PLC0415
+    from trimtab.runtime.http_client import circuit_store, read_secret  # noqa: PLC0415
 
-    keys = alpaca_keys(lambda: secret(settings.alpaca_secret_id))
+    keys = alpaca_keys(lambda: read_secret(settings.alpaca_secret_id))
     circuit = f"alpaca {urlsplit(settings.alpaca_base_url).netloc}"
-    store = circuits(client, settings.paper_table)
+    store = circuit_store(client, settings.paper_table)
     return AlpacaBroker(AlpacaHttp(settings.alpaca_base_url, keys, store, circuit=circuit))
 
 
@@ -71,7 +71,7 @@ def stored_prices(client: "DynamoDBClient", market_table: str) -> "PriceLookup":
     """Return a lookup of quote prices in the table of the market context, by consistent reads."""
 
     def price(symbol: str) -> Decimal | None:
-        item = dynamo.get(client, market_table, quotes.quote_key(symbol))
+        item = get_item(client, market_table, quotes.quote_key(symbol))
         return quotes.from_item(item).price if item else None
 
     return price

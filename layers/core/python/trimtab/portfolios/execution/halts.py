@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_get
+from trimtab.runtime.dynamodb.client import Item, Key, get_item
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -36,7 +38,7 @@ class HaltStore(Struct, frozen=True):
     def standing(self, tenant_id: str) -> list[Halt]:
         """The switches that are on for the tenant. that of everything first."""
         keys = [_key(None), _key(tenant_id)]
-        found = dynamo.batch_get(self.client, self.table, keys, consistent=True)
+        found = batch_get(self.client, self.table, keys, consistent=True)
         return sorted((_to_halt(item) for item in found if "reason" in item), key=lambda it: it.tenant_id or "")
 
     def halt(self, halt: Halt) -> None:
@@ -47,23 +49,23 @@ class HaltStore(Struct, frozen=True):
         """Switches it off; nothing happens where it is off."""
         self._put(tenant_id, {})
 
-    def _put(self, tenant_id: str | None, values: dynamo.Item) -> None:
+    def _put(self, tenant_id: str | None, values: Item) -> None:
         """Of two operators at once both are heard, the later one last."""
 
         def attempt() -> None:
-            before = dynamo.get(self.client, self.table, _key(tenant_id))
+            before = get_item(self.client, self.table, _key(tenant_id))
             if before is None and not values:
                 return
             version = (before["version"] if before else 0) + 1
-            dynamo.put(self.client, self.table, {**_key(tenant_id), **values, "version": version})
+            put_item(self.client, self.table, {**_key(tenant_id), **values, "version": version})
 
         retrying_on_conflict(attempt)
 
 
-def _key(tenant_id: str | None) -> dynamo.Key:
+def _key(tenant_id: str | None) -> Key:
     return {"pk": "HALT", "sk": "EVERYTHING" if tenant_id is None else f"T#{tenant_id}"}
 
 
-def _to_halt(item: dynamo.Item) -> Halt:
+def _to_halt(item: Item) -> Halt:
     tenant_id = None if item["sk"] == "EVERYTHING" else item["sk"].removeprefix("T#")
     return Halt(tenant_id, item["reason"], item["by"], parse_time(item["at"]))

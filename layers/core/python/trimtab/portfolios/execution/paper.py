@@ -14,7 +14,8 @@ from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 from trimtab.portfolios.execution.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
 from trimtab.portfolios.execution.paper_scenario import ScenarioRule, unpack_rule
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.client import Item, Key, deserialize, get_item, serialize
+from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -170,12 +171,12 @@ class PaperBroker(Struct, frozen=True):
     def _count_time_out(self, account: str, client_order_id: str, times: int) -> bool:
         """Return whether this submission is one of the first `times`, which time out; the version counts them."""
         key = _key(account, TIME_OUTS + client_order_id)
-        item = dynamo.get(self.client, self.table, key)
+        item = get_item(self.client, self.table, key)
         count = item["version"] if item else 0
         if count >= times:
             return False
         try:
-            dynamo.put(self.client, self.table, {**key, "version": count + 1})
+            put_item(self.client, self.table, {**key, "version": count + 1})
         except ConditionFailed:
             raise OutcomeUnknown(f"{client_order_id} is submitted twice at the same time.") from None
         return True
@@ -186,7 +187,7 @@ class PaperBroker(Struct, frozen=True):
         if not rule.latency:
             accepted = accepted.execute(self._quote(accepted))
         try:
-            dynamo.put(self.client, self.table, _to_item(accepted))
+            put_item(self.client, self.table, _to_item(accepted))
         except ConditionFailed:
             first = self.look_up(account, order.client_order_id)
             if first is None:
@@ -203,7 +204,7 @@ class PaperBroker(Struct, frozen=True):
         """Execute the order if due, then change and store it; return None if the order never arrived."""
 
         def attempt() -> PaperOrder | None:
-            item = dynamo.get(self.client, self.table, _key(account, ORDER + client_order_id))
+            item = get_item(self.client, self.table, _key(account, ORDER + client_order_id))
             if item is None:
                 return None
             before, now = _from_item(item), self.clock()
@@ -211,7 +212,7 @@ class PaperBroker(Struct, frozen=True):
             if after == before:
                 return before
             written = replace(after, version=before.version + 1, updated_at=now)
-            dynamo.put(self.client, self.table, _to_item(written))
+            put_item(self.client, self.table, _to_item(written))
             return written
 
         # An order is executed once and ended once, so the third attempt always succeeds.
@@ -221,19 +222,19 @@ class PaperBroker(Struct, frozen=True):
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :orders)",
-            ExpressionAttributeValues=dynamo.to_item({":pk": _key(account, "")["pk"], ":orders": ORDER}),
+            ExpressionAttributeValues=serialize({":pk": _key(account, "")["pk"], ":orders": ORDER}),
             ConsistentRead=True,
         )
         for page in pages:
             for item in page["Items"]:
-                yield _from_item(dynamo.from_item(item))
+                yield _from_item(deserialize(item))
 
 
-def _key(account: str, sort: str) -> dynamo.Key:
+def _key(account: str, sort: str) -> Key:
     return {"pk": f"ACCOUNT#{account}", "sk": sort}
 
 
-def _to_item(paper_order: PaperOrder) -> dynamo.Item:
+def _to_item(paper_order: PaperOrder) -> Item:
     return {
         **_key(paper_order.account, ORDER + paper_order.order.client_order_id),
         "symbol": paper_order.order.symbol,
@@ -253,7 +254,7 @@ def _to_item(paper_order: PaperOrder) -> dynamo.Item:
     }
 
 
-def _from_item(item: dynamo.Item) -> PaperOrder:
+def _from_item(item: Item) -> PaperOrder:
     return PaperOrder(
         account=item["pk"].removeprefix("ACCOUNT#"),
         order=BrokerOrder(

@@ -18,9 +18,11 @@ from trimtab.portfolios.portfolio.holdings import TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import BY_TIME, PortfolioStore
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_get, batch_get_many, batch_get_tables
+from trimtab.runtime.dynamodb.client import Item
+from trimtab.runtime.dynamodb.paging import Index, query_range
 
-BY_SYMBOL = dynamo.Index("by_symbol", "pk", "by_symbol")
+BY_SYMBOL = Index("by_symbol", "pk", "by_symbol")
 PAGE = 100
 
 
@@ -42,7 +44,7 @@ class LedgerStore(PortfolioStore, frozen=True):
         self, tenant_id: str, portfolio_id: str, symbol: str
     ) -> tuple[Portfolio | None, Quote | None]:
         """Both in one call."""
-        found = dynamo.batch_get_tables(
+        found = batch_get_tables(
             self.client,
             {self.table: [item_key(tenant_id, portfolio_id)], self.market_table: [quotes.quote_key(symbol)]},
         )
@@ -80,7 +82,7 @@ class LedgerStore(PortfolioStore, frozen=True):
         keys = [item_key(tenant_id, portfolio_id, TRADE_PREFIX + ref_id) for ref_id in ref_ids]
         found: dict[str, Trade] = {}
         for start in range(0, len(keys), PAGE):
-            for item in dynamo.batch_get(self.client, self.table, keys[start : start + PAGE], consistent=True):
+            for item in batch_get(self.client, self.table, keys[start : start + PAGE], consistent=True):
                 trade = Trade.from_item(item)
                 found[trade.ref_id] = trade
         return found
@@ -89,7 +91,7 @@ class LedgerStore(PortfolioStore, frozen=True):
         """All trades of a symbol, whatever their status."""
         return [Trade.from_item(item) for item in self._items_of(tenant_id, portfolio_id, symbol)]
 
-    def _items_of(self, tenant_id: str, portfolio_id: str, symbol: str) -> Iterator[dynamo.Item]:
+    def _items_of(self, tenant_id: str, portfolio_id: str, symbol: str) -> Iterator[Item]:
         position = None
         of_symbol = ("begins_with(#s, :symbol)", {":symbol": f"{symbol}#"})
         while True:
@@ -132,7 +134,7 @@ class LedgerStore(PortfolioStore, frozen=True):
         found: dict[str, Quote] = {}
         for start in range(0, len(keys), PAGE):
             page = keys[start : start + PAGE]
-            for item in dynamo.batch_get(self.client, self.market_table, page, consistent=True):
+            for item in batch_get(self.client, self.market_table, page, consistent=True):
                 quote = quotes.from_item(item)
                 found[quote.symbol] = quote
         return found
@@ -143,11 +145,11 @@ class LedgerStore(PortfolioStore, frozen=True):
         One read for a hundred symbols, and one more for each symbol without a bar on that very day.
         """
         keys = [bars.bar_key(symbol, day) for symbol in symbols]
-        items = dynamo.batch_get_many(self.client, self.market_table, keys, consistent=True)
+        items = batch_get_many(self.client, self.market_table, keys, consistent=True)
         found = {it.symbol: it for it in map(bars.from_item, items)}
         for symbol in (it for it in symbols if it not in found):
             first, last = bars.bar_key(symbol, date.min), bars.bar_key(symbol, day)
-            page = dynamo.query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
+            page = query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
             if page.items:
                 found[symbol] = bars.from_item(page.items[0])
         return found

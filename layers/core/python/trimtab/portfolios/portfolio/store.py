@@ -12,20 +12,23 @@ from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.portfolio.keys import item_key, partition_of
 from trimtab.portfolios.portfolio.model import Portfolio, tenant_partition, user_partition
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.batches import batch_get
+from trimtab.runtime.dynamodb.client import Item, get_item, serialize
+from trimtab.runtime.dynamodb.paging import Index, query_index
+from trimtab.runtime.dynamodb.writes import put_item, transact, versioned_put
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-BY_TIME = dynamo.Index("by_time", "pk", "by_time")
-BY_USER = dynamo.Index("by_user", "by_user_pk", "by_user_sk")
-BY_TENANT = dynamo.Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
+BY_TIME = Index("by_time", "pk", "by_time")
+BY_USER = Index("by_user", "by_user_pk", "by_user_sk")
+BY_TENANT = Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
 
 
 class Storable(Protocol):
     """A value that writes itself as one item. Its `version` guards the write; None leaves the write unguarded."""
 
-    def to_item(self) -> dynamo.Item:
+    def to_item(self) -> Item:
         """Return the plain values of the item; None stands for an absent attribute."""
 
 
@@ -52,7 +55,7 @@ class PortfolioStore(Struct, frozen=True):
         """
         index = BY_TENANT if user_id is None else BY_USER
         partition = tenant_partition(tenant_id) if user_id is None else user_partition(tenant_id, user_id)
-        page = dynamo.query(self.client, self.table, index, partition, limit=limit, after=after)
+        page = query_index(self.client, self.table, index, partition, limit=limit, after=after)
         return page.map(Portfolio.from_item)
 
     def put(self, *records: Storable) -> None:
@@ -62,46 +65,46 @@ class PortfolioStore(Struct, frozen=True):
         """
         items = [record.to_item() for record in records]
         if len(items) > 1:
-            dynamo.transact(self.client, [{"Put": self._put_of(item)} for item in items])
+            transact(self.client, [{"Put": self._put_of(item)} for item in items])
         elif items[0]["version"] is None:
             self.client.put_item(**self._put_of(items[0]))
         else:
-            dynamo.put(self.client, self.table, items[0])
+            put_item(self.client, self.table, items[0])
 
-    def _put_of(self, item: dynamo.Item) -> Any:
+    def _put_of(self, item: Item) -> Any:
         if item["version"] is None:
-            return {"TableName": self.table, "Item": dynamo.to_item(item)}
-        return dynamo.guarded_put(self.table, item)
+            return {"TableName": self.table, "Item": serialize(item)}
+        return versioned_put(self.table, item)
 
     # For the stores of the modules above -------------------------------------------------------------------------
 
-    def insert_item(self, record: Storable) -> dynamo.Item | None:
+    def insert_item(self, record: Storable) -> Item | None:
         """Store a first version unless an item stands at its key; return that item then."""
         try:
             self.put(record)
         except ConditionFailed as refused:
             if not refused.failed:
                 raise  # a transaction is at work on the item: nobody knows yet whether it will be there
-            existing: dynamo.Item = refused.failed[0]
+            existing: Item = refused.failed[0]
             return existing
         return None
 
-    def item(self, tenant_id: str, portfolio_id: str, *sort_key: str) -> dynamo.Item | None:
+    def item(self, tenant_id: str, portfolio_id: str, *sort_key: str) -> Item | None:
         """Return the portfolio's item, or the one at another sort key of its partition."""
-        return dynamo.get(self.client, self.table, item_key(tenant_id, portfolio_id, *sort_key))
+        return get_item(self.client, self.table, item_key(tenant_id, portfolio_id, *sort_key))
 
     def portfolio_and_item(
         self, tenant_id: str, portfolio_id: str, sort_key: str
-    ) -> tuple[Portfolio | None, dynamo.Item | None]:
+    ) -> tuple[Portfolio | None, Item | None]:
         """Return the portfolio and another item of its partition, in one call."""
         keys = [item_key(tenant_id, portfolio_id), item_key(tenant_id, portfolio_id, sort_key)]
-        found = {item["sk"]: item for item in dynamo.batch_get(self.client, self.table, keys, consistent=True)}
+        found = {item["sk"]: item for item in batch_get(self.client, self.table, keys, consistent=True)}
         portfolio, other = (found.get(key["sk"]) for key in keys)
         return Portfolio.from_item(portfolio) if portfolio else None, other
 
     def query_items(
         self,
-        index: dynamo.Index,
+        index: Index,
         tenant_id: str,
         portfolio_id: str,
         condition: tuple[str, dict[str, str]],
@@ -109,9 +112,9 @@ class PortfolioStore(Struct, frozen=True):
         limit: int,
         after: Any,
         consistent: bool = False,
-    ) -> Page[dynamo.Item]:
-        """Return a page of the portfolio's items in a local index, newest first; see `dynamo.query`."""
+    ) -> Page[Item]:
+        """Return a page of the portfolio's items in a local index, newest first; see `query_index`."""
         partition = partition_of(tenant_id, portfolio_id)
-        return dynamo.query(
+        return query_index(
             self.client, self.table, index, partition, condition, limit=limit, after=after, consistent=consistent
         )

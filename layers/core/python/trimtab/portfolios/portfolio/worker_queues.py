@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs import sender
+from trimtab.runtime.sqs.sender import send_message
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -44,4 +44,4 @@ class WorkerQueues(Struct, frozen=True):
     def wake(self, job: PendingJob, *, delay_seconds: int = 0) -> None:
         """Wake the worker of the job, after a delay of at most 900 seconds (longer ones are cut)."""
         queue, message = job.wake_message()
-        sender.send(self.client, self.urls.url_of(queue), message, delay_seconds=delay_seconds)
+        send_message(self.client, self.urls.url_of(queue), message, delay_seconds=delay_seconds)

@@ -7,7 +7,7 @@ from trimtab.kernel.pages import Page
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import BY_TIME, PortfolioStore
 from trimtab.portfolios.rebalancing.model import REBALANCE_PREFIX, Rebalance
-from trimtab.runtime import dynamo
+from trimtab.runtime.dynamodb.paging import check_position
 
 
 class RebalanceStore(PortfolioStore, frozen=True):
@@ -39,7 +39,7 @@ class RebalanceStore(PortfolioStore, frozen=True):
 
     def rebalance_at(self, tenant_id: str, portfolio_id: str, position: Sequence[Any]) -> Rebalance | None:
         """Return the rebalance at a position of the list; `Invalid` for a value that is no position."""
-        dynamo.check_position(BY_TIME, position)
+        check_position(BY_TIME, position)
         return self.rebalance(tenant_id, portfolio_id, position[1].removeprefix(REBALANCE_PREFIX))
 
     def position_of(self, rebalance: Rebalance) -> list[Any]:

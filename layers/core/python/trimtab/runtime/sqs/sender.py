@@ -1,4 +1,4 @@
-"""SQS for every sender."""
+"""Sending messages to SQS."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -21,11 +21,11 @@ _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard
 
 @lru_cache(maxsize=1)
 def sqs_client() -> "SQSClient":
-    """The client, made on first use."""
+    """Return the client, created on first use."""
     return boto3.client("sqs", config=_TIMEOUTS)
 
 
-def send(
+def send_message(
     client: "SQSClient", queue_url: str, message: Message, *, group: str | None = None, delay_seconds: int = 0
 ) -> None:
     """Send a message in its own group, or in the `group` that is given; the delay is capped at 900 seconds."""
@@ -35,7 +35,7 @@ def send(
     client.send_message(QueueUrl=queue_url, MessageBody=message.to_body(), **arguments)
 
 
-def send_all(client: "SQSClient", queue_url: str, messages: Iterable[TenantMessage]) -> int:
+def send_messages(client: "SQSClient", queue_url: str, messages: Iterable[TenantMessage]) -> int:
     """Send messages, ten a call, and return how many there were; at most ten are held in memory.
 
     Raises `Unavailable` if the queue did not take every message.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from trimtab.contracts.messages import read_body
 from trimtab.kernel.clock import from_epoch_milliseconds
 from trimtab.kernel.errors import Refusal
-from trimtab.runtime.measures import count, metrics
+from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
 # Where pydantic is loaded already, Powertools' batch utility also builds its pydantic models of four event sources,

@@ -1,4 +1,4 @@
-"""Publishes the events that items carry: every committed event reaches the bus, or the queue of the undelivered."""
+"""The publisher of the transactional outbox: events of items go to the bus, or to a queue of undelivered events."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from trimtab.contracts.events import SOURCE, cloud_event, event_id, unpack_event
 from trimtab.kernel.clock import parse_time
 from trimtab.kernel.errors import Refusal
 from trimtab.kernel.retry import TRIES, pause
-from trimtab.runtime.dynamo import from_item
-from trimtab.runtime.measures import count
+from trimtab.runtime.dynamodb.client import deserialize
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 
 if TYPE_CHECKING:
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 10
 
-CloudEvent = dict[str, Any]
-
 
 @lru_cache(maxsize=1)
-def eventbridge() -> "EventBridgeClient":
-    """The client, made on first use. It tries once: the publisher counts the tries, and must end before its timeout."""
+def eventbridge_client() -> "EventBridgeClient":
+    """Return the client, created on first use.
+
+    The client tries each call once: the publisher counts the tries and must end before its own time-out.
+    """
     return boto3.client("events", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}))
 
 
 class Publisher(Struct, frozen=True):
-    """Takes events from the stream to the bus; what the bus goes on refusing goes whole to a queue."""
+    """Puts the events of stream records on the bus; events that the bus keeps refusing go whole to a queue."""
 
     bus: "EventBridgeClient"
     bus_name: str
@@ -42,19 +43,19 @@ class Publisher(Struct, frozen=True):
     undelivered_url: str
 
     def publish(self, records: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-        """How many events of the records were put on the bus, and how many on the queue of the undelivered.
+        """Return how many events of the records were put on the bus, and how many on the queue of undelivered events.
 
-        Each event reaches one of the two at least once, or this raises and the stream delivers the records again.
+        Each event reaches one of the two at least once. Otherwise an exception lets the stream redeliver the records.
         """
-        events: list[CloudEvent] = []
+        events: list[dict[str, Any]] = []
         unreadable: list[Any] = []
         for record in records:
             try:
                 events += events_of(record)
             except (KeyError, ValueError, TypeError, MsgspecError, Refusal):
-                logger.exception("events of an item cannot be read")
+                logger.exception("cannot read the events of an item")
                 unreadable.append(record)
-        refused: list[CloudEvent] = []
+        refused: list[dict[str, Any]] = []
         for start in range(0, len(events), MAX_ENTRIES):
             refused += self._put(events[start : start + MAX_ENTRIES])
         for undelivered in [*unreadable, *refused]:
@@ -63,24 +64,24 @@ class Publisher(Struct, frozen=True):
         count("EventsUndelivered", len(refused) + len(unreadable))
         return len(events) - len(refused), len(refused) + len(unreadable)
 
-    def _put(self, events: list[CloudEvent]) -> list[CloudEvent]:
-        """The events that the bus refused three times. It reports refusals in a successful answer: look at each."""
+    def _put(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the events that the bus refused three times; `PutEvents` reports refusals in a successful answer."""
         for attempt in range(TRIES):
             if attempt:
                 pause(attempt)
             try:
                 answer = self.bus.put_events(Entries=[self._entry(event) for event in events])
             except (ClientError, BotoCoreError):
-                logger.exception("events not put")
+                logger.exception("PutEvents failed")
                 continue
             entries = zip(events, answer["Entries"], strict=True)
             events = [event for event, entry in entries if entry.get("ErrorCode") is not None]
             if not events:
                 break
-            logger.warning("events refused by the bus", refused=len(events))
+            logger.warning("the bus refused events", refused=len(events))
         return events
 
-    def _entry(self, event: CloudEvent) -> Any:
+    def _entry(self, event: Mapping[str, Any]) -> Any:
         return {
             "EventBusName": self.bus_name,
             "Source": SOURCE,
@@ -89,12 +90,12 @@ class Publisher(Struct, frozen=True):
         }
 
 
-def events_of(record: Mapping[str, Any]) -> list[CloudEvent]:
-    """The CloudEvents that a stream record's new image carries; their ids follow from the item and its version."""
+def events_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the CloudEvents in the new image of a stream record; ids are derived from the item and its version."""
     image = record["dynamodb"].get("NewImage", {})
     if "events" not in image:
         return []
-    item = from_item(image)
+    item = deserialize(image)
     key = f"{item['pk']}|{item['sk']}"
     return [
         cloud_event(

@@ -1,4 +1,4 @@
-"""The counters of a function: embedded metrics, written as one line at the end of an invocation."""
+"""Metrics of a function in the embedded metric format (EMF), written as one log line at the end of an invocation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,18 +12,18 @@ metrics = Metrics(namespace="Trimtab")
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Adds to a counter."""
+    """Add to a counter."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=amount)
 
 
 def measure(name: str, amount: Decimal) -> None:
-    """Adds an amount, of money for one; a metric is a JSON number, so this is for looking at and not for reckoning."""
+    """Add an amount, such as money. Metrics are JSON numbers: an amount is for dashboards, not for accounting."""
     metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=float(amount))
 
 
 @contextmanager
 def counting_refusals(name: str) -> Iterator[None]:
-    """Adds one to a counter where what is done within is refused."""
+    """Count a `Refusal` that is raised inside the context, and raise it again."""
     try:
         yield
     except Refusal:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trimtab.runtime.http import PROBLEM_MEDIA_TYPE, Problem
+from trimtab.runtime.http.problems import PROBLEM_MEDIA_TYPE, Problem
 
 _REFUSALS = {
     HTTPStatus.BAD_REQUEST: "The request does not have the form that is asked for; `errors` names the fields.",

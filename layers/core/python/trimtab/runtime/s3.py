@@ -1,4 +1,4 @@
-"""S3 for every reader of objects."""
+"""Reading objects from S3."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,18 +14,21 @@ _TIMEOUTS = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standar
 _ABSENT = {"NoSuchKey", "404"}
 
 
-class TooMuch(Exception):
-    """The object is larger than its reader takes."""
+class ObjectTooLarge(Exception):
+    """Raised for an object above the size limit of the reader."""
 
 
 @lru_cache(maxsize=1)
-def s3() -> "S3Client":
-    """The client, made on first use."""
+def s3_client() -> "S3Client":
+    """Return the client, created on first use."""
     return boto3.client("s3", config=_TIMEOUTS)
 
 
-def read(client: "S3Client", bucket: str, key: str, max_bytes: int) -> bytes | None:
-    """The object, None where there is none; `TooMuch` over the size, of which nothing is read."""
+def read_object(client: "S3Client", bucket: str, key: str, max_bytes: int) -> bytes | None:
+    """Return the content of an object, None if the object does not exist.
+
+    Raises `ObjectTooLarge` above `max_bytes` without reading the content.
+    """
     try:
         answer = client.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -34,5 +37,5 @@ def read(client: "S3Client", bucket: str, key: str, max_bytes: int) -> bytes | N
         raise
     if answer["ContentLength"] > max_bytes:
         answer["Body"].close()
-        raise TooMuch(f"s3://{bucket}/{key} has {answer['ContentLength']} bytes")
+        raise ObjectTooLarge(f"s3://{bucket}/{key} has {answer['ContentLength']} bytes")
     return answer["Body"].read()

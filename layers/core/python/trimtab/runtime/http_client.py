@@ -1,4 +1,4 @@
-"""HTTP to somebody else's API: keys, time-outs and retries, and a circuit breaker that spares it while it is down."""
+"""A client for remote HTTP APIs: credentials, time-outs, retries and a circuit breaker."""
 
 import json
 import threading
@@ -34,36 +34,36 @@ _UNCONNECTED = (ConnectTimeoutError, NewConnectionError)
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 
 
-class NoAnswer(Exception):
-    """There is no answer that says anything about the request's effect."""
+class NoResponse(Exception):
+    """Raised where no response says whether the request had an effect."""
 
 
-class NotSent(NoAnswer):
-    """Nothing was sent, or it was turned away unread: the request has had no effect."""
+class NotSent(NoResponse):
+    """Raised where the request was not sent, or was rejected unread: it had no effect."""
 
 
-class _Unwell(NoAnswer):
-    """It is the other side's fault: it counts against the circuit."""
+class _RemoteFailure(NoResponse):
+    """Raised for a failure of the remote API, which counts against the circuit."""
 
 
-class _TurnedAway(_Unwell, NotSent):
-    """It is too busy for us, or not to be reached."""
+class _Rejected(_RemoteFailure, NotSent):
+    """Raised where the remote API is unreachable, or rejects the request because of load."""
 
 
-class Keys(Protocol):
-    """What the other side knows us by."""
+class Credentials(Protocol):
+    """Credentials for one remote API."""
 
     def headers(self) -> Mapping[str, str]:
-        """How a request carries it."""
+        """Return the headers that authenticate a request."""
 
 
-K = TypeVar("K", bound=Keys)
+K = TypeVar("K", bound=Credentials)
 
 
-class KeyRing(Generic[K]):
-    """The keys of an account, read on first use, kept, and read again when they are refused.
+class CredentialCache(Generic[K]):
+    """The credentials of an account: read on first use, cached, and read again when the remote API rejects them.
 
-    `read` gives the text of the secret, `parse` the keys in it; what they raise is let through.
+    `read` returns the text of the secret, `parse` the credentials in the text; their exceptions propagate.
     """
 
     def __init__(self, read: Callable[[], str], parse: Callable[[str], K]) -> None:
@@ -73,53 +73,58 @@ class KeyRing(Generic[K]):
         self._keys: K | None = None
 
     def current(self) -> K:
-        """The keys; `ValueError` if the secret does not hold any."""
+        """Return the credentials; raises `ValueError` if the secret holds none."""
         return self.renewed(None)
 
     def renewed(self, refused: K | None) -> K:
-        """The keys as the secret has them now, read once for all threads that were refused the same ones."""
+        """Return the credentials as the secret holds them now, read once for all threads that were rejected."""
         with self._lock:
             if self._keys is None or self._keys == refused:
                 self._keys = self._parse(self._read())
             return self._keys
 
 
-class Answer(Struct, frozen=True):
-    """A status that the other side chose and the JSON with it, None where there is none; numbers are texts, unread."""
+class HttpResponse(Struct, frozen=True):
+    """The status of a response and its JSON body, None without a body; numbers in the body are kept as text."""
 
     status: int
     body: Any
 
     @property
     def message(self) -> str:
-        """What it says is wrong, short enough to keep."""
+        """The error message of the body, cut to 200 characters."""
         members = self.body if isinstance(self.body, Mapping) else {}
         text = members.get("message") or members.get("error")
         return (str(text) if text else f"status {self.status}")[:200]
 
 
-def _is_unauthorized(answer: Answer) -> bool:
+def _is_unauthorized(answer: HttpResponse) -> bool:
     return answer.status in {401, 403}
 
 
-class Manners(Struct, frozen=True):
-    """How one API is spoken to: how long a request may take, how long we wait when asked to, how long between
-    repeats (`pause_seconds` at least, whatever is asked), and which of its answers are about the keys."""
+class HttpPolicy(Struct, frozen=True):
+    """Time-outs and retries for one remote API.
+
+    A `Retry-After` is obeyed up to `max_retry_after_seconds`; retries are at least `pause_seconds` apart.
+    `refuses_keys` recognises a response that rejects the credentials.
+    """
 
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
     max_retry_after_seconds: float = MAX_RETRY_AFTER_SECONDS
     backoff_seconds: float = 0.1
     pause_seconds: float = 0.0
-    refuses_keys: Callable[[Answer], bool] = _is_unauthorized
+    refuses_keys: Callable[[HttpResponse], bool] = _is_unauthorized
 
     def retries(self) -> Retry:
-        """Reading twice changes nothing, and a connection that was never made has sent nothing: only that is repeated
-        here. A request with an effect is repeated by whoever keeps its journal."""
+        """Return the retries of urllib3: GET requests, and connections that were never made.
+
+        A request with an effect is not retried here; the caller that keeps a journal of requests retries it.
+        """
         longest, shortest = self.max_retry_after_seconds, self.pause_seconds
 
-        class Patient(Retry):
-            """Waits no longer for a `Retry-After` than an invocation can, and never shorter than the pause."""
+        class BoundedRetry(Retry):
+            """Waits at most as long as an invocation can for a `Retry-After`, and at least the pause."""
 
             def get_retry_after(self, response: Any) -> float | None:
                 seconds = super().get_retry_after(response)
@@ -128,7 +133,7 @@ class Manners(Struct, frozen=True):
             def get_backoff_time(self) -> float:
                 return max(super().get_backoff_time(), shortest)
 
-        return Patient(
+        return BoundedRetry(
             total=REPEATS,
             redirect=0,
             status_forcelist=_OVERLOADED,
@@ -138,39 +143,39 @@ class Manners(Struct, frozen=True):
         )
 
 
-class Outbound(Generic[K]):
-    """Calls the API at `base_url`, from any number of threads.
+class HttpClient(Generic[K]):
+    """A thread-safe client of the API at `base_url`.
 
-    GETs are repeated on lost connections, 429 (after its `Retry-After`) and 5xx. After 5 calls in a row without a
-    usable answer the circuit opens, for every function that shares `store`: for 30 seconds nothing is sent, then one
-    call tries. `ValueError` for a base URL over which keys must not travel.
+    GET requests are retried on lost connections, 429 (after `Retry-After`) and 5xx. After 5 calls in a row without a
+    usable response the circuit opens for every function that shares `store`: for 30 seconds nothing is sent, then one
+    call is tried. Raises `ValueError` for a base URL that is neither https nor local.
     """
 
     def __init__(
         self,
         base_url: str,
-        keys: KeyRing[K],
+        keys: CredentialCache[K],
         store: "CircuitBreakerPersistenceLayer",
         *,
         circuit: str,
-        manners: Manners | None = None,
+        policy: HttpPolicy | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost"}:
-            raise ValueError(f"The base URL {base_url} must be https: keys travel in headers.")
-        manners = manners or Manners()
+            raise ValueError(f"The base URL {base_url} must be https: headers carry credentials.")
+        policy = policy or HttpPolicy()
         self.host = parts.netloc
         self._base_url = base_url.rstrip("/")
         self._keys = keys
-        self._refuses_keys = manners.refuses_keys
-        timeout = urllib3.Timeout(connect=manners.connect_seconds, read=manners.read_seconds)
-        self._pool = urllib3.PoolManager(maxsize=16, timeout=timeout, retries=manners.retries())
-        # A probe's thread may be gone before a second one: so one success closes the circuit.
+        self._refuses_keys = policy.refuses_keys
+        timeout = urllib3.Timeout(connect=policy.connect_seconds, read=policy.read_seconds)
+        self._pool = urllib3.PoolManager(maxsize=16, timeout=timeout, retries=policy.retries())
+        # One success closes the circuit: the process that probed may have ended before a second call.
         config = CircuitBreakerConfig(
-            recovery_timeout=RECOVERY_SECONDS, success_threshold=1, handled_exceptions=_Unwell
+            recovery_timeout=RECOVERY_SECONDS, success_threshold=1, handled_exceptions=_RemoteFailure
         )
         guard = circuit_breaker(circuit, store, on_transition=_log_transition, config=config)
-        self._guarded: Callable[..., Answer] = guard(self._send)
+        self._guarded: Callable[..., HttpResponse] = guard(self._send)
 
     def call(
         self,
@@ -179,18 +184,22 @@ class Outbound(Generic[K]):
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """The answer, whatever its status below 500 but 429; raises `NoAnswer` where there is none, and `NotSent` where
-        it says besides that there was no effect: 429, no connection, keys that are refused even when read again, and
-        without a request while the circuit is open."""
+    ) -> HttpResponse:
+        """Return the response of any status below 500 except 429; raises `NoResponse` if there is none.
+
+        Raises `NotSent` if the request had no effect: for 429, without a connection, for credentials that are rejected
+        even after they were read again, and while the circuit is open.
+        """
         try:
             return self._guarded(method, path, query, body)
         except (NotSent, CircuitBreakerOpenError) as error:
             raise NotSent(f"{method} {path}: {error}") from error
-        except NoAnswer as error:
-            raise NoAnswer(f"{method} {path}: {error}") from error
+        except NoResponse as error:
+            raise NoResponse(f"{method} {path}: {error}") from error
 
-    def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, str] | None) -> Answer:
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, str] | None
+    ) -> HttpResponse:
         url = self._base_url + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
         keys = self._keys.current()
@@ -200,34 +209,34 @@ class Outbound(Generic[K]):
             if renewed != keys:
                 answer = self._exchange(method, url, data, renewed)
         if self._refuses_keys(answer):
-            # Not the circuit's matter: the other side is well, and nothing had an effect.
-            raise NotSent(f"{self.host} refuses the keys ({answer.status}): {answer.message}")
+            # Rejected credentials do not count against the circuit: the remote API works, and nothing had an effect.
+            raise NotSent(f"{self.host} rejects the credentials ({answer.status}): {answer.message}")
         return answer
 
-    def _exchange(self, method: str, url: str, data: bytes | None, keys: K) -> Answer:
+    def _exchange(self, method: str, url: str, data: bytes | None, keys: K) -> HttpResponse:
         headers = {"Accept": "application/json", "Content-Type": "application/json", **keys.headers()}
         try:
-            # Not redirected: the keys are for this host alone.
+            # Redirects are not followed: the credentials are for this host only.
             response = self._pool.urlopen(method, url, body=data, headers=headers, redirect=False)
         except HTTPError as error:
             is_unsent = isinstance(error, MaxRetryError) and isinstance(error.reason, _UNCONNECTED)
-            raise (_TurnedAway if is_unsent else _Unwell)(type(error).__name__) from error
+            raise (_Rejected if is_unsent else _RemoteFailure)(type(error).__name__) from error
         if response.status == 429:
-            raise _TurnedAway("status 429")
+            raise _Rejected("status 429")
         if response.status in _OVERLOADED or response.status >= 500:
-            raise _Unwell(f"status {response.status}")
-        return Answer(response.status, _parse(response.data))
+            raise _RemoteFailure(f"status {response.status}")
+        return HttpResponse(response.status, _parse(response.data))
 
 
-def circuits(client: "DynamoDBClient", table: str) -> "CircuitBreakerPersistenceLayer":
-    """The state of circuits in a table, shared by everybody who reads it."""
+def circuit_store(client: "DynamoDBClient", table: str) -> "CircuitBreakerPersistenceLayer":
+    """Return the store of circuit states in a table, shared by all functions that use the table."""
     return CircuitBreakerDynamoDBPersistence(
         table, key_attr="pk", static_pk_value="CIRCUITS", sort_key_attr="sk", boto3_client=client
     )
 
 
-def secret(secret_id: str) -> str:
-    """The text of a secret in Secrets Manager, as it is now."""
+def read_secret(secret_id: str) -> str:
+    """Return the current text of a secret in Secrets Manager."""
     secrets = boto3.client("secretsmanager", config=_TIMEOUTS)
     return str(secrets.get_secret_value(SecretId=secret_id)["SecretString"])
 
@@ -238,12 +247,12 @@ def _parse(data: bytes) -> Any:
     try:
         return json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError):
-        raise _Unwell("an answer that is not JSON") from None
+        raise _RemoteFailure("the response is not JSON") from None
 
 
 def _log_transition(transition: CircuitTransition) -> None:
     logger.warning(
-        "circuit changed",
+        "circuit breaker changed state",
         circuit=transition.circuit_name,
         from_state=str(transition.from_state),
         to_state=str(transition.to_state),

@@ -1,0 +1,40 @@
+"""The DynamoDB client, and items as plain values."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+Key = dict[str, Any]
+
+_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
+_serializer, _deserializer = TypeSerializer(), TypeDeserializer()
+
+
+@lru_cache(maxsize=1)
+def dynamodb_client() -> "DynamoDBClient":
+    """Return the client, created on first use so that a cold start does not pay for what it does not need."""
+    return boto3.client("dynamodb", config=_TIMEOUTS)
+
+
+def serialize(values: Mapping[str, Any]) -> Item:
+    """Return plain values as attribute values, without those that are None."""
+    return {name: _serializer.serialize(value) for name, value in values.items() if value is not None}
+
+
+def deserialize(item: Mapping[str, Any]) -> Item:
+    """Return attribute values as plain values; every stored number is whole and becomes an int."""
+    return {name: int(value["N"]) if "N" in value else _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def get_item(client: "DynamoDBClient", table: str, key: Key) -> Item | None:
+    """Return the item at the key, read consistently, None where there is none."""
+    answer = client.get_item(TableName=table, Key=serialize(key), ConsistentRead=True)
+    return deserialize(answer["Item"]) if "Item" in answer else None

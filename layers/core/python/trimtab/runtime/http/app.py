@@ -1,0 +1,165 @@
+"""The base of every API function: limits of bodies, authentication, scopes and error handling."""
+
+import base64
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from msgspec import Struct
+
+from trimtab.kernel import strict_json
+from trimtab.kernel.caller import Caller
+from trimtab.kernel.clock import Clock, utc_now
+from trimtab.kernel.errors import Invalid, Refusal, TooLarge, UnsupportedMedia
+from trimtab.runtime import authorizer_context
+from trimtab.runtime.http.problems import (
+    failure_response,
+    media_type_response,
+    no_route_response,
+    problem,
+    refusal_response,
+    to_gateway,
+    trace_id_of,
+    validation_response,
+)
+from trimtab.runtime.observability import logger
+
+LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+class Body(Struct, frozen=True):
+    """The media type and maximum size of a route's request body."""
+
+    media_type: str = "application/json"
+    max_bytes: int = strict_json.MAX_BYTES
+
+
+JSON_BODY = Body()
+
+
+class Api(APIGatewayRestResolver):
+    """The routes of one API function, behind the checks that every request has to pass.
+
+    The size and the media type of the body must fit. Unless the API is public (`auth` is None), a token must be valid:
+    the gateway's authorizer verifies tokens, or the function itself where there is none (`auth` returns the setting
+    AUTH). Routes of `open_paths` need no token and authorize requests themselves. The `security` of a route names the
+    scopes required, both for the documentation and for the check. Every error becomes a problem document.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: Callable[[], str] | None,
+        clock: Clock = utc_now,
+        bodies: Mapping[str, Body] | None = None,
+        open_paths: Set[str] = frozenset(),
+    ) -> None:
+        self._bodies = bodies or {}
+        largest = max(body.max_bytes for body in (JSON_BODY, *self._bodies.values()))
+        super().__init__(
+            enable_validation=True, json_body_deserializer=lambda text: _object(strict_json.loads(text, largest))
+        )
+        self._auth = auth
+        self._clock = clock
+        self.open_paths = open_paths
+        self.use([_check_scopes])
+        self.exception_handler(Refusal)(refusal_response)
+        self.exception_handler(RequestValidationError)(validation_response)
+        self.exception_handler(RequestUnsupportedContentType)(media_type_response)
+        self.exception_handler(NotFoundError)(no_route_response)
+        self.exception_handler(Exception)(failure_response)
+
+    @property
+    def caller(self) -> Caller:
+        """The authenticated sender of the current request."""
+        caller: Caller = self.context["caller"]
+        return caller
+
+    @property
+    def request_id(self) -> str:
+        """The request id that API Gateway gave the current request."""
+        return str(self.current_event.request_context.request_id)
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+        """Return the response to an event of API Gateway; no request of a client makes this raise."""
+        logger.append_keys(trace_id=trace_id_of(event))
+        logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
+        try:
+            _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
+            if self._auth is not None and event.get("resource") not in self.open_paths:
+                self.context["caller"] = authenticate(event, self._auth, self._clock)
+        except Refusal as refusal:
+            return problem(refusal, trace_id_of(event))
+        except Exception as error:  # noqa: BLE001 - the client learns the trace id only; the log has the rest
+            return to_gateway(failure_response(error, trace_id_of(event)))
+        # The media type was checked above; Powertools would check it again, case-sensitively.
+        headers = {
+            name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"
+        }
+        return super().resolve({**event, "headers": headers}, context)
+
+
+def lambda_handler(app: Api) -> LambdaHandler:
+    """Return the Lambda handler of an API: the proxy integration of API Gateway, with the log context."""
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        return app.resolve(event, context)
+
+    instrumented: LambdaHandler = logger.inject_lambda_context(clear_state=True)(handler)
+    return instrumented
+
+
+def authenticate(event: Mapping[str, Any], auth: Callable[[], str], clock: Clock) -> Caller:
+    """Return the sender of a request, from the context of the gateway's authorizer or from a token verified here."""
+    context = (event.get("requestContext") or {}).get("authorizer") or {}
+    if "tenant_id" in context:
+        return authorizer_context.from_context(context, clock().timestamp())
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    # Imported here because behind an authorizer no cold start should pay for the import.
+    from trimtab.runtime.auth import verifier  # noqa: PLC0415
+
+    return verifier(auth()).verify(headers.get("authorization"))[0]
+
+
+def _check_body(event: Mapping[str, Any], wanted: Body) -> None:
+    body = event.get("body")
+    if not body:
+        return
+    # Base64 is four characters for three bytes: this bound is checked before anything is decoded.
+    most = wanted.max_bytes * 4 // 3 + 4 if event.get("isBase64Encoded") else wanted.max_bytes
+    if len(body) > most or len(body.encode("utf-8", "surrogatepass")) > most:
+        raise TooLarge("body_too_large", f"Send at most {wanted.max_bytes} bytes.")
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    media_type = str(headers.get("content-type") or wanted.media_type).partition(";")[0].strip().lower()
+    json_like = wanted is JSON_BODY and media_type.startswith("application/") and media_type.endswith("+json")
+    if media_type != wanted.media_type and not json_like:
+        raise UnsupportedMedia("unsupported_media_type", f"Send the body as {wanted.media_type}.")
+    if event.get("isBase64Encoded"):
+        _check_text(body, wanted.max_bytes)
+
+
+def _check_text(body: str, max_bytes: int) -> None:
+    try:
+        decoded = base64.b64decode(body, validate=True)
+        decoded.decode()
+    except ValueError:
+        raise Invalid("invalid_body", "Send the body as text in UTF-8.") from None
+    if len(decoded) > max_bytes:
+        raise TooLarge("body_too_large", f"Send at most {max_bytes} bytes.")
+
+
+def _object(value: Any) -> Any:
+    # Of a list with one element Powertools would validate that element as the body.
+    if not isinstance(value, dict):
+        raise Invalid("invalid_request", "Send a JSON object.")
+    return value
+
+
+def _check_scopes(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:
+    for requirement in app.context["_route"].security or ():
+        for scopes in requirement.values():
+            for scope in scopes:
+                app.caller.require(scope)
+    return next_middleware(app)

@@ -1,0 +1,35 @@
+"""JSON responses of routes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import ApiGatewayResolver, Response
+
+from trimtab.runtime.http.cursors import encode_cursor
+
+
+def json_response(
+    body: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response[str]:
+    """Return a JSON response; raises `TypeError` for values that JSON does not know, decimals among them."""
+    return Response(
+        int(status), "application/json", json.dumps(body, separators=(",", ":")), headers=dict(headers or {})
+    )
+
+
+def page_response(items: Sequence[Mapping[str, Any]], next_position: Any, *query: str) -> Response[str]:
+    """Return a page of a list, with the cursor of the next page, which is bound to the `query`."""
+    return json_response({"items": list(items), "next_cursor": encode_cursor(next_position, *query)})
+
+
+def no_content() -> Response[str]:
+    """Return 204 without a body."""
+    return Response(int(HTTPStatus.NO_CONTENT), None, "")
+
+
+def relative_location(app: ApiGatewayResolver, path: str) -> str:
+    """Return a path of this API relative to the request, so that it holds behind any stage or custom domain."""
+    depth = str(app.current_event.path).lstrip("/").count("/")
+    return "../" * depth + path.lstrip("/")
