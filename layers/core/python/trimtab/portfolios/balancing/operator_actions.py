@@ -172,7 +172,7 @@ def _cash_entry(portfolio: Portfolio, rebalance_id: str, agreed: Decimal | None,
     type = CashType.DEPOSIT if agreed > before else CashType.WITHDRAWAL
     ref_id = f"resolved:{rebalance_id}"
     named = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-    return CashEntry(*named, type, abs(agreed - before), agreed, now, now).announced(portfolio.user_id)
+    return CashEntry(*named, type, abs(agreed - before), agreed, now, now).with_event(portfolio.user_id)
 
 
 def _audit(portfolio: Portfolio, caller: Caller, resolution: Resolution, now: datetime) -> dict[str, object]:

@@ -137,7 +137,7 @@ class NewCashEntry(Struct, frozen=True):
             executed_at=self.executed_at or now,
             created_at=now,
         )
-        return entry.announced(portfolio.user_id)
+        return entry.with_event(portfolio.user_id)
 
 
 def _time_after_last_trade(portfolio: Portfolio, symbol: str, now: datetime) -> datetime:

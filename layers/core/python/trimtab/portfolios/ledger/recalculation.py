@@ -1,6 +1,5 @@
 """Recalculation: a job for a trade that needs more trades folded than a client can wait for."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,10 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.events import Event
 from trimtab.contracts.messages import RecalculationRequested, TenantMessage
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, unpack
 from trimtab.kernel import ids
-from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.clock import format_time
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import Lock, Portfolio
@@ -45,11 +45,11 @@ class Recalculation(PendingJob, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether the trade is neither written nor rejected yet."""
+        """Return whether the trade is still to be recorded or rejected."""
         return self.status is RecalculationStatus.REQUESTED
 
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
-        """Return the message that wakes the recalculation worker."""
+        """Return the message for the recalculation worker, and the queue of the worker."""
         message = RecalculationRequested(
             tenant_id=self.tenant_id,
             portfolio_id=self.portfolio_id,
@@ -77,40 +77,37 @@ class Recalculation(PendingJob, frozen=True, kw_only=True):
         return replace(self, status=status, reason=reason, version=self.version + 1, updated_at=now, events=())
 
     def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the job's item; the trade is packed in it as its own item would be."""
+        """Return the plain values of the job's item; the trade, read and written as a whole, is a JSON text."""
         return {
             **item_key(self.tenant_id, self.portfolio_id, JOB_PREFIX + self.job_id),
             **self.index_keys(self.job_id),
             "tenant_id": self.tenant_id,
             "user_id": self.user_id,
-            "trade": json.dumps(self.trade.to_item(), separators=(",", ":")),
+            "trade": pack(self.trade),
             "status": self.status.value,
             "reason": self.reason,
             "resends": self.resends or None,
             "is_stuck": self.is_stuck or None,
             "created_at": format_time(self.created_at),
             "updated_at": format_time(self.updated_at),
-            "version": self.version,
-            "events": pack_events(self.events),
+            **self.record_attributes(),
         }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Recalculation":
-        """Return the job of an item."""
-        return cls(
-            tenant_id=item["tenant_id"],
-            portfolio_id=portfolio_id_in(item["pk"]),
-            user_id=item["user_id"],
-            job_id=item["sk"].removeprefix(JOB_PREFIX),
-            trade=Trade.from_item(json.loads(item["trade"])).with_event(),
-            created_at=parse_time(item["created_at"]),
-            updated_at=parse_time(item["updated_at"]),
-            status=RecalculationStatus(item["status"]),
-            reason=item.get("reason"),
-            resends=item.get("resends", 0),
-            is_stuck=item.get("is_stuck", False),
-            version=item["version"],
-        )
+        """Return the job of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                attributes = {
+                    **item,
+                    "portfolio_id": portfolio_id_in(item["pk"]),
+                    "job_id": item["sk"].removeprefix(JOB_PREFIX),
+                    "trade": unpack(item["trade"], Trade),
+                    "events": (),
+                }
+                return from_attributes(attributes, cls)
+            case version:
+                raise UnknownForm("recalculation", version)
 
 
 def request_recalculation(portfolio: Portfolio, trade: Trade, now: datetime) -> tuple[Recalculation, Portfolio]:

@@ -1,7 +1,6 @@
-"""Trades and cash entries of a portfolio's ledger, and the correction of a trade."""
+"""Trades of a portfolio and their corrections."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
-from trimtab.kernel.clock import format_time, parse_time
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeStatus
@@ -22,6 +22,7 @@ TRADES_BY_TIME = "TRADE#"
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 MAX_CORRECTIONS = 100
 MAX_AMOUNT = Decimal("999999999999.99")
+_STORED_IN_OTHER_ATTRIBUTES = {"portfolio_id", "ref_id", "version", "events"}
 
 
 class TradeRevision(Struct, frozen=True):
@@ -142,55 +143,32 @@ class Trade(Record, frozen=True):
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the trade's item."""
         executed = format_time(self.executed_at)
-        prefix = FILL_PREFIX if self.rebalance_id else TRADE_PREFIX
+        attributes = to_attributes(self)
         return {
-            **item_key(self.tenant_id, self.portfolio_id, prefix + self.ref_id),
+            **{name: value for name, value in attributes.items() if name not in _STORED_IN_OTHER_ATTRIBUTES},
+            **item_key(
+                self.tenant_id, self.portfolio_id, (FILL_PREFIX if self.rebalance_id else TRADE_PREFIX) + self.ref_id
+            ),
             "by_time": f"{TRADES_BY_TIME}{executed}#{self.ref_id}",
             "by_symbol": f"{self.symbol}#{executed}#{self.ref_id}",
-            "tenant_id": self.tenant_id,
-            "user_id": self.user_id,
-            "side": self.side.value,
-            "security_type": self.security_type.value,
-            "symbol": self.symbol,
-            "quantity": plain(self.quantity),
-            "amount": plain(self.amount),
-            "fees": plain(self.fees),
-            "status": self.status.value,
-            "executed_at": executed,
-            "request_hash": self.request_hash,
-            "created_at": format_time(self.created_at),
-            "updated_at": format_time(self.updated_at),
-            "moves_cash": self.moves_cash or None,
-            "rebalance_id": self.rebalance_id,
-            "version": self.version,
-            "history": _pack_history(self.history),
-            "events": pack_events(self.events),
+            "history": attributes["history"] or None,
+            **self.record_attributes(),
         }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Trade":
-        """Return the trade of an item."""
-        return cls(
-            tenant_id=item["tenant_id"],
-            portfolio_id=portfolio_id_in(item["pk"]),
-            user_id=item["user_id"],
-            ref_id=item["sk"].removeprefix(TRADE_PREFIX).removeprefix(FILL_PREFIX),
-            side=Side(item["side"]),
-            security_type=SecurityType(item["security_type"]),
-            symbol=item["symbol"],
-            quantity=Decimal(item["quantity"]),
-            amount=Decimal(item["amount"]),
-            fees=Decimal(item["fees"]),
-            status=TradeStatus(item["status"]),
-            executed_at=parse_time(item["executed_at"]),
-            request_hash=item["request_hash"],
-            created_at=parse_time(item["created_at"]),
-            updated_at=parse_time(item["updated_at"]),
-            moves_cash=item.get("moves_cash", False),
-            rebalance_id=item.get("rebalance_id"),
-            version=item["version"],
-            history=_unpack_history(item.get("history")),
-        )
+        """Return the trade of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                attributes = {
+                    **item,
+                    "portfolio_id": portfolio_id_in(item["pk"]),
+                    "ref_id": item["sk"].removeprefix(TRADE_PREFIX).removeprefix(FILL_PREFIX),
+                    "events": (),
+                }
+                return from_attributes(attributes, cls)
+            case version:
+                raise UnknownForm("trade", version)
 
     def _event_data(self) -> dict[str, Any]:
         """Return the data of the event; `affects_from` is the earliest time at which a holding may change."""
@@ -225,27 +203,3 @@ def require_not_in_future(executed_at: datetime, now: datetime) -> None:
         raise Unprocessable(
             "executed_at_in_future", "executed_at is more than 5 minutes in the future. Send the time of execution."
         )
-
-
-def _pack_history(history: Sequence[TradeRevision]) -> str | None:
-    rows = [
-        [
-            it.corrected_by,
-            format_time(it.corrected_at),
-            plain(it.quantity),
-            plain(it.amount),
-            it.status.value,
-            format_time(it.executed_at),
-        ]
-        for it in history
-    ]
-    return json.dumps(rows, separators=(",", ":")) if rows else None
-
-
-def _unpack_history(text: str | None) -> tuple[TradeRevision, ...]:
-    return tuple(
-        TradeRevision(
-            by, parse_time(at), Decimal(quantity), Decimal(amount), TradeStatus(status), parse_time(executed_at)
-        )
-        for by, at, quantity, amount, status, executed_at in json.loads(text or "[]")
-    )

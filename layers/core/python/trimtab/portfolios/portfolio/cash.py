@@ -1,16 +1,17 @@
-"""Cash entries: money that comes into a portfolio or goes out of it."""
+"""Cash entries: deposits, withdrawals, dividends and fees of a portfolio."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
-from trimtab.kernel.clock import format_time, parse_time
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
@@ -18,7 +19,7 @@ CASH_PREFIX = "CASH#"
 
 
 class CashType(StrEnum):
-    """Why cash comes or goes."""
+    """Kind of a cash entry."""
 
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
@@ -27,19 +28,32 @@ class CashType(StrEnum):
 
     @property
     def sign(self) -> int:
-        """1 where cash comes in, -1 where it goes out."""
-        return 1 if self in {CashType.DEPOSIT, CashType.DIVIDEND} else -1
+        """Sign of the change of the balance: 1 for cash that comes in, -1 for cash that goes out."""
+        match self:
+            case CashType.DEPOSIT | CashType.DIVIDEND:
+                return 1
+            case CashType.WITHDRAWAL | CashType.FEE:
+                return -1
+            case _:
+                assert_never(self)
 
     @property
     def is_external(self) -> bool:
-        """Whether somebody put it in or took it out; dividends and fees are what the portfolio earned and cost."""
-        return self in {CashType.DEPOSIT, CashType.WITHDRAWAL}
+        """Return whether the owner moved the cash; dividends and fees are income and cost of the portfolio."""
+        match self:
+            case CashType.DEPOSIT | CashType.WITHDRAWAL:
+                return True
+            case CashType.DIVIDEND | CashType.FEE:
+                return False
+            case _:
+                assert_never(self)
 
 
 class CashEntry(Record, frozen=True):
-    """Cash that came into a portfolio or went out of it; `balance` is what was there afterwards.
+    """Cash that came into a portfolio or went out, unique by `ref_id`; amounts are money, times are UTC.
 
-    `executed_at` is when it happened, which may be long before it is recorded: returns are worked out from it.
+    `amount` is positive; `balance` is the cash balance after the entry was recorded. `executed_at` may be long before
+    `created_at`; returns are computed from `executed_at`.
     """
 
     tenant_id: str
@@ -53,16 +67,16 @@ class CashEntry(Record, frozen=True):
 
     @property
     def change(self) -> Decimal:
-        """What it adds to the portfolio's cash."""
+        """Change of the cash balance, negative where cash goes out."""
         return self.type.sign * self.amount
 
     @property
     def is_external(self) -> bool:
-        """See `CashType.is_external`."""
+        """Return whether the owner moved the cash."""
         return self.type.is_external
 
-    def announced(self, user_id: str) -> "CashEntry":
-        """With the event that says that it is recorded."""
+    def with_event(self, user_id: str) -> "CashEntry":
+        """Return the entry with the event `cash.recorded`, addressed to the owner of the portfolio."""
         data = {
             "portfolio_id": self.portfolio_id,
             "user_id": user_id,
@@ -85,21 +99,20 @@ class CashEntry(Record, frozen=True):
             "executed_at": format_time(self.executed_at),
             "created_at": format_time(self.created_at),
             "updated_at": format_time(self.created_at),
-            "version": self.version,
-            "events": pack_events(self.events),
+            **self.record_attributes(),
         }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "CashEntry":
-        """Return the entry of an item."""
-        return cls(
-            tenant_id=item["tenant_id"],
-            portfolio_id=portfolio_id_in(item["pk"]),
-            ref_id=item["sk"].removeprefix(CASH_PREFIX),
-            type=CashType(item["type"]),
-            amount=Decimal(item["amount"]),
-            balance=Decimal(item["balance"]),
-            executed_at=parse_time(item["executed_at"]),
-            created_at=parse_time(item["created_at"]),
-            version=item["version"],
-        )
+        """Return the entry of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                attributes = {
+                    **item,
+                    "portfolio_id": portfolio_id_in(item["pk"]),
+                    "ref_id": item["sk"].removeprefix(CASH_PREFIX),
+                    "events": (),
+                }
+                return from_attributes(attributes, cls)
+            case version:
+                raise UnknownForm("cash entry", version)

@@ -145,4 +145,4 @@ def _deposited(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:
         executed_at=reopened.updated_at,
         created_at=reopened.updated_at,
     )
-    return [entry.announced(reopened.user_id)]
+    return [entry.with_event(reopened.user_id)]

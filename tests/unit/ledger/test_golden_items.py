@@ -1,0 +1,150 @@
+"""Golden items of the ledger: the items of each release are read for ever, and this release writes them unchanged."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.contracts.records import Record
+from trimtab.contracts.stored_form import UnknownForm
+from trimtab.portfolios.ledger.recalculation import Recalculation
+from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+
+GOLDEN = Path(__file__).parents[2] / "golden/ledger"
+TIME = datetime(2026, 1, 2, 15, 30, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+RECORDED = Trade(
+    tenant_id="demo",
+    portfolio_id="11111111-2222-5333-8444-555555555555",
+    user_id="1",
+    ref_id="broker-4711",
+    side=Side.BUY,
+    security_type=SecurityType.STOCK,
+    symbol="AAPL",
+    quantity=Decimal("12.5"),
+    amount=Decimal("1520.35"),
+    fees=Decimal(1),
+    status=TradeStatus.PENDING,
+    executed_at=TIME,
+    request_hash="1:58ffcf747bb9f3949d5e9cdf2c9357e9",
+    created_at=TIME + HOUR,
+    updated_at=TIME + HOUR,
+    moves_cash=True,
+).with_event()
+CORRECTED = RECORDED.correct(
+    {"status": TradeStatus.SUCCESS, "quantity": Decimal(12)}, by="ann", now=TIME + 2 * HOUR
+).correct({"executed_at": TIME - HOUR}, by="bob", now=TIME + 3 * HOUR)
+FILL = Trade(
+    tenant_id="demo",
+    portfolio_id="11111111-2222-5333-8444-555555555555",
+    user_id="1",
+    ref_id="66666666-7777-5888-8999-000000000000",
+    side=Side.SELL,
+    security_type=SecurityType.ETF,
+    symbol="VWCE.DE",
+    quantity=Decimal("0.000000001"),
+    amount=Decimal("0.01"),
+    fees=Decimal(0),
+    status=TradeStatus.SUCCESS,
+    executed_at=TIME,
+    request_hash="1:0e5b8d5c62b86c1dcfd5c8f4cd0f8d5e",
+    created_at=TIME,
+    updated_at=TIME,
+    rebalance_id="aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeeee",
+).with_event()
+DEPOSIT = CashEntry(
+    tenant_id="demo",
+    portfolio_id="11111111-2222-5333-8444-555555555555",
+    ref_id="salary-1",
+    type=CashType.DEPOSIT,
+    amount=Decimal("50.25"),
+    balance=Decimal("150.25"),
+    executed_at=TIME,
+    created_at=TIME + HOUR,
+).with_event("1")
+REQUESTED = Recalculation(
+    tenant_id="demo",
+    portfolio_id="11111111-2222-5333-8444-555555555555",
+    user_id="1",
+    job_id="99999999-aaaa-5bbb-8ccc-dddddddddddd",
+    trade=CORRECTED,
+    created_at=TIME,
+    updated_at=TIME,
+    resends=1,
+)
+REJECTED = Recalculation(
+    tenant_id="demo",
+    portfolio_id="11111111-2222-5333-8444-555555555555",
+    user_id="1",
+    job_id="99999999-aaaa-5bbb-8ccc-dddddddddddd",
+    trade=RECORDED,
+    created_at=TIME,
+    updated_at=TIME,
+).reject("The trade was changed after the recalculation was requested.", TIME + HOUR)
+ITEMS: dict[str, Any] = {
+    "trade": RECORDED,
+    "trade_corrected": CORRECTED,
+    "trade_of_rebalance": FILL,
+    "cash_entry": DEPOSIT,
+    "recalculation": REQUESTED,
+    "recalculation_rejected": REJECTED,
+}
+
+
+def written(record: Record) -> dict[str, Any]:
+    """Return the item of a record as DynamoDB stores it: without the attributes that are None."""
+    return {name: value for name, value in record.to_item().items() if value is not None}
+
+
+def stored(kind: str) -> dict[str, Any]:
+    """Return the golden item of a kind."""
+    item: dict[str, Any] = json.loads((GOLDEN / f"{kind}.v1.json").read_text())
+    return item
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_the_golden_item_is_read_and_written_unchanged(kind: str) -> None:
+    record = ITEMS[kind]
+    assert type(record).from_item(stored(kind)) == record
+    assert written(record) == stored(kind)
+    assert stored(kind)["v"] == 1
+
+
+def test_the_packed_trade_of_a_job_keeps_history_and_event() -> None:
+    trade = Recalculation.from_item(stored("recalculation")).trade
+    assert (trade, trade.events, trade.history) == (CORRECTED, CORRECTED.events, CORRECTED.history)
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_unknown_attributes_of_a_newer_release_are_ignored(kind: str) -> None:
+    assert type(ITEMS[kind]).from_item(stored(kind) | {"venue": "XNAS"}) == ITEMS[kind]
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_an_item_of_an_unknown_form_is_refused(kind: str) -> None:
+    with pytest.raises(UnknownForm):
+        type(ITEMS[kind]).from_item(stored(kind) | {"v": 2})
+
+
+def test_a_later_added_member_with_a_default_leaves_older_trades_readable() -> None:
+    class TradeOfNextRelease(Trade, frozen=True):
+        venue: str | None = None
+
+    trade = TradeOfNextRelease.from_item(stored("trade_corrected"))
+    assert isinstance(trade, TradeOfNextRelease)
+    assert (trade.venue, trade.version, len(trade.history)) == (None, 3, 2)
+
+
+def test_every_kind_of_cash_entry_has_a_direction_and_an_origin() -> None:
+    signs = {type: (type.sign, type.is_external) for type in CashType}
+    assert signs == {
+        CashType.DEPOSIT: (1, True),
+        CashType.WITHDRAWAL: (-1, True),
+        CashType.DIVIDEND: (1, False),
+        CashType.FEE: (-1, False),
+    }
