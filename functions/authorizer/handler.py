@@ -1,4 +1,4 @@
-"""The gateway's authorizer: who holds a valid token may reach every route; what it may do there, the function says."""
+"""The authorizer of the API: a valid token reaches every route; the functions check scopes and ownership."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,25 +10,28 @@ from trimtab.runtime.settings import Settings
 
 
 class AuthorizerSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of the authorizer."""
 
     auth: str
 
 
 @lru_cache(maxsize=1)
 def settings() -> AuthorizerSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return AuthorizerSettings.load()
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A policy for the whole stage, so that one cached answer serves every route; raises `Unauthorized` for a 401."""
+    """Return a policy for the whole stage, so that a cached response serves every route.
+
+    Raises an exception with the message `Unauthorized` for a 401.
+    """
     try:
         caller, expires_at = auth.verifier(settings().auth).verify(event.get("authorizationToken"))
     except Unauthenticated as refusal:
         logger.info("refused", reason=refusal.type)
-        # API Gateway answers 401 to this message, and 500 to any other.
+        # API Gateway responds with 401 to this message and with 500 to any other.
         raise Exception("Unauthorized") from None
     logger.info("admitted", tenant_id=caller.tenant_id)
     arn, stage = event["methodArn"].split("/")[:2]

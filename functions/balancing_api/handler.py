@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from trimtab.kernel.clock import utc_now
-from trimtab.kernel.errors import Unavailable, no_such_thing
+from trimtab.kernel.errors import Unavailable, not_found
 from trimtab.portfolios.balancing import views as schemas
 from trimtab.portfolios.balancing.check_store import CheckStore
 from trimtab.portfolios.balancing.operator_actions import Control
@@ -109,7 +109,7 @@ def read_last_check(portfolio_id: PortfolioId) -> Response[Any]:
     checks = CheckStore(dynamodb_client(), settings().portfolios_table)
     note = checks.last_check(portfolio.tenant_id, portfolio.portfolio_id)
     if note is None:
-        raise no_such_thing()
+        raise not_found("price check")
     return json_response(schemas.check_view(note))
 
 

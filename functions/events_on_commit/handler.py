@@ -1,4 +1,4 @@
-"""Publishes the events that committed items carry."""
+"""Publishes the events of committed items (transactional outbox)."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,7 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class PublisherSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of the publisher."""
 
     event_bus_name: str
     events_undelivered_queue_url: str
@@ -19,7 +19,7 @@ class PublisherSettings(Settings):
 
 @lru_cache(maxsize=1)
 def publisher() -> Publisher:
-    """The publisher, wired to EventBridge and SQS."""
+    """Return the publisher, wired to EventBridge and SQS."""
     settings = PublisherSettings.load()
     return Publisher(eventbridge_client(), settings.event_bus_name, sqs_client(), settings.events_undelivered_queue_url)
 
@@ -27,7 +27,7 @@ def publisher() -> Publisher:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of the stream; raises only if neither the bus nor the queue can be reached: it is delivered again."""
+    """Publish a batch of stream records; raises, so that the stream redelivers, if neither bus nor queue responds."""
     delivered, undelivered = publisher().publish(event["Records"])
     logger.info("published", delivered=delivered, undelivered=undelivered)
     return {"batchItemFailures": []}

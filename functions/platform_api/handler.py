@@ -1,4 +1,4 @@
-"""What is open to all: health, the API's description, and its documentation for people."""
+"""Public routes: health, the OpenAPI document and the documentation page."""
 
 from functools import lru_cache
 from http import HTTPStatus
@@ -25,14 +25,14 @@ SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
 
 
 class PlatformSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of the platform routes."""
 
     portfolios_table: str
     rebalance_requests_queue_url: str
 
 
 class Health(BaseModel):
-    """Whether the parts answer: `ok`, or the name of what is wrong."""
+    """The state of the table and the queue: `ok`, or a word for the failure."""
 
     status: str
     version: str
@@ -42,37 +42,38 @@ class Health(BaseModel):
 
 @lru_cache(maxsize=1)
 def settings() -> PlatformSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return PlatformSettings.load()
 
 
 app = Api(auth=None)
 
 
-healthy_or_not = route("Is it up?", tag="Platform", answers=Health)
-healthy_or_not["responses"][503] = {**healthy_or_not["responses"][200], "description": "A part does not answer."}
+healthy_or_not = route("Check health", tag="Platform", answers=Health)
+unhealthy = {**healthy_or_not["responses"][200], "description": "The table or the queue does not respond."}
+healthy_or_not["responses"][503] = unhealthy
 
 
 @app.get("/health", **healthy_or_not)
 def health() -> Response[Any]:
-    """Ask the table and the queue; 503 if one of them does not answer."""
+    """Check the table and the queue; 503 if either does not respond."""
     table, queue = _table_state(), _queue_state()
     healthy = table == queue == "ok"
     body = {"status": "ok" if healthy else "failing", "version": __version__, "table": table, "queue": queue}
     return json_response(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@app.get("/openapi.json", **route("The OpenAPI document", tag="Platform"))
+@app.get("/openapi.json", **route("Read the OpenAPI document", tag="Platform"))
 def openapi() -> Response[Any]:
-    """The description of all routes of all functions."""
+    """Return the OpenAPI document of all routes."""
     return Response(int(HTTPStatus.OK), "application/json", OPENAPI.read_text())
 
 
-@app.get("/docs", **route("The documentation", tag="Platform"))
+@app.get("/docs", **route("Read the documentation", tag="Platform"))
 def docs() -> Response[Any]:
-    """The documentation as a page for people, whole: it loads nothing from elsewhere."""
+    """Return the documentation page (Swagger UI), self-contained."""
     script, style = (SWAGGER / name for name in ("swagger-ui-bundle.min.js", "swagger-ui.min.css"))
-    # Inside a script element the text must not hold a closing tag.
+    # The text stands inside a script element and must not contain a closing tag.
     spec = OPENAPI.read_text().replace("</", "<\\/")
     page = generate_swagger_html(spec, script.read_text(), style.read_text(), "", None)
     return Response(int(HTTPStatus.OK), "text/html; charset=utf-8", page)
@@ -82,7 +83,7 @@ def _table_state() -> str:
     try:
         state = dynamodb_client().describe_table(TableName=settings().portfolios_table)["Table"]["TableStatus"]
     except (ClientError, BotoCoreError):
-        logger.exception("the table does not answer")
+        logger.exception("the table does not respond")
         return "unreachable"
     return "ok" if state == "ACTIVE" else state.lower()
 
@@ -92,7 +93,7 @@ def _queue_state() -> str:
         url = settings().rebalance_requests_queue_url
         sqs_client().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     except (ClientError, BotoCoreError):
-        logger.exception("the queue does not answer")
+        logger.exception("the queue does not respond")
         return "unreachable"
     return "ok"
 

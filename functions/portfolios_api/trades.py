@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from functions.portfolios_api.app import JobId, RefId, app, holdings_reader, portfolios, trade_importer, trade_service
 from trimtab.contracts.fields import Asset, Day, Identifier, Time
 from trimtab.kernel.clock import utc_now
-from trimtab.kernel.errors import no_such_thing
+from trimtab.kernel.errors import not_found
 from trimtab.portfolios.ledger import views
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import TradeFilter
@@ -139,5 +139,5 @@ def read_summary(
     """Read the present holdings in the format of the earlier API."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     if portfolio.user_id != user_id:
-        raise no_such_thing()
+        raise not_found("portfolio")
     return json_response(views.summary_view(holdings_reader().read_holdings(portfolio)))

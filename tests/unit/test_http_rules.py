@@ -101,11 +101,11 @@ def test_a_user_acts_for_itself_and_sees_nothing_else() -> None:
     user, machine = Caller("demo", frozenset(), "u1"), Caller("demo", frozenset())
     for caller in (user, machine):
         caller.require_acting_for("u1")
-        caller.require_owner("u1")
+        caller.require_owner("u1", "portfolio")
     machine.require_acting_for("u2")
     with pytest.raises(Forbidden):
         user.require_acting_for("u2")
     with pytest.raises(NotFound):
-        user.require_owner("u2")
+        user.require_owner("u2", "portfolio")
     with pytest.raises(Forbidden, match="portfolios:read"):
         user.require("portfolios:read")

@@ -1,4 +1,4 @@
-"""Services that need several contexts, wired to the tables of each: what more than one function would repeat."""
+"""Services that need several contexts, wired to the tables of each context; shared by several functions."""
 
 from trimtab.analytics.adapters.series import DynamoSeries
 from trimtab.analytics.service.analysis import Analysis
@@ -14,7 +14,7 @@ from trimtab.runtime.settings import Settings
 
 
 class AnalysisSettings(Settings):
-    """What a function that analyses is told by its environment."""
+    """The settings of the analytics services."""
 
     portfolios_table: str
     market_table: str

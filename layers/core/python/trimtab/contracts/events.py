@@ -1,4 +1,4 @@
-"""Domain events: facts that a write produced, published after it with ids that follow from it."""
+"""Domain events: facts produced by a write, published after the write with ids derived from the item."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,11 +14,11 @@ from trimtab.kernel.clock import format_time
 
 SOURCE = "trimtab"
 PLATFORM = "platform"
-"""The tenant of what concerns everybody."""
+"""The tenant of data and events that belong to the whole platform."""
 
 
 class Event(Struct, frozen=True):
-    """What happened, as its item carries it: a type (a past participle) and plain JSON data."""
+    """A domain event as an item carries it: a type (a past participle) and plain JSON data."""
 
     type: str
     data: Mapping[str, Any]
@@ -30,7 +30,7 @@ class _PackedEvents(Struct, frozen=True):
 
 
 def pack_events(events: Sequence[Event]) -> str | None:
-    """Return the events of a write as the text that its item carries to the stream, None for no events.
+    """Return the events of a write as the text stored in the item, None for no events.
 
     None removes the attribute, and with it the events of the write before.
     """
@@ -38,7 +38,7 @@ def pack_events(events: Sequence[Event]) -> str | None:
 
 
 def unpack_events(text: str) -> tuple[Event, ...]:
-    """Return the events that an item carries."""
+    """Return the events in the text of an item; raises `UnknownForm` for an unknown version."""
     packed = unpack(text, _PackedEvents)
     match packed.v:
         case 1:
@@ -47,7 +47,7 @@ def unpack_events(text: str) -> tuple[Event, ...]:
 
 
 class PortfolioData(Model):
-    """The portfolio that was created, updated or closed."""
+    """The portfolio that was created, updated, closed or resolved."""
 
     portfolio_id: str
     user_id: str
@@ -55,7 +55,7 @@ class PortfolioData(Model):
 
 
 class RebalanceData(Model):
-    """The outcome of a rebalance: read the transactions at /portfolios/{portfolio_id}/rebalances/{rebalance_id}."""
+    """The outcome of a rebalance. The transactions are at /portfolios/{portfolio_id}/rebalances/{rebalance_id}."""
 
     rebalance_id: str
     portfolio_id: str
@@ -66,29 +66,30 @@ class RebalanceData(Model):
 
 
 class StaleData(PortfolioData):
-    """The portfolio that is STALE from now on, and why: an operator has to resolve it."""
+    """A portfolio that became STALE, with the reason. An operator has to resolve the portfolio."""
 
     reason: str
 
 
 class StuckData(Model):
-    """A request that was sent again three times and is still not decided: somebody has to look."""
+    """A rebalance request that is undecided after three resends. An operator has to investigate."""
 
     rebalance_id: str
     portfolio_id: str
 
 
 class StuckJobData(Model):
-    """A recalculation that was asked for three times more and is still not done: somebody has to look."""
+    """A recalculation that is unfinished after three resends. An operator has to investigate."""
 
     job_id: str
     portfolio_id: str
 
 
 class TradeData(Model):
-    """A trade as it stands since this event; `revision` counts its corrections.
+    """The state of a trade after the event; `revision` counts the corrections.
 
-    `affects_from` is the earliest time at which the portfolio is another one by it: a correction may have moved it.
+    `affects_from` is the earliest time at which the trade changes the portfolio. A correction may move the execution
+    to another time: then the earlier of the two times.
     """
 
     portfolio_id: str
@@ -105,7 +106,7 @@ class TradeData(Model):
 
 
 class CashData(Model):
-    """Cash that came into a portfolio or went out of it, and when that was."""
+    """A deposit into a portfolio or a withdrawal from the portfolio, with the time of execution."""
 
     portfolio_id: str
     user_id: str
@@ -116,9 +117,9 @@ class CashData(Model):
 
 
 class AlertData(Model):
-    """What a rule noticed, for people to read: a title, a text, the facts behind them.
+    """An alert for people: the rule that raised it, a title, a text and the facts behind both.
 
-    `episode` is the same for as long as the same thing is wrong. An alert that concerns the whole platform has neither
+    Alerts about the same continuing condition share an `episode`. An alert about the whole platform has neither
     portfolio nor user, and the tenant `platform`.
     """
 
@@ -132,9 +133,9 @@ class AlertData(Model):
 
 
 class BarsData(Model):
-    """The day whose bars are stored, all that came; `stored` counts them, `changed` those that replaced others.
+    """A day whose bars were ingested: `stored` counts the bars, `changed` the bars that replaced an earlier revision.
 
-    After a backfill it is the first of many days that are new.
+    After a backfill of many days, `day` is the first of these days.
     """
 
     day: str
@@ -143,7 +144,7 @@ class BarsData(Model):
 
 
 class SplitData(Model):
-    """A split as it was entered: from the day on, every `per` units of the symbol are `ratio` units."""
+    """A split that was entered: from the day on, every `per` units of the symbol become `ratio` units."""
 
     symbol: str
     effective_on: str
@@ -152,9 +153,9 @@ class SplitData(Model):
 
 
 class OrderData(Model):
-    """A betting order as it stands since this event: money and odds with 2 places, as texts.
+    """The state of a betting order after the event; money and odds are texts with 2 decimals.
 
-    `exposure` is what it can lose, `pnl` what it earned: payout - exposure - commission.
+    `exposure` is the maximum loss; `pnl` is the profit or loss: payout - exposure - commission.
     """
 
     id: str
@@ -172,11 +173,11 @@ class OrderData(Model):
 
 
 class PositionData(Model):
-    """A user's bets on one selection as they stand since this event: `exposure`, `if_win` and `if_lose` of the open
-    ones, `pnl` of the settled; `side` is null where the result does not matter to them.
+    """The position of a user in one selection after the event.
 
-    `market_commission` is what was taken with the whole market, beside every `pnl`: of all selections together, so it
-    counts once a market.
+    `exposure`, `if_win` and `if_lose` cover open orders, `pnl` settled orders. `side` is null if the result of the
+    selection does not change the profit. `market_commission` is the commission on the whole market, over all
+    selections of the user, and not part of any `pnl`: count the commission once a market.
     """
 
     user_id: str
@@ -213,11 +214,11 @@ DATA: Mapping[str, type[Model]] = {
     "position.updated": PositionData,
     "cash.recorded": CashData,
 }
-"""The data of every type of event that is published."""
+"""The model of the data of every published event, by event type."""
 
 
 class CloudEvent(Model):
-    """CloudEvents 1.0 in JSON; `tenantid` is an extension attribute. Deliveries repeat; the id tells them."""
+    """CloudEvents 1.0 in JSON; `tenantid` is an extension attribute. Delivery is at least once; deduplicate by `id`."""
 
     specversion: Literal["1.0"]
     id: str
@@ -230,12 +231,12 @@ class CloudEvent(Model):
 
 
 def event_id(key: str, version: int, position: int) -> str:
-    """The id of the event at `position` among those that `version` of the item at `key` produced."""
+    """Return the id of an event, derived from the item's key, the version written, and the position in the write."""
     return ids.derive_id(key, version, position)
 
 
 def cloud_event(event: Event, *, id: str, tenant_id: str, time: datetime) -> dict[str, Any]:
-    """The event as a `CloudEvent`."""
+    """Return the event as a CloudEvent."""
     return {
         "specversion": "1.0",
         "id": id,
@@ -249,7 +250,7 @@ def cloud_event(event: Event, *, id: str, tenant_id: str, time: datetime) -> dic
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema of every event, by its type: the envelope with the data of that type."""
+    """Return the JSON Schema of every event by type: the envelope together with the data."""
     written = {}
     for type, data in DATA.items():
         schema = CloudEvent.model_json_schema()

@@ -1,4 +1,4 @@
-"""The field types of every body, message and answer: one place where text from outside becomes a value."""
+"""Field types of request bodies, messages and responses, which parse text from outside strictly."""
 
 import re
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN
 T = TypeVar("T")
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
-"""What lies further away is a slip of the pen, and a calendar has no day before its first one."""
+"""The range of permitted days: a day outside is a typing error."""
 
 
 class Model(BaseModel):
-    """A value read from outside or written to it: unknown fields are refused, and it cannot be changed.
+    """An immutable model of a body, message or response, which rejects unknown fields.
 
-    Its validator is built on first use: most models of a function document it, and a cold start needs few.
+    The validator is built on first use: most models of a function only document routes, and a cold start needs few.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -34,23 +34,23 @@ def _digits(value: str | int | Decimal) -> str:
 def _number(places: int) -> Callable[[Any], Decimal]:
     def read(value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise ValueError("Give a number, or a text that writes one.")
+            raise ValueError("Use a number, or a number as text.")
         return _explain(lambda: money.parse_number(_digits(value), places))
 
     return read
 
 
 def whole(value: Any) -> int:
-    """A whole number in plain digits; neither true nor 1_0 is one."""
+    """Return a whole number given in plain digits; raises `ValueError` otherwise, as for `true` or `1_0`."""
     if not isinstance(value, bool) and isinstance(value, str | int | Decimal):
         text = _digits(value)
         if re.fullmatch(r"-?[0-9]{1,12}", text):
             return int(text)
-    raise ValueError("Give a whole number in plain digits.")
+    raise ValueError("Use a whole number in plain digits.")
 
 
 def constant(value: Any) -> Any:
-    """A number that must be this very one: a text that writes it is not it, nor is true."""
+    """Return the value for comparison with a number constant; texts and booleans never equal the constant."""
     return None if isinstance(value, bool | str) else value
 
 
@@ -58,7 +58,7 @@ def _time(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str):
-        raise ValueError("Give the time as a text in RFC 3339.")
+        raise ValueError("Use an RFC 3339 time as text.")
     instant = _explain(lambda: clock.parse_time(value))
     _within(instant.date())
     return instant
@@ -68,13 +68,13 @@ def _day(value: Any) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueError("Give the day as YYYY-MM-DD.")
+        raise ValueError("Use a day as YYYY-MM-DD.")
     return _within(date.fromisoformat(value))
 
 
 def _within(day: date) -> date:
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise ValueError(f"Give a day from {FIRST_DAY.isoformat()} to {LAST_DAY.isoformat()}.")
+        raise ValueError(f"Use a day from {FIRST_DAY.isoformat()} to {LAST_DAY.isoformat()}.")
     return day
 
 
@@ -107,18 +107,18 @@ Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER_PATTERN}$")]
 def _sums_to_hundred(weights: dict[str, Decimal]) -> dict[str, Decimal]:
     total = sum(weights.values(), money.ZERO)
     if total != money.HUNDRED:
-        raise ValueError(f"The weights sum to {money.plain(total)}; they must sum to exactly 100.")
+        raise ValueError(f"The weights sum to {money.plain(total)}; the sum must be exactly 100.")
     return weights
 
 
 MAX_ASSETS = 90
 _ASSETS_ONLY = Field(min_length=1, max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
 Weights = Annotated[dict[Asset, Weight], _ASSETS_ONLY]
-"""Percent by asset, zeros allowed, whatever the sum."""
+"""Percentages by asset, zeros included; any sum."""
 
 Allocation = Annotated[Weights, AfterValidator(_sums_to_hundred)]
-"""Percent by asset, zeros allowed, summing to exactly 100."""
+"""Percentages by asset, zeros included; the sum is exactly 100."""
 
 PositiveWeight = Annotated[Percent, Field(gt=0, le=100)]
 TargetAllocation = Annotated[dict[Asset, PositiveWeight], _ASSETS_ONLY, AfterValidator(_sums_to_hundred)]
-"""Percent by asset, each above zero, summing to exactly 100."""
+"""Percentages by asset, each above zero; the sum is exactly 100."""

@@ -16,7 +16,7 @@ _RECEIVED = {"received": True}
 
 
 def _require_envelope(schema: dict[str, Any]) -> None:
-    """Mark the envelope as required in the JSON Schema: its defaults are for the code that sends."""
+    """Mark the envelope as required in the JSON Schema; the defaults serve only the code that sends."""
     for name in _ENVELOPE:
         schema["properties"][name].pop("default", None)
     schema["required"] = [*_ENVELOPE, *(name for name in schema.get("required", ()) if name not in _ENVELOPE)]
@@ -41,7 +41,7 @@ class Message(Model):
 
     @property
     def message_group(self) -> str | None:
-        """The group in which SQS delivers the message, None where the sender has to name one."""
+        """The message group for SQS, None if the sender has to choose a group."""
         return None
 
     def to_body(self) -> str:
@@ -50,7 +50,7 @@ class Message(Model):
 
 
 class TenantMessage(Message):
-    """A message of one tenant. The tenant is its group, so that one tenant's backlog does not hold up the others."""
+    """A message of a tenant. The tenant is the message group, so that a backlog of one tenant does not delay others."""
 
     tenant_id: Identifier
 
@@ -69,10 +69,10 @@ def read_body(text: str, model: type[M]) -> M:
 
 
 class RebalanceRequested(TenantMessage):
-    """A drift report on the queue `rebalance-requests`: what a user's portfolio has become, to be led back.
+    """A drift report on the queue `rebalance-requests`: the current weights of a user's portfolio.
 
-    `request_id` makes it idempotent within the portfolio. `as_of` is when the weights were true; without it, the
-    time at which the message was sent. A sum other than 100 is understood and refused, with a recorded outcome.
+    `request_id` makes the report idempotent within the portfolio. `as_of` is the time of the weights, by default the
+    time at which the message was sent. Weights that do not sum to 100 are rejected, with a recorded outcome.
     """
 
     type: Literal["rebalance.requested"] = "rebalance.requested"
@@ -84,7 +84,7 @@ class RebalanceRequested(TenantMessage):
 
 
 class RecalculationRequested(TenantMessage):
-    """On the internal queue `recalculations`: a trade waits for all trades of its symbol to be folded with it."""
+    """A request on the internal queue `recalculations`: recompute a holding from all trades of the symbol."""
 
     type: Literal["recalculation.requested"] = "recalculation.requested"
     portfolio_id: Identifier
@@ -92,7 +92,7 @@ class RecalculationRequested(TenantMessage):
 
 
 class QuoteBody(Model):
-    """A price of one unit of a symbol, and when it was true."""
+    """The price of one unit of a symbol at a time."""
 
     symbol: Asset
     price: Annotated[Quantity, Field(gt=0)]
@@ -104,9 +104,9 @@ Quotes = Annotated[list[QuoteBody], Field(min_length=1, max_length=500)]
 
 
 class QuoteReceived(Message):
-    """On the queue `quotes`: prices of any symbols; the newest of each wins, and an older one is dropped.
+    """Prices of any symbols on the queue `quotes`; the newest quote of each symbol wins, older quotes are discarded.
 
-    Market data belong to the platform, so a message names no tenant.
+    Market data belong to the platform, so the message names no tenant.
     """
 
     type: Literal["quote.received"] = "quote.received"
@@ -114,9 +114,10 @@ class QuoteReceived(Message):
 
 
 class CheckRequested(TenantMessage):
-    """On the internal queue `checks`: a portfolio may have to be rebalanced, or its watches written again.
+    """A request on the internal queue `checks`: check a portfolio, which may need a rebalance or new price watches.
 
-    `epoch` is the newest of the watches that a quote crossed; `rebalance_id` is the rebalance that a person asked for.
+    `epoch` is the newest epoch of the watches that a quote crossed; `rebalance_id` names a manually requested
+    rebalance.
     """
 
     type: Literal["check.requested"] = "check.requested"
@@ -127,7 +128,7 @@ class CheckRequested(TenantMessage):
 
 
 class ExecutionRequested(TenantMessage):
-    """On the internal queue `rebalance-executions`: a planned rebalance has something to do."""
+    """A request on the internal queue `rebalance-executions`: perform the next step of a planned rebalance."""
 
     type: Literal["execution.requested"] = "execution.requested"
     portfolio_id: Identifier
@@ -135,9 +136,9 @@ class ExecutionRequested(TenantMessage):
 
 
 class InsightReceived(TenantMessage):
-    """On the queue `insights`: what a provider thinks of a selection; the newest one counts, an older one is dropped.
+    """A provider's estimate for a selection on the queue `insights`; the newest counts, older estimates are discarded.
 
-    `expected_value` is that of backing it, per unit of stake.
+    `expected_value` is the expected profit of backing the selection, per unit of stake.
     """
 
     type: Literal["insight.received"] = "insight.received"
@@ -150,11 +151,10 @@ class InsightReceived(TenantMessage):
 
 
 class SettlementRequested(TenantMessage):
-    """On the internal queue `settlements`: a user's open orders in a closed market are to be settled; without a user,
-    everybody's are to be asked for, from the place `after` in the index on.
+    """A request on the internal queue `settlements`: settle the open orders of a user in a closed market.
 
-    A `check` looks whether anybody after the user `after` has something left; those before had that many `orders`.
-    `tries` is how often that was asked for in vain.
+    Without a user, such requests are sent for all users, from the position `after` in the index on. A `check` looks
+    for users after `after` with open orders; earlier users had `orders` open orders. `tries` counts failed attempts.
     """
 
     type: Literal["settlement.requested"] = "settlement.requested"
@@ -167,8 +167,10 @@ class SettlementRequested(TenantMessage):
 
 
 class ValuationRequested(TenantMessage):
-    """On the internal queue `valuations`: a portfolio's daily values are to be worked out from `since` on (without it,
-    those that are missing), up to the last day that has ended."""
+    """A request on the internal queue `valuations`: compute the daily values of a portfolio.
+
+    The days are those from `since` on (by default the missing days) to the last day that has ended.
+    """
 
     type: Literal["valuation.requested"] = "valuation.requested"
     portfolio_id: Identifier
@@ -176,7 +178,7 @@ class ValuationRequested(TenantMessage):
 
 
 class ReportRequested(TenantMessage):
-    """On the internal queue `reports`: the contacts of a portfolio are to get its report of a month (`2026-10`)."""
+    """A request on the internal queue `reports`: mail the report of a month (`2026-10`) to a portfolio's contacts."""
 
     type: Literal["report.requested"] = "report.requested"
     portfolio_id: Identifier
@@ -184,7 +186,7 @@ class ReportRequested(TenantMessage):
 
 
 class BusEvent(Model):
-    """A domain event as a rule of the bus puts it on a queue: an envelope, of which only the event matters."""
+    """A domain event in the envelope in which an EventBridge rule delivers events to a queue."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -196,9 +198,9 @@ PUBLIC: Mapping[str, tuple[str, type[Model]]] = {
     "quote.received": ("quotes", QuoteReceived),
     "insight.received": ("insights", InsightReceived),
 }
-"""The messages that others may send: the queue that takes each, and its model."""
+"""The messages that other systems may send: queue and model by message type."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema of every public message, by its type."""
+    """Return the JSON Schema of every public message, by message type."""
     return {type: model.model_json_schema() for type, (_, model) in PUBLIC.items()}

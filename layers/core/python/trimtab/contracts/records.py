@@ -19,14 +19,14 @@ class Record(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
 
     def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the item: its keys, index keys, named attributes, `v`, `version` and `events`.
+        """Return the item as plain values: keys, index keys, named attributes, `v`, `version` and `events`.
 
         Values that are None are not stored.
         """
         raise NotImplementedError(f"{type(self).__name__} has no stored form.")
 
     def record_attributes(self, form: int = 1) -> dict[str, Any]:
-        """Return what every record stores: the version of its form, its version and its packed events."""
+        """Return the attributes of every record: form version, record version and packed events."""
         return {FORM: form, "version": self.version, "events": pack_events(self.events)}
 
     def __eq__(self, other: object) -> bool:

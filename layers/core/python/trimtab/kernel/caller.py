@@ -1,12 +1,17 @@
-"""Who asks: the verified identity behind a request."""
+"""The verified identity behind a request."""
 
 from msgspec import Struct
 
-from trimtab.kernel.errors import Forbidden, no_such_thing
+from trimtab.kernel.errors import Forbidden, not_found
 
 
 class Caller(Struct, frozen=True):
-    """A verified token's tenant, its scopes and, for an end user, the only user it may see."""
+    """The tenant and the scopes of a verified token. The token of an end user also names the user (`user_id`).
+
+    >>> Caller("demo", frozenset({"trades:read"})).require("trades:write")
+    Traceback (most recent call last):
+    trimtab.kernel.errors.Forbidden: insufficient_scope: The scope trades:write is required; use a token that has it.
+    """
 
     tenant_id: str
     scopes: frozenset[str]
@@ -14,16 +19,16 @@ class Caller(Struct, frozen=True):
     subject: str = ""
 
     def require(self, scope: str) -> None:
-        """`Forbidden` unless the token carries the scope."""
+        """Raise `Forbidden` unless the token has the scope."""
         if scope not in self.scopes:
-            raise Forbidden("insufficient_scope", f"This needs the scope {scope}; ask for a token that carries it.")
+            raise Forbidden("insufficient_scope", f"The scope {scope} is required; use a token that has it.")
 
     def require_acting_for(self, user_id: str) -> None:
-        """`Forbidden` where an end user's token names another user."""
+        """Raise `Forbidden` if the token belongs to another end user."""
         if self.user_id is not None and self.user_id != user_id:
-            raise Forbidden("other_user", "This token may act for its own user only.")
+            raise Forbidden("other_user", "The token of an end user may act for that user only.")
 
-    def require_owner(self, user_id: str) -> None:
-        """`NotFound` where an end user's token meets another user's thing: it does not exist for them."""
+    def require_owner(self, user_id: str, resource: str) -> None:
+        """Raise `NotFound` if an end user asks for another user's resource, as if the resource did not exist."""
         if self.user_id is not None and self.user_id != user_id:
-            raise no_such_thing()
+            raise not_found(resource)

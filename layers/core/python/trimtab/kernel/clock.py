@@ -1,4 +1,4 @@
-"""Time is a parameter: a clock is called at the edge, and the instants it gives are passed down."""
+"""Clocks and times. A function at the edge calls the clock; everything below takes the time as a parameter."""
 
 import re
 from collections.abc import Callable
@@ -14,25 +14,33 @@ _RFC3339 = re.compile(
 
 
 def utc_now() -> datetime:
-    """The system's clock, in UTC."""
+    """Return the current time of the system in UTC."""
     return datetime.now(UTC)
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time with its offset, as UTC; `Invalid` for everything else."""
+    """Return an RFC 3339 time with an offset, converted to UTC; raises `Invalid` for any other text.
+
+    >>> parse_time("2026-01-31T10:30:00+01:00").isoformat()
+    '2026-01-31T09:30:00+00:00'
+    """
     if not _RFC3339.fullmatch(text):
-        raise Invalid("invalid_time", "Give the time as RFC 3339 with an offset, for example 2026-01-31T09:30:00Z.")
+        raise Invalid("invalid_time", "Use an RFC 3339 time with an offset, for example 2026-01-31T09:30:00Z.")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid("invalid_time", "This date or time of day does not exist.") from None
+        raise Invalid("invalid_time", "The date or the time of day does not exist.") from None
 
 
 def format_time(instant: datetime) -> str:
-    """RFC 3339 in UTC with microseconds: fixed width, so that texts sort as the instants do."""
+    """Return a time as RFC 3339 in UTC with microseconds. The width is fixed: texts sort in the order of the times.
+
+    >>> format_time(datetime(2026, 1, 31, 9, 30, tzinfo=UTC))
+    '2026-01-31T09:30:00.000000Z'
+    """
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def from_epoch_milliseconds(milliseconds: int) -> datetime:
-    """The instant of a Unix time in milliseconds, as AWS stamps messages with it."""
+    """Return the time of a Unix timestamp in milliseconds, the form of the timestamps of AWS messages."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

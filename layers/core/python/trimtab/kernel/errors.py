@@ -1,13 +1,13 @@
-"""Refusals: requests that are understood and turned down, each with a stable type and a detail to act on."""
+"""Refusals: requests that were understood and rejected, each with a stable type and a detail to act on."""
 
 from collections.abc import Mapping, Sequence
 
 
 class Refusal(Exception):
-    """A request turned down for a reason that its sender can act on.
+    """A request rejected for a reason that the sender can act on.
 
-    `type` is the stable machine-readable reason (snake_case), `detail` the sentence a person reads. Over HTTP a
-    refusal is a problem document; on a queue it is recorded as the outcome of the request.
+    `type` is the stable machine-readable reason (snake_case), `detail` a sentence for people. Over HTTP a refusal
+    becomes a problem document; on a queue the refusal is recorded as the outcome of the request.
     """
 
     def __init__(
@@ -26,50 +26,58 @@ class Refusal(Exception):
 
 
 class Invalid(Refusal):
-    """The request does not have the shape that is asked for."""
+    """The request is malformed (400)."""
 
 
 class TooLarge(Refusal):
-    """The request is larger than the limit."""
+    """The request is larger than the limit (413)."""
 
 
 class UnsupportedMedia(Refusal):
-    """The request's body is of a type that is not read here."""
+    """The media type of the request body is not supported (415)."""
 
 
 class Unauthenticated(Refusal):
-    """Nobody is known to stand behind the request."""
+    """The request carries no valid credentials (401)."""
 
 
 class Forbidden(Refusal):
-    """The caller is known and may not do this."""
+    """The caller is not permitted to make the request (403)."""
 
 
 class NotFound(Refusal):
-    """The thing does not exist, or not for this caller."""
+    """The resource does not exist, or the caller may not know of the resource (404)."""
 
 
 class Conflict(Refusal):
-    """The thing is in a state that does not allow this."""
+    """The state of the resource does not permit the request (409)."""
 
 
 class PreconditionFailed(Refusal):
-    """The thing is no longer the one that the caller has seen."""
+    """The resource has changed since the caller read the revision named in the request (412)."""
 
 
 class Unprocessable(Refusal):
-    """A well-formed request that a rule refuses."""
+    """A well-formed request violates a rule (422)."""
 
 
 class Unavailable(Refusal):
-    """Something that is needed does not answer; the same request may succeed later."""
+    """A backing service does not respond; the same request may succeed later (503)."""
 
 
-def no_such_thing() -> NotFound:
-    """One answer for what is not there and for what is somebody else's: it must not tell which."""
-    return NotFound("not_found", "There is no such thing here, or it is not yours.")
+def not_found(resource: str) -> NotFound:
+    """Return the refusal for a resource that does not exist.
+
+    A resource of another tenant or user gets the same refusal, so that no response reveals which resources exist.
+
+    >>> not_found("portfolio").detail
+    'Not found: portfolio.'
+    """
+    return NotFound("not_found", f"Not found: {resource}.")
 
 
 def invalid_cursor() -> Invalid:
-    """The answer to a cursor that was not given out for this very list."""
-    return Invalid("invalid_cursor", "Give the next_cursor of this very list, or none to start at the newest.")
+    """Return the refusal for a cursor that does not belong to the list requested."""
+    return Invalid(
+        "invalid_cursor", "The cursor belongs to another list. Use the `next_cursor` of the same query, or no cursor."
+    )

@@ -1,4 +1,4 @@
-"""Identifiers: what may be one, and how one is derived, so that a repeat of a request names the same thing."""
+"""Identifiers: the permitted characters, and ids and hashes derived from a request so that a retry gets the same."""
 
 import hashlib
 import json
@@ -19,22 +19,34 @@ _NAMESPACE = uuid.UUID("6f1dcb0c-5b0e-5a0e-9b59-0d3b6f1f2c11")
 
 
 def is_asset(text: str) -> bool:
-    """Whether the text can name an asset: ASCII, no `#`, at most 32 characters."""
+    """Return True if the text can name an asset: ASCII, no `#`, at most 32 characters.
+
+    >>> is_asset("BRK.B"), is_asset("A#B")
+    (True, False)
+    """
     return _ASSET.fullmatch(text) is not None
 
 
 def is_identifier(text: str) -> bool:
-    """Whether the text can be an identifier: ASCII, no `#`, so that none can forge a key."""
+    """Return True if the text can be an identifier: ASCII, 1 to 64 characters, no `#`, which separates parts of keys.
+
+    >>> is_identifier("auth0|17"), is_identifier("a#b")
+    (True, False)
+    """
     return _IDENTIFIER.fullmatch(text) is not None
 
 
 def derive_id(*parts: str | int) -> str:
-    """The UUID (version 5) of the parts: the same parts always, and no others, give the same id."""
+    """Return the UUID (version 5) of the parts: equal parts give equal ids, different parts different ids.
+
+    >>> derive_id("demo", "1", "default")
+    '265076e4-f1a0-5d1f-99a9-59a8b0e03f01'
+    """
     return str(uuid.uuid5(_NAMESPACE, json.dumps(parts, separators=(",", ":"))))
 
 
 def fingerprint(*parts: object) -> str:
-    """128 bits of SHA-256 over the parts as canonical JSON, in hexadecimal: tells a repeat from another body."""
+    """Return 128 bits of SHA-256 over the parts as canonical JSON, in hexadecimal."""
     text = json.dumps(parts, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -55,5 +67,8 @@ def request_hash(version: int, fields: Mapping[str, Any], defaults: Mapping[str,
 
 
 def is_same_request(stored: str, hash_of: Callable[[int], str]) -> bool:
-    """Return whether a request has the stored hash; `hash_of` computes its hash in the version of the stored one."""
+    """Return True if a request has the stored hash.
+
+    `hash_of` computes the hash of the request in a given version; the version of the stored hash is used.
+    """
     return hash_of(int(stored.partition(":")[0])) == stored

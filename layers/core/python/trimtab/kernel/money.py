@@ -1,7 +1,7 @@
-"""Decimal numbers: what is accepted as one, how many places each kind has, how computed ones are rounded.
+"""Decimal numbers: input, decimal places and rounding.
 
-Nothing is rounded on input; what is computed is rounded half up, and a split that must sum exactly hands its residue
-out by largest remainder.
+Input is never rounded. Computed numbers are rounded half up. Where parts must sum exactly to a total, the residue of
+rounding goes to the parts with the largest remainders.
 """
 
 import re
@@ -11,7 +11,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from trimtab.kernel.errors import Invalid
 
 CONTEXT = Context(prec=28, rounding=ROUND_HALF_UP)
-_WIDE = Context(prec=100, rounding=ROUND_HALF_UP)  # rounding to places must not fail on a large number
+_WIDE = Context(prec=100, rounding=ROUND_HALF_UP)  # rounding must not fail on a large number
 MONEY_PLACES = 2
 QUANTITY_PLACES = 9
 PERCENT_PLACES = 4
@@ -23,21 +23,28 @@ _NUMBER = re.compile(NUMBER_PATTERN)
 
 
 def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
-    """The number that the text writes in plain ASCII digits with at most `places` decimals; else `Invalid`.
+    """Return the number in a text of plain ASCII digits with at most `places` decimals; raises `Invalid` otherwise.
 
-    The text is matched before a Decimal is made, so that exponents, NaN, other scripts' digits and endless digits
-    cost nothing.
+    The text is matched before a Decimal is created, so that exponents, NaN, digits of other scripts and very long
+    texts are rejected cheaply.
+
+    >>> parse_number("12.50", places=2)
+    Decimal('12.50')
     """
     if not _NUMBER.fullmatch(text):
-        raise Invalid("invalid_number", "Write the number in plain digits: at most 12 before the point and 9 after it.")
+        raise Invalid("invalid_number", "Use plain digits: at most 12 before the decimal point and 9 after the point.")
     number = Decimal(text)
     if -int(number.as_tuple().exponent) > places and number != number.quantize(_unit(places), context=CONTEXT):
-        raise Invalid("too_many_decimals", f"Give at most {places} decimals; nothing is rounded silently.")
+        raise Invalid("too_many_decimals", f"Use at most {places} decimals; input is not rounded.")
     return number or ZERO  # minus zero is zero
 
 
 def plain(number: Decimal) -> str:
-    """The shortest text of the number, without exponent: `10`, `0.5`."""
+    """Return the shortest text of the number, without exponent.
+
+    >>> plain(Decimal("1E+1")), plain(Decimal("0.50"))
+    ('10', '0.5')
+    """
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -45,27 +52,34 @@ def plain(number: Decimal) -> str:
 
 
 def to_places(number: Decimal, places: int) -> Decimal:
-    """Rounded half up to that many places; what rounds to zero has no sign."""
+    """Return the number rounded half up to `places` decimals; zero has no sign.
+
+    >>> to_places(Decimal("2.345"), 2)
+    Decimal('2.35')
+    """
     rounded = number.quantize(_unit(places), context=_WIDE)
     return rounded if rounded else abs(rounded)
 
 
 def to_percent(number: Decimal) -> Decimal:
-    """Rounded half up to the 4 places of a percent."""
+    """Return the number rounded half up to 4 decimals, as percentages are."""
     return to_places(number, PERCENT_PLACES)
 
 
 def to_money(number: Decimal) -> Decimal:
-    """Rounded half up to the 2 places of money."""
+    """Return the number rounded half up to 2 decimals, as amounts of money are."""
     return to_places(number, MONEY_PLACES)
 
 
 def apportion(total: Decimal, weights: Mapping[str, Decimal], places: int) -> dict[str, Decimal]:
-    """`total` split in proportion to the weights, in units of `places` decimals, so that the parts sum to it exactly.
+    """Divide `total` in proportion to the weights into parts of `places` decimals that sum exactly to `total`.
 
-    Each part is rounded down; the units left over go to the largest remainders, ties by name. `total` is a whole
-    number of units, the weights are not negative and not all zero. Never gives a part more than one unit above its
-    exact share.
+    Each part is rounded down; the remaining units go to the largest remainders, ties by name (Hamilton's method). So
+    no part exceeds its exact share by a full unit. `total` must be a whole number of units; weights must not be
+    negative, and not all zero.
+
+    >>> apportion(Decimal("1.00"), {"a": Decimal(1), "b": Decimal(1), "c": Decimal(1)}, places=2)
+    {'a': Decimal('0.34'), 'b': Decimal('0.33'), 'c': Decimal('0.33')}
     """
     unit = _unit(places)
     whole = sum(weights.values(), ZERO)

@@ -1,4 +1,4 @@
-"""Optimistic concurrency: decide from what was read, write if it is still so, else read and decide again."""
+"""Optimistic locking: read, decide, write on the version that was read; on a conflict, read and decide again."""
 
 import random
 import time
@@ -14,10 +14,10 @@ BACKOFF_SECONDS = 0.05
 
 
 class ConditionFailed(Exception):
-    """A write whose condition did not hold: nothing was changed.
+    """Raised for a conditional write whose condition did not hold: nothing was changed.
 
-    `failed` maps the position of each refused action to the item that stood in its way (None where there is none).
-    It is empty where another transaction was at work on the same items.
+    `failed` maps the position of each refused action to the item stored instead (None if no item exists). The mapping
+    is empty if a concurrent transaction on the same items caused the failure.
     """
 
     def __init__(self, failed: Mapping[int, Any]) -> None:
@@ -26,9 +26,9 @@ class ConditionFailed(Exception):
 
 
 def retrying_on_conflict(attempt: Callable[[], T], tries: int = TRIES) -> T:
-    """The attempt's value; where its condition fails it is made anew from what it reads then, `tries` times in all.
+    """Return the value of the attempt, which reads, decides and writes; retry it when its condition fails.
 
-    After that `Conflict`: somebody else keeps changing the same aggregate.
+    Raises `Conflict` after `tries` failed attempts, because other writers keep changing the same aggregate.
     """
     for number in range(tries):
         if number:
@@ -37,9 +37,9 @@ def retrying_on_conflict(attempt: Callable[[], T], tries: int = TRIES) -> T:
             return attempt()
         except ConditionFailed:
             continue
-    raise Conflict("contended", "Others are changing it just now; send the same request again.", retry_after_seconds=1)
+    raise Conflict("contended", "The resource was modified concurrently. Retry the request.", retry_after_seconds=1)
 
 
 def pause(number: int) -> None:
-    """Waits with full jitter before the retry of that number (1, 2, …)."""
+    """Sleep before retry `number` (1, 2, …): exponential backoff with full jitter."""
     time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**number))  # noqa: S311 - jitter needs no secrecy

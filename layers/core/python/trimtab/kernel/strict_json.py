@@ -13,17 +13,20 @@ from trimtab.kernel.money import parse_number, plain
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
 
-# The closing quote is optional so that the match never backtracks: an unterminated string is the parser's to refuse.
+# The closing quote is optional so that a match never backtracks; the parser rejects unterminated strings.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.?)*"?|[\[\]{}]', re.DOTALL)
 
 
 def loads(text: str, max_bytes: int = MAX_BYTES) -> Any:
-    """The value that the text writes; numbers become Decimal. `TooLarge` over the size, `Invalid` otherwise.
+    """Return the value of a JSON text; numbers become Decimal. Raises `TooLarge` above the size limit, else `Invalid`.
 
-    Size and depth are looked at before anything is parsed, so that a hostile text costs one pass over it.
+    Size and depth are checked before the text is parsed, so that a hostile text costs a single scan.
+
+    >>> loads('{"price": 12.50}')
+    {'price': Decimal('12.50')}
     """
     if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise TooLarge("body_too_large", f"Send at most {max_bytes} bytes.")
+        raise TooLarge("body_too_large", f"The limit is {max_bytes} bytes.")
     _check_depth(text)
     try:
         return json.loads(
@@ -35,7 +38,7 @@ def loads(text: str, max_bytes: int = MAX_BYTES) -> Any:
         )
     except json.JSONDecodeError as error:
         raise Invalid(
-            "invalid_json", f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            "invalid_json", f"Invalid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
 
 
@@ -70,17 +73,17 @@ def _check_depth(text: str) -> None:
         if first in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise Invalid("too_deep", f"Nest at most {MAX_DEPTH} levels.")
+                raise Invalid("too_deep", f"The limit is {MAX_DEPTH} levels of nesting.")
         elif first in "]}":
             depth -= 1
 
 
 def _refuse_constant(name: str) -> None:
-    raise Invalid("invalid_number", f"{name} is not a number that is accepted here.")
+    raise Invalid("invalid_number", f"{name} is not a permitted number.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Invalid("duplicate_key", "A key stands twice in one object.")
+        raise Invalid("duplicate_key", "An object contains the same key twice.")
     return members

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.kernel.caller import Caller
-from trimtab.kernel.errors import no_such_thing
+from trimtab.kernel.errors import not_found
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.notifications.domain import Contacts, Message
 
@@ -86,8 +86,8 @@ class AddressBook(Struct, frozen=True):
     def _require_owned(self, caller: Caller, portfolio_id: str) -> None:
         portfolio = self.portfolios.portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
-            raise no_such_thing()
-        caller.require_owner(portfolio.user_id)
+            raise not_found("portfolio")
+        caller.require_owner(portfolio.user_id, "portfolio")
 
 
 class Post(Struct, frozen=True):

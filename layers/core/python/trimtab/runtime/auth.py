@@ -1,4 +1,4 @@
-"""The one verifier of tokens, used by the gateway's authorizer and by functions behind a gateway without one."""
+"""Verification of bearer tokens, used by the authorizer and by functions behind a gateway without an authorizer."""
 
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ MAX_JWKS_BYTES = 64 * 1024
 
 
 class Claims(BaseModel):
-    """The names under which an issuer puts what we need."""
+    """The names of the claims that hold tenant, user and scopes in the tokens of an issuer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,11 +35,11 @@ class Claims(BaseModel):
 
 
 class AuthSettings(BaseModel):
-    """Which tokens are believed: their issuer, whom they are meant for, where the keys are, how to read them.
+    """The conditions for accepting a token: issuer, audience, signing keys and claim names.
 
-    Exactly one of `jwks_url` (https) and `jwks_parameter` (SSM) names the keys. An issuer whose access tokens carry
-    no audience (Cognito) is bound by `client_ids` instead. `client_tenants` maps machine clients whose tokens name
-    no tenant.
+    Exactly one of `jwks_url` (https) and `jwks_parameter` (SSM) locates the keys. For an issuer whose access tokens
+    have no audience (Cognito), `client_ids` restricts the clients instead. `client_tenants` gives the tenant of machine
+    clients whose tokens have no tenant claim.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,19 +56,19 @@ class AuthSettings(BaseModel):
     @model_validator(mode="after")
     def _is_bound(self) -> "AuthSettings":
         if (self.jwks_url is None) == (self.jwks_parameter is None):
-            raise ValueError("name the keys by jwks_url or by jwks_parameter")
+            raise ValueError("set exactly one of jwks_url and jwks_parameter")
         if self.jwks_url is not None and not self.jwks_url.startswith("https://"):
             raise ValueError("jwks_url must be https")
         if self.audience is None and not self.client_ids:
-            raise ValueError("bind the tokens by audience or by client_ids")
+            raise ValueError("set audience or client_ids")
         return self
 
 
 class KeySet(Struct):
-    """The issuer's public keys by `kid`, fetched on first use and again when they are old or one is unknown.
+    """The public keys of the issuer by `kid`, fetched on first use and again when old or when a kid is unknown.
 
-    A new key is found without a restart; unknown kids cost at most one fetch every ten seconds; when a fetch fails,
-    keys that are known go on being used.
+    A rotated key is found without a restart. Unknown kids cause at most one fetch every ten seconds. If a fetch fails,
+    the known keys stay in use.
     """
 
     fetch: Callable[[], str]
@@ -77,16 +77,18 @@ class KeySet(Struct):
     _tried_at: Any = None
 
     def get(self, kid: str) -> jwt.PyJWK:
-        """The key of that id; `Unauthenticated` if the issuer has none, `Unavailable` if the keys cannot be had."""
+        """Return the key with the id; raises `Unauthenticated` for an unknown id, `Unavailable` without keys."""
         age = None if self._tried_at is None else self.clock() - self._tried_at
         if age is None or age >= (KEYS_FRESH_FOR if kid in self._keys else KEYS_REFETCH_AFTER):
             self._refresh()
         if not self._keys:
             raise Unavailable(
-                "keys_unavailable", "Tokens cannot be verified at the moment; try again.", retry_after_seconds=10
+                "keys_unavailable",
+                "Tokens cannot be verified now. Retry the request.",
+                retry_after_seconds=10,
             )
         if kid not in self._keys:
-            raise Unauthenticated("invalid_token", "The token is signed with a key that its issuer does not publish.")
+            raise Unauthenticated("invalid_token", "The token is signed with a key that the issuer does not publish.")
         return self._keys[kid]
 
     def _refresh(self) -> None:
@@ -94,8 +96,8 @@ class KeySet(Struct):
         try:
             keys = jwt.PyJWKSet.from_json(self.fetch()).keys
         except Exception:  # noqa: BLE001
-            # Whatever kept the keys away (network, permissions, a broken document): say so, go on with what we have.
-            logger.exception("the issuer's keys could not be fetched")
+            # Whatever the cause (network, permissions, a malformed document), the known keys stay in use.
+            logger.exception("cannot fetch the keys of the issuer")
             return
         self._keys = {str(key.key_id): key for key in keys if _signs(key)}
 
@@ -105,20 +107,23 @@ def _signs(key: jwt.PyJWK) -> bool:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """An https address may not lead on to another one: a redirect is an error."""
+    """Rejects redirects: the address of the keys must not lead to another address."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Never."""
+        """Return None: no redirect is followed."""
 
 
 class Verifier(Struct, frozen=True):
-    """Turns a bearer token into a caller, or refuses it."""
+    """Verifies bearer tokens."""
 
     settings: AuthSettings
     keys: KeySet
 
     def verify(self, authorization: str | None) -> tuple[Caller, int]:
-        """The caller behind an Authorization header, and when its token expires (Unix seconds)."""
+        """Return the caller of an Authorization header and the expiry of the token (Unix seconds).
+
+        Raises `Unauthenticated` for a missing or invalid token.
+        """
         claims = self._claims(_bearer(authorization))
         return self._caller(claims), int(claims["exp"])
 
@@ -127,7 +132,7 @@ class Verifier(Struct, frozen=True):
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str):
-                raise Unauthenticated("invalid_token", "Sign the token with RS256 or ES256 and name its key.")
+                raise Unauthenticated("invalid_token", "Sign the token with RS256 or ES256, and name the key (`kid`).")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 self.keys.get(header["kid"]),
@@ -139,9 +144,9 @@ class Verifier(Struct, frozen=True):
             )
         except jwt.PyJWTError as error:
             logger.info("token refused", reason=type(error).__name__)
-            raise Unauthenticated("invalid_token", "The token is not valid here, or no longer.") from None
+            raise Unauthenticated("invalid_token", "The token is invalid or has expired.") from None
         if settings.client_ids and claims.get("client_id", claims.get("azp")) not in settings.client_ids:
-            raise Unauthenticated("invalid_token", "The token was issued to a client that is not known here.")
+            raise Unauthenticated("invalid_token", "The token was issued to an unknown client.")
         return claims
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
@@ -149,9 +154,9 @@ class Verifier(Struct, frozen=True):
         tenant = claims.get(names.tenant) or self.settings.client_tenants.get(client)
         user = claims.get(names.user)
         if not isinstance(tenant, str) or not is_identifier(tenant):
-            raise Unauthenticated("invalid_token", "The token names no tenant, and its client is mapped to none.")
+            raise Unauthenticated("invalid_token", "The token has no tenant claim, and the client has no tenant.")
         if user is not None and (not isinstance(user, str) or not is_identifier(user)):
-            raise Unauthenticated("invalid_token", "The token's user is not an identifier that is accepted here.")
+            raise Unauthenticated("invalid_token", "The user claim of the token is not a valid identifier.")
         scopes = claims.get(names.scope, "")
         prefix = self.settings.scope_prefix
         granted = frozenset(scope.removeprefix(prefix) for scope in _texts(scopes) if scope.startswith(prefix))
@@ -159,7 +164,7 @@ class Verifier(Struct, frozen=True):
 
 
 def _texts(scopes: object) -> list[str]:
-    """Issuers write scopes as one text or as a list; anything else grants nothing."""
+    """Return the scopes of a claim that is a space-separated text or a list; any other value grants none."""
     if isinstance(scopes, str):
         return scopes.split()
     return [scope for scope in scopes if isinstance(scope, str)] if isinstance(scopes, list) else []
@@ -168,13 +173,13 @@ def _texts(scopes: object) -> list[str]:
 def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN_LENGTH:
-        raise Unauthenticated("missing_token", "Send the header Authorization: Bearer <token>.")
+        raise Unauthenticated("missing_token", "Send a token in the header `Authorization: Bearer <token>`.")
     return token.strip()
 
 
 @lru_cache(maxsize=1)
 def verifier(settings_json: str) -> Verifier:
-    """The verifier for the setting AUTH; made once in the life of a function."""
+    """Return the verifier for the setting AUTH, created once in each execution environment."""
     settings = AuthSettings.model_validate_json(settings_json)
     return Verifier(settings, KeySet(lambda: _fetch(settings)))
 
@@ -183,7 +188,7 @@ def _fetch(settings: AuthSettings) -> str:
     if settings.jwks_url is not None:
         with urllib.request.build_opener(_NoRedirect).open(settings.jwks_url, timeout=5) as answer:
             return str(answer.read(MAX_JWKS_BYTES), "utf-8")
-    import boto3  # noqa: PLC0415 - only this way of keeping keys needs it in the authorizer
+    import boto3  # noqa: PLC0415 - only keys in SSM need boto3 in the authorizer
 
     parameter = boto3.client("ssm").get_parameter(Name=settings.jwks_parameter or "")
     return str(parameter["Parameter"]["Value"])

@@ -1,4 +1,4 @@
-"""The caller as API Gateway hands it from the authorizer to the function: written and read in one place."""
+"""The authorizer context, in which API Gateway passes the caller from the authorizer to a function."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ LEEWAY_SECONDS = 30
 
 
 def to_context(caller: Caller, expires_at: int) -> dict[str, str]:
-    """The caller as the authorizer's context, which API Gateway hands to the function behind it."""
+    """Return the caller as the context of the authorizer's response."""
     return {
         "tenant_id": caller.tenant_id,
         "scope": " ".join(sorted(caller.scopes)),
@@ -21,7 +21,7 @@ def to_context(caller: Caller, expires_at: int) -> dict[str, str]:
 
 
 def from_context(context: Mapping[str, Any], now: float) -> Caller:
-    """The caller that the gateway's authorizer found; it caches, so the expiry is looked at again."""
+    """Return the caller in the context; checks the expiry again, because API Gateway caches authorizer responses."""
     if now > int(context["exp"]) + LEEWAY_SECONDS:
         raise Unauthenticated("invalid_token", "The token has expired.")
     return Caller(

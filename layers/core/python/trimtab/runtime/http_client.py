@@ -51,7 +51,7 @@ class _Rejected(_RemoteFailure, NotSent):
 
 
 class Credentials(Protocol):
-    """Credentials for one remote API."""
+    """The credentials of a client of a remote API."""
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that authenticate a request."""

@@ -1,7 +1,7 @@
-"""Signed links: a token that carries what it allows and until when, so that nothing has to be stored to check it.
+"""Signed links: stateless tokens that carry a payload and an expiry, authenticated by an HMAC.
 
 A token is base64url of `version (1 byte) | expiry (8 bytes, Unix seconds) | payload (JSON) | HMAC-SHA256 (32 bytes)`.
-The payload can be read by whoever holds the token: it is no place for secrets.
+The payload is not encrypted: every holder of the token can read the payload.
 """
 
 import binascii
@@ -20,14 +20,14 @@ _VERSION = b"\x01"
 _EXPIRY_BYTES = 8
 _MAC_BYTES = 32
 _HEAD = len(_VERSION) + _EXPIRY_BYTES
-_PURPOSE = b"trimtab signed link\x00"  # a MAC made for anything else with the same key is worth nothing here
+_PURPOSE = b"trimtab signed link\x00"  # domain separation: MACs of the same key for other purposes differ
 
 
 def sign(payload: Mapping[str, str], expires_at: datetime, key: bytes) -> str:
-    """The token of this payload, valid before `expires_at` (whole seconds, rounded down); safe in a URL as it is.
+    """Return the URL-safe token of a payload, valid before `expires_at` (rounded down to whole seconds).
 
-    The same arguments make the same token. `ValueError` for a key under 32 bytes, a time without an offset and a
-    payload that would make the token longer than 2048 characters: what is signed is the caller's own.
+    Equal arguments give equal tokens. Raises `ValueError` for a key under 32 bytes, for a time without an offset and
+    for a payload whose token would exceed 2048 characters.
     """
     seconds = int(_aware(expires_at).timestamp())
     text = json.dumps(dict(payload), sort_keys=True, separators=(",", ":")).encode()
@@ -39,10 +39,10 @@ def sign(payload: Mapping[str, str], expires_at: datetime, key: bytes) -> str:
 
 
 def verify(token: str, now: datetime, key: bytes) -> Mapping[str, str]:
-    """The payload that was signed with this key, if it has not expired at `now`.
+    """Return the payload of a token that was signed with the key and has not expired at `now`.
 
-    `Forbidden`: `expired_link` for a token of ours whose time is over, and one and the same `invalid_link` for
-    everything else, so that trying tokens teaches nothing.
+    Raises `Forbidden`: `expired_link` for an authentic token that has expired, and `invalid_link` without further
+    detail for any other token, so that an attacker learns nothing from attempts.
     """
     content = _decoded(token)
     signed, mac = content[:-_MAC_BYTES], content[-_MAC_BYTES:]
@@ -50,7 +50,7 @@ def verify(token: str, now: datetime, key: bytes) -> Mapping[str, str]:
     if not is_ours or len(signed) < _HEAD or not signed.startswith(_VERSION):
         raise _invalid()
     if _aware(now).timestamp() >= int.from_bytes(signed[len(_VERSION) : _HEAD], "big"):
-        raise Forbidden("expired_link", "This link has expired; ask for a new one.")
+        raise Forbidden("expired_link", "The link has expired; request a new link.")
     payload: dict[str, str] = json.loads(signed[_HEAD:])
     return payload
 
@@ -72,7 +72,7 @@ def _decoded(token: str) -> bytes:
         content = urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except (binascii.Error, ValueError):
         raise _invalid() from None
-    if _encoded(content) != token:  # one content has one token: no stray bits, no characters that decoding skips
+    if _encoded(content) != token:  # each content has exactly one token: no stray bits, no ignored characters
         raise _invalid()
     return content
 
@@ -84,4 +84,4 @@ def _aware(instant: datetime) -> datetime:
 
 
 def _invalid() -> Forbidden:
-    return Forbidden("invalid_link", "This link is not one of ours, or a part of it is missing.")
+    return Forbidden("invalid_link", "The link is invalid or incomplete.")

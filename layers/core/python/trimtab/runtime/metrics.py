@@ -23,7 +23,7 @@ def measure(name: str, amount: Decimal) -> None:
 
 @contextmanager
 def counting_refusals(name: str) -> Iterator[None]:
-    """Count a `Refusal` that is raised inside the context, and raise it again."""
+    """Count refusals raised inside the context; the exceptions propagate."""
     try:
         yield
     except Refusal:

@@ -1,4 +1,4 @@
-"""The logger of a function, which writes structured lines to standard output."""
+"""The structured logger of a function."""
 
 from aws_lambda_powertools import Logger
 

@@ -25,7 +25,7 @@ from trimtab.analytics.service.ports import (
 )
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import no_such_thing
+from trimtab.kernel.errors import not_found
 from trimtab.kernel.money import CONTEXT, to_money
 
 
@@ -99,8 +99,8 @@ class Analysis(Struct, frozen=True):
         """The caller's portfolio; `NotFound` where it is not there or not the caller's."""
         portfolio = self.portfolios.portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
-            raise no_such_thing()
-        caller.require_owner(portfolio.user_id)
+            raise not_found("portfolio")
+        caller.require_owner(portfolio.user_id, "portfolio")
         return portfolio
 
     def past(self, portfolio: Portfolio, wanted: Wanted) -> Past:

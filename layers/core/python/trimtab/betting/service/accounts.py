@@ -42,12 +42,12 @@ class Accounts(Struct, frozen=True):
 
     def positions(self, caller: Caller, user_id: str, *, limit: int, after: Any) -> Page[Position]:
         """The user's positions, by market."""
-        caller.require_owner(user_id)
+        caller.require_owner(user_id, "user")
         return self.book.positions(caller.tenant_id, user_id, limit=limit, after=after)
 
     def sums(self, caller: Caller, user_id: str, market_id: str | None = None) -> Tally:
         """The sums over the user's orders, or over those in one market; zeros where there are none."""
-        caller.require_owner(user_id)
+        caller.require_owner(user_id, "user")
         if market_id is None:
             return self.book.account(caller.tenant_id, user_id).tally
         position = self.book.position(caller.tenant_id, user_id, market_id)

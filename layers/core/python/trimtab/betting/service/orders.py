@@ -15,7 +15,7 @@ from trimtab.betting.domain.tally import tally
 from trimtab.betting.service.ports import Book, OrderFilter
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, no_such_thing
+from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 
@@ -90,15 +90,15 @@ class Orders(Struct, frozen=True):
         """The caller's order; `NotFound` otherwise."""
         order = self.book.order(caller.tenant_id, order_id)
         if order is None:
-            raise no_such_thing()
-        caller.require_owner(order.user_id)
+            raise not_found("order")
+        caller.require_owner(order.user_id, "order")
         return order
 
     def list(self, caller: Caller, wanted: OrderFilter, *, limit: int, after: Any) -> Page[Order]:
         """The orders of a user or of a market, newest first; an end user's token sees those of its user alone."""
         wanted = OrderFilter(wanted.user_id or caller.user_id, wanted.market_id, wanted.status)
         if wanted.user_id is not None:
-            caller.require_owner(wanted.user_id)
+            caller.require_owner(wanted.user_id, "user")
         elif wanted.market_id is None:
             raise Invalid("which_orders", "Name the user or the market whose orders you want, or both.")
         return self.book.orders(caller.tenant_id, wanted, limit=limit, after=after)
@@ -128,7 +128,7 @@ class Orders(Struct, frozen=True):
             if met.market is not None and met.order == order:
                 raise market_closed()
             if met.position is None:
-                raise no_such_thing()
+                raise not_found("position")
             position = met.position.changed([(order, changed)], changed.updated_at)
             self.book.change([changed], position, tally(changed).minus(tally(order)), open_market=True)
             return Changed(changed, is_repeat=False)

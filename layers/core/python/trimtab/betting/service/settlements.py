@@ -16,7 +16,7 @@ from trimtab.betting.service.orders import require_platform
 from trimtab.betting.service.ports import Book, Check, Progress, SettlementQueue
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, Unavailable, no_such_thing
+from trimtab.kernel.errors import Conflict, Unavailable, not_found
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class Settlements(Struct, frozen=True):
         require_platform(caller)
         market = self.book.market(caller.tenant_id, market_id)
         if market is None:
-            raise no_such_thing()
+            raise not_found("market")
         return self._settling(market)
 
     def _settling(self, market: Market) -> Settling:

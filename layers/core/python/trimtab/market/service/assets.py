@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
-from trimtab.kernel.errors import Invalid, no_such_thing
+from trimtab.kernel.errors import Invalid, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.market.domain.assets import entered
@@ -36,7 +36,7 @@ class Assets(Struct, frozen=True):
         """The asset; `NotFound` where there is none."""
         found = self.store.asset(symbol)
         if found is None:
-            raise no_such_thing()
+            raise not_found("asset")
         return found
 
     def list(self, sector: Sector | None, *, limit: int, after: Any) -> Page[AssetRecord]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, format_time
-from trimtab.kernel.errors import Conflict, Unprocessable, no_such_thing
+from trimtab.kernel.errors import Conflict, Unprocessable, not_found
 from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.balancing import check_decision as checks
@@ -73,7 +73,7 @@ class Control(Struct, frozen=True):
             portfolio, rebalance = self.store.portfolio_and_rebalance(caller.tenant_id, portfolio_id, rebalance_id)
             portfolio, now = require_owned(portfolio, caller), self.clock()
             if rebalance is None:
-                raise no_such_thing()
+                raise not_found("rebalance")
             journal = rebalance.execution
             if rebalance.status is RebalanceStatus.CANCELLED or (journal and journal.is_cancelled):
                 return rebalance
@@ -103,7 +103,7 @@ class Control(Struct, frozen=True):
                 raise Conflict("not_stale", f"The portfolio is {portfolio.status}; only a stale one is resolved.")
             rebalance = self.store.rebalance(portfolio.tenant_id, portfolio_id, portfolio.lock.owner)
             if rebalance is None:
-                raise no_such_thing()
+                raise not_found("rebalance")
             now = self.clock()
             thought = self._as_of_now(portfolio, resolution.holdings)
             trades = _adjustments(thought, rebalance.rebalance_id, resolution.holdings, now)

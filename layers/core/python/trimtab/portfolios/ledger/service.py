@@ -11,7 +11,7 @@ from msgspec import Struct
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, Refusal, no_such_thing
+from trimtab.kernel.errors import Conflict, Refusal, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
@@ -74,7 +74,7 @@ class TradeService(Struct, frozen=True):
             portfolio, trade = self.ledger.portfolio_and_trade(caller.tenant_id, portfolio_id, ref_id)
             portfolio = require_owned(portfolio, caller)
             if trade is None:
-                raise no_such_thing()
+                raise not_found("trade")
             corrected = trade.correct(changes, by=caller.subject, now=now)
             if corrected is trade:
                 return trade
@@ -88,7 +88,7 @@ class TradeService(Struct, frozen=True):
         """Return a recalculation of the portfolio; raises `NotFound` where there is none."""
         _, job = self.ledger.portfolio_and_job(portfolio.tenant_id, portfolio.portfolio_id, job_id)
         if job is None:
-            raise no_such_thing()
+            raise not_found("recalculation")
         return job
 
     def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
@@ -139,8 +139,8 @@ class TradeService(Struct, frozen=True):
 def require_owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
     """Return the portfolio; raises `NotFound` where it does not exist or belongs to another user."""
     if portfolio is None:
-        raise no_such_thing()
-    caller.require_owner(portfolio.user_id)
+        raise not_found("portfolio")
+    caller.require_owner(portfolio.user_id, "portfolio")
     return portfolio
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, no_such_thing
+from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.money import plain
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
@@ -69,8 +69,8 @@ class Portfolios(Struct, frozen=True):
         """The portfolio; `NotFound` for another tenant's, another user's, or none."""
         portfolio = self.store.portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
-            raise no_such_thing()
-        caller.require_owner(portfolio.user_id)
+            raise not_found("portfolio")
+        caller.require_owner(portfolio.user_id, "portfolio")
         return portfolio
 
     def list(self, caller: Caller, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, Invalid, NotFound, Refusal, Unprocessable, invalid_cursor, no_such_thing
+from trimtab.kernel.errors import Conflict, Invalid, NotFound, Refusal, Unprocessable, invalid_cursor, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -71,7 +71,7 @@ class Rebalances(Struct, frozen=True):
         """The rebalance of a portfolio."""
         rebalance = self.store.rebalance(portfolio.tenant_id, portfolio.portfolio_id, rebalance_id)
         if rebalance is None:
-            raise no_such_thing()
+            raise not_found("rebalance")
         return rebalance
 
     def list(self, portfolio: Portfolio, *, limit: int, after: Any) -> Page[Rebalance]:

@@ -20,12 +20,12 @@ _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 @lru_cache(maxsize=1)
 def dynamodb_client() -> "DynamoDBClient":
-    """Return the client, created on first use so that a cold start does not pay for what it does not need."""
+    """Return the client, created on first use: a cold start pays for no unused client."""
     return boto3.client("dynamodb", config=_TIMEOUTS)
 
 
 def serialize(values: Mapping[str, Any]) -> Item:
-    """Return plain values as attribute values, without those that are None."""
+    """Return plain values as attribute values; None is left out."""
     return {name: _serializer.serialize(value) for name, value in values.items() if value is not None}
 
 

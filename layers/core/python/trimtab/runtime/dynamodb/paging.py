@@ -18,7 +18,7 @@ MAX_COUNTED_PAGES = 5
 
 
 class Index(Struct, frozen=True):
-    """A keys-only index: its name and its key attributes; a local index shares the `pk` of the table."""
+    """The name and the key attributes of a keys-only index; a local index shares the `pk` of the table."""
 
     name: str
     partition: str

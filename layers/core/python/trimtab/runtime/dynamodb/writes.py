@@ -1,4 +1,4 @@
-"""Conditional writes and transactions: a write that was refused is told apart from a write that failed."""
+"""Conditional writes and transactions: refused writes raise `ConditionFailed`, failed calls raise `ClientError`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def put_item(client: "DynamoDBClient", table: str, item: Item) -> None:
 
 
 def put_records(client: "DynamoDBClient", table: str, *records: Record) -> None:
-    """Write each record on its version before, all in one transaction; raises `ConditionFailed` if one was refused."""
+    """Write all records in one transaction, each on the version before; raises `ConditionFailed` if any was refused."""
     items = [record.to_item() for record in records]
     if len(items) == 1:
         put_item(client, table, items[0])

@@ -1,4 +1,4 @@
-"""Which of two forms of an answer a request prefers, by its `Accept` header (RFC 9110, 12.5.1)."""
+"""Content negotiation between two media types by the `Accept` header (RFC 9110, section 12.5.1)."""
 
 import re
 
@@ -7,10 +7,9 @@ MAX_RANGES = 50
 
 
 def prefers(accept: str, form: str, usual: str) -> bool:
-    """Whether the media type `form` is wanted rather than the `usual` one.
+    """Return True if the header prefers the media type `form` to the `usual` media type.
 
-    Only ranges that name a type count: `*/*` wants what is usual. Of two that are wanted as much, the one that is
-    named first.
+    `*/*` prefers the usual media type. Of two media types with equal quality, the first in the header wins.
     """
     ranges = [_range(part) for part in accept.split(",")[:MAX_RANGES]]
     wanted, otherwise = (_wanted(ranges, each) for each in (form, usual))
@@ -25,7 +24,7 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _wanted(ranges: list[tuple[str, float]], media_type: str) -> tuple[float, int]:
-    """How much it is wanted, by the most specific range that names it, and how early that stands."""
+    """Return the quality of a media type and the negated position of the most specific range that names the type."""
     for name in (media_type, media_type.partition("/")[0] + "/*"):
         for place, (each, quality) in enumerate(ranges):
             if each == name and quality:

@@ -1,4 +1,4 @@
-"""Cursors: opaque positions in lists, bound to the query that they continue."""
+"""Cursors: opaque positions in lists, bound to one query."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Parameters that the routes of several functions share."""
+"""Route parameters shared by several functions."""
 
 from typing import Annotated
 

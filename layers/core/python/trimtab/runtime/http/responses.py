@@ -30,6 +30,6 @@ def no_content() -> Response[str]:
 
 
 def relative_location(app: ApiGatewayResolver, path: str) -> str:
-    """Return a path of this API relative to the request, so that it holds behind any stage or custom domain."""
+    """Return a path relative to the current request: right behind any stage or custom domain."""
     depth = str(app.current_event.path).lstrip("/").count("/")
     return "../" * depth + path.lstrip("/")

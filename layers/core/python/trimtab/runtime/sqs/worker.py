@@ -29,9 +29,9 @@ __all__ = ["PoisonError", "SQSRecord", "batch_worker", "read_record", "require_s
 
 
 class PoisonError(Exception):
-    """Raised for a message that cannot be understood or that its sender may not send.
+    """Raised for a message that cannot be read, or whose sender may not act for the tenant.
 
-    SQS delivers the message again until it moves to the dead-letter queue, unchanged.
+    SQS redelivers the message until its receive count is exceeded and it moves, unchanged, to the dead-letter queue.
     """
 
 
