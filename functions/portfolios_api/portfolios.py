@@ -50,12 +50,12 @@ def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = 
     return page_response([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
 
 
-@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.PortfolioNowView))
+@app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.ValuedPortfolioView))
 def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
     """Read a portfolio and what it is worth at the newest quotes; the ETag is its revision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return json_response(
-        value_views.portfolio_now_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
+        value_views.valued_portfolio_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
     )
 
 

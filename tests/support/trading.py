@@ -1,4 +1,4 @@
-"""A client of the trade, cash and holding routes of one portfolio."""
+"""A client of the routes for trades, cash and holdings of a portfolio."""
 
 import base64
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Account:
         return f"/portfolios/{self.portfolio['portfolio_id']}"
 
     def post_trade(self, body: dict[str, Any], **options: Any) -> Answer:
-        """Send a trade with exactly this body."""
+        """Send a trade with exactly the given body."""
         return self.system.http("POST", f"{self.home}/trades", body, **options)
 
     def record(

@@ -20,7 +20,7 @@ def mine(system: System) -> Account:
 
 
 def buys(count: int, first: int = 0, **members: Any) -> list[dict[str, Any]]:
-    """Return a number of purchases of one unit for 2, an hour apart."""
+    """Return a number of buys of a single unit for 2, an hour apart."""
     return [trade(f"r{number}", "BUY", 1, 2, number / 24, **members) for number in range(first, first + count)]
 
 

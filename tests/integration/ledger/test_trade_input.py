@@ -116,7 +116,7 @@ def read_statuses(mine: Account) -> list[int]:
     [("0.000000001", "999999999999.99"), ("0.000000001", "10000000000"), ("999999999999.999999999", "0.01")],
 )
 def test_a_trade_at_the_limits_is_refused_or_stays_readable(system: System, quantity: str, amount: str) -> None:
-    """A recorded trade must not break the responses that contain the trade."""
+    """A recorded trade must not break later responses."""
     mine = account(system)
     assert mine.record("a", "BUY", quantity, amount, 1).status in {201, 400, 422}
     assert read_statuses(mine) == [200, 200, 200]

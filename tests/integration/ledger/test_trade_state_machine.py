@@ -202,7 +202,7 @@ class Trading(RuleBasedStateMachine):
 
 @pytest.fixture
 def trading() -> Iterator[type[Trading]]:
-    """The state machine, with one system shared by all examples."""
+    """The state machine, with a system shared by all examples."""
     with in_process_system() as system, quick_transactions():
         Trading.system = system
         yield Trading

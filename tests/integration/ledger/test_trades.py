@@ -205,7 +205,7 @@ def lock(mine: Account, time_left: timedelta) -> None:
 
 
 def change(mine: Account, **members: Any) -> None:
-    """Change stored members of the portfolio that no route changes."""
+    """Change stored members of the portfolio beyond the reach of the routes."""
     store = PortfolioStore(boto3.client("dynamodb"), TABLE)
     portfolio = store.portfolio("demo", mine.portfolio["portfolio_id"])
     assert portfolio is not None

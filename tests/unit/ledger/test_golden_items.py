@@ -97,7 +97,7 @@ ITEMS: dict[str, Any] = {
 
 
 def written(record: Record) -> dict[str, Any]:
-    """Return the item of a record as DynamoDB stores it: without the attributes that are None."""
+    """Return the stored attributes of a record; attributes with the value None are not stored."""
     return {name: value for name, value in record.to_item().items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""The answer that shows a portfolio with its value."""
+"""Response that shows a portfolio together with the market value of the holdings."""
 
 from datetime import datetime
 
@@ -10,9 +10,9 @@ from trimtab.portfolios.portfolio.views import Answer, PortfolioView, portfolio_
 
 
 class ValueView(Model):
-    """What a portfolio is worth at the newest quotes, in money; `as_of` is the time of the oldest of them.
+    """Market value of a portfolio including cash, in money; `as_of` is the time of the oldest quote.
 
-    `unpriced` is held, has no quote and counts as nothing.
+    The `unpriced` symbols are held, have no quote and count as zero.
     """
 
     value: str
@@ -20,16 +20,16 @@ class ValueView(Model):
     unpriced: list[str]
 
 
-class PortfolioNowView(PortfolioView):
-    """A portfolio and what it is worth; `valuation` is left out where it holds nothing."""
+class ValuedPortfolioView(PortfolioView):
+    """A portfolio with its market value; `valuation` is left out for a portfolio that holds nothing."""
 
     valuation: ValueView | None = None
 
 
-def portfolio_now_view(it: Portfolio, worth: PortfolioValue | None) -> Answer:
-    """See `PortfolioNowView`."""
-    if worth is None:
-        return portfolio_view(it)
-    as_of = worth.as_of and format_time(worth.as_of)
-    valuation = {"value": f"{worth.value:.2f}", "as_of": as_of, "unpriced": list(worth.unpriced)}
-    return {**portfolio_view(it), "valuation": valuation}
+def valued_portfolio_view(portfolio: Portfolio, value: PortfolioValue | None) -> Answer:
+    """Return a `ValuedPortfolioView`."""
+    if value is None:
+        return portfolio_view(portfolio)
+    as_of = value.as_of and format_time(value.as_of)
+    valuation = {"value": f"{value.value:.2f}", "as_of": as_of, "unpriced": list(value.unpriced)}
+    return {**portfolio_view(portfolio), "valuation": valuation}
