@@ -15,8 +15,8 @@ SAMPLE = (ROOT / "events" / "direct" / "trades.csv").read_bytes()
 NOW = datetime.now(UTC)
 
 
-def test_the_life_of_a_holding(system: System) -> None:
-    """Ten bought for 1501 with fees and ten for 1700, five sold for 899: then the middle one cost 1600 after all."""
+def test_trades_and_a_correction_give_the_expected_holding_and_cash(system: System) -> None:
+    """Ten bought for 1501 with fees and ten for 1700, five sold for 899; the second buy is corrected to 1600."""
     client, symbol = system.client(tenant="trades"), _symbol()
     path = _portfolio(client, cash="1000.00")
     deposit = client.post(f"{path}/cash", {"ref_id": "in-1", "type": "deposit", "amount": "5000.00"})
@@ -42,7 +42,7 @@ def test_the_life_of_a_holding(system: System) -> None:
     assert [each["ref_id"] for each in listed] == ["sale", "middle"]
 
 
-def test_the_same_trade_again_is_answered_as_the_first_time_and_another_is_refused(system: System) -> None:
+def test_a_repeated_trade_gets_the_first_answer_and_another_under_its_ref_id_is_refused(system: System) -> None:
     client = system.client(tenant="repeats")
     path = _portfolio(client)
     trade = _trade("once", _symbol(), 3, amount="30.00")
@@ -56,7 +56,7 @@ def test_the_same_trade_again_is_answered_as_the_first_time_and_another_is_refus
     assert client.get(f"{path}/holdings").json["items"][0]["quantity"] == "3.000000000"
 
 
-def test_quotes_price_a_holding_and_a_split_leaves_its_cost(system: System) -> None:
+def test_quotes_price_a_holding_and_a_split_keeps_the_cost_basis(system: System) -> None:
     client, symbol = system.client(tenant="prices"), _symbol()
     path = _portfolio(client)
     client.post(f"{path}/trades", _trade("held", symbol, 15, days_ago=3, amount="2325.75"))
@@ -90,7 +90,7 @@ def test_quotes_price_a_holding_and_a_split_leaves_its_cost(system: System) -> N
     assert (summary["results"][0]["ticker"], summary["results"][0]["volume"]) == (symbol, "45.000000000")
 
 
-def test_a_file_of_trades_is_imported_once_and_one_with_a_bad_row_not_at_all(system: System) -> None:
+def test_a_file_is_imported_once_and_a_file_with_an_invalid_row_not_at_all(system: System) -> None:
     client = system.client(tenant="imports")
     path = _portfolio(client)
 
@@ -110,7 +110,7 @@ def test_a_file_of_trades_is_imported_once_and_one_with_a_bad_row_not_at_all(sys
     ]
 
 
-def test_another_tenant_finds_nothing_to_trade_on(system: System) -> None:
+def test_another_tenant_cannot_find_the_portfolio(system: System) -> None:
     path = _portfolio(system.client(tenant="owner"))
     stranger = system.client(tenant="stranger")
     trade = _trade("theft", _symbol(), 1, amount="1.00")
@@ -120,7 +120,7 @@ def test_another_tenant_finds_nothing_to_trade_on(system: System) -> None:
         stranger.call("PATCH", f"{path}/trades/theft", {"quantity": 2}),
         stranger.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": 1}),
         _import(stranger, path, SAMPLE),
-        *(stranger.get(f"{path}/{what}") for what in ("trades", "holdings", "cumulative-returns")),
+        *(stranger.get(f"{path}/{resource}") for resource in ("trades", "holdings", "cumulative-returns")),
     ]
 
     assert {answer.status for answer in answers} == {404}
@@ -141,14 +141,14 @@ def test_a_recorded_trade_is_published_on_the_bus(system: System) -> None:
 
 
 def _portfolio(client: Client, **members: Any) -> str:
-    """The path of a new portfolio that nobody else has."""
+    """Create a portfolio with a unique name and return the path."""
     answer = client.post("/portfolios", {"user_id": "1", "name": uuid.uuid4().hex, **members})
     assert answer.status == 201, answer.text
     return f"/portfolios/{answer.json['portfolio_id']}"
 
 
 def _symbol() -> str:
-    """A symbol of this test's own: quotes and splits are everybody's."""
+    """Return a unique symbol: quotes and splits are shared by all tests."""
     return f"E2E-{uuid.uuid4().hex[:8]}"
 
 
@@ -162,10 +162,10 @@ def _time(moment: datetime) -> str:
 
 
 def _only_holding(client: Client, path: str) -> tuple[str, str, str, str]:
-    """Quantity, cost and realised profit of the portfolio's one holding, and its cash."""
+    """Return quantity, cost basis and realised profit of the only holding, and the cash of the portfolio."""
     holdings = client.get(f"{path}/holdings").json
-    (it,) = holdings["items"]
-    return it["quantity"], it["cost_basis"], it["realised_profit"], holdings["cash"]
+    (holding,) = holdings["items"]
+    return holding["quantity"], holding["cost_basis"], holding["realised_profit"], holdings["cash"]
 
 
 def _import(client: Client, path: str, text: bytes) -> ApiResponse:
