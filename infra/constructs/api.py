@@ -143,7 +143,7 @@ class ApiGateway(Construct):
                 {
                     "path": route.path,
                     "method": route.method,
-                    "guarded": authorizer is not None,
+                    "authorizer": authorizer.authorizer_id if authorizer else None,
                     "function": function.package,
                 }
             )

@@ -3,13 +3,15 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import ROOT
+from infra.config import LOCALSTACK, ROOT, Config, host
 from infra.constructs.gateway_responses import GATEWAY_PROBLEMS
 from infra.constructs.routes import routes_of
 from tests.infra.conftest import (
@@ -110,6 +112,19 @@ def test_the_stage_deploys_after_all_methods_and_gateway_responses(production: S
     }
 
     assert before <= set(deployment["DependsOn"])
+
+
+def test_routes_with_another_authorizer_make_another_deployment(
+    production: Synthesised, synthesised: Callable[[Config], Synthesised]
+) -> None:
+    without_authorizer = synthesised(replace(LOCALSTACK, target=host()))
+    deployments = [
+        deployment
+        for stacks in (production, without_authorizer)
+        for deployment in stacks.service_template.find_resources("AWS::ApiGateway::Deployment")
+    ]
+
+    assert len(set(deployments)) == 2, "API Gateway would go on serving the routes of the deployment before"
 
 
 def test_responses_of_the_gateway_are_problem_documents(production: Synthesised) -> None:
