@@ -48,7 +48,13 @@ class MarketPrice(Struct, frozen=True):
     close_day: date | None = None
 
     def adjust_for_splits(self, splits: Sequence[Split], now: datetime) -> "MarketPrice":
-        """Return the price of one present unit: the splits between the time of the price and `now` are applied."""
+        """Return the price of one present unit: the splits between the time of the price and `now` are applied.
+
+        >>> january = lambda day: datetime(2026, 1, day, tzinfo=UTC)
+        >>> four_for_one = Split(january(6), Decimal(4), Decimal(1))
+        >>> MarketPrice(Decimal(100), january(5)).adjust_for_splits([four_for_one], january(7)).value
+        Decimal('25')
+        """
         value = self.value
         for split in splits:
             if self.at < split.effective_at <= now:

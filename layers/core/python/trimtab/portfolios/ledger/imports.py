@@ -17,7 +17,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewTrade
-from trimtab.portfolios.ledger.posting import splits_by_symbol, updated_holdings
+from trimtab.portfolios.ledger.posting import map_splits, update_holdings
 from trimtab.portfolios.ledger.service import require_owned
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import MAX_CLOCK_LEAD, Trade
@@ -103,7 +103,7 @@ class TradeImporter(Struct, frozen=True):
         Chunks follow the order of execution. Where a later sell is recorded already, an intermediate state of that
         order may be negative; then all buys are written before the sells.
         """
-        splits = splits_by_symbol(self.ledger.quotes(sorted({trade.symbol for trade in trades})))
+        splits = map_splits(self.ledger.quotes(sorted({trade.symbol for trade in trades})))
 
         @cache
         def load_trades(symbol: str) -> list[Trade]:
@@ -133,7 +133,7 @@ def _post_in_chunks(
     for start in range(0, len(trades), TRADES_PER_CHUNK):
         chunk = trades[start : start + TRADES_PER_CHUNK]
         chunk = [trade.with_cash_effect(None, cash_is_tracked=tracked) for trade in chunk]
-        holdings = updated_holdings(portfolio, chunk, splits, now, load_posted)
+        holdings = update_holdings(portfolio, chunk, splits, now, load_posted)
         cash = None if portfolio.cash is None else sum((trade.cash_change for trade in chunk), portfolio.cash)
         portfolio = portfolio.booked(now, holdings=holdings, cash=cash)
         posted += chunk

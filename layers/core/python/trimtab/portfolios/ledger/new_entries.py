@@ -28,7 +28,13 @@ class NewTrade(Struct, frozen=True):
     executed_at: datetime | None = None
 
     def request_hash(self, version: int = 1) -> str:
-        """Return the versioned hash of the request; equal numbers have equal hashes however they are written."""
+        """Return the versioned hash of the request; equal numbers have equal hashes however they are written.
+
+        >>> ten = NewTrade("t1", Side.BUY, SecurityType.STOCK, "AAPL", Decimal("10"), Decimal("1500.00"))
+        >>> also_ten = NewTrade("t1", Side.BUY, SecurityType.STOCK, "AAPL", Decimal("10.000"), Decimal("1500"))
+        >>> ten.request_hash() == also_ten.request_hash()
+        True
+        """
         match version:
             case 1:
                 fields = {

@@ -46,7 +46,7 @@ def post_trade(
     replaces = before is not None and before.effect is not None
     if after.effect is None and not replaces:
         return after, portfolio.booked(now, cash=cash)
-    holding = holding_of(portfolio, after)
+    holding = find_holding(portfolio, after)
 
     def load_other_trades() -> list[Trade]:
         if max_fold is not None and holding.trade_count > max_fold:
@@ -75,13 +75,13 @@ def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade
     def load_trades(symbol: str) -> list[Trade]:
         return ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
 
-    holdings = updated_holdings(portfolio, trades, splits_by_symbol(quotes), now, load_trades)
+    holdings = update_holdings(portfolio, trades, map_splits(quotes), now, load_trades)
     cash = sum((trade.cash_change for trade in trades), portfolio.cash or ZERO)
     posted = portfolio.booked(now, holdings=holdings, cash=max(cash, ZERO))
     return replace(posted, cash=cash, version=portfolio.version)
 
 
-def updated_holdings(
+def update_holdings(
     portfolio: Portfolio,
     new_trades: Iterable[Trade],
     splits: Mapping[str, Sequence[Split]],
@@ -97,7 +97,9 @@ def updated_holdings(
         if trade.effect is not None:
             by_symbol.setdefault(trade.symbol, []).append(trade)
     return [
-        add_trades(holding_of(portfolio, trades[0]), trades, splits.get(symbol, ()), now, partial(load_trades, symbol))
+        add_trades(
+            find_holding(portfolio, trades[0]), trades, splits.get(symbol, ()), now, partial(load_trades, symbol)
+        )
         for symbol, trades in by_symbol.items()
     ]
 
@@ -112,6 +114,20 @@ def add_trades(
     """Return the holding with new trades of its symbol: appended where possible, else folded from all trades.
 
     `load_trades` returns the posted trades of the symbol, and is called only where a fold is needed.
+
+    >>> from datetime import UTC
+    >>> from decimal import Decimal
+    >>> from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+    >>> def buy(ref_id, day, quantity, amount):
+    ...     at, ids = datetime(2026, 1, day, tzinfo=UTC), ("tenant", "portfolio", "user", ref_id)
+    ...     what = (Side.BUY, SecurityType.STOCK, "AAPL", Decimal(quantity), Decimal(amount), Decimal(0))
+    ...     return Trade(*ids, *what, TradeStatus.SUCCESS, at, "1:0", at, at)
+    >>> empty, now = Holding("AAPL", SecurityType.STOCK), datetime(2026, 1, 31, tzinfo=UTC)
+    >>> first = buy("t1", 5, 10, 1000)
+    >>> holding = add_trades(empty, [first], [], now, load_trades=list)  # appended: nothing is loaded
+    >>> holding = add_trades(holding, [buy("t0", 2, 10, 800)], [], now, load_trades=lambda: [first])  # folded
+    >>> holding.quantity, holding.average_cost, holding.last_trade[1]
+    (Decimal('20'), Decimal('90.000000000'), 't1')
     """
     updated = holding
     for trade in sorted(_effects(new_trades), key=lambda effect: effect.sort_key):
@@ -130,12 +146,12 @@ def fold_trades(holding: Holding, trades: Iterable[Trade], splits: Sequence[Spli
     return fold(holding.without_trades(), _effects(trades), effective)
 
 
-def holding_of(portfolio: Portfolio, trade: Trade) -> Holding:
+def find_holding(portfolio: Portfolio, trade: Trade) -> Holding:
     """Return the portfolio's holding of the trade's symbol, an empty one where the symbol was never held."""
     return portfolio.holdings.get(trade.symbol, Holding(trade.symbol, trade.security_type))
 
 
-def splits_by_symbol(quotes: Mapping[str, Quote]) -> dict[str, Sequence[Split]]:
+def map_splits(quotes: Mapping[str, Quote]) -> dict[str, Sequence[Split]]:
     """Return the splits of each quoted symbol."""
     return {symbol: quote.splits for symbol, quote in quotes.items()}
 
