@@ -29,7 +29,7 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Start the local AWS with its stored state, deploy what changed, load the sample and run the example."""
+    """Start the local AWS with the stored data, deploy all changes, load the sample and run the example."""
     workspace = Workspace()
     workspace.directory.mkdir(exist_ok=True)
     localstack = arguments.cloud == "localstack"
@@ -51,7 +51,7 @@ def up(arguments: argparse.Namespace) -> None:
 
 
 def down(arguments: argparse.Namespace) -> None:
-    """Stop the local AWS; its stored state stays unless `--forget` is given. A LocalStack keeps running."""
+    """Stop the local AWS. The data stays stored, unless `--forget` is given. A LocalStack keeps running."""
     workspace = Workspace()
     stopped = cloud.stop(workspace)
     if arguments.forget:
@@ -131,7 +131,7 @@ def rebuild_metrics(arguments: argparse.Namespace) -> None:
 
 
 def _running_stack(workspace: Workspace) -> deploy.Stack:
-    """Return the deployed stack. Raises LocalError if nothing is deployed, or if its cloud does not answer."""
+    """Return the deployed stack. Raises LocalError if nothing is deployed, or if the cloud does not answer."""
     stack = deploy.read(workspace)
     if not cloud.is_answering(stack.endpoint_url):
         raise LocalError(f"nothing runs at {stack.endpoint_url}: `make up` starts it with the stored data")
@@ -139,7 +139,7 @@ def _running_stack(workspace: Workspace) -> deploy.Stack:
 
 
 def _load_sample(stack: deploy.Stack) -> None:
-    """Store the sample, and its newest day as a file for the nightly ingestion."""
+    """Store the sample, and the newest day of the sample as a file for the nightly ingestion."""
     now = utc_now()
     if sample_data.load(client("dynamodb", stack.endpoint_url), stack.tables["market"], now) and stack.buckets:
         name, text = sample_data.newest_file(now)

@@ -12,7 +12,7 @@ _TIMEOUT = urllib3.Timeout(connect=5, read=120)  # a busy laptop responds late
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """The response to one call. Header names are case-insensitive."""
+    """The response to a call. Header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]

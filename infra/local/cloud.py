@@ -1,4 +1,4 @@
-"""The local AWS as a background process that listens on 127.0.0.1 only."""
+"""The local AWS as a background process, listening on 127.0.0.1 only."""
 
 import json
 import os
@@ -25,14 +25,14 @@ _LOCALSTACK_INFO = "/_localstack/info"
 
 @dataclass(frozen=True)
 class Cloud:
-    """A local cloud: the endpoint, and the process id, which is None for a cloud that another program runs."""
+    """A local cloud: endpoint and process id. The process id of a LocalStack is None."""
 
     endpoint: str
     pid: int | None = None
 
 
 def start(workspace: Workspace, port: int) -> Cloud:
-    """Start the local AWS with the state that the workspace stores, or return the one that runs already.
+    """Start the local AWS with the data stored in the workspace, or return the running one.
 
     Raises LocalError if the local AWS runs on another port, is not installed, or does not start.
     """
@@ -115,7 +115,7 @@ def functions_run_in(endpoint: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that no program uses at the moment."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -172,7 +172,7 @@ def _is_free(port: int) -> bool:
 
 
 def _end(pid: int) -> None:
-    """Stop the server, and afterwards all processes of its group: the workers that run functions."""
+    """Stop the server, then the workers of functions: all other processes of the group."""
     deadline = time.monotonic() + _STOP_SECONDS
     try:
         os.kill(pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The example at the end of `make up`: report a drifted portfolio over HTTP and read the trades that restore it."""
+"""The example at the end of `make up`: report a drifted portfolio over HTTP, and read the trades to restore it."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def run(client: Client) -> dict[str, Any]:
-    """Create the portfolio, report its drift and wait for the rebalance. Idempotent: each run returns the same one."""
+    """Create a portfolio, report a drift and wait for the rebalance. Idempotent: all runs return the same rebalance."""
     created = client.post("/portfolio", PORTFOLIO)
     # 409: the user changed the portfolio of an earlier run. The report is accepted all the same.
     expect(created, 201, 409)
@@ -26,7 +26,7 @@ def run(client: Client) -> dict[str, Any]:
 
 
 def wait_for(client: Client, path: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> dict[str, Any]:
-    """Return the rebalance at `path` as soon as its status is final."""
+    """Return the rebalance at `path` as soon as the status is final."""
     return poll(
         lambda: expect(client.get(path), 200),
         lambda rebalance: rebalance["status"] not in PENDING,

@@ -37,7 +37,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The parameters of a deployment: environment, endpoint, and the platform that the functions are built for."""
+    """The parameters of a deployment: environment, endpoint, and the platform of the functions."""
 
     workspace: Workspace
     endpoint: str
@@ -47,7 +47,7 @@ class Deployment:
     def run(self, token: str) -> Stack:
         """Deploy all stacks and return the addresses. The app is synthesised while the cloud is bootstrapped.
 
-        The e-mail address of the sender is verified too; on AWS its owner verifies the address by e-mail.
+        The e-mail address of the sender is verified too; on AWS the owner verifies the address by e-mail.
         """
         if not CDK.exists():
             raise LocalError("the CDK command line is not installed: run `make up`")
@@ -112,7 +112,7 @@ class Deployment:
 
 
 def read(workspace: Workspace) -> Stack:
-    """Return the addresses that the last `make up` stored. Raises LocalError if there are none."""
+    """Return the addresses stored by the last `make up`. Raises LocalError if there are none."""
     try:
         noted: dict[str, Any] = json.loads(workspace.stack_file.read_text())
     except FileNotFoundError:
@@ -121,6 +121,6 @@ def read(workspace: Workspace) -> Stack:
 
 
 def _named(outputs: dict[str, str], kind: str) -> dict[str, str]:
-    """Return the outputs of one kind: `QueueRebalanceRequests: url` becomes `rebalance-requests: url`."""
+    """Return the outputs of a kind: `QueueRebalanceRequests: url` becomes `rebalance-requests: url`."""
     found = {key.removeprefix(kind): value for key, value in outputs.items() if key.startswith(kind)}
     return {re.sub(r"(?<!^)(?=[A-Z])", "-", key).lower(): value for key, value in found.items()}

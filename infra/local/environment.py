@@ -1,6 +1,6 @@
 """The directory of a local cloud, and an environment without the user's AWS settings.
 
-Programs that are started here never see the AWS profiles, credentials and endpoints of the user.
+Programs started here never see the AWS profiles, credentials and endpoints of the user.
 """
 
 import os
@@ -18,7 +18,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class LocalError(Exception):
-    """Raised for a problem that the user can fix; shown as one line."""
+    """Raised for a problem to be fixed by the user; shown as a single line."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Workspace:
 
 
 def isolated() -> dict[str, str]:
-    """Return the environment of this process without AWS settings, with the tools of this repository first in PATH."""
+    """Return the environment without AWS settings, with the tools of the repository first in PATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     if "AWS_CA_BUNDLE" in os.environ:
         kept["AWS_CA_BUNDLE"] = os.environ["AWS_CA_BUNDLE"]
@@ -84,7 +84,7 @@ def isolated() -> dict[str, str]:
 
 
 def isolate() -> None:
-    """Remove the user's AWS settings from the environment of this process, and so from all processes it starts."""
+    """Remove the user's AWS settings from the environment, also for processes started later."""
     settings = isolated()
     for name in set(os.environ) - set(settings):
         del os.environ[name]

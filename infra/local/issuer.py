@@ -21,7 +21,7 @@ CLIENT_ID = "local"
 
 
 class TokenIssuer:
-    """Signs tokens with the private key in the file `path`, which only its owner may read."""
+    """Signs tokens with the private key in the file `path`. Only the owner may read the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

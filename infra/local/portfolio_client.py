@@ -22,7 +22,7 @@ class HoldingsView:
 
     @property
     def largest_drift(self) -> Decimal:
-        """The largest distance between a weight and its target, in percentage points."""
+        """The largest distance between weight and target, in percentage points."""
         symbols = {*self.weights, *self.target}
         drifts = (abs(self.weights.get(symbol, ZERO) - self.target.get(symbol, ZERO)) for symbol in symbols)
         return max(drifts, default=ZERO)
@@ -39,7 +39,7 @@ class HoldingsView:
 
 @dataclass(frozen=True)
 class PortfolioClient:
-    """Calls the API for one portfolio."""
+    """Calls the API for a portfolio."""
 
     client: Client
     portfolio_id: str
@@ -47,7 +47,7 @@ class PortfolioClient:
 
     @staticmethod
     def create(client: Client, body: Mapping[str, Any]) -> "PortfolioClient":
-        """Create a portfolio with this request body."""
+        """Create a portfolio with the request body."""
         created = expect(client.post("/portfolios", body), 201)
         target = {symbol: Decimal(weight) for symbol, weight in created["allocation"].items()}
         return PortfolioClient(client, created["portfolio_id"], target)

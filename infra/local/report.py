@@ -25,7 +25,7 @@ def run(console: Console, simulation: Simulation, *, portfolios: int, changes: i
 
 
 def show(console: Console, result: SimulationResult) -> None:
-    """Print the totals, and each portfolio that is out of its tolerance band."""
+    """Print the totals, and each portfolio out of band."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _rows(result):
         table.add_row(name, value)

@@ -41,7 +41,7 @@ sessions after which the expected price equals the price in `assets.json`."""
 
 @dataclass(frozen=True)
 class Sample:
-    """An asset of the sample and the price around which it moves."""
+    """An asset of the sample and the mean of the price."""
 
     record: AssetRecord
     price: float

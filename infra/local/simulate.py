@@ -43,14 +43,14 @@ class SimulatedPortfolio:
     tolerances: dict[str, Decimal]
 
     def is_within_band(self, view: HoldingsView) -> bool:
-        """Return whether every weight is in its band. 0.01 points are added because the API rounds values to cents."""
+        """Return whether every weight is in band. 0.01 points are added because the API rounds values to cents."""
         return all(
             abs(view.weights.get(symbol, Decimal(0)) - target) <= self.tolerances[symbol] + Decimal("0.01")
             for symbol, target in self.client.allocation.items()
         )
 
     def leaves_band(self, view: HoldingsView, prices: Mapping[str, Decimal]) -> bool:
-        """Return whether the portfolio is in its band now and out of its band at these prices."""
+        """Return whether the portfolio is in band now and out of band at the given prices."""
         return self.is_within_band(view) and not self.is_within_band(view.at(prices))
 
 
@@ -76,7 +76,7 @@ class SimulationResult:
 
 
 class Simulation:
-    """One run with its own symbols and users, independent of earlier runs.
+    """A run with new symbols and users, independent of earlier runs.
 
     Equal seeds give equal portfolios and equal prices.
     """

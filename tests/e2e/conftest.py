@@ -25,7 +25,7 @@ collect_ignore = ["test_restart.py"] if os.environ.get("TRIMTAB_CLOUD") == "loca
 
 @dataclass(frozen=True)
 class System:
-    """The deployed system with clients for its API and its AWS services."""
+    """The deployed system, with clients for the API and for AWS services."""
 
     stack: Stack
     issuer: TokenIssuer

@@ -30,7 +30,7 @@ def crash(system: System) -> None:
 
 
 def wait_for_snapshot(system: System) -> None:
-    """Return after a snapshot that began after this call."""
+    """Return after a snapshot, begun after the call."""
     snapshot = system.workspace.cloud_files / "state" / "snapshot.json"
     for _ in range(2):  # the first snapshot may have begun before the call
         before = snapshot.stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""The order of the lines that `make logs` prints."""
+"""The order of the lines in the output of `make logs`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ TRACEBACK = ["START", "Traceback (most recent call last):", '  File "a.py"', '  
 
 
 class StoredLogs:
-    """A logs client with the given events of one group."""
+    """A logs client with the given events of a single group."""
 
     def __init__(self, events: list[dict[str, Any]]) -> None:
         self.events = events
@@ -25,7 +25,7 @@ class StoredLogs:
 
 
 class Pages:
-    """One page."""
+    """A paginator with a single page."""
 
     def __init__(self, page: dict[str, Any]) -> None:
         self.page = page
@@ -36,7 +36,7 @@ class Pages:
 
 
 def events(stream: str, when: int, *messages: str) -> list[dict[str, Any]]:
-    """Return the events of one invocation, which share a timestamp."""
+    """Return the events of an invocation, all with the same timestamp."""
     return [{"timestamp": when, "logStreamName": stream, "message": message} for message in messages]
 
 

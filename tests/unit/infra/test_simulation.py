@@ -1,4 +1,4 @@
-"""The bands that the simulation computes from holdings and prices."""
+"""The bands computed by the simulation from holdings and prices."""
 
 from decimal import Decimal
 from typing import cast
