@@ -1,4 +1,4 @@
-"""The routes of betting: orders, positions, sums, and the settlement of markets."""
+"""The routes of betting: orders, positions, totals, and the settlement of markets."""
 
 from functools import partial
 from http import HTTPStatus
@@ -8,106 +8,101 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.betting import wiring
-from trimtab.betting.domain.orders import OrderStatus
+from trimtab.betting.adapters.store import OrderFilter
+from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.schemas import requests, views
-from trimtab.betting.service.ports import OrderFilter
-from trimtab.betting.service.settlements import Settling
-from trimtab.betting.wiring import accounts, orders, settings, settlements
+from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Identifier, Whole
 from trimtab.runtime.http.app import Api
-from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
-from trimtab.runtime.http.responses import json_response, page_response, relative_location
+from trimtab.runtime.http.responses import json_response, relative_location
 from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
-app = Api(auth=lambda: settings().auth)
+app = Api(auth=lambda: wiring.settings().auth)
 
 READ, WRITE = "betting:read", "betting:write"
 order_route = partial(route, tag="Orders")
-account_route = partial(route, tag="Positions")
+position_route = partial(route, tag="Positions")
 market_route = partial(route, tag="Markets")
 
 OrderId = Annotated[Identifier, Path(description="The `id` of an order.")]
-UserId = Annotated[Identifier, Path(description="The user.")]
-MarketId = Annotated[Identifier, Path(description="The market.")]
-OfUser = Annotated[Identifier | None, Query(alias="user_id", description="Only this user's.")]
-OfMarket = Annotated[Identifier | None, Query(alias="market_id", description="Only those in this market.")]
-OfStatus = Annotated[OrderStatus | None, Query(alias="status", description="Only orders of this status.")]
-Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market can win.")]
-LayOdds = Annotated[requests.Odds | None, Query(description="The odds of the cash-out; without them, the bets' own.")]
+UserId = Annotated[Identifier, Path(description="The id of the user.")]
+MarketId = Annotated[Identifier, Path(description="The id of the market.")]
+UserFilter = Annotated[Identifier | None, Query(alias="user_id", description="Only orders of this user.")]
+MarketFilter = Annotated[Identifier | None, Query(alias="market_id", description="Only orders in this market.")]
+StatusFilter = Annotated[BetStatus | None, Query(alias="status", description="Only orders of this status.")]
+Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="The number of selections of a market that win.")]
+LayOdds = Annotated[
+    requests.Odds | None,
+    Query(description="The odds of the cash-out; by default the average odds of the open orders."),
+]
 
 
 @app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
 def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
-    """Place an order; the same request under the same Idempotency-Key is the same order."""
-    placed = wiring.place(app.caller, body.to_domain(), idempotency_key or app.request_id)
+    """Place an order. The request is idempotent by its Idempotency-Key."""
+    placed = wiring.place_order(app.caller, body.to_domain(), idempotency_key or app.request_id)
     view = views.placed_view(placed, retry_safe=idempotency_key is not None)
-    return json_response(
-        view, HTTPStatus.CREATED, {"Location": relative_location(app, f"orders/{placed.order.order_id}")}
-    )
+    headers = {"Location": relative_location(app, f"orders/{placed.order.order_id}")}
+    return json_response(view, HTTPStatus.CREATED, headers)
 
 
 @app.get("/orders", **order_route("List orders", READ, views.OrderPage))
 def list_orders(
-    user_id: OfUser = None,
-    market_id: OfMarket = None,
-    status: OfStatus = None,
+    user_id: UserFilter = None,
+    market_id: MarketFilter = None,
+    status: StatusFilter = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[Any]:
-    """List the orders of a user, of a market or of a user in a market, newest first; a page may be short and not the
-    last."""
-    return _orders(OrderFilter(user_id or app.caller.user_id, market_id, status), limit, cursor)
+    """List the orders of a user, of a market or of a user in a market, newest first.
+
+    A page can be short and still not be the last: follow `next_cursor` until it is null.
+    """
+    return json_response(wiring.list_orders(app.caller, OrderFilter(user_id, market_id, status), limit, cursor))
 
 
 @app.get("/orders/open/<user_id>", **order_route("List a user's open orders", READ, views.OrderPage))
 def list_open_orders(user_id: UserId, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
-    """List the user's open orders, newest first."""
-    return _orders(OrderFilter(user_id, None, OrderStatus.OPEN), limit, cursor)
-
-
-def _orders(wanted: OrderFilter, limit: int, cursor: str | None) -> Response[Any]:
-    query = (app.caller.tenant_id, "orders", repr(wanted))
-    page = orders().list(app.caller, wanted, limit=limit, after=decode_cursor(cursor, *query))
-    return page_response([views.order_view(it) for it in page.items], page.next_position, *query)
+    """List the open orders of a user, newest first."""
+    return json_response(wiring.list_orders(app.caller, OrderFilter(user_id, None, BetStatus.OPEN), limit, cursor))
 
 
 @app.get("/orders/<order_id>", **order_route("Read an order", READ, views.OrderView))
 def get_order(order_id: OrderId) -> Response[Any]:
     """Read an order."""
-    return json_response(views.order_view(orders().get(app.caller, order_id)))
+    return json_response(views.order_view(wiring.orders().get(app.caller, order_id)))
 
 
 @app.post("/orders/<order_id>/cancel", **order_route("Cancel an order", WRITE, views.OrderView))
 def cancel_order(order_id: OrderId) -> Response[Any]:
-    """Take an open order back."""
-    return json_response(views.order_view(orders().cancel(app.caller, order_id)))
+    """Cancel an open order. A repeated request returns the cancelled order."""
+    return json_response(views.order_view(wiring.orders().cancel(app.caller, order_id)))
 
 
 @app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, views.OrderView))
 def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
-    """Settle an open order by what became of its selection; the first settlement is for good."""
-    return json_response(views.order_view(wiring.settle(app.caller, order_id, body)))
+    """Settle an open order by the result of its selection. The first settlement is final."""
+    return json_response(views.order_view(wiring.settle_order(app.caller, order_id, body)))
 
 
-@app.get("/positions/<user_id>", **account_route("Read positions", READ, views.PositionList))
+@app.get("/positions/<user_id>", **position_route("Read positions", READ, views.PositionList))
 def list_positions(
     user_id: UserId, winners: Winners = 1, lay_odds: LayOdds = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[Any]:
-    """Read what the user's orders come to, market by market: by selection, summed up, and in the worst case."""
-    query = (app.caller.tenant_id, "positions", user_id)
-    page = accounts().positions(app.caller, user_id, limit=limit, after=decode_cursor(cursor, *query))
-    return page_response([views.position_view(it, winners, lay_odds) for it in page.items], page.next_position, *query)
+    """Read the positions of a user, market by market: by selection, in total, and in the worst case."""
+    page = wiring.list_positions(app.caller, user_id, limit, cursor, winners=winners, lay_odds=lay_odds)
+    return json_response(page)
 
 
-@app.get("/metrics/<user_id>", **account_route("Read metrics", READ, views.UserMetricsView))
-def read_metrics(user_id: UserId, market_id: OfMarket = None) -> Response[Any]:
-    """Read the sums over the user's orders, or over those in one market."""
-    sums = accounts().sums(app.caller, user_id, market_id)
-    return json_response(views.user_metrics_view(user_id, market_id, sums))
+@app.get("/metrics/<user_id>", **position_route("Read metrics", READ, views.UserMetricsView))
+def read_metrics(user_id: UserId, market_id: MarketFilter = None) -> Response[Any]:
+    """Read the totals over the orders of a user, or over the orders in one market."""
+    totals = wiring.positions().get_totals(app.caller, user_id, market_id)
+    return json_response(views.user_metrics_view(user_id, market_id, totals))
 
 
 @app.post(
@@ -115,8 +110,8 @@ def read_metrics(user_id: UserId, market_id: OfMarket = None) -> Response[Any]:
     **market_route("Settle a market", WRITE, views.MarketSettlementView, HTTPStatus.ACCEPTED),
 )
 def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[Any]:
-    """Close a market and settle every open order in it; a worker does the latter."""
-    return _settling(wiring.settle_market(app.caller, market_id, body), HTTPStatus.ACCEPTED)
+    """Close a market and settle every open order in it. A worker settles the orders after the answer."""
+    return _answer_settlement(wiring.settle_market(app.caller, market_id, body), HTTPStatus.ACCEPTED)
 
 
 @app.get(
@@ -124,19 +119,19 @@ def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[
     **market_route("Read the settlement of a market", READ, views.MarketSettlementView),
 )
 def read_settlement(market_id: MarketId) -> Response[Any]:
-    """Read how far the settlement of a market is; 404 while the market is open."""
-    return _settling(settlements().status(app.caller, market_id), HTTPStatus.OK)
+    """Read the progress of the settlement of a market; 404 while the market is open."""
+    return _answer_settlement(wiring.settlements().get(app.caller, market_id), HTTPStatus.OK)
 
 
-def _settling(settling: Settling, status: HTTPStatus) -> Response[Any]:
-    view = views.settling_view(settling)
+def _answer_settlement(settlement: MarketSettlement, status: HTTPStatus) -> Response[Any]:
+    view = views.market_settlement_view(settlement)
     headers = {"Location": relative_location(app, view["links"]["self"])}
-    return json_response(view, status, headers if settling.is_done else {**headers, "Retry-After": "1"})
+    return json_response(view, status, headers if settlement.is_done else {**headers, "Retry-After": "1"})
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The gateway's proxy integration."""
+    """Handle an event of API Gateway's proxy integration."""
     count("BettingRequests")
     return app.resolve(event, context)

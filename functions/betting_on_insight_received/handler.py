@@ -1,11 +1,11 @@
-"""Keeps the newest insight of each selection from the queue `insights`."""
+"""Stores the newest insight of each selection from the queue `insights`."""
 
 from functools import lru_cache
 
 from pydantic import Json
 
-from trimtab.betting.adapters.book import DynamoBook
-from trimtab.betting.schemas.requests import insight_of
+from trimtab.betting.adapters.store import BettingStore
+from trimtab.betting.schemas.requests import read_insight_message
 from trimtab.betting.service.insights import Insights
 from trimtab.contracts.messages import InsightReceived
 from trimtab.kernel.clock import utc_now
@@ -17,7 +17,7 @@ from trimtab.runtime.sqs.worker import SQSRecord, require_sender, worker
 
 
 class InsightSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of this function; `sender_tenants` maps the id of a sender to the tenants it may speak for."""
 
     betting_table: str
     sender_tenants: Json[dict[str, list[str]]]
@@ -25,22 +25,22 @@ class InsightSettings(Settings):
 
 @lru_cache(maxsize=1)
 def settings() -> InsightSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return InsightSettings.load()
 
 
 @lru_cache(maxsize=1)
 def insights() -> Insights:
-    """The insights, wired to DynamoDB."""
-    return Insights(DynamoBook(dynamodb_client(), settings().betting_table), utc_now)
+    """Return the service of insights, wired to DynamoDB."""
+    return Insights(BettingStore(dynamodb_client(), settings().betting_table), utc_now)
 
 
-def keep(message: InsightReceived, record: SQSRecord) -> None:
-    """Keeps one insight; raising returns it to the queue."""
+def store_insight(message: InsightReceived, record: SQSRecord) -> None:
+    """Store the insight of a message if newer than the stored one."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
-    kept = insights().keep(message.tenant_id, insight_of(message))
-    count("InsightsKept" if kept else "InsightsDropped")
-    logger.info("insight", market_id=message.market_id, selection_id=message.selection_id, kept=kept)
+    is_stored = insights().store_newest(message.tenant_id, read_insight_message(message))
+    count("InsightsKept" if is_stored else "InsightsDropped")
+    logger.info("insight received", market_id=message.market_id, selection_id=message.selection_id, stored=is_stored)
 
 
-handler = worker(InsightReceived, keep)
+handler = worker(InsightReceived, store_insight)

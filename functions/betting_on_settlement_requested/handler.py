@@ -1,11 +1,10 @@
-"""Settles the open orders of closed markets, asked for on the queue `settlements`."""
+"""Settles the open orders of closed markets, as requested on the queue `settlements`."""
 
 from functools import lru_cache
 
-from trimtab.betting.adapters.book import DynamoBook
-from trimtab.betting.adapters.queues import Settlements as SettlementQueue
-from trimtab.betting.service.ports import Check
-from trimtab.betting.service.settlements import Settlements
+from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck
+from trimtab.betting.adapters.store import BettingStore
+from trimtab.betting.service.settlements import MarketSettlements
 from trimtab.contracts.messages import SettlementRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime.dynamodb.client import dynamodb_client
@@ -17,7 +16,7 @@ from trimtab.runtime.sqs.worker import SQSRecord, worker
 
 
 class SettlementSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of this function."""
 
     betting_table: str
     settlements_queue_url: str
@@ -25,31 +24,31 @@ class SettlementSettings(Settings):
 
 
 @lru_cache(maxsize=1)
-def settlements() -> Settlements:
-    """The settlements, wired to DynamoDB and SQS."""
+def settlements() -> MarketSettlements:
+    """Return the service of market settlements, wired to DynamoDB and SQS."""
     settings = SettlementSettings.load()
-    book = DynamoBook(dynamodb_client(), settings.betting_table)
+    store = BettingStore(dynamodb_client(), settings.betting_table)
     queue = SettlementQueue(sqs_client(), settings.settlements_queue_url)
-    return Settlements(book, queue, utc_now, settings.settlement_recheck_seconds)
+    return MarketSettlements(store, queue, utc_now, settings.settlement_recheck_seconds)
 
 
 def settle(message: SettlementRequested, _: SQSRecord) -> None:
-    """Settles a user's orders in a market, asks for those of each user, or looks whether any are left; raising returns
-    it to the queue."""
+    """Settle the orders of a user in a market, request every user of the market, or check a page of its users."""
     count("SettlementMessages")
+    tenant_id, market_id = message.tenant_id, message.market_id
     if message.check:
-        left = settlements().check(
-            message.tenant_id, message.market_id, Check(message.after, message.orders, message.tries)
+        check = UserCheck(message.after, message.orders, message.tries)
+        unsettled = settlements().check_users(tenant_id, market_id, check)
+        logger.info(
+            "users checked", market_id=market_id, after=check.after, unsettled_users=unsettled, tries=check.tries
         )
-        logger.info("users looked at", market_id=message.market_id, after=message.after, left=left, tries=message.tries)
-        return
-    if message.user_id is None:
-        found = settlements().find_users(message.tenant_id, message.market_id, message.after)
-        logger.info("users with open orders", market_id=message.market_id, users=found)
-        return
-    settled = settlements().settle_user(message.tenant_id, message.market_id, message.user_id, message.tries)
-    count("OrdersSettled", len(settled))
-    logger.info("orders settled", market_id=message.market_id, orders=len(settled))
+    elif message.user_id is None:
+        users = settlements().request_users(tenant_id, market_id, message.after)
+        logger.info("users requested", market_id=market_id, users=users)
+    else:
+        settled = settlements().settle_user(tenant_id, market_id, message.user_id, message.tries)
+        count("OrdersSettled", len(settled))
+        logger.info("orders settled", market_id=market_id, orders=len(settled))
 
 
 handler = worker(SettlementRequested, settle)

@@ -1,60 +1,60 @@
-"""What the RPCs read: the bodies of the REST routes, with what those take from path, query and headers."""
+"""The requests of the RPCs: the bodies of the REST routes, and the members that REST has in path, query and headers."""
 
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from trimtab.betting.domain.orders import OrderStatus
+from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
-from trimtab.betting.domain.results import Result
+from trimtab.betting.domain.results import ResultKind
 from trimtab.betting.schemas import requests as bodies
 from trimtab.contracts.fields import Identifier, Model, Whole
 
 Limit = Annotated[Whole, Field(ge=1, le=100)]
 
 
-class Placing(bodies.PlaceOrder):
-    """An order, and the key that makes it safe to send again."""
+class PlaceOrderCall(bodies.PlaceOrder):
+    """An order to place; the key makes the request idempotent."""
 
     idempotency_key: Identifier | None = None
 
 
-class OfOrder(Model):
-    """Which order."""
+class OrderCall(Model):
+    """The id of an order."""
 
     order_id: Identifier
 
 
-class Settling(bodies.SettleOrder):
-    """Which order, and what became of its selection."""
+class SettleOrderCall(bodies.SettleOrder):
+    """The id of an order, and its settlement."""
 
     order_id: Identifier
-    result: Annotated[Result | None, BeforeValidator(str.lower)] = None
+    result: Annotated[ResultKind | None, BeforeValidator(str.lower)] = None
 
 
-class Page(Model):
-    """How much of a list, from where on."""
+class PageCall(Model):
+    """The size of a page, and the cursor of the page before."""
 
     limit: Limit = 50
     cursor: str | None = None
 
 
-class Listing(Page):
-    """Which orders."""
+class ListOrdersCall(PageCall):
+    """A filter of orders."""
 
     user_id: Identifier | None = None
     market_id: Identifier | None = None
-    status: OrderStatus | None = None
+    status: BetStatus | None = None
 
 
-class OpenOrders(Page):
-    """Whose open orders."""
+class ListOpenOrdersCall(PageCall):
+    """The user whose open orders to list."""
 
     user_id: Identifier
 
 
-class Positions(Page):
-    """Whose positions, and how they are looked at."""
+class ListPositionsCall(PageCall):
+    """The user whose positions to list, the number of winners of a market, and the odds of the cash-out."""
 
     user_id: Identifier
     winners: Annotated[Whole, Field(ge=1, le=MAX_WINNERS)] = 1
@@ -62,23 +62,23 @@ class Positions(Page):
     include_settled: bool = False
 
 
-class Sums(Model):
-    """Whose sums, and over what."""
+class GetMetricsCall(Model):
+    """The user whose totals to read, over all markets or over one market."""
 
     user_id: Identifier
     market_id: Identifier | None = None
 
 
-class OfMarket(Model):
-    """Which market."""
+class MarketCall(Model):
+    """The id of a market."""
 
     market_id: Identifier
 
 
-class Closing(bodies.SettleMarket):
-    """Which market, and what became of its selections.
+class SettleMarketCall(bodies.SettleMarket):
+    """The id of a market, and its settlement.
 
-    An empty list and none are the same in protobuf, so that every selection has lost must be said.
+    Protobuf does not tell an empty list from an absent one, so a market without winners needs `all_lost`.
     """
 
     market_id: Identifier
@@ -86,7 +86,7 @@ class Closing(bodies.SettleMarket):
     all_lost: bool = False
 
     @model_validator(mode="after")
-    def _says_what_became_of_them(self) -> "Closing":
+    def _require_results(self) -> "SettleMarketCall":
         if bool(self.winners or self.voids) is self.all_lost:
-            raise ValueError("Give winners or voids; where every selection has lost, all_lost and neither of them.")
+            raise ValueError("Give winners or voids; if every selection has lost, give all_lost alone.")
         return self

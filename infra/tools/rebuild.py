@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from trimtab.betting.adapters.book import DynamoBook
-from trimtab.betting.service.accounts import Accounts, Rebuilt
+from trimtab.betting.adapters.store import BettingStore
+from trimtab.betting.service.rebuild import TotalsComparison, TotalsRebuild
 from trimtab.kernel.errors import Conflict
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 
-def rebuild(client: "DynamoDBClient", table: str, tenant_id: str, user_id: str, *, repair: bool) -> Rebuilt:
+def rebuild(client: "DynamoDBClient", table: str, tenant_id: str, user_id: str, *, repair: bool) -> TotalsComparison:
     """Compare the stored with the recomputed totals; write the recomputed totals if `repair`."""
-    return Accounts(DynamoBook(client, table)).rebuild(tenant_id, user_id, repair=repair)
+    return TotalsRebuild(BettingStore(client, table)).run(tenant_id, user_id, repair=repair)
 
 
-def report(rebuilt: Rebuilt) -> str:
+def report(comparison: TotalsComparison) -> str:
     """Return a line per total, stored and recomputed; `!` marks a difference."""
     lines = []
-    for name in rebuilt.kept.__struct_fields__:
-        stored, recomputed = getattr(rebuilt.kept, name), getattr(rebuilt.folded, name)
+    for name in comparison.stored.__struct_fields__:
+        stored, recomputed = getattr(comparison.stored, name), getattr(comparison.recomputed, name)
         mark = "  " if stored == recomputed else "! "
         lines.append(f"{mark}{name:<18} stored {stored!s:>14}  recomputed {recomputed!s:>14}")
-    lines += [f"! position in {market_id} differs" for market_id in rebuilt.wrong_positions]
+    lines += [f"! position in {market_id} differs" for market_id in comparison.wrong_positions]
     return "\n".join(lines)
 
 
@@ -45,12 +45,12 @@ def main() -> int:
     parser.add_argument("--repair", action="store_true", help="write the recomputed totals where they differ")
     parsed = parser.parse_args()
     try:
-        rebuilt = rebuild(boto3.client("dynamodb"), parsed.table, parsed.tenant, parsed.user, repair=parsed.repair)
+        comparison = rebuild(boto3.client("dynamodb"), parsed.table, parsed.tenant, parsed.user, repair=parsed.repair)
     except Conflict as conflict:
         sys.stderr.write(f"{conflict.detail}\n")
         return 1
-    sys.stdout.write(report(rebuilt) + "\n")
-    return 0 if rebuilt.is_right else 1
+    sys.stdout.write(report(comparison) + "\n")
+    return 0 if comparison.is_right else 1
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from tests.support.system import (
     gateway_event,
     payload,
 )
-from trimtab.betting.domain.orders import order_id_of
+from trimtab.betting.domain.orders import derive_order_id
 from trimtab.kernel.clock import parse_time
 from trimtab.runtime.dynamodb.outbox import events_of
 
@@ -179,7 +179,7 @@ FLOW: list[tuple[str, str, Any, int]] = [
     ("POST", "/markets/{market_id}/settle", {"winners": [], "commission_rate": "2.5"}, 202),
     ("GET", "/markets/{market_id}/settlement", None, 200),
 ]
-BETTING_IDS = {"user_id": "1", "market_id": "m", "order_id": order_id_of("demo", "1", "bet")}
+BETTING_IDS = {"user_id": "1", "market_id": "m", "order_id": derive_order_id("demo", "1", "bet")}
 IDS = {**BETTING_IDS, "portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
 
 
@@ -238,7 +238,7 @@ def test_every_event_fits_its_schema(system: System) -> None:
         ("POST", "/orders", BET),
         ("POST", f"/orders/{BETTING_IDS['order_id']}/settle", {"won": True}),
         ("POST", "/orders", {**BET, "market_id": "n"}),
-        ("POST", f"/orders/{order_id_of('demo', '1', 'other')}/cancel", None),
+        ("POST", f"/orders/{derive_order_id('demo', '1', 'other')}/cancel", None),
         ("WORK", "", None),
         ("POST", "/portfolio", {"user_id": "2", "allocation": TARGET}),
         ("POST", "/rebalance", {**report, "user_id": "2", "request_id": "stuck"}),

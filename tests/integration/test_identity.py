@@ -14,7 +14,7 @@ from functions.authorizer import handler as authorizer_function
 from tests.support.moto_state import commits, snapshot
 from tests.support.system import ALL_SCOPES, AUTH, LambdaContext, System, authorized, forget_cached, payload
 from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
-from trimtab.betting.domain.orders import order_id_of
+from trimtab.betting.domain.orders import derive_order_id
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
@@ -66,7 +66,7 @@ PORTFOLIO_ID = portfolio_id_of("demo", "1", "default")
 IDS = {
     **{"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k"), "ref_id": "t1"},
     **{"symbol": "AAPL", "effective_on": "2024-01-02", "job_id": "j"},
-    **{"order_id": order_id_of("demo", "1", "bet"), "user_id": "1", "market_id": "match"},
+    **{"order_id": derive_order_id("demo", "1", "bet"), "user_id": "1", "market_id": "match"},
 }
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class OrderServiceSync(Protocol):
     def place_order(self, request: PlaceOrderRequest, ctx: RequestContext[PlaceOrderRequest, PlaceOrderResponse], /) -> PlaceOrderResponse:
         """
-        Places an order; the same request under the same idempotency key is the same order. Scope betting:write.
+        Places an order; idempotent by the idempotency key. Scope betting:write.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -57,37 +57,37 @@ class OrderServiceSync(Protocol):
 
     def cancel_order(self, request: CancelOrderRequest, ctx: RequestContext[CancelOrderRequest, CancelOrderResponse], /) -> CancelOrderResponse:
         """
-        Takes an open order back. Scope betting:write.
+        Cancels an open order. Scope betting:write.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def settle_order(self, request: SettleOrderRequest, ctx: RequestContext[SettleOrderRequest, SettleOrderResponse], /) -> SettleOrderResponse:
         """
-        Settles an open order by what became of its selection; the first settlement is for good. Scope betting:write.
+        Settles an open order by the result of its selection; the first settlement is final. Scope betting:write.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def list_open_positions(self, request: ListOpenPositionsRequest, ctx: RequestContext[ListOpenPositionsRequest, ListOpenPositionsResponse], /) -> ListOpenPositionsResponse:
         """
-        Lists what the orders of a user come to, market by market. Scope betting:read.
+        Lists the positions of a user, market by market. Scope betting:read.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def get_performance_metrics(self, request: GetPerformanceMetricsRequest, ctx: RequestContext[GetPerformanceMetricsRequest, GetPerformanceMetricsResponse], /) -> GetPerformanceMetricsResponse:
         """
-        Reads the sums over the orders of a user, or over those in one market. Scope betting:read.
+        Reads the totals over the orders of a user, or over the orders in one market. Scope betting:read.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def settle_market(self, request: SettleMarketRequest, ctx: RequestContext[SettleMarketRequest, SettleMarketResponse], /) -> SettleMarketResponse:
         """
-        Closes a market and settles every open order in it; a worker does the latter. Scope betting:write.
+        Closes a market; a worker then settles every open order in the market. Scope betting:write.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def get_market_settlement(self, request: GetMarketSettlementRequest, ctx: RequestContext[GetMarketSettlementRequest, GetMarketSettlementResponse], /) -> GetMarketSettlementResponse:
         """
-        Reads how far the settlement of a market is; not_found while the market is open. Scope betting:read.
+        Reads the progress of the settlement of a market; not_found while the market is open. Scope betting:read.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -239,7 +239,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> PlaceOrderResponse:
         """
-        Places an order; the same request under the same idempotency key is the same order. Scope betting:write.
+        Places an order; idempotent by the idempotency key. Scope betting:write.
         """
         return self.execute_unary(
             request=request,
@@ -331,7 +331,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> CancelOrderResponse:
         """
-        Takes an open order back. Scope betting:write.
+        Cancels an open order. Scope betting:write.
         """
         return self.execute_unary(
             request=request,
@@ -354,7 +354,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> SettleOrderResponse:
         """
-        Settles an open order by what became of its selection; the first settlement is for good. Scope betting:write.
+        Settles an open order by the result of its selection; the first settlement is final. Scope betting:write.
         """
         return self.execute_unary(
             request=request,
@@ -377,7 +377,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> ListOpenPositionsResponse:
         """
-        Lists what the orders of a user come to, market by market. Scope betting:read.
+        Lists the positions of a user, market by market. Scope betting:read.
         """
         return self.execute_unary(
             request=request,
@@ -400,7 +400,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> GetPerformanceMetricsResponse:
         """
-        Reads the sums over the orders of a user, or over those in one market. Scope betting:read.
+        Reads the totals over the orders of a user, or over the orders in one market. Scope betting:read.
         """
         return self.execute_unary(
             request=request,
@@ -423,7 +423,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> SettleMarketResponse:
         """
-        Closes a market and settles every open order in it; a worker does the latter. Scope betting:write.
+        Closes a market; a worker then settles every open order in the market. Scope betting:write.
         """
         return self.execute_unary(
             request=request,
@@ -446,7 +446,7 @@ class OrderServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> GetMarketSettlementResponse:
         """
-        Reads how far the settlement of a market is; not_found while the market is open. Scope betting:read.
+        Reads the progress of the settlement of a market; not_found while the market is open. Scope betting:read.
         """
         return self.execute_unary(
             request=request,

@@ -46,19 +46,19 @@ class PlaceOrderRequest(Message[_PlaceOrderRequestFields]):
             trimtab.betting.v1.Side side = 4;
             ```
         stake:
-            Above 0, two decimals.
+            An amount of money above 0, at most 2 decimals.
 
             ```proto
             string stake = 5;
             ```
         odds:
-            Decimal odds, above 1 and up to 1000, two decimals.
+            Decimal odds above 1 and up to 1000, at most 2 decimals.
 
             ```proto
             string odds = 6;
             ```
         idempotency_key:
-            Makes the request safe to send again; the header Idempotency-Key does the same. Two that differ are refused.
+            Makes the request idempotent, as the header Idempotency-Key does. A key that differs from the header is rejected.
 
             ```proto
             string idempotency_key = 7;
@@ -104,18 +104,20 @@ class PlaceOrderResponse(Message[_PlaceOrderResponseFields]):
             optional trimtab.betting.v1.Order order = 1;
             ```
         position:
-            Of the user on the selection, with this order.
+            The position of the user on the selection, this order included.
 
             ```proto
             optional trimtab.betting.v1.SelectionPosition position = 2;
             ```
         insight:
-            What was current when the order was placed.
+            The newest insight on the selection when the order was placed.
 
             ```proto
             optional trimtab.betting.v1.Insight insight = 3;
             ```
         retry_safe:
+            True if the request had an idempotency key.
+
             ```proto
             bool retry_safe = 4;
             ```
@@ -206,7 +208,7 @@ class ListOrdersRequest(Message[_ListOrdersRequestFields]):
 
     Attributes:
         user_id:
-            Without one, the user of the token; a token of the platform needs this or market_id.
+            By default the user of the token; a token of the platform needs user_id or market_id.
 
             ```proto
             string user_id = 1;
@@ -220,13 +222,13 @@ class ListOrdersRequest(Message[_ListOrdersRequestFields]):
             trimtab.betting.v1.OrderStatus status = 3;
             ```
         limit:
-            1 to 100, 50 where not given.
+            1 to 100; 50 by default.
 
             ```proto
             int32 limit = 4;
             ```
         cursor:
-            The next_cursor of the page before.
+            The next_cursor of the page before; empty for the first page.
 
             ```proto
             string cursor = 5;
@@ -268,7 +270,7 @@ class ListOrdersResponse(Message[_ListOrdersResponseFields]):
             repeated trimtab.betting.v1.Order items = 1;
             ```
         next_cursor:
-            Not set, which reads as empty, at the end. A page may be short and not the last.
+            Not set (reads as empty) on the last page. A short page is not always the last.
 
             ```proto
             optional string next_cursor = 2;
@@ -424,7 +426,7 @@ _SettleOrderRequestFields: TypeAlias = Literal["order_id", "won", "result", "dea
 
 class SettleOrderRequest(Message[_SettleOrderRequestFields]):
     """
-    Give `won` or `result`, and not both.
+    Give either `won` or `result`.
 
     ```proto
     message trimtab.betting.v1.SettleOrderRequest
@@ -436,7 +438,7 @@ class SettleOrderRequest(Message[_SettleOrderRequestFields]):
             string order_id = 1;
             ```
         won:
-            Whether the selection won.
+            True if the selection won, false if the selection lost.
 
             ```proto
             optional bool won = 2;
@@ -446,17 +448,19 @@ class SettleOrderRequest(Message[_SettleOrderRequestFields]):
             trimtab.betting.v1.Result result = 3;
             ```
         dead_heat_factor:
-            A part of one, such as 1/3 or 0.5, for RESULT_DEAD_HEAT.
+            The winning part of each stake, such as 1/3 or 0.5; for RESULT_DEAD_HEAT only.
 
             ```proto
             string dead_heat_factor = 4;
             ```
         commission:
+            An amount of money, charged on the winnings of the order.
+
             ```proto
             string commission = 5;
             ```
         payout:
-            Checked against the one that follows from the result, unless an override_reason stands behind it.
+            Must equal the payout that follows from the result, unless an override_reason is given.
 
             ```proto
             optional string payout = 6;
@@ -534,13 +538,13 @@ class ListOpenPositionsRequest(Message[_ListOpenPositionsRequestFields]):
             string user_id = 1;
             ```
         winners:
-            How many selections of a market can win, for the worst case; 1 where not given.
+            The number of selections of a market that win, for the worst case; 1 by default.
 
             ```proto
             int32 winners = 2;
             ```
         lay_odds:
-            The odds of the cash-out; without them, the bets' own.
+            The odds of the cash-out; by default the average odds of the open orders.
 
             ```proto
             string lay_odds = 3;
@@ -554,7 +558,7 @@ class ListOpenPositionsRequest(Message[_ListOpenPositionsRequestFields]):
             string cursor = 5;
             ```
         include_settled:
-            The markets in which nothing is open any more, too.
+            Include the markets in which no order is open.
 
             ```proto
             bool include_settled = 6;
@@ -598,7 +602,7 @@ class ListOpenPositionsResponse(Message[_ListOpenPositionsResponseFields]):
             repeated trimtab.betting.v1.MarketPosition items = 1;
             ```
         next_cursor:
-            Not set, which reads as empty, at the end. A page may be short, or empty, and not the last.
+            Not set (reads as empty) on the last page. A short or empty page is not always the last.
 
             ```proto
             optional string next_cursor = 2;
@@ -634,7 +638,7 @@ class GetPerformanceMetricsRequest(Message[_GetPerformanceMetricsRequestFields])
             string user_id = 1;
             ```
         market_id:
-            Without one, over all markets.
+            By default the totals are over all markets.
 
             ```proto
             string market_id = 2;
@@ -710,7 +714,7 @@ class SettleMarketRequest(Message[_SettleMarketRequestFields]):
             string market_id = 1;
             ```
         winners:
-            The selections that have won; all that are neither here nor in voids have lost.
+            The winning selections; selections in neither winners nor voids have lost.
 
             ```proto
             repeated string winners = 2;
@@ -720,13 +724,13 @@ class SettleMarketRequest(Message[_SettleMarketRequestFields]):
             repeated string voids = 3;
             ```
         commission_rate:
-            A percentage of what a user wins in the market in all.
+            A percentage of the net winnings of a user in the market.
 
             ```proto
             string commission_rate = 4;
             ```
         all_lost:
-            Stands for winners and voids that are left out on purpose: every selection has lost.
+            Confirms that winners and voids are empty on purpose: every selection has lost.
 
             ```proto
             bool all_lost = 5;
@@ -876,7 +880,7 @@ class Order(Message[_OrderFields]):
             string odds = 7;
             ```
         exposure:
-            What it can lose: the stake of a BACK, stake * (odds - 1) of a LAY.
+            The largest possible loss: the stake of a BACK, stake * (odds - 1) of a LAY.
 
             ```proto
             string exposure = 8;
@@ -1070,7 +1074,7 @@ _HedgeFields: TypeAlias = Literal["side", "odds", "stake"]
 
 class Hedge(Message[_HedgeFields]):
     """
-    The bet after which the result does not matter any more.
+    The order that makes the profit the same for either result.
 
     ```proto
     message trimtab.betting.v1.Hedge
@@ -1112,7 +1116,7 @@ _SelectionPositionFields: TypeAlias = Literal["market_id", "selection_id", "side
 
 class SelectionPosition(Message[_SelectionPositionFields]):
     """
-    Of a user on one selection: exposure, if_win and if_lose of the open orders, pnl of the settled ones.
+    The orders of a user on one selection: exposure, if_win and if_lose of the open orders, pnl of the settled orders.
 
     ```proto
     message trimtab.betting.v1.SelectionPosition
@@ -1128,7 +1132,7 @@ class SelectionPosition(Message[_SelectionPositionFields]):
             string selection_id = 2;
             ```
         side:
-            Not specified where the result does not matter.
+            The net side; unspecified if if_win equals if_lose.
 
             ```proto
             trimtab.betting.v1.Side side = 3;
@@ -1216,7 +1220,7 @@ _MarketPositionFields: TypeAlias = Literal["market_id", "exposure", "worst_case_
 
 class MarketPosition(Message[_MarketPositionFields]):
     """
-    Of a user in one market.
+    The orders of a user in one market.
 
     ```proto
     message trimtab.betting.v1.MarketPosition
@@ -1232,13 +1236,13 @@ class MarketPosition(Message[_MarketPositionFields]):
             string exposure = 2;
             ```
         worst_case_exposure:
-            What is lost at most, hedges netted, where any selection may win.
+            The largest possible loss, hedges netted, if any selection can win.
 
             ```proto
             string worst_case_exposure = 3;
             ```
         worst_case_exposure_of_these:
-            The same where only the selections with open orders can win.
+            The same if only the selections with open orders can win.
 
             ```proto
             string worst_case_exposure_of_these = 4;
@@ -1306,7 +1310,7 @@ class Metrics(Message[_MetricsFields]):
             string total_payout = 2;
             ```
         roi:
-            Settled profit in percent of settled stake, void orders left out.
+            Settled profit in percent of settled stake; void orders are left out.
 
             ```proto
             string roi = 3;
@@ -1320,7 +1324,7 @@ class Metrics(Message[_MetricsFields]):
             int32 orders_won = 5;
             ```
         win_rate:
-            Percentage of settled orders that won.
+            The percentage of settled orders that won.
 
             ```proto
             string win_rate = 6;
@@ -1444,7 +1448,7 @@ class MarketSettlement(Message[_MarketSettlementFields]):
             int32 orders = 6;
             ```
         orders_open:
-            As the index knows, a moment late.
+            Read from an eventually consistent index while the market is settling.
 
             ```proto
             int32 orders_open = 7;
@@ -1492,7 +1496,7 @@ _ProblemFields: TypeAlias = Literal["type", "title", "status", "detail", "trace_
 
 class Problem(Message[_ProblemFields]):
     """
-    What an error says, as the REST routes write it.
+    The problem document of the REST routes.
 
     ```proto
     message trimtab.betting.v1.Problem
@@ -1500,7 +1504,7 @@ class Problem(Message[_ProblemFields]):
 
     Attributes:
         type:
-            urn:trimtab:problem: and a reason that does not change.
+            urn:trimtab:problem: followed by a stable reason.
 
             ```proto
             string type = 1;
@@ -1510,19 +1514,19 @@ class Problem(Message[_ProblemFields]):
             string title = 2;
             ```
         status:
-            The HTTP status of the REST routes.
+            The HTTP status that the REST route would return.
 
             ```proto
             int32 status = 3;
             ```
         detail:
-            What to do.
+            The problem and the remedy, as a sentence.
 
             ```proto
             string detail = 4;
             ```
         trace_id:
-            Finds the request in the log.
+            The request id in the log.
 
             ```proto
             string trace_id = 5;
@@ -1608,13 +1612,13 @@ class Side(Enum):
             SIDE_UNSPECIFIED = 0
             ```
         BACK:
-            That the selection wins.
+            Bets that the selection wins.
 
             ```proto
             SIDE_BACK = 1
             ```
         LAY:
-            That it does not.
+            Bets that the selection loses.
 
             ```proto
             SIDE_LAY = 2
@@ -1657,7 +1661,7 @@ class OrderStatus(Enum):
 
 class Result(Enum):
     """
-    What became of a selection.
+    The result of a selection.
 
     ```proto
     enum trimtab.betting.v1.Result
@@ -1714,7 +1718,7 @@ class MarketStatus(Enum):
             MARKET_STATUS_UNSPECIFIED = 0
             ```
         SETTLING:
-            Closed; a worker settles its open orders.
+            Closed; a worker settles the open orders.
 
             ```proto
             MARKET_STATUS_SETTLING = 1

@@ -1,26 +1,29 @@
-"""What REST routes and RPCs of betting share: the settings, the services as they are wired, what is counted."""
+"""The parts of betting that its REST routes and its RPCs share: settings, wired services, lists, and metrics."""
 
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
-from trimtab.betting.adapters.book import DynamoBook
-from trimtab.betting.adapters.queues import Settlements as SettlementQueue
-from trimtab.betting.domain.orders import NewOrder, Order
+from trimtab.betting.adapters.settlement_queue import SettlementQueue
+from trimtab.betting.adapters.store import BettingStore, OrderFilter
+from trimtab.betting.domain.orders import BetOrder, NewOrder
+from trimtab.betting.schemas import views
 from trimtab.betting.schemas.requests import SettleMarket, SettleOrder
-from trimtab.betting.service.accounts import Accounts
-from trimtab.betting.service.orders import Limits, Orders, Placed
-from trimtab.betting.service.settlements import Settlements, Settling
+from trimtab.betting.service.orders import BetOrders, OrderLimits, PlacedOrder
+from trimtab.betting.service.positions import BettingPositions
+from trimtab.betting.service.settlements import MarketSettlement, MarketSettlements
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.money import parse_number
 from trimtab.runtime.dynamodb.client import dynamodb_client
+from trimtab.runtime.http.cursors import decode_cursor, encode_cursor
 from trimtab.runtime.metrics import count, counting_refusals, measure
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
 
 class BettingSettings(Settings):
-    """What these functions are told by their environment; numbers are texts, an empty one is no limit."""
+    """The settings of the REST and the RPC function; limits are numbers as text, an empty text is no limit."""
 
     betting_table: str
     settlements_queue_url: str
@@ -30,46 +33,46 @@ class BettingSettings(Settings):
     minimum_expected_value: str = ""
 
     @property
-    def limits(self) -> Limits:
-        """What is asked of orders."""
+    def limits(self) -> OrderLimits:
+        """The limits of orders."""
         minimum: Decimal | None = None
         if self.minimum_expected_value:
             minimum = parse_number(self.minimum_expected_value)
-        return Limits(parse_number(self.max_stake), parse_number(self.max_exposure), minimum)
+        return OrderLimits(parse_number(self.max_stake), parse_number(self.max_exposure), minimum)
 
 
 @lru_cache(maxsize=1)
 def settings() -> BettingSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return BettingSettings.load()
 
 
 @lru_cache(maxsize=1)
-def book() -> DynamoBook:
-    """The store, wired to DynamoDB."""
-    return DynamoBook(dynamodb_client(), settings().betting_table)
+def store() -> BettingStore:
+    """Return the store, wired to DynamoDB."""
+    return BettingStore(dynamodb_client(), settings().betting_table)
 
 
 @lru_cache(maxsize=1)
-def orders() -> Orders:
-    """The orders."""
-    return Orders(book(), settings().limits, utc_now)
+def orders() -> BetOrders:
+    """Return the service of orders."""
+    return BetOrders(store(), settings().limits, utc_now)
 
 
 @lru_cache(maxsize=1)
-def accounts() -> Accounts:
-    """The positions and sums."""
-    return Accounts(book())
+def positions() -> BettingPositions:
+    """Return the service of positions and totals."""
+    return BettingPositions(store())
 
 
 @lru_cache(maxsize=1)
-def settlements() -> Settlements:
-    """The settlement of markets."""
-    return Settlements(book(), SettlementQueue(sqs_client(), settings().settlements_queue_url), utc_now)
+def settlements() -> MarketSettlements:
+    """Return the service of market settlements."""
+    return MarketSettlements(store(), SettlementQueue(sqs_client(), settings().settlements_queue_url), utc_now)
 
 
-def place(caller: Caller, new: NewOrder, key: str) -> Placed:
-    """Places an order; counts it and measures its exposure the first time, or counts its refusal."""
+def place_order(caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
+    """Place an order; count it and its exposure the first time, or count its refusal."""
     with counting_refusals("OrdersRefused"):
         placed = orders().place(caller, new, key)
     if not placed.is_repeat:
@@ -78,8 +81,8 @@ def place(caller: Caller, new: NewOrder, key: str) -> Placed:
     return placed
 
 
-def settle(caller: Caller, order_id: str, body: SettleOrder) -> Order:
-    """Settles an order as the body says; counts it the first time, or counts its refusal."""
+def settle_order(caller: Caller, order_id: str, body: SettleOrder) -> BetOrder:
+    """Settle an order; count the settlement the first time, or count its refusal."""
     with counting_refusals("SettlementsRefused"):
         settled = orders().settle(caller, order_id, body.to_domain())
     if not settled.is_repeat:
@@ -87,7 +90,40 @@ def settle(caller: Caller, order_id: str, body: SettleOrder) -> Order:
     return settled.order
 
 
-def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> Settling:
-    """Settles a market as the body says, or counts the refusal; its orders are counted as they are settled."""
+def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> MarketSettlement:
+    """Settle a market, or count the refusal; the worker counts the orders as it settles them."""
     with counting_refusals("SettlementsRefused"):
         return settlements().settle(caller, market_id, body.winners, body.voids, body.commission_rate)
+
+
+def list_orders(caller: Caller, wanted: OrderFilter, limit: int, cursor: str | None) -> views.Answer:
+    """Return a page of orders as an `OrderPage`; without a user in the filter, the orders of the user of the token."""
+    wanted = OrderFilter(wanted.user_id or caller.user_id, wanted.market_id, wanted.status)
+    query = (caller.tenant_id, "orders", repr(wanted))
+    page = orders().list(caller, wanted, limit=limit, after=decode_cursor(cursor, *query))
+    return _page([views.order_view(order) for order in page.items], page.next_position, *query)
+
+
+def list_positions(
+    caller: Caller,
+    user_id: str,
+    limit: int,
+    cursor: str | None,
+    *,
+    winners: int,
+    lay_odds: Decimal | None,
+    include_settled: bool = True,
+) -> views.Answer:
+    """Return a page of positions as a `PositionList`, optionally without the markets in which no order is open."""
+    query = (caller.tenant_id, "positions", user_id)
+    page = positions().list(caller, user_id, limit=limit, after=decode_cursor(cursor, *query))
+    items = [
+        views.position_view(position, winners, lay_odds)
+        for position in page.items
+        if include_settled or position.totals.orders_open
+    ]
+    return _page(items, page.next_position, *query)
+
+
+def _page(items: list[views.Answer], next_position: Any, *query: str) -> views.Answer:
+    return {"items": items, "next_cursor": encode_cursor(next_position, *query)}

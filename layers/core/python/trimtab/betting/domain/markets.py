@@ -1,24 +1,34 @@
-"""Markets that are settled: closed to new orders, with a verdict on every selection."""
+"""Closed markets: no further orders, and a result for every selection."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.betting.domain.orders import Asked
-from trimtab.betting.domain.results import Result, Verdict
-from trimtab.kernel import ids
+from trimtab.betting.domain.keys import market_key
+from trimtab.betting.domain.orders import SettlementRequest
+from trimtab.betting.domain.results import ResultKind, SelectionResult
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_money
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 
 
-class Market(Struct, frozen=True):
-    """A closed market: its winners, the selections that count for nothing, the rest has lost.
+class ClosedMarketStatus(StrEnum):
+    """CLOSED while a worker settles the open orders, then SETTLED."""
 
-    `commission_rate` is the percentage that is taken from what a user wins there in all. `settled_at` is when none of
-    its `orders` was found open any more.
+    CLOSED = "CLOSED"
+    SETTLED = "SETTLED"
+
+
+class ClosedMarket(Struct, frozen=True):
+    """A closed market: its winners and void selections; all other selections have lost.
+
+    `commission_rate` is a percentage of the net winnings of a user in the market. `settled_at` is the time at which a
+    check found no open order; `orders` is the number of orders found by then, 0 before.
     """
 
     tenant_id: str
@@ -26,36 +36,62 @@ class Market(Struct, frozen=True):
     winners: tuple[str, ...]
     voids: tuple[str, ...]
     commission_rate: Decimal
-    by: str
+    closed_by: str
     closed_at: datetime
     settled_at: datetime | None = None
     orders: int = 0
 
-    def settled(self, orders: int, now: datetime) -> "Market":
-        """With so many orders, and none of them open any more."""
+    @property
+    def status(self) -> ClosedMarketStatus:
+        """SETTLED if no order is open any more."""
+        return ClosedMarketStatus.CLOSED if self.settled_at is None else ClosedMarketStatus.SETTLED
+
+    def mark_settled(self, orders: int, now: datetime) -> "ClosedMarket":
+        """Return the settled market with its number of orders."""
         return replace(self, settled_at=now, orders=orders)
 
-    @property
-    def request_hash(self) -> str:
-        """Tells a repeat from another settlement of the market."""
-        return ids.fingerprint(self.winners, self.voids, plain(self.commission_rate))
+    def is_same_settlement(self, other: "ClosedMarket") -> bool:
+        """Return whether both close the market with the same results and the same commission rate."""
+        mine = self.winners, self.voids, self.commission_rate
+        return mine == (other.winners, other.voids, other.commission_rate)
 
-    def asked(self, selection_id: str) -> Asked:
-        """How the open orders on the selection are to be settled."""
+    def settlement_request(self, selection_id: str) -> SettlementRequest:
+        """Return the settlement of the open orders on a selection."""
         if selection_id in self.winners:
-            return Asked(Verdict(Result.WON))
-        return Asked(Verdict(Result.VOID if selection_id in self.voids else Result.LOST))
+            return SettlementRequest(SelectionResult(ResultKind.WON))
+        return SettlementRequest(SelectionResult(ResultKind.VOID if selection_id in self.voids else ResultKind.LOST))
 
-    def commission(self, net_winnings: Decimal, taken: Decimal) -> Decimal:
-        """What is taken from a user who has won that much in the market before commission, in all, and of whom
-        `taken` was taken with single orders already."""
+    def compute_commission(self, net_winnings: Decimal, charged: Decimal) -> Decimal:
+        """Return the commission on the net winnings of a user in the market, at least 0.
+
+        `net_winnings` are before commission; `charged` is the commission that single orders have paid already.
+        """
         if net_winnings <= 0:
             return ZERO
         due = to_money(CONTEXT.divide(net_winnings * self.commission_rate, HUNDRED))
-        return max(ZERO, due - taken)
+        return max(ZERO, due - charged)
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the item: version 1 on closing, version 2 once the market is settled."""
+        return {
+            **market_key(self.tenant_id, self.market_id),
+            **to_attributes(self),
+            "status": self.status.value,
+            "version": 1 if self.settled_at is None else 2,
+            FORM: 1,
+        }
 
 
-def closed(
+def read_market(item: Mapping[str, Any]) -> ClosedMarket:
+    """Return the closed market in an item."""
+    match form_version(item):
+        case 1:
+            return from_attributes(item, ClosedMarket)
+        case other:
+            raise UnknownForm("closed market", other)
+
+
+def close_market(
     tenant_id: str,
     market_id: str,
     winners: Sequence[str],
@@ -64,20 +100,23 @@ def closed(
     *,
     by: str,
     now: datetime,
-) -> Market:
-    """The market as it is settled, the selections in one order whatever order they were given in."""
+) -> ClosedMarket:
+    """Return the closed market, its selections sorted and without duplicates.
+
+    Raises `Unprocessable` if a selection is both a winner and void.
+    """
     if both := set(winners) & set(voids):
-        raise Unprocessable("both_won_and_void", f"{min(both)} cannot have won and be void.")
+        raise Unprocessable("both_won_and_void", f"{min(both)} is in winners and in voids; give the selection once.")
     sorted_winners, sorted_voids = tuple(sorted(set(winners))), tuple(sorted(set(voids)))
-    return Market(tenant_id, market_id, sorted_winners, sorted_voids, commission_rate, by, now)
+    return ClosedMarket(tenant_id, market_id, sorted_winners, sorted_voids, commission_rate, by, now)
 
 
-def require_same(stored: Market, asked: Market) -> None:
-    """`Conflict` where the market was settled otherwise."""
-    if stored.request_hash != asked.request_hash:
-        raise Conflict("market_settled", "The market was settled otherwise: a settlement is for good.")
+def require_same_settlement(stored: ClosedMarket, requested: ClosedMarket) -> None:
+    """Raise `Conflict` if the market was settled differently before."""
+    if not stored.is_same_settlement(requested):
+        raise Conflict("market_settled", "The market was settled with a different result; a settlement is final.")
 
 
 def market_closed() -> Conflict:
-    """The refusal of whatever needs an open market."""
-    return Conflict("market_closed", "The market is closed: its orders are settled with it.")
+    """Return the refusal of a request that needs an open market."""
+    return Conflict("market_closed", "The market is closed; its open orders are settled with the market.")

@@ -1,85 +1,115 @@
-"""Orders: placed, then settled or cancelled, once."""
+"""Orders: placed once, then settled or cancelled once."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.betting.domain import results
 from trimtab.betting.domain.insights import Insight
-from trimtab.betting.domain.results import Side, Verdict
+from trimtab.betting.domain.keys import market_partition, order_key, user_partition
+from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import ZERO, plain, to_money
+from trimtab.kernel.money import ZERO, to_money
 
 
-class OrderStatus(StrEnum):
-    """OPEN until it is settled or cancelled; both are for good."""
+class BetStatus(StrEnum):
+    """The status of an order: OPEN, then SETTLED or CANCELLED. Both are final."""
 
     OPEN = "OPEN"
     SETTLED = "SETTLED"
     CANCELLED = "CANCELLED"
 
 
-class Settlement(Struct, frozen=True):
-    """How an order was settled. `payout` is what was paid, `due` what follows from the verdict: they differ only
-    where somebody overrode it, and said why."""
+class Settlement(Struct, frozen=True, omit_defaults=True):
+    """The settlement of an order, amounts in money.
 
-    verdict: Verdict
+    `due` is the payout that follows from the result. `payout` was paid; it differs from `due` only if somebody
+    overrode the payout and gave the reason. `with_market` is True if the order was settled together with its market,
+    which charges its commission on the net winnings of the user in the market.
+    """
+
+    result: ResultKind
     due: Decimal
     payout: Decimal
     commission: Decimal
-    override_reason: str | None
-    by: str
-    at: datetime
+    settled_by: str
+    settled_at: datetime
     request_hash: str
+    dead_heat_factor: str | None = None
+    override_reason: str | None = None
     with_market: bool = False
-    """Settled together with its market, which takes its commission on what the user wins there in all."""
+
+    @property
+    def selection_result(self) -> SelectionResult:
+        """The result of the selection."""
+        factor = self.dead_heat_factor
+        return SelectionResult(self.result, None if factor is None else Fraction(factor))
 
 
-class Asked(Struct, frozen=True):
-    """How somebody asks for an order to be settled; without a payout, what follows from the verdict is paid."""
+class SettlementRequest(Struct, frozen=True):
+    """A request to settle an order; without a payout the order is paid what follows from the result."""
 
-    verdict: Verdict
+    result: SelectionResult
     commission: Decimal = ZERO
     payout: Decimal | None = None
     override_reason: str | None = None
 
-    def request_hash(self) -> str:
-        """Tells a repeat from another request, however its numbers are written."""
-        payout = None if self.payout is None or self.override_reason is None else plain(self.payout)
-        return ids.fingerprint(self.verdict.text(), plain(self.commission), payout, self.override_reason)
+    def request_hash(self, version: int = 1) -> str:
+        """Return the hash that tells a repeated settlement from a different one.
+
+        A payout counts only with an override reason: otherwise the payout follows from the result.
+        """
+        match version:
+            case 1:
+                fields = {
+                    "result": self.result.kind.value,
+                    "dead_heat_factor": self.result.factor_text,
+                    "commission": self.commission,
+                    "payout": None if self.override_reason is None else self.payout,
+                    "override_reason": self.override_reason,
+                }
+                return ids.request_hash(1, fields, defaults={"commission": ZERO})
+            case other:
+                raise UnknownForm("hash of a settlement request", other)
 
 
 class NewOrder(Struct, frozen=True):
-    """An order as a client gives it: stake in money, decimal odds with 2 places."""
+    """An order that a client asks to place: stake in money, decimal odds with 2 places."""
 
     user_id: str
     market_id: str
     selection_id: str
-    side: Side
+    side: BetSide
     stake: Decimal
     odds: Decimal
 
     @property
     def exposure(self) -> Decimal:
-        """What it can lose, 2 places."""
-        return results.exposure(self.side, self.stake, self.odds)
+        """The largest possible loss."""
+        return results.compute_exposure(self.side, self.stake, self.odds)
 
-    def request_hash(self) -> str:
-        """Tells a repeat from another order under the same key."""
-        return ids.fingerprint(
-            self.user_id, self.market_id, self.selection_id, self.side, plain(self.stake), plain(self.odds)
-        )
+    def request_hash(self, version: int = 1) -> str:
+        """Return the hash that tells a repeated request from a different order under the same idempotency key."""
+        match version:
+            case 1:
+                return ids.request_hash(1, to_attributes(self))
+            case other:
+                raise UnknownForm("hash of an order", other)
 
-    def placed(self, tenant_id: str, order_id: str, insight: Insight | None, now: datetime) -> "Order":
-        """The open order, with the event that says so."""
-        order = Order(
+    def place(self, tenant_id: str, order_id: str, insight: Insight | None, now: datetime) -> "BetOrder":
+        """Return the open order with the event `order.placed`."""
+        order = BetOrder(
             tenant_id=tenant_id,
             order_id=order_id,
             user_id=self.user_id,
@@ -96,140 +126,175 @@ class NewOrder(Struct, frozen=True):
         return replace(order, events=(_event("order.placed", order),))
 
 
-class Order(Record, frozen=True):
-    """A bet of a user on a selection of a market."""
+class BetOrder(Record, frozen=True):
+    """A bet of a user on a selection of a market, with the insight that was current when the order was placed."""
 
     tenant_id: str
     order_id: str
     user_id: str
     market_id: str
     selection_id: str
-    side: Side
+    side: BetSide
     stake: Decimal
     odds: Decimal
     request_hash: str
     created_at: datetime
     updated_at: datetime
     insight: Insight | None = None
-    status: OrderStatus = OrderStatus.OPEN
+    status: BetStatus = BetStatus.OPEN
     settlement: Settlement | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether its outcome is not known yet."""
-        return self.status is OrderStatus.OPEN
+        """True until the order is settled or cancelled."""
+        return self.status is BetStatus.OPEN
 
     @property
     def exposure(self) -> Decimal:
-        """What it can lose, or could, 2 places."""
-        return results.exposure(self.side, self.stake, self.odds)
+        """The largest possible loss."""
+        return results.compute_exposure(self.side, self.stake, self.odds)
 
     @property
     def payout(self) -> Decimal | None:
-        """What was paid out, None before it is settled."""
+        """The payout, None before the settlement."""
         return None if self.settlement is None else self.settlement.payout
 
     @property
-    def gross_pnl(self) -> Decimal | None:
-        """What it earned before commission, None before it is settled."""
-        return None if self.settlement is None else self.settlement.payout - self.exposure
-
-    @property
     def pnl(self) -> Decimal | None:
-        """What it earned: payout - exposure - commission, None before it is settled."""
-        gross, settlement = self.gross_pnl, self.settlement
-        return None if gross is None or settlement is None else gross - settlement.commission
+        """Profit and loss: payout - exposure - commission; None before the settlement."""
+        settlement = self.settlement
+        return None if settlement is None else settlement.payout - self.exposure - settlement.commission
 
     @property
     def has_won(self) -> bool:
-        """Whether it earned anything, be it less than a cent; what was paid counts where a payout was overridden."""
+        """True if the order earned anything before commission, even less than a cent.
+
+        If the payout was overridden, the payout decides.
+        """
         if self.settlement is None:
             return False
         if self.settlement.override_reason is not None:
             return self.settlement.payout > self.exposure
-        return results.exact_profit(self.side, self.stake, self.odds, self.settlement.verdict) > 0
+        result = self.settlement.selection_result
+        return results.compute_exact_profit(self.side, self.stake, self.odds, result) > 0
 
-    def settled(self, asked: Asked, *, by: str, now: datetime, with_market: bool = False) -> "Order":
-        """Settled as asked; the same order where it was settled so before.
+    def settle(self, request: SettlementRequest, *, by: str, now: datetime, with_market: bool = False) -> "BetOrder":
+        """Return the settled order; the same order if the same request has settled the order before.
 
-        `Conflict` where it was settled otherwise, or cancelled. `Unprocessable` where a payout disagrees and nobody
-        says why, or the order is void, and where the commission is more than was won.
+        Raises `Conflict` if the order is cancelled or was settled differently. Raises `Unprocessable` if the payout
+        differs from the due payout without a reason or in a void order, or if the commission exceeds the winnings.
         """
         if self.settlement is not None:
-            if self.settlement.request_hash == asked.request_hash() and self._agrees(asked):
+            if self._is_repeat(request, self.settlement):
                 return self
-            raise Conflict("already_settled", "The order was settled otherwise: a settlement is for good.")
-        if self.status is OrderStatus.CANCELLED:
+            raise Conflict("already_settled", "The order was settled differently before; a settlement is final.")
+        if self.status is BetStatus.CANCELLED:
             raise Conflict("cancelled", "The order was cancelled.")
-        due = results.payout(self.side, self.stake, self.odds, asked.verdict)
-        paid = due if asked.payout is None else to_money(asked.payout)
-        if paid != due and asked.override_reason is None:
-            detail = f"The payout that follows is {due}, not {paid}. Leave it out, or give an override_reason."
-            raise Unprocessable("payout_disagrees", detail)
-        if paid != due and asked.verdict.is_void:
-            detail = f"A void order decides nothing: {due} is given back. To pay {paid}, settle it with a result."
-            raise Unprocessable("void_overridden", detail)
-        if asked.commission > max(ZERO, paid - self.exposure):
-            raise Unprocessable("commission_too_high", "Commission is taken on winnings, and is not more than those.")
+        due = results.compute_payout(self.side, self.stake, self.odds, request.result)
+        payout = due if request.payout is None else to_money(request.payout)
+        self._check_settlement(request, due, payout)
         settlement = Settlement(
-            verdict=asked.verdict,
+            result=request.result.kind,
+            dead_heat_factor=request.result.factor_text,
             due=due,
-            payout=paid,
-            commission=to_money(asked.commission),
-            override_reason=asked.override_reason,
-            by=by,
-            at=now,
-            request_hash=asked.request_hash(),
+            payout=payout,
+            commission=to_money(request.commission),
+            override_reason=request.override_reason,
+            settled_by=by,
+            settled_at=now,
+            request_hash=request.request_hash(),
             with_market=with_market,
         )
-        return self._ended(OrderStatus.SETTLED, settlement, "order.settled", now)
+        return self._end(BetStatus.SETTLED, settlement, "order.settled", now)
 
-    def _agrees(self, asked: Asked) -> bool:
-        return asked.payout is None or asked.payout == self.payout
+    def _is_repeat(self, request: SettlementRequest, settlement: Settlement) -> bool:
+        is_same_payout = request.payout is None or request.payout == settlement.payout
+        return is_same_payout and ids.is_same_request(settlement.request_hash, request.request_hash)
 
-    def cancelled(self, now: datetime) -> "Order":
-        """Taken back; the same order where it was before. `Conflict` once it is settled."""
-        if self.status is OrderStatus.CANCELLED:
+    def _check_settlement(self, request: SettlementRequest, due: Decimal, payout: Decimal) -> None:
+        if payout != due and request.override_reason is None:
+            raise Unprocessable(
+                "payout_disagrees",
+                f"The payout that follows from the result is {due}, not {payout}. "
+                "Leave payout out, or give an override_reason.",
+            )
+        if payout != due and request.result.is_void:
+            raise Unprocessable(
+                "void_overridden",
+                f"A void order returns its exposure, {due}. To pay {payout}, settle the order with another result.",
+            )
+        if request.commission > max(ZERO, payout - self.exposure):
+            raise Unprocessable("commission_too_high", "commission must not exceed the winnings of the order.")
+
+    def cancel(self, now: datetime) -> "BetOrder":
+        """Return the cancelled order; the same order if already cancelled. Raises `Conflict` if settled."""
+        if self.status is BetStatus.CANCELLED:
             return self
         if not self.is_open:
-            raise Conflict("already_settled", "The order is settled and cannot be cancelled any more.")
-        return self._ended(OrderStatus.CANCELLED, None, "order.cancelled", now)
+            raise Conflict("already_settled", "The order is settled and can no longer be cancelled.")
+        return self._end(BetStatus.CANCELLED, None, "order.cancelled", now)
 
-    def _ended(self, status: OrderStatus, settlement: Settlement | None, event: str, now: datetime) -> "Order":
+    def _end(self, status: BetStatus, settlement: Settlement | None, event: str, now: datetime) -> "BetOrder":
         order = replace(self, status=status, settlement=settlement, version=self.version + 1, updated_at=now)
         return replace(order, events=(_event(event, order),))
 
+    def to_item(self) -> dict[str, Any]:
+        """Return the item; only an open order has the keys of the two sparse indexes of open orders."""
+        user, market = user_partition(self.tenant_id, self.user_id), market_partition(self.tenant_id, self.market_id)
+        place = f"{format_time(self.created_at)}#{self.order_id}"
+        index_keys = {"by_user_pk": user, "by_user_sk": place, "by_market_pk": market, "by_market_sk": place}
+        if self.is_open:
+            index_keys |= {"by_open_user_pk": user, "by_open_user_sk": place}
+            index_keys |= {"by_open_market_pk": market, "by_open_market_sk": f"{self.user_id}#{place}"}
+        attributes = to_attributes(self)
+        del attributes["order_id"]  # in the key
+        insight = self.insight and self.insight.to_attributes()
+        key = order_key(self.tenant_id, self.order_id)
+        return {**key, **index_keys, **attributes, "insight": insight, **self.record_attributes()}
 
-def order_id_of(tenant_id: str, user_id: str, key: str) -> str:
-    """The id of the order that a request with this key places."""
+
+def read_order(item: Mapping[str, Any]) -> BetOrder:
+    """Return the order in an item."""
+    match form_version(item):
+        case 1:
+            known = {"order_id": item["pk"].rpartition("#")[2], "events": ()}
+            if "insight" in item:
+                known["insight"] = {**item["insight"], **{name: item[name] for name in ("market_id", "selection_id")}}
+            return from_attributes({**item, **known}, BetOrder)
+        case other:
+            raise UnknownForm("betting order", other)
+
+
+def derive_order_id(tenant_id: str, user_id: str, key: str) -> str:
+    """Return the id of the order that a request with this idempotency key places."""
     return ids.derive_id(tenant_id, user_id, key)
 
 
-def require_same(stored: Order, new: NewOrder) -> None:
-    """`Conflict` where a key comes again with another order."""
-    if stored.request_hash != new.request_hash():
-        raise Conflict("key_reused", "This Idempotency-Key came with another order before; give each its own.")
+def require_same_order(stored: BetOrder, new: NewOrder) -> None:
+    """Raise `Conflict` if the idempotency key was used for a different order."""
+    if not ids.is_same_request(stored.request_hash, new.request_hash):
+        raise Conflict("key_reused", "This Idempotency-Key was used for a different order. Use a new key.")
 
 
 def limit_exceeded(limit: Decimal) -> Unprocessable:
-    """The refusal of an order that would take its user's open orders above the limit."""
-    return Unprocessable("exposure_limit", f"The user's open orders may not expose more than {limit} in all.")
+    """Return the refusal of an order that would take the open exposure of its user above the limit."""
+    return Unprocessable("exposure_limit", f"The total exposure of the user's open orders must not exceed {limit}.")
 
 
-def _event(type: str, order: Order) -> Event:
-    settlement = order.settlement
+def _event(type: str, order: BetOrder) -> Event:
+    settlement, pnl = order.settlement, order.pnl
     data = {
         "id": order.order_id,
         "user_id": order.user_id,
         "market_id": order.market_id,
         "selection_id": order.selection_id,
         "side": order.side.value,
-        "stake": str(order.stake),
-        "odds": str(order.odds),
+        "stake": str(to_money(order.stake)),
+        "odds": str(to_money(order.odds)),
         "status": order.status.value,
-        "payout": None if order.payout is None else str(order.payout),
-        "settled_at": settlement and format_time(settlement.at),
-        "exposure": str(order.exposure),
-        "pnl": None if order.pnl is None else str(order.pnl),
+        "payout": settlement and str(to_money(settlement.payout)),
+        "settled_at": settlement and format_time(settlement.settled_at),
+        "exposure": str(to_money(order.exposure)),
+        "pnl": None if pnl is None else str(to_money(pnl)),
     }
     return Event(type, data)

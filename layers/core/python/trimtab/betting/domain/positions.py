@@ -1,134 +1,222 @@
-"""Positions: what a user's orders on one market come to, selection by selection and in the worst case."""
+"""Positions: the orders of a user in one market, selection by selection and in the worst case."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from msgspec import field
 from msgspec.structs import replace
 
-from trimtab.betting.domain.markets import Market
-from trimtab.betting.domain.orders import Order
-from trimtab.betting.domain.tally import Stakes, Tally, of_commission, stakes, tally
+from trimtab.betting.domain.keys import market_user_key, position_key
+from trimtab.betting.domain.markets import ClosedMarket
+from trimtab.betting.domain.orders import BetOrder
+from trimtab.betting.domain.totals import (
+    OrderTotals,
+    SelectionExposure,
+    exposure_of_order,
+    totals_of_commission,
+    totals_of_order,
+)
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
+from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import ZERO
+from trimtab.kernel.money import ZERO, plain, to_money
 
 MAX_SELECTIONS = 200
 MAX_WINNERS = 20
+_CHANGED_AT = "changed_at"
 
 
-class Position(Record, frozen=True, kw_only=True):
-    """A user's orders on one market: by selection, and summed up. `version` 0 is that of no order at all.
+class BettingPosition(Record, frozen=True, kw_only=True):
+    """The orders of one user in one market, by selection and in total; version 0 stands for no orders.
 
-    A selection on which nothing is open and nothing was earned is not among the selections.
+    `selections` and `changed_at` are keyed by selection id. A selection without open orders and without realised
+    profit or loss is left out. `market_commission` is the commission charged on the net winnings in the market.
     """
 
     tenant_id: str
     user_id: str
     market_id: str
     updated_at: datetime
-    selections: Mapping[str, Stakes] = field(default_factory=dict)
+    selections: Mapping[str, SelectionExposure] = field(default_factory=dict)
     changed_at: Mapping[str, datetime] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
+    totals: OrderTotals = OrderTotals()
     market_commission: Decimal = ZERO
     version: int = 0
 
-    def on(self, selection_id: str) -> Stakes:
-        """The orders on a selection."""
-        return self.selections.get(selection_id, Stakes())
+    def get_exposure(self, selection_id: str) -> SelectionExposure:
+        """Return the exposure on a selection; zeros if the user has no orders on the selection."""
+        return self.selections.get(selection_id, SelectionExposure())
 
-    def since(self, selection_id: str) -> datetime:
-        """When the orders on a selection last changed; of one that has no time of its own, when the position did."""
+    def get_changed_at(self, selection_id: str) -> datetime:
+        """Return when the orders on a selection last changed; without orders, when the position last changed."""
         return self.changed_at.get(selection_id, self.updated_at)
 
     @property
     def exposure(self) -> Decimal:
-        """What the open orders can lose, nothing netted."""
-        return self.tally.open_exposure
+        """The sum of the largest possible losses of the open orders; BACK and LAY are not netted."""
+        return self.totals.open_exposure
 
-    def worst_case(self, winners: int = 1, *, others: bool = True) -> Decimal:
-        """See `worst_case`, over all selections of the market that the user has open orders on."""
-        return worst_case(self.selections.values(), winners, others=others)
+    def compute_worst_case(self, winners: int = 1, *, others: bool = True) -> Decimal:
+        """Return the largest possible loss over the selections of the user; see `compute_worst_case`."""
+        return compute_worst_case(self.selections.values(), winners, others=others)
 
     def require_room_for(self, selection_id: str) -> None:
-        """`Unprocessable` where the user bets on too many selections of one market: it is kept in one item."""
+        """Raise `Unprocessable` if the selection would be one too many: a position is stored in one item."""
         if selection_id not in self.selections and len(self.selections) >= MAX_SELECTIONS:
-            raise Unprocessable("too_many_selections", f"A user has orders on {MAX_SELECTIONS} selections at most.")
+            raise Unprocessable(
+                "too_many_selections", f"A user can have orders on at most {MAX_SELECTIONS} selections of a market."
+            )
 
-    def changed(
-        self, changes: Sequence[tuple[Order | None, Order]], now: datetime, closed: Market | None = None
-    ) -> "Position":
-        """With orders placed (None before) or changed, then charged in a market that is closed; one event for each
-        selection that is concerned, and of a charge alone one for the first selection."""
-        selections, sums = dict(self.selections), self.tally
-        for before, after in changes:
-            on = selections.get(after.selection_id, Stakes()).plus(stakes(after))
-            sums = sums.plus(tally(after))
-            if before is not None:
-                on, sums = on.minus(stakes(before)), sums.minus(tally(before))
-            selections[after.selection_id] = on
-        concerned = {after.selection_id for _, after in changes}
-        kept = {name: on for name, on in selections.items() if on != Stakes()}
-        changed_at = {name: now if name in concerned else self.since(name) for name in kept}
-        changed = replace(
-            self, selections=kept, changed_at=changed_at, tally=sums, version=self.version + 1, updated_at=now
-        )
-        if closed is not None:
-            changed = changed.charged(closed)
-        told = sorted(concerned) or sorted(kept)[:1]
-        return replace(changed, events=tuple(changed._event(each) for each in told))
+    def apply(
+        self,
+        changes: Sequence[tuple[BetOrder | None, BetOrder]],
+        now: datetime,
+        closed_market: ClosedMarket | None = None,
+    ) -> "BettingPosition":
+        """Return the position after orders were placed (None, order) or changed (before, after).
 
-    def is_due(self, closed: Market) -> bool:
-        """Whether the closed market has left something to do here: an open order, or a charge."""
-        return bool(self.tally.orders_open) or self.charged(closed) is not self
-
-    def charged(self, market: Market) -> "Position":
-        """With the market's commission on what the user has won in it, once none of the orders is open.
-
-        It is taken once: after the closing nothing else changes what was won, so what is nothing once stays so.
+        In a closed market the commission is charged as well. There is one event for each changed selection; a charge
+        alone has one event, for the first selection.
         """
-        if self.tally.orders_open or self.market_commission:
+        selections, totals = dict(self.selections), self.totals
+        for before, after in changes:
+            exposure = selections.get(after.selection_id, SelectionExposure()).plus(exposure_of_order(after))
+            totals = totals.plus(totals_of_order(after))
+            if before is not None:
+                exposure = exposure.minus(exposure_of_order(before))
+                totals = totals.minus(totals_of_order(before))
+            selections[after.selection_id] = exposure
+        changed = {after.selection_id for _, after in changes}
+        kept = {selection_id: each for selection_id, each in selections.items() if each != SelectionExposure()}
+        position = replace(
+            self,
+            selections=kept,
+            changed_at={each: now if each in changed else self.get_changed_at(each) for each in kept},
+            totals=totals,
+            version=self.version + 1,
+            updated_at=now,
+        )
+        if closed_market is not None:
+            position = position.charge(closed_market)
+        announced = sorted(changed) or sorted(kept)[:1]
+        return replace(position, events=tuple(position._updated_event(each) for each in announced))
+
+    def is_due(self, market: ClosedMarket) -> bool:
+        """Return whether the closed market still has an open order to settle or a commission to charge here."""
+        return bool(self.totals.orders_open) or self.charge(market) is not self
+
+    def charge(self, market: ClosedMarket) -> "BettingPosition":
+        """Return the position charged with the commission of the market, once no order is open.
+
+        The same position if an order is open, or the commission is 0 or charged already. After the closing nothing
+        else changes the net winnings, so a commission of 0 stays 0.
+        """
+        if self.totals.orders_open or self.market_commission:
             return self
-        single = self.tally.commission
-        amount = market.commission(self.tally.profit + single, single)
+        charged = self.totals.commission
+        amount = market.compute_commission(self.totals.profit + charged, charged)
         if not amount:
             return self
-        return replace(self, market_commission=amount, tally=self.tally.plus(of_commission(amount)))
+        return replace(self, market_commission=amount, totals=self.totals.plus(totals_of_commission(amount)))
 
-    def _event(self, selection_id: str) -> Event:
-        on = self.on(selection_id)
+    def _updated_event(self, selection_id: str) -> Event:
+        exposure = self.get_exposure(selection_id)
         data = {
             "user_id": self.user_id,
             "market_id": self.market_id,
             "selection_id": selection_id,
-            "side": on.side and on.side.value,
-            "exposure": str(on.exposure),
-            "pnl": str(on.realised),
-            "if_win": str(on.if_win),
-            "if_lose": str(on.if_lose),
-            "market_commission": str(self.market_commission),
+            "side": exposure.side and exposure.side.value,
+            "exposure": str(exposure.exposure),
+            "pnl": str(exposure.realised),
+            "if_win": str(exposure.if_win),
+            "if_lose": str(exposure.if_lose),
+            "market_commission": str(to_money(self.market_commission)),
         }
         return Event("position.updated", data)
 
+    def to_item(self) -> dict[str, Any]:
+        """Return the item: totals and exposures as maps of whole numbers (money in cents), zeros left out."""
+        selections = {
+            selection_id: {**exposure.to_cents(), _CHANGED_AT: format_time(self.get_changed_at(selection_id))}
+            for selection_id, exposure in self.selections.items()
+        }
+        return {
+            **position_key(self.tenant_id, self.user_id, self.market_id),
+            "tenant_id": self.tenant_id,
+            "user_id": self.user_id,
+            "market_id": self.market_id,
+            "selections": selections,
+            "totals": self.totals.to_cents(),
+            "market_commission": plain(self.market_commission),
+            "updated_at": format_time(self.updated_at),
+            **self.record_attributes(),
+        }
 
-def worst_case(selections: Iterable[Stakes], winners: int = 1, *, others: bool = True) -> Decimal:
-    """What is lost at most, 0 or more, over all ways in which that many selections can win; hedges are netted.
+    def to_market_user_item(self) -> dict[str, Any]:
+        """Return the item that lists the user among the users of the market, so that no index is needed to find all.
 
-    Σ of what each earns where it does not win, plus the smallest differences (if win - if lose), one for each winner.
-    With `others` a winner may be a selection without open orders: its difference is 0.
+        The item is written with the first order of the user in the market; later orders do not change the item.
+        """
+        names = {"tenant_id": self.tenant_id, "market_id": self.market_id, "user_id": self.user_id}
+        return {**market_user_key(self.tenant_id, self.market_id, self.user_id), **names, FORM: 1}
+
+
+def read_position(item: Mapping[str, Any]) -> BettingPosition:
+    """Return the position in an item."""
+    match form_version(item):
+        case 1:
+            selections = item["selections"]
+            return BettingPosition(
+                tenant_id=item["tenant_id"],
+                user_id=item["user_id"],
+                market_id=item["market_id"],
+                updated_at=parse_time(item["updated_at"]),
+                selections={name: SelectionExposure.from_cents(stored) for name, stored in selections.items()},
+                changed_at={name: parse_time(stored[_CHANGED_AT]) for name, stored in selections.items()},
+                totals=OrderTotals.from_cents(item["totals"]),
+                market_commission=Decimal(item["market_commission"]),
+                version=item["version"],
+            )
+        case other:
+            raise UnknownForm("betting position", other)
+
+
+def read_market_user(item: Mapping[str, Any]) -> str:
+    """Return the user id in an item that lists a user of a market."""
+    match form_version(item):
+        case 1:
+            return str(item["user_id"])
+        case other:
+            raise UnknownForm("user of a market", other)
+
+
+def compute_worst_case(exposures: Iterable[SelectionExposure], winners: int = 1, *, others: bool = True) -> Decimal:
+    """Return the largest possible loss, 0 or more, if exactly `winners` selections win; hedges are netted.
+
+    The loss is the sum of all `if_lose` plus the `winners` smallest differences (if_win - if_lose). With `others`, a
+    winner can be a selection without open orders, whose difference is 0.
+
+    >>> home = SelectionExposure(back_stake=Decimal("10.00"), back_profit=Decimal("25.00"))
+    >>> draw = SelectionExposure(lay_stake=Decimal("8.00"), lay_liability=Decimal("24.00"))
+    >>> compute_worst_case([home, draw])  # the draw wins: -10 on home, -24 on the draw
+    Decimal('34.00')
     """
-    found = [each for each in selections if each.back_stake or each.lay_stake]
-    losing = sum((each.if_lose for each in found), ZERO)
-    differences = sorted(each.if_win - each.if_lose for each in found)[:winners]
-    winning = sum((min(each, ZERO) if others else each for each in differences), ZERO)
+    open_exposures = [exposure for exposure in exposures if exposure.back_stake or exposure.lay_stake]
+    losing = sum((exposure.if_lose for exposure in open_exposures), ZERO)
+    differences = sorted(exposure.if_win - exposure.if_lose for exposure in open_exposures)[:winners]
+    winning = sum((min(difference, ZERO) if others else difference for difference in differences), ZERO)
     return max(ZERO, -(losing + winning))
 
 
-def fold(empty: Position, orders: Iterable[Order], market: Market | None) -> Position:
-    """The position that these orders make, from nothing; charged where the market is closed."""
-    found = empty
-    for order in sorted(orders, key=lambda it: it.updated_at):
-        found = found.changed([(None, order)], order.updated_at)
-    return found.charged(market) if market is not None else found
+def fold_orders(
+    empty: BettingPosition, orders: Iterable[BetOrder], market: ClosedMarket | None = None
+) -> BettingPosition:
+    """Return the position recomputed from all its orders; charged if the market is closed."""
+    position = empty
+    for order in sorted(orders, key=lambda order: order.updated_at):
+        position = position.apply([(None, order)], order.updated_at)
+    return position.charge(market) if market is not None else position

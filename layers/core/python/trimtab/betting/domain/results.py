@@ -1,8 +1,13 @@
-"""What becomes of a selection, and what that makes of a bet on it."""
+"""The result of a selection, and the exposure, profit and payout of a bet on the selection.
+
+Stakes, exposures, profits and payouts are amounts of one currency with 2 places, rounded half up. Odds are decimal
+(European) odds: the payout of a winning back bet per unit of stake, stake included.
+"""
 
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import assert_never
 
 from msgspec import Struct
 
@@ -10,20 +15,20 @@ from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, to_money
 
 
-class Side(StrEnum):
-    """BACK bets that the selection wins, LAY that it does not: the layer stands where the bookmaker would."""
+class BetSide(StrEnum):
+    """The side of a bet: BACK bets that the selection wins, LAY (the bookmaker's side) that the selection loses."""
 
     BACK = "BACK"
     LAY = "LAY"
 
     @property
     def sign(self) -> int:
-        """A LAY earns what a BACK of the same stake and odds loses."""
-        return 1 if self is Side.BACK else -1
+        """1 for BACK, -1 for LAY: a LAY earns what a BACK of the same stake and odds loses."""
+        return 1 if self is BetSide.BACK else -1
 
 
-class Result(StrEnum):
-    """What became of the selection; not of the order: a LAY loses where its selection has won."""
+class ResultKind(StrEnum):
+    """The kinds of results of a selection (not of an order: a LAY loses if the selection wins)."""
 
     WON = "won"
     LOST = "lost"
@@ -33,84 +38,107 @@ class Result(StrEnum):
     DEAD_HEAT = "dead_heat"
 
 
-class Verdict(Struct, frozen=True):
-    """A result. A dead heat says which part of each stake wins (1/2 where two share one place); the rest loses.
+class SelectionResult(Struct, frozen=True):
+    """The result of a selection.
 
-    The part is a fraction, as a third has no decimal.
+    A dead heat has a factor, the part of each stake that wins: 1/2 if two selections share one place. The rest of the
+    stake loses. The factor is a fraction because 1/3 has no exact decimal.
+
+    Raises `Unprocessable` if the factor is missing in a dead heat, present in another result, or not between 0 and 1.
     """
 
-    result: Result
+    kind: ResultKind
     dead_heat_factor: Fraction | None = None
 
     def __post_init__(self) -> None:
-        if (self.result is Result.DEAD_HEAT) is (self.dead_heat_factor is None):
-            raise Unprocessable("dead_heat_factor", "Give dead_heat_factor with dead_heat, and with nothing else.")
+        if (self.kind is ResultKind.DEAD_HEAT) is (self.dead_heat_factor is None):
+            raise Unprocessable("dead_heat_factor", "Give dead_heat_factor if the result is dead_heat, and only then.")
         if self.dead_heat_factor is not None and not 0 < self.dead_heat_factor < 1:
-            raise Unprocessable("dead_heat_factor", "The factor of a dead heat lies between 0 and 1.")
+            raise Unprocessable("dead_heat_factor", "dead_heat_factor must be above 0 and below 1.")
 
     @property
     def is_void(self) -> bool:
-        """Whether nothing was decided: every stake is given back."""
-        return self.result is Result.VOID
+        """True if the result decides nothing and every stake is returned."""
+        return self.kind is ResultKind.VOID
 
     @property
     def parts(self) -> tuple[int, int, int]:
-        """Which parts of a stake on the selection win and lose, and of how many; what is left is given back."""
-        match self.result:
-            case Result.WON:
+        """The parts of a stake as (won, lost, total): 1/2 won and the rest returned is (1, 0, 2).
+
+        >>> SelectionResult(ResultKind.HALF_LOST).parts
+        (0, 1, 2)
+        >>> SelectionResult(ResultKind.DEAD_HEAT, Fraction(1, 3)).parts
+        (1, 2, 3)
+        """
+        match self.kind:
+            case ResultKind.WON:
                 return 1, 0, 1
-            case Result.LOST:
+            case ResultKind.LOST:
                 return 0, 1, 1
-            case Result.VOID:
+            case ResultKind.VOID:
                 return 0, 0, 1
-            case Result.HALF_WON:
+            case ResultKind.HALF_WON:
                 return 1, 0, 2
-            case Result.HALF_LOST:
+            case ResultKind.HALF_LOST:
                 return 0, 1, 2
-            case Result.DEAD_HEAT:
-                won, of = (self.dead_heat_factor or Fraction()).as_integer_ratio()
-                return won, of - won, of
+            case ResultKind.DEAD_HEAT:
+                won, total = (self.dead_heat_factor or Fraction()).as_integer_ratio()
+                return won, total - won, total
+        assert_never(self.kind)
 
-    def text(self) -> str:
-        """The verdict in plain text, the same for the same verdict: 0.5 and 2/4 are `dead_heat:1/2`."""
-        return f"{self.result.value}:{self.dead_heat_factor or ''}"
-
-
-def verdict_of(text: str) -> Verdict:
-    """The verdict that `Verdict.text` wrote."""
-    result, _, factor = text.partition(":")
-    return Verdict(Result(result), Fraction(factor) if factor else None)
+    @property
+    def factor_text(self) -> str | None:
+        """The dead-heat factor as a reduced fraction: 0.5 and 2/4 are both `1/2`."""
+        return None if self.dead_heat_factor is None else str(self.dead_heat_factor)
 
 
-def exposure(side: Side, stake: Decimal, odds: Decimal) -> Decimal:
-    """What the order can lose, 2 places: the stake of a BACK, stake * (odds - 1) of a LAY."""
-    return stake if side is Side.BACK else potential(stake, odds)
+def compute_exposure(side: BetSide, stake: Decimal, odds: Decimal) -> Decimal:
+    """Return the largest possible loss: the stake of a BACK, stake * (odds - 1) of a LAY (its liability).
+
+    >>> compute_exposure(BetSide.BACK, Decimal("10.00"), Decimal("3.50"))
+    Decimal('10.00')
+    >>> compute_exposure(BetSide.LAY, Decimal("10.00"), Decimal("3.50"))
+    Decimal('25.00')
+    """
+    return stake if side is BetSide.BACK else compute_winnings(stake, odds)
 
 
-def potential(stake: Decimal, odds: Decimal) -> Decimal:
-    """What a BACK of that stake earns where its selection wins, 2 places."""
+def compute_winnings(stake: Decimal, odds: Decimal) -> Decimal:
+    """Return the profit of a winning BACK, stake * (odds - 1); a winning selection costs a LAY the same amount."""
     return to_money(CONTEXT.multiply(stake, odds - 1))
 
 
-def exact_profit(side: Side, stake: Decimal, odds: Decimal, verdict: Verdict) -> Decimal:
-    """What the order earns (below zero: loses), before commission and before it is rounded to cents.
+def compute_exact_profit(side: BetSide, stake: Decimal, odds: Decimal, result: SelectionResult) -> Decimal:
+    """Return the profit before commission, not rounded to cents; a loss is negative.
 
-    Of a BACK the winning part of the stake earns (odds - 1) times itself and the losing part is gone; a LAY is the
-    mirror of it. There is one division, at the end: who breaks even earns nothing, and half a cent is half a cent.
+    A BACK earns (odds - 1) * the winning part of the stake and loses the losing part; a LAY earns the opposite. There
+    is a single division, at the end, so that an order that breaks even earns exactly 0.
     """
-    won, lost, of = verdict.parts
+    won, lost, total = result.parts
     earned = CONTEXT.multiply(stake, CONTEXT.multiply(won, odds - 1) - lost)
-    return side.sign * CONTEXT.divide(earned, of)
+    return side.sign * CONTEXT.divide(earned, total)
 
 
-def profit(side: Side, stake: Decimal, odds: Decimal, verdict: Verdict) -> Decimal:
-    """What the order earns (below zero: loses), before commission, 2 places."""
-    return to_money(exact_profit(side, stake, odds, verdict))
+def compute_profit(side: BetSide, stake: Decimal, odds: Decimal, result: SelectionResult) -> Decimal:
+    """Return the profit before commission; a loss is negative.
 
-
-def payout(side: Side, stake: Decimal, odds: Decimal, verdict: Verdict) -> Decimal:
-    """What is paid out: the exposure, which was set aside, and the profit on top.
-
-    So stake * odds where the order wins, for a BACK and a LAY alike, 0 where it loses, the exposure where it is void.
+    >>> won = SelectionResult(ResultKind.WON)
+    >>> compute_profit(BetSide.BACK, Decimal("10.00"), Decimal("3.50"), won)
+    Decimal('25.00')
+    >>> compute_profit(BetSide.LAY, Decimal("10.00"), Decimal("3.50"), won)
+    Decimal('-25.00')
     """
-    return exposure(side, stake, odds) + profit(side, stake, odds, verdict)
+    return to_money(compute_exact_profit(side, stake, odds, result))
+
+
+def compute_payout(side: BetSide, stake: Decimal, odds: Decimal, result: SelectionResult) -> Decimal:
+    """Return the payout: the exposure, which was set aside when the order was placed, plus the profit.
+
+    A winning order of either side is paid stake * odds, a losing order 0, a void order its exposure.
+
+    >>> compute_payout(BetSide.BACK, Decimal("10.00"), Decimal("3.50"), SelectionResult(ResultKind.WON))
+    Decimal('35.00')
+    >>> compute_payout(BetSide.LAY, Decimal("10.00"), Decimal("3.50"), SelectionResult(ResultKind.VOID))
+    Decimal('25.00')
+    """
+    return compute_exposure(side, stake, odds) + compute_profit(side, stake, odds, result)

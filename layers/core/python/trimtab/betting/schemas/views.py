@@ -1,16 +1,17 @@
-"""The answers that the betting routes give."""
+"""The answers of the betting routes and RPCs: money and odds are text with 2 places."""
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from trimtab.betting.domain.insights import Insight
-from trimtab.betting.domain.orders import Order, OrderStatus, Settlement
-from trimtab.betting.domain.positions import Position
-from trimtab.betting.domain.results import Result, Side
-from trimtab.betting.domain.tally import Stakes, Tally
-from trimtab.betting.service.orders import Placed
-from trimtab.betting.service.settlements import Settling
+from trimtab.betting.domain.orders import BetOrder, BetStatus, Settlement
+from trimtab.betting.domain.positions import BettingPosition
+from trimtab.betting.domain.results import BetSide, ResultKind
+from trimtab.betting.domain.totals import OrderTotals, SelectionExposure
+from trimtab.betting.service.orders import PlacedOrder
+from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain, to_money
@@ -18,8 +19,15 @@ from trimtab.kernel.money import plain, to_money
 Answer = dict[str, Any]
 
 
+class SettlementStatus(StrEnum):
+    """The status of the settlement of a market."""
+
+    SETTLING = "SETTLING"
+    SETTLED = "SETTLED"
+
+
 class InsightView(Model):
-    """What was thought of the selection when the order was placed."""
+    """The newest insight on the selection when the order was placed."""
 
     implied_probability: str
     expected_value: str
@@ -28,9 +36,9 @@ class InsightView(Model):
 
 
 class SettlementView(Model):
-    """How an order was settled: `due` is the payout that follows from the result. A factor is a fraction: `1/2`."""
+    """The settlement of an order. `due` is the payout that follows from the result; a factor is a fraction: `1/2`."""
 
-    result: Result
+    result: ResultKind
     dead_heat_factor: str | None
     due: str
     override_reason: str | None
@@ -39,17 +47,17 @@ class SettlementView(Model):
 
 
 class OrderView(Model):
-    """An order. `exposure` is what it can lose; `pnl` is payout - exposure - commission."""
+    """An order. `exposure` is the largest possible loss; `pnl` is payout - exposure - commission."""
 
     id: str
     user_id: str
     market_id: str
     selection_id: str
-    side: Side
+    side: BetSide
     stake: str
     odds: str
     exposure: str
-    status: OrderStatus
+    status: BetStatus
     payout: str | None
     pnl: str | None
     commission: str | None
@@ -67,20 +75,24 @@ class OrderPage(Model):
 
 
 class HedgeView(Model):
-    """The bet after which the result does not matter any more; of backs alone it is the cash-out lay stake."""
+    """The order that makes the profit the same for either result; for BACK orders alone, the cash-out."""
 
-    side: Side
+    side: BetSide
     odds: str
     stake: str
 
 
 class SelectionView(Model):
-    """A user's orders on one selection: `exposure`, `if_win` and `if_lose` of the open ones, nothing netted in the
-    first; `pnl` of the settled. `side` is null where the result does not matter."""
+    """The orders of a user on one selection.
+
+    `exposure` is the sum of the largest possible losses of the open orders, `if_win` and `if_lose` their profit for
+    either result, `pnl` the profit and loss of the settled orders. `side` is the net side, null if `if_win` equals
+    `if_lose`.
+    """
 
     market_id: str
     selection_id: str
-    side: Side | None
+    side: BetSide | None
     exposure: str
     pnl: str
     back_stake: str
@@ -94,8 +106,11 @@ class SelectionView(Model):
 
 
 class MetricsView(Model):
-    """Sums over orders. `roi` is settled profit in percent of settled stake, void orders left out; `win_rate` the
-    percentage of settled orders that won. Cancelled orders count in no stake."""
+    """Totals over orders.
+
+    `roi` is the settled profit in percent of the settled stake, `win_rate` the percentage of settled orders that won;
+    both leave void orders out. Cancelled orders count in no stake.
+    """
 
     total_stake: str
     total_payout: str
@@ -116,15 +131,18 @@ class MetricsView(Model):
 
 
 class UserMetricsView(MetricsView):
-    """The sums of a user, over all markets or over one."""
+    """The totals of a user, over all markets or over one market."""
 
     user_id: str
     market_id: str | None
 
 
 class PositionView(Model):
-    """A user's orders on one market. `worst_case_exposure` is what is lost at most, hedges netted, where any
-    selection may win; `worst_case_exposure_of_these` where only those with open orders can."""
+    """The orders of a user in one market.
+
+    `worst_case_exposure` is the largest possible loss, hedges netted, if any selection can win;
+    `worst_case_exposure_of_these` if only the selections with open orders can win.
+    """
 
     market_id: str
     exposure: str
@@ -137,14 +155,17 @@ class PositionView(Model):
 
 
 class PositionList(Model):
-    """A page of positions, by market."""
+    """A page of positions, sorted by market."""
 
     items: list[PositionView]
     next_cursor: str | None
 
 
 class PlacedView(Model):
-    """The order, its user's position on the selection with it, and the insight that was current."""
+    """A placed order, the position of its user on the selection, and the newest insight on the selection.
+
+    `retry_safe` is true if the request had an idempotency key.
+    """
 
     order: OrderView
     position: SelectionView
@@ -153,17 +174,20 @@ class PlacedView(Model):
 
 
 class MarketLinks(Model):
-    """Where to read on."""
+    """Links of a market settlement."""
 
     self: str
 
 
 class MarketSettlementView(Model):
-    """The settlement of a market. It is SETTLED once every order is: then `orders` is exact. While it is SETTLING the
-    numbers of orders are those of an index: a moment late, and of more than some 20,000 a lower bound."""
+    """The settlement of a market: SETTLED once every order is settled.
+
+    While it is SETTLING, `orders` and `orders_open` are read from an index: eventually consistent, and a lower bound
+    above some 20,000 orders. Once SETTLED, `orders` is exact.
+    """
 
     market_id: str
-    status: str
+    status: SettlementStatus
     winners: list[str]
     voids: list[str]
     commission_rate: str
@@ -174,145 +198,147 @@ class MarketSettlementView(Model):
     links: MarketLinks
 
 
-def order_view(it: Order) -> Answer:
-    """See `OrderView`."""
+def order_view(order: BetOrder) -> Answer:
+    """Return an `OrderView`."""
+    settlement, payout, pnl = order.settlement, order.payout, order.pnl
     return {
-        "id": it.order_id,
-        "user_id": it.user_id,
-        "market_id": it.market_id,
-        "selection_id": it.selection_id,
-        "side": it.side.value,
-        "stake": _money(it.stake),
-        "odds": _money(it.odds),
-        "exposure": _money(it.exposure),
-        "status": it.status.value,
-        "payout": None if it.payout is None else _money(it.payout),
-        "pnl": None if it.pnl is None else _money(it.pnl),
-        "commission": it.settlement and _money(it.settlement.commission),
-        "settlement": it.settlement and _settlement_view(it.settlement),
-        "insight": insight_view(it.insight),
-        "created_at": format_time(it.created_at),
-        "settled_at": it.settlement and format_time(it.settlement.at),
+        "id": order.order_id,
+        "user_id": order.user_id,
+        "market_id": order.market_id,
+        "selection_id": order.selection_id,
+        "side": order.side.value,
+        "stake": _money(order.stake),
+        "odds": _money(order.odds),
+        "exposure": _money(order.exposure),
+        "status": order.status.value,
+        "payout": None if payout is None else _money(payout),
+        "pnl": None if pnl is None else _money(pnl),
+        "commission": settlement and _money(settlement.commission),
+        "settlement": settlement and _settlement_view(settlement),
+        "insight": insight_view(order.insight),
+        "created_at": format_time(order.created_at),
+        "settled_at": settlement and format_time(settlement.settled_at),
     }
 
 
-def _settlement_view(it: Settlement) -> Answer:
-    factor = it.verdict.dead_heat_factor
+def _settlement_view(settlement: Settlement) -> Answer:
     return {
-        "result": it.verdict.result.value,
-        "dead_heat_factor": None if factor is None else str(factor),
-        "due": _money(it.due),
-        "override_reason": it.override_reason,
-        "settled_by": it.by,
-        "with_market": it.with_market,
+        "result": settlement.result.value,
+        "dead_heat_factor": settlement.dead_heat_factor,
+        "due": _money(settlement.due),
+        "override_reason": settlement.override_reason,
+        "settled_by": settlement.settled_by,
+        "with_market": settlement.with_market,
     }
 
 
-def insight_view(it: Insight | None) -> Answer | None:
-    """See `InsightView`."""
-    if it is None:
+def insight_view(insight: Insight | None) -> Answer | None:
+    """Return an `InsightView`, or None without an insight."""
+    if insight is None:
         return None
     return {
-        "implied_probability": plain(it.implied_probability),
-        "expected_value": plain(it.expected_value),
-        "momentum": plain(it.momentum),
-        "as_of": format_time(it.as_of),
+        "implied_probability": plain(insight.implied_probability),
+        "expected_value": plain(insight.expected_value),
+        "momentum": plain(insight.momentum),
+        "as_of": format_time(insight.as_of),
     }
 
 
-def placed_view(it: Placed, *, retry_safe: bool) -> Answer:
-    """See `PlacedView`."""
+def placed_view(placed: PlacedOrder, *, retry_safe: bool) -> Answer:
+    """Return a `PlacedView`."""
     return {
-        "order": order_view(it.order),
-        "position": selection_view(it.position, it.order.selection_id),
-        "insight": insight_view(it.order.insight),
+        "order": order_view(placed.order),
+        "position": selection_view(placed.position, placed.order.selection_id),
+        "insight": insight_view(placed.order.insight),
         "retry_safe": retry_safe,
     }
 
 
-def selection_view(position: Position, selection_id: str, lay_odds: Decimal | None = None) -> Answer:
-    """See `SelectionView`; the cash-out is at `lay_odds`, or at the odds at which the bets were placed."""
-    on = position.on(selection_id)
+def selection_view(position: BettingPosition, selection_id: str, lay_odds: Decimal | None = None) -> Answer:
+    """Return a `SelectionView`; the cash-out is at `lay_odds`, or at the average odds of the open orders."""
+    exposure = position.get_exposure(selection_id)
     return {
         "market_id": position.market_id,
         "selection_id": selection_id,
-        "side": on.side and on.side.value,
-        "exposure": _money(on.exposure),
-        "pnl": _money(on.realised),
-        "back_stake": _money(on.back_stake),
-        "back_profit": _money(on.back_profit),
-        "lay_stake": _money(on.lay_stake),
-        "lay_liability": _money(on.lay_liability),
-        "if_win": _money(on.if_win),
-        "if_lose": _money(on.if_lose),
-        "cash_out": _hedge_view(on, lay_odds),
-        "updated_at": format_time(position.since(selection_id)),
+        "side": exposure.side and exposure.side.value,
+        "exposure": _money(exposure.exposure),
+        "pnl": _money(exposure.realised),
+        "back_stake": _money(exposure.back_stake),
+        "back_profit": _money(exposure.back_profit),
+        "lay_stake": _money(exposure.lay_stake),
+        "lay_liability": _money(exposure.lay_liability),
+        "if_win": _money(exposure.if_win),
+        "if_lose": _money(exposure.if_lose),
+        "cash_out": _hedge_view(exposure, lay_odds),
+        "updated_at": format_time(position.get_changed_at(selection_id)),
     }
 
 
-def _hedge_view(on: Stakes, odds: Decimal | None) -> Answer | None:
-    odds = odds or on.own_odds
-    hedge = on.hedge(odds) if odds is not None else None
+def _hedge_view(exposure: SelectionExposure, odds: Decimal | None) -> Answer | None:
+    odds = odds or exposure.own_odds
+    hedge = exposure.compute_hedge(odds) if odds is not None else None
     if hedge is None or odds is None:
         return None
     side, stake = hedge
     return {"side": side.value, "odds": _money(odds), "stake": _money(stake)}
 
 
-def position_view(it: Position, winners: int = 1, lay_odds: Decimal | None = None) -> Answer:
-    """See `PositionView`."""
+def position_view(position: BettingPosition, winners: int = 1, lay_odds: Decimal | None = None) -> Answer:
+    """Return a `PositionView`; `winners` is the number of selections that win."""
     return {
-        "market_id": it.market_id,
-        "exposure": _money(it.exposure),
-        "worst_case_exposure": _money(it.worst_case(winners)),
-        "worst_case_exposure_of_these": _money(it.worst_case(winners, others=False)),
-        "market_commission": _money(it.market_commission),
-        "selections": [selection_view(it, selection_id, lay_odds) for selection_id in sorted(it.selections)],
-        "metrics": metrics_view(it.tally),
-        "updated_at": format_time(it.updated_at),
+        "market_id": position.market_id,
+        "exposure": _money(position.exposure),
+        "worst_case_exposure": _money(position.compute_worst_case(winners)),
+        "worst_case_exposure_of_these": _money(position.compute_worst_case(winners, others=False)),
+        "market_commission": _money(position.market_commission),
+        "selections": [selection_view(position, each, lay_odds) for each in sorted(position.selections)],
+        "metrics": metrics_view(position.totals),
+        "updated_at": format_time(position.updated_at),
     }
 
 
-def metrics_view(it: Tally) -> Answer:
-    """See `MetricsView`."""
+def metrics_view(totals: OrderTotals) -> Answer:
+    """Return a `MetricsView`."""
     return {
-        "total_stake": _money(it.total_stake),
-        "total_payout": _money(it.total_payout),
-        "roi": str(it.roi),
-        "orders_placed": it.orders_placed,
-        "orders_won": it.orders_won,
-        "win_rate": str(it.win_rate),
-        "open_stake": _money(it.open_stake),
-        "open_exposure": _money(it.open_exposure),
-        "profit": _money(it.profit),
-        "commission": _money(it.commission),
-        "settled_stake": _money(it.settled_stake),
-        "settled_profit": _money(it.settled_profit),
-        "orders_open": it.orders_open,
-        "orders_settled": it.orders_settled,
-        "orders_void": it.orders_void,
-        "orders_cancelled": it.orders_cancelled,
+        "total_stake": _money(totals.total_stake),
+        "total_payout": _money(totals.total_payout),
+        "roi": str(totals.roi),
+        "orders_placed": totals.orders_placed,
+        "orders_won": totals.orders_won,
+        "win_rate": str(totals.win_rate),
+        "open_stake": _money(totals.open_stake),
+        "open_exposure": _money(totals.open_exposure),
+        "profit": _money(totals.profit),
+        "commission": _money(totals.commission),
+        "settled_stake": _money(totals.settled_stake),
+        "settled_profit": _money(totals.settled_profit),
+        "orders_open": totals.orders_open,
+        "orders_settled": totals.orders_settled,
+        "orders_void": totals.orders_void,
+        "orders_cancelled": totals.orders_cancelled,
     }
 
 
-def user_metrics_view(user_id: str, market_id: str | None, it: Tally) -> Answer:
-    """See `UserMetricsView`."""
-    return {"user_id": user_id, "market_id": market_id, **metrics_view(it)}
+def user_metrics_view(user_id: str, market_id: str | None, totals: OrderTotals) -> Answer:
+    """Return a `UserMetricsView`."""
+    return {"user_id": user_id, "market_id": market_id, **metrics_view(totals)}
 
 
-def settling_view(it: Settling) -> Answer:
-    """See `MarketSettlementView`."""
+def market_settlement_view(settlement: MarketSettlement) -> Answer:
+    """Return a `MarketSettlementView`."""
+    market = settlement.market
+    status = SettlementStatus.SETTLED if settlement.is_done else SettlementStatus.SETTLING
     return {
-        "market_id": it.market.market_id,
-        "status": "SETTLED" if it.is_done else "SETTLING",
-        "winners": list(it.market.winners),
-        "voids": list(it.market.voids),
-        "commission_rate": plain(it.market.commission_rate),
-        "orders": it.progress.orders,
-        "orders_open": it.progress.open,
-        "closed_by": it.market.by,
-        "closed_at": format_time(it.market.closed_at),
-        "links": {"self": f"/markets/{it.market.market_id}/settlement"},
+        "market_id": market.market_id,
+        "status": status.value,
+        "winners": list(market.winners),
+        "voids": list(market.voids),
+        "commission_rate": plain(market.commission_rate),
+        "orders": settlement.progress.orders,
+        "orders_open": settlement.progress.open,
+        "closed_by": market.closed_by,
+        "closed_at": format_time(market.closed_at),
+        "links": {"self": f"/markets/{market.market_id}/settlement"},
     }
 
 

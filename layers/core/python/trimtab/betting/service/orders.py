@@ -1,4 +1,4 @@
-"""Orders: placed, settled or cancelled in one write together with the position and the sums that they change."""
+"""Orders: each change is written in one transaction with the position and the totals that it changes."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -6,13 +6,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from trimtab.betting.domain import orders as rules
-from trimtab.betting.domain.insights import require_value
+from trimtab.betting.adapters.store import BettingStore, OrderFilter
+from trimtab.betting.domain.insights import require_expected_value
 from trimtab.betting.domain.markets import market_closed
-from trimtab.betting.domain.orders import Asked, NewOrder, Order
-from trimtab.betting.domain.positions import Position
-from trimtab.betting.domain.tally import tally
-from trimtab.betting.service.ports import Book, OrderFilter
+from trimtab.betting.domain.orders import (
+    BetOrder,
+    NewOrder,
+    SettlementRequest,
+    derive_order_id,
+    limit_exceeded,
+    require_same_order,
+)
+from trimtab.betting.domain.positions import BettingPosition
+from trimtab.betting.domain.totals import totals_of_order
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, not_found
@@ -20,123 +26,134 @@ from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 
 
-class Limits(Struct, frozen=True):
-    """What is asked of orders: the stake of one, the gross exposure of all open ones of a user, and the expected
-    value that an insight must give it (None: any)."""
+class OrderLimits(Struct, frozen=True):
+    """The limits of orders, in money.
+
+    `max_stake` limits a single order, `max_exposure` the sum of the exposures of all open orders of a user.
+    `minimum_expected_value` is per unit of stake; None accepts any.
+    """
 
     max_stake: Decimal
     max_exposure: Decimal
     minimum_expected_value: Decimal | None = None
 
 
-class Placed(Struct, frozen=True):
-    """An order, and its user's position in the market with it; whether it was there before."""
+class PlacedOrder(Struct, frozen=True):
+    """A placed order and the position of its user in the market; `is_repeat` if a request before placed the order."""
 
-    order: Order
-    position: Position
+    order: BetOrder
+    position: BettingPosition
     is_repeat: bool = False
 
 
-class Changed(Struct, frozen=True):
-    """An order that was settled or cancelled; whether it was so before."""
+class ChangedOrder(Struct, frozen=True):
+    """A settled or cancelled order; `is_repeat` if a request before changed the order."""
 
-    order: Order
+    order: BetOrder
     is_repeat: bool
 
 
-class Orders(Struct, frozen=True):
-    """The orders of users. Each attempt reads, decides and writes on the versions it read."""
+class BetOrders(Struct, frozen=True):
+    """The orders of users. Each attempt reads, decides, and writes on the versions that were read."""
 
-    book: Book
-    limits: Limits
+    store: BettingStore
+    limits: OrderLimits
     clock: Clock
 
-    def place(self, caller: Caller, new: NewOrder, key: str) -> Placed:
-        """The open order; with the same key again, the order as it is now. Two calls: one read, one transaction."""
-        caller.require_acting_for(new.user_id)
-        order_id = rules.order_id_of(caller.tenant_id, new.user_id, key)
+    def place(self, caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
+        """Place an order, idempotent by `key`: a repeat returns the order as stored. One read, one transaction.
 
-        def attempt() -> Placed:
+        Raises `Forbidden` for the order of another user, `Conflict` for a closed market or a key that was used for a
+        different order, `Unprocessable` if a limit refuses the order.
+        """
+        caller.require_acting_for(new.user_id)
+        tenant_id, user_id, market_id = caller.tenant_id, new.user_id, new.market_id
+        order_id = derive_order_id(tenant_id, user_id, key)
+
+        def attempt() -> PlacedOrder:
             now = self.clock()
-            tenant_id, user_id, market_id = caller.tenant_id, new.user_id, new.market_id
-            met = self.book.situation(tenant_id, order_id, user_id, market_id, new.selection_id)
-            position = met.position or Position(
+            context = self.store.get_order_context(tenant_id, order_id, user_id, market_id, new.selection_id)
+            position = context.position or BettingPosition(
                 tenant_id=tenant_id, user_id=user_id, market_id=market_id, updated_at=now
             )
-            if met.order is not None:
-                rules.require_same(met.order, new)
-                return Placed(met.order, position, is_repeat=True)
-            if met.market is not None:
+            if context.order is not None:
+                require_same_order(context.order, new)
+                return PlacedOrder(context.order, position, is_repeat=True)
+            if context.market is not None:
                 raise market_closed()
             self._check_size(new)
             position.require_room_for(new.selection_id)
-            require_value(met.insight, new.side, self.limits.minimum_expected_value)
-            order = new.placed(tenant_id, order_id, met.insight, now)
-            position = position.changed([(None, order)], now)
-            self.book.place(order, position, tally(order), self.limits.max_exposure)
-            return Placed(order, position)
+            require_expected_value(context.insight, new.side, self.limits.minimum_expected_value)
+            order = new.place(tenant_id, order_id, context.insight, now)
+            position = position.apply([(None, order)], now)
+            self.store.place_order(order, position, totals_of_order(order), self.limits.max_exposure)
+            return PlacedOrder(order, position)
 
         return retrying_on_conflict(attempt)
 
     def _check_size(self, new: NewOrder) -> None:
         if new.stake > self.limits.max_stake:
-            raise Unprocessable("stake_too_large", f"The stake of an order is at most {self.limits.max_stake}.")
+            raise Unprocessable("stake_too_large", f"stake must not exceed {self.limits.max_stake}.")
         if not new.exposure:
-            raise Unprocessable("stake_too_small", "The order exposes less than half a cent: it could only win.")
+            raise Unprocessable("stake_too_small", "The exposure of the order rounds to 0.00. Raise stake or odds.")
         if new.exposure > self.limits.max_exposure:
-            raise rules.limit_exceeded(self.limits.max_exposure)
+            raise limit_exceeded(self.limits.max_exposure)
 
-    def get(self, caller: Caller, order_id: str) -> Order:
-        """The caller's order; `NotFound` otherwise."""
-        order = self.book.order(caller.tenant_id, order_id)
+    def get(self, caller: Caller, order_id: str) -> BetOrder:
+        """Return an order; raises `NotFound` if there is none, or the caller acts for another user."""
+        order = self.store.get_order(caller.tenant_id, order_id)
         if order is None:
             raise not_found("order")
         caller.require_owner(order.user_id, "order")
         return order
 
-    def list(self, caller: Caller, wanted: OrderFilter, *, limit: int, after: Any) -> Page[Order]:
-        """The orders of a user or of a market, newest first; an end user's token sees those of its user alone."""
+    def list(self, caller: Caller, wanted: OrderFilter, *, limit: int, after: Any) -> Page[BetOrder]:
+        """Return the orders of a user or of a market, newest first; the token of an end user sees its own orders only.
+
+        Raises `Invalid` if the filter names neither a user nor a market.
+        """
         wanted = OrderFilter(wanted.user_id or caller.user_id, wanted.market_id, wanted.status)
         if wanted.user_id is not None:
             caller.require_owner(wanted.user_id, "user")
         elif wanted.market_id is None:
-            raise Invalid("which_orders", "Name the user or the market whose orders you want, or both.")
-        return self.book.orders(caller.tenant_id, wanted, limit=limit, after=after)
+            raise Invalid("which_orders", "Give user_id, market_id or both.")
+        return self.store.list_orders(caller.tenant_id, wanted, limit=limit, after=after)
 
-    def cancel(self, caller: Caller, order_id: str) -> Order:
-        """The order, taken back; the same again answers as the first did."""
-        return self._change(caller, order_id, lambda order: order.cancelled(self.clock())).order
+    def cancel(self, caller: Caller, order_id: str) -> BetOrder:
+        """Cancel an open order; a repeat returns the cancelled order."""
+        return self._change(caller, order_id, lambda order: order.cancel(self.clock())).order
 
-    def settle(self, caller: Caller, order_id: str, asked: Asked) -> Changed:
-        """The settled order; the same again answers as the first did. For the platform: no end user settles."""
+    def settle(self, caller: Caller, order_id: str, request: SettlementRequest) -> ChangedOrder:
+        """Settle an open order; a repeat returns the settled order. Raises `Forbidden` for the token of an end user."""
 
-        def settled(order: Order) -> Order:
+        def settle_order(order: BetOrder) -> BetOrder:
             require_platform(caller)
-            return order.settled(asked, by=caller.subject, now=self.clock())
+            return order.settle(request, by=caller.subject, now=self.clock())
 
-        return self._change(caller, order_id, settled)
+        return self._change(caller, order_id, settle_order)
 
-    def _change(self, caller: Caller, order_id: str, decide: Callable[[Order], Order]) -> Changed:
-        def attempt() -> Changed:
+    def _change(self, caller: Caller, order_id: str, decide: Callable[[BetOrder], BetOrder]) -> ChangedOrder:
+        def attempt() -> ChangedOrder:
             order = self.get(caller, order_id)
             changed = decide(order)
             if changed is order:
-                return Changed(order, is_repeat=True)
-            met = self.book.situation(
+                return ChangedOrder(order, is_repeat=True)
+            context = self.store.get_order_context(
                 order.tenant_id, order.order_id, order.user_id, order.market_id, order.selection_id
             )
-            if met.market is not None and met.order == order:
+            if context.market is not None and context.order == order:
                 raise market_closed()
-            if met.position is None:
+            if context.position is None:
                 raise not_found("position")
-            position = met.position.changed([(order, changed)], changed.updated_at)
-            self.book.change([changed], position, tally(changed).minus(tally(order)), open_market=True)
-            return Changed(changed, is_repeat=False)
+            position = context.position.apply([(order, changed)], changed.updated_at)
+            change = totals_of_order(changed).minus(totals_of_order(order))
+            self.store.change_orders([changed], position, change, open_market=True)
+            return ChangedOrder(changed, is_repeat=False)
 
         return retrying_on_conflict(attempt)
 
 
 def require_platform(caller: Caller) -> None:
-    """`Forbidden` for an end user's token: nobody decides how their own bets end."""
+    """Raise `Forbidden` for the token of an end user: users must not settle their own bets."""
     if caller.user_id is not None:
-        raise Forbidden("not_for_end_users", "The platform settles: this token acts for an end user.")
+        raise Forbidden("not_for_end_users", "Only the platform settles; this token acts for an end user.")

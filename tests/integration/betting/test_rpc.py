@@ -1,4 +1,4 @@
-"""Betting over RPC, through the real handler with the generated client: the REST routes' operations and refusals."""
+"""The RPCs of betting through the handler, with the generated client: the operations and refusals of REST."""
 
 import gzip
 import json
@@ -13,18 +13,18 @@ from connectrpc.code import Code
 from protobuf import message_to_json_value
 
 from functions.betting_rpc import handler as function
-from functions.betting_rpc.gate import CODES, code_of
 from functions.betting_rpc.generated import orders_pb as pb
 from functions.betting_rpc.generated.orders_connect import OrderServiceClientSync
+from functions.betting_rpc.problems import CODES, code_of
 from infra.config import ROOT
 from infra.tools import protos
 from tests.support import rpc
-from tests.support.betting import MARKET, Bettor, orders, work
+from tests.support.betting import MARKET, Bettor, process_stream_and_queue, stored_orders
 from tests.support.moto_state import commits
 from tests.support.rpc import KINDS, SERVICE, called, refused
 from tests.support.system import BETTING_TABLE, System, authorized
 from trimtab.betting.schemas import views
-from trimtab.betting.service.orders import Orders
+from trimtab.betting.service.orders import BetOrders
 from trimtab.kernel.errors import Conflict
 from trimtab.runtime.http.problems import STATUS
 
@@ -34,78 +34,78 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(params=KINDS)
 def client(system: System, request: pytest.FixtureRequest) -> OrderServiceClientSync:
-    """A client of each kind: binary and JSON over Connect, and gRPC-Web."""
+    """Return a client of each kind: binary and JSON over Connect, and gRPC-Web."""
     return KINDS[request.param]()
 
 
 @pytest.fixture
 def binary(system: System) -> OrderServiceClientSync:
-    """A client as it is made by default."""
+    """Return a client with default settings: binary over Connect."""
     return rpc.client()
 
 
 def new(side: pb.Side = BACK, stake: str = "10.00", odds: str = "3.50", key: str = "", **more: Any) -> Any:
-    """An order on the market of the tests, unless told otherwise."""
+    """Return a request to place an order, by default on the market of the tests."""
     names = {"user_id": "1", "market_id": MARKET, "selection_id": "home", **more}
     return pb.PlaceOrderRequest(**names, side=side, stake=stake, odds=odds, idempotency_key=key)
 
 
-def placed(client: OrderServiceClientSync, *arguments: Any, **more: Any) -> str:
-    """The id of an order that is placed now."""
-    more.setdefault("key", f"k{len(orders())}")
+def place(client: OrderServiceClientSync, *arguments: Any, **more: Any) -> str:
+    """Place an order and return its id."""
+    more.setdefault("key", f"k{len(stored_orders())}")
     order = client.place_order(new(*arguments, **more)).order
     assert order is not None
     return order.id
 
 
-def test_every_method_answers_as_its_route_does(system: System, client: OrderServiceClientSync) -> None:
-    """What REST answers is the very view that the message is made of, so equal members are equal figures."""
-    mine = Bettor(system)
+def test_every_method_answers_like_its_route(system: System, client: OrderServiceClientSync) -> None:
+    """The message is made of the view that REST answers, so all members must be equal."""
+    bettor = Bettor(system)
     answer = client.place_order(new(LAY, "10", "3.5", "k"))
     assert answer.order is not None
     order_id = answer.order.id
-    assert as_view(answer.order) == mine.read(f"/orders/{order_id}")
-    assert as_view(answer.position) == mine.on("home")
+    assert as_view(answer.order) == bettor.read(f"/orders/{order_id}")
+    assert as_view(answer.position) == bettor.selection("home")
     assert answer.retry_safe
-    assert as_view(client.get_order(pb.GetOrderRequest(order_id=order_id)).order) == mine.read(f"/orders/{order_id}")
+    assert as_view(client.get_order(pb.GetOrderRequest(order_id=order_id)).order) == bettor.read(f"/orders/{order_id}")
     wanted = {"user_id": "1", "status": "OPEN"}
     listed = client.list_orders(pb.ListOrdersRequest(user_id="1", status=pb.OrderStatus.OPEN))
-    assert [as_view(it) for it in listed.items] == mine.read("/orders", **wanted)["items"]
+    assert [as_view(order) for order in listed.items] == bettor.read("/orders", **wanted)["items"]
     opened = client.list_open_orders(pb.ListOpenOrdersRequest(user_id="1"))
-    assert [as_view(it) for it in opened.items] == mine.read("/orders/open/1")["items"]
+    assert [as_view(order) for order in opened.items] == bettor.read("/orders/open/1")["items"]
     positions = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", winners=2, lay_odds="3.00"))
     asked = {"winners": "2", "lay_odds": "3.00"}
-    assert [as_view(it) for it in positions.items] == mine.read("/positions/1", **asked)["items"]
+    assert [as_view(position) for position in positions.items] == bettor.read("/positions/1", **asked)["items"]
 
-    taken_back = placed(client, BACK, "5.00", "2.00", selection_id="draw")
-    cancelled = client.cancel_order(pb.CancelOrderRequest(order_id=taken_back)).order
-    assert as_view(cancelled) == mine.read(f"/orders/{taken_back}")
+    cancelled_id = place(client, BACK, "5.00", "2.00", selection_id="draw")
+    cancelled = client.cancel_order(pb.CancelOrderRequest(order_id=cancelled_id)).order
+    assert as_view(cancelled) == bettor.read(f"/orders/{cancelled_id}")
     settled = client.settle_order(pb.SettleOrderRequest(order_id=order_id, won=False)).order
     assert settled is not None
     assert (settled.status, settled.payout, settled.pnl) == (pb.OrderStatus.SETTLED, "35.00", "10.00")
-    assert as_view(settled) == mine.read(f"/orders/{order_id}")
+    assert as_view(settled) == bettor.read(f"/orders/{order_id}")
     assert not client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1")).items
     everything = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", include_settled=True))
-    assert [as_view(it) for it in everything.items] == mine.read("/positions/1")["items"]
+    assert [as_view(position) for position in everything.items] == bettor.read("/positions/1")["items"]
     for query in ({}, {"market_id": MARKET}):
         sums = client.get_performance_metrics(pb.GetPerformanceMetricsRequest(user_id="1", **query))
-        assert {"user_id": "1", "market_id": query.get("market_id"), **as_view(sums.metrics)} == mine.metrics(**query)
+        assert {"user_id": "1", "market_id": query.get("market_id"), **as_view(sums.metrics)} == bettor.metrics(**query)
 
 
 def as_view(message: Any) -> Any:
-    """A message as the view that it was made of: texts for enums and times, None for what is not set."""
+    """Return the message as a view: text for enums and times, None for members that are not set."""
     members = message_to_json_value(message, use_proto_field_name=True, always_emit_implicit=True)
-    return completed(message, members)
+    return _complete(message, members)
 
 
-def completed(message: Any, members: Any) -> Any:
+def _complete(message: Any, members: Any) -> Any:
     view = {}
     for field in message.desc().fields:
         value, inner = members.get(field.name), getattr(message, field.name)
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = [completed(each, them) for each, them in zip(inner, value, strict=True)]
+            value = [_complete(each, them) for each, them in zip(inner, value, strict=True)]
         elif isinstance(value, dict):
-            value = completed(inner, value)
+            value = _complete(inner, value)
         elif isinstance(value, str) and (name := re.fullmatch(r"(?:SIDE|ORDER_STATUS|MARKET_STATUS)_([A-Z]+)", value)):
             value = None if name[1] == "UNSPECIFIED" else name[1]
         elif isinstance(value, str) and value.startswith("RESULT_"):
@@ -114,27 +114,27 @@ def completed(message: Any, members: Any) -> Any:
     return view
 
 
-def test_a_market_is_settled_and_its_progress_is_told(system: System, client: OrderServiceClientSync) -> None:
-    placed(client, BACK, "10.00", "3.50")
-    placed(client, LAY, "20.00", "3.00", selection_id="draw")
+def test_a_market_is_settled_and_its_progress_can_be_read(system: System, client: OrderServiceClientSync) -> None:
+    place(client, BACK, "10.00", "3.50")
+    place(client, LAY, "20.00", "3.00", selection_id="draw")
     refused(Code.NOT_FOUND, "not_found", client.get_market_settlement, pb.GetMarketSettlementRequest(market_id=MARKET))
     closing = pb.SettleMarketRequest(market_id=MARKET, winners=["home"], commission_rate="5")
     settlement = client.settle_market(closing).settlement
     assert settlement is not None
     assert (settlement.status, settlement.orders, settlement.orders_open) == (pb.MarketStatus.SETTLING, 2, 2)
     refused(Code.FAILED_PRECONDITION, "market_closed", client.place_order, new())
-    work(system)
+    process_stream_and_queue(system)
     done = client.get_market_settlement(pb.GetMarketSettlementRequest(market_id=MARKET)).settlement
     assert done is not None
     assert (done.status, done.orders_open, list(done.winners)) == (pb.MarketStatus.SETTLED, 0, ["home"])
     sums = client.get_performance_metrics(pb.GetPerformanceMetricsRequest(user_id="1")).metrics
     assert sums is not None
-    assert (sums.profit, sums.commission, sums.orders_open) == ("42.75", "2.25", 0)  # 45 less 5 % of it
+    assert (sums.profit, sums.commission, sums.orders_open) == ("42.75", "2.25", 0)  # 45 less 5 %
     other = pb.SettleMarketRequest(market_id=MARKET, winners=["draw"])
     refused(Code.FAILED_PRECONDITION, "market_settled", client.settle_market, other)
 
 
-def test_that_every_selection_has_lost_must_be_said(binary: OrderServiceClientSync) -> None:
+def test_a_market_in_which_every_selection_lost_needs_all_lost(binary: OrderServiceClientSync) -> None:
     refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, pb.SettleMarketRequest(market_id=MARKET))
     both = pb.SettleMarketRequest(market_id=MARKET, winners=["home"], all_lost=True)
     refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, both)
@@ -153,7 +153,7 @@ def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_re
     refused(Code.INVALID_ARGUMENT, "two_request_ids", with_another, new(key="k"))
     assert Bettor(system).place("BACK", "10", "3.50", key="k").json["order"]["id"] == first.id
     refused(Code.ALREADY_EXISTS, "key_reused", client.place_order, new(stake="11", key="k"))
-    assert len(orders()) == 1
+    assert len(stored_orders()) == 1
     settle = pb.SettleOrderRequest(order_id=first.id, result=pb.Result.DEAD_HEAT, dead_heat_factor="1/2")
     assert client.settle_order(settle) == client.settle_order(settle)
     refused(
@@ -164,7 +164,7 @@ def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_re
     )
 
 
-BAD: list[tuple[str, dict[str, Any], str]] = [
+BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("no side", {"side": pb.Side.UNSPECIFIED}, "side"),
     ("a side that does not exist", {"side": 9}, "side"),
     ("stake 0", {"stake": "0"}, "stake"),
@@ -178,55 +178,55 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "field"), [it[1:] for it in BAD], ids=[it[0] for it in BAD])
+@pytest.mark.parametrize(("change", "field"), [case[1:] for case in BAD_ORDERS], ids=[case[0] for case in BAD_ORDERS])
 def test_a_bad_order_is_refused_field_by_field_and_nothing_is_changed(
     binary: OrderServiceClientSync, change: dict[str, Any], field: str
 ) -> None:
     problem = refused(Code.INVALID_ARGUMENT, "invalid_request", binary.place_order, new(**change))
-    assert [it.field for it in problem.errors] == [field]
+    assert [error.field for error in problem.errors] == [field]
     assert problem.status == 400
     assert commits(BETTING_TABLE) == []
 
 
-def test_a_rule_refuses_as_it_does_over_rest(binary: OrderServiceClientSync) -> None:
-    placed(binary, LAY, "1000.00", "100.90")
+def test_a_rule_refuses_as_over_rest(binary: OrderServiceClientSync) -> None:
+    place(binary, LAY, "1000.00", "100.90")
     problem = refused(Code.FAILED_PRECONDITION, "exposure_limit", binary.place_order, new(stake="100.01", key="x"))
     assert problem.status == 422
     refused(Code.FAILED_PRECONDITION, "stake_too_large", binary.place_order, new(stake="10000.01", key="y"))
-    order_id = placed(binary)
+    order_id = place(binary)
     disagrees = pb.SettleOrderRequest(order_id=order_id, won=True, payout="30.00")
     refused(Code.FAILED_PRECONDITION, "payout_disagrees", binary.settle_order, disagrees)
     neither = pb.SettleOrderRequest(order_id=order_id)
     refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_order, neither)
     assert refused(Code.INVALID_ARGUMENT, "which_orders", binary.list_orders, pb.ListOrdersRequest()).detail.startswith(
-        "Name the user"
+        "Give user_id"
     )
     for limit in (101, -1):
         page = pb.ListOrdersRequest(user_id="1", limit=limit)
         refused(Code.INVALID_ARGUMENT, "invalid_request", binary.list_orders, page)
 
 
-def test_lists_go_on_where_the_cursor_says_and_a_cursor_is_the_same_over_rest(
+def test_lists_continue_at_the_cursor_and_a_cursor_is_valid_over_rest(
     system: System, client: OrderServiceClientSync
 ) -> None:
-    ids = [placed(client, key=f"k{number}", market_id=f"m{number}") for number in range(3)]
+    ids = [place(client, key=f"k{number}", market_id=f"m{number}") for number in range(3)]
     first = client.list_orders(pb.ListOrdersRequest(user_id="1", limit=2))
-    assert [it.id for it in first.items] == [ids[2], ids[1]]
+    assert [order.id for order in first.items] == [ids[2], ids[1]]
     rest = client.list_orders(pb.ListOrdersRequest(user_id="1", cursor=first.next_cursor or ""))
-    assert ([it.id for it in rest.items], rest.next_cursor) == ([ids[0]], "")
+    assert ([order.id for order in rest.items], rest.next_cursor) == ([ids[0]], "")
     over_rest = Bettor(system).read("/orders", user_id="1", cursor=str(first.next_cursor))
-    assert [it["id"] for it in over_rest["items"]] == [ids[0]]
+    assert [order["id"] for order in over_rest["items"]] == [ids[0]]
     elsewhere = pb.ListOrdersRequest(user_id="2", cursor=first.next_cursor or "")
     refused(Code.INVALID_ARGUMENT, "invalid_cursor", client.list_orders, elsewhere)
     page = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", limit=2))
     after = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", cursor=page.next_cursor or ""))
-    assert [it.market_id for it in (*page.items, *after.items)] == ["m0", "m1", "m2"]
+    assert [position.market_id for position in (*page.items, *after.items)] == ["m0", "m1", "m2"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> None:
+def test_orders_of_other_users_and_tenants_are_not_found(system: System, kind: str) -> None:
     platform, make = KINDS[kind](), KINDS[kind]
-    order_id = placed(platform)
+    order_id = place(platform)
     before = len(commits(BETTING_TABLE))
     asked = pb.GetOrderRequest(order_id=order_id)
     for stranger in (make(tenant_id="acme"), make(user_id="2")):
@@ -240,7 +240,7 @@ def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> 
     refused(Code.NOT_FOUND, "not_found", other.get_performance_metrics, pb.GetPerformanceMetricsRequest(user_id="1"))
     refused(Code.PERMISSION_DENIED, "other_user", other.place_order, new())
     own = make(user_id="1")
-    assert [it.id for it in own.list_orders(pb.ListOrdersRequest()).items] == [order_id]
+    assert [order.id for order in own.list_orders(pb.ListOrdersRequest()).items] == [order_id]
     refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_order, settle)
     closing = pb.SettleMarketRequest(market_id=MARKET, winners=["home"])
     refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_market, closing)
@@ -248,7 +248,7 @@ def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> 
 
 
 @pytest.mark.parametrize("method", sorted(function.SCOPES))
-def test_a_method_needs_a_token_and_its_scope_before_anything_is_read(system: System, method: str) -> None:
+def test_a_method_requires_a_token_and_its_scope_before_the_message_is_read(system: System, method: str) -> None:
     without = called(method, b"{", JSON, None)
     assert (without["statusCode"], json.loads(without["body"])["code"]) == (401, "unauthenticated")
     expired = called(method, b"{", JSON, authorized(exp="1"))
@@ -276,27 +276,27 @@ def test_a_method_needs_a_token_and_its_scope_before_anything_is_read(system: Sy
         b"[" * 60_000,
         b'{"a":' * 10_000,
     ],
-    ids=lambda it: it[:16].decode(errors="replace"),
+    ids=lambda body: body[:16].decode(errors="replace"),
 )
-def test_json_that_is_not_the_message_is_refused(system: System, body: bytes) -> None:
+def test_json_that_is_not_the_message_is_rejected(system: System, body: bytes) -> None:
     answer = called("ListOrders", body, JSON, authorized())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
 
 
 @pytest.mark.parametrize("body", [b"\xff" * 9, b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"\x7b" * 60_000])
-def test_bytes_that_are_not_the_message_are_refused(system: System, body: bytes) -> None:
+def test_bytes_that_are_not_the_message_are_rejected(system: System, body: bytes) -> None:
     answer = called("ListOrders", body, {"Content-Type": "application/proto"}, authorized())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
 
 
-def test_a_message_is_bounded_before_and_after_it_is_expanded(system: System) -> None:
+def test_the_size_of_a_message_is_bounded_before_and_after_decompression(system: System) -> None:
     long = json.dumps({"userId": "1" * 70_000}).encode()
     for body, headers in ((long, JSON), (gzip.compress(long), {**JSON, "Content-Encoding": "gzip"})):
         answer = called("ListOrders", body, headers, authorized())
         assert json.loads(answer["body"])["code"] == "resource_exhausted"
 
 
-def test_a_compressed_request_is_read_and_so_is_one_that_the_gateway_has_expanded(system: System) -> None:
+def test_a_compressed_request_is_read_even_if_the_gateway_has_decompressed_the_body(system: System) -> None:
     body = b'{"userId": "1"}'
     for sent in (gzip.compress(body), body):
         answer = called(
@@ -315,7 +315,7 @@ def test_a_compressed_request_is_read_and_so_is_one_that_the_gateway_has_expande
         ("GetOrder", "application/grpc+proto", 415, "unsupported_media_type"),
     ],
 )
-def test_what_is_no_rpc_is_told_what_would_be_one(
+def test_a_request_that_is_not_an_rpc_gets_a_problem_with_a_hint(
     system: System, path: str, media_type: str, status: int, reason: str
 ) -> None:
     answer = called(path, b"{}", {"Content-Type": media_type}, authorized())
@@ -332,10 +332,10 @@ def test_what_is_no_rpc_is_told_what_would_be_one(
         (RuntimeError("secret"), Code.INTERNAL, "internal_error"),
     ],
 )
-def test_what_fails_on_our_side_is_told_without_its_reasons(
+def test_an_internal_failure_does_not_reveal_its_cause(
     client: OrderServiceClientSync, error: Exception, code: Code, reason: str
 ) -> None:
-    with mock.patch.object(Orders, "get", side_effect=error):
+    with mock.patch.object(BetOrders, "get", side_effect=error):
         problem = refused(code, reason, client.get_order, pb.GetOrderRequest(order_id="x"))
     assert "secret" not in problem.detail
     assert problem.retry_after_seconds == (0 if code is Code.INTERNAL else 1)
@@ -349,7 +349,7 @@ def test_every_refusal_has_a_code_as_it_has_a_status() -> None:
 def test_every_method_has_its_scope_and_is_a_method_of_the_service() -> None:
     (service,) = pb.desc().services
     assert f"/{service.type_name}" == SERVICE == function.service.path
-    assert [it.name for it in service.methods] == list(function.SCOPES)
+    assert [method.name for method in service.methods] == list(function.SCOPES)
 
 
 @pytest.mark.parametrize(
@@ -369,6 +369,6 @@ def test_a_message_has_the_members_of_the_view(message: Any, view: Any) -> None:
     assert [field.name for field in message.desc().fields] == list(view.model_fields)
 
 
-def test_the_generated_code_is_what_the_proto_says() -> None:
+def test_the_generated_code_is_up_to_date_with_the_proto() -> None:
     for path, text in protos.generated_modules().items():
         assert (ROOT / path).read_text() == text, "run `make protos`"

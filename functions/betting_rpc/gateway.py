@@ -1,0 +1,71 @@
+"""Connect behind API Gateway: events of the proxy integration to WSGI and back."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from apig_wsgi import make_lambda_handler
+
+from functions.betting_rpc.context import current_event
+from trimtab.kernel.errors import NotFound, Refusal, UnsupportedMedia
+from trimtab.runtime.http.problems import problem, trace_id_of
+from trimtab.runtime.observability import logger
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_GZIP = b"\x1f\x8b"
+_REFUSALS: Mapping[int, Refusal] = {
+    HTTPStatus.NOT_FOUND: NotFound("no_route", "There is no such method; see orders.proto."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMedia(
+        "unsupported_media_type",
+        "Send application/json, application/proto or application/grpc-web+proto. API Gateway does not support gRPC.",
+    ),
+}
+"""The problems of the statuses that Connect answers without a body."""
+
+
+class ConnectGateway:
+    """A Connect application behind API Gateway's proxy integration."""
+
+    def __init__(self, application: "WSGIApplication", path: str) -> None:
+        self._application = application
+        self._path = path
+        self._handle = make_lambda_handler(
+            self._run, binary_support=True, non_binary_content_type_prefixes=["application/json"]
+        )
+
+    @property
+    def path(self) -> str:
+        """The resource of the gateway that serves every method."""
+        return f"{self._path}/{{method}}"
+
+    def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Return the answer to an event of API Gateway; bad requests are answered, never raised."""
+        method = (event.get("pathParameters") or {}).get("method") or str(event.get("path")).rpartition("/")[2]
+        trace_id = trace_id_of(event)
+        logger.append_keys(trace_id=trace_id)
+        logger.info("request", method=event.get("httpMethod"), rpc=method)
+        token = current_event.set(event)
+        try:
+            answer = self._handle({**event, "path": f"{self._path}/{method}"}, context)
+        finally:
+            current_event.reset(token)
+        refusal = _REFUSALS.get(answer["statusCode"])
+        return problem(refusal, trace_id) if refusal and not answer["body"] else answer
+
+    def _run(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        media_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0]
+        if media_type == "application/grpc" or media_type.startswith("application/grpc+"):
+            start_response("415 Unsupported Media Type", [])
+            return []
+        environ.pop("HTTP_ACCEPT_ENCODING", None)  # API Gateway compresses
+        if not environ["wsgi.input"].getvalue().startswith(_GZIP):
+            environ.pop("HTTP_CONTENT_ENCODING", None)  # API Gateway has decompressed the body and left the header
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            # The adapter would take an answer with any content encoding, even `identity`, for binary.
+            kept = [header for header in headers if header != ("content-encoding", "identity")]
+            return start_response(status, kept, *rest)
+
+        return self._application(environ, start)

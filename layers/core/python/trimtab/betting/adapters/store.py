@@ -1,0 +1,318 @@
+"""The table `betting`: orders, positions, totals, closed markets and insights."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from trimtab.betting.domain import keys
+from trimtab.betting.domain.insights import Insight, read_insight
+from trimtab.betting.domain.markets import ClosedMarket, market_closed, read_market
+from trimtab.betting.domain.orders import BetOrder, BetStatus, limit_exceeded, read_order
+from trimtab.betting.domain.positions import BettingPosition, read_market_user, read_position
+from trimtab.betting.domain.totals import OrderTotals, UserTotals, read_user_totals
+from trimtab.contracts.stored_form import FORM
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import MONEY_PLACES
+from trimtab.kernel.pages import Page
+from trimtab.kernel.retry import ConditionFailed
+from trimtab.runtime.dynamodb.batches import batch_get, batch_get_many
+from trimtab.runtime.dynamodb.client import Item, get_item, serialize
+from trimtab.runtime.dynamodb.paging import Index, count_entries, query_index, query_keys, query_range
+from trimtab.runtime.dynamodb.writes import put_item, transact, update_item, versioned_put
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+USERS_PER_PAGE = 500
+BY_USER, BY_MARKET, BY_OPEN_USER, BY_OPEN_MARKET = (
+    Index(name, f"{name}_pk", f"{name}_sk") for name in ("by_user", "by_market", "by_open_user", "by_open_market")
+)
+
+
+class OrderFilter(Struct, frozen=True):
+    """A filter of orders: by user, by market or by both; of one status, or of any (None)."""
+
+    user_id: str | None
+    market_id: str | None
+    status: BetStatus | None
+
+
+class OrderContext(Struct, frozen=True):
+    """The stored state that decides a change of an order.
+
+    The order under the id, the closed market (None while the market is open), the position of the user in the market,
+    and the newest insight on the selection.
+    """
+
+    order: BetOrder | None
+    market: ClosedMarket | None
+    position: BettingPosition | None
+    insight: Insight | None
+
+
+class OpenOrderEntry(Struct, frozen=True):
+    """An entry of the index of open orders; `place` is its sort key: user, time of the order, order id."""
+
+    user_id: str
+    order_id: str
+    place: str
+
+
+class SettlementProgress(Struct, frozen=True):
+    """The number of orders of a market, and how many of them are open.
+
+    Until the market is settled both are read from indexes: eventually consistent, and a lower bound for a market with
+    more than some 20,000 orders.
+    """
+
+    orders: int
+    open: int
+
+
+class BettingStore(Struct, frozen=True):
+    """The store of the betting context. Reads are strongly consistent unless they read an index."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    # Orders ------------------------------------------------------------------------------------------------------
+
+    def get_order_context(
+        self, tenant_id: str, order_id: str, user_id: str, market_id: str, selection_id: str
+    ) -> OrderContext:
+        """Return the context of an order in one read."""
+        order_key, market_key, position_key, insight_key = wanted = [
+            keys.order_key(tenant_id, order_id),
+            keys.market_key(tenant_id, market_id),
+            keys.position_key(tenant_id, user_id, market_id),
+            keys.insight_key(tenant_id, market_id, selection_id),
+        ]
+        found = {(item["pk"], item["sk"]): item for item in batch_get(self.client, self.table, wanted, consistent=True)}
+        order, market, position, insight = (
+            found.get((key["pk"], key["sk"])) for key in (order_key, market_key, position_key, insight_key)
+        )
+        return OrderContext(
+            read_order(order) if order else None,
+            read_market(market) if market else None,
+            read_position(position) if position else None,
+            read_insight(insight) if insight else None,
+        )
+
+    def get_order(self, tenant_id: str, order_id: str) -> BetOrder | None:
+        """Return an order."""
+        item = get_item(self.client, self.table, keys.order_key(tenant_id, order_id))
+        return read_order(item) if item else None
+
+    def place_order(self, order: BetOrder, position: BettingPosition, change: OrderTotals, limit: Decimal) -> None:
+        """Store the order, the position and the change of the totals of the user in one transaction.
+
+        Raises `ConditionFailed` if the order exists or the position has changed since the read, `Conflict` if the
+        market is closed, and `Unprocessable` if the open exposure of the user would exceed the limit.
+        """
+        room = int((limit - order.exposure).scaleb(MONEY_PLACES))
+        totals = self._add_to_totals(position, change)
+        totals["ConditionExpression"] = "attribute_not_exists(open_exposure) OR open_exposure <= :room"
+        totals["ExpressionAttributeValues"] |= serialize({":room": room})
+        actions = [self._put(order.to_item()), self._require_open(order), *self._put_position(position)]
+        try:
+            transact(self.client, [*actions, {"Update": totals}])
+        except ConditionFailed as refused:
+            if refused.failed.keys() == {len(actions)}:
+                raise limit_exceeded(limit) from None
+            raise
+
+    def change_orders(
+        self, orders: Sequence[BetOrder], position: BettingPosition, change: OrderTotals, *, open_market: bool
+    ) -> None:
+        """Store changed orders of one user in one market, at most 90, with the position and the change of the totals.
+
+        Each item is written on the version that was read; raises `ConditionFailed` otherwise. With `open_market`,
+        raises `Conflict` if the market is closed.
+        """
+        actions = [self._put(order.to_item()) for order in orders]
+        if open_market:
+            actions.append(self._require_open(orders[0]))
+        actions += self._put_position(position, list_user=not open_market)
+        try:
+            transact(self.client, [*actions, {"Update": self._add_to_totals(position, change)}])
+        except ConditionFailed as refused:
+            if open_market and refused.failed.keys() == {len(orders)}:
+                raise market_closed() from None
+            raise
+
+    def _put(self, item: Item) -> dict[str, Any]:
+        return {"Put": versioned_put(self.table, item)}
+
+    def _put_position(self, position: BettingPosition, *, list_user: bool = False) -> list[dict[str, Any]]:
+        """Return the put of a position; with its first version the user is listed among the users of the market."""
+        actions = [self._put(position.to_item())]
+        if list_user or position.version == 1:
+            item = serialize(position.to_market_user_item())
+            actions.append({"Put": {"TableName": self.table, "Item": item}})
+        return actions
+
+    def _require_open(self, order: BetOrder) -> dict[str, Any]:
+        key = serialize(keys.market_key(order.tenant_id, order.market_id))
+        condition = {"TableName": self.table, "Key": key, "ConditionExpression": "attribute_not_exists(pk)"}
+        return {"ConditionCheck": condition}
+
+    def _add_to_totals(self, position: BettingPosition, change: OrderTotals) -> dict[str, Any]:
+        """Return the update that adds a change to the stored totals of a user, without reading the totals.
+
+        The update is the last action of its transaction: a failure of this action alone means that the limit refused.
+        """
+        added = {**change.to_cents(), "version": 1}
+        names = {f"#n{number}": name for number, name in enumerate(added)}
+        additions = ", ".join(f"{placeholder} :{placeholder[1:]}" for placeholder in names)
+        amounts = {f":n{number}": amount for number, amount in enumerate(added.values())}
+        named = {":tenant": position.tenant_id, ":user": position.user_id, ":now": format_time(position.updated_at)}
+        setting = "SET tenant_id = :tenant, user_id = :user, updated_at = :now, #form = :form"
+        return {
+            "TableName": self.table,
+            "Key": serialize(keys.totals_key(position.tenant_id, position.user_id)),
+            "UpdateExpression": f"{setting} ADD {additions}",
+            "ExpressionAttributeNames": {**names, "#form": FORM},
+            "ExpressionAttributeValues": serialize({**amounts, **named, ":form": 1}),
+        }
+
+    def list_orders(self, tenant_id: str, wanted: OrderFilter, *, limit: int, after: Any) -> Page[BetOrder]:
+        """Return the orders that pass the filter, newest first, from an index.
+
+        A page can be short and still not be the last.
+        """
+        if wanted.user_id is None:
+            index, partition = BY_MARKET, keys.market_partition(tenant_id, wanted.market_id or "")
+        else:
+            index = BY_OPEN_USER if wanted.status is BetStatus.OPEN else BY_USER
+            partition = keys.user_partition(tenant_id, wanted.user_id)
+        page = query_index(self.client, self.table, index, partition, limit=limit, after=after)
+        matching = [
+            order
+            for order in map(read_order, page.items)
+            if wanted.status in {None, order.status} and wanted.market_id in {None, order.market_id}
+        ]
+        return Page(matching, page.next_position)
+
+    def find_open_orders(
+        self, tenant_id: str, market_id: str, user_id: str | None, after: str | None
+    ) -> Iterator[OpenOrderEntry]:
+        """Yield the entries of the open orders of a market, or of one user in the market, sorted by user.
+
+        Starts after the place `after`. The index is eventually consistent: an order can be settled already, or missing.
+        """
+        # No identifier contains a blank, so a blank sorts before every place.
+        condition = ("#s > :after", {":after": after or " "})
+        if user_id is not None:
+            condition = ("begins_with(#s, :after)", {":after": f"{user_id}#"})
+        partition = keys.market_partition(tenant_id, market_id)
+        rows = query_keys(self.client, self.table, BY_OPEN_MARKET, partition, condition, consistent=False)
+        for row in rows:
+            place = row[BY_OPEN_MARKET.sort]
+            yield OpenOrderEntry(place.partition("#")[0], row["pk"].rpartition("#")[2], place)
+
+    def get_orders_and_position(
+        self, tenant_id: str, user_id: str, market_id: str, order_ids: Sequence[str]
+    ) -> tuple[list[BetOrder], BettingPosition | None]:
+        """Return orders of a user in a market, at most 90, and the position there, in one read."""
+        wanted = [keys.order_key(tenant_id, order_id) for order_id in order_ids]
+        wanted.append(keys.position_key(tenant_id, user_id, market_id))
+        found = batch_get(self.client, self.table, wanted, consistent=True)
+        orders = [read_order(item) for item in found if item["sk"] == keys.ORDER]
+        position = next((read_position(item) for item in found if item["sk"] != keys.ORDER), None)
+        return sorted(orders, key=lambda order: (order.created_at, order.order_id)), position
+
+    # Positions and totals ----------------------------------------------------------------------------------------
+
+    def list_positions(self, tenant_id: str, user_id: str, *, limit: int, after: Any) -> Page[BettingPosition]:
+        """Return the positions of a user, sorted by market."""
+        partition, sort_keys = keys.user_partition(tenant_id, user_id), (keys.POSITION, f"{keys.POSITION}~")
+        page = query_range(self.client, self.table, partition, sort_keys, limit=limit, after=after, newest_first=False)
+        return Page([read_position(item) for item in page.items], page.next_position)
+
+    def get_position(self, tenant_id: str, user_id: str, market_id: str) -> BettingPosition | None:
+        """Return the position of a user in a market."""
+        item = get_item(self.client, self.table, keys.position_key(tenant_id, user_id, market_id))
+        return read_position(item) if item else None
+
+    def get_positions_in_market(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> list[BettingPosition]:
+        """Return the positions of these users in a market."""
+        wanted = [keys.position_key(tenant_id, user_id, market_id) for user_id in user_ids]
+        found = batch_get_many(self.client, self.table, wanted, consistent=True)
+        return [read_position(item) for item in found]
+
+    def put_position(self, position: BettingPosition) -> None:
+        """Replace a position on the version before; raises `ConditionFailed` otherwise."""
+        put_item(self.client, self.table, position.to_item())
+
+    def get_user_totals(self, tenant_id: str, user_id: str) -> UserTotals:
+        """Return the totals of a user."""
+        item = get_item(self.client, self.table, keys.totals_key(tenant_id, user_id))
+        return read_user_totals(item) if item else UserTotals()
+
+    def put_user_totals(self, tenant_id: str, user_id: str, totals: UserTotals) -> None:
+        """Replace the totals of a user on the version before; raises `ConditionFailed` otherwise."""
+        put_item(self.client, self.table, totals.to_item(tenant_id, user_id))
+
+    # Markets and insights ----------------------------------------------------------------------------------------
+
+    def get_market(self, tenant_id: str, market_id: str) -> ClosedMarket | None:
+        """Return a closed market; None while the market is open."""
+        item = get_item(self.client, self.table, keys.market_key(tenant_id, market_id))
+        return read_market(item) if item else None
+
+    def get_closed_markets(self, markets: Sequence[tuple[str, str]]) -> list[ClosedMarket]:
+        """Return the markets that are closed, of at most 100 given as (tenant id, market id)."""
+        wanted = [keys.market_key(tenant_id, market_id) for tenant_id, market_id in markets]
+        return [read_market(item) for item in batch_get(self.client, self.table, wanted, consistent=True)]
+
+    def put_market(self, market: ClosedMarket) -> None:
+        """Store a market as closed, or as settled after that; raises `ConditionFailed` if this has been done before."""
+        put_item(self.client, self.table, market.to_item())
+
+    def get_progress(self, tenant_id: str, market_id: str) -> SettlementProgress:
+        """Return how far the settlement of a market is, from two indexes."""
+        partition = keys.market_partition(tenant_id, market_id)
+        orders, open_orders = (
+            count_entries(self.client, self.table, index, partition) for index in (BY_MARKET, BY_OPEN_MARKET)
+        )
+        return SettlementProgress(orders, open_orders)
+
+    def list_market_users(self, tenant_id: str, market_id: str, after: str | None) -> tuple[list[str], str | None]:
+        """Return a page of the users who ever had an order in a market, and where the next page starts.
+
+        The next page starts after the returned user; None at the end.
+        """
+        page = query_range(
+            self.client,
+            self.table,
+            keys.market_partition(tenant_id, market_id),
+            (keys.USER, f"{keys.USER}~"),
+            limit=USERS_PER_PAGE,
+            after=None if after is None else [keys.USER + after],
+            newest_first=False,
+        )
+        users = [read_market_user(item) for item in page.items]
+        return users, users[-1] if page.next_position else None
+
+    def put_insight(self, tenant_id: str, insight: Insight) -> bool:
+        """Store an insight if newer than the stored one, and return whether it was; one conditional update, no read."""
+        item = insight.to_item(tenant_id)
+        names = {f"#{name}": name for name in item if name not in {"pk", "sk"}}
+        values = {f":{name}": item[name] for name in names.values()}
+        try:
+            update_item(
+                self.client,
+                TableName=self.table,
+                Key=serialize(keys.insight_key(tenant_id, insight.market_id, insight.selection_id)),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in names.values()),
+                ConditionExpression="attribute_not_exists(as_of) OR as_of < :as_of",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=serialize(values),
+            )
+        except ConditionFailed as refused:
+            if refused.failed.get(0) is None:
+                raise  # a transaction holds the item: whether the insight is newer is not known yet
+            return False
+        return True

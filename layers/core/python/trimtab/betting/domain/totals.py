@@ -1,0 +1,235 @@
+"""Totals over orders: the totals of a user, and the exposure on one selection.
+
+Every order contributes its own totals. A change of an order adds the difference of its contributions, so the stored
+totals of a user always equal the sum over all orders of the user.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Self, assert_never
+
+from msgspec import Struct
+
+from trimtab.betting.domain.keys import totals_key
+from trimtab.betting.domain.orders import BetOrder, BetStatus
+from trimtab.betting.domain.results import BetSide, compute_winnings
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
+from trimtab.kernel.money import CONTEXT, HUNDRED, MONEY_PLACES, ZERO, to_percent
+
+_NOTHING = Decimal("0.00")
+
+
+class Totals(Struct, frozen=True):
+    """Base of totals, which are added member by member: Decimals are money with 2 places, ints are counts."""
+
+    def plus(self, other: Self) -> Self:
+        """Return the sum of both."""
+        return self._combine(other, 1)
+
+    def minus(self, other: Self) -> Self:
+        """Return the difference of both."""
+        return self._combine(other, -1)
+
+    def _combine(self, other: Self, sign: int) -> Self:
+        return type(self)(
+            **{name: getattr(self, name) + sign * getattr(other, name) for name in self.__struct_fields__}
+        )
+
+    def to_cents(self) -> dict[str, int]:
+        """Return the members that are not 0 as whole numbers, money in cents: DynamoDB can add to whole numbers."""
+        members = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {
+            name: int(member.scaleb(MONEY_PLACES)) if isinstance(member, Decimal) else member
+            for name, member in members.items()
+            if member
+        }
+
+    @classmethod
+    def from_cents(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the totals that `to_cents` wrote: members that are not stored are 0, unknown members are ignored."""
+        nothing = cls()
+        members: dict[str, Any] = {}
+        for name in cls.__struct_fields__:
+            number = int(stored.get(name, 0))
+            is_money = isinstance(getattr(nothing, name), Decimal)
+            members[name] = Decimal(number).scaleb(-MONEY_PLACES) if is_money else number
+        return cls(**members)
+
+
+class OrderTotals(Totals, frozen=True):
+    """Totals over orders of one user. A cancelled order counts in `orders_placed` and `orders_cancelled` only.
+
+    `settled_stake` and `settled_profit` leave void orders out, as void orders decide nothing. `profit` is net of
+    `commission`.
+    """
+
+    orders_placed: int = 0
+    orders_open: int = 0
+    orders_settled: int = 0
+    orders_won: int = 0
+    orders_void: int = 0
+    orders_cancelled: int = 0
+    total_stake: Decimal = _NOTHING
+    total_payout: Decimal = _NOTHING
+    open_stake: Decimal = _NOTHING
+    open_exposure: Decimal = _NOTHING
+    settled_stake: Decimal = _NOTHING
+    settled_profit: Decimal = _NOTHING
+    profit: Decimal = _NOTHING
+    commission: Decimal = _NOTHING
+
+    @property
+    def roi(self) -> Decimal:
+        """Return on investment: settled profit in percent of settled stake, 4 places; 0 if no order is settled."""
+        return _percent(self.settled_profit, self.settled_stake)
+
+    @property
+    def win_rate(self) -> Decimal:
+        """Winning orders in percent of settled orders, 4 places; 0 if no order is settled."""
+        return _percent(Decimal(self.orders_won), Decimal(self.orders_settled))
+
+
+def totals_of_order(order: BetOrder) -> OrderTotals:
+    """Return the contribution of an order to the totals of its user."""
+    match order.status:
+        case BetStatus.CANCELLED:
+            return OrderTotals(orders_placed=1, orders_cancelled=1)
+        case BetStatus.OPEN:
+            return OrderTotals(
+                orders_placed=1,
+                orders_open=1,
+                total_stake=order.stake,
+                open_stake=order.stake,
+                open_exposure=order.exposure,
+            )
+        case BetStatus.SETTLED:
+            return _totals_of_settled_order(order)
+    assert_never(order.status)
+
+
+def _totals_of_settled_order(order: BetOrder) -> OrderTotals:
+    settlement, pnl = order.settlement, order.pnl
+    assert settlement is not None  # noqa: S101 - a settled order has a settlement
+    assert pnl is not None  # noqa: S101
+    totals = OrderTotals(
+        orders_placed=1,
+        total_stake=order.stake,
+        total_payout=settlement.payout,
+        profit=pnl,
+        commission=settlement.commission,
+    )
+    if settlement.selection_result.is_void:
+        return totals.plus(OrderTotals(orders_void=1))
+    decided = OrderTotals(
+        orders_settled=1, orders_won=int(order.has_won), settled_stake=order.stake, settled_profit=pnl
+    )
+    return totals.plus(decided)
+
+
+def totals_of_commission(amount: Decimal) -> OrderTotals:
+    """Return the contribution of the commission of a market."""
+    return OrderTotals(settled_profit=-amount, profit=-amount, commission=amount)
+
+
+def sum_totals(totals: Iterable[OrderTotals]) -> OrderTotals:
+    """Return the sum of all totals."""
+    result = OrderTotals()
+    for each in totals:
+        result = result.plus(each)
+    return result
+
+
+def _percent(part: Decimal, whole: Decimal) -> Decimal:
+    return to_percent(CONTEXT.divide(part * HUNDRED, whole)) if whole else to_percent(ZERO)
+
+
+class UserTotals(Struct, frozen=True):
+    """The stored totals of a user over all markets; version 0 stands for a user without orders."""
+
+    totals: OrderTotals = OrderTotals()
+    version: int = 0
+
+    def to_item(self, tenant_id: str, user_id: str) -> dict[str, Any]:
+        """Return the item: one attribute for each total, so that one update can add to the totals without a read."""
+        names = {"tenant_id": tenant_id, "user_id": user_id, "version": self.version, FORM: 1}
+        return {**totals_key(tenant_id, user_id), **names, **self.totals.to_cents()}
+
+
+def read_user_totals(item: Mapping[str, Any]) -> UserTotals:
+    """Return the totals in the item of a user."""
+    match form_version(item):
+        case 1:
+            return UserTotals(OrderTotals.from_cents(item), item["version"])
+        case other:
+            raise UnknownForm("totals of a user", other)
+
+
+class SelectionExposure(Totals, frozen=True):
+    """The orders of one user on one selection.
+
+    `back_profit` is the sum of (odds - 1) * stake over open BACK orders, `lay_liability` the same over open LAY
+    orders. `realised` is the profit and loss of the settled orders, after their commission.
+    """
+
+    back_stake: Decimal = _NOTHING
+    back_profit: Decimal = _NOTHING
+    lay_stake: Decimal = _NOTHING
+    lay_liability: Decimal = _NOTHING
+    realised: Decimal = _NOTHING
+
+    @property
+    def exposure(self) -> Decimal:
+        """The sum of the largest possible losses of the open orders; BACK and LAY are not netted."""
+        return self.back_stake + self.lay_liability
+
+    @property
+    def if_win(self) -> Decimal:
+        """The profit of the open orders if the selection wins."""
+        return self.back_profit - self.lay_liability
+
+    @property
+    def if_lose(self) -> Decimal:
+        """The profit of the open orders if the selection loses."""
+        return self.lay_stake - self.back_stake
+
+    @property
+    def side(self) -> BetSide | None:
+        """The net side of the open orders; None if their profit is the same for either result."""
+        if self.if_win == self.if_lose:
+            return None
+        return BetSide.BACK if self.if_win > self.if_lose else BetSide.LAY
+
+    def compute_hedge(self, odds: Decimal) -> tuple[BetSide, Decimal] | None:
+        """Return side and stake (not rounded) of the order that makes the profit the same for either result.
+
+        Stake = |if_win - if_lose| / odds. For BACK orders alone the hedge is the cash-out: a LAY of
+        back odds * back stake / lay odds. None if there is nothing to hedge.
+
+        >>> exposure = SelectionExposure(back_stake=Decimal("10.00"), back_profit=Decimal("25.00"))
+        >>> exposure.compute_hedge(Decimal("2.80"))
+        (<BetSide.LAY: 'LAY'>, Decimal('12.5'))
+        """
+        difference = self.if_win - self.if_lose
+        if not difference:
+            return None
+        return BetSide.LAY if difference > 0 else BetSide.BACK, CONTEXT.divide(abs(difference), odds)
+
+    @property
+    def own_odds(self) -> Decimal | None:
+        """The stake-weighted average odds of the open orders on the net side, not rounded; None without such orders."""
+        match self.side:
+            case BetSide.BACK if self.back_stake:
+                return 1 + CONTEXT.divide(self.back_profit, self.back_stake)
+            case BetSide.LAY if self.lay_stake:
+                return 1 + CONTEXT.divide(self.lay_liability, self.lay_stake)
+        return None
+
+
+def exposure_of_order(order: BetOrder) -> SelectionExposure:
+    """Return the contribution of an order to the exposure on its selection."""
+    if order.is_open:
+        winnings = compute_winnings(order.stake, order.odds)
+        if order.side is BetSide.BACK:
+            return SelectionExposure(back_stake=order.stake, back_profit=winnings)
+        return SelectionExposure(lay_stake=order.stake, lay_liability=winnings)
+    return SelectionExposure(realised=order.pnl) if order.pnl is not None else SelectionExposure()
