@@ -181,7 +181,7 @@ def test_an_order_that_the_index_hides_is_found_by_the_position_and_the_market_i
     system.stream_betting(closing)
     system.settle()
     late = take_messages(system.settlements_url)
-    late.sort(key=lambda message: "check" in message[0])
+    late.sort(key=lambda message: json.loads(message[0])["check"])
     assert ["user_id" in json.loads(body) for body, _ in late] == [True, False]
     assert all(3 <= wait <= 5 for _, wait in late)
     again = settle_market(system, ["home"]).json
