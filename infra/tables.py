@@ -43,7 +43,7 @@ class TableShape:
 
 
 PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
-WATCHES = TableShape(("upper_edge", "lower_edge"), stream=False)
+WATCHES = TableShape(("upper_bound", "lower_bound"), stream=False)
 PAPER = TableShape(stream=False)
 ANALYTICS = TableShape((), ("valued",))
 NOTIFICATIONS = TableShape(stream=False, expires=True)

@@ -1,10 +1,10 @@
-"""Checks the portfolios on the queue `checks`: plans a rebalance, or writes their price watches again."""
+"""Check the portfolios on the queue `checks`: plan a rebalance, or write their price watches again."""
 
 from functools import lru_cache
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.balancing.price_checks import Checking
+from trimtab.portfolios.balancing.price_checks import PriceChecker
 from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
@@ -19,7 +19,7 @@ from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class CheckSettings(QueueSettings):
-    """What this function is told by its environment."""
+    """Environment of this function; `run_seconds` is the deadline of a rebalance."""
 
     portfolios_table: str
     market_table: str
@@ -29,11 +29,11 @@ class CheckSettings(QueueSettings):
 
 
 @lru_cache(maxsize=1)
-def checking() -> Checking:
-    """The checks, wired to DynamoDB and SQS."""
+def price_checker() -> PriceChecker:
+    """Return the price checker, wired to DynamoDB and SQS."""
     settings = CheckSettings.load()
     table = settings.portfolios_table
-    return Checking(
+    return PriceChecker(
         RebalanceStore(dynamodb_client(), table),
         HoldingsReader(LedgerStore(dynamodb_client(), table, settings.market_table), utc_now),
         WatchStore(dynamodb_client(), settings.watches_table, settings.watch_shards),
@@ -45,13 +45,13 @@ def checking() -> Checking:
 
 
 def check(message: CheckRequested, _: SQSRecord) -> None:
-    """Checks one portfolio; raising returns it to the queue."""
-    outcome = checking().run(message)
+    """Check the portfolio of one message; an exception returns the message to the queue."""
+    outcome = price_checker().run(message)
     if outcome is None:
-        raise PoisonError(f"no portfolio {message.portfolio_id}, or no rebalance {message.rebalance_id}")
+        raise PoisonError(f"portfolio {message.portfolio_id} or rebalance {message.rebalance_id} not found")
     count("ChecksEvaluated" if outcome.is_evaluated else "ChecksSkipped")
     count("RebalancesPlanned", int(outcome.rebalance is not None and outcome.rebalance.execution is not None))
-    logger.info("checked", portfolio_id=message.portfolio_id, trigger=message.trigger, rule=outcome.rule)
+    logger.info("portfolio checked", portfolio_id=message.portfolio_id, trigger=message.trigger, rule=outcome.rule)
 
 
 handler = worker(CheckRequested, check)

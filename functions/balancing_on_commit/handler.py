@@ -1,4 +1,4 @@
-"""Asks for a check of each portfolio whose holdings, target or policy changed: its price watches are out of date."""
+"""Request a check of each portfolio whose holdings, target or policy changed: its price watches are outdated."""
 
 from functools import lru_cache
 from typing import Any
@@ -12,25 +12,25 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class CommitSettings(Settings):
-    """What this function is told by its environment."""
+    """Environment of this function."""
 
     checks_queue_url: str
 
 
 @lru_cache(maxsize=1)
 def check_queue() -> CheckQueue:
-    """The queue of checks, wired to SQS."""
+    """Return the queue of checks, wired to SQS."""
     return CheckQueue(sqs_client(), CommitSettings.load().checks_queue_url)
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of the stream: one check a portfolio. Raises where the queue cannot be reached: it is delivered again."""
+    """Process a batch of the stream: one check per portfolio. After an exception the batch is delivered again."""
     images = [deserialize(record["dynamodb"]["NewImage"]) for record in event["Records"]]
     changed = {(image["tenant_id"], image["pk"].rpartition("#")[2]) for image in images}
     for tenant_id, portfolio_id in sorted(changed):
         check_queue().request_check(tenant_id, portfolio_id, "changed")
     count("PortfoliosChanged", len(changed))
-    logger.info("checks asked for", portfolios=len(changed))
+    logger.info("checks requested", portfolios=len(changed))
     return {"batchItemFailures": []}

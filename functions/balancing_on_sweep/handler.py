@@ -1,4 +1,4 @@
-"""Brings back requests whose message was lost, and wakes portfolios whose day has come."""
+"""Send lost messages of pending jobs again, and request the price checks that are due."""
 
 from functools import lru_cache
 from typing import Any
@@ -16,14 +16,14 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class SweepSettings(QueueSettings):
-    """What this function is told by its environment."""
+    """Environment of this function."""
 
     portfolios_table: str
 
 
 @lru_cache(maxsize=1)
 def sweeper() -> Sweeper:
-    """The sweeper, wired to DynamoDB and SQS."""
+    """Return the sweeper, wired to DynamoDB and SQS."""
     settings = SweepSettings.load()
     table = settings.portfolios_table
     return Sweeper(
@@ -38,10 +38,10 @@ def sweeper() -> Sweeper:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """One pass over everything that is overdue or due."""
-    swept = sweeper().sweep()
-    count("RequestsResent", swept.resent)
-    count("RequestsStuck", swept.stuck)
-    count("ChecksDue", swept.due)
-    logger.info("swept", resent=swept.resent, stuck=swept.stuck, due=swept.due)
-    return {"resent": swept.resent, "stuck": swept.stuck, "due": swept.due}
+    """Perform one pass over all overdue jobs and due portfolios."""
+    result = sweeper().sweep()
+    count("RequestsResent", result.resent)
+    count("RequestsStuck", result.stuck)
+    count("ChecksDue", result.due)
+    logger.info("sweep finished", resent=result.resent, stuck=result.stuck, due=result.due)
+    return {"resent": result.resent, "stuck": result.stuck, "due": result.due}

@@ -9,7 +9,7 @@ from trimtab.market.adapters.quotes import DynamoMarket
 from trimtab.market.schemas import to_domain
 from trimtab.market.service.quotes import Market
 from trimtab.portfolios.balancing.check_queue import CheckQueue
-from trimtab.portfolios.balancing.watch_matching import Crossings
+from trimtab.portfolios.balancing.watch_matching import WatchMatcher
 from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
@@ -42,19 +42,19 @@ def market() -> Market:
 
 
 @lru_cache(maxsize=1)
-def crossings() -> Crossings:
-    """The crossings, wired to DynamoDB and SQS; several symbols are looked at at once."""
+def watch_matcher() -> WatchMatcher:
+    """Return the watch matcher, wired to DynamoDB and SQS. It queries up to `threads` symbols at the same time."""
     watches = WatchStore(dynamodb_client(), settings().watches_table, settings().watch_shards)
     threads = settings().threads
     parallel = ThreadPoolExecutor(threads).map if threads > 1 else map
-    return Crossings(watches, CheckQueue(sqs_client(), settings().checks_queue_url), parallel)
+    return WatchMatcher(watches, CheckQueue(sqs_client(), settings().checks_queue_url), parallel)
 
 
 def store(messages: list[QuoteReceived]) -> None:
     """Stores the newest quote of each symbol in the batch; raising returns the batch to the queue."""
     quotes = [quote for message in messages for quote in to_domain(message.quotes)]
     stored = market().store_quotes(quotes)
-    crossed = crossings().look_for(stored.prices)
+    crossed = watch_matcher().request_checks(stored.prices)
     count("QuotesStored", len(stored.prices))
     count("QuotesDropped", stored.dropped)
     count("PortfoliosCrossed", crossed)

@@ -114,7 +114,7 @@ class MarketFunctions(Construct):
             window_seconds=config.worker_batch_window_seconds,
         )
         worker.allow_table(self._market.table, ("UpdateItem",))
-        worker.allow_indexes(watches, ("upper_edge", "lower_edge"))
+        worker.allow_indexes(watches, ("upper_bound", "lower_bound"))
         worker.allow_sending(checks)
 
     def _add_night_function(self) -> None:

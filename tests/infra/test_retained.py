@@ -38,7 +38,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
 
     assert {name: _indexes(table, "LocalSecondaryIndexes") for name, table in tables.items()} == {
         "Portfolios": {"by_time": ["pk", "by_time"], "by_symbol": ["pk", "by_symbol"]},
-        "Watches": {"upper_edge": ["pk", "upper_edge"], "lower_edge": ["pk", "lower_edge"]},
+        "Watches": {"upper_bound": ["pk", "upper_bound"], "lower_bound": ["pk", "lower_bound"]},
         **{name: {} for name in ("Market", "Paper", "Betting", "Analytics", "Notifications")},
     }
     assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in tables.items()} == {

@@ -6,12 +6,12 @@ from fractions import Fraction
 from typing import Any
 
 from tests.support.many_portfolios import Crowd
-from trimtab.portfolios.balancing.check_decision import REARM
+from trimtab.portfolios.balancing.check_decision import REARM_MOVE
 from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
 from trimtab.portfolios.portfolio.policy import Band, BandType
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 
-REASONS = {"nothing_to_trade", "waits_for_a_quote"}
+REASONS = {"nothing_to_trade", "awaiting_quote"}
 """Rules by which a portfolio may stand out of its band."""
 
 
@@ -67,8 +67,8 @@ def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[st
         if not is_within(portfolio, market.prices):
             rule, facts = market.last_check(number)
             assert rule in REASONS, (number, rule)
-            assert rule != "waits_for_a_quote" or is_explained(market.newest(number), market.prices), number
-            margin = REARM if rule == "nothing_to_trade" else Decimal(0)
+            assert rule != "awaiting_quote" or is_explained(market.newest(number), market.prices), number
+            margin = REARM_MOVE if rule == "nothing_to_trade" else Decimal(0)
             assert all(abs(at - market.prices[name]) <= at * margin for name, at in seen(facts, portfolio).items()), (
                 number
             )

@@ -1,4 +1,4 @@
-"""The calendar condition of a policy: when a rebalance is due, whatever the drift is."""
+"""The calendar rule of a policy: the days on which a rebalance is due, whatever the drift is."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,26 +7,26 @@ from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every
 
 DUE_AT = time(15, 30, tzinfo=UTC)
-"""Within the session of New York all year round: 10:30 in winter, 11:30 in summer."""
+"""Within the trading session of New York all year: 10:30 local time in winter, 11:30 in summer."""
 
 _MONTHS = {Every.MONTHLY: 1, Every.QUARTERLY: 3, Every.ANNUALLY: 12}
 
 
 def next_due(rule: CalendarRule, after: datetime) -> datetime:
-    """The first instant strictly after `after` at which the rule is due, in UTC.
+    """Return the first time strictly after `after` at which the rule is due, in UTC.
 
-    Every week, month, quarter or year is due exactly once, at 15:30 UTC of its day. That may fall into the period
-    before it: where its day is no trading day, it moves to the trading day before, also across a month's border.
+    The rule is due exactly once in each week, month, quarter or year, at 15:30 UTC. A day that is no trading day moves
+    to the trading day before, which may lie in the period before.
     """
     now = after.astimezone(UTC)
-    # A due day only ever moves back, so the periods before this one are over; this one's and the next one's may be
-    # over too, the next one's only where it moved into this period.
+    # Due days only move back, so earlier periods are over. Three periods suffice: this one may be over, and the due
+    # day of the next one may have moved into this one and be over, too.
     due = (datetime.combine(on_or_before(_day(rule, now.date(), ahead)), DUE_AT) for ahead in range(3))
-    return next(each for each in due if each > now)
+    return next(instant for instant in due if instant > now)
 
 
 def _day(rule: CalendarRule, today: date, ahead: int) -> date:
-    """The rule's day in the period that lies `ahead` of today's, trading day or not."""
+    """Return the day of the rule in the period that is `ahead` periods after today's, trading day or not."""
     if rule.every is Every.WEEKLY:
         return today + timedelta(days=rule.day - today.isoweekday(), weeks=ahead)
     length = _MONTHS[rule.every]

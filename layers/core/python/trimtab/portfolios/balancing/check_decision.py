@@ -1,12 +1,12 @@
-"""A check: whether a portfolio calls for a rebalance at the quotes of now, and what is watched until the next one.
+"""The decision of a price check: whether a portfolio is rebalanced at the present quotes, and the next price bounds.
 
-Pure: the same portfolio, quotes and time always give the same answer.
+Pure: equal portfolio, quotes and time always give an equal result.
 """
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec import Struct, field
 
@@ -14,48 +14,53 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
-from trimtab.portfolios.balancing import calendar
-from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing import calendar, order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan
-from trimtab.portfolios.balancing.price_bounds import Edges, edges, radius
+from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
 from trimtab.portfolios.portfolio.policy import Automation, Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
-from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing import journal as execution
-from trimtab.portfolios.rebalancing.drift import CASH
+from trimtab.portfolios.rebalancing import drift, journal
+from trimtab.portfolios.rebalancing.drift import CASH, Leg
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why, rebalance_id_of
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
-REARM = Decimal("0.01")
-"""After a check that was refused, a price has to move this far before the next one."""
-LATER = timedelta(hours=1)
-"""A day of the calendar on which nothing could be decided is tried again after this."""
-HALTED = timedelta(minutes=5)
-"""What was refused because orders are halted is tried again after this."""
+REARM_MOVE = Decimal("0.01")
+"""Relative price move that triggers the next check after a refused one."""
+CALENDAR_RETRY = timedelta(hours=1)
+"""Pause after a calendar day on which nothing could be decided."""
+HALT_RETRY = timedelta(minutes=5)
+"""Pause after a rebalance that was refused because orders are halted."""
+MAX_NAMED, MAX_LISTED = 10, 90
+"""Missing symbols named in a sentence, and listed in the facts."""
 
 
-class Checked(Struct, frozen=True):
-    """What a check found. `plan` is what to execute, None where nothing is; `edges` are what to watch by symbol.
+class CheckResult(Struct, frozen=True):
+    """Result of a check.
 
-    `kept` is the trigger that was refused for a while, and `again_at` is the end of it. `is_waiting` where a change
-    took the portfolio out of its band, and a quote has to decide.
+    * `plan`: orders to execute, None where nothing is traded; then `bounds` are the price bounds by symbol.
+    * `calendar_at`: next day of the calendar rule.
+    * `deferred_trigger`, `retry_at`: a trigger that was refused for a while, and the end of that while.
+    * `awaits_quote`: a change took the portfolio out of its band, and the next quote decides.
     """
 
     why: Why
-    edges: Mapping[str, Edges] = field(default_factory=dict)
+    bounds: Mapping[str, PriceBounds] = field(default_factory=dict)
     plan: OrderPlan | None = None
     valuation: Valuation | None = None
     calendar_at: datetime | None = None
-    kept: Trigger | None = None
-    again_at: datetime | None = None
-    is_waiting: bool = False
+    deferred_trigger: Trigger | None = None
+    retry_at: datetime | None = None
+    awaits_quote: bool = False
 
 
-class Situation(Struct, frozen=True):
-    """What a check looks at: quantities are those of now (splits are in them); `trigger` is None where only the
-    watches have to be written again; `halted` is why no orders may be sent."""
+class DecisionInputs(Struct, frozen=True):
+    """Inputs of a check.
+
+    Quantities are the present ones, splits included. `trigger` is None where only the watches have to be written
+    again. `halt_reason` is set while orders are halted. `was_refused`: the last rebalance traded nothing.
+    """
 
     portfolio: Portfolio
     quantities: Mapping[str, Decimal]
@@ -63,11 +68,11 @@ class Situation(Struct, frozen=True):
     now: datetime
     trigger: Trigger | None
     mode: Mode
-    halted: str | None = None
+    halt_reason: str | None = None
     was_refused: bool = False
 
     def prices(self) -> dict[str, Decimal]:
-        """The prices that count: of quotes that are there, not too old, and of units as they are counted now."""
+        """Return the usable prices: of quotes that are neither too old nor from before a split."""
         oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
         return {
             symbol: quote.price
@@ -79,32 +84,32 @@ class Situation(Struct, frozen=True):
         }
 
     def calendar_at(self) -> datetime | None:
-        """The next day of the calendar rule, which may be past and not yet decided."""
+        """Return the next day of the calendar rule; the day may be past and not decided yet."""
         rule, known = self.portfolio.policy.calendar, self.portfolio.watching.calendar_at
         if rule is None or self.portfolio.policy.automation is Automation.MANUAL:
             return None
         return known or calendar.next_due(rule, self.now)
 
     def is_calendar_due(self) -> bool:
-        """Whether the day of the calendar rule has come."""
-        at = self.calendar_at()
-        return at is not None and at <= self.now
+        """Return whether the day of the calendar rule has come."""
+        due = self.calendar_at()
+        return due is not None and due <= self.now
 
     def next_calendar_at(self) -> datetime | None:
-        """The day after the one that has been decided now; without a trigger none has."""
-        rule, at = self.portfolio.policy.calendar, self.calendar_at()
-        decided = self.trigger is not None and self.is_calendar_due()
-        return calendar.next_due(rule, self.now) if rule and decided else at
+        """Return the day of the calendar rule after this check; a check without a trigger decides no day."""
+        rule, due = self.portfolio.policy.calendar, self.calendar_at()
+        is_decided = self.trigger is not None and self.is_calendar_due()
+        return calendar.next_due(rule, self.now) if rule and is_decided else due
 
 
 def symbols_of(portfolio: Portfolio) -> list[str]:
-    """What is held or targeted: each of it needs a quote."""
+    """Return the symbols held or targeted, each of which needs a quote."""
     held = (symbol for symbol, holding in portfolio.holdings.items() if holding.quantity)
     return sorted({*held, *portfolio.allocation})
 
 
-def refused(portfolio: Portfolio) -> Why | None:
-    """Why the portfolio is not rebalanced at all, None if it may be."""
+def refusal(portfolio: Portfolio) -> Why | None:
+    """Return the reason why the portfolio cannot be rebalanced at all, None if it can."""
     rules = (
         (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed; create it again to open it."),
         (portfolio.status is PortfolioStatus.STALE, "stale", "The portfolio is stale until an operator resolves it."),
@@ -113,106 +118,119 @@ def refused(portfolio: Portfolio) -> Why | None:
     return next((Why(rule, detail) for holds, rule, detail in rules if holds), None)
 
 
-def check(at: Situation) -> Checked:
-    """What the quotes call for."""
-    portfolio, symbols, prices = at.portfolio, symbols_of(at.portfolio), at.prices()
+def evaluate(inputs: DecisionInputs) -> CheckResult:
+    """Return the decision at the present quotes: orders to execute, or the reason and the next price bounds."""
+    portfolio, symbols, prices = inputs.portfolio, symbols_of(inputs.portfolio), inputs.prices()
     missing = [symbol for symbol in symbols if symbol not in prices]
     if missing:
-        detail = f"No quote, or one that is too old or of before a split: {', '.join(missing[:10])}."
-        why = Why("no_quote", detail, {"missing": missing[:90]})
-        return _postponed(at, why, {symbol: edges(prices.get(symbol), REARM) for symbol in symbols})
-    found = value(
-        {symbol: at.quantities.get(symbol, ZERO) for symbol in symbols},
+        detail = f"No quote, or one that is too old or from before a split: {', '.join(missing[:MAX_NAMED])}."
+        why = Why("no_quote", detail, {"missing": missing[:MAX_LISTED]})
+        retry_at = inputs.now + CALENDAR_RETRY if inputs.is_calendar_due() else inputs.calendar_at()
+        return CheckResult(why, _bounds(symbols, prices, REARM_MOVE), calendar_at=retry_at)
+    valuation = value(
+        {symbol: inputs.quantities.get(symbol, ZERO) for symbol in symbols},
         {symbol: prices[symbol] for symbol in symbols},
         portfolio.cash or ZERO,
     )
-    if not found.total:
-        return Checked(Why("empty", "The portfolio is worth nothing."), {it: edges(prices[it], ZERO) for it in symbols})
-    return _weighed(at, found, prices)
+    if not valuation.total:
+        return CheckResult(Why("empty", "The portfolio is worth nothing."), _bounds(symbols, prices, ZERO))
+    return _evaluate_weights(inputs, valuation)
 
 
-def _weighed(at: Situation, found: Valuation, prices: Mapping[str, Decimal]) -> Checked:
-    """The check of a portfolio that could be valued."""
-    portfolio, policy = at.portfolio, at.portfolio.policy
-    legs = plan.legs(found.weights, plan.targets(portfolio.allocation, policy))
-    r = radius(legs, plan.tolerance_of(policy), policy.total_drift)
-    rule, detail = _trigger_rule(at, legs)
-    facts = _facts(portfolio, found, legs, at.trigger)
+def _bounds(symbols: list[str], prices: Mapping[str, Decimal], move: Decimal) -> dict[str, PriceBounds]:
+    return {symbol: bounds_around(prices.get(symbol), move) for symbol in symbols}
 
-    def watch(least: Decimal) -> dict[str, Edges]:
-        return {symbol: edges(prices[symbol], max(r, least)) for symbol in found.prices}
 
+def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResult:
+    """Evaluate a portfolio that could be valued."""
+    portfolio, policy = inputs.portfolio, inputs.portfolio.policy
+    legs = drift.legs(valuation.weights, drift.targets(portfolio.allocation, policy))
+    move = safe_relative_move(legs, drift.tolerance_of(policy), policy.total_drift)
+    facts = _facts(portfolio, valuation, legs, inputs.trigger)
+
+    def bounds(least_move: Decimal) -> dict[str, PriceBounds]:
+        return _bounds([*valuation.prices], valuation.prices, max(move, least_move))
+
+    rule = _rule_for_rebalance(inputs, legs)
     if rule is None:
         why = Why("within_band", "Every weight is within its band.", facts)
-        return Checked(why, watch(ZERO), valuation=found, calendar_at=at.next_calendar_at())
-    if at.trigger is None:
-        watched, is_waiting = watch(REARM if at.was_refused else ZERO), not at.was_refused
-        return Checked(_waits(at, facts), watched, calendar_at=at.calendar_at(), is_waiting=is_waiting)
-    refused_until = _refused_until(at, facts)
-    if refused_until is not None:
-        why, again_at = refused_until
-        return Checked(why, watch(REARM), calendar_at=at.calendar_at(), kept=at.trigger, again_at=again_at)
-    orders = planning.plan_orders(found, portfolio.allocation, policy, at.mode)
-    facts |= _plan_facts(orders)
-    if not orders.orders:
+        return CheckResult(why, bounds(ZERO), valuation=valuation, calendar_at=inputs.next_calendar_at())
+    if inputs.trigger is None:
+        why, least_move = _await_quote(inputs, facts), REARM_MOVE if inputs.was_refused else ZERO
+        awaits_quote = not inputs.was_refused
+        return CheckResult(why, bounds(least_move), calendar_at=inputs.calendar_at(), awaits_quote=awaits_quote)
+    deferral = _deferral(inputs, inputs.trigger, facts)
+    if deferral is not None:
+        why, retry_at = deferral
+        day = inputs.calendar_at()
+        return CheckResult(why, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at)
+    plan = order_planner.plan_orders(valuation, portfolio.allocation, policy, inputs.mode)
+    facts |= _plan_facts(plan)
+    if not plan.orders:
         why = Why("nothing_to_trade", "No order that the policy allows would lead closer to the target.", facts)
-        return Checked(why, watch(REARM), valuation=found, calendar_at=at.next_calendar_at())
-    return Checked(Why(rule, detail, facts), {}, orders, found, at.next_calendar_at())
+        return CheckResult(why, bounds(REARM_MOVE), valuation=valuation, calendar_at=inputs.next_calendar_at())
+    return CheckResult(Why(*rule, facts), {}, plan, valuation, inputs.next_calendar_at())
 
 
-def _waits(at: Situation, facts: Mapping[str, Any]) -> Why:
-    """Why a portfolio that is out of its band is left so until a price moves."""
+def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[str, str] | None:
+    """Return the rule (and its sentence) that calls for a rebalance, None where no rule does."""
+    policy, now_drift = inputs.portfolio.policy, drift.drift(legs)
+    is_drift_large = policy.total_drift is not None and now_drift > policy.total_drift
+    rules = (
+        (inputs.trigger is Trigger.PERSON, "requested", "A person requested the rebalance."),
+        (bool(order_planner.outside(legs, policy)), "outside_band", "At least one weight is outside its band."),
+        (is_drift_large, "total_drift", "The total drift is too large."),
+        (inputs.trigger is not None and inputs.is_calendar_due(), "calendar", "The calendar rule is due."),
+    )
+    return next(((rule, detail) for holds, rule, detail in rules if holds), None)
+
+
+def _await_quote(inputs: DecisionInputs, facts: Mapping[str, Any]) -> Why:
+    """Return the reason why a portfolio outside its band stays so until a price moves."""
     detail = "Outside its band by a trade, not by a price: the next quote decides."
-    if at.was_refused:
-        detail = "The rebalance came to nothing: a price that moves by 1 % decides whether it is tried again."
-    return Why("waits_for_a_quote", detail, facts)
+    if inputs.was_refused:
+        detail = "The last rebalance traded nothing: a price move of 1 % triggers the next check."
+    return Why("awaiting_quote", detail, facts)
 
 
-def _refused_until(at: Situation, facts: Mapping[str, Any]) -> tuple[Why, datetime] | None:
-    """Why nothing may be traded just now, and when that is looked at again; None where it may."""
-    if at.halted is not None:
-        return Why("halted", f"Orders are halted: {at.halted}.", facts), at.now + HALTED
-    end = at.portfolio.cools_down_until()
-    if at.trigger in {Trigger.CROSSED, Trigger.DUE} and end is not None and at.now < end:
+def _deferral(inputs: DecisionInputs, trigger: Trigger, facts: Mapping[str, Any]) -> tuple[Why, datetime] | None:
+    """Return the reason why nothing may be traded now, and the time of the next try; None where trading is allowed."""
+    if inputs.halt_reason is not None:
+        return Why("halted", f"Orders are halted: {inputs.halt_reason}.", facts), inputs.now + HALT_RETRY
+    end = inputs.portfolio.cools_down_until()
+    if _respects_cooldown(trigger) and end is not None and inputs.now < end:
         facts = {**facts, "until": format_time(end)}
-        return Why("cooldown", "The last rebalance was too short a time ago.", facts), end
+        return Why("cooldown", "The cooldown after the last rebalance has not ended.", facts), end
     return None
 
 
-def _postponed(at: Situation, why: Why, watched: Mapping[str, Edges]) -> Checked:
-    again = at.now + LATER if at.is_calendar_due() else at.calendar_at()
-    return Checked(why, watched, calendar_at=again)
-
-
-def _trigger_rule(at: Situation, legs: tuple[plan.Leg, ...]) -> tuple[str | None, str]:
-    """The rule that calls for a rebalance, None where none does."""
-    policy, drift = at.portfolio.policy, plan.drift(legs)
-    rules = (
-        (at.trigger is Trigger.PERSON, "asked_for", "Somebody asked for it."),
-        (bool(planning.outside(legs, policy)), "outside_band", "At least one weight is outside its band."),
-        (policy.total_drift is not None and drift > policy.total_drift, "total_drift", "The total drift is too large."),
-        (at.trigger is not None and at.is_calendar_due(), "calendar", "It is the day of the calendar rule."),
-    )
-    return next(((rule, detail) for holds, rule, detail in rules if holds), (None, ""))
+def _respects_cooldown(trigger: Trigger) -> bool:
+    match trigger:
+        case Trigger.CROSSED | Trigger.DUE:
+            return True
+        case Trigger.REPORT | Trigger.TARGET | Trigger.PERSON:
+            return False
+        case _:
+            assert_never(trigger)
 
 
 def _facts(
-    portfolio: Portfolio, found: Valuation, legs: tuple[plan.Leg, ...], trigger: Trigger | None
+    portfolio: Portfolio, valuation: Valuation, legs: tuple[Leg, ...], trigger: Trigger | None
 ) -> dict[str, Any]:
     band, cools_down_until = portfolio.policy.price_band, portfolio.cools_down_until()
     cash = next(leg for leg in legs if leg.asset == CASH)
     facts: dict[str, Any] = {
         "trigger": trigger.value if trigger else "change",
         "revision": portfolio.revision,
-        "value": plain(found.total.quantize(Decimal("0.01"), context=CONTEXT)),
-        "cash": plain(found.cash),
+        "value": plain(valuation.total.quantize(Decimal("0.01"), context=CONTEXT)),
+        "cash": plain(valuation.cash),
         "cash_weight": plain(cash.drifted),
-        "drift": plain(plan.drift(legs)),
+        "drift": plain(drift.drift(legs)),
         "band": {"type": band.type.value, "value": plain(band.value)},
         "cooldown": {"seconds": portfolio.policy.cooldown_seconds},
         "destination": portfolio.policy.destination.value,
-        "outside": len(planning.outside(legs, portfolio.policy)),
-        "prices": {symbol: plain(price) for symbol, price in sorted(found.prices.items())},
+        "outside": len(order_planner.outside(legs, portfolio.policy)),
+        "prices": {symbol: plain(price) for symbol, price in sorted(valuation.prices.items())},
     }
     if band.points:
         facts["band"]["points"] = plain(band.points)
@@ -221,49 +239,55 @@ def _facts(
     return facts
 
 
-def _plan_facts(orders: OrderPlan) -> dict[str, Any]:
+def _plan_facts(plan: OrderPlan) -> dict[str, Any]:
     return {
-        "drift_after": plain(orders.drift_after),
-        "within_band_after": orders.within_band_after,
-        "skipped": [[it.symbol, it.side.value, plain(it.notional), it.reason] for it in orders.skipped],
+        "drift_after": plain(plan.drift_after),
+        "within_band_after": plan.within_band_after,
+        "skipped": [[leg.symbol, leg.side.value, plain(leg.notional), leg.reason] for leg in plan.skipped],
     }
 
 
-def planned(
-    at: Situation, checked: Checked, asked: Rebalance | None, *, run_seconds: int
+# The rebalance that a check begins -----------------------------------------------------------------------------------
+
+
+def begin_rebalance(
+    inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None, *, run_seconds: int
 ) -> tuple[Rebalance, Portfolio]:
-    """The rebalance that the check calls for (the one that a person asked for, or a new one), and the portfolio locked
-    by it. One transaction writes both; the journal is in the item before the first order is sent."""
-    assert checked.plan is not None  # noqa: S101 - asked only where there is one
-    portfolio, now = at.portfolio, at.now
-    rebalance = asked or _begun(portfolio, at.trigger or Trigger.PERSON, now)
-    journal = execution.planned(
+    """Return the PLANNED rebalance of a check (the requested one, or a new one) and the portfolio locked by it.
+
+    Both must be saved in one transaction, so that the journal is stored before the first order is sent.
+    """
+    assert result.plan is not None  # noqa: S101 - called only with a plan
+    portfolio, now = inputs.portfolio, inputs.now
+    rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.PERSON, now)
+    execution = journal.planned(
         rebalance.rebalance_id,
-        checked.plan.orders,
-        checked.plan.skipped,
+        result.plan.orders,
+        result.plan.skipped,
         portfolio.policy,
-        is_paid_for=_is_paid_for(portfolio, checked.plan, checked.valuation),
+        is_paid_for=_is_paid_for(portfolio, result.plan, result.valuation),
         deadline=now + timedelta(seconds=run_seconds),
     )
-    rebalance = rebalance.moved_to(
+    planned = rebalance.moved_to(
         RebalanceStatus.PLANNED,
         now,
-        why=checked.why,
-        legs=checked.plan.legs,
-        weights={leg.asset: leg.drifted for leg in checked.plan.legs},
-        execution=journal,
-        mode=at.mode,
+        why=result.why,
+        legs=result.plan.legs,
+        weights={leg.asset: leg.drifted for leg in result.plan.legs},
+        execution=execution,
+        mode=inputs.mode,
     )
-    return rebalance, portfolio.rebalancing(rebalance.rebalance_id, now, checked.calendar_at)
+    return planned, portfolio.rebalancing(planned.rebalance_id, now, result.calendar_at)
 
 
-def _begun(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
-    """A rebalance that nobody asked for; the epoch of the watches makes its id."""
-    request_id = f"{trigger.value}-{portfolio.watching.begun}"
+def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
+    """Return an automatic rebalance; its id is derived from the epoch of the price watches."""
+    epoch = portfolio.watching.begun
+    request_id = f"{trigger.value}-{epoch}"
     return Rebalance(
         tenant_id=portfolio.tenant_id,
         portfolio_id=portfolio.portfolio_id,
-        rebalance_id=rebalance_id_of(portfolio.portfolio_id, f"check#{portfolio.watching.begun}"),
+        rebalance_id=rebalance_id_of(portfolio.portfolio_id, f"check#{epoch}"),
         user_id=portfolio.user_id,
         name=portfolio.name,
         request_id=request_id,
@@ -277,10 +301,10 @@ def _begun(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
     )
 
 
-def _is_paid_for(portfolio: Portfolio, orders: OrderPlan, found: Valuation | None) -> bool:
-    """Whether the cash above its buffer covers every buy at its limit price, without waiting for the sells."""
-    buys = [each for each in orders.orders if each.side is Side.BUY]
-    cost = sum((CONTEXT.multiply(each.quantity, each.limit_price) for each in buys), ZERO)
-    total = found.total if found else ZERO
+def _is_paid_for(portfolio: Portfolio, plan: OrderPlan, valuation: Valuation | None) -> bool:
+    """Return whether the cash above its buffer covers every buy at its limit price without waiting for the sells."""
+    buys = [order for order in plan.orders if order.side is Side.BUY]
+    cost = sum((CONTEXT.multiply(order.quantity, order.limit_price) for order in buys), ZERO)
+    total = valuation.total if valuation else ZERO
     buffer = CONTEXT.divide(CONTEXT.multiply(total, portfolio.policy.cash_buffer), HUNDRED)
     return cost <= (portfolio.cash or ZERO) - buffer

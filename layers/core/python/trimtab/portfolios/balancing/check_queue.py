@@ -1,4 +1,4 @@
-"""The queue `checks`, as senders see it."""
+"""Sender of the queue `checks`."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from trimtab.contracts.messages import CheckRequested
-from trimtab.portfolios.balancing.watch_store import Crossed
+from trimtab.portfolios.balancing.watch_store import CrossedPortfolio
 from trimtab.runtime.sqs.sender import send_message, send_messages
 
 if TYPE_CHECKING:
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class CheckQueue(Struct, frozen=True):
-    """Asks for price checks of portfolios."""
+    """Requests price checks of portfolios."""
 
     client: "SQSClient"
     url: str
 
-    def request_checks(self, portfolios: Iterable[Crossed]) -> None:
-        """Ask for a check of each portfolio whose watches a quote crossed."""
+    def request_checks(self, portfolios: Iterable[CrossedPortfolio]) -> None:
+        """Request a check of each portfolio with a watch that a quote crossed."""
         messages = (
             CheckRequested(
                 tenant_id=crossed.tenant_id, portfolio_id=crossed.portfolio_id, trigger="crossed", epoch=crossed.epoch
@@ -30,6 +30,6 @@ class CheckQueue(Struct, frozen=True):
         send_messages(self.client, self.url, messages)
 
     def request_check(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
-        """Ask for a check because its time has come (`due`) or because the portfolio changed (`changed`)."""
+        """Request a check because it is due (`due`) or because the portfolio changed (`changed`)."""
         message = CheckRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, trigger=trigger)
         send_message(self.client, self.url, message)

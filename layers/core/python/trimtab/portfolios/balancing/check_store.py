@@ -1,14 +1,14 @@
 """Price checks in DynamoDB: the last one that decided nothing, and the portfolios that are due for one."""
 
-import json
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.pages import Page
-from trimtab.portfolios.portfolio.keys import item_key
+from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.model import Why
@@ -19,8 +19,8 @@ CALENDAR_DUE = Index("calendar_due", "calendar_due_pk", "calendar_due_sk")
 LAST_CHECK = "CHECK#last"
 
 
-class CheckNote(Struct, frozen=True):
-    """A check that decided nothing: the newest one of a portfolio is kept, with its reason."""
+class LastCheck(Struct, frozen=True):
+    """The newest check of a portfolio that traded nothing, with its reason."""
 
     tenant_id: str
     portfolio_id: str
@@ -29,29 +29,34 @@ class CheckNote(Struct, frozen=True):
     why: Why
 
     def to_item(self) -> Item:
-        """Return the plain values of the note's item. No version guards a note: the newest one wins."""
+        """Return the plain values of the item. No version guards it: the newest check wins."""
         return {
             **item_key(self.tenant_id, self.portfolio_id, LAST_CHECK),
+            "tenant_id": self.tenant_id,
             "trigger": self.trigger,
             "at": format_time(self.at),
-            "why": json.dumps([self.why.rule, self.why.detail, self.why.facts], separators=(",", ":")),
+            "why": msgspec.json.encode(self.why).decode(),
             "version": None,
+            "v": 1,
         }
+
+    @classmethod
+    def from_item(cls, item: Item) -> "LastCheck":
+        """Return the check that an item describes."""
+        why = msgspec.json.decode(item["why"], type=Why)
+        return cls(item["tenant_id"], portfolio_id_in(item["pk"]), item["trigger"], parse_time(item["at"]), why)
 
 
 class CheckStore(PortfolioStore, frozen=True):
     """Adds the readers of checks to the store of the aggregate."""
 
-    def last_check(self, tenant_id: str, portfolio_id: str) -> CheckNote | None:
-        """Return the newest check that decided nothing."""
+    def last_check(self, tenant_id: str, portfolio_id: str) -> LastCheck | None:
+        """Return the newest check that traded nothing, None if there was none."""
         item = self.item(tenant_id, portfolio_id, LAST_CHECK)
-        if item is None:
-            return None
-        why = Why(*json.loads(item["why"]))
-        return CheckNote(tenant_id, portfolio_id, item["trigger"], parse_time(item["at"]), why)
+        return LastCheck.from_item(item) if item else None
 
     def due(self, shard: str, now: datetime, *, limit: int, after: Any) -> Page[Portfolio]:
-        """Return a page of a shard's portfolios that are due for a check, the longest waiting first."""
+        """Return a page of the portfolios in a shard that are due for a check, the longest waiting first."""
         condition = ("#s <= :now", {":now": format_time(now)})
         page = query_index(
             self.client,

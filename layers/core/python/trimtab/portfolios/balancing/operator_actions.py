@@ -1,4 +1,4 @@
-"""Control: what a person asks of the balancing: run it, cancel it, say what a stale portfolio holds."""
+"""Actions of persons: run a rebalance, cancel a rebalance, resolve a stale portfolio."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ from trimtab.kernel.clock import Clock, format_time
 from trimtab.kernel.errors import Conflict, Unprocessable, not_found
 from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.balancing import check_decision as checks
+from trimtab.portfolios.balancing import check_decision
 from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.new_entries import RebalanceTrade
@@ -31,43 +31,51 @@ from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, reb
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ADJUSTED = 90
+"""Adjusted holdings of one resolution: with portfolio, rebalance and cash fewer than the 100 items of a transaction."""
 
 
 class Resolution(Struct, frozen=True):
-    """What an operator found a stale portfolio to hold now, after any split: quantity by symbol and cash; what is left
-    out is as it was."""
+    """The present state of a stale portfolio, as an operator found it.
+
+    Quantities by symbol are those after any split; symbols that are left out, and a cash of None, stay as they were.
+    """
 
     reason: str
     holdings: Mapping[str, Decimal]
     cash: Decimal | None
 
 
-class Control(Struct, frozen=True):
-    """What persons ask for. Each is load, decide, save."""
+class OperatorActions(Struct, frozen=True):
+    """Actions that persons take on a portfolio and its rebalances."""
 
     store: RebalanceStore
     ledger: LedgerStore
-    requests: WorkerQueues
+    queues: WorkerQueues
     clock: Clock
 
-    def request(self, caller: Caller, portfolio_id: str, mode: Mode | None, request_id: str) -> Rebalance:
-        """The rebalance that was asked for, to be decided by a worker; the same request again answers the same."""
+    def request_rebalance(self, caller: Caller, portfolio_id: str, mode: Mode | None, request_id: str) -> Rebalance:
+        """Accept a rebalance, to be decided by the worker of price checks; idempotent by `request_id`."""
         portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
-        wanted = _asked_for(portfolio, mode, request_id, self.clock())
-        refused = checks.refused(portfolio)
-        stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, wanted.rebalance_id) if refused else None
-        if refused is not None and stored is None:
-            raise (Unprocessable if refused.rule == "no_target" else Conflict)(refused.rule, refused.detail)
-        stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(wanted))
-        if stored is not None and stored.request_hash != wanted.request_hash:
-            raise Conflict("request_id_reused", "This request id came with another body; give each request its own.")
+        requested = _requested_rebalance(portfolio, mode, request_id, self.clock())
+        refusal = check_decision.refusal(portfolio)
+        stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, requested.rebalance_id) if refusal else None
+        if refusal is not None and stored is None:
+            raise (Unprocessable if refusal.rule == "no_target" else Conflict)(refusal.rule, refusal.detail)
+        stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(requested))
+        if stored is not None and stored.request_hash != requested.request_hash:
+            raise Conflict(
+                "request_id_reused", "The request id was used with another body; use a new one for each request."
+            )
         if stored is None or stored.status is RebalanceStatus.REQUESTED:
-            self.requests.wake(stored or wanted)
-        return stored or wanted
+            self.queues.wake(stored or requested)
+        return stored or requested
 
-    def cancel(self, caller: Caller, portfolio_id: str, rebalance_id: str) -> Rebalance:
-        """Cancelled at once where nothing was sent; else no later wave is sent, and what was filled is reversed or
-        kept, by policy. `Conflict` where it is too late."""
+    def cancel_rebalance(self, caller: Caller, portfolio_id: str, rebalance_id: str) -> Rebalance:
+        """Cancel a rebalance: at once if nothing was sent, else the worker sends no later wave.
+
+        Fills are reversed or kept, according to the policy. Raises `Conflict` if the rebalance has ended or is being
+        reversed already.
+        """
 
         def attempt() -> Rebalance:
             portfolio, rebalance = self.store.portfolio_and_rebalance(caller.tenant_id, portfolio_id, rebalance_id)
@@ -86,49 +94,55 @@ class Control(Struct, frozen=True):
             elif rebalance.status is RebalanceStatus.EXECUTING and journal:
                 ended = rebalance.moved_to(rebalance.status, now, execution=replace(journal, is_cancelled=True))
                 self.store.put(ended)
-                self.requests.wake(ended)
+                self.queues.wake(ended)
             else:
-                raise Conflict("too_late", f"The rebalance is {rebalance.status}; there is nothing left to cancel.")
+                raise Conflict("too_late", f"The rebalance is {rebalance.status}; it can no longer be cancelled.")
             return ended
 
         return retrying_on_conflict(attempt)
 
-    def resolve(self, caller: Caller, portfolio_id: str, resolution: Resolution) -> Portfolio:
-        """The portfolio as an operator has found it, active again. What differs is booked as adjustments, and the
-        rebalance keeps who said so, when, why, and what it was before."""
+    def resolve_portfolio(self, caller: Caller, portfolio_id: str, resolution: Resolution) -> Portfolio:
+        """Make a stale portfolio active again, with the holdings and cash that an operator found.
+
+        Differences are posted as adjustments. The rebalance keeps an audit record: who resolved it, when, why, and
+        the state before.
+        """
 
         def attempt() -> Portfolio:
             portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
             if portfolio.status is not PortfolioStatus.STALE or portfolio.lock is None:
-                raise Conflict("not_stale", f"The portfolio is {portfolio.status}; only a stale one is resolved.")
+                raise Conflict(
+                    "not_stale", f"The portfolio is {portfolio.status}; only a stale portfolio can be resolved."
+                )
             rebalance = self.store.rebalance(portfolio.tenant_id, portfolio_id, portfolio.lock.owner)
             if rebalance is None:
                 raise not_found("rebalance")
             now = self.clock()
-            thought = self._as_of_now(portfolio, resolution.holdings)
-            trades = _adjustments(thought, rebalance.rebalance_id, resolution.holdings, now)
+            recorded = self._after_splits(portfolio, resolution.holdings)
+            trades = _adjustments(recorded, rebalance.rebalance_id, resolution.holdings, now)
             after = post_fills(self.ledger, portfolio, trades, now)
             entry = _cash_entry(portfolio, rebalance.rebalance_id, resolution.cash, now)
             if resolution.cash is not None:
                 after = replace(after, cash=resolution.cash)
             if after.cash is not None and after.cash < 0:
-                raise Unprocessable("insufficient_cash", f"Its cash is {plain(after.cash)}: say what it really is.")
-            note = _audit(thought, caller, resolution, now)
-            resolved = rebalance.moved_to(RebalanceStatus.RESOLVED, now, resolution=note)
+                raise Unprocessable(
+                    "insufficient_cash", f"The recorded cash is {plain(after.cash)}: give the actual `cash`."
+                )
+            audit = _audit(recorded, caller, resolution, now)
+            resolved = rebalance.moved_to(RebalanceStatus.RESOLVED, now, resolution=audit)
             after = replace(after, version=portfolio.version).resolved(now)
             self.ledger.put(resolved, after, *trades, *([entry] if entry else []))
             return after
 
         return retrying_on_conflict(attempt)
 
-    def _as_of_now(self, portfolio: Portfolio, symbols: Iterable[str]) -> Portfolio:
-        """The portfolio with the splits since the last trade in its holdings of these symbols: as an operator sees it,
-        and as booking a trade makes it."""
+    def _after_splits(self, portfolio: Portfolio, symbols: Iterable[str]) -> Portfolio:
+        """Return the portfolio with the splits since the last trade applied to its holdings of these symbols."""
         quotes = self.ledger.quotes(sorted(symbols))
         return replace(portfolio, holdings=HoldingsReader(self.ledger, self.clock).apply_splits(portfolio, quotes))
 
 
-def _asked_for(portfolio: Portfolio, mode: Mode | None, request_id: str, now: datetime) -> Rebalance:
+def _requested_rebalance(portfolio: Portfolio, mode: Mode | None, request_id: str, now: datetime) -> Rebalance:
     return Rebalance(
         tenant_id=portfolio.tenant_id,
         portfolio_id=portfolio.portfolio_id,
@@ -146,33 +160,36 @@ def _asked_for(portfolio: Portfolio, mode: Mode | None, request_id: str, now: da
     )
 
 
-def _adjustments(portfolio: Portfolio, rebalance_id: str, agreed: Mapping[str, Decimal], now: datetime) -> list[Trade]:
-    """One trade for each symbol of which another quantity is held than was thought."""
+def _adjustments(portfolio: Portfolio, rebalance_id: str, actual: Mapping[str, Decimal], now: datetime) -> list[Trade]:
+    """Return one trade for each symbol whose actual quantity differs from the recorded one."""
     held = {symbol: holding.quantity for symbol, holding in portfolio.holdings.items()}
-    moved = {symbol: quantity - held.get(symbol, ZERO) for symbol, quantity in sorted(agreed.items())}
-    moved = {symbol: difference for symbol, difference in moved.items() if difference}
-    if len(moved) > MAX_ADJUSTED:
-        raise Unprocessable("too_many_adjustments", f"At most {MAX_ADJUSTED} holdings are adjusted at once.")
-    found = [
+    differences = {symbol: quantity - held.get(symbol, ZERO) for symbol, quantity in sorted(actual.items())}
+    differences = {symbol: difference for symbol, difference in differences.items() if difference}
+    if len(differences) > MAX_ADJUSTED:
+        raise Unprocessable(
+            "too_many_adjustments",
+            f"At most {MAX_ADJUSTED} holdings can be adjusted at once; resolve the rest with trades.",
+        )
+    adjustments = [
         RebalanceTrade(
             ids.derive_id(rebalance_id, "resolved", symbol),
             symbol,
             Side.BUY if difference > 0 else Side.SELL,
             abs(difference),
         )
-        for symbol, difference in moved.items()
+        for symbol, difference in differences.items()
     ]
-    return [trade.to_trade(portfolio, rebalance_id, now) for trade in found]
+    return [adjustment.to_trade(portfolio, rebalance_id, now) for adjustment in adjustments]
 
 
-def _cash_entry(portfolio: Portfolio, rebalance_id: str, agreed: Decimal | None, now: datetime) -> CashEntry | None:
+def _cash_entry(portfolio: Portfolio, rebalance_id: str, actual: Decimal | None, now: datetime) -> CashEntry | None:
     before = portfolio.cash or ZERO
-    if agreed is None or agreed == before:
+    if actual is None or actual == before:
         return None
-    type = CashType.DEPOSIT if agreed > before else CashType.WITHDRAWAL
+    type = CashType.DEPOSIT if actual > before else CashType.WITHDRAWAL
     ref_id = f"resolved:{rebalance_id}"
-    named = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-    return CashEntry(*named, type, abs(agreed - before), agreed, now, now).with_event(portfolio.user_id)
+    key = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
+    return CashEntry(*key, type, abs(actual - before), actual, now, now).with_event(portfolio.user_id)
 
 
 def _audit(portfolio: Portfolio, caller: Caller, resolution: Resolution, now: datetime) -> dict[str, object]:
@@ -180,7 +197,7 @@ def _audit(portfolio: Portfolio, caller: Caller, resolution: Resolution, now: da
         symbol: [plain(portfolio.holdings[symbol].quantity if symbol in portfolio.holdings else ZERO), plain(quantity)]
         for symbol, quantity in sorted(resolution.holdings.items())
     }
-    cash = [None if each is None else plain(each) for each in (portfolio.cash, resolution.cash)]
+    cash = [None if amount is None else plain(amount) for amount in (portfolio.cash, resolution.cash)]
     return {
         "by": caller.subject,
         "at": format_time(now),

@@ -1,7 +1,7 @@
-"""The order planner: which orders lead a portfolio back to its target, within its cash and its policy.
+"""The order planner: the orders that lead a portfolio back to its target, within its cash and its policy.
 
-Sells come first and pay for the buys. Every number is exact until it becomes a quantity, which is rounded towards doing
-nothing; equal inputs always give equal plans.
+Sells come first and pay for the buys. Numbers are exact until they become quantities, which are rounded towards not
+trading. Equal inputs always give equal plans.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
@@ -9,32 +9,34 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.kernel.money import (
-    ZERO,
-    to_money,
-)
-from trimtab.portfolios.balancing.order_sizing import CENT, Desk, Move, Trades
+from trimtab.kernel.money import ZERO, to_money
+from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities, WeightChange
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
-from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.drift import CASH, Leg, Weights, targets, tolerance_of
+from trimtab.portfolios.rebalancing import drift
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Weights
 from trimtab.portfolios.rebalancing.orders import PlannedOrder, SkippedLeg
 from trimtab.portfolios.rebalancing.valuation import EXACT, Valuation
 
-_SIDES = {
+ALLOWED_SIDES = {
     Mode.FULL: frozenset({Side.SELL, Side.BUY}),
     Mode.INVEST_CASH: frozenset({Side.BUY}),
     Mode.SELL_ONLY: frozenset({Side.SELL}),
 }
+"""Sides that each mode may trade."""
 
 
 class OrderPlan(Struct, frozen=True):
-    """The orders of a rebalance (sells first, the largest first) and what they come to at the planning prices.
+    """The orders of a rebalance (sells first, the largest first), and their effect at the planning prices.
 
-    Legs are the moves in percent of the portfolio, cash among them; their changes sum to zero. Drift is in percent and
-    counts cash as an asset; it is never greater afterwards. A skipped leg is a move, or the rest of one, that is not
-    made: `mode` forbids its side, it is below the `minimum_trade`, less than one of `whole_shares`, there is `no_cash`
-    for it, or `no_use`: cash that nothing needs is no closer to the target.
+    Legs are changes in percent of the portfolio, cash included; they sum to zero. Drift is in percent and counts cash
+    as an asset; orders never increase it. A skipped leg is a change, or the rest of one, without an order. Its reason:
+
+    * `mode`: the mode forbids this side.
+    * `minimum_trade`: the amount is below the minimum of the policy.
+    * `whole_shares`: the amount is less than one share.
+    * `no_cash`: the cash does not pay for the buy.
+    * `no_use`: the sell would only raise cash above its target.
     """
 
     orders: tuple[PlannedOrder, ...]
@@ -46,224 +48,258 @@ class OrderPlan(Struct, frozen=True):
 
 
 def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
-    """The legs, cash among them, that are further from their target than the policy allows."""
-    return plan.outside(legs, tolerance_of(policy))
+    """Return the legs, cash included, that are further from their target than the policy allows."""
+    return drift.outside(legs, drift.tolerance_of(policy))
 
 
-def headed(legs: tuple[Leg, ...], policy: Policy) -> Policy:
-    """The policy with the destination that satisfies what called for the rebalance.
+def choose_destination(legs: tuple[Leg, ...], policy: Policy) -> Policy:
+    """Return the policy with a destination that satisfies the trigger of the rebalance.
 
-    To the band's edge moves nothing where all is inside, and too little where the total drift is then too large still:
-    there the target is the destination.
+    The edge of the band is no destination where every leg is inside its band, nor where the total drift would still
+    be too large at the edges: then the target weights are the destination.
     """
     if policy.destination is Destination.TARGET:
         return policy
-    ends = (
-        replace(leg, drifted=leg.drifted + leg.change)
-        for leg in plan.moved(legs, tolerance_of(policy), policy.destination)
-    )
-    is_enough = policy.total_drift is None or plan.drift(tuple(ends)) <= policy.total_drift
+    moved = drift.moved(legs, drift.tolerance_of(policy), policy.destination)
+    at_edges = tuple(replace(leg, drifted=leg.drifted + leg.change) for leg in moved)
+    is_enough = policy.total_drift is None or drift.drift(at_edges) <= policy.total_drift
     return policy if outside(legs, policy) and is_enough else replace(policy, destination=Destination.TARGET)
 
 
 def plan_orders(valuation: Valuation, allocation: Weights, policy: Policy, mode: Mode) -> OrderPlan:
-    """The orders that lead the portfolio to the policy's destination, at the valuation's prices.
+    """Return the orders that lead the portfolio to the destination of its policy, at the prices of the valuation.
 
-    The valuation has a price for every symbol of the allocation too; `KeyError` where one is needed and not there.
-    Nothing is sold that is not held, no order is below the minimum trade, no leg passes its target by more than part
-    of a share. Even where every order fills at its limit price, the buys leave the cash buffer untouched. The band's
-    edge is a destination only for what it can satisfy: see `headed`.
+    Guarantees: no sell exceeds the holding, no order is below the minimum trade, no leg passes its target by more than
+    part of a share, and even if every order fills at its limit price the buys leave the cash buffer untouched. The
+    edge of the band is a destination only under the conditions of `choose_destination`. Raises `KeyError` where the
+    valuation lacks the price of an allocated symbol.
     """
     if not valuation.total:
         return OrderPlan((), (), (), ZERO, ZERO, True)
     with localcontext(EXACT):
-        target = targets(allocation, policy)
-        legs = plan.legs(valuation.weights, target)
-        policy = headed(legs, policy)
-        moved = plan.moved(legs, tolerance_of(policy), policy.destination)
-        desk = Desk(valuation, target, policy, tolerance_of(policy))
-        moves = tuple(desk.move(leg) for leg in moved if leg.change and leg.asset != CASH)
-        allowed = [move for move in moves if move.side in _SIDES[mode]]
-        trades = {move.symbol: -move.most for move in allowed if move.side is Side.SELL and desk.is_worthwhile(move)}
-        end_of_cash = next((leg.drifted + leg.change for leg in moved if leg.asset == CASH), ZERO)
-        trades |= _bought([move for move in allowed if move.side is Side.BUY], desk, trades, end_of_cash)
-        if policy.whole_shares:
-            trades = _improved(allowed, desk, trades, end_of_cash)
-        if mode is Mode.FULL:
-            trades = _needed(desk, trades)
-        orders = (desk.order(symbol, quantity) for symbol, quantity in trades.items())
-        skipped = (leg for move in moves if (leg := _skipped(move, desk, trades, mode)))
-        return _outcome(desk, legs, trades, tuple(sorted(orders, key=_rank)), tuple(sorted(skipped, key=_rank)))
+        target = drift.targets(allocation, policy)
+        legs = drift.legs(valuation.weights, target)
+        policy = choose_destination(legs, policy)
+        moved = drift.moved(legs, drift.tolerance_of(policy), policy.destination)
+        sizing = OrderSizing(valuation, target, policy, drift.tolerance_of(policy))
+        changes = tuple(sizing.change_for(leg) for leg in moved if leg.change and leg.asset != CASH)
+        cash_weight = next((leg.drifted + leg.change for leg in moved if leg.asset == CASH), ZERO)
+        trades = _plan_trades(changes, sizing, mode, cash_weight)
+        orders = (sizing.planned_order(symbol, quantity) for symbol, quantity in trades.items())
+        skipped = (leg for change in changes if (leg := _skipped_leg(change, sizing, trades, mode)))
+        return _order_plan(sizing, legs, trades, tuple(sorted(orders, key=_rank)), tuple(sorted(skipped, key=_rank)))
 
 
-def _bought(buys: list[Move], desk: Desk, sells: Trades, end_of_cash: Decimal) -> Trades:
-    """What the cash buys: what is outside its band goes to its edge first, then the largest need is met first."""
-    moves = [move for move in buys if desk.is_worthwhile(move)]
+def _plan_trades(
+    changes: tuple[WeightChange, ...], sizing: OrderSizing, mode: Mode, cash_weight: Decimal
+) -> Quantities:
+    """Return the quantities to trade; `cash_weight` is the weight that cash has at the destination."""
+    allowed = [change for change in changes if change.side in ALLOWED_SIDES[mode]]
+    sells = [change for change in allowed if change.side is Side.SELL and sizing.is_large_enough(change)]
+    trades = {change.symbol: -change.max_quantity for change in sells}
+    trades |= _spend_cash([change for change in allowed if change.side is Side.BUY], sizing, trades, cash_weight)
+    if sizing.policy.whole_shares:
+        trades = _add_whole_shares(allowed, sizing, trades, cash_weight)
+    return _drop_needless(sizing, trades) if mode is Mode.FULL else trades
+
+
+# Buys ----------------------------------------------------------------------------------------------------------------
+
+
+def _spend_cash(buys: list[WeightChange], sizing: OrderSizing, sells: Quantities, cash_weight: Decimal) -> Quantities:
+    """Return the buys that cash pays for: first each asset outside its band to the edge, then the largest amounts."""
+    candidates = [change for change in buys if sizing.is_large_enough(change)]
     for _ in buys:
-        bought = _filled(moves, desk, sells, end_of_cash)
+        bought = _fill_buys(candidates, sizing, sells, cash_weight)
         too_small = [
-            move for move in moves if move.symbol in bought and not desk.is_worthwhile(move, bought[move.symbol])
+            change
+            for change in candidates
+            if change.symbol in bought and not sizing.is_large_enough(change, bought[change.symbol])
         ]
         if not too_small:
             return bought
-        smallest = min(too_small, key=lambda move: (move.need, move.symbol))
-        moves.remove(smallest)  # and what it was given goes to the others
+        # Without the smallest buy, its cash goes to the others.
+        candidates.remove(min(too_small, key=lambda change: (change.amount, change.symbol)))
     return {}
 
 
-def _filled(moves: list[Move], desk: Desk, sells: Trades, end_of_cash: Decimal) -> Trades:
-    bought: Trades = {}
-    surely = desk.spendable(sells)
-    planned = desk.cash_after(sells) - desk.money(end_of_cash)
+def _fill_buys(buys: list[WeightChange], sizing: OrderSizing, sells: Quantities, cash_weight: Decimal) -> Quantities:
+    bought: Quantities = {}
+    at_limit_prices = sizing.spendable_cash(sells)
+    at_planning_prices = sizing.cash_after(sells) - sizing.amount_of(cash_weight)
 
-    def fill(move: Move, wanted: Decimal) -> None:
-        nonlocal surely, planned
-        limit = desk.limit(move.symbol, Side.BUY)
-        affordable = desk.steps(min(surely.quantize(CENT, ROUND_FLOOR) / limit, planned / move.price))
-        quantity = max(ZERO, min(wanted, affordable))
+    def buy(change: WeightChange, wanted: Decimal) -> None:
+        nonlocal at_limit_prices, at_planning_prices
+        limit_price = sizing.limit_price(change.symbol, Side.BUY)
+        most = min(at_limit_prices.quantize(CENT, ROUND_FLOOR) / limit_price, at_planning_prices / change.price)
+        quantity = max(ZERO, min(wanted, sizing.round_to_steps(most)))
         if quantity:
-            bought[move.symbol] = bought.get(move.symbol, ZERO) + quantity
-            surely -= (quantity * limit).quantize(CENT, ROUND_CEILING)
-            planned -= quantity * move.price
+            bought[change.symbol] = bought.get(change.symbol, ZERO) + quantity
+            at_limit_prices -= (quantity * limit_price).quantize(CENT, ROUND_CEILING)
+            at_planning_prices -= quantity * change.price
 
-    for move in sorted(moves, key=lambda move: (-move.least * move.price, move.symbol)):
-        fill(move, move.least)
-    # What has an order already is topped up before another order is begun: as close with fewer orders.
-    for move in sorted(moves, key=lambda move: (move.symbol not in bought, -move.need, move.symbol)):
-        fill(move, move.most - bought.get(move.symbol, ZERO))
+    for change in sorted(buys, key=lambda change: (-change.min_quantity * change.price, change.symbol)):
+        buy(change, change.min_quantity)
+    # Existing orders are increased before new ones are started: the same distance with fewer orders.
+    for change in sorted(buys, key=lambda change: (change.symbol not in bought, -change.amount, change.symbol)):
+        buy(change, change.max_quantity - bought.get(change.symbol, ZERO))
     return bought
 
 
-def _improved(moves: list[Move], desk: Desk, trades: Trades, end_of_cash: Decimal) -> Trades:
-    """One more whole share of a leg while that brings the leg and, with what it pays for, the portfolio closer."""
-    sells = [move for move in moves if move.side is Side.SELL]
-    buys = [move for move in moves if move.side is Side.BUY]
+# Whole shares --------------------------------------------------------------------------------------------------------
+
+
+def _add_whole_shares(
+    changes: list[WeightChange], sizing: OrderSizing, trades: Quantities, cash_weight: Decimal
+) -> Quantities:
+    """Add one whole share to a trade wherever the portfolio then ends closer to its target."""
+    sells = [change for change in changes if change.side is Side.SELL]
+    buys = [change for change in changes if change.side is Side.BUY]
     best = dict(trades)
-    # A share more that is sold helps by what it pays for, so the buys are made again with it.
-    for move in sorted(sells, key=lambda move: (-_closer(move, desk, trades.get(move.symbol, ZERO)), move.symbol)):
+
+    def by_gain(change: WeightChange) -> tuple[Decimal, str]:
+        return -_gain_of_leg(change, sizing, trades.get(change.symbol, ZERO)), change.symbol
+
+    # One more share sold is worth the buys that it pays for, so the buys are planned again.
+    for change in sorted(sells, key=by_gain):
         sold = {symbol: quantity for symbol, quantity in best.items() if quantity < 0}
-        sold[move.symbol] = sold.get(move.symbol, ZERO) - 1
-        if _closer(move, desk, best.get(move.symbol, ZERO)) > 0:
-            other = sold | _bought(buys, desk, sold, end_of_cash)
-            best = min(best, other, key=desk.misplaced)
+        sold[change.symbol] = sold.get(change.symbol, ZERO) - 1
+        if _gain_of_leg(change, sizing, best.get(change.symbol, ZERO)) > 0:
+            alternative = sold | _spend_cash(buys, sizing, sold, cash_weight)
+            best = min(best, alternative, key=sizing.total_distance)
     for _ in buys:
-        left, cash = desk.spendable(best), desk.cash_after(best)
-        gains = ((_gain(move, desk, best.get(move.symbol, ZERO), left, cash), move) for move in buys)
-        gain, move = min(gains, key=lambda each: (-each[0], each[1].symbol))
+        spendable, cash = sizing.spendable_cash(best), sizing.cash_after(best)
+        gains = [
+            (_gain_of_buy(change, sizing, best.get(change.symbol, ZERO), spendable, cash), change) for change in buys
+        ]
+        gain, change = min(gains, key=lambda pair: (-pair[0], pair[1].symbol))
         if gain <= 0:
             break
-        best[move.symbol] = best.get(move.symbol, ZERO) + 1
+        best[change.symbol] = best.get(change.symbol, ZERO) + 1
     return best
 
 
-def _closer(move: Move, desk: Desk, traded: Decimal) -> Decimal:
-    """By how much money one more share brings its leg closer to the target; zero where it must not be traded.
+def _gain_of_leg(change: WeightChange, sizing: OrderSizing, traded: Decimal) -> Decimal:
+    """Return by how much money one more share brings the leg closer to its target; zero where no share may be added.
 
-    To the band's edge, only what is still outside its band may get one.
+    With the edge of the band as destination, only legs still outside their band may get another share.
     """
-    symbol, more = move.symbol, traded + (1 if move.side is Side.BUY else -1)
-    if desk.valuation.quantities.get(symbol, ZERO) + more < 0 or not desk.is_worthwhile(move, abs(more)):
+    symbol, more = change.symbol, traded + (1 if change.side is Side.BUY else -1)
+    if sizing.valuation.quantities.get(symbol, ZERO) + more < 0 or not sizing.is_large_enough(change, abs(more)):
         return ZERO
-    held = desk.valuation.values.get(symbol, ZERO)
-    now = desk.distance(symbol, held + traded * move.price)
-    if desk.policy.destination is Destination.BAND_EDGE:
-        leg = Leg(symbol, ZERO, desk.target.get(symbol, ZERO))
-        if now <= desk.money(desk.tolerance(leg)):
+    held = sizing.valuation.values.get(symbol, ZERO)
+    distance = sizing.distance_from_target(symbol, held + traded * change.price)
+    if sizing.policy.destination is Destination.BAND_EDGE:
+        leg = Leg(symbol, ZERO, sizing.target.get(symbol, ZERO))
+        if distance <= sizing.amount_of(sizing.tolerance(leg)):
             return ZERO
-    return max(ZERO, now - desk.distance(symbol, held + more * move.price))
+    return max(ZERO, distance - sizing.distance_from_target(symbol, held + more * change.price))
 
 
-def _gain(move: Move, desk: Desk, traded: Decimal, left: Decimal, cash: Decimal) -> Decimal:
-    """By how much money one more share that is bought brings the portfolio closer; zero where it must not be."""
-    closer = _closer(move, desk, traded)
-    if not closer or desk.limit(move.symbol, Side.BUY) > left.quantize(CENT, ROUND_FLOOR):
+def _gain_of_buy(
+    change: WeightChange, sizing: OrderSizing, traded: Decimal, spendable: Decimal, cash: Decimal
+) -> Decimal:
+    """Return by how much money one more share bought brings the portfolio closer; zero where none may be bought."""
+    gain = _gain_of_leg(change, sizing, traded)
+    if not gain or sizing.limit_price(change.symbol, Side.BUY) > spendable.quantize(CENT, ROUND_FLOOR):
         return ZERO
-    return closer + desk.distance(CASH, cash) - desk.distance(CASH, cash - move.price)
+    return gain + sizing.distance_from_target(CASH, cash) - sizing.distance_from_target(CASH, cash - change.price)
 
 
-def _needed(desk: Desk, trades: Trades) -> Trades:
-    """The trades without those that nothing needs, and without the part of a sell that only makes cash idle."""
-    needed = trades
+# Needless trades -----------------------------------------------------------------------------------------------------
+
+
+def _drop_needless(sizing: OrderSizing, trades: Quantities) -> Quantities:
+    """Return the trades without needless ones, and without the part of a sell that only raises idle cash."""
     for _ in trades:
-        needed, before = _trimmed(desk, needed), needed
-        if needed == before:
+        reduced = _reduce_each(sizing, trades)
+        if reduced == trades:
             break
-    return needed
+        trades = reduced
+    return trades
 
 
-def _trimmed(desk: Desk, trades: Trades) -> Trades:
-    """What is needed of each, the smallest first.
+def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
+    """Reduce each trade, the smallest first, to the quantity that is needed.
 
-    An order is needed where without it the drift were greater or the buys not paid for, and where it brings its leg
-    inside its band; a sell, though, only if all ends inside its band: else it trades one excess for another.
+    A trade is needed if without it the drift were greater or the buys not paid for, or if it brings its leg inside the
+    band. A sell is needed for the band only if all legs end inside: otherwise it trades one excess for another.
     """
-    needed, ends_inside = dict(trades), _ends_inside(desk, trades)
-    for symbol in sorted(trades, key=lambda it: (trades[it] < 0, abs(trades[it]) * desk.valuation.prices[it], it)):
-        traded, is_buy, least = abs(trades[symbol]), trades[symbol] > 0, desk.to_be_inside(symbol)
+    needed, all_inside = dict(trades), _ends_inside(sizing, trades)
+
+    def by_size(symbol: str) -> tuple[bool, Decimal, str]:
+        return trades[symbol] < 0, abs(trades[symbol]) * sizing.valuation.prices[symbol], symbol
+
+    for symbol in sorted(trades, key=by_size):
+        traded, is_buy, least = abs(trades[symbol]), trades[symbol] > 0, sizing.quantity_into_band(symbol)
         if least and not is_buy:
-            least = max(least, desk.least_order(symbol))
-            if not ends_inside and (least >= traded or not _ends_inside(desk, {**needed, symbol: -least})):
+            least = max(least, sizing.min_order_quantity(symbol))
+            if not all_inside and (least >= traded or not _ends_inside(sizing, {**needed, symbol: -least})):
                 least = ZERO
-        kept = [] if least else [ZERO]
+        candidates = [] if least else [ZERO]
         if not is_buy:
-            kept.append(max(least, desk.least_order(symbol), traded - desk.idle(symbol, needed)))
-        for quantity in kept:
-            if quantity and (traded - quantity) * desk.valuation.prices[symbol] < desk.least_amount:
+            used = traded - sizing.idle_quantity(symbol, needed)
+            candidates.append(max(least, sizing.min_order_quantity(symbol), used))
+        for quantity in candidates:
+            if quantity and (traded - quantity) * sizing.valuation.prices[symbol] < sizing.min_amount:
                 continue
             rest = {**needed, symbol: quantity.copy_sign(trades[symbol])} if quantity else _without(symbol, needed)
-            if desk.is_paid_for(rest) and desk.misplaced(rest) <= desk.misplaced(needed):
+            if sizing.can_afford(rest) and sizing.total_distance(rest) <= sizing.total_distance(needed):
                 needed = rest
                 break
     return needed
 
 
-def _ends_inside(desk: Desk, trades: Trades) -> bool:
-    return desk.is_paid_for(trades) and not outside(plan.legs(desk.weights_after(trades), desk.target), desk.policy)
+def _ends_inside(sizing: OrderSizing, trades: Quantities) -> bool:
+    if not sizing.can_afford(trades):
+        return False
+    return not outside(drift.legs(sizing.weights_after(trades), sizing.target), sizing.policy)
 
 
-def _without(symbol: str, trades: Trades) -> Trades:
-    return {it: quantity for it, quantity in trades.items() if it != symbol}
+def _without(symbol: str, trades: Quantities) -> Quantities:
+    return {other: quantity for other, quantity in trades.items() if other != symbol}
 
 
-def _skipped(move: Move, desk: Desk, trades: Trades, mode: Mode) -> SkippedLeg | None:
-    """The move, or the rest of it, if it is not made."""
-    left = move.most - abs(trades.get(move.symbol, ZERO))
-    unmade = "no_use" if move.side is Side.SELL else "no_cash"
-    if move.symbol in trades:
-        notional = to_money(max(ZERO, left) * move.price)
-        return SkippedLeg(move.symbol, move.side, notional, unmade) if notional else None
-    if move.side not in _SIDES[mode]:
+# The plan ------------------------------------------------------------------------------------------------------------
+
+
+def _skipped_leg(change: WeightChange, sizing: OrderSizing, trades: Quantities, mode: Mode) -> SkippedLeg | None:
+    """Return the change, or the rest of it, for which there is no order."""
+    unused = "no_use" if change.side is Side.SELL else "no_cash"
+    if change.symbol in trades:
+        rest = change.max_quantity - abs(trades[change.symbol])
+        notional = to_money(max(ZERO, rest) * change.price)
+        return SkippedLeg(change.symbol, change.side, notional, unused) if notional else None
+    if change.side not in ALLOWED_SIDES[mode]:
         reason = "mode"
-    elif desk.policy.whole_shares and not move.most:
+    elif sizing.policy.whole_shares and not change.max_quantity:
         reason = "whole_shares"
     else:
-        reason = unmade if desk.is_worthwhile(move) else "minimum_trade"
-    return SkippedLeg(move.symbol, move.side, to_money(move.need), reason)
+        reason = unused if sizing.is_large_enough(change) else "minimum_trade"
+    return SkippedLeg(change.symbol, change.side, to_money(change.amount), reason)
 
 
-def _rank(each: PlannedOrder | SkippedLeg) -> tuple[bool, Decimal, str]:
-    return each.side is Side.BUY, -each.notional, each.symbol
+def _rank(order: PlannedOrder | SkippedLeg) -> tuple[bool, Decimal, str]:
+    return order.side is Side.BUY, -order.notional, order.symbol
 
 
-def _outcome(
-    desk: Desk,
+def _order_plan(
+    sizing: OrderSizing,
     legs: tuple[Leg, ...],
-    trades: Trades,
+    trades: Quantities,
     orders: tuple[PlannedOrder, ...],
     skipped: tuple[SkippedLeg, ...],
 ) -> OrderPlan:
-    weights = desk.weights_after(trades)
-    after = plan.legs(weights, desk.target)
-    before = plan.drift(legs)
-    # Unrounded the drift cannot grow; weights of 4 places may make it look so.
-    drift_after = min(plan.drift(after), before)
-    return OrderPlan(
-        orders, skipped, _changed(legs, weights, trades), before, drift_after, not outside(after, desk.policy)
-    )
+    weights = sizing.weights_after(trades)
+    after, drift_before = drift.legs(weights, sizing.target), drift.drift(legs)
+    # The exact drift never grows; only weights rounded to 4 places may let it appear larger.
+    drift_after = min(drift.drift(after), drift_before)
+    changed = _legs_with_changes(legs, weights, trades)
+    return OrderPlan(orders, skipped, changed, drift_before, drift_after, not outside(after, sizing.policy))
 
 
-def _changed(legs: tuple[Leg, ...], weights: Weights, trades: Trades) -> tuple[Leg, ...]:
-    """The legs with the moves that are made; what is not traded does not move, cash takes up the rest."""
+def _legs_with_changes(legs: tuple[Leg, ...], weights: Weights, trades: Quantities) -> tuple[Leg, ...]:
+    """Return the legs with the changes that the trades make: untraded assets do not change, cash takes up the rest."""
     changes: dict[str, Decimal] = {}
     for leg in legs:
         change, traded = weights.get(leg.asset, ZERO) - leg.drifted, trades.get(leg.asset, ZERO)

@@ -1,6 +1,6 @@
-"""What the order planner works at: what a move takes, what orders cost at most, and how far from target all is then.
+"""Order sizing: the quantity and worst-case cost of each order, and the distance from target that remains.
 
-Every number is exact (the caller sets the context `EXACT`) until it becomes a quantity or an amount.
+Numbers are exact (the caller sets the decimal context `EXACT`) until they become quantities or amounts of money.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -14,30 +14,31 @@ from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights
 from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
-Trades = dict[str, Decimal]
-"""Quantities by symbol: bought above zero, sold below it."""
+Quantities = dict[str, Decimal]
+"""Quantities to trade by symbol: bought above zero, sold below zero."""
 
 CENT = Decimal(1).scaleb(-MONEY_PLACES)
-_GRAIN = Decimal(1).scaleb(-QUANTITY_PLACES)
-_UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
+_SMALLEST_QUANTITY = Decimal(1).scaleb(-QUANTITY_PLACES)
+_SMALLEST_PERCENT = Decimal(1).scaleb(-PERCENT_PLACES)
 
 
-class Move(Struct, frozen=True):
-    """A leg that has to change: by `need` (money) or, in tradable steps, by at most `most` to reach its end.
+class WeightChange(Struct, frozen=True):
+    """The change that leads one asset to its destination.
 
-    `least` is the quantity that brings an underweight inside its band, zero where it is inside already.
+    `amount` is the value to move (money), `max_quantity` the same in tradable steps. `min_quantity` brings an
+    underweight asset inside its band; zero where the asset is inside already.
     """
 
     symbol: str
     side: Side
     price: Decimal
-    need: Decimal
-    most: Decimal
-    least: Decimal = ZERO
+    amount: Decimal
+    max_quantity: Decimal
+    min_quantity: Decimal = ZERO
 
 
-class Desk(Struct, frozen=True):
-    """What every step of planning looks at: the portfolio at its prices, its target, its policy and its bands."""
+class OrderSizing(Struct, frozen=True):
+    """Arithmetic of order planning for one portfolio: its valuation, target weights, policy and tolerances."""
 
     valuation: Valuation
     target: Weights
@@ -46,109 +47,113 @@ class Desk(Struct, frozen=True):
 
     @property
     def step(self) -> Decimal:
-        """The smallest quantity that is traded."""
-        return Decimal(1) if self.policy.whole_shares else _GRAIN
-
-    def money(self, weight: Decimal) -> Decimal:
-        """What a weight is worth, unrounded."""
-        return weight * self.valuation.total / 100
-
-    def steps(self, quantity: Decimal, rounding: str = ROUND_FLOOR) -> Decimal:
-        """The quantity in whole steps, with 9 places."""
-        return ((quantity / self.step).to_integral_value(rounding) * self.step).quantize(_GRAIN)
-
-    def limit(self, symbol: str, side: Side) -> Decimal:
-        """The worst price that an order may fill at: off by the slippage, rounded inwards, above zero."""
-        price, slippage = self.valuation.prices[symbol], self.policy.max_slippage
-        if side is Side.BUY:
-            return (price * (HUNDRED + slippage) / 100).quantize(_GRAIN, ROUND_FLOOR)
-        return max((price * (HUNDRED - slippage) / 100).quantize(_GRAIN, ROUND_CEILING), _GRAIN)
-
-    def move(self, leg: Leg) -> Move:
-        """The move that this leg stands for."""
-        symbol, price = leg.asset, self.valuation.prices[leg.asset]
-        end, worth = leg.drifted + leg.change, self.valuation.values.get(leg.asset, ZERO)
-        need = abs(self.money(end) - worth)
-        most = self.steps(need / price)
-        if leg.change < 0:
-            held = self.valuation.quantities[symbol]
-            is_closed = not end and not self.policy.whole_shares
-            return Move(symbol, Side.SELL, price, need, held if is_closed else min(most, held))
-        edge = (leg.target - self.tolerance(leg)).quantize(_UNIT, ROUND_CEILING)
-        if leg.drifted >= edge:
-            return Move(symbol, Side.BUY, price, need, most)
-        # What is started has to be worth an order.
-        wanted = max(self.money(edge) - worth, self.least_amount)
-        return Move(symbol, Side.BUY, price, need, most, min(most, self.steps(wanted / price, ROUND_CEILING)))
+        """Smallest tradable quantity."""
+        return Decimal(1) if self.policy.whole_shares else _SMALLEST_QUANTITY
 
     @property
-    def least_amount(self) -> Decimal:
-        """The least that an order is worth, in money."""
+    def min_amount(self) -> Decimal:
+        """Smallest amount of an order, in money."""
         return max(self.policy.minimum_trade, CENT)
 
-    def least_order(self, symbol: str) -> Decimal:
-        """The smallest quantity that is an order."""
-        return self.steps(self.least_amount / self.valuation.prices[symbol], ROUND_CEILING)
+    def amount_of(self, weight: Decimal) -> Decimal:
+        """Return the value of a weight in money, unrounded."""
+        return weight * self.valuation.total / 100
 
-    def to_be_inside(self, symbol: str) -> Decimal:
-        """The quantity that brings the leg inside its band, zero where it is inside."""
-        tolerance = self.money(self.tolerance(Leg(symbol, ZERO, self.target.get(symbol, ZERO))))
-        excess = self.distance(symbol, self.valuation.values.get(symbol, ZERO)) - tolerance
-        return max(ZERO, self.steps(excess / self.valuation.prices[symbol], ROUND_CEILING))
+    def round_to_steps(self, quantity: Decimal, rounding: str = ROUND_FLOOR) -> Decimal:
+        """Return the quantity in whole steps, with 9 decimal places."""
+        return ((quantity / self.step).to_integral_value(rounding) * self.step).quantize(_SMALLEST_QUANTITY)
 
-    def idle(self, symbol: str, trades: Trades) -> Decimal:
-        """How much of a sell only raises cash above its target, and pays for no buy even at the limit prices."""
-        idle = (self.cash_after(trades) - self.money(self.target[CASH])) / self.valuation.prices[symbol]
+    def limit_price(self, symbol: str, side: Side) -> Decimal:
+        """Return the worst price at which an order may fill: the price and the slippage, rounded inwards, above 0."""
+        price, slippage = self.valuation.prices[symbol], self.policy.max_slippage
+        if side is Side.BUY:
+            return (price * (HUNDRED + slippage) / 100).quantize(_SMALLEST_QUANTITY, ROUND_FLOOR)
+        limit = (price * (HUNDRED - slippage) / 100).quantize(_SMALLEST_QUANTITY, ROUND_CEILING)
+        return max(limit, _SMALLEST_QUANTITY)
+
+    def change_for(self, leg: Leg) -> WeightChange:
+        """Return the change in money and shares for a leg of the plan."""
+        symbol, price = leg.asset, self.valuation.prices[leg.asset]
+        destination, worth = leg.drifted + leg.change, self.valuation.values.get(leg.asset, ZERO)
+        amount = abs(self.amount_of(destination) - worth)
+        most = self.round_to_steps(amount / price)
+        if leg.change < 0:
+            held = self.valuation.quantities[symbol]
+            is_closed = not destination and not self.policy.whole_shares
+            return WeightChange(symbol, Side.SELL, price, amount, held if is_closed else min(most, held))
+        edge = (leg.target - self.tolerance(leg)).quantize(_SMALLEST_PERCENT, ROUND_CEILING)
+        if leg.drifted >= edge:
+            return WeightChange(symbol, Side.BUY, price, amount, most)
+        # The first part of a buy must already have the size of an order.
+        into_band = max(self.amount_of(edge) - worth, self.min_amount)
+        least = min(most, self.round_to_steps(into_band / price, ROUND_CEILING))
+        return WeightChange(symbol, Side.BUY, price, amount, most, least)
+
+    def min_order_quantity(self, symbol: str) -> Decimal:
+        """Return the smallest quantity that reaches the minimum amount of an order."""
+        return self.round_to_steps(self.min_amount / self.valuation.prices[symbol], ROUND_CEILING)
+
+    def quantity_into_band(self, symbol: str) -> Decimal:
+        """Return the quantity that brings the asset inside its band, zero where the asset is inside."""
+        tolerance = self.amount_of(self.tolerance(Leg(symbol, ZERO, self.target.get(symbol, ZERO))))
+        excess = self.distance_from_target(symbol, self.valuation.values.get(symbol, ZERO)) - tolerance
+        return max(ZERO, self.round_to_steps(excess / self.valuation.prices[symbol], ROUND_CEILING))
+
+    def idle_quantity(self, symbol: str, trades: Quantities) -> Decimal:
+        """Return the part of a sell that only raises cash above its target and pays for no buy at limit prices."""
+        idle = (self.cash_after(trades) - self.amount_of(self.target[CASH])) / self.valuation.prices[symbol]
         if any(quantity > 0 for quantity in trades.values()):
-            idle = min(idle, self.spendable(trades).quantize(CENT, ROUND_FLOOR) / self.limit(symbol, Side.SELL))
-        return max(ZERO, self.steps(idle))
+            spendable = self.spendable_cash(trades).quantize(CENT, ROUND_FLOOR)
+            idle = min(idle, spendable / self.limit_price(symbol, Side.SELL))
+        return max(ZERO, self.round_to_steps(idle))
 
-    def is_paid_for(self, trades: Trades) -> bool:
-        """Whether the buys, if there are any, leave the cash buffer untouched."""
-        return not any(quantity > 0 for quantity in trades.values()) or self.spendable(trades) >= 0
+    def can_afford(self, trades: Quantities) -> bool:
+        """Return whether the trades leave the cash buffer untouched; always true without a buy."""
+        return not any(quantity > 0 for quantity in trades.values()) or self.spendable_cash(trades) >= 0
 
-    def is_worthwhile(self, move: Move, quantity: Decimal | None = None) -> bool:
-        """Whether this much of the move, or all of it, is an order: at least the minimum trade, before and after it
-        is rounded to money."""
-        amount = (move.most if quantity is None else quantity) * move.price
-        return min(amount, to_money(amount)) >= self.least_amount
+    def is_large_enough(self, change: WeightChange, quantity: Decimal | None = None) -> bool:
+        """Return whether this quantity (by default the whole change) reaches the minimum amount of an order.
 
-    def order(self, symbol: str, quantity: Decimal) -> PlannedOrder:
-        """The order of this trade."""
+        The amount must reach the minimum both before and after rounding to cents.
+        """
+        amount = (change.max_quantity if quantity is None else quantity) * change.price
+        return min(amount, to_money(amount)) >= self.min_amount
+
+    def planned_order(self, symbol: str, quantity: Decimal) -> PlannedOrder:
+        """Return the order for a signed quantity."""
         side = Side.BUY if quantity > 0 else Side.SELL
-        return PlannedOrder(
-            symbol, side, abs(quantity).quantize(_GRAIN), self.valuation.prices[symbol], self.limit(symbol, side)
-        )
+        price, limit_price = self.valuation.prices[symbol], self.limit_price(symbol, side)
+        return PlannedOrder(symbol, side, abs(quantity).quantize(_SMALLEST_QUANTITY), price, limit_price)
 
-    def spendable(self, trades: Trades) -> Decimal:
-        """What is left above the cash buffer if all of these fill at their limit prices, to the cent."""
-        left = self.valuation.cash - self.money(self.policy.cash_buffer)
+    def spendable_cash(self, trades: Quantities) -> Decimal:
+        """Return the cash above the buffer if all trades fill at their limit prices, each rounded to the cent."""
+        cash = self.valuation.cash - self.amount_of(self.policy.cash_buffer)
         for symbol, quantity in trades.items():
-            # Paid is rounded up, received is rounded down: both are the floor of what is added.
-            limit = self.limit(symbol, Side.BUY if quantity > 0 else Side.SELL)
-            left += (-quantity * limit).quantize(CENT, ROUND_FLOOR)
-        return left
+            # The cost of a buy is rounded up, the proceeds of a sell down: the floor of the signed amount.
+            limit_price = self.limit_price(symbol, Side.BUY if quantity > 0 else Side.SELL)
+            cash += (-quantity * limit_price).quantize(CENT, ROUND_FLOOR)
+        return cash
 
-    def cash_after(self, trades: Trades) -> Decimal:
-        """The cash if all of these fill at their planning prices, unrounded."""
-        return self.valuation.cash - sum(
-            (each * self.valuation.prices[symbol] for symbol, each in trades.items()), ZERO
-        )
+    def cash_after(self, trades: Quantities) -> Decimal:
+        """Return the cash if all trades fill at their planning prices, unrounded."""
+        cost = (quantity * self.valuation.prices[symbol] for symbol, quantity in trades.items())
+        return self.valuation.cash - sum(cost, ZERO)
 
-    def weights_after(self, trades: Trades) -> Weights:
-        """The weights if all of these fill at their planning prices."""
+    def weights_after(self, trades: Quantities) -> Weights:
+        """Return the weights if all trades fill at their planning prices."""
         held = self.valuation.quantities
         quantities = {symbol: held.get(symbol, ZERO) + trades.get(symbol, ZERO) for symbol in sorted({*held, *trades})}
         return value(quantities, self.valuation.prices, self.cash_after(trades)).weights
 
-    def distance(self, symbol: str, worth: Decimal) -> Decimal:
-        """How far what is worth this much is from its target, in money."""
-        return abs(worth - self.money(self.target.get(symbol, ZERO)))
+    def distance_from_target(self, symbol: str, worth: Decimal) -> Decimal:
+        """Return the distance of an asset of this value from its target, in money."""
+        return abs(worth - self.amount_of(self.target.get(symbol, ZERO)))
 
-    def misplaced(self, trades: Trades) -> Decimal:
-        """Twice the drift after these trades, in money and unrounded."""
+    def total_distance(self, trades: Quantities) -> Decimal:
+        """Return the sum of all distances from target after the trades (twice the drift), in money and unrounded."""
         worth = dict(self.valuation.values)
         for symbol, quantity in trades.items():
             worth[symbol] = worth.get(symbol, ZERO) + quantity * self.valuation.prices[symbol]
         worth[CASH] = self.cash_after(trades)
-        return sum((self.distance(name, worth.get(name, ZERO)) for name in {*worth, *self.target}), ZERO)
+        assets = {*worth, *self.target}
+        return sum((self.distance_from_target(asset, worth.get(asset, ZERO)) for asset in assets), ZERO)

@@ -1,4 +1,4 @@
-"""Pending jobs in DynamoDB: the sweeper's index."""
+"""Pending jobs in DynamoDB: reader of the sweeper's index."""
 
 from datetime import datetime
 from typing import Any
@@ -12,20 +12,20 @@ from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.runtime.dynamodb.client import Item
 from trimtab.runtime.dynamodb.paging import Index, query_index
 
-OPEN_WORK = Index("open_work", "open_work_pk", "open_work_sk")
+PENDING_JOBS = Index("open_work", "open_work_pk", "open_work_sk")
 
 
 class PendingJobStore(PortfolioStore, frozen=True):
     """Adds the reader of overdue jobs to the store of the aggregate."""
 
     def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Page[PendingJob]:
-        """Return a page of a shard's jobs that should be done by now, the longest waiting first."""
+        """Return a page of the overdue jobs in a shard, the longest waiting first."""
         due = ("#s <= :now", {":now": format_time(now)})
         page = query_index(
-            self.client, self.table, OPEN_WORK, f"OPEN#{shard}", due, limit=limit, after=after, newest_first=False
+            self.client, self.table, PENDING_JOBS, f"OPEN#{shard}", due, limit=limit, after=after, newest_first=False
         )
-        return page.map(_job_of)
+        return page.map(_job_from)
 
 
-def _job_of(item: Item) -> PendingJob:
+def _job_from(item: Item) -> PendingJob:
     return (Recalculation if item["sk"].startswith(JOB_PREFIX) else Rebalance).from_item(item)

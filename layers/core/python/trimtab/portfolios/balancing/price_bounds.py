@@ -1,4 +1,4 @@
-"""Price watches: how far prices may move before a portfolio has to be looked at again."""
+"""Price bounds: how far prices may move before a portfolio has to be evaluated again."""
 
 from collections.abc import Iterable, Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
@@ -9,84 +9,91 @@ from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, QUANTITY_PLACES, ZERO
 from trimtab.portfolios.rebalancing.drift import Leg, Tolerance
 from trimtab.portfolios.rebalancing.valuation import EXACT
 
-RADIUS_PLACES = 12
-_WIDEST = 1 - Decimal(1).scaleb(-RADIUS_PLACES)
-_UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
-_GRAIN = Decimal(1).scaleb(-QUANTITY_PLACES)
-_HIGHEST = Decimal("999999999999.999999999")
+MOVE_PLACES = 12
+_LARGEST_MOVE = 1 - Decimal(1).scaleb(-MOVE_PLACES)
+_PERCENT_UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
+_PRICE_UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
+_HIGHEST_PRICE = Decimal("999999999999.999999999")
 
 
-class Edges(Struct, frozen=True):
-    """A price that is strictly between them changes nothing; one on an edge or beyond it may."""
+class PriceBounds(Struct, frozen=True):
+    """Bounds of a price: strictly between them the portfolio stays as it is; at or beyond them it may have to trade."""
 
     lower: Decimal
     upper: Decimal
 
+    def are_crossed_by(self, price: Decimal) -> bool:
+        """Return whether a quote at this price requires an evaluation."""
+        return price <= self.lower or price >= self.upper
 
-def radius(legs: Iterable[Leg], tolerance: Tolerance, total_drift: Decimal | None) -> Decimal:
-    """The largest r, as a share of a price, such that no moves of up to ±r take the portfolio out.
 
-    Out is a leg further from its target than its tolerance, or a drift greater than `total_drift` (percent; None where
-    that is no trigger). Legs are those of the planner, cash among them, with weights of 4 places, and what they are
-    compared with later are such weights too: each is less than one unit from the exact one, which r allows for. Below
-    1, rounded down to 12 places; 0 where the portfolio is out already, or within that unit of it.
+def safe_relative_move(legs: Iterable[Leg], tolerance: Tolerance, total_drift: Decimal | None) -> Decimal:
+    """Return the largest r such that no price moves of up to ±r (a share of each price) take the portfolio out.
+
+    A portfolio is out if a leg is further from its target than its tolerance, or if the drift exceeds `total_drift`
+    (percent; None without this trigger). The result is below 1 and rounded down to 12 places, and 0 for a portfolio
+    that is out already.
+
+    Legs include cash and have weights of 4 places, and later weights are rounded alike. Each rounded weight differs by
+    less than one unit from the exact weight; r is reduced accordingly.
     """
     found = tuple(legs)
     with localcontext(EXACT):
-        bounds = [bound for leg in found for bound in _bounds(leg, tolerance(leg))]
+        moves = [move for leg in found for move in _moves_to_band(leg, tolerance(leg))]
         if total_drift is not None:
-            bounds.append(_bound_of_drift(found, total_drift))
-        smallest = min(bounds, default=_WIDEST).quantize(Decimal(1).scaleb(-RADIUS_PLACES), ROUND_FLOOR)
-    return min(max(smallest, ZERO), _WIDEST)
+            moves.append(_move_to_drift(found, total_drift))
+        smallest = min(moves, default=_LARGEST_MOVE).quantize(Decimal(1).scaleb(-MOVE_PLACES), ROUND_FLOOR)
+    return min(max(smallest, ZERO), _LARGEST_MOVE)
 
 
-def _bounds(leg: Leg, tolerance: Decimal) -> Iterator[Decimal]:
-    """(k - 1) / (k + 1) for each edge of the band, multiplied out.
+def _moves_to_band(leg: Leg, tolerance: Decimal) -> Iterator[Decimal]:
+    """Yield (k - 1) / (k + 1) for each edge of the band, multiplied out.
 
-    The worst for a leg is that it moves by r one way and all others by r the other way. The edges are those of weights
-    of 4 places: a rounded weight passes none that the exact one has not passed.
+    In the worst case the price of the leg moves by r one way and all others by r the other way. Edges are rounded
+    inwards to 4 places, like the weights that are compared with them.
     """
-    upper = (leg.target + tolerance).quantize(_UNIT, ROUND_FLOOR)
-    lower = (leg.target - tolerance).quantize(_UNIT, ROUND_CEILING)
+    upper = (leg.target + tolerance).quantize(_PERCENT_UNIT, ROUND_FLOOR)
+    lower = (leg.target - tolerance).quantize(_PERCENT_UNIT, ROUND_CEILING)
     if upper < HUNDRED:
-        yield _bound(upper, min(leg.drifted + _UNIT, HUNDRED))
+        yield _move_between(min(leg.drifted + _PERCENT_UNIT, HUNDRED), upper)
     if lower > 0:
-        yield _bound(max(leg.drifted - _UNIT, ZERO), lower)
+        yield _move_between(lower, max(leg.drifted - _PERCENT_UNIT, ZERO))
 
 
-def _bound(more: Decimal, less: Decimal) -> Decimal:
-    """The r by which one asset has to rise and all others to fall to take its weight from `less` to `more`."""
+def _move_between(less: Decimal, more: Decimal) -> Decimal:
+    """Return the move by which one asset rises and all others fall when its weight goes from `less` to `more`."""
     rising, falling = more * (HUNDRED - less), less * (HUNDRED - more)
     return (rising - falling) / (rising + falling)
 
 
-def _bound_of_drift(legs: tuple[Leg, ...], total_drift: Decimal) -> Decimal:
-    """2s / (1 + s²) of the drift s that is still free.
+def _move_to_drift(legs: tuple[Leg, ...], total_drift: Decimal) -> Decimal:
+    """Return 2s / (1 + s²) for the unused drift s.
 
-    Rounding n weights to 4 places adds up to n / 4 units to a drift: now, and when it is looked at again.
+    Rounding n weights to 4 places adds up to n / 4 units to a drift, both now and at the next evaluation.
     """
     drift = sum((abs(leg.drift) for leg in legs), ZERO) / 2
-    free = (total_drift - drift - len(legs) * _UNIT / 2) / HUNDRED
-    return 2 * free / (1 + free * free) if free < 1 else _WIDEST
+    unused = (total_drift - drift - len(legs) * _PERCENT_UNIT / 2) / HUNDRED
+    return 2 * unused / (1 + unused * unused) if unused < 1 else _LARGEST_MOVE
 
 
-def edges(price: Decimal | None, radius: Decimal) -> Edges:
-    """The prices at which a watch with this radius wakes up, rounded inwards to 9 places; without a price, any."""
+def bounds_around(price: Decimal | None, relative_move: Decimal) -> PriceBounds:
+    """Return the bounds at this relative distance from a price, rounded inwards to 9 places.
+
+    Without a price, every quote crosses the bounds.
+    """
     if price is None:
-        return Edges(ZERO, ZERO)
+        return PriceBounds(ZERO, ZERO)
     with localcontext(EXACT):
-        lower = (price * (1 - radius)).quantize(_GRAIN, ROUND_CEILING)
-        upper = (price * (1 + radius)).quantize(_GRAIN, ROUND_FLOOR)
-    return Edges(lower, min(upper, _HIGHEST))
+        lower = (price * (1 - relative_move)).quantize(_PRICE_UNIT, ROUND_CEILING)
+        upper = (price * (1 + relative_move)).quantize(_PRICE_UNIT, ROUND_FLOOR)
+    return PriceBounds(lower, min(upper, _HIGHEST_PRICE))
 
 
-def crossed(edges: Edges, price: Decimal) -> bool:
-    """Whether this quote wakes the watch up."""
-    return price <= edges.lower or price >= edges.upper
+def sortable_price(price: Decimal) -> str:
+    """Return the price (0 or more, 12 digits before the point and 9 after it) as a text that sorts like the number.
 
-
-def edge_text(number: Decimal) -> str:
-    """The number (not negative, 12 digits before the point and 9 after it) as a text that sorts as numbers do."""
-    if not 0 <= number <= _HIGHEST or number % _GRAIN:
-        raise ValueError("an edge has at most 12 digits before the point and 9 after it")
-    return format(number, "022.9f")
+    Raises `ValueError` for any other number.
+    """
+    if not 0 <= price <= _HIGHEST_PRICE or price % _PRICE_UNIT:
+        raise ValueError(f"price {price} must be 0 or more, with at most 12 digits before the point and 9 after it")
+    return format(price, "022.9f")

@@ -1,8 +1,8 @@
-"""Checking: portfolios whose prices crossed an edge, whose day has come, or that changed, are looked at once.
+"""Price checks: the worker that evaluates portfolios whose price bounds were crossed, that are due, or that changed.
 
-A quote is stored before watches are queried, an evaluation writes its watches before it reads the quotes again, and
-both read consistently: so one of them sees the other. Evaluations do not mix: each takes an epoch on the portfolio,
-and a watch is written only over one of a lower epoch.
+No crossing is lost: a quote is stored before watches are queried, an evaluation writes its watches before it reads the
+quotes again, and both reads are strongly consistent, so one of the two sees the other. Evaluations do not mix: each
+takes an epoch on the portfolio, and a watch row is replaced only by a row of a higher epoch.
 """
 
 from msgspec import Struct
@@ -12,10 +12,9 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.portfolios.balancing import check_decision as checks
-from trimtab.portfolios.balancing.check_decision import Checked, Situation
-from trimtab.portfolios.balancing.check_store import CheckNote
-from trimtab.portfolios.balancing.price_bounds import crossed
+from trimtab.portfolios.balancing import check_decision
+from trimtab.portfolios.balancing.check_decision import CheckResult, DecisionInputs
+from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
@@ -27,180 +26,176 @@ from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ROUNDS = 3
-"""How often one message evaluates anew because quotes moved on under it; then the queue delivers it again."""
+"""Evaluations of one message while new quotes keep crossing the bounds; then the message is delivered again."""
+IN_PROGRESS = Why("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
+NOT_WATCHED = Why("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
 
 
-class Outcome(Struct, frozen=True):
-    """What became of a check: its rule, and the rebalance that it began, if it began one."""
+class CheckOutcome(Struct, frozen=True):
+    """Outcome of one message: the rule that decided, and the rebalance that was begun or decided, if any."""
 
     rule: str
     rebalance: Rebalance | None = None
     is_evaluated: bool = True
 
 
-SKIPPED = Outcome("skipped", is_evaluated=False)
+SKIPPED = CheckOutcome("skipped", is_evaluated=False)
 
 
-class Checking(Struct, frozen=True):
-    """What the worker of the queue `checks` does."""
+class PriceChecker(Struct, frozen=True):
+    """Consumer of the queue `checks`. `run_seconds` is the deadline of the rebalances that it begins."""
 
     store: RebalanceStore
     holdings: HoldingsReader
     watches: WatchStore
     halts: HaltStore
-    requests: WorkerQueues
+    queues: WorkerQueues
     clock: Clock
     run_seconds: int = 6 * 3600
 
-    def run(self, message: CheckRequested) -> Outcome | None:
-        """What became of the check; None where there is no such portfolio or rebalance.
+    def run(self, message: CheckRequested) -> CheckOutcome | None:
+        """Perform one check; return None where the portfolio or the rebalance does not exist.
 
-        Raises `Conflict` where others keep changing the portfolio or its watches: the message is delivered again.
+        Raises `Conflict` where concurrent writes to the portfolio or its watches persist.
         """
-        if message.rebalance_id is not None:
-            return retrying_on_conflict(lambda: self._asked_for(message, str(message.rebalance_id)))
-        return retrying_on_conflict(lambda: self._called_for(message))
+        rebalance_id = message.rebalance_id
+        if rebalance_id is not None:
+            return retrying_on_conflict(lambda: self._decide_requested(message, rebalance_id))
+        return retrying_on_conflict(lambda: self._check(message))
 
-    def _called_for(self, message: CheckRequested) -> Outcome | None:
+    # Rebalances requested by a person ----------------------------------------------------------------------------
+
+    def _decide_requested(self, message: CheckRequested, rebalance_id: str) -> CheckOutcome | None:
+        portfolio, rebalance = self.store.portfolio_and_rebalance(message.tenant_id, message.portfolio_id, rebalance_id)
+        if portfolio is None or rebalance is None:
+            return None
+        if rebalance.status is RebalanceStatus.PLANNED:
+            self.queues.wake(rebalance)  # an earlier delivery may have crashed before it sent the message
+        if rebalance.status is not RebalanceStatus.REQUESTED:
+            return SKIPPED
+        now, refusal = self.clock(), check_decision.refusal(portfolio)
+        if refusal is not None:
+            return self._save_decision(rebalance.decided(RebalanceStatus.REJECTED, refusal, now))
+        if portfolio.is_busy(now):
+            return self._save_decision(rebalance.decided(RebalanceStatus.NO_ACTION, IN_PROGRESS, now))
+        inputs = self._decision_inputs(portfolio, Trigger.PERSON, rebalance.mode)
+        result = check_decision.evaluate(inputs)
+        if result.plan is None:
+            return self._save_decision(rebalance.decided(RebalanceStatus.NO_ACTION, result.why, now))
+        return self._begin_rebalance(inputs, result, rebalance)
+
+    def _save_decision(self, rebalance: Rebalance) -> CheckOutcome:
+        self.store.put(rebalance)
+        return CheckOutcome(rebalance.why.rule if rebalance.why else "", rebalance)
+
+    # Checks for prices, due dates and changes --------------------------------------------------------------------
+
+    def _check(self, message: CheckRequested) -> CheckOutcome | None:
         portfolio = self.store.portfolio(message.tenant_id, message.portfolio_id)
         if portfolio is None:
             return None
         watching, now = portfolio.watching, self.clock()
-        skipped = (
-            message.trigger == "changed" and watching.reason is None,  # an evaluation has seen the change
-            message.epoch is not None
-            and message.epoch < watching.decided
-            and watching.done == watching.begun,  # and this one the quote
+        skip_rules = (
+            # A later evaluation has already seen the change.
+            message.trigger == "changed" and watching.reason is None,
+            # A later, finished evaluation has already seen the quote.
+            message.epoch is not None and message.epoch < watching.decided and watching.done == watching.begun,
             message.trigger == "due" and (watching.next_at is None or watching.next_at > now),
         )
-        if any(skipped):
+        if any(skip_rules):
             return SKIPPED
         if portfolio.is_busy(now):
-            return self._in_progress(portfolio, message.trigger)
-        return self._evaluated(portfolio, _trigger(message.trigger, watching))
+            return self._note_in_progress(portfolio, message.trigger)
+        return self._evaluate(portfolio, _trigger_of(message.trigger, watching))
 
-    # What a person asked for -------------------------------------------------------------------------------------
-
-    def _asked_for(self, message: CheckRequested, rebalance_id: str) -> Outcome | None:
-        portfolio, asked = self.store.portfolio_and_rebalance(message.tenant_id, message.portfolio_id, rebalance_id)
-        if portfolio is None or asked is None:
-            return None
-        if asked.status is RebalanceStatus.PLANNED:
-            self.requests.wake(asked)  # a crashed delivery may have planned it and sent nothing
-        return self._decided(portfolio, asked) if asked.status is RebalanceStatus.REQUESTED else SKIPPED
-
-    def _decided(self, portfolio: Portfolio, asked: Rebalance) -> Outcome:
+    def _note_in_progress(self, portfolio: Portfolio, trigger: str) -> CheckOutcome:
         now = self.clock()
-        why = checks.refused(portfolio)
-        if why is not None:
-            return self._recorded(asked.decided(RebalanceStatus.REJECTED, why, now))
-        if portfolio.is_busy(now):
-            return self._recorded(asked.decided(RebalanceStatus.NO_ACTION, _IN_PROGRESS, now))
-        situation = self._situation(portfolio, Trigger.PERSON, asked.mode)
-        checked = checks.check(situation)
-        if checked.plan is None:
-            return self._recorded(asked.decided(RebalanceStatus.NO_ACTION, checked.why, now))
-        return self._planned(situation, checked, asked)
-
-    def _recorded(self, decided: Rebalance) -> Outcome:
-        self.store.put(decided)
-        return Outcome(decided.why.rule if decided.why else "", decided)
-
-    # What prices, time and changes ask for -----------------------------------------------------------------------
-
-    def _in_progress(self, portfolio: Portfolio, trigger: str) -> Outcome:
-        now = self.clock()
-        note = CheckNote(portfolio.tenant_id, portfolio.portfolio_id, trigger, now, _IN_PROGRESS)
+        note = LastCheck(portfolio.tenant_id, portfolio.portfolio_id, trigger, now, IN_PROGRESS)
         after = portfolio.crossed_while_locked(now) if trigger == "crossed" else portfolio
-        if after is portfolio:
-            self.store.put(note)
-        else:
-            self.store.put(after, note)
-        return Outcome(_IN_PROGRESS.rule, is_evaluated=False)
+        self.store.put(*([] if after is portfolio else [after]), note)
+        return CheckOutcome(IN_PROGRESS.rule, is_evaluated=False)
 
-    def _evaluated(self, portfolio: Portfolio, trigger: Trigger | None) -> Outcome:
-        """Evaluated until no quote crosses the new watches while they are written."""
+    def _evaluate(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome:
+        """Evaluate until no quote crosses the new bounds while they are being written."""
         for _ in range(MAX_ROUNDS):
-            outcome = self._evaluated_once(portfolio, trigger)
-            if isinstance(outcome, Outcome):
+            outcome = self._evaluate_once(portfolio, trigger)
+            if isinstance(outcome, CheckOutcome):
                 return outcome
             portfolio, trigger = outcome, trigger or Trigger.CROSSED
-        raise Conflict("contended", "Quotes move faster than the portfolio is evaluated.", retry_after_seconds=1)
+        raise Conflict("contended", "Quotes arrive faster than the portfolio is evaluated.", retry_after_seconds=1)
 
-    def _evaluated_once(self, portfolio: Portfolio, trigger: Trigger | None) -> Outcome | Portfolio:
-        """One evaluation in an epoch of its own; the portfolio where a quote crossed its watches before it was done."""
-        watched = checks.symbols_of(portfolio) if portfolio.balances_itself else []
-        now, before = self.clock(), set(portfolio.watching.symbols)
-        portfolio = portfolio.evaluation_begun(now, watched)
+    def _evaluate_once(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome | Portfolio:
+        """Evaluate in a new epoch; return the portfolio where a new quote crossed its bounds meanwhile."""
+        symbols = check_decision.symbols_of(portfolio) if portfolio.balances_itself else []
+        now, dropped = self.clock(), set(portfolio.watching.symbols) - set(symbols)
+        portfolio = portfolio.evaluation_begun(now, symbols)
         self.store.put(portfolio)
-        checked, situation = Checked(_NOT_WATCHED), None
-        if watched:
-            situation = self._situation(portfolio, trigger)
-            checked = checks.check(situation)
-            if checked.plan is not None:
-                return self._planned(situation, checked, None)
-        seen = situation.quotes if situation else {}
-        self.watches.write(portfolio, checked.edges, seen, before - set(watched))
-        if situation is not None and self._has_moved_on(situation, checked):
+        result, inputs = CheckResult(NOT_WATCHED), None
+        if symbols:
+            inputs = self._decision_inputs(portfolio, trigger)
+            result = check_decision.evaluate(inputs)
+            if result.plan is not None:
+                return self._begin_rebalance(inputs, result, None)
+        self.watches.write(portfolio, result.bounds, inputs.quotes if inputs else {}, dropped)
+        if inputs is not None and self._is_crossed_by_newer_quote(inputs, result):
             return portfolio
         done = portfolio.evaluation_done(
             now,
-            watched,
-            calendar_at=checked.calendar_at,
-            kept=checked.kept,
-            again_at=checked.again_at,
-            is_waiting=checked.is_waiting,
+            symbols,
+            calendar_at=result.calendar_at,
+            kept=result.deferred_trigger,
+            again_at=result.retry_at,
+            is_waiting=result.awaits_quote,
         )
-        name = trigger.value if trigger else "changed"
-        self.store.put(done, CheckNote(done.tenant_id, done.portfolio_id, name, now, checked.why))
-        return Outcome(checked.why.rule)
+        trigger_name = trigger.value if trigger else "changed"
+        self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.why))
+        return CheckOutcome(result.why.rule)
 
-    def _has_moved_on(self, situation: Situation, checked: Checked) -> bool:
-        """Whether a quote that came meanwhile crosses a watch that was written before it was read."""
+    def _is_crossed_by_newer_quote(self, inputs: DecisionInputs, result: CheckResult) -> bool:
+        quotes = self.holdings.ledger.quotes(sorted(result.bounds))
         return any(
-            quote.as_of is not None
-            and quote.price is not None
-            and _is_newer(quote, situation.quotes.get(symbol))
-            and crossed(checked.edges[symbol], quote.price)
-            for symbol, quote in self.holdings.ledger.quotes(sorted(checked.edges)).items()
+            quote.price is not None
+            and _is_newer(quote, inputs.quotes.get(symbol))
+            and result.bounds[symbol].are_crossed_by(quote.price)
+            for symbol, quote in quotes.items()
         )
 
-    def _situation(self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None = None) -> Situation:
-        quotes = self.holdings.ledger.quotes(checks.symbols_of(portfolio))
+    def _decision_inputs(
+        self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None = None
+    ) -> DecisionInputs:
+        quotes = self.holdings.ledger.quotes(check_decision.symbols_of(portfolio))
         held = self.holdings.apply_splits(portfolio, quotes)
-        return Situation(
+        return DecisionInputs(
             portfolio=portfolio,
             quantities={symbol: holding.quantity for symbol, holding in held.items()},
             quotes=quotes,
             now=self.clock(),
             trigger=trigger,
             mode=mode or portfolio.policy.mode,
-            halted=self.halts.reason(portfolio.tenant_id) if trigger else None,
+            halt_reason=self.halts.reason(portfolio.tenant_id) if trigger else None,
             was_refused=portfolio.watching.reason is WatchDue.REFUSED,
         )
 
-    def _planned(self, situation: Situation, checked: Checked, asked: Rebalance | None) -> Outcome:
-        rebalance, locked = checks.planned(situation, checked, asked, run_seconds=self.run_seconds)
+    def _begin_rebalance(
+        self, inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None
+    ) -> CheckOutcome:
+        rebalance, locked = check_decision.begin_rebalance(inputs, result, requested, run_seconds=self.run_seconds)
         self.store.put(rebalance, locked)
-        self.requests.wake(rebalance)
-        return Outcome(checked.why.rule, rebalance)
-
-
-_IN_PROGRESS = Why("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
-_NOT_WATCHED = Why("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
+        self.queues.wake(rebalance)
+        return CheckOutcome(result.why.rule, rebalance)
 
 
 def _is_newer(quote: Quote, seen: Quote | None) -> bool:
     return quote.as_of is not None and (seen is None or seen.as_of is None or quote.as_of > seen.as_of)
 
 
-def _trigger(asked: str, watching: Watching) -> Trigger | None:
-    """What the check may decide by: a change alone only writes watches, unless it finds what was kept.
+def _trigger_of(requested: str, watching: Watching) -> Trigger | None:
+    """Return the trigger that the check decides by; a change alone only rewrites the watches, unless one is deferred.
 
-    A new target counts whatever woke it, and a crossing more than the time at which it was to be looked at again.
+    A new target takes precedence, and a crossed bound over any deferred trigger but a new target.
     """
     if watching.reason is WatchDue.TARGET:
         return Trigger.TARGET
-    if asked == "crossed" and watching.kept is not Trigger.TARGET:
+    if requested == "crossed" and watching.kept is not Trigger.TARGET:
         return Trigger.CROSSED
-    return watching.kept or (Trigger.DUE if asked == "due" else None)
+    return watching.kept or (Trigger.DUE if requested == "due" else None)

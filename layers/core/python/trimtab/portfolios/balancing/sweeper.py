@@ -1,4 +1,4 @@
-"""Sweeping: what was accepted and never decided is asked for again, and what time asks for is checked."""
+"""The sweeper: sends lost messages of pending jobs again, and requests the price checks that are due."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -19,12 +19,12 @@ from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 T = TypeVar("T")
 
 SHARDS = "0123456789abcdef"
-PAGE = 100
-PAGES_A_SHARD = 10
+PAGE_SIZE = 100
+MAX_PAGES_PER_SHARD = 10
 
 
-class Swept(Struct):
-    """How much a pass sent again, how much it gave up, and how many portfolios it found due for a check."""
+class SweepResult(Struct):
+    """Counts of one pass: messages sent again, jobs given up, and checks requested."""
 
     resent: int = 0
     stuck: int = 0
@@ -32,49 +32,50 @@ class Swept(Struct):
 
 
 class Sweeper(Struct, frozen=True):
-    """What the five-minute rule does."""
+    """Performs one pass every five minutes."""
 
     store: PendingJobStore
-    calendar: CheckStore
-    requests: WorkerQueues
-    checks: CheckQueue
+    checks: CheckStore
+    worker_queues: WorkerQueues
+    check_queue: CheckQueue
     clock: Clock
 
-    def sweep(self) -> Swept:
-        """Sends again what was accepted and never decided; after three times it says so and stops.
+    def sweep(self) -> SweepResult:
+        """Send the messages of overdue jobs again, and request the checks that are due.
 
-        Each resend is stamped on the item before it is sent, so that two sweepers do not send twice, and a lost one
-        costs a wait and nothing else.
+        A job without progress after three resends is marked as stuck, with an event that alerts an operator. The
+        resend is counted on the item before the message is sent: two sweepers do not both send it, and a lost message
+        only costs time.
         """
-        now, swept = self.clock(), Swept()
+        now, result = self.clock(), SweepResult()
         for shard in SHARDS:
-            for work in _all(partial(self.store.overdue, shard, now)):
-                self._repair(work, now, swept)
-            for portfolio in _all(partial(self.calendar.due, shard, now)):
-                self.checks.request_check(portfolio.tenant_id, portfolio.portfolio_id, "due")
-                swept.due += 1
-        return swept
+            for job in _read_pages(partial(self.store.overdue, shard, now)):
+                self._resend(job, now, result)
+            for portfolio in _read_pages(partial(self.checks.due, shard, now)):
+                self.check_queue.request_check(portfolio.tenant_id, portfolio.portfolio_id, "due")
+                result.due += 1
+        return result
 
-    def _repair(self, work: PendingJob, now: datetime, swept: Swept) -> None:
-        if not work.is_overdue(now):
-            return  # the index lags behind the item
-        repaired = work.mark_stuck(now) if work.is_out_of_resends else work.count_resend(now)
+    def _resend(self, job: PendingJob, now: datetime, result: SweepResult) -> None:
+        if not job.is_overdue(now):
+            return  # the index is eventually consistent
+        counted = job.mark_stuck(now) if job.is_out_of_resends else job.count_resend(now)
         try:
-            self.store.put(repaired)
+            self.store.put(counted)
         except ConditionFailed:
-            return  # decided, or stamped by another sweeper, in the meantime
-        if work.is_out_of_resends:
-            swept.stuck += 1
+            return  # completed, or counted by another sweeper
+        if job.is_out_of_resends:
+            result.stuck += 1
         else:
-            self.requests.wake(repaired)
-            swept.resent += 1
+            self.worker_queues.wake(counted)
+            result.resent += 1
 
 
-def _all(page_after: Callable[..., Page[T]]) -> Iterator[T]:
-    """What a shard has, page after page, as much of it as one pass looks at."""
+def _read_pages(read_page: Callable[..., Page[T]]) -> Iterator[T]:
+    """Yield the elements of a shard, up to the limit of one pass."""
     position: Any = None
-    for _ in range(PAGES_A_SHARD):
-        page = page_after(limit=PAGE, after=position)
+    for _ in range(MAX_PAGES_PER_SHARD):
+        page = read_page(limit=PAGE_SIZE, after=position)
         yield from page.items
         position = page.next_position
         if position is None:

@@ -1,4 +1,4 @@
-"""The bodies and answers of the routes by which persons steer the balancing."""
+"""Request bodies and answers of the routes for rebalances, checks and operators."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,61 +9,63 @@ from pydantic import Field
 from trimtab.contracts.fields import Asset, Identifier, Model, Money, Quantity
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import QUANTITY_PLACES, to_places
-from trimtab.portfolios.balancing.check_store import CheckNote
+from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.operator_actions import Resolution
 from trimtab.portfolios.execution.broker import BrokerAccount
 from trimtab.portfolios.execution.halts import Halt
 from trimtab.portfolios.portfolio.policy import Mode
 
 Answer = dict[str, Any]
-Reach = Literal["tenant", "everything"]
+HaltScope = Literal["tenant", "all_tenants"]
 Reason = Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 
 
 class RunRebalance(Model):
-    """A run that a person asks for. `mode`: what it may do, that of the policy if left out."""
+    """A requested rebalance. `mode` limits the sides of its orders; by default the mode of the policy."""
 
     mode: Mode | None = None
     request_id: Identifier | None = None
 
 
-class Resolve(Model):
-    """What a stale portfolio was found to hold now (after any split): quantity by symbol and cash; what is left out is
-    as it was."""
+class ResolvePortfolio(Model):
+    """The present state of a stale portfolio: quantity by symbol (after any split) and cash.
+
+    Symbols and cash that are left out stay as they were.
+    """
 
     reason: Reason
     holdings: Annotated[dict[Asset, Annotated[Quantity, Field(ge=0)]], Field(max_length=90, default_factory=dict)]
     cash: Annotated[Money, Field(ge=0)] | None = None
 
     def to_domain(self) -> Resolution:
-        """The resolution."""
+        """Return the resolution as a domain value."""
         return Resolution(self.reason, self.holdings, self.cash)
 
 
 class SwitchHalt(Model):
-    """Halts the orders of the token's tenant, or (`everything`) those of all tenants."""
+    """A halt of all orders of the token's tenant, or with scope `all_tenants` of every tenant."""
 
-    reach: Reach = "tenant"
+    scope: HaltScope = "tenant"
     reason: Reason
 
 
 class HaltView(Model):
-    """A halt switch that is on."""
+    """An active halt switch: its scope, its reason, and the person and time of the switch."""
 
-    reach: str
+    scope: str
     reason: str
     by: str
     at: datetime
 
 
 class HaltList(Model):
-    """The switches that are on for the tenant."""
+    """Active halt switches of the tenant."""
 
     halts: list[HaltView]
 
 
 class CheckView(Model):
-    """The newest check that decided nothing, and why: `rule` is what a program reads, `facts` what it looked at."""
+    """The newest check that traded nothing: the rule that decided (a code), its sentence, and the facts it used."""
 
     trigger: str
     at: datetime
@@ -73,7 +75,7 @@ class CheckView(Model):
 
 
 class AccountView(Model):
-    """The portfolio's account as the broker has it."""
+    """The account of the portfolio as the broker reports it: cash (money) and quantities by symbol."""
 
     account: str
     cash: str
@@ -83,37 +85,39 @@ class AccountView(Model):
 
 
 def halts_view(halts: list[Halt]) -> Answer:
-    """See `HaltList`."""
+    """Return the members of a `HaltList`."""
     return {
         "halts": [
             {
-                "reach": "tenant" if it.tenant_id else "everything",
-                "reason": it.reason,
-                "by": it.by,
-                "at": format_time(it.at),
+                "scope": "tenant" if halt.tenant_id else "all_tenants",
+                "reason": halt.reason,
+                "by": halt.by,
+                "at": format_time(halt.at),
             }
-            for it in halts
+            for halt in halts
         ]
     }
 
 
-def check_view(it: CheckNote) -> Answer:
-    """See `CheckView`."""
+def check_view(check: LastCheck) -> Answer:
+    """Return the members of a `CheckView`."""
     return {
-        "trigger": it.trigger,
-        "at": format_time(it.at),
-        "rule": it.why.rule,
-        "detail": it.why.detail,
-        "facts": dict(it.why.facts),
+        "trigger": check.trigger,
+        "at": format_time(check.at),
+        "rule": check.why.rule,
+        "detail": check.why.detail,
+        "facts": dict(check.why.facts),
     }
 
 
 def account_view(account: BrokerAccount, positions: dict[str, Decimal]) -> Answer:
-    """See `AccountView`."""
+    """Return the members of an `AccountView`."""
     return {
         "account": account.account,
         "cash": f"{account.cash:.2f}",
         "currency": account.currency,
         "status": account.status,
-        "positions": {symbol: f"{to_places(it, QUANTITY_PLACES):f}" for symbol, it in sorted(positions.items())},
+        "positions": {
+            symbol: f"{to_places(quantity, QUANTITY_PLACES):f}" for symbol, quantity in sorted(positions.items())
+        },
     }

@@ -1,4 +1,4 @@
-"""Crossings: a quote finds the portfolios that wait for it, and no others."""
+"""Watch matching: finds the portfolios whose price bounds a quote crosses, and requests one check of each."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -7,28 +7,37 @@ from decimal import Decimal
 from msgspec import Struct
 
 from trimtab.portfolios.balancing.check_queue import CheckQueue
-from trimtab.portfolios.balancing.watch_store import Crossed, WatchStore
+from trimtab.portfolios.balancing.watch_store import CrossedPortfolio, WatchStore
 
-Priced = tuple[str, tuple[Decimal, datetime]]
-"""A symbol with its price and the time of that."""
-Parallel = Callable[[Callable[[Priced], list[Crossed]], Iterable[Priced]], Iterable[list[Crossed]]]
-"""`map`, or one that does several at once."""
+PricedSymbol = tuple[str, tuple[Decimal, datetime]]
+"""A symbol with its price and the time of the price."""
+ParallelQuery = Callable[
+    [Callable[[PricedSymbol], list[CrossedPortfolio]], Iterable[PricedSymbol]], Iterable[list[CrossedPortfolio]]
+]
+"""`map`, or the `map` of a thread pool."""
 
 
-class Crossings(Struct, frozen=True):
-    """What the worker of the queue `quotes` does once quotes are stored."""
+class WatchMatcher(Struct, frozen=True):
+    """Matches stored quotes against the price watches."""
 
     watches: WatchStore
     checks: CheckQueue
-    parallel: Parallel = map
+    parallel_map: ParallelQuery = map
 
-    def look_for(self, prices: Mapping[str, tuple[Decimal, datetime]]) -> int:
-        """How many portfolios have watches that the prices cross: one check is asked for each of them."""
-        newest: dict[tuple[str, str], Crossed] = {}
-        for found in self.parallel(lambda it: list(self.watches.crossed(it[0], *it[1])), sorted(prices.items())):
-            for each in found:
-                key = (each.tenant_id, each.portfolio_id)
-                if key not in newest or each.epoch > newest[key].epoch:
-                    newest[key] = each
+    def request_checks(self, prices: Mapping[str, tuple[Decimal, datetime]]) -> int:
+        """Request one check of each portfolio whose bounds the prices cross; return the number of portfolios.
+
+        Each message carries the highest epoch of the crossed watches of its portfolio.
+        """
+        newest: dict[tuple[str, str], CrossedPortfolio] = {}
+        for matches in self.parallel_map(self._matches, sorted(prices.items())):
+            for crossed in matches:
+                key = (crossed.tenant_id, crossed.portfolio_id)
+                if key not in newest or crossed.epoch > newest[key].epoch:
+                    newest[key] = crossed
         self.checks.request_checks(newest[key] for key in sorted(newest))
         return len(newest)
+
+    def _matches(self, priced: PricedSymbol) -> list[CrossedPortfolio]:
+        symbol, (price, as_of) = priced
+        return list(self.watches.crossed(symbol, price, as_of))

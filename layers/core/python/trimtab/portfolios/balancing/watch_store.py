@@ -1,7 +1,8 @@
-"""The table `watches`: for each symbol, at which prices which portfolios want to be looked at.
+"""Price watches in DynamoDB (table `watches`): for each symbol, the price bounds of every portfolio that needs it.
 
-The edges are texts of fixed width, so that the two local indexes sort them as numbers; behind them stand the time of
-the quote that the evaluation saw, if there was one, and the epoch, so that a keys-only entry tells them.
+Two local indexes of keys sort the watches of a symbol by upper and by lower bound. Their sort keys are packed,
+`<bound>#<time of the quote seen>#<epoch>`, because a keys-only entry must tell a quote apart from an older one and the
+range condition must sort by the bound alone. Another form of these keys would need another index.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time, parse_time
-from trimtab.portfolios.balancing.price_bounds import Edges, edge_text
+from trimtab.portfolios.balancing.price_bounds import PriceBounds, sortable_price
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.client import Item, Key, serialize
 from trimtab.runtime.dynamodb.paging import Index, query_keys
@@ -22,92 +23,128 @@ from trimtab.runtime.dynamodb.writes import transact
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-UPPER = Index("upper_edge", "pk", "upper_edge")
-LOWER = Index("lower_edge", "pk", "lower_edge")
+UPPER = Index("upper_bound", "pk", "upper_bound")
+LOWER = Index("lower_bound", "pk", "lower_bound")
 MAX_ACTIONS = 100
+"""Actions of one DynamoDB transaction."""
+AFTER_ALL = "~"
+"""Sorts after every time and epoch that follow a price in a sort key."""
 
 
-class Crossed(Struct, frozen=True):
-    """A portfolio that has a watch which a quote crossed, and the newest epoch of those watches."""
+class BoundKey(Struct, frozen=True):
+    """Sort key of a watch in an index: the bound, the time of the quote that the evaluation saw, and its epoch.
+
+    `seen_at` is None where the evaluation found no quote of the symbol.
+    """
+
+    bound: Decimal
+    seen_at: datetime | None
+    epoch: int
+
+    def to_text(self) -> str:
+        """Return the key; keys sort like their bounds."""
+        parts = [sortable_price(self.bound), *([format_time(self.seen_at)] if self.seen_at else []), str(self.epoch)]
+        return "#".join(parts)
+
+    @classmethod
+    def from_text(cls, text: str) -> "BoundKey":
+        """Return the key that `to_text` wrote."""
+        bound, *seen_at, epoch = text.split("#")
+        return cls(Decimal(bound), parse_time(seen_at[0]) if seen_at else None, int(epoch))
+
+
+class PriceWatch(Struct, frozen=True):
+    """The watch of one portfolio on one symbol, written in an epoch that saw the quote of `seen_at`."""
+
+    tenant_id: str
+    portfolio_id: str
+    symbol: str
+    bounds: PriceBounds
+    seen_at: datetime | None
+    epoch: int
+
+    def to_item(self, shards: int) -> Item:
+        """Return the plain values of the item; `shards` is the number of partitions of a symbol."""
+        return {
+            **watch_key(self.tenant_id, self.portfolio_id, self.symbol, shards),
+            "upper_bound": BoundKey(self.bounds.upper, self.seen_at, self.epoch).to_text(),
+            "lower_bound": BoundKey(self.bounds.lower, self.seen_at, self.epoch).to_text(),
+            "epoch": self.epoch,
+            "v": 1,
+        }
+
+
+class CrossedPortfolio(Struct, frozen=True):
+    """A portfolio with a watch that a quote crosses, and the epoch of the watch."""
 
     tenant_id: str
     portfolio_id: str
     epoch: int
 
 
+def watch_key(tenant_id: str, portfolio_id: str, symbol: str, shards: int) -> Key:
+    """Return the key of a watch: a partition of its symbol, chosen by the portfolio id."""
+    return {"pk": f"SYM#{symbol}#{int(portfolio_id[-4:], 16) % shards}", "sk": f"{tenant_id}#{portfolio_id}"}
+
+
 class WatchStore(Struct, frozen=True):
-    """The watches in DynamoDB. A symbol has `shards` partitions; readers and writers must agree on how many."""
+    """Price watches in DynamoDB. Readers and writers must agree on `shards`, the number of partitions of a symbol."""
 
     client: "DynamoDBClient"
     table: str
     shards: int
 
     def write(
-        self, portfolio: Portfolio, edges: Mapping[str, Edges], seen: Mapping[str, Quote], dropped: Iterable[str]
+        self,
+        portfolio: Portfolio,
+        bounds: Mapping[str, PriceBounds],
+        quotes: Mapping[str, Quote],
+        dropped: Iterable[str],
     ) -> None:
-        """Writes the portfolio's watches of its present epoch, which has seen these quotes, and takes away those of the
-        dropped symbols.
+        """Replace the watches of a portfolio by those of its present epoch, and delete those of dropped symbols.
 
-        Raises `ConditionFailed` where a newer evaluation has written one of them: then that one's count.
-
-        In transactions of a hundred rows.
+        `quotes` are the quotes that the evaluation saw. Writes transactions of up to a hundred rows. Raises
+        `ConditionFailed` where a newer evaluation has written one of the rows.
         """
-        epoch = portfolio.watching.begun
-        actions = [
-            self._put(portfolio, symbol, each, seen.get(symbol), epoch) for symbol, each in sorted(edges.items())
-        ]
-        actions += [self._delete(portfolio, symbol, epoch) for symbol in sorted(dropped)]
+        owner, epoch = (portfolio.tenant_id, portfolio.portfolio_id), portfolio.watching.begun
+        watches = (
+            PriceWatch(*owner, symbol, around, quotes[symbol].as_of if symbol in quotes else None, epoch)
+            for symbol, around in sorted(bounds.items())
+        )
+        actions = [self._put(watch) for watch in watches]
+        actions += [self._delete(watch_key(*owner, symbol, self.shards), epoch) for symbol in sorted(dropped)]
         for start in range(0, len(actions), MAX_ACTIONS):
             transact(self.client, actions[start : start + MAX_ACTIONS])
 
-    def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[Crossed]:
-        """The watches that the price crosses, read consistently, without those whose epoch has seen this quote.
+    def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[CrossedPortfolio]:
+        """Yield the portfolios whose watches this quote crosses, by strongly consistent reads.
 
-        A row that both edges name is given twice.
+        Watches whose evaluation saw this quote or a newer one are left out. A watch crossed at both bounds is yielded
+        twice.
         """
-        text = edge_text(price)
+        text = sortable_price(price)
         for shard in range(self.shards):
             partition = f"SYM#{symbol}#{shard}"
             for index, condition in (
-                (UPPER, ("#s <= :price", {":price": f"{text}~"})),  # `~` sorts behind every time and epoch
+                (UPPER, ("#s <= :price", {":price": f"{text}{AFTER_ALL}"})),
                 (LOWER, ("#s >= :price", {":price": text})),
             ):
-                for row in query_keys(self.client, self.table, index, partition, condition):
-                    if not _has_seen(row[index.sort], as_of):
-                        yield _crossed(row, index)
+                for entry in query_keys(self.client, self.table, index, partition, condition):
+                    key = BoundKey.from_text(entry[index.sort])
+                    if key.seen_at is None or key.seen_at < as_of:
+                        tenant_id, _, portfolio_id = entry["sk"].rpartition("#")
+                        yield CrossedPortfolio(tenant_id, portfolio_id, key.epoch)
 
-    def _key(self, portfolio: Portfolio, symbol: str) -> Key:
-        shard = int(portfolio.portfolio_id[-4:], 16) % self.shards
-        return {"pk": f"SYM#{symbol}#{shard}", "sk": f"{portfolio.tenant_id}#{portfolio.portfolio_id}"}
+    def _put(self, watch: PriceWatch) -> dict[str, Any]:
+        item = serialize(watch.to_item(self.shards))
+        return {"Put": {"TableName": self.table, "Item": item, **_if_epoch_is_lower(watch.epoch)}}
 
-    def _put(self, portfolio: Portfolio, symbol: str, edges: Edges, seen: Quote | None, epoch: int) -> dict[str, Any]:
-        behind = f"{format_time(seen.as_of)}#{epoch}" if seen and seen.as_of else str(epoch)
-        item = {
-            **self._key(portfolio, symbol),
-            "upper_edge": f"{edge_text(edges.upper)}#{behind}",
-            "lower_edge": f"{edge_text(edges.lower)}#{behind}",
-            "epoch": epoch,
-        }
-        return {"Put": {"TableName": self.table, "Item": serialize(item), **_over_a_lower(epoch)}}
-
-    def _delete(self, portfolio: Portfolio, symbol: str, epoch: int) -> dict[str, Any]:
-        key = serialize(self._key(portfolio, symbol))
-        return {"Delete": {"TableName": self.table, "Key": key, **_over_a_lower(epoch)}}
+    def _delete(self, key: Key, epoch: int) -> dict[str, Any]:
+        return {"Delete": {"TableName": self.table, "Key": serialize(key), **_if_epoch_is_lower(epoch)}}
 
 
-def _over_a_lower(epoch: int) -> dict[str, Any]:
+def _if_epoch_is_lower(epoch: int) -> dict[str, Any]:
     return {
         "ConditionExpression": "attribute_not_exists(pk) OR epoch < :epoch",
         "ExpressionAttributeValues": {":epoch": {"N": str(epoch)}},
     }
-
-
-def _has_seen(sort: str, as_of: datetime) -> bool:
-    """Whether the evaluation that wrote the row saw this quote or a newer one; one without a quote has seen none."""
-    seen = sort.split("#")[1:-1]
-    return bool(seen) and parse_time(seen[0]) >= as_of
-
-
-def _crossed(row: Item, index: Index) -> Crossed:
-    tenant_id, _, portfolio_id = row["sk"].rpartition("#")
-    return Crossed(tenant_id, portfolio_id, int(row[index.sort].rpartition("#")[2]))

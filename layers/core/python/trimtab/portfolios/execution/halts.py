@@ -14,58 +14,67 @@ from trimtab.runtime.dynamodb.writes import put_item
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
+PARTITION, ALL_TENANTS, TENANT_PREFIX = "HALT", "ALL_TENANTS", "T#"
+
 
 class Halt(Struct, frozen=True):
-    """No order is sent to a broker while it stands: those of one tenant, or (without one) of all."""
+    """A halt switch that is on: no order of the tenant (None: of any tenant) is sent to a broker."""
 
     tenant_id: str | None
     reason: str
     by: str
     at: datetime
 
+    def to_attributes(self) -> Item:
+        """Return the attributes of the switch's item."""
+        return {"reason": self.reason, "by": self.by, "at": format_time(self.at)}
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Halt":
+        """Return the switch that an item describes."""
+        tenant_id = None if item["sk"] == ALL_TENANTS else item["sk"].removeprefix(TENANT_PREFIX)
+        return cls(tenant_id, item["reason"], item["by"], parse_time(item["at"]))
+
 
 class HaltStore(Struct, frozen=True):
-    """The halt switches in DynamoDB. A switch that is off has an item without a reason, or none."""
+    """Halt switches in DynamoDB. A switch that is off has an item without a reason, or no item."""
 
     client: "DynamoDBClient"
     table: str
 
     def reason(self, tenant_id: str) -> str | None:
-        """Why the tenant's orders are halted, None if they are not. One consistent read of both switches."""
-        standing = self.standing(tenant_id)
-        return standing[0].reason if standing else None
+        """Return why the orders of the tenant are halted, None if they are not; one strongly consistent read."""
+        halts = self.active(tenant_id)
+        return halts[0].reason if halts else None
 
-    def standing(self, tenant_id: str) -> list[Halt]:
-        """The switches that are on for the tenant. that of everything first."""
+    def active(self, tenant_id: str) -> list[Halt]:
+        """Return the switches that are on for the tenant, that of all tenants first."""
         keys = [_key(None), _key(tenant_id)]
-        found = batch_get(self.client, self.table, keys, consistent=True)
-        return sorted((_to_halt(item) for item in found if "reason" in item), key=lambda it: it.tenant_id or "")
+        items = batch_get(self.client, self.table, keys, consistent=True)
+        return sorted(
+            (Halt.from_item(item) for item in items if "reason" in item), key=lambda halt: halt.tenant_id or ""
+        )
 
-    def halt(self, halt: Halt) -> None:
-        """Switches it on; a second time only the reason changes."""
-        self._put(halt.tenant_id, {"reason": halt.reason, "by": halt.by, "at": format_time(halt.at)})
+    def switch_on(self, halt: Halt) -> None:
+        """Switch a halt on; if it is on already, replace its reason."""
+        self._put(halt.tenant_id, halt.to_attributes())
 
-    def lift(self, tenant_id: str | None) -> None:
-        """Switches it off; nothing happens where it is off."""
+    def switch_off(self, tenant_id: str | None) -> None:
+        """Switch a halt off; has no effect if it is off."""
         self._put(tenant_id, {})
 
-    def _put(self, tenant_id: str | None, values: Item) -> None:
-        """Of two operators at once both are heard, the later one last."""
+    def _put(self, tenant_id: str | None, attributes: Item) -> None:
+        """Write the item after any concurrent write: the last operator wins."""
 
         def attempt() -> None:
             before = get_item(self.client, self.table, _key(tenant_id))
-            if before is None and not values:
+            if before is None and not attributes:
                 return
             version = (before["version"] if before else 0) + 1
-            put_item(self.client, self.table, {**_key(tenant_id), **values, "version": version})
+            put_item(self.client, self.table, {**_key(tenant_id), **attributes, "version": version})
 
         retrying_on_conflict(attempt)
 
 
 def _key(tenant_id: str | None) -> Key:
-    return {"pk": "HALT", "sk": "EVERYTHING" if tenant_id is None else f"T#{tenant_id}"}
-
-
-def _to_halt(item: Item) -> Halt:
-    tenant_id = None if item["sk"] == "EVERYTHING" else item["sk"].removeprefix("T#")
-    return Halt(tenant_id, item["reason"], item["by"], parse_time(item["at"]))
+    return {"pk": PARTITION, "sk": ALL_TENANTS if tenant_id is None else TENANT_PREFIX + tenant_id}

@@ -59,7 +59,7 @@ class ExecutionWorker(Struct, frozen=True):
     ledger: LedgerStore
     broker: Broker
     halts: HaltStore
-    requests: WorkerQueues
+    queues: WorkerQueues
     clock: Clock
     lease_seconds: int
     limits: RetryLimits = field(default_factory=RetryLimits)
@@ -81,7 +81,7 @@ class ExecutionWorker(Struct, frozen=True):
         now = self.clock()
         lease_until = rebalance.execution.lease_until
         if lease_until is not None and lease_until > _milliseconds(now):
-            self.requests.wake(rebalance, delay_seconds=(lease_until - _milliseconds(now)) // 1000 + 1)
+            self.queues.wake(rebalance, delay_seconds=(lease_until - _milliseconds(now)) // 1000 + 1)
             return rebalance
         run = _ExecutionRun(self, portfolio, rebalance)
         run.take_lease(now)
@@ -223,7 +223,7 @@ class _ExecutionRun(Struct):
         self._save(waiting)
         if self.rebalance.is_with_the_broker:
             seconds = ceil((wake_at - self.worker.clock()).total_seconds())
-            self.worker.requests.wake(self.rebalance, delay_seconds=max(0, seconds))
+            self.worker.queues.wake(self.rebalance, delay_seconds=max(0, seconds))
 
     # Writes ------------------------------------------------------------------------------------------------------
 

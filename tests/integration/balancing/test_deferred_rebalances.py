@@ -11,9 +11,9 @@ import pytest
 from tests.support.balancing import OPERATOR
 from tests.support.many_portfolios import Crowd, crowd
 from tests.support.moto_state import snapshot, take_messages
-from tests.support.patching import patch_everywhere
 from tests.support.system import TABLE, in_process_system
 from tests.support.trading import FEED
+from trimtab.portfolios.execution import halts
 from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Policy
 from trimtab.runtime.dynamodb.client import dynamodb_client, get_item
@@ -161,7 +161,7 @@ def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Cro
     home = f"/portfolios/{newest.portfolio_id}/rebalances"
     assert market.system.http("POST", f"{home}/{newest.rebalance_id}/cancel").json["status"] == "CANCELLED"
     market.settle()
-    assert (runs(market), market.last_check()[0]) == ([("crossed", "CANCELLED")], "waits_for_a_quote")
+    assert (runs(market), market.last_check()[0]) == ([("crossed", "CANCELLED")], "awaiting_quote")
     moved(market, A="141.8")
     assert len(runs(market)) == 1
     moved(market, A=142)
@@ -170,7 +170,7 @@ def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Cro
 
 def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> None:
     joined(market)
-    halt = {"reach": "tenant", "reason": "The feed looks wrong."}
+    halt = {"scope": "tenant", "reason": "The feed looks wrong."}
     assert market.system.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
     moved(market, A=140)
     assert market.last_check()[0] == "halted"
@@ -185,7 +185,7 @@ def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> 
 def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(market: Crowd) -> None:
     joined(market)
     deposit(market, 5_000)
-    assert market.last_check()[0] == "waits_for_a_quote"
+    assert market.last_check()[0] == "awaiting_quote"
     delivered_again(market)
     assert runs(market) == []
     moved(market, A=100)
@@ -199,9 +199,9 @@ def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pyt
     def read(*arguments: Any) -> Any:
         found = get_item(*arguments)
         if others:
-            switches.halt(others.pop())
+            switches.switch_on(others.pop())
         return found
 
-    patch_everywhere(monkeypatch, get_item, read)
-    switches.halt(Halt(None, "The feed looks wrong.", "me", market.now))
-    assert [(it.by, it.reason) for it in switches.standing("demo")] == [("me", "The feed looks wrong.")]
+    monkeypatch.setattr(halts, "get_item", read)
+    switches.switch_on(Halt(None, "The feed looks wrong.", "me", market.now))
+    assert [(it.by, it.reason) for it in switches.active("demo")] == [("me", "The feed looks wrong.")]

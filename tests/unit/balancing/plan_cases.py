@@ -5,11 +5,11 @@ from decimal import Decimal, localcontext
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Band, BandType, Mode, Policy
-from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, targets
 from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
@@ -43,8 +43,8 @@ class Case(Struct, frozen=True):
                 cash -= sign * order.quantity * order.price
         return held, cash
 
-    def legs(self, held: Numbers, cash: Decimal) -> tuple[plan.Leg, ...]:
-        return plan.legs(value(held, self.prices, cash).weights, targets(self.allocation, self.policy))
+    def legs(self, held: Numbers, cash: Decimal) -> tuple[drift.Leg, ...]:
+        return drift.legs(value(held, self.prices, cash).weights, targets(self.allocation, self.policy))
 
 
 def decimals(least: int, most: int, places: int) -> st.SearchStrategy[Decimal]:
@@ -98,10 +98,10 @@ def check_report(case: Case, found: OrderPlan) -> None:
     """What the plan says about itself is true."""
     before, after = case.legs(case.held, case.cash), case.legs(*case.after(found.orders))
     rounding = Decimal(len(after)) * Decimal("0.0001")
-    assert found.drift_before == plan.drift(before)
+    assert found.drift_before == drift.drift(before)
     assert found.drift_after <= found.drift_before
-    assert 0 <= plan.drift(after) - found.drift_after <= rounding
-    assert found.within_band_after is (not planning.outside(after, case.policy))
+    assert 0 <= drift.drift(after) - found.drift_after <= rounding
+    assert found.within_band_after is (not order_planner.outside(after, case.policy))
     assert sum(leg.drifted for leg in found.legs) == sum(leg.target for leg in found.legs) == 100
     assert sum(leg.change for leg in found.legs) == 0
     assert CASH in {leg.asset for leg in found.legs}

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.many_portfolios import crowd
 from tests.support.races import Act, Races, racing
+from tests.support.seeded_watch_bugs import SEEDED_BUGS
 from tests.support.system import in_process_system
-from tests.support.watch_mistakes import MISTAKES
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
 
 SYMBOLS = ("A", "B", "C")
@@ -95,7 +95,7 @@ def test_on_hundreds_of_random_walks_no_drift_is_missed(three: Anew, start: int)
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", SEEDED_BUGS)
 def test_each_known_mistake_is_found_on_walks_too(
     three: Anew, monkeypatch: pytest.MonkeyPatch, mistake: Callable[[pytest.MonkeyPatch], None]
 ) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.unit.planned import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
+from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents
-from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
@@ -105,7 +105,7 @@ def test_no_order_of_a_full_rebalance_is_without_use(case: Case) -> None:
     if not total:
         return
     found = check(case)
-    outside = {leg.asset for leg in planning.outside(case.legs(case.held, case.cash), case.policy)}
+    outside = {leg.asset for leg in order_planner.outside(case.legs(case.held, case.cash), case.policy)}
     for order in found.orders:
         rest = tuple(each for each in found.orders if each != order)
         is_unpaid = cash_at_limits(case, replace(found, orders=rest)) < total * case.policy.cash_buffer / 100

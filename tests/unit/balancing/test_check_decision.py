@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split
-from trimtab.portfolios.balancing.check_decision import Checked, Situation, check
+from trimtab.portfolios.balancing.check_decision import CheckResult, DecisionInputs, evaluate
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Mode, Policy
@@ -34,10 +34,10 @@ def invested(quantities: dict[str, Any], policy: Policy | None = None, **changes
     return portfolio(**{**members, **changes})
 
 
-def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> Checked:
+def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> CheckResult:
     """What a check finds; everything costs 1 unless quotes say otherwise."""
     known = quotes or [Quote(symbol, Decimal(1), NOW - timedelta(minutes=1)) for symbol in it.allocation]
-    situation = Situation(
+    situation = DecisionInputs(
         portfolio=it,
         quantities={symbol: holding.quantity for symbol, holding in it.holdings.items()},
         quotes={quote.symbol: quote for quote in known},
@@ -45,7 +45,7 @@ def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None
         trigger=trigger,
         mode=Mode.FULL,
     )
-    return check(replace(situation, **changes))
+    return evaluate(replace(situation, **changes))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_quote_of_before_a_split_is_no_quote_for_what_is_held_after_it(quoted:
     assert (found.why.rule, found.plan) == (rule, None)
     if rule == "no_quote":
         assert found.why.facts["missing"] == ["A"]
-        assert found.edges["A"].upper == 0, "any newer quote of it wakes the check"
+        assert found.bounds["A"].upper == 0, "any newer quote of it wakes the check"
 
 
 def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
@@ -94,8 +94,10 @@ def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
         {"A": 60, "B": 40}, policy, watching=Watching(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
     )
     found, end = at(it, Trigger.DUE), NOW + timedelta(days=20)
-    assert (found.why.rule, found.calendar_at, found.again_at) == ("cooldown", day, end)
-    done = it.evaluation_done(NOW, "AB", calendar_at=found.calendar_at, kept=found.kept, again_at=found.again_at)
+    assert (found.why.rule, found.calendar_at, found.retry_at) == ("cooldown", day, end)
+    done = it.evaluation_done(
+        NOW, "AB", calendar_at=found.calendar_at, kept=found.deferred_trigger, again_at=found.retry_at
+    )
     assert done.watching.next_at == end
     decided = at(done, Trigger.DUE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
     assert (decided.why.rule, decided.plan is None) == ("outside_band", False)

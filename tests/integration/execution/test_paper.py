@@ -37,7 +37,7 @@ from trimtab.runtime.dynamodb.writes import put_item
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OPEN, FILLED, ENDED = BrokerStatus.OPEN, BrokerStatus.FILLED, BrokerStatus.ENDED
 NEVER_FILLED = {"match": {"symbol": "SLOW"}, "fill_percent": 0, "ends": False}
 

@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import percents
 from trimtab.kernel.money import apportion
-from trimtab.portfolios.balancing import order_planner as planning
-from trimtab.portfolios.balancing.price_bounds import Edges, crossed, edge_text, edges, radius
+from trimtab.portfolios.balancing import order_planner
+from trimtab.portfolios.balancing.price_bounds import (
+    PriceBounds,
+    bounds_around,
+    safe_relative_move,
+    sortable_price,
+)
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
-from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
@@ -41,15 +46,15 @@ policies = st.builds(
 
 def is_out(held: Numbers, prices: Numbers, cash: Decimal, allocation: Numbers, policy: Policy) -> bool:
     """Brute force: what an evaluation at these prices says."""
-    legs = plan.legs(value(held, prices, cash).weights, plan.targets(allocation, policy))
-    drifted = policy.total_drift is not None and plan.drift(legs) > policy.total_drift
-    return drifted or bool(planning.outside(legs, policy))
+    legs = drift.legs(value(held, prices, cash).weights, drift.targets(allocation, policy))
+    drifted = policy.total_drift is not None and drift.drift(legs) > policy.total_drift
+    return drifted or bool(order_planner.outside(legs, policy))
 
 
 def radius_of(held: Numbers, prices: Numbers, cash: Decimal, allocation: Numbers, policy: Policy) -> Decimal:
     """The radius around these prices."""
-    legs = plan.legs(value(held, prices, cash).weights, plan.targets(allocation, policy))
-    return radius(legs, plan.tolerance_of(policy), policy.total_drift)
+    legs = drift.legs(value(held, prices, cash).weights, drift.targets(allocation, policy))
+    return safe_relative_move(legs, drift.tolerance_of(policy), policy.total_drift)
 
 
 def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, Numbers, Decimal, Numbers]:
@@ -59,7 +64,7 @@ def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, N
     allocation = {name: part for name, part in apportion(Decimal(100), parts, 4).items() if part}
     prices = {name: Decimal(random.randint(1, 10 ** random.randint(2, 13))) * GRAIN * 1000 for name in allocation}
     total = Decimal(10) ** random.randint(2, 9)
-    wanted = plan.targets(allocation, policy)
+    wanted = drift.targets(allocation, policy)
     blur = random.choice([0, 0, 1, 10, 100])
 
     def near(name: str) -> Decimal:
@@ -69,10 +74,10 @@ def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, N
     return held, prices, near(CASH).quantize(Decimal("0.01"), ROUND_FLOOR), allocation
 
 
-def corner(price: Decimal, at: Edges, rises: bool) -> Decimal:
+def corner(price: Decimal, at: PriceBounds, rises: bool) -> Decimal:
     """The last price before the edge; the price itself where nothing lies between them."""
     moved = at.upper - GRAIN if rises else at.lower + GRAIN
-    return price if crossed(at, moved) else moved
+    return price if at.are_crossed_by(moved) else moved
 
 
 @settings(max_examples=120, deadline=None)
@@ -86,7 +91,7 @@ def test_corner_moves_within_the_edges_leave_nothing_outside(policy: Policy, ass
         assert r == 0
     if r == 0:
         return
-    watched = {name: edges(price, r) for name, price in prices.items()}
+    watched = {name: bounds_around(price, r) for name, price in prices.items()}
     names = sorted(held)
     one = random.choice(names)
     sides = [{name: name == one for name in names}, {name: name != one for name in names}]
@@ -104,12 +109,12 @@ def test_corner_moves_within_the_edges_leave_nothing_outside(policy: Policy, ass
 def test_a_random_walk_is_out_only_after_it_crossed_an_edge(policy: Policy, assets: int, random: Random) -> None:
     held, prices, cash, allocation = near_target(random, assets, policy)
     r = radius_of(held, prices, cash, allocation, policy)
-    watched = {name: edges(price, r) for name, price in prices.items()}
+    watched = {name: bounds_around(price, r) for name, price in prices.items()}
     now = dict(prices)
     for _ in range(25):
         steps = {name: 1 + Decimal(random.randint(-1000, 1000)) / 40_000 for name in now}
         now = {name: max((price * steps[name]).quantize(GRAIN), GRAIN) for name, price in now.items()}
-        if any(crossed(watched[name], now[name]) for name in now):
+        if any(watched[name].are_crossed_by(now[name]) for name in now):
             break
         assert not is_out(held, now, cash, allocation, policy)
 
@@ -136,34 +141,34 @@ def test_a_radius_is_not_needlessly_small(assets: int, random: Random) -> None:
 
 def test_the_radius_of_a_pair() -> None:
     # 50:50 and 5 points: k = 0.55 * 0.5 / (0.5 * 0.45) = 11/9, so r = 0.1 but for the unit that rounding may hide.
-    legs = plan.legs(percents(a=50, b=50), percents(a=50, b=50))
-    found = radius(legs, plan.within(Band(BandType.ABSOLUTE, Decimal(5))), None)
+    legs = drift.legs(percents(a=50, b=50), percents(a=50, b=50))
+    found = safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(5))), None)
     assert Decimal("0.09999") < found < Decimal("0.1")
 
 
 def test_the_radius_of_a_total_drift() -> None:
     # D = 5, no drift: s = 0.05, so r = 0.1 / 1.0025.
-    legs = plan.legs(percents(a=50, b=50), percents(a=50, b=50))
-    found = radius(legs, plan.within(Band(BandType.ABSOLUTE, Decimal(50))), Decimal(5))
+    legs = drift.legs(percents(a=50, b=50), percents(a=50, b=50))
+    found = safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(50))), Decimal(5))
     assert Decimal("0.0997") < found < Decimal("0.1") / Decimal("1.0025")
 
 
 @pytest.mark.parametrize(("weight", "is_zero"), [("55", True), ("55.0001", True), ("45", True), ("54", False)])
 def test_on_the_edge_and_outside_the_radius_is_zero(weight: str, is_zero: bool) -> None:
-    legs = plan.legs(percents(a=weight, b=str(100 - Decimal(weight))), percents(a=50, b=50))
-    assert (radius(legs, plan.within(Band(BandType.ABSOLUTE, Decimal(5))), None) == 0) is is_zero
+    legs = drift.legs(percents(a=weight, b=str(100 - Decimal(weight))), percents(a=50, b=50))
+    assert (safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(5))), None) == 0) is is_zero
 
 
 def test_a_drift_beyond_the_total_has_no_radius() -> None:
-    legs = plan.legs(percents(a=60, b=40), percents(a=50, b=50))
-    assert radius(legs, plan.within(Band(BandType.ABSOLUTE, Decimal(50))), Decimal("9.9")) == 0
+    legs = drift.legs(percents(a=60, b=40), percents(a=50, b=50))
+    assert safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(50))), Decimal("9.9")) == 0
 
 
 def test_where_nothing_can_leave_its_band_the_radius_is_just_below_one() -> None:
     widest = Decimal("0.999999999999")
-    assert radius((), plan.within(Band()), None) == widest
-    legs = plan.legs(percents(a=60, b=40), percents(a=50, b=50))
-    assert radius(legs, plan.within(Band(BandType.ABSOLUTE, Decimal(100))), Decimal(300)) == widest
+    assert safe_relative_move((), drift.within(Band()), None) == widest
+    legs = drift.legs(percents(a=60, b=40), percents(a=50, b=50))
+    assert safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(100))), Decimal(300)) == widest
 
 
 @pytest.mark.parametrize("weight", ["0.0001", "0.0009", "0.01"])
@@ -171,7 +176,7 @@ def test_tiny_weights_with_relative_bands_are_not_missed(weight: str) -> None:
     allocation = percents(a=weight, b=str(100 - Decimal(weight)))
     policy = Policy(band=Band(BandType.RELATIVE, Decimal(30)), cash_buffer=Decimal(0))
     held, prices = percents(a=weight, b=str(100 - Decimal(weight))), percents(a=1, b=1)
-    watched = edges(Decimal(1), radius_of(held, prices, Decimal(0), allocation, policy))
+    watched = bounds_around(Decimal(1), radius_of(held, prices, Decimal(0), allocation, policy))
     for a, b in ((True, False), (False, True)):
         moved = {"a": corner(Decimal(1), watched, a), "b": corner(Decimal(1), watched, b)}
         assert not is_out(held, moved, Decimal(0), allocation, policy)
@@ -179,37 +184,37 @@ def test_tiny_weights_with_relative_bands_are_not_missed(weight: str) -> None:
 
 @given(numbers, st.integers(0, 10**12 - 1).map(lambda units: Decimal(units).scaleb(-12)))
 def test_edges_are_rounded_inwards(price: Decimal, r: Decimal) -> None:
-    found = edges(price, r)
+    found = bounds_around(price, r)
     highest = Decimal("999999999999.999999999")
     with localcontext(EXACT):
         assert found.lower == (price * (1 - r)).quantize(GRAIN, ROUND_CEILING)
         assert found.upper == min((price * (1 + r)).quantize(GRAIN, ROUND_FLOOR), highest)
-    assert crossed(found, found.lower)
-    assert crossed(found, found.upper)
+    assert found.are_crossed_by(found.lower)
+    assert found.are_crossed_by(found.upper)
     if found.lower < price < found.upper:
-        assert not crossed(found, price)
+        assert not found.are_crossed_by(price)
 
 
 @given(numbers)
 def test_any_quote_crosses_where_there_was_none_or_where_the_radius_is_zero(price: Decimal) -> None:
-    assert crossed(edges(None, Decimal("0.1")), price)
-    assert crossed(edges(price, Decimal(0)), price)
-    assert edges(None, Decimal("0.1")) == Edges(Decimal(0), Decimal(0))
+    assert bounds_around(None, Decimal("0.1")).are_crossed_by(price)
+    assert bounds_around(price, Decimal(0)).are_crossed_by(price)
+    assert bounds_around(None, Decimal("0.1")) == PriceBounds(Decimal(0), Decimal(0))
 
 
 @given(numbers, numbers)
 def test_texts_of_edges_sort_as_the_numbers_do(one: Decimal, other: Decimal) -> None:
-    assert (edge_text(one) < edge_text(other)) is (one < other)
-    assert len(edge_text(one)) == 22
-    assert Decimal(edge_text(one)) == one
+    assert (sortable_price(one) < sortable_price(other)) is (one < other)
+    assert len(sortable_price(one)) == 22
+    assert Decimal(sortable_price(one)) == one
 
 
 def test_the_text_of_an_edge_has_a_fixed_width() -> None:
-    assert edge_text(Decimal("123.45")) == "000000000123.450000000"
-    assert edge_text(Decimal(0)) == "000000000000.000000000"
+    assert sortable_price(Decimal("123.45")) == "000000000123.450000000"
+    assert sortable_price(Decimal(0)) == "000000000000.000000000"
 
 
 @pytest.mark.parametrize("text", ["-1", "1000000000000", "0.0000000001"])
 def test_what_does_not_fit_has_no_text(text: str) -> None:
     with pytest.raises(ValueError, match="12 digits"):
-        edge_text(Decimal(text))
+        sortable_price(Decimal(text))

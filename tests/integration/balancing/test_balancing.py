@@ -103,7 +103,7 @@ def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: System) -> 
 def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine: Balancing) -> None:
     mine.deposit(5_000, "more")
     mine.settle()
-    assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "waits_for_a_quote")
+    assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "awaiting_quote")
     mine.move(AAPL=100)
     assert [(it["status"], it["trigger"]) for it in mine.rebalances()] == [("COMPLETED", "crossed")]
 
@@ -279,11 +279,11 @@ def test_what_an_operator_watches_is_counted(
 
 
 def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
-    body = {"reach": "tenant", "reason": "The feed looks wrong."}
+    body = {"scope": "tenant", "reason": "The feed looks wrong."}
     assert mine.system.http("PUT", "/halt", body).status == 403
     assert mine.system.http("PUT", "/halt", body, authorizer=OPERATOR).status == 200
-    everything = {**body, "reach": "everything"}
-    assert mine.system.http("PUT", "/halt", everything, authorizer=OPERATOR).status == 403, "that is for the platform"
+    all_tenants = {**body, "scope": "all_tenants"}
+    assert mine.system.http("PUT", "/halt", all_tenants, authorizer=OPERATOR).status == 403, "that is for the platform"
     mine.move(AAPL=140)
     assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "halted")
     assert mine.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204

@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.many_portfolios import crowd
 from tests.support.races import Act, Races, racing, two_switches
+from tests.support.seeded_watch_bugs import SEEDED_BUGS
 from tests.support.system import in_process_system
-from tests.support.watch_mistakes import MISTAKES
 from trimtab.portfolios.portfolio.policy import Policy
 
 SYMBOLS = ("A", "B", "C")
@@ -116,7 +116,7 @@ def test_of_two_at_once_one_sees_what_the_other_did_wherever_both_are_held(one: 
 
 
 @pytest.mark.volume
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", SEEDED_BUGS)
 def test_each_known_mistake_is_found(
     one: Anew, monkeypatch: pytest.MonkeyPatch, mistake: Callable[[pytest.MonkeyPatch], None]
 ) -> None:

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from tests.unit.planned import FIVE_POINTS, FREE, Case, Numbers, check, decimals
+from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, Case, Numbers, check, decimals
 from tests.unit.samples import allocations, percents
 from trimtab.kernel.money import to_money
-from trimtab.portfolios.balancing import order_planner as planning
+from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
-from trimtab.portfolios.rebalancing import drift as plan
+from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, targets
 
 
@@ -161,8 +161,8 @@ def test_targets_sum_to_100_with_cash_among_them(allocation: Numbers, cash_targe
 @pytest.mark.parametrize(("cash", "is_outside"), [("1.25", False), ("1.2501", True)])
 def test_cash_may_lie_a_point_above_its_buffer(cash: str, is_outside: bool) -> None:
     policy = Policy(band=Band(BandType.HYBRID, Decimal(20), Decimal(1)))
-    legs = plan.legs(percents(a=str(100 - Decimal(cash))) | {CASH: Decimal(cash)}, targets(percents(a=100), policy))
-    assert bool(planning.outside(legs, policy)) is is_outside
+    legs = drift.legs(percents(a=str(100 - Decimal(cash))) | {CASH: Decimal(cash)}, targets(percents(a=100), policy))
+    assert bool(order_planner.outside(legs, policy)) is is_outside
 
 
 def test_a_portfolio_worth_nothing_has_nothing_to_trade() -> None:
