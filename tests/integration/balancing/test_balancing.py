@@ -74,7 +74,7 @@ def test_however_many_symbols_cross_one_check_is_asked_for(mine: Balancing) -> N
 
 def test_watches_have_edges_of_fixed_width_on_both_sides_of_the_price(mine: Balancing) -> None:
     row = rows()["AAPL"]
-    lower, upper = (row[f"{name}_edge"]["S"].partition("#")[0] for name in ("lower", "upper"))
+    lower, upper = (row[f"{name}_bound"]["S"].partition("#")[0] for name in ("lower", "upper"))
     assert Decimal(lower) < 100 < Decimal(upper)
     assert {len(lower), len(upper)} == {22}
 
