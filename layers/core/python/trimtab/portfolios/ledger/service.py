@@ -31,7 +31,7 @@ class TradeService(Struct, frozen=True):
     """Records trades and cash entries. Each attempt reads, decides, and writes on condition of the version read."""
 
     ledger: LedgerStore
-    requests: WorkerQueues
+    queues: WorkerQueues
     clock: Clock
 
     def record_trade(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
@@ -131,7 +131,7 @@ class TradeService(Struct, frozen=True):
         except TooManyTrades:
             job, locked = request_recalculation(portfolio, after, now)
             self.ledger.put(job, locked)
-            self.requests.wake(job)
+            self.queues.wake(job)
             return job
         return trade
 
