@@ -1,7 +1,6 @@
-"""What the routes of analytics share: the settings, the services as they are wired, the parameters."""
+"""Shared by the routes of analytics: settings, wired services, parameters, and the choice between JSON and SVG."""
 
 from collections.abc import Callable
-from datetime import date
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -10,17 +9,15 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from trimtab import composition
-from trimtab.analytics.adapters.series import DynamoSeries
-from trimtab.analytics.adapters.work import WorkQueues, WorkSettings
+from trimtab.analytics.adapters.queues import AnalyticsQueues, QueueSettings
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.schemas.charts import SVG
-from trimtab.analytics.service.analysis import Analysis, Wanted
-from trimtab.analytics.service.rules import AlertRules
+from trimtab.analytics.service.alert_rules import AlertRules
+from trimtab.analytics.service.analysis import Analysis
 from trimtab.charts.svg import Theme
 from trimtab.composition import AnalysisSettings
 from trimtab.contracts.fields import Asset, Day
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.content_negotiation import prefers
 from trimtab.runtime.http.documentation import route
@@ -33,8 +30,8 @@ READ = "analytics:read"
 JSON = "application/json"
 
 
-class AnalyticsSettings(WorkSettings, AnalysisSettings):
-    """What this function is told by its environment."""
+class AnalyticsSettings(QueueSettings, AnalysisSettings):
+    """Settings of this function, from its environment."""
 
     links_secret_id: str
     public_url: str
@@ -43,66 +40,61 @@ class AnalyticsSettings(WorkSettings, AnalysisSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> AnalyticsSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return AnalyticsSettings.load()
 
 
 @lru_cache(maxsize=1)
 def analysis() -> Analysis:
-    """The analysis, wired to the tables of three contexts."""
+    """Return the analysis, wired on first use."""
     return composition.analysis(settings(), utc_now)
 
 
 @lru_cache(maxsize=1)
-def work() -> WorkQueues:
-    """The queues of valuations and reports."""
-    return WorkQueues(sqs_client(), settings())
+def queues() -> AnalyticsQueues:
+    """Return the queues of valuations and reports."""
+    return AnalyticsQueues(sqs_client(), settings())
 
 
 @lru_cache(maxsize=1)
 def alert_rules() -> AlertRules:
-    """The alert rules, wired to DynamoDB and SQS."""
-    return AlertRules(DynamoSeries(dynamodb_client(), settings().analytics_table), work(), utc_now)
+    """Return the alert rules, wired on first use."""
+    return AlertRules(analysis().store, queues(), utc_now)
 
 
 @lru_cache(maxsize=1)
 def signing_key() -> bytes:
-    """The key that links are signed with."""
+    """Return the key that signs links."""
     return read_secret(settings().links_secret_id).encode()
 
 
 app = Api(auth=lambda: settings().auth, open_paths=frozenset({LINK}))
 analytics_route = partial(route, tag="Analytics")
 
-Window = Annotated[Span, Query(description="How far back; `custom` takes `from` and `to`.")]
+WindowSpan = Annotated[Span, Query(description="The length of the window; `custom` takes `from` and `to`.")]
 From = Annotated[
-    Day | None, Query(alias="from", description="Where a custom window opens: its first day counts no more.")
+    Day | None, Query(alias="from", description="The opening day of a custom window; returns count from the day after.")
 ]
 To = Annotated[Day | None, Query(description="The last day of a custom window.")]
 BenchmarkSymbol = Annotated[Asset | None, Query(description="A symbol to compare with.")]
 Format = Annotated[
     Literal["json", "svg"] | None,
-    Query(description="`svg` answers with a picture, `json` with figures; without it the header `Accept` decides."),
+    Query(description="`svg` for a chart, `json` for figures; without a format the header `Accept` decides."),
 ]
-PictureTheme = Annotated[Theme, Query(description="The background of the picture.")]
+ChartTheme = Annotated[Theme, Query(description="The background of the chart.")]
 
 
-def wanted(window: Span, first: date | None, last: date | None, benchmark: str | None) -> Wanted:
-    """The window as it was asked for."""
-    return Wanted(window, first, last, benchmark)
-
-
-def json_or_picture(format: str | None, view: Callable[[], dict[str, Any]], draw: Callable[[], str]) -> Response[Any]:
-    """The answer in the form that `format` says or, where that is silent, the request's `Accept` prefers."""
+def json_or_chart(format: str | None, view: Callable[[], dict[str, Any]], draw: Callable[[], str]) -> Response[Any]:
+    """Return JSON or a chart, as `format` says or else the request's `Accept` prefers."""
     accept = str(app.current_event.headers.get("accept") or "")
-    is_picture = format == "svg" if format else prefers(accept, SVG, JSON)
-    answer = picture(draw()) if is_picture else json_response(view())
+    is_chart = format == "svg" if format else prefers(accept, SVG, JSON)
+    answer = svg_response(draw()) if is_chart else json_response(view())
     answer.headers["Vary"] = "Accept"
     return answer
 
 
-def picture(svg: str) -> Response[Any]:
-    """A picture; a browser keeps it for a minute, and runs nothing that is in it."""
+def svg_response(svg: str) -> Response[Any]:
+    """Return a chart that browsers cache for a minute and that cannot run scripts."""
     headers = {
         "Cache-Control": "private, max-age=60",
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

@@ -1,4 +1,4 @@
-"""The routes of a portfolio's figures and pictures."""
+"""Routes of a portfolio's figures and charts."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -9,62 +9,64 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from functions.analytics_api.app import (
     READ,
     BenchmarkSymbol,
+    ChartTheme,
     Format,
     From,
-    PictureTheme,
     To,
-    Window,
+    WindowSpan,
     analysis,
     analytics_route,
     app,
-    json_or_picture,
-    wanted,
+    json_or_chart,
 )
-from trimtab.analytics.domain.risk import Terms
+from trimtab.analytics.domain.risk import RiskParameters
 from trimtab.analytics.domain.windows import Span
-from trimtab.analytics.schemas import charts, figures, standing
+from trimtab.analytics.schemas import charts, figures, snapshots
+from trimtab.analytics.service.analysis import PortfolioHistory, WindowRequest
 from trimtab.charts.svg import Theme
 from trimtab.contracts.fields import Percent, Whole
 from trimtab.runtime.http.parameters import PortfolioId
 
-Confidence = Annotated[Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="0.95 is 95 %.")]
+Confidence = Annotated[Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="A share: 0.95 is 95 %.")]
 Horizon = Annotated[Whole, Query(ge=1, le=60, description="Trading days.")]
-RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="A share a year: 0.03 is 3 %.")]
+RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="A share per year: 0.03 is 3 %.")]
 
 
-@app.get("/portfolios/<portfolio_id>/sectors", **analytics_route("Read sectors", READ, standing.SectorsView))
-def read_sectors(portfolio_id: PortfolioId, format: Format = None, theme: PictureTheme = Theme.AUTO) -> Response[Any]:
-    """Read what part of the portfolio is in which sector, at the newest prices that are known."""
-    portfolio = analysis().portfolio(app.caller, portfolio_id)
-    found = analysis().sectors(portfolio)
-    return json_or_picture(
-        format,
-        lambda: standing.sectors_view(portfolio, found),
-        lambda: charts.sectors_chart(portfolio, found, theme),
-    )
+@app.get("/portfolios/<portfolio_id>/sectors", **analytics_route("Read sectors", READ, snapshots.SectorsView))
+def read_sectors(portfolio_id: PortfolioId, format: Format = None, theme: ChartTheme = Theme.AUTO) -> Response[Any]:
+    """Read the portfolio's value and weight in each sector, at the newest known prices."""
+    sectors = analysis().sectors(analysis().snapshot(app.caller, portfolio_id))
+    return json_or_chart(format, lambda: snapshots.sectors_view(sectors), lambda: charts.sectors_chart(sectors, theme))
+
+
+@app.get("/portfolios/<portfolio_id>/drift", **analytics_route("Read drift", READ, snapshots.DriftsView))
+def read_drift(portfolio_id: PortfolioId, format: Format = None, theme: ChartTheme = Theme.AUTO) -> Response[Any]:
+    """Read the drift of each asset from target and the distance from its band, at the newest known prices."""
+    snapshot = analysis().snapshot(app.caller, portfolio_id)
+    return json_or_chart(format, lambda: snapshots.drifts_view(snapshot), lambda: charts.drift_chart(snapshot, theme))
 
 
 @app.get("/portfolios/<portfolio_id>/performance", **analytics_route("Read performance", READ, figures.PerformanceView))
 def read_performance(
     portfolio_id: PortfolioId,
     *,
-    window: Window = Span.ONE_YEAR,
+    window: WindowSpan = Span.ONE_YEAR,
     from_: From = None,
     to: To = None,
     benchmark: BenchmarkSymbol = None,
     format: Format = None,
-    theme: PictureTheme = Theme.AUTO,
+    theme: ChartTheme = Theme.AUTO,
 ) -> Response[Any]:
-    """Read what the portfolio returned over a window: time-weighted, money-weighted and simple."""
-    past = analysis().past(analysis().portfolio(app.caller, portfolio_id), wanted(window, from_, to, benchmark))
-    return json_or_picture(format, lambda: figures.performance_view(past), lambda: charts.value_chart(past, theme))
+    """Read the portfolio's returns over a window: time-weighted, money-weighted and simple."""
+    history = _history(portfolio_id, WindowRequest(window, from_, to, benchmark))
+    return json_or_chart(format, lambda: figures.performance_view(history), lambda: charts.value_chart(history, theme))
 
 
 @app.get("/portfolios/<portfolio_id>/risk", **analytics_route("Read risk", READ, figures.RiskView))
 def read_risk(
     portfolio_id: PortfolioId,
     *,
-    window: Window = Span.ONE_YEAR,
+    window: WindowSpan = Span.ONE_YEAR,
     from_: From = None,
     to: To = None,
     benchmark: BenchmarkSymbol = None,
@@ -72,13 +74,15 @@ def read_risk(
     horizon_days: Horizon = 1,
     risk_free: RiskFree = Decimal(0),
     format: Format = None,
-    theme: PictureTheme = Theme.AUTO,
+    theme: ChartTheme = Theme.AUTO,
 ) -> Response[Any]:
-    """Read what the portfolio risks, from its daily returns over a window."""
-    past = analysis().past(analysis().portfolio(app.caller, portfolio_id), wanted(window, from_, to, benchmark))
-    terms = Terms(confidence, horizon_days, risk_free)
-    return json_or_picture(
-        format, lambda: figures.risk_view(past, past.risk(terms)), lambda: charts.value_chart(past, theme)
+    """Read the portfolio's risk, from its daily returns over a window."""
+    history = _history(portfolio_id, WindowRequest(window, from_, to, benchmark))
+    parameters = RiskParameters(confidence, horizon_days, risk_free)
+    return json_or_chart(
+        format,
+        lambda: figures.risk_view(history, history.risk(parameters)),
+        lambda: charts.value_chart(history, theme),
     )
 
 
@@ -86,24 +90,16 @@ def read_risk(
 def read_history(
     portfolio_id: PortfolioId,
     *,
-    window: Window = Span.ONE_YEAR,
+    window: WindowSpan = Span.ONE_YEAR,
     from_: From = None,
     to: To = None,
     format: Format = None,
-    theme: PictureTheme = Theme.AUTO,
+    theme: ChartTheme = Theme.AUTO,
 ) -> Response[Any]:
     """Read the portfolio's daily values over a window."""
-    past = analysis().past(analysis().portfolio(app.caller, portfolio_id), wanted(window, from_, to, None))
-    return json_or_picture(format, lambda: figures.history_view(past), lambda: charts.value_chart(past, theme))
+    history = _history(portfolio_id, WindowRequest(window, from_, to))
+    return json_or_chart(format, lambda: figures.history_view(history), lambda: charts.value_chart(history, theme))
 
 
-@app.get("/portfolios/<portfolio_id>/drift", **analytics_route("Read drift", READ, standing.DriftsView))
-def read_drift(portfolio_id: PortfolioId, format: Format = None, theme: PictureTheme = Theme.AUTO) -> Response[Any]:
-    """Read how far each asset is from its target and from the edges of its band, at the newest prices."""
-    portfolio = analysis().portfolio(app.caller, portfolio_id)
-    found = analysis().now(portfolio)
-    return json_or_picture(
-        format,
-        lambda: standing.drifts_view(portfolio, found),
-        lambda: charts.drift_chart(portfolio, found, theme),
-    )
+def _history(portfolio_id: str, request: WindowRequest) -> PortfolioHistory:
+    return analysis().history(analysis().portfolio(app.caller, portfolio_id), request)

@@ -1,4 +1,4 @@
-"""Figures, pictures, alert rules and reports over HTTP: importing the routes puts them on the API."""
+"""Figures, charts, alert rules, links and reports over HTTP; importing the route modules registers their routes."""
 
 from functions.analytics_api import figures, requests
 from functions.analytics_api.app import app

@@ -1,13 +1,12 @@
-"""Asks for the valuation of every portfolio when bars or splits of its past are new and when bars are late, and for its
-report each month."""
+"""Requests a valuation of every portfolio after new bars or splits and when bars are late, and the monthly reports."""
 
 from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from trimtab.analytics.adapters.series import DynamoSeries
-from trimtab.analytics.adapters.work import WorkQueues, WorkSettings
-from trimtab.analytics.service.nights import Nights
+from trimtab.analytics.adapters.queues import AnalyticsQueues, QueueSettings
+from trimtab.analytics.adapters.series_store import SeriesStore
+from trimtab.analytics.service.bulk_requests import BulkRequests
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count, metrics
@@ -15,37 +14,39 @@ from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
 
 
-class NightSettings(WorkSettings):
-    """What this function is told by its environment."""
+class NightSettings(QueueSettings):
+    """Settings of this function, from its environment."""
 
     analytics_table: str
 
 
 @lru_cache(maxsize=1)
-def nights() -> Nights:
-    """The nights, wired to DynamoDB and SQS."""
+def bulk_requests() -> BulkRequests:
+    """Return the requests for all portfolios, wired on first use."""
     settings = NightSettings.load()
-    return Nights(DynamoSeries(dynamodb_client(), settings.analytics_table), WorkQueues(sqs_client(), settings))
+    return BulkRequests(
+        SeriesStore(dynamodb_client(), settings.analytics_table), AnalyticsQueues(sqs_client(), settings)
+    )
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """`bars.ingested` or `split.entered` from the bus, or one of the schedules: `bars.late`, first days of a month."""
+    """Handle `bars.ingested` or `split.entered` from the bus, `bars.late`, or the schedule of monthly reports."""
     today = utc_now().date()
     match event["detail-type"]:
         case "bars.ingested":
-            asked = {"valuations": nights().value_all(_day(event, "day"))}
+            requested = {"valuations": bulk_requests().request_valuations(_day(event, "day"))}
         case "split.entered":
-            asked = {"valuations": nights().value_all_again(_day(event, "effective_on"), today)}
+            requested = {"valuations": bulk_requests().request_revaluations(_day(event, "effective_on"), today)}
         case "bars.late":
-            asked = {"valuations": nights().value_all(None)}
+            requested = {"valuations": bulk_requests().request_valuations(None)}
         case _:
-            asked = {"reports": nights().report_all(today)}
-    for what, portfolios in asked.items():
-        count(f"{what.title()}Asked", portfolios)
-    logger.info("asked for", extra=asked)
-    return asked
+            requested = {"reports": bulk_requests().request_reports(today)}
+    for noun, portfolios in requested.items():
+        count(f"{noun.title()}Requested", portfolios)
+    logger.info("requested", extra=requested)
+    return requested
 
 
 def _day(event: dict[str, Any], name: str) -> date:

@@ -1,22 +1,22 @@
-"""Writes the monthly reports of portfolios and sends them to their contacts."""
+"""Writes monthly reports and mails them to the contacts of the portfolios."""
 
 from functools import lru_cache
 
 from trimtab import composition
 from trimtab.analytics.domain.monthly_report import subject
 from trimtab.analytics.schemas.charts import SVG, drift_chart, sectors_chart, value_chart
-from trimtab.analytics.schemas.report_html import Picture, report_html
-from trimtab.analytics.schemas.report_text import report_text
+from trimtab.analytics.schemas.report_html import EmbeddedChart, render_report_html
+from trimtab.analytics.schemas.report_text import render_report_text
 from trimtab.analytics.service.analysis import Analysis
-from trimtab.analytics.service.ports import Portfolio
-from trimtab.analytics.service.reports import Reports, report_id
+from trimtab.analytics.service.report_writer import ReportWriter, report_id
 from trimtab.charts.svg import Theme
 from trimtab.composition import AnalysisSettings
 from trimtab.contracts.messages import ReportRequested
+from trimtab.contracts.portfolios import PortfolioSnapshot
 from trimtab.kernel.clock import utc_now
-from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
-from trimtab.notifications.domain import Attachment, Message
-from trimtab.notifications.service import Post
+from trimtab.notifications.adapters import ContactStore, SesMailer, ses
+from trimtab.notifications.domain import MailAttachment, MailMessage
+from trimtab.notifications.service import MailService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -24,7 +24,7 @@ from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class ReportSettings(AnalysisSettings):
-    """What this function is told by its environment."""
+    """Settings of this function, from its environment."""
 
     notifications_table: str
     mail_sender: str
@@ -32,46 +32,47 @@ class ReportSettings(AnalysisSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> ReportSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return ReportSettings.load()
 
 
 @lru_cache(maxsize=1)
 def analysis() -> Analysis:
-    """The analysis, wired to the tables of three contexts."""
+    """Return the analysis, wired on first use."""
     return composition.analysis(settings(), utc_now)
 
 
 @lru_cache(maxsize=1)
-def post() -> Post:
-    """The post, wired to DynamoDB and SES."""
-    store = DynamoContacts(dynamodb_client(), settings().notifications_table, utc_now)
-    return Post(store, SesMailer(ses(), settings().mail_sender))
+def mail_service() -> MailService:
+    """Return the mail service, wired on first use."""
+    store = ContactStore(dynamodb_client(), settings().notifications_table)
+    return MailService(store, SesMailer(ses(), settings().mail_sender), utc_now)
 
 
-def written(portfolio: Portfolio, month: str) -> Message:
-    """The report as mail: words and tables, and the pictures for programs that show them."""
-    monthly = Reports(analysis(), utc_now).of_month(portfolio, month)
-    drawn = {
-        "value": value_chart(monthly.past, Theme.LIGHT),
-        "sectors": sectors_chart(portfolio, analysis().sectors(portfolio), Theme.LIGHT),
-        "drift": drift_chart(portfolio, analysis().now(portfolio), Theme.LIGHT),
+def write_mail(snapshot: PortfolioSnapshot, month: str) -> MailMessage:
+    """Write the report as a mail: words and tables, with charts for mail programs that show images."""
+    written = ReportWriter(analysis(), utc_now).write(snapshot, month)
+    svgs = {
+        "value": value_chart(written.history, Theme.LIGHT),
+        "sectors": sectors_chart(written.sectors, Theme.LIGHT),
+        "drift": drift_chart(snapshot, Theme.LIGHT),
     }
-    shown = [Picture(name, f"{name.title()} of {portfolio.name}") for name in drawn]
-    attached = tuple(Attachment(name, SVG, svg) for name, svg in drawn.items())
-    report = monthly.report
-    return Message(subject(report), report_text(report), report_html(report, shown), attached)
+    embedded = [EmbeddedChart(name, f"{name.title()} of {snapshot.portfolio.name}") for name in svgs]
+    attached = tuple(MailAttachment(name, SVG, svg) for name, svg in svgs.items())
+    report = written.report
+    return MailMessage(subject(report), render_report_text(report), render_report_html(report, embedded), attached)
 
 
 def send(message: ReportRequested, _: SQSRecord) -> None:
-    """Sends one report to each contact that has not had it; raising returns the message to the queue."""
-    portfolio = analysis().portfolios.portfolio(message.tenant_id, message.portfolio_id)
-    if portfolio is None:
-        raise PoisonError(f"no portfolio {message.portfolio_id}")
+    """Send one report to each contact that has not got the report; an exception returns the message to the queue."""
+    names = (message.tenant_id, message.portfolio_id)
+    snapshot = analysis().portfolios.snapshot(*names)
+    if snapshot is None:
+        raise PoisonError(f"portfolio not found: {message.portfolio_id}")
     sent = 0
-    if post().store.contacts(message.tenant_id, message.portfolio_id).emails:
-        mail = written(portfolio, message.month)
-        sent = post().deliver(message.tenant_id, message.portfolio_id, report_id(portfolio, message.month), mail)
+    if mail_service().has_contacts(*names):
+        mail = write_mail(snapshot, message.month)
+        sent = mail_service().deliver(*names, report_id(*names, message.month), mail)
     count("MailsSent", sent)
     logger.info("report sent", portfolio_id=message.portfolio_id, month=message.month, sent=sent)
 

@@ -1,15 +1,16 @@
-"""The routes of contacts: who is told about a portfolio."""
+"""Routes of contacts: the mail addresses that get the alerts and reports of a portfolio."""
 
 from functools import lru_cache, partial
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from trimtab.kernel.clock import utc_now
-from trimtab.notifications import schemas
-from trimtab.notifications.adapters import DynamoContacts
-from trimtab.notifications.service import AddressBook
+from trimtab.contracts.portfolios import PortfolioSummary
+from trimtab.notifications.adapters import ContactStore
+from trimtab.notifications.schemas import ContactsView, ReplaceContacts, contacts_view
+from trimtab.notifications.service import ContactBook
 from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.portfolios.portfolio.summary import summarise
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, lambda_handler
 from trimtab.runtime.http.documentation import route
@@ -19,7 +20,7 @@ from trimtab.runtime.settings import Settings
 
 
 class NotificationsApiSettings(Settings):
-    """What this function is told by its environment."""
+    """Settings of this function, from its environment."""
 
     portfolios_table: str
     notifications_table: str
@@ -28,31 +29,36 @@ class NotificationsApiSettings(Settings):
 
 @lru_cache(maxsize=1)
 def settings() -> NotificationsApiSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return NotificationsApiSettings.load()
 
 
 @lru_cache(maxsize=1)
-def address_book() -> AddressBook:
-    """The contacts, wired to DynamoDB."""
-    store = DynamoContacts(dynamodb_client(), settings().notifications_table, utc_now)
-    return AddressBook(PortfolioStore(dynamodb_client(), settings().portfolios_table), store)
+def contact_book() -> ContactBook:
+    """Return the contacts, wired on first use."""
+    portfolios = PortfolioStore(dynamodb_client(), settings().portfolios_table)
+
+    def find_portfolio(tenant_id: str, portfolio_id: str) -> PortfolioSummary | None:
+        portfolio = portfolios.portfolio(tenant_id, portfolio_id)
+        return summarise(portfolio) if portfolio else None
+
+    return ContactBook(find_portfolio, ContactStore(dynamodb_client(), settings().notifications_table))
 
 
 app = Api(auth=lambda: settings().auth)
-contacts_route = partial(route, tag="Notifications", answers=schemas.ContactsView)
+contacts_route = partial(route, tag="Notifications", answers=ContactsView)
 
 
 @app.get("/portfolios/<portfolio_id>/contacts", **contacts_route("Read contacts", "portfolios:read"))
 def read_contacts(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read who gets the alerts and the monthly reports of the portfolio by e-mail."""
-    return json_response(schemas.contacts_view(address_book().read(app.caller, portfolio_id)))
+    """Read the e-mail addresses that get the alerts and monthly reports of the portfolio."""
+    return json_response(contacts_view(contact_book().read(app.caller, portfolio_id)))
 
 
 @app.put("/portfolios/<portfolio_id>/contacts", **contacts_route("Replace contacts", "portfolios:write"))
-def replace_contacts(portfolio_id: PortfolioId, body: schemas.ReplaceContacts) -> Response[Any]:
-    """Name who gets the alerts and the monthly reports of the portfolio by e-mail, instead of those before."""
-    return json_response(schemas.contacts_view(address_book().replace(app.caller, portfolio_id, body.emails)))
+def replace_contacts(portfolio_id: PortfolioId, body: ReplaceContacts) -> Response[Any]:
+    """Replace all e-mail addresses that get the alerts and monthly reports of the portfolio."""
+    return json_response(contacts_view(contact_book().replace(app.caller, portfolio_id, body.emails)))
 
 
 handler = lambda_handler(app)

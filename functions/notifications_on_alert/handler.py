@@ -1,13 +1,13 @@
-"""Tells the contacts of a portfolio about an alert, by e-mail."""
+"""Mails alerts to the contacts of the portfolios concerned."""
 
 from functools import lru_cache
 
 from trimtab.contracts.events import AlertData
 from trimtab.contracts.messages import BusEvent
 from trimtab.kernel.clock import utc_now
-from trimtab.notifications.adapters import DynamoContacts, SesMailer, ses
-from trimtab.notifications.domain import of_alert
-from trimtab.notifications.service import Post
+from trimtab.notifications.adapters import ContactStore, SesMailer, ses
+from trimtab.notifications.domain import alert_message
+from trimtab.notifications.service import MailService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -16,30 +16,30 @@ from trimtab.runtime.sqs.worker import SQSRecord, worker
 
 
 class NotificationSettings(Settings):
-    """What this function is told by its environment."""
+    """Settings of this function, from its environment."""
 
     notifications_table: str
     mail_sender: str
 
 
 @lru_cache(maxsize=1)
-def post() -> Post:
-    """The post, wired to DynamoDB and SES."""
+def mail_service() -> MailService:
+    """Return the mail service, wired on first use."""
     settings = NotificationSettings.load()
-    store = DynamoContacts(dynamodb_client(), settings.notifications_table, utc_now)
-    return Post(store, SesMailer(ses(), settings.mail_sender))
+    store = ContactStore(dynamodb_client(), settings.notifications_table)
+    return MailService(store, SesMailer(ses(), settings.mail_sender), utc_now)
 
 
-def tell(body: BusEvent, _: SQSRecord) -> None:
-    """Tells each contact of the portfolio once; an alert that concerns none goes to the topic only."""
+def mail_alert(body: BusEvent, _: SQSRecord) -> None:
+    """Mail an alert to each contact once; an alert without a portfolio goes to the alerts topic only."""
     event = body.detail
     alert = AlertData.model_validate(event.data)
     if alert.portfolio_id is None:
         return
-    message = of_alert(alert.title, alert.text, alert.facts)
-    sent = post().deliver(event.tenantid, alert.portfolio_id, event.id, message)
+    message = alert_message(alert.title, alert.text, alert.facts)
+    sent = mail_service().deliver(event.tenantid, alert.portfolio_id, event.id, message)
     count("MailsSent", sent)
-    logger.info("alert told", portfolio_id=alert.portfolio_id, rule=alert.rule, sent=sent)
+    logger.info("alert mailed", portfolio_id=alert.portfolio_id, rule=alert.rule, sent=sent)
 
 
-handler = worker(BusEvent, tell)
+handler = worker(BusEvent, mail_alert)

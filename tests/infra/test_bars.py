@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 from infra.config import Config, MassiveBars
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of, variables_of
 from tests.support.system import payload
-from trimtab.analytics.service.alerting import BARS_ARE_LATE
+from trimtab.analytics.service.alert_evaluator import BARS_DUE_AFTER
 from trimtab.market.adapters.providers import ProviderSettings
 
 Synthesise = Callable[[Config], Synthesised]
@@ -37,7 +37,7 @@ def test_the_ingestion_starts_at_three_after_each_session_and_its_failures_are_k
 
 
 def test_every_portfolio_is_valued_when_bars_are_late(production: Synthesised) -> None:
-    late = datetime(2026, 11, 20, tzinfo=UTC) + BARS_ARE_LATE
+    late = datetime(2026, 11, 20, tzinfo=UTC) + BARS_DUE_AFTER
     schedule = f"cron({late.minute + 5} {late.hour} ? * TUE-SAT *)"
     rules = production.service_template.find_resources("AWS::Events::Rule").values()
     (rule,) = (rule["Properties"] for rule in rules if rule["Properties"].get("ScheduleExpression") == schedule)

@@ -35,7 +35,7 @@ from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from tests.infra.conftest import Synthesised, functions_of, listed, statements_of, strings
 from tests.support import trading
-from tests.support.analytics import Past, at
+from tests.support.analytics import ValuedPortfolio, at_time
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.fast_moto import quick_items
 from tests.support.fast_quotes import quick_quotes
@@ -212,26 +212,26 @@ def _run_scenarios(system: System) -> None:
 def _value_and_report(system: System) -> None:
     """Ingest bars; value a portfolio, raise alerts, mail them, and write a report."""
     days = sessions_up_to(date(2026, 11, 20))
-    past = Past(system, system.portfolio("3", {"AAPL": 50, "MSFT": 50}))
+    past = ValuedPortfolio(system, system.portfolio("3", {"AAPL": 50, "MSFT": 50}))
     for day in days:
         text = "symbol,open,high,low,close,volume\nAAPL,100,100,100,100,1\n"
         boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=text.encode())
     morning = datetime(2026, 11, 21, 13, tzinfo=UTC)
-    with at(morning), mock.patch.object(night_function, "utc_now", return_value=morning):
+    with at_time(morning), mock.patch.object(night_function, "utc_now", return_value=morning):
         system.night()
-        system.http("PUT", f"{past.home}/contacts", {"emails": ["ada@example.com"]})
+        system.http("PUT", f"{past.path}/contacts", {"emails": ["ada@example.com"]})
         past.cash("deposit", "deposit", 10_000, days[0])
         past.trade("buy", "BUY", "AAPL", 10, 100, days[0])
         rules = [{"rule_id": "drift", "kind": "drift_above", "threshold": 1}, {"rule_id": "no", "kind": "missing_data"}]
-        system.http("PUT", f"{past.home}/alert-rules", {"rules": rules})
-        past.settle()
+        system.http("PUT", f"{past.path}/alert-rules", {"rules": rules})
+        past.run_workers()
         system.after_night(payload("analytics_on_night/bars_late.json"))
         for resource in ("sectors", "drift", "performance", "risk", "history", "alert-rules", "contacts"):
             assert past.get(resource).status == 200, resource
         assert past.get("performance", benchmark="AAPL").status == 200
-        assert system.http("POST", f"{past.home}/reports", {"month": "2026-10"}).status == 202
+        assert system.http("POST", f"{past.path}/reports", {"month": "2026-10"}).status == 202
         system.report()
-    with at(datetime(2026, 12, 1, 6, tzinfo=UTC)):
+    with at_time(datetime(2026, 12, 1, 6, tzinfo=UTC)):
         system.after_night(payload("analytics_on_night/first_of_month.json"))
 
 

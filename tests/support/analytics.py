@@ -1,4 +1,4 @@
-"""A portfolio with a past: assets and bars as a feed would have stored them, old trades, and the bus between."""
+"""A portfolio with daily values: stored assets and bars, old trades, and the deliveries of the event bus."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,26 +40,26 @@ MORE_CLOCKS = ("analytics_on_report_requested.handler", "analytics_on_night.hand
 
 
 @contextmanager
-def at(instant: datetime) -> Iterator[None]:
-    """The functions that value and report at that time; what they were wired with is wired again."""
+def at_time(instant: datetime) -> Iterator[None]:
+    """Run the functions that value and report at a time, wired anew."""
     with ExitStack() as stack:
         for name in (*CLOCKS, *MORE_CLOCKS):
             module = import_module(f"functions.{name}")
             stack.enter_context(mock.patch.object(module, "utc_now", return_value=instant))
-            for thing in vars(module).values():
-                if hasattr(thing, "cache_clear"):
-                    thing.cache_clear()
+            for member in vars(module).values():
+                if hasattr(member, "cache_clear"):
+                    member.cache_clear()
         yield
 
 
 def trading_days(first: date, last: date) -> list[date]:
-    """The trading days between the two, both included."""
+    """Return the trading days between two days, both included."""
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return [day for day in days if is_trading_day(day)]
 
 
 def store_bars(closes: Mapping[str, Mapping[date, Any]]) -> None:
-    """Stores bars with these closes."""
+    """Store bars with closes by symbol and day."""
     bars = [
         _bar(symbol, day, Decimal(str(close))) for symbol, by_day in closes.items() for day, close in by_day.items()
     ]
@@ -71,67 +71,69 @@ def _bar(symbol: str, day: date, close: Decimal) -> Bar:
 
 
 @dataclass
-class Past:
-    """A portfolio whose daily values are kept."""
+class ValuedPortfolio:
+    """A portfolio in the in-process system, whose events reach the workers of valuations and alerts."""
 
     system: System
     portfolio: Any
-    tries: list[Any] = field(default_factory=list)
+    deliveries: list[Any] = field(default_factory=list)
     _seen: dict[str, int] = field(default_factory=dict)
 
     @property
-    def home(self) -> str:
-        """Where the portfolio is."""
+    def path(self) -> str:
+        """The path of the portfolio."""
         return f"/portfolios/{self.portfolio['portfolio_id']}"
 
     def get(self, resource: str, **query: str) -> Answer:
-        """Reads a resource of the portfolio."""
-        return self.system.http("GET", f"{self.home}/{resource}", query=query or None)
+        """Read a resource of the portfolio."""
+        return self.system.http("GET", f"{self.path}/{resource}", query=query or None)
 
     def trade(self, ref_id: str, side: str, symbol: str, quantity: Any, price: Any, day: date) -> None:
-        """Records a trade of that day's afternoon."""
+        """Record a trade executed at 18:00 UTC of a day."""
         at = datetime(day.year, day.month, day.day, 18, tzinfo=UTC).isoformat()
         body = {"ref_id": ref_id, "side": side, "security_type": "stock", "symbol": symbol, "quantity": str(quantity)}
-        answer = self.system.http("POST", f"{self.home}/trades", {**body, "price": str(price), "executed_at": at})
+        answer = self.system.http("POST", f"{self.path}/trades", {**body, "price": str(price), "executed_at": at})
         assert answer.status == 201, answer.text
 
     def cash(self, ref_id: str, type: str, amount: Any, day: date) -> None:
-        """Records cash of that day's morning."""
+        """Record cash moved at 12:00 UTC of a day."""
         at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).isoformat()
         body = {"ref_id": ref_id, "type": type, "amount": str(amount), "executed_at": at}
-        answer = self.system.http("POST", f"{self.home}/cash", body)
+        answer = self.system.http("POST", f"{self.path}/cash", body)
         assert answer.status == 201, answer.text
 
     def quote(self, at: datetime, **prices: Any) -> None:
-        """Quotes of now, stored."""
+        """Store quotes."""
         rows = [{"symbol": name, "price": str(price), "as_of": at.isoformat()} for name, price in prices.items()]
         assert self.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
         self.system.take_quotes()
 
     def events(self, *tables: str) -> list[dict[str, Any]]:
-        """What the streams of the tables have to tell since the last time, as the bus gets it."""
+        """Return the events of the tables' streams since the last call, as the bus gets them."""
         found = []
         for name in tables or ("portfolios", "analytics", "market"):
-            records = commits() if name == "portfolios" else [it.to_json() for it in table(name).stream_shard.items]
+            records = (
+                commits() if name == "portfolios" else [record.to_json() for record in table(name).stream_shard.items]
+            )
             seen = self._seen.get(name, 0)
             found += [event for record in records[seen if seen <= len(records) else 0 :] for event in events_of(record)]
             self._seen[name] = len(records)
         return found
 
-    def ask(self, since: date | None = None) -> None:
-        """Asks for a valuation, as a night does."""
+    def request_valuation(self, since: date | None = None) -> None:
+        """Request a valuation, as every night does."""
         names = {"tenant_id": "demo", "portfolio_id": self.portfolio["portfolio_id"]}
         body = {"schema_version": 1, "type": "valuation.requested", **names}
         text = json.dumps({**body, **({"since": since.isoformat()} if since else {})})
         boto3.client("sqs").send_message(QueueUrl=self.system.valuations_url, MessageBody=text)
 
-    def tell(self, event: Any) -> set[str]:
-        """Delivers an alert to the worker that tells the contacts; the ids of the messages that it returned."""
-        self.tries.append(event)
+    def deliver_alert(self, event: Any) -> set[str]:
+        """Deliver an alert to the worker that mails alerts; return the ids of the failed messages."""
+        self.deliveries.append(event)
         return self.system.work(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
 
-    def settle(self) -> list[dict[str, Any]]:
-        """Lets the bus and the workers of valuations and alerts run; the alerts that were raised."""
+    def run_workers(self) -> list[dict[str, Any]]:
+        """Run the bus and the workers of valuations and alerts until nothing is left; return the alerts raised."""
         alerts, sqs = [], boto3.client("sqs")
         for _ in range(5):
             for event in self.events():
@@ -150,19 +152,19 @@ def _on_bus(event: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": "0", "detail-type": event["type"], "detail": event}
 
 
-def mails() -> list[EmailMessage]:
-    """The mails that the mail server has taken, in their order."""
+def sent_mails() -> list[EmailMessage]:
+    """Return the mails accepted by the mail server, in order."""
     taken = backend("ses").sent_messages
-    return [message_from_string(it.raw_data, policy=policy.default) for it in taken]
+    return [message_from_string(mail.raw_data, policy=policy.default) for mail in taken]
 
 
-def sent_mails() -> list[str]:
-    """Whom they went to."""
-    return [str(it["To"]) for it in mails()]
+def mailed_addresses() -> list[str]:
+    """Return the addressees of the accepted mails, in order."""
+    return [str(mail["To"]) for mail in sent_mails()]
 
 
 def enter_assets(system: System, sectors: Mapping[str, str | None]) -> None:
-    """Enters assets of those sectors."""
+    """Enter assets with their sectors."""
     for symbol, sector in sectors.items():
         body = {
             "name": symbol.title(),
@@ -176,6 +178,6 @@ def enter_assets(system: System, sectors: Mapping[str, str | None]) -> None:
         assert answer.status in {200, 201}, answer.text
 
 
-def rising(days: Sequence[date], start: float, daily: float) -> dict[date, Decimal]:
-    """Closes that rise by the same share every day."""
+def rising_closes(days: Sequence[date], start: float, daily: float) -> dict[date, Decimal]:
+    """Return closes that rise by the same share every day."""
     return {day: Decimal(f"{start * (1 + daily) ** number:.4f}") for number, day in enumerate(days)}

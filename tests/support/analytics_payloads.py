@@ -1,4 +1,4 @@
-"""What the payloads of analytics and notifications do, through the real handlers."""
+"""Expected effects of the payloads of analytics and notifications, through the real handlers."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -7,29 +7,29 @@ from unittest import mock
 
 from functions.analytics_api import requests as analytics_requests
 from functions.analytics_on_night import handler as analytics_night
-from tests.support.analytics import Past, at, sent_mails, store_bars
+from tests.support.analytics import ValuedPortfolio, at_time, mailed_addresses, store_bars
 from tests.support.moto_state import waiting
 from tests.support.payloads import http, now, run
 from tests.support.system import System, payload
 
 
-def valued(system: System) -> None:
-    """The portfolio that payloads name by id: ten thousand put in, and a holding with two days of bars."""
-    it = Past(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50}))
+def set_up_valued_portfolio(system: System) -> None:
+    """Set up the portfolio that payloads name by id: a deposit of 10,000 and a holding with two days of bars."""
+    portfolio = ValuedPortfolio(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50}))
     store_bars({"AAPL": {date(2026, 11, 19): 150, date(2026, 11, 20): 165}, "SPY": {date(2026, 11, 20): 600}})
-    it.cash("deposit-1", "deposit", 10_000, date(2026, 11, 19))
-    it.trade("broker-4711", "BUY", "AAPL", 10, 150, date(2026, 11, 19))
-    it.quote(now(), AAPL=165)
-    with at(now()):
-        it.settle()
+    portfolio.cash("deposit-1", "deposit", 10_000, date(2026, 11, 19))
+    portfolio.trade("broker-4711", "BUY", "AAPL", 10, 150, date(2026, 11, 19))
+    portfolio.quote(now(), AAPL=165)
+    with at_time(now()):
+        portfolio.run_workers()
 
 
-def figures(name: str, *path: Any) -> Callable[[System], Any]:
-    """Of the valued portfolio the payload answers with this, from member to member."""
+def answers_with(name: str, *path: Any) -> Callable[[System], Any]:
+    """Expect the last element of `path` at the members before, in the answer about the valued portfolio."""
 
     def check(system: System) -> None:
-        valued(system)
-        with at(now()):
+        set_up_valued_portfolio(system)
+        with at_time(now()):
             found = http(f"analytics_api/{name}.json", 200)
         *members, wanted = path
         for member in members:
@@ -39,12 +39,12 @@ def figures(name: str, *path: Any) -> Callable[[System], Any]:
     return check
 
 
-def pictures(path: str) -> Callable[[System], Any]:
-    """The payload answers with a picture."""
+def answers_with_chart(path: str) -> Callable[[System], Any]:
+    """Expect a chart of the valued portfolio."""
 
     def check(system: System) -> None:
-        valued(system)
-        with at(now()):
+        set_up_valued_portfolio(system)
+        with at_time(now()):
             answer = run(path)
         assert (answer["statusCode"], answer["multiValueHeaders"]["Content-Type"]) == (200, ["image/svg+xml"])
         assert "Value of default" in answer["body"]
@@ -52,10 +52,10 @@ def pictures(path: str) -> Callable[[System], Any]:
     return check
 
 
-def makes_the_link_that_is_opened(system: System) -> None:
+def creates_the_link_that_is_opened(system: System) -> None:
     system.portfolio()
     with mock.patch.object(analytics_requests, "utc_now", return_value=datetime(2026, 11, 21, 9, 30, tzinfo=UTC)):
-        made = http("analytics_api/make_link.json", 201)
+        made = http("analytics_api/create_link.json", 201)
     assert made["expires_at"] == "2026-11-21T09:45:00.000000Z"
     assert made["url"].endswith(payload("analytics_api/open_link.json")["path"])
 
@@ -63,7 +63,7 @@ def makes_the_link_that_is_opened(system: System) -> None:
 def keeps_its_rules(system: System) -> None:
     system.portfolio()
     kept = http("analytics_api/replace_alert_rules.json", 200)["rules"]
-    assert [it["rule_id"] for it in kept] == ["fall", "off-target", "stale", "missing"]
+    assert [rule["rule_id"] for rule in kept] == ["fall", "off-target", "stale", "missing"]
     assert http("analytics_api/read_alert_rules.json", 200)["rules"] == kept
     assert len(waiting(system.valuations_url)) == 1
 
@@ -77,34 +77,34 @@ def keeps_its_contacts(system: System) -> None:
 
 def sends_the_report(system: System) -> None:
     keeps_its_contacts(system)
-    assert http("analytics_api/ask_for_report.json", 202)["month"] == "2026-10"
+    assert http("analytics_api/request_report.json", 202)["month"] == "2026-10"
     assert len(waiting(system.reports_url)) == 1
     for _ in range(2):
         assert run("analytics_on_report_requested/report.json") == {"batchItemFailures": []}
-    assert sent_mails() == ["ada@example.com", "grace@example.com"]
+    assert mailed_addresses() == ["ada@example.com", "grace@example.com"]
 
 
-def tells_of_alerts(system: System) -> None:
+def mails_alerts(system: System) -> None:
     keeps_its_contacts(system)
     for _ in range(2):
         assert run("notifications_on_alert/alerts.json") == {"batchItemFailures": []}
-    assert sent_mails() == ["ada@example.com", "grace@example.com"]
+    assert mailed_addresses() == ["ada@example.com", "grace@example.com"]
 
 
 def is_valued(system: System) -> None:
-    valued(system)
+    set_up_valued_portfolio(system)
     path = "analytics_on_valuation_requested/batch_with_poison.json"
-    with at(now()):
+    with at_time(now()):
         answer = run(path)
     assert answer == {"batchItemFailures": [{"itemIdentifier": payload(path)["Records"][2]["messageId"]}]}
 
 
 def asks_for_every_portfolio(path: str, queue: str, answer: Any) -> Callable[[System], Any]:
-    """The payload asks for one message for each of the two portfolios that are valued."""
+    """Expect one message for each of two valued portfolios."""
 
     def check(system: System) -> None:
         for user in ("1", "2"):
-            Past(system, system.portfolio(user)).settle()
+            ValuedPortfolio(system, system.portfolio(user)).run_workers()
         with mock.patch.object(analytics_night, "utc_now", return_value=datetime(2026, 12, 1, 6, tzinfo=UTC)):
             assert run(path) == answer
         assert len(waiting(getattr(system, queue))) == 2
@@ -113,16 +113,16 @@ def asks_for_every_portfolio(path: str, queue: str, answer: Any) -> Callable[[Sy
 
 
 EXPECTED: dict[str, Callable[[System], Any]] = {
-    "analytics_api/ask_for_report.json": sends_the_report,
-    "analytics_api/make_link.json": makes_the_link_that_is_opened,
-    "analytics_api/open_link.json": pictures("analytics_api/open_link.json"),
+    "analytics_api/request_report.json": sends_the_report,
+    "analytics_api/create_link.json": creates_the_link_that_is_opened,
+    "analytics_api/open_link.json": answers_with_chart("analytics_api/open_link.json"),
     "analytics_api/read_alert_rules.json": keeps_its_rules,
-    "analytics_api/read_drift.json": figures("read_drift", "assets", 0, "weight", "83.7438"),
-    "analytics_api/read_history.json": figures("read_history", "days", 1, "value", "10150.00"),
-    "analytics_api/read_history_as_picture.json": pictures("analytics_api/read_history_as_picture.json"),
-    "analytics_api/read_performance.json": figures("read_performance", "time_weighted", "value", "1.5000"),
-    "analytics_api/read_risk.json": figures("read_risk", "horizon_days", 10),
-    "analytics_api/read_sectors.json": figures("read_sectors", "sectors", 0, "name", "Cash"),
+    "analytics_api/read_drift.json": answers_with("read_drift", "assets", 0, "weight", "83.7438"),
+    "analytics_api/read_history.json": answers_with("read_history", "days", 1, "value", "10150.00"),
+    "analytics_api/read_history_as_chart.json": answers_with_chart("analytics_api/read_history_as_chart.json"),
+    "analytics_api/read_performance.json": answers_with("read_performance", "time_weighted", "value", "1.5000"),
+    "analytics_api/read_risk.json": answers_with("read_risk", "horizon_days", 10),
+    "analytics_api/read_sectors.json": answers_with("read_sectors", "sectors", 0, "name", "Cash"),
     "analytics_api/replace_alert_rules.json": keeps_its_rules,
     "analytics_on_night/bars_ingested.json": asks_for_every_portfolio(
         "analytics_on_night/bars_ingested.json", "valuations_url", {"valuations": 2}
@@ -140,5 +140,5 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "analytics_on_valuation_requested/batch_with_poison.json": is_valued,
     "notifications_api/read_contacts.json": keeps_its_contacts,
     "notifications_api/replace_contacts.json": keeps_its_contacts,
-    "notifications_on_alert/alerts.json": tells_of_alerts,
+    "notifications_on_alert/alerts.json": mails_alerts,
 }

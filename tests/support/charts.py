@@ -1,4 +1,4 @@
-"""Reading a picture back: its elements, its texts, the boxes they take."""
+"""Reading a chart back: its elements, its texts, the boxes they take."""
 
 import math
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from xml.etree import ElementTree as ET
 
 from trimtab.charts.drift_bars import DriftBar
 from trimtab.charts.svg import WIDTH
-from trimtab.charts.text import width
+from trimtab.charts.text import text_width
 from trimtab.charts.value_line import Point
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIRST = date(2025, 1, 1)
 
 
-def drawn(picture: str) -> ET.Element:
-    """The picture, read as XML; no outside thing may be in it."""
-    assert "DOCTYPE" not in picture
-    root = ET.fromstring(picture)  # noqa: S314 - the picture is our own, and has no document type
+def drawn(chart: str) -> ET.Element:
+    """The chart, read as XML; no outside thing may be in it."""
+    assert "DOCTYPE" not in chart
+    root = ET.fromstring(chart)  # noqa: S314 - the chart is our own, and has no document type
     assert {one.tag.removeprefix(SVG) for one in root.iter()} <= {
         *("svg", "title", "desc", "style", "rect", "text", "line", "path", "g", "circle")
     }
@@ -41,15 +41,15 @@ def text_boxes(root: ET.Element) -> list[tuple[float, float, float, float, str]]
             float(one.get("x", "")),
             float(one.get("y", "")),
         )
-        wide = width(text, size, one.get("font-weight") == "700")
+        wide = text_width(text, size, one.get("font-weight") == "700")
         left = {"start": x, "middle": x - wide / 2, "end": x - wide}[one.get("text-anchor", "start")]
         boxes.append((left, y - 0.75 * size, left + wide, y + 0.2 * size, text))
     return boxes
 
 
-def assert_legible(picture: str) -> None:
-    """No text lies on another or leaves the picture, and none is small."""
-    root = drawn(picture)
+def assert_legible(chart: str) -> None:
+    """No text lies on another or leaves the chart, and none is small."""
+    root = drawn(chart)
     high = float(root.get("height", ""))
     boxes = text_boxes(root)
     for left, top, right, bottom, text in boxes:

@@ -6,8 +6,9 @@ from fractions import Fraction
 from typing import Any
 
 from tests.support.many_portfolios import Crowd
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.portfolios.balancing.check_decision import REARM_MOVE
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Band, BandType
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 

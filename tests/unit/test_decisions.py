@@ -9,7 +9,8 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from tests.unit.samples import DRIFTED, MINUTE, NOW, TARGET, allocations, percents, portfolio, report
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark
+from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy
 from trimtab.portfolios.rebalancing.model import TRANSITIONS, Rebalance, RebalanceStatus, Report, Why, decide, requested
 

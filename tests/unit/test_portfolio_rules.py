@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import MINUTE, NOW, TARGET, percents, portfolio
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.portfolio.model import PortfolioStatus, ReportMark, portfolio_id_of
+from trimtab.portfolios.portfolio.model import ReportMark, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy
 from trimtab.portfolios.portfolio.policy_views import BandBody, PolicyBody
 from trimtab.portfolios.portfolio.service import NewPortfolio

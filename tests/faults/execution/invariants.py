@@ -8,10 +8,10 @@ from typing import Any
 from tests.faults.execution.scenario_run import DEPOSIT, HELD, Outcome, ScenarioRun
 from tests.support.moto_state import commits, stored_items
 from trimtab.contracts.events import unpack_events
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
-from trimtab.portfolios.portfolio.model import PortfolioStatus
 from trimtab.runtime.dynamodb.client import deserialize
 
 OUTCOME_EVENTS = ("rebalance.completed", "rebalance.rolled_back", "rebalance.cancelled", "rebalance.rejected")

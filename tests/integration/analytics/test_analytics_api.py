@@ -1,4 +1,4 @@
-"""Figures of a portfolio through the real functions: from old trades and stored bars to returns and pictures."""
+"""Figures and charts of a portfolio through the real functions, from old trades and stored bars."""
 
 import json
 import re
@@ -16,11 +16,11 @@ from functions.analytics_api import app as analytics_app
 from functions.analytics_api import requests as analytics_requests
 from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.portfolios_api import trades as trade_routes
-from tests.support.analytics import Past, enter_assets, rising, store_bars, trading_days
+from tests.support.analytics import ValuedPortfolio, enter_assets, rising_closes, store_bars, trading_days
 from tests.support.moto_state import snapshot
 from tests.support.system import PUBLIC_URL, authorized, in_process_system
 from tests.support.trading import FEED
-from trimtab.analytics.schemas.standing import BASIS
+from trimtab.analytics.schemas.snapshots import SNAPSHOT_BASIS
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 11, 19)
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -28,39 +28,45 @@ DAYS = trading_days(FIRST, LAST)
 
 
 @contextmanager
-def invested() -> Iterator[Past]:
-    """Ten thousand put in on the first day and half of it invested; ALFA rises 0.5 % a day, BETA stands still."""
+def invested_portfolio() -> Iterator[ValuedPortfolio]:
+    """Set up a portfolio with 10,000 deposited on the first day and half invested; ALFA rises 0.5 % a day."""
     with ExitStack() as stack:
         system = stack.enter_context(in_process_system())
         for module in (valuation_function, analytics_app, trade_routes):
             stack.enter_context(mock.patch.object(module, "utc_now", return_value=NOW))
         enter_assets(system, {"ALFA": "energy", "BETA": "utilities", "SPY": None})
-        store_bars({"ALFA": rising(DAYS, 100, 0.005), "BETA": rising(DAYS, 50, 0), "SPY": rising(DAYS, 500, 0.001)})
-        it = Past(system, system.portfolio("1", {"ALFA": 50, "BETA": 50}))
-        it.cash("d", "deposit", 10_000, FIRST)
-        it.trade("t1", "BUY", "ALFA", 25, 100, FIRST)
-        it.trade("t2", "BUY", "BETA", 50, 50, FIRST)
-        it.settle()
-        it.quote(NOW, ALFA=100, BETA=50)
-        yield it
+        store_bars(
+            {
+                "ALFA": rising_closes(DAYS, 100, 0.005),
+                "BETA": rising_closes(DAYS, 50, 0),
+                "SPY": rising_closes(DAYS, 500, 0.001),
+            }
+        )
+        portfolio = ValuedPortfolio(system, system.portfolio("1", {"ALFA": 50, "BETA": 50}))
+        portfolio.cash("d", "deposit", 10_000, FIRST)
+        portfolio.trade("t1", "BUY", "ALFA", 25, 100, FIRST)
+        portfolio.trade("t2", "BUY", "BETA", 50, 50, FIRST)
+        portfolio.run_workers()
+        portfolio.quote(NOW, ALFA=100, BETA=50)
+        yield portfolio
 
 
 @pytest.fixture(scope="module")
-def past() -> Iterator[Past]:
-    """For tests that only read."""
-    with invested() as it:
-        yield it
+def past() -> Iterator[ValuedPortfolio]:
+    """Return a portfolio shared by tests that only read."""
+    with invested_portfolio() as portfolio:
+        yield portfolio
 
 
 @pytest.fixture
-def own_past(past: Past) -> Iterator[Past]:
-    """For tests that write: afterwards all is as it was."""
-    bring_back = snapshot()
+def own_past(past: ValuedPortfolio) -> Iterator[ValuedPortfolio]:
+    """Return the shared portfolio to tests that write; the tables are restored afterwards."""
+    restore = snapshot()
     yield past
-    bring_back()
+    restore()
 
 
-def test_daily_values_follow_from_trades_of_long_ago_and_stored_bars(past: Past) -> None:
+def test_daily_values_follow_from_trades_of_long_ago_and_stored_bars(past: ValuedPortfolio) -> None:
     answer = past.get("history", window="all").json
     assert [day["day"] for day in answer["days"]] == [day.isoformat() for day in DAYS]
     assert answer["days"][0] == {
@@ -71,11 +77,11 @@ def test_daily_values_follow_from_trades_of_long_ago_and_stored_bars(past: Past)
         "stale": [],
     }
     assert answer["data"] == {"last_day": "2026-11-19", "age_days": 1, "stale": []}
-    grown = 25 * rising(DAYS, 100, 0.005)[LAST]
+    grown = 25 * rising_closes(DAYS, 100, 0.005)[LAST]
     assert answer["days"][-1]["value"] == f"{7500 + grown:.2f}"
 
 
-def test_performance_names_method_window_basis_and_observations(past: Past) -> None:
+def test_performance_names_method_window_basis_and_observations(past: ValuedPortfolio) -> None:
     answer = past.get("performance", window="1M", benchmark="SPY").json
     assert (answer["window"]["first"], answer["window"]["last"]) == ("2026-10-19", "2026-11-19")
     weighted = answer["time_weighted"]
@@ -88,10 +94,10 @@ def test_performance_names_method_window_basis_and_observations(past: Past) -> N
     assert Decimal(answer["excess"]["value"]) == Decimal(weighted["value"]) - Decimal(answer["benchmark"]["value"])
 
 
-def test_money_that_comes_later_does_not_count_as_a_return(own_past: Past) -> None:
+def test_a_later_deposit_does_not_count_as_a_return(own_past: ValuedPortfolio) -> None:
     before = own_past.get("performance", window="all").json
     own_past.cash("d2", "deposit", 90_000, date(2026, 11, 2))
-    own_past.settle()
+    own_past.run_workers()
     after = own_past.get("performance", window="all").json
     assert after["net_flow"] == "100000.00"
     assert after["gain"] == before["gain"]
@@ -99,16 +105,16 @@ def test_money_that_comes_later_does_not_count_as_a_return(own_past: Past) -> No
     assert Decimal(after["money_weighted"]["value"]) < Decimal(after["time_weighted"]["value"])
 
 
-def test_a_correction_of_the_past_is_worked_into_every_day_since(own_past: Past) -> None:
-    answer = own_past.system.http("PATCH", f"{own_past.home}/trades/t1", {"quantity": "10", "amount": "1000"})
+def test_a_correction_changes_every_day_since(own_past: ValuedPortfolio) -> None:
+    answer = own_past.system.http("PATCH", f"{own_past.path}/trades/t1", {"quantity": "10", "amount": "1000"})
     assert answer.status == 200, answer.text
-    own_past.settle()
+    own_past.run_workers()
     days = own_past.get("history", window="all").json["days"]
     assert days[0]["cash"] == "6500.00"
-    assert days[-1]["value"] == f"{9000 + 10 * rising(DAYS, 100, 0.005)[LAST]:.2f}"
+    assert days[-1]["value"] == f"{9000 + 10 * rising_closes(DAYS, 100, 0.005)[LAST]:.2f}"
 
 
-def test_risk_says_at_what_confidence_and_that_a_portfolio_that_only_rose_has_no_drawdown(past: Past) -> None:
+def test_risk_names_its_confidence_and_a_rising_portfolio_has_no_drawdown(past: ValuedPortfolio) -> None:
     answer = past.get("risk", window="3M", benchmark="SPY", confidence="0.9", horizon_days="10").json
     assert (answer["confidence"], answer["horizon_days"]) == ("0.9", 10)
     assert answer["max_drawdown"]["value"] == "0.0000"
@@ -118,30 +124,30 @@ def test_risk_says_at_what_confidence_and_that_a_portfolio_that_only_rose_has_no
     assert answer["beta"]["value"] is None or Decimal(answer["beta"]["value"]).is_finite()
 
 
-def test_too_few_days_are_an_answer_that_says_so(own_past: Past) -> None:
-    it = Past(own_past.system, own_past.system.portfolio("2", {"ALFA": 100}))
-    answer = it.get("risk")
+def test_too_few_days_are_answered_with_a_reason(own_past: ValuedPortfolio) -> None:
+    portfolio = ValuedPortfolio(own_past.system, own_past.system.portfolio("2", {"ALFA": 100}))
+    answer = portfolio.get("risk")
     assert answer.status == 200
     assert (answer.json["volatility"]["value"], answer.json["volatility"]["reason"]) == (None, "too_few_observations")
     assert answer.json["data"] == {"last_day": None, "age_days": None, "stale": []}
-    assert it.get("performance").json["time_weighted"]["reason"] == "too_few_observations"
-    assert it.get("history").json["days"] == []
+    assert portfolio.get("performance").json["time_weighted"]["reason"] == "too_few_observations"
+    assert portfolio.get("history").json["days"] == []
 
 
-def test_sectors_need_no_history_and_name_what_has_none(own_past: Past) -> None:
+def test_sectors_need_no_history_and_list_unknown_assets(own_past: ValuedPortfolio) -> None:
     own_past.quote(NOW, GAMA=10)
     own_past.trade("t3", "BUY", "GAMA", 100, 10, LAST)
     answer = own_past.get("sectors").json
-    assert {it["name"]: (it["value"], it["symbols"]) for it in answer["sectors"]} == {
+    assert {sector["name"]: (sector["value"], sector["symbols"]) for sector in answer["sectors"]} == {
         "Cash": ("4000.00", []),
         "Energy": ("2500.00", ["ALFA"]),
         "Utilities": ("2500.00", ["BETA"]),
         "Unknown": ("1000.00", ["GAMA"]),
     }
-    assert sum(Decimal(it["weight"]) for it in answer["sectors"]) == 100
+    assert sum(Decimal(sector["weight"]) for sector in answer["sectors"]) == 100
 
 
-def test_drift_tells_the_distance_to_the_nearer_edge(past: Past) -> None:
+def test_drift_has_the_distance_to_the_nearer_edge(past: ValuedPortfolio) -> None:
     answer = past.get("drift").json
     legs = {leg["asset"]: leg for leg in answer["assets"]}
     assert (legs["ALFA"]["weight"], legs["ALFA"]["lower"], legs["ALFA"]["distance"]) == (
@@ -150,19 +156,19 @@ def test_drift_tells_the_distance_to_the_nearer_edge(past: Past) -> None:
         "-20.0000",
     )
     assert answer["drift"] == "50.0000"
-    assert past.system.http("GET", past.home).json["valuation"]["value"] == "10000.00"
+    assert past.system.http("GET", past.path).json["valuation"]["value"] == "10000.00"
 
 
-def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_say_so(own_past: Past) -> None:
-    """OMEG was never quoted; SIGM was, long before its last close, and has split since that."""
+def test_holdings_without_recent_quotes_are_valued_at_their_last_close_and_named(own_past: ValuedPortfolio) -> None:
+    """OMEG was never quoted; SIGM was quoted long before its last close and has split since."""
     system = own_past.system
-    store_bars({"OMEG": rising(DAYS, 100, 0), "SIGM": rising(DAYS, 100, 0)})
-    it = Past(system, system.portfolio("3", {"OMEG": 50, "SIGM": 50}))
-    it.quote(datetime(2026, 9, 2, tzinfo=UTC), SIGM=7)
-    it.trade("t1", "BUY", "OMEG", 30, 100, FIRST)
-    it.trade("t2", "BUY", "SIGM", 10, 100, FIRST)
+    store_bars({"OMEG": rising_closes(DAYS, 100, 0), "SIGM": rising_closes(DAYS, 100, 0)})
+    portfolio = ValuedPortfolio(system, system.portfolio("3", {"OMEG": 50, "SIGM": 50}))
+    portfolio.quote(datetime(2026, 9, 2, tzinfo=UTC), SIGM=7)
+    portfolio.trade("t1", "BUY", "OMEG", 30, 100, FIRST)
+    portfolio.trade("t2", "BUY", "SIGM", 10, 100, FIRST)
     assert system.http("PUT", f"/assets/SIGM/splits/{NOW.date()}", {"ratio": "2"}, authorizer=FEED).status == 200
-    drift, sectors = it.get("drift").json, it.get("sectors").json
+    drift, sectors = portfolio.get("drift").json, portfolio.get("sectors").json
     assert {leg["asset"]: leg["value"] for leg in drift["assets"]} == {
         "OMEG": "3000.00",
         "SIGM": "1000.00",
@@ -170,40 +176,43 @@ def test_what_nobody_quoted_lately_is_weighed_at_its_last_close_and_the_answers_
     }
     assert (drift["drift"], drift["reason"], sectors["value"]) == ("25.0000", None, "4000.00")
     for answer in (drift, sectors):
-        assert [each["symbol"] for each in answer["at_close"]] == ["OMEG", "SIGM"]
-        assert {each["day"] for each in answer["at_close"]} == {LAST.isoformat()}
+        assert [each["symbol"] for each in answer["valued_at_close"]] == ["OMEG", "SIGM"]
+        assert {each["day"] for each in answer["valued_at_close"]} == {LAST.isoformat()}
         assert (answer["as_of"], answer["age_days"], answer["observations"]) == ("2026-11-19T23:59:59.000000Z", 1, 2)
-        assert (bool(answer["method"]), answer["basis"]) == (True, BASIS)
-    drawn = it.get("drift", format="svg").text
+        assert (bool(answer["method"]), answer["basis"]) == (True, SNAPSHOT_BASIS)
+    drawn = portfolio.get("drift", format="svg").text
     assert "OMEG" in drawn
-    for picture in (drawn, it.get("sectors", format="svg").text):
-        assert "default, 19 Nov 2026</text>" in picture, "how old it is"
+    for chart in (drawn, portfolio.get("sectors", format="svg").text):
+        assert "default, 19 Nov 2026</text>" in chart, "the age of the prices"
 
 
-def test_a_drift_that_cannot_be_told_says_what_is_missing(own_past: Past) -> None:
+def test_missing_drift_has_a_reason_and_names_unpriced_holdings(own_past: ValuedPortfolio) -> None:
     system = own_past.system
-    it = Past(system, system.portfolio("4", {"NONE": 100}))
-    assert (it.get("drift").json["reason"], it.get("drift").json["at_close"]) == ("nothing_held", [])
-    it.trade("t1", "BUY", "NONE", 30, 100, FIRST)
-    answer = it.get("drift").json
+    portfolio = ValuedPortfolio(system, system.portfolio("4", {"NONE": 100}))
+    assert (portfolio.get("drift").json["reason"], portfolio.get("drift").json["valued_at_close"]) == (
+        "nothing_held",
+        [],
+    )
+    portfolio.trade("t1", "BUY", "NONE", 30, 100, FIRST)
+    answer = portfolio.get("drift").json
     assert (answer["drift"], answer["reason"], answer["unpriced"]) == (None, "no_price", ["NONE"])
-    assert "nobody knows a price of NONE" in it.get("drift", format="svg").text
-    it.settle()
-    sectors = it.get("sectors").json
-    assert (sectors["value"], sectors["at_last_value"], sectors["unvalued"]) == ("3000.00", ["NONE"], [])
-    it.trade("t2", "BUY", "NONE", 10, 100, LAST)
-    assert it.get("sectors").json["value"] == "4000.00", "what is held now, at the price of the last valuation"
+    assert "no price is known for NONE" in portfolio.get("drift", format="svg").text
+    portfolio.run_workers()
+    sectors = portfolio.get("sectors").json
+    assert (sectors["value"], sectors["valued_at_last_valuation"], sectors["unpriced"]) == ("3000.00", ["NONE"], [])
+    portfolio.trade("t2", "BUY", "NONE", 10, 100, LAST)
+    assert portfolio.get("sectors").json["value"] == "4000.00", "what is held now, at the price of the last valuation"
 
 
-def test_an_asset_of_another_currency_is_named(own_past: Past) -> None:
+def test_an_asset_of_another_currency_is_named(own_past: ValuedPortfolio) -> None:
     body = {"name": "Beta", "asset_class": "stock", "sector": "utilities", "currency": "EUR", "exchange": "XETR"}
     assert own_past.system.http("PUT", "/assets/BETA", body, authorizer=FEED).status == 200
     assert own_past.get("sectors").json["other_currency"] == ["BETA"]
 
 
-def test_returns_as_of_a_past_day_are_those_of_its_close(past: Past) -> None:
+def test_returns_as_of_a_past_day_are_those_of_its_close(past: ValuedPortfolio) -> None:
     answer = past.get("cumulative-returns", as_of="2026-10-01").json
-    grown = 25 * rising(DAYS, 100, 0.005)[date(2026, 10, 1)] - 2500
+    grown = 25 * rising_closes(DAYS, 100, 0.005)[date(2026, 10, 1)] - 2500
     assert (answer["unrealised"], answer["unpriced"]) == (f"{grown:.2f}", [])
     assert (answer["basis"], answer["as_of"], answer["observations"]) == (
         "last_closes_split_adjusted",
@@ -216,55 +225,55 @@ def test_returns_as_of_a_past_day_are_those_of_its_close(past: Past) -> None:
 
 @pytest.mark.parametrize("resource", ["sectors", "performance", "risk", "history", "drift"])
 @pytest.mark.parametrize("asked", ["query", "header"])
-def test_every_resource_is_a_picture_too(past: Past, resource: str, asked: str) -> None:
+def test_every_resource_is_available_as_a_chart(past: ValuedPortfolio, resource: str, asked: str) -> None:
     if asked == "query":
         answer = past.get(resource, format="svg", theme="dark")
     else:
-        answer = past.system.http("GET", f"{past.home}/{resource}", headers={"Accept": "image/svg+xml,*/*;q=0.8"})
+        answer = past.system.http("GET", f"{past.path}/{resource}", headers={"Accept": "image/svg+xml,*/*;q=0.8"})
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
     assert ET.fromstring(answer.text).tag.endswith("svg")  # noqa: S314 - our own
 
 
 @pytest.mark.parametrize("entries", [("dividend",), ("deposit", "withdrawal")])
-def test_a_past_without_a_return_is_a_picture_too(own_past: Past, entries: tuple[str, ...]) -> None:
-    it = Past(own_past.system, own_past.system.portfolio("5", {"ALFA": 100}))
+def test_a_history_without_returns_is_available_as_a_chart(own_past: ValuedPortfolio, entries: tuple[str, ...]) -> None:
+    portfolio = ValuedPortfolio(own_past.system, own_past.system.portfolio("5", {"ALFA": 100}))
     for type in entries:
-        it.cash(type, type, 100, FIRST)
-    it.settle()
-    assert it.get("performance", window="all").json["time_weighted"]["value"] is None
-    answer = it.get("history", window="all", format="svg")
+        portfolio.cash(type, type, 100, FIRST)
+    portfolio.run_workers()
+    assert portfolio.get("performance", window="all").json["time_weighted"]["value"] is None
+    answer = portfolio.get("history", window="all", format="svg")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
-def test_a_split_of_the_benchmark_is_no_step_in_the_picture(own_past: Past) -> None:
+def test_a_split_of_the_benchmark_is_no_step_in_the_chart(own_past: ValuedPortfolio) -> None:
     ex = date(2026, 10, 15)
     store_bars({"SPLT": {day: Decimal(400 if day < ex else 100) for day in DAYS}})
     assert own_past.system.http("PUT", f"/assets/SPLT/splits/{ex}", {"ratio": "4"}, authorizer=FEED).status == 200
     drawn = own_past.get("performance", window="all", benchmark="SPLT", format="svg").text
     line = re.search(r'<path class="benchmark" d="M([^"]*)"', drawn)
     assert line
-    assert len({point.split(",")[1] for point in line[1].split("L")}) == 1, "it stood still"
+    assert len({point.split(",")[1] for point in line[1].split("L")}) == 1, "the price did not move"
 
 
-def test_the_form_that_is_asked_for_wins_and_caches_are_told_what_it_depends_on(past: Past) -> None:
+def test_the_format_wins_over_accept_and_answers_vary_by_accept(past: ValuedPortfolio) -> None:
     browser = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
-    shown = past.system.http("GET", f"{past.home}/sectors", headers=browser)
-    told = past.system.http("GET", f"{past.home}/sectors", query={"format": "json"}, headers=browser)
-    assert [it.headers["Content-Type"] for it in (shown, told)] == ["image/svg+xml", "application/json"]
-    assert shown.headers["Vary"] == told.headers["Vary"] == "Accept"
+    drawn = past.system.http("GET", f"{past.path}/sectors", headers=browser)
+    figures = past.system.http("GET", f"{past.path}/sectors", query={"format": "json"}, headers=browser)
+    assert [answer.headers["Content-Type"] for answer in (drawn, figures)] == ["image/svg+xml", "application/json"]
+    assert drawn.headers["Vary"] == figures.headers["Vary"] == "Accept"
 
 
-def test_a_window_up_to_today_ends_with_the_last_day_that_is_valued_and_says_so(past: Past) -> None:
+def test_a_window_up_to_today_ends_with_the_last_valued_day_and_names_the_requested_day(past: ValuedPortfolio) -> None:
     custom = {"window": "custom", "from": "2026-11-02"}
     answer = past.get("history", **custom, to="2026-11-20").json
-    assert (answer["window"]["last"], answer["asked_to"]) == ("2026-11-19", "2026-11-20")
-    assert past.get("history", **custom, to="2026-11-19").json == {**answer, "asked_to": None}
+    assert (answer["window"]["last"], answer["requested_to"]) == ("2026-11-19", "2026-11-20")
+    assert past.get("history", **custom, to="2026-11-19").json == {**answer, "requested_to": None}
     assert answer["observations"] == len(answer["days"])
 
 
-def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
+def test_a_link_opens_without_a_token_until_it_expires(past: ValuedPortfolio) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
-        made = past.system.http("POST", f"{past.home}/links", {"resource": "history", "window": "3M", "theme": "light"})
+        made = past.system.http("POST", f"{past.path}/links", {"resource": "history", "window": "3M", "theme": "light"})
         assert made.status == 201
         address, slash, token = made.json["url"].rpartition("/links/")
         assert address == PUBLIC_URL
@@ -288,21 +297,21 @@ def test_a_link_opens_without_a_token_until_it_expires(past: Past) -> None:
         ({"window": "custom", "first_day": "2026-10-01"}, 400),
     ],
 )
-def test_only_links_that_open_are_made(past: Past, window: dict[str, str], status: int) -> None:
+def test_only_links_that_open_are_created(past: ValuedPortfolio, window: dict[str, str], status: int) -> None:
     with mock.patch.object(analytics_requests, "utc_now", return_value=NOW):
-        made = past.system.http("POST", f"{past.home}/links", {"resource": "history", **window})
+        made = past.system.http("POST", f"{past.path}/links", {"resource": "history", **window})
         assert made.status == status, made.text
         if status == 201:
             link = "/links/" + made.json["url"].rpartition("/links/")[2]
             assert past.system.http("GET", link, authorizer=None).status == 200
 
 
-def test_other_tenants_and_users_find_nothing(past: Past) -> None:
-    for who in (authorized("other"), authorized(user_id="2")):
+def test_other_tenants_and_users_get_404(past: ValuedPortfolio) -> None:
+    for caller in (authorized("other"), authorized(user_id="2")):
         for resource in ("sectors", "performance", "risk", "history", "drift", "alert-rules", "contacts"):
-            assert past.system.http("GET", f"{past.home}/{resource}", authorizer=who).status == 404
+            assert past.system.http("GET", f"{past.path}/{resource}", authorizer=caller).status == 404
         body = {"resource": "drift"}
-        assert past.system.http("POST", f"{past.home}/links", body, authorizer=who).status == 404
+        assert past.system.http("POST", f"{past.path}/links", body, authorizer=caller).status == 404
 
 
 @pytest.mark.parametrize(
@@ -322,13 +331,13 @@ def test_other_tenants_and_users_find_nothing(past: Past) -> None:
         {"format": "png"},
     ],
 )
-def test_bad_questions_are_refused_with_what_to_do(past: Past, query: dict[str, str]) -> None:
+def test_invalid_queries_are_refused_with_a_detail(past: ValuedPortfolio, query: dict[str, str]) -> None:
     answer = past.get("risk", **query)
     assert answer.status == 400, answer.text
     assert answer.json["detail"]
 
 
-def test_valuing_again_writes_nothing(own_past: Past) -> None:
+def test_valuing_again_writes_nothing(own_past: ValuedPortfolio) -> None:
     message = {
         "schema_version": 1,
         "type": "valuation.requested",

@@ -11,7 +11,8 @@ from tests.support.faults import injecting
 from tests.support.moto_state import carries_events, commits, stored_items
 from tests.support.system import TABLE, System, authorized
 from tests.support.trading import Account, account, day, ledger_items, refused, trade
-from trimtab.portfolios.portfolio.model import Lock, PortfolioStatus
+from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.portfolios.portfolio.model import Lock
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
 

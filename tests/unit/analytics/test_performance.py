@@ -1,4 +1,4 @@
-"""What a portfolio returned, worked by hand."""
+"""Returns of a portfolio, compared with values worked by hand."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,11 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Figure, Unit, quantised
-from trimtab.analytics.domain.performance import TIMING, Performance, daily_returns, performance, stretch, time_weighted
-from trimtab.analytics.domain.rates import growth
-from trimtab.analytics.domain.series import Flow, Snapshot
-from trimtab.analytics.domain.windows import Span, Window, window
+from trimtab.analytics.domain.daily_value import DailyValue, Flow
+from trimtab.analytics.domain.figures import Figure, FigureUnit, round_figure
+from trimtab.analytics.domain.internal_rate import solve_growth
+from trimtab.analytics.domain.performance import (
+    TIMING,
+    Performance,
+    compute_daily_returns,
+    measure_performance,
+    select_window,
+    time_weighted_return,
+)
+from trimtab.analytics.domain.windows import Span, Window, resolve_window
 from trimtab.contracts.quotes import Split
 
 DAY = timedelta(days=1)
@@ -22,25 +29,25 @@ FIRST = date(2026, 3, 2)
 NOTHING = Decimal(0)
 
 
-def snapshot(day: date, value: str | Decimal, flow: str | Decimal = NOTHING) -> Snapshot:
-    """A day of a portfolio of which nothing but value and flow matters."""
-    return Snapshot(day, Decimal(value), Decimal(value), Decimal(flow), {}, {}, {})
+def daily_value(day: date, value: str | Decimal, flow: str | Decimal = NOTHING) -> DailyValue:
+    """Return a day with nothing but a value and a flow."""
+    return DailyValue(day, Decimal(value), Decimal(value), Decimal(flow), {}, {}, {})
 
 
-def series(*days: tuple[str, str]) -> list[Snapshot]:
-    """(value, flow) of days in a row."""
-    return [snapshot(FIRST + place * DAY, value, flow) for place, (value, flow) in enumerate(days)]
+def series(*days: tuple[str, str]) -> list[DailyValue]:
+    """Return consecutive days of (value, flow)."""
+    return [daily_value(FIRST + place * DAY, value, flow) for place, (value, flow) in enumerate(days)]
 
 
-def of_all(snapshots: Sequence[Snapshot], benchmark: Benchmark | None = None) -> Performance:
-    """The performance of the whole series."""
-    last = snapshots[-1].day if snapshots else FIRST
-    inception = snapshots[0].day if snapshots else None
-    return performance(snapshots, window(Span.ALL, last, inception=inception), benchmark)
+def measure_all(values: Sequence[DailyValue], benchmark: Benchmark | None = None) -> Performance:
+    """Return the performance over the whole series."""
+    last = values[-1].day if values else FIRST
+    inception = values[0].day if values else None
+    return measure_performance(values, resolve_window(Span.ALL, last, inception=inception), benchmark)
 
 
-def why(figure: Figure) -> tuple[Decimal | None, str | None]:
-    """The value, and the reason where there is none."""
+def value_and_reason(figure: Figure) -> tuple[Decimal | None, str | None]:
+    """Return the value and the reason for a missing value."""
     return figure.value, figure.reason
 
 
@@ -49,7 +56,7 @@ def test_the_time_weighted_return_chains_the_days_whatever_came_and_went() -> No
     # Day 2: 900 come in at the start: 2,200 / (1,100 + 900) = 1.1.
     # Day 3: 1,100 go out at the end, 880 stay: (880 + 1,100) / 2,200 = 0.9.
     # 1.1 * 1.1 * 0.9 - 1 = 8.9 %.
-    found = of_all(series(("1100", "1000"), ("2200", "900"), ("880", "-1100")))
+    found = measure_all(series(("1100", "1000"), ("2200", "900"), ("880", "-1100")))
     assert found.time_weighted.value == Decimal("8.9000")
     assert found.time_weighted.observations == 3
     assert found.time_weighted.method == "time_weighted_daily_chain_linked"
@@ -61,53 +68,58 @@ def test_the_time_weighted_return_chains_the_days_whatever_came_and_went() -> No
 
 
 def test_selling_everything_has_the_return_of_its_last_day() -> None:
-    # 500 become 550 on the day on which all of it leaves: (0 + 550) / 500 = 1.1.
-    found = of_all(series(("500", "500"), ("0", "-550"), ("0", "0")))
+    # 500 become 550 on the day on which all of day leaves: (0 + 550) / 500 = 1.1.
+    found = measure_all(series(("500", "500"), ("0", "-550"), ("0", "0")))
     assert found.time_weighted.value == Decimal("10.0000")
     assert found.time_weighted.observations == 2, "a day with nothing invested is no observation"
 
 
-def test_an_empty_stretch_between_two_investments_is_skipped() -> None:
-    found = of_all(series(("110", "100"), ("0", "-110"), ("0", "0"), ("220", "200")))
+def test_days_without_money_between_two_investments_are_skipped() -> None:
+    found = measure_all(series(("110", "100"), ("0", "-110"), ("0", "0"), ("220", "200")))
     assert found.time_weighted.value == Decimal("21.0000")
 
 
 def test_a_window_opens_at_the_last_value_on_or_before_its_first_day() -> None:
     days = series(("100", "100"), ("110", "0"), ("121", "0"), ("60.5", "0"))
-    found = performance(days, Window(Span.CUSTOM, FIRST + DAY, FIRST + 2 * DAY))
+    found = measure_performance(days, Window(Span.CUSTOM, FIRST + DAY, FIRST + 2 * DAY))
     assert found.opening_value == 110
     assert found.time_weighted.value == Decimal("10.0000")
-    assert found.stretch.window == Window(Span.CUSTOM, FIRST + DAY, FIRST + 2 * DAY)
+    assert found.values.window == Window(Span.CUSTOM, FIRST + DAY, FIRST + 2 * DAY)
 
 
 def test_a_window_that_begins_before_the_portfolio_says_which_days_it_covers() -> None:
-    found = performance(series(("100", "100"), ("110", "0")), Window(Span.ONE_YEAR, date(2025, 3, 31), FIRST + DAY))
+    found = measure_performance(
+        series(("100", "100"), ("110", "0")), Window(Span.ONE_YEAR, date(2025, 3, 31), FIRST + DAY)
+    )
     assert found.time_weighted.window == Window(Span.ONE_YEAR, FIRST - DAY, FIRST + DAY)
 
 
 def test_too_few_observations_is_an_answer() -> None:
-    for found in (of_all([]), performance(series(("1", "1")), Window(Span.CUSTOM, FIRST + DAY, FIRST + 9 * DAY))):
+    for found in (
+        measure_all([]),
+        measure_performance(series(("1", "1")), Window(Span.CUSTOM, FIRST + DAY, FIRST + 9 * DAY)),
+    ):
         figures = [found.time_weighted, found.money_weighted, found.simple, found.time_weighted_annualised]
-        assert {why(it) for it in figures} == {(None, "too_few_observations")}
+        assert {value_and_reason(figure) for figure in figures} == {(None, "too_few_observations")}
 
 
 def test_a_gain_without_capital_has_no_return() -> None:
     # The shares were bought with cash that was entered a day later: 10 were earned on nothing.
-    found = of_all(series(("0", "0"), ("10", "0"), ("110", "100")))
-    assert why(found.time_weighted) == (None, "no_capital")
-    assert daily_returns(found.stretch).broken == FIRST + DAY
+    found = measure_all(series(("0", "0"), ("10", "0"), ("110", "100")))
+    assert value_and_reason(found.time_weighted) == (None, "no_capital")
+    assert compute_daily_returns(found.values).broken == FIRST + DAY
     assert found.simple.value == Decimal("10.0000")
 
 
 def test_losing_more_than_there_was_breaks_the_chain() -> None:
-    found = of_all(series(("100", "100"), ("-5", "0"), ("50", "60")))
-    assert why(found.time_weighted) == (None, "no_capital")
-    assert daily_returns(found.stretch).broken == FIRST + DAY
+    found = measure_all(series(("100", "100"), ("-5", "0"), ("50", "60")))
+    assert value_and_reason(found.time_weighted) == (None, "no_capital")
+    assert compute_daily_returns(found.values).broken == FIRST + DAY
 
 
 def test_withdrawing_more_than_was_put_in_leaves_no_base_for_a_simple_return() -> None:
-    found = of_all(series(("200", "100"), ("50", "-150")))
-    assert why(found.simple) == (None, "no_capital")
+    found = measure_all(series(("200", "100"), ("50", "-150")))
+    assert value_and_reason(found.simple) == (None, "no_capital")
     assert found.gain == 100
     assert found.time_weighted.value == Decimal("100.0000")
 
@@ -117,11 +129,11 @@ def test_the_money_weighted_return_is_the_rate_at_which_the_payments_balance() -
     # x = (-1 + √(1 + 9.24)) / 2 = (-1 + 3.2) / 2 = 1.1. Over the two years that is 1.1² - 1 = 21 %.
     first = date(2023, 1, 2)  # what comes in counts from the start of its day, the end of 1 January
     days = [
-        snapshot(first, "100", "100"),
-        snapshot(first + 365 * DAY, "205", "100"),
-        snapshot(first + 729 * DAY, "231"),
+        daily_value(first, "100", "100"),
+        daily_value(first + 365 * DAY, "205", "100"),
+        daily_value(first + 729 * DAY, "231"),
     ]
-    found = of_all(days)
+    found = measure_all(days)
     assert found.money_weighted_annualised.value == Decimal("10.0000")
     assert found.money_weighted.value == Decimal("21.0000")
     assert found.money_weighted_annualised.method == "xirr_actual_365"
@@ -133,12 +145,12 @@ def test_the_rate_of_a_known_example_is_found() -> None:
     # The example of the XIRR function in spreadsheets: 37.3362535 %.
     days = [date(2008, 1, 1), date(2008, 3, 1), date(2008, 10, 30), date(2009, 2, 15), date(2009, 4, 1)]
     paid = [-10000, 2750, 4250, 3250, 2750]
-    found = growth([Flow(day, Decimal(amount)) for day, amount in zip(days, paid, strict=True)])
-    assert found.yearly == pytest.approx(0.373362535, abs=1e-8)
+    found = solve_growth([Flow(day, Decimal(amount)) for day, amount in zip(days, paid, strict=True)])
+    assert found.annual_rate == pytest.approx(0.373362535, abs=1e-8)
 
 
 def yearly(*amounts: str) -> list[Flow]:
-    """Payments 365 days apart."""
+    """Return payments 365 days apart."""
     return [Flow(FIRST + place * 365 * DAY, Decimal(amount)) for place, amount in enumerate(amounts)]
 
 
@@ -153,54 +165,56 @@ def yearly(*amounts: str) -> list[Flow]:
     ],
 )
 def test_payments_that_no_single_rate_balances_say_so(payments: list[Flow], reason: str) -> None:
-    found = growth(payments)
-    assert (found.factor, found.reason, found.yearly) == (None, reason, None)
+    found = solve_growth(payments)
+    assert (found.factor, found.reason, found.annual_rate) == (None, reason, None)
 
 
 def test_deposits_and_withdrawals_that_balance_at_one_rate_only_have_it() -> None:
     # -100 x³ + 50 x² - 10 x + 83.6 is 0 at x = 1.1: -133.1 + 60.5 - 11 + 83.6. It falls everywhere, though the sign of
     # the payments changes three times.
-    assert growth(yearly("-100", "50", "-10", "83.6")).yearly == pytest.approx(0.1, abs=1e-12)
+    assert solve_growth(yearly("-100", "50", "-10", "83.6")).annual_rate == pytest.approx(0.1, abs=1e-12)
 
 
 def test_a_rate_that_touches_zero_is_found_and_one_beyond_all_numbers_is_not() -> None:
-    assert growth(yearly("-1", "2", "-1")).yearly == 0, "-(x - 1)²"
+    assert solve_growth(yearly("-1", "2", "-1")).annual_rate == 0, "-(x - 1)²"
     doubled_in_a_day = [Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(2))]
-    assert growth(doubled_in_a_day).factor == pytest.approx(2)
-    assert growth([Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(1000))]).yearly is None, "1000 to the 365th"
-    assert growth(doubled_in_a_day, FIRST + 1260 * DAY).reason == "no_rate", "2 to the 1260th"
+    assert solve_growth(doubled_in_a_day).factor == pytest.approx(2)
+    assert solve_growth([Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(1000))]).annual_rate is None, (
+        "1000 to the 365th"
+    )
+    assert solve_growth(doubled_in_a_day, FIRST + 1260 * DAY).reason == "no_rate", "2 to the 1260th"
 
 
 def test_a_total_loss_is_minus_100_percent() -> None:
-    found = of_all(series(("100", "100"), ("0", "0")))
+    found = measure_all(series(("100", "100"), ("0", "0")))
     assert found.money_weighted.value == -100
     assert found.time_weighted.value == -100
-    assert growth(yearly("-5"), FIRST + 365 * DAY).yearly == -1
+    assert solve_growth(yearly("-5"), FIRST + 365 * DAY).annual_rate == -1
 
 
 def test_below_a_year_nothing_is_annualised() -> None:
-    found = of_all(series(("100", "100"), ("110", "0")))
-    assert why(found.time_weighted_annualised) == (None, "shorter_than_a_year")
-    assert why(found.money_weighted_annualised) == (None, "shorter_than_a_year")
+    found = measure_all(series(("100", "100"), ("110", "0")))
+    assert value_and_reason(found.time_weighted_annualised) == (None, "shorter_than_a_year")
+    assert value_and_reason(found.money_weighted_annualised) == (None, "shorter_than_a_year")
 
 
 def test_from_a_year_on_returns_are_annualised_by_calendar_days() -> None:
-    days = [snapshot(FIRST, "100", "100"), snapshot(FIRST + 729 * DAY, "121")]
-    assert of_all(days).time_weighted_annualised.value == Decimal("10.0000"), "21 % in 730 days"
+    days = [daily_value(FIRST, "100", "100"), daily_value(FIRST + 729 * DAY, "121")]
+    assert measure_all(days).time_weighted_annualised.value == Decimal("10.0000"), "21 % in 730 days"
 
 
 def test_a_growth_too_large_to_tell_is_no_number() -> None:
-    found = of_all(series(("0.01", "0.01"), ("999999999999", "0")))
-    assert why(found.time_weighted) == (None, "too_large")
-    assert quantised(float("nan"), Unit.RATIO) is None
-    assert quantised(float("inf"), Unit.PERCENT) is None
+    found = measure_all(series(("0.01", "0.01"), ("999999999999", "0")))
+    assert value_and_reason(found.time_weighted) == (None, "too_large")
+    assert round_figure(float("nan"), FigureUnit.RATIO) is None
+    assert round_figure(float("inf"), FigureUnit.PERCENT) is None
 
 
 def test_the_benchmark_is_measured_over_the_same_days_through_its_splits() -> None:
     # 100 before the first day, 33 after a split of four for one: 132 of old, 32 % up. The portfolio made 21 %.
     split = Split(datetime.combine(FIRST + DAY, datetime.min.time(), UTC), Decimal(4), Decimal(1))
     index = Benchmark("INDEX", {FIRST - 3 * DAY: Decimal(100), FIRST + DAY: Decimal(33)}, [split])
-    found = of_all(series(("110", "100"), ("121", "0")), index)
+    found = measure_all(series(("110", "100"), ("121", "0")), index)
     assert found.benchmark is not None
     assert found.excess is not None
     assert found.benchmark.value == Decimal("32.0000")
@@ -210,58 +224,58 @@ def test_the_benchmark_is_measured_over_the_same_days_through_its_splits() -> No
 
 @pytest.mark.parametrize("closes", [{}, {FIRST: Decimal(1)}, {FIRST - 30 * DAY: Decimal(1), FIRST + DAY: Decimal(2)}])
 def test_a_benchmark_without_a_close_near_an_end_of_the_window_has_no_return(closes: dict[date, Decimal]) -> None:
-    found = of_all(series(("110", "100"), ("121", "0")), Benchmark("INDEX", closes))
+    found = measure_all(series(("110", "100"), ("121", "0")), Benchmark("INDEX", closes))
     assert found.benchmark is not None
     assert found.excess is not None
-    assert why(found.benchmark) == why(found.excess) == (None, "no_benchmark_close")
-    assert of_all([], Benchmark("INDEX", closes)).benchmark is not None
+    assert value_and_reason(found.benchmark) == value_and_reason(found.excess) == (None, "no_benchmark_close")
+    assert measure_all([], Benchmark("INDEX", closes)).benchmark is not None
 
 
 daily = st.lists(st.integers(-500, 500).map(lambda units: Decimal(units).scaleb(-4)), min_size=1, max_size=10)
 
 
-def evolved(returns: Sequence[Decimal], shares: Sequence[Decimal]) -> list[Snapshot]:
-    """A portfolio that begins with 1,000 and earns these returns, while these shares of it come in or go out."""
+def evolved(returns: Sequence[Decimal], shares: Sequence[Decimal]) -> list[DailyValue]:
+    """Return a portfolio that starts with 1,000 and earns the returns, with flows as shares of its value."""
     found, value = [], Decimal(0)
     for place, (earned, share) in enumerate(zip(returns, shares, strict=False)):
         flow = value * share if place else Decimal(1000)
         value = (value + max(flow, NOTHING)) * (1 + earned) + min(flow, NOTHING)
-        found.append(snapshot(FIRST + place * DAY, value, flow))
+        found.append(daily_value(FIRST + place * DAY, value, flow))
     return found
 
 
 shares = st.lists(st.integers(-40, 300).map(lambda percent: Decimal(percent) / 100), min_size=10, max_size=10)
 
 
-def chained(days: Sequence[Snapshot]) -> Figure:
-    """The time-weighted return of all these days."""
-    part = stretch(days, Window(Span.ALL, FIRST - DAY, days[-1].day))
-    return time_weighted(part, daily_returns(part))
+def time_weighted_of(days: Sequence[DailyValue]) -> Figure:
+    """Return the time-weighted return of all days."""
+    values = select_window(days, Window(Span.ALL, FIRST - DAY, days[-1].day))
+    return time_weighted_return(values, compute_daily_returns(values))
 
 
 @given(daily, shares, shares)
 def test_the_size_of_flows_never_changes_the_time_weighted_return(
     returns: list[Decimal], one: list[Decimal], other: list[Decimal]
 ) -> None:
-    first, second = chained(evolved(returns, one)), chained(evolved(returns, other))
+    first, second = time_weighted_of(evolved(returns, one)), time_weighted_of(evolved(returns, other))
     assert first == second
     assert first.value is not None
-    assert float(first.value) / 100 == pytest.approx(prod(1 + float(it) for it in returns) - 1, abs=1e-6)
+    assert float(first.value) / 100 == pytest.approx(prod(1 + float(share) for share in returns) - 1, abs=1e-6)
 
 
 @given(daily)
 def test_with_a_single_deposit_all_three_returns_are_the_same(returns: list[Decimal]) -> None:
-    found = of_all(evolved(returns, [NOTHING] * 10))
+    found = measure_all(evolved(returns, [NOTHING] * 10))
     values = [found.time_weighted.value, found.money_weighted.value, found.simple.value]
     assert None not in values
-    present = [it for it in values if it is not None]
+    present = [value for value in values if value is not None]
     assert max(present) - min(present) <= Decimal("0.0001"), "one unit of rounding"
 
 
 @given(daily, shares)
-def test_a_stretch_never_loses_money_between_value_flow_and_gain(returns: list[Decimal], flows: list[Decimal]) -> None:
+def test_a_window_never_loses_money_between_value_flow_and_gain(returns: list[Decimal], flows: list[Decimal]) -> None:
     days = evolved(returns, flows)
-    part = stretch(days, Window(Span.CUSTOM, FIRST + 3 * DAY, FIRST + 9 * DAY))
+    part = select_window(days, Window(Span.CUSTOM, FIRST + 3 * DAY, FIRST + 9 * DAY))
     with localcontext(prec=60):  # sums of three round in the 28th place, each order of them in its own way
         missing = part.opening_value + part.net_flow + part.gain - part.closing_value
     assert abs(missing) < Decimal("1E-18")
@@ -272,10 +286,10 @@ def test_the_line_of_a_benchmark_takes_the_same_deposits_and_withdrawals_through
     split = Split(datetime.combine(FIRST + DAY, datetime.min.time(), UTC), Decimal(4), Decimal(1))
     closes = {FIRST + DAY: Decimal(26), FIRST: Decimal(100), FIRST + 2 * DAY: Decimal("25.87")}
     days = series(("1000", "900"), ("1400", "500"), ("1300", "-60"), ("1300", "-2000"), ("100", "100"))
-    line = Benchmark("INDEX", closes, [split]).with_flows_of(days)
-    assert line == {FIRST: 1000, FIRST + DAY: 1560, FIRST + 2 * DAY: Decimal("1492.2")}, "all of it is withdrawn then"
-    assert Benchmark("INDEX", {}).with_flows_of(days) == {}
-    assert list(Benchmark("INDEX", {FIRST + 2 * DAY: Decimal(7)}).with_flows_of(days)) == [FIRST + 2 * DAY]
+    line = Benchmark("INDEX", closes, [split]).invest_flows(days)
+    assert line == {FIRST: 1000, FIRST + DAY: 1560, FIRST + 2 * DAY: Decimal("1492.2")}, "all of day is withdrawn then"
+    assert Benchmark("INDEX", {}).invest_flows(days) == {}
+    assert list(Benchmark("INDEX", {FIRST + 2 * DAY: Decimal(7)}).invest_flows(days)) == [FIRST + 2 * DAY]
 
 
 @given(daily, shares)
@@ -283,9 +297,9 @@ def test_a_benchmark_that_moves_as_the_portfolio_does_has_its_line(
     returns: list[Decimal], flows: list[Decimal]
 ) -> None:
     days, price, closes = evolved(returns, flows), Decimal(100), {}
-    for it, earned in zip(days, returns, strict=False):
+    for day, earned in zip(days, returns, strict=False):
         price *= 1 + earned
-        closes[it.day] = price
-    line = Benchmark("SAME", closes).with_flows_of(days)
-    assert list(line) == [it.day for it in days]
-    assert [float(worth) for worth in line.values()] == pytest.approx([float(it.value) for it in days])
+        closes[day.day] = price
+    line = Benchmark("SAME", closes).invest_flows(days)
+    assert list(line) == [day.day for day in days]
+    assert [float(worth) for worth in line.values()] == pytest.approx([float(day.value) for day in days])

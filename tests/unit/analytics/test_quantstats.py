@@ -1,7 +1,7 @@
-"""Risk figures equal those of quantstats where both mean the same by a name.
+"""Risk figures equal those of quantstats where both define a figure alike.
 
-Installed without what it draws and downloads with (`make proof`), only its statistics can be imported: its package is
-entered without running its beginning, and the downloader that its statistics name is an empty module here.
+`make proof` installs quantstats without its drawing and download libraries, so only the module of statistics can be
+imported: the fixture bypasses the package's `__init__` and replaces the downloader by an empty module.
 """
 
 import sys
@@ -15,7 +15,7 @@ from unittest import mock
 import pandas
 import pytest
 
-from tests.unit.analytics.test_risk import SLICES, closes, returns, same
+from tests.unit.analytics.test_risk import SLICES, assert_same, closes, returns
 from trimtab.analytics.domain import statistics
 
 INSTALLED = Path(__file__).parents[3] / ".local/proof/quantstats"
@@ -23,7 +23,7 @@ INSTALLED = Path(__file__).parents[3] / ".local/proof/quantstats"
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Any]:
-    """The statistics of quantstats."""
+    """Return the statistics module of quantstats."""
     package = ModuleType("quantstats")
     package.__path__ = [str(INSTALLED)]
     with mock.patch.dict(sys.modules, {"quantstats": package, "yfinance": ModuleType("yfinance")}):
@@ -34,19 +34,21 @@ def oracle() -> Iterator[Any]:
 @pytest.mark.parametrize("part", SLICES)
 @pytest.mark.parametrize("yearly", [0.0, 0.03])
 def test_figures_equal_quantstats(oracle: Any, part: tuple[int, int], yearly: float) -> None:
-    """Its Calmar ratio counts calendar days and its expected shortfall begins at a normal limit: those are others."""
+    """Calmar ratio and expected shortfall are left out: quantstats defines both differently."""
     ours = returns()[slice(*part)]
     days = pandas.DatetimeIndex(list(closes("sp500"))[1:][slice(*part)])
     theirs = pandas.Series(ours, index=days)
-    same(statistics.volatility(ours), oracle.volatility(theirs, prepare_returns=False))
-    same(statistics.sharpe(ours, yearly), oracle.sharpe(theirs, rf=yearly, periods=252))
-    same(statistics.sortino(ours, yearly), oracle.sortino(theirs, rf=yearly, periods=252))
-    same(statistics.max_depth(ours), -oracle.max_drawdown(theirs))
-    same(statistics.normal_var(ours, 0.05), -oracle.value_at_risk(theirs, confidence=0.95, prepare_returns=False))
+    assert_same(statistics.volatility(ours), oracle.volatility(theirs, prepare_returns=False))
+    assert_same(statistics.sharpe(ours, yearly), oracle.sharpe(theirs, rf=yearly, periods=252))
+    assert_same(statistics.sortino(ours, yearly), oracle.sortino(theirs, rf=yearly, periods=252))
+    assert_same(statistics.max_depth(ours), -oracle.max_drawdown(theirs))
+    assert_same(
+        statistics.normal_var(ours, 0.05), -oracle.value_at_risk(theirs, confidence=0.95, prepare_returns=False)
+    )
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("part", SLICES)
 def test_beta_equals_quantstats(oracle: Any, part: tuple[int, int]) -> None:
     ours, index = (pandas.Series(returns(name)[slice(*part)]) for name in ("nasdaq", "sp500"))
-    same(statistics.beta(list(ours), list(index)), oracle.greeks(ours, index, prepare_returns=False)["beta"])
+    assert_same(statistics.beta(list(ours), list(index)), oracle.greeks(ours, index, prepare_returns=False)["beta"])

@@ -1,4 +1,4 @@
-"""Risk figures: equal to empyrical's on real index data, and honest where there is no answer.
+"""Risk figures equal those of empyrical on real index data; undefined figures have a reason.
 
 The data are the closes of the S&P 500 and the NASDAQ Composite from 1999 to 2018 that the package arch ships.
 """
@@ -22,11 +22,13 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from trimtab.analytics.domain import statistics
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Figure, Unit
-from trimtab.analytics.domain.performance import performance
-from trimtab.analytics.domain.risk import Terms, hhi, risk
-from trimtab.analytics.domain.series import CASH, Movement, Snapshot, snapshots
-from trimtab.analytics.domain.windows import Span, Window, window
+from trimtab.analytics.domain.daily_value import CASH, DailyValue
+from trimtab.analytics.domain.figures import Figure, FigureUnit
+from trimtab.analytics.domain.performance import measure_performance
+from trimtab.analytics.domain.risk import RiskParameters, herfindahl_index, measure_risk
+from trimtab.analytics.domain.series import compute_daily_values
+from trimtab.analytics.domain.windows import Span, Window, resolve_window
+from trimtab.contracts.portfolios import CashMovement
 from trimtab.kernel.errors import Invalid
 
 DAY = timedelta(days=1)
@@ -38,7 +40,7 @@ SLICES = [(0, 5031), (0, 1260), (2200, 3460), (4000, 4060), (700, 702)]
 
 @cache
 def closes(index: str) -> dict[date, float]:
-    """The closes of the index by day."""
+    """Return the closes of the index by day."""
     path = distribution("arch").locate_file(f"arch/data/{index}/{index}.csv.gz")
     with gzip.open(str(path), "rt") as file:
         rows = list(csv.DictReader(file))
@@ -48,12 +50,12 @@ def closes(index: str) -> dict[date, float]:
 
 @cache
 def returns(index: str = "sp500") -> list[float]:
-    """The daily returns of the index."""
+    """Return the daily returns of the index."""
     return [after / before - 1 for before, after in pairwise(closes(index).values())]
 
 
-def same(ours: float | None, theirs: float) -> None:
-    """Equal to 10 digits."""
+def assert_same(ours: float | None, theirs: float) -> None:
+    """Assert that both numbers agree to 10 digits."""
     assert ours is not None
     assert ours == pytest.approx(float(theirs), rel=CLOSE, abs=CLOSE)
 
@@ -63,44 +65,44 @@ def same(ours: float | None, theirs: float) -> None:
 def test_ratios_equal_empyrical(part: tuple[int, int], yearly: float) -> None:
     ours = returns()[slice(*part)]
     theirs, daily = numpy.array(ours), (1 + yearly) ** (1 / 252) - 1
-    same(statistics.volatility(ours), empyrical.annual_volatility(theirs))
-    same(statistics.sharpe(ours, yearly), empyrical.sharpe_ratio(theirs, risk_free=daily))
-    same(statistics.sortino(ours, yearly), empyrical.sortino_ratio(theirs, required_return=daily))
-    same(statistics.max_depth(ours), -empyrical.max_drawdown(theirs))
-    same(statistics.annual_return(ours), empyrical.annual_return(theirs))
-    same(statistics.calmar(ours), empyrical.calmar_ratio(theirs))
+    assert_same(statistics.volatility(ours), empyrical.annual_volatility(theirs))
+    assert_same(statistics.sharpe(ours, yearly), empyrical.sharpe_ratio(theirs, risk_free=daily))
+    assert_same(statistics.sortino(ours, yearly), empyrical.sortino_ratio(theirs, required_return=daily))
+    assert_same(statistics.max_depth(ours), -empyrical.max_drawdown(theirs))
+    assert_same(statistics.annual_return(ours), empyrical.annual_return(theirs))
+    assert_same(statistics.calmar(ours), empyrical.calmar_ratio(theirs))
 
 
 @pytest.mark.parametrize("part", SLICES)
 @pytest.mark.parametrize("confidence", ["0.9", "0.95", "0.975", "0.99"])
 def test_losses_of_the_tail_equal_empyrical_and_the_normal_ones_scipy(part: tuple[int, int], confidence: str) -> None:
-    ours, tail = returns()[slice(*part)], Terms(Decimal(confidence)).tail
+    ours, tail = returns()[slice(*part)], RiskParameters(Decimal(confidence)).tail
     theirs = numpy.array(ours)
-    same(statistics.historical_var(ours, tail), -empyrical.value_at_risk(theirs, cutoff=tail))
-    same(statistics.historical_cvar(ours, tail), -empyrical.conditional_value_at_risk(theirs, cutoff=tail))
+    assert_same(statistics.historical_var(ours, tail), -empyrical.value_at_risk(theirs, cutoff=tail))
+    assert_same(statistics.historical_cvar(ours, tail), -empyrical.conditional_value_at_risk(theirs, cutoff=tail))
     normal = stats.norm(theirs.mean(), theirs.std(ddof=1))
-    same(statistics.normal_var(ours, tail), -normal.ppf(tail))
-    same(statistics.normal_cvar(ours, tail), -normal.expect(lb=-numpy.inf, ub=normal.ppf(tail)) / tail)
+    assert_same(statistics.normal_var(ours, tail), -normal.ppf(tail))
+    assert_same(statistics.normal_cvar(ours, tail), -normal.expect(lb=-numpy.inf, ub=normal.ppf(tail)) / tail)
 
 
 @pytest.mark.parametrize("part", SLICES)
 def test_beta_and_correlation_equal_empyrical_and_numpy(part: tuple[int, int]) -> None:
     ours, index = returns("nasdaq")[slice(*part)], returns()[slice(*part)]
-    same(statistics.beta(ours, index), empyrical.beta(numpy.array(ours), numpy.array(index)))
-    same(statistics.correlation(ours, index), numpy.corrcoef(ours, index)[0, 1])
+    assert_same(statistics.beta(ours, index), empyrical.beta(numpy.array(ours), numpy.array(index)))
+    assert_same(statistics.correlation(ours, index), numpy.corrcoef(ours, index)[0, 1])
 
 
 @given(st.integers(0, 5000), st.integers(2, 300))
-def test_any_stretch_of_the_data_agrees(start: int, length: int) -> None:
+def test_any_part_of_the_data_agrees(start: int, length: int) -> None:
     ours = returns()[start : start + length]
     theirs = numpy.array(ours)
     if len(ours) < 2 or min(ours) >= 0:
         return
-    same(statistics.sharpe(ours), empyrical.sharpe_ratio(theirs))
-    same(statistics.sortino(ours), empyrical.sortino_ratio(theirs))
-    same(statistics.max_depth(ours), -empyrical.max_drawdown(theirs))
-    same(statistics.historical_var(ours, 0.05), -empyrical.value_at_risk(theirs))
-    same(statistics.historical_cvar(ours, 0.05), -empyrical.conditional_value_at_risk(theirs))
+    assert_same(statistics.sharpe(ours), empyrical.sharpe_ratio(theirs))
+    assert_same(statistics.sortino(ours), empyrical.sortino_ratio(theirs))
+    assert_same(statistics.max_depth(ours), -empyrical.max_drawdown(theirs))
+    assert_same(statistics.historical_var(ours, 0.05), -empyrical.value_at_risk(theirs))
+    assert_same(statistics.historical_cvar(ours, 0.05), -empyrical.conditional_value_at_risk(theirs))
 
 
 def test_the_deepest_fall_of_the_index_has_the_days_that_history_knows() -> None:
@@ -144,16 +146,16 @@ def test_a_drawdown_is_a_share_and_its_days_are_in_order(numbers: list[float]) -
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(1, 10**12).map(Decimal), min_size=1, max_size=20))
 def test_concentration_is_between_even_and_one(weights: dict[str, Decimal]) -> None:
-    found = hhi(weights)
+    found = herfindahl_index(weights)
     assert found is not None
     slack = Decimal("1e-24")
     assert 1 / Decimal(len(weights)) - slack <= found <= 1 + slack
 
 
 def test_concentration_of_an_even_portfolio_is_one_by_its_number() -> None:
-    assert hhi({it: Decimal(25) for it in "abcd"}) == Decimal("0.25")
-    assert hhi({"a": Decimal(3)}) == 1
-    assert hhi({}) is None
+    assert herfindahl_index({name: Decimal(25) for name in "abcd"}) == Decimal("0.25")
+    assert herfindahl_index({"a": Decimal(3)}) == 1
+    assert herfindahl_index({}) is None
 
 
 def test_numbers_without_an_answer_are_none_and_never_nan() -> None:
@@ -172,21 +174,21 @@ def test_numbers_without_an_answer_are_none_and_never_nan() -> None:
 
 
 @cache
-def held_index(days: int) -> tuple[Snapshot, ...]:
-    """A portfolio that holds one unit of the NASDAQ and 1,000 of cash, over the last so many days."""
+def held_index(days: int) -> tuple[DailyValue, ...]:
+    """Return the last days of a portfolio of one unit of the NASDAQ and 1,000 of cash."""
     prices = {day: Decimal(str(price)) for day, price in list(closes("nasdaq").items())[-days:]}
     first = min(prices)
-    start = Snapshot(first, prices[first], Decimal(0), Decimal(0), {}, {"IXIC": Decimal(1)}, {"IXIC": prices[first]})
-    came_in = Movement(datetime.combine(first + DAY, datetime.min.time(), UTC), Decimal(1000), is_external=True)
-    return start, *snapshots([], [came_in], {}, {"IXIC": prices}, prices, start=start)
+    start = DailyValue(first, prices[first], Decimal(0), Decimal(0), {}, {"IXIC": Decimal(1)}, {"IXIC": prices[first]})
+    came_in = CashMovement(datetime.combine(first + DAY, datetime.min.time(), UTC), Decimal(1000), is_external=True)
+    return start, *compute_daily_values([], [came_in], {}, {"IXIC": prices}, prices, start=start)
 
 
 def test_the_report_has_the_figures_of_the_window_with_their_places_and_names() -> None:
     series = held_index(1261)
-    over = window(Span.CUSTOM, series[-1].day, first=series[0].day)
-    terms = Terms(Decimal("0.99"), 10, Decimal("0.02"))
+    over = resolve_window(Span.CUSTOM, series[-1].day, first=series[0].day)
+    parameters = RiskParameters(Decimal("0.99"), 10, Decimal("0.02"))
     index = Benchmark("SPX", {day: Decimal(str(price)) for day, price in closes("sp500").items()})
-    found = risk(series, over, terms, index)
+    found = measure_risk(series, over, parameters, index)
     daily = [
         float(after.value / (before.value + after.flow)) - 1 for before, after in pairwise(series)
     ]  # what came in counts from the start of its day
@@ -207,11 +209,11 @@ def test_the_report_has_the_figures_of_the_window_with_their_places_and_names() 
     assert found.beta.value == pytest.approx(
         Decimal(empyrical.beta(theirs, numpy.array(returns()[-1260:]))), abs=Decimal("1e-6")
     )
-    assert found.sharpe.unit is Unit.RATIO
+    assert found.sharpe.unit is FigureUnit.RATIO
     assert found.volatility.window == over
     assert found.volatility.observations == found.beta.observations == 1260
     assert found.concentration.value == 1, "cash is no holding"
-    assert found.in_money(found.historical_var) == pytest.approx(
+    assert found.loss_in_money(found.historical_var) == pytest.approx(
         series[-1].value * (found.historical_var.value or 0) / 100, abs=Decimal("0.005")
     )
     assert found.drawdown is not None
@@ -224,19 +226,21 @@ def test_the_report_has_the_figures_of_the_window_with_their_places_and_names() 
 def test_a_tail_that_holds_no_day_is_not_guessed() -> None:
     series = held_index(20)
     over = Window(Span.ALL, series[0].day, series[-1].day)
-    found = risk(series, over, Terms())
+    found = measure_risk(series, over, RiskParameters())
     assert (found.historical_var.value, found.historical_var.reason) == (None, "too_few_observations")
     assert found.historical_var.observations == 19
     assert found.normal_var.value is not None
-    assert risk(held_index(21), Window(Span.ALL, held_index(21)[0].day, over.last), Terms()).historical_var.value
+    assert measure_risk(
+        held_index(21), Window(Span.ALL, held_index(21)[0].day, over.last), RiskParameters()
+    ).historical_var.value
     assert found.beta is None
-    assert found.in_money(found.historical_var) is None
+    assert found.loss_in_money(found.historical_var) is None
 
 
-def flat(*values: str) -> list[Snapshot]:
-    """Days in a row of a portfolio without flows."""
+def flat(*values: str) -> list[DailyValue]:
+    """Return consecutive days of a portfolio without flows."""
     return [
-        Snapshot(FIRST + place * DAY, Decimal(value), Decimal(0), Decimal(0), {CASH: Decimal(100)}, {}, {})
+        DailyValue(FIRST + place * DAY, Decimal(value), Decimal(0), Decimal(0), {CASH: Decimal(100)}, {}, {})
         for place, value in enumerate(values)
     ]
 
@@ -244,8 +248,11 @@ def flat(*values: str) -> list[Snapshot]:
 def test_nothing_measured_is_none_with_its_reason() -> None:
     over = Window(Span.CUSTOM, FIRST, FIRST + 99 * DAY)
     index = Benchmark("SPX", {FIRST: Decimal(1)})
-    empty, still = risk([], over, Terms(), index), risk(flat(*["5"] * 30), over, Terms(), index)
-    broken = risk(flat("0", "5", "6"), over, Terms(), index)
+    empty, still = (
+        measure_risk([], over, RiskParameters(), index),
+        measure_risk(flat(*["5"] * 30), over, RiskParameters(), index),
+    )
+    broken = measure_risk(flat("0", "5", "6"), over, RiskParameters(), index)
     assert (empty.volatility.value, empty.volatility.reason) == (None, "too_few_observations")
     assert empty.drawdown is None
     assert empty.concentration.reason == still.concentration.reason == "no_holdings"
@@ -256,7 +263,7 @@ def test_nothing_measured_is_none_with_its_reason() -> None:
         "no_drawdown",
     ]
     assert (broken.sharpe.value, broken.sharpe.reason, broken.drawdown) == (None, "no_capital", None)
-    wild = risk(flat("0.0000001", "999999999999", *["1"] * 20), over, Terms())
+    wild = measure_risk(flat("0.0000001", "999999999999", *["1"] * 20), over, RiskParameters())
     for figure in (wild.volatility, wild.calmar):
         assert (figure.value, figure.reason) == (None, "too_large")
     assert broken.beta is not None
@@ -264,18 +271,23 @@ def test_nothing_measured_is_none_with_its_reason() -> None:
     assert (broken.beta.reason, still.beta.reason) == ("no_capital", "too_few_observations")
 
 
-def test_nothing_is_told_of_a_year_from_a_few_days() -> None:
+def test_yearly_figures_need_twenty_returns() -> None:
     over = Window(Span.CUSTOM, FIRST, FIRST + 99 * DAY)
     values = ["100", "105", "103.95", *map(str, range(104, 122))]
     few, enough = (
-        risk(flat(*values[:days]), over, Terms(), Benchmark("SPX", {it.day: it.value for it in flat(*values)}))
+        measure_risk(
+            flat(*values[:days]),
+            over,
+            RiskParameters(),
+            Benchmark("SPX", {day.day: day.value for day in flat(*values)}),
+        )
         for days in (20, 21)
     )
     for name in ("volatility", "sharpe", "sortino", "calmar", "beta", "correlation"):
-        short, told = getattr(few, name), getattr(enough, name)
+        short, figure = getattr(few, name), getattr(enough, name)
         assert (short.value, short.reason) == (None, "too_few_observations"), name
         if name not in {"beta", "correlation"}:
-            assert told.value is not None, name
+            assert figure.value is not None, name
             assert short.observations == 19
     assert few.max_drawdown.value == Decimal(1)
 
@@ -285,18 +297,18 @@ def test_a_day_without_a_close_of_the_benchmark_is_no_pair() -> None:
     full = {day: Decimal(str(price)) for day, price in closes("sp500").items()}
     gap = {day: price for day, price in full.items() if day != series[50].day}
     over = Window(Span.ALL, series[0].day, series[-1].day)
-    found = risk(series, over, Terms(), Benchmark("SPX", gap))
+    found = measure_risk(series, over, RiskParameters(), Benchmark("SPX", gap))
     assert found.beta is not None
     assert found.beta.observations == 98, "neither the day itself nor the one after it"
 
 
 @pytest.mark.parametrize(
-    "terms",
+    "parameters",
     [{"confidence": Decimal("0.4")}, {"confidence": Decimal(1)}, {"horizon_days": 0}, {"risk_free": Decimal(3)}],
 )
-def test_terms_that_mean_nothing_are_refused(terms: dict[str, Decimal]) -> None:
+def test_parameters_out_of_range_are_refused(parameters: dict[str, Decimal]) -> None:
     with pytest.raises(Invalid):
-        Terms(**terms)  # type: ignore[arg-type]
+        RiskParameters(**parameters)  # type: ignore[arg-type]
 
 
 wealth = st.lists(st.integers(0, 10**15).map(lambda units: Decimal(units).scaleb(-3)), max_size=40)
@@ -305,9 +317,12 @@ wealth = st.lists(st.integers(0, 10**15).map(lambda units: Decimal(units).scaleb
 @given(wealth, st.integers(1, 60), st.sampled_from(["0.9", "0.95"]))
 def test_any_series_has_figures_or_reasons_and_raises_nothing(values: list[Decimal], horizon: int, at: str) -> None:
     series = flat(*map(str, values))
-    index = Benchmark("SPX", {it.day: it.value + 1 for it in series[::2]} | {FIRST: Decimal(1)})
+    index = Benchmark("SPX", {day.day: day.value + 1 for day in series[::2]} | {FIRST: Decimal(1)})
     over = Window(Span.CUSTOM, FIRST, FIRST + 99 * DAY)
-    found, performed = risk(series, over, Terms(Decimal(at), horizon), index), performance(series, over, index)
+    found, performed = (
+        measure_risk(series, over, RiskParameters(Decimal(at), horizon), index),
+        measure_performance(series, over, index),
+    )
     figures = [
         getattr(answer, name)
         for answer in (found, performed)
@@ -315,14 +330,14 @@ def test_any_series_has_figures_or_reasons_and_raises_nothing(values: list[Decim
         if isinstance(getattr(answer, name), Figure)
     ]
     assert len(figures) == 20
-    for it in figures:
-        assert (it.value is None) == (it.reason is not None), it
-        assert it.value is None or it.value.is_finite()
+    for figure in figures:
+        assert (figure.value is None) == (figure.reason is not None), figure
+        assert figure.value is None or figure.value.is_finite()
 
 
 def test_five_years_of_figures_take_a_fraction_of_a_second() -> None:
     series = held_index(1261)
     over = Window(Span.ALL, series[0].day, series[-1].day)
     began = process_time()
-    risk(series, over, Terms())
+    measure_risk(series, over, RiskParameters())
     assert process_time() - began < 0.5, "about 0.01; the limit is there for a slip to another order"

@@ -1,32 +1,32 @@
-"""The store of daily values reads to the end of them."""
+"""The store of daily values reads every page."""
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import pytest
 
-from trimtab.analytics.adapters import series
-from trimtab.analytics.adapters.series import DynamoSeries
+from trimtab.analytics.adapters import series_store
+from trimtab.analytics.adapters.series_store import SeriesStore
 from trimtab.kernel.errors import Unprocessable
 
 FIRST = date(2020, 1, 1)
 
 
 class OneItemPages:
-    """A table that gives one day a page, as one of very large items does."""
+    """A table with one day per page, as for very large items."""
 
     def __init__(self, days: int) -> None:
         self.days = days
 
     def query(self, **arguments: Any) -> dict[str, Any]:
-        """The day after the one that the page before ended with."""
+        """Return the day after the last day of the page before."""
         start = arguments.get("ExclusiveStartKey")
         number = 0 if start is None else self._number(start) + 1
         day = (FIRST + timedelta(days=number)).isoformat()
         numbers = {name: {"S": "1"} for name in ("value", "cash", "flow")}
-        item = {"pk": {"S": "p"}, "sk": {"S": f"VALUE#{day}"}, **numbers}
+        item = {"pk": {"S": "p"}, "sk": {"S": f"VALUE#{day}"}, "v": {"N": "1"}, **numbers}
         more = {"LastEvaluatedKey": {"pk": item["pk"], "sk": item["sk"]}} if number + 1 < self.days else {}
         return {"Items": [item], **more}
 
@@ -35,13 +35,13 @@ class OneItemPages:
 
 
 def test_every_page_is_read_however_small_the_pages_are() -> None:
-    store: Any = DynamoSeries(OneItemPages(60), "analytics")  # type: ignore[arg-type]
-    found = store.snapshots("t", "p", FIRST, FIRST + timedelta(days=365))
-    assert [it.day for it in found] == [FIRST + timedelta(days=number) for number in range(60)]
+    store = SeriesStore(cast(Any, OneItemPages(60)), "analytics")
+    found = store.daily_values("t", "p", FIRST, FIRST + timedelta(days=365))
+    assert [value.day for value in found] == [FIRST + timedelta(days=number) for number in range(60)]
     assert found[-1].value == Decimal(1)
 
 
-def test_what_is_too_much_is_refused_and_never_cut_off() -> None:
-    store: Any = DynamoSeries(OneItemPages(60), "analytics")  # type: ignore[arg-type]
-    with mock.patch.object(series, "MAX_PAGES", 59), pytest.raises(Unprocessable):
-        store.snapshots("t", "p", FIRST, FIRST + timedelta(days=365))
+def test_too_many_pages_are_refused_and_never_cut_off() -> None:
+    store = SeriesStore(cast(Any, OneItemPages(60)), "analytics")
+    with mock.patch.object(series_store, "MAX_PAGES", 59), pytest.raises(Unprocessable):
+        store.daily_values("t", "p", FIRST, FIRST + timedelta(days=365))

@@ -1,4 +1,4 @@
-"""Pictures are true to their numbers: lengths, angles, heights, axes, and what they leave out."""
+"""Charts agree with their numbers: lengths, angles, heights, axes, and counts of omitted entries."""
 
 import math
 import re
@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.charts import FIRST, SVG, assert_legible, days, drawn, some_bars, texts, wave
-from trimtab.charts.donut import CASH, UNKNOWN, Slice, sector_donut
-from trimtab.charts.drift_bars import MAX_BARS, DriftBar, drift_bars
+from trimtab.charts.donut import CASH, UNKNOWN, Slice, draw_sector_donut
+from trimtab.charts.drift_bars import MAX_BARS, DriftBar, draw_drift_bars
 from trimtab.charts.svg import SERIES
-from trimtab.charts.text import share
-from trimtab.charts.value_line import Point, drawdowns, thinned, value_line
+from trimtab.charts.text import format_share
+from trimtab.charts.value_line import Point, compute_drawdowns, draw_value_line, thin_out
 
 
-def ring(picture: str) -> dict[str, float]:
+def ring(chart: str) -> dict[str, float]:
     """The angle of each segment in degrees, measured on its outline."""
     angles = {}
-    for path in drawn(picture).iter(f"{SVG}path"):
+    for path in drawn(chart).iter(f"{SVG}path"):
         d, hint = path.get("d", ""), path.find(f"{SVG}title")
         match = re.fullmatch(r"M(\S+) (\S+)A118 118 0 (.) 1 (\S+) (\S+)L(\S+) (\S+)A72 72 0 (.) 0 (\S+) (\S+)Z", d)
         assert hint is not None
@@ -39,15 +39,15 @@ def ring(picture: str) -> dict[str, float]:
 
 def test_the_segments_of_a_donut_are_in_proportion_and_close_the_ring() -> None:
     weights = {"A": "40.5", "B": "25", "C": "12.25", "D": "0.25", UNKNOWN: "7", CASH: "15"}
-    angles = ring(sector_donut([Slice(name, Decimal(weight)) for name, weight in weights.items()], "S"))
+    angles = ring(draw_sector_donut([Slice(name, Decimal(weight)) for name, weight in weights.items()], "S"))
     assert sum(angles.values()) == pytest.approx(360, abs=0.2)
     for name, weight in weights.items():
-        assert angles[f"{name} {share(Decimal(weight))}"] == pytest.approx(float(weight) * 3.6, abs=0.1)
+        assert angles[f"{name} {format_share(Decimal(weight))}"] == pytest.approx(float(weight) * 3.6, abs=0.1)
 
 
 @pytest.mark.parametrize("weight", ["100", "0.0001", "99"])
 def test_a_single_sector_is_the_whole_ring(weight: str) -> None:
-    assert list(ring(sector_donut([Slice("A", Decimal(weight))], "S")).values()) == [360.0]
+    assert list(ring(draw_sector_donut([Slice("A", Decimal(weight))], "S")).values()) == [360.0]
 
 
 def test_every_sector_is_in_the_legend_unknown_and_cash_come_last() -> None:
@@ -55,29 +55,29 @@ def test_every_sector_is_in_the_legend_unknown_and_cash_come_last() -> None:
         Slice(CASH, Decimal(17)),
         Slice(UNKNOWN, Decimal(5)),
     ]
-    said = texts(drawn(sector_donut(parts, "S")))
+    said = texts(drawn(draw_sector_donut(parts, "S")))
     legend = [text for text in said if text.startswith("Sector ") or text in (CASH, UNKNOWN)]
     assert legend == [f"Sector {n}" for n in range(12, 0, -1)] + [CASH, UNKNOWN]
     for part in parts:
-        assert share(part.weight) in said
+        assert format_share(part.weight) in said
 
 
 def test_more_than_twelve_sectors_are_eleven_and_the_others_which_says_how_many() -> None:
-    picture = sector_donut([Slice(f"Sector {n:02}", Decimal(5)) for n in range(20)], "S")
-    said = texts(drawn(picture))
+    chart = draw_sector_donut([Slice(f"Sector {n:02}", Decimal(5)) for n in range(20)], "S")
+    said = texts(drawn(chart))
     assert "9 other sectors" in said
-    assert share(Decimal(45)) in said
-    assert len(ring(picture)) == 12
+    assert format_share(Decimal(45)) in said
+    assert len(ring(chart)) == 12
 
 
 def test_a_weight_of_nothing_or_less_is_said_and_not_drawn() -> None:
-    picture = sector_donut([Slice("A", Decimal(105)), Slice("Short", Decimal(-5)), Slice("None", Decimal(0))], "S")
-    assert len(ring(picture)) == 1
-    assert {"Short", "None", share(Decimal(-5)), share(Decimal(0))} <= set(texts(drawn(picture)))
+    chart = draw_sector_donut([Slice("A", Decimal(105)), Slice("Short", Decimal(-5)), Slice("None", Decimal(0))], "S")
+    assert len(ring(chart)) == 1
+    assert {"Short", "None", format_share(Decimal(-5)), format_share(Decimal(0))} <= set(texts(drawn(chart)))
 
 
 def test_a_sliver_is_never_written_as_nothing() -> None:
-    assert [share(Decimal(text)).replace("\u00a0", " ") for text in ("0.0001", "0.05", "0")] == [
+    assert [format_share(Decimal(text)).replace("\u00a0", " ") for text in ("0.0001", "0.05", "0")] == [
         "< 0.1 %",
         "0.1 %",
         "0.0 %",
@@ -88,10 +88,10 @@ def test_no_two_sectors_have_one_colour() -> None:
     assert len({light for light, _ in SERIES}) == len({dark for _, dark in SERIES}) == 12
 
 
-def rects(picture: str, style: str) -> list[tuple[float, float, str]]:
+def rects(chart: str, style: str) -> list[tuple[float, float, str]]:
     """Left, width and hint of the rows' rectangles of this style; the one in the legend is left out."""
     found = []
-    for one in drawn(picture).iter(f"{SVG}rect"):
+    for one in drawn(chart).iter(f"{SVG}rect"):
         if one.get("class") == style and float(one.get("y", "")) > 90:
             hint = one.find(f"{SVG}title")
             found.append(
@@ -102,27 +102,27 @@ def rects(picture: str, style: str) -> list[tuple[float, float, str]]:
 
 def test_bars_bands_and_targets_have_one_scale() -> None:
     shown = [DriftBar(f"A{n}", Decimal(n * 7), Decimal(20), Decimal(15), Decimal(25)) for n in range(1, 7)]
-    picture = drift_bars(shown, "D")
-    bars_drawn = rects(picture, "inside") + rects(picture, "outside")
+    chart = draw_drift_bars(shown, "D")
+    bars_drawn = rects(chart, "inside") + rects(chart, "outside")
     per_percent = {wide / float(re.sub(r"\D*(\d+\.\d+).*", r"\1", hint[3:])) for _, wide, hint in bars_drawn}
     assert len(bars_drawn) == 6
     scale = per_percent.pop()
     assert all(other == pytest.approx(scale, rel=0.001) for other in per_percent)
     zero = bars_drawn[0][0]
-    for left, wide, _ in rects(picture, "band"):
+    for left, wide, _ in rects(chart, "band"):
         assert left == pytest.approx(zero + 15 * scale, abs=0.05)
         assert wide == pytest.approx(10 * scale, abs=0.05)
-    targets = [one for one in drawn(picture).iter(f"{SVG}line") if one.get("class") == "target"][1:]
+    targets = [one for one in drawn(chart).iter(f"{SVG}line") if one.get("class") == "target"][1:]
     assert [float(one.get("x1", "")) for one in targets] == pytest.approx([zero + 20 * scale] * 6, abs=0.05)
 
 
 def test_what_is_strictly_outside_its_band_stands_out_and_an_edge_is_inside() -> None:
     ends = {"below": "4.9999", "lower": "5", "upper": "20", "above": "20.0001"}
     made = [DriftBar(name, Decimal(weight), Decimal(10), Decimal(5), Decimal(20)) for name, weight in ends.items()]
-    picture = drift_bars(made, "D")
-    assert {hint.split(":")[0] for *_, hint in rects(picture, "outside")} == {"below", "above"}
-    assert {hint.split(":")[0] for *_, hint in rects(picture, "inside")} == {"lower", "upper"}
-    bold = {one.text for one in drawn(picture).iter(f"{SVG}text") if one.get("font-weight")}
+    chart = draw_drift_bars(made, "D")
+    assert {hint.split(":")[0] for *_, hint in rects(chart, "outside")} == {"below", "above"}
+    assert {hint.split(":")[0] for *_, hint in rects(chart, "inside")} == {"lower", "upper"}
+    bold = {one.text for one in drawn(chart).iter(f"{SVG}text") if one.get("font-weight")}
     assert {"below", "above"} <= bold
     assert not {"lower", "upper"} & bold
 
@@ -130,36 +130,36 @@ def test_what_is_strictly_outside_its_band_stands_out_and_an_edge_is_inside() ->
 def test_a_weight_below_zero_points_to_the_left_of_zero() -> None:
     left = DriftBar("Short", Decimal(-10), Decimal(0), Decimal(-1), Decimal(1))
     right = DriftBar("Long", Decimal(110), Decimal(100), Decimal(90), Decimal(110))
-    picture = drift_bars([left, right], "D")
-    (short,), (long,) = rects(picture, "outside"), rects(picture, "inside")
+    chart = draw_drift_bars([left, right], "D")
+    (short,), (long,) = rects(chart, "outside"), rects(chart, "inside")
     assert short[0] + short[1] == pytest.approx(long[0], abs=0.05)
     assert short[1] * 11 == pytest.approx(long[1], abs=0.1)
 
 
 @pytest.mark.parametrize(("count", "left"), [(1, 0), (MAX_BARS, 0), (MAX_BARS + 1, 1), (90, 50)])
 def test_up_to_forty_bars_are_drawn_and_the_rest_is_said(count: int, left: int) -> None:
-    picture = drift_bars(some_bars(count), "D")
-    assert len(rects(picture, "inside") + rects(picture, "outside")) == count - left
-    said = " ".join(texts(drawn(picture)))
+    chart = draw_drift_bars(some_bars(count), "D")
+    assert len(rects(chart, "inside") + rects(chart, "outside")) == count - left
+    said = " ".join(texts(drawn(chart)))
     assert (f"Not drawn: {left} other asset" in said) == bool(left)
-    assert_legible(picture)
+    assert_legible(chart)
 
 
 def test_what_is_outside_its_band_is_drawn_before_what_is_heavier() -> None:
     heavy = [DriftBar(f"H{n}", Decimal(50), Decimal(50), Decimal(1), Decimal(99)) for n in range(MAX_BARS)]
     light = DriftBar("light", Decimal(3), Decimal(1), Decimal(0), Decimal(2))
-    assert "light" in texts(drawn(drift_bars([*heavy, light], "D")))
+    assert "light" in texts(drawn(draw_drift_bars([*heavy, light], "D")))
 
 
-def path(picture: str, style: str) -> list[tuple[float, float]]:
+def path(chart: str, style: str) -> list[tuple[float, float]]:
     """The corners of the line of this style."""
-    (found,) = (one for one in drawn(picture).iter(f"{SVG}path") if one.get("class") == style)
+    (found,) = (one for one in drawn(chart).iter(f"{SVG}path") if one.get("class") == style)
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in found.get("d", "").lstrip("M").split("L"))]
 
 
 def test_every_value_is_drawn_at_its_day_and_height() -> None:
     points = [Point(FIRST + timedelta(n * n), Decimal(value)) for n, value in enumerate((100, 160, 120, 200, 180))]
-    corners = path(value_line(points, None, "V", "USD"), "line")
+    corners = path(draw_value_line(points, None, "V", "USD"), "line")
     assert len(corners) == 5
     across = [(x - corners[0][0]) / (corners[-1][0] - corners[0][0]) for x, _ in corners]
     assert across == pytest.approx([0, 1 / 16, 4 / 16, 9 / 16, 1], abs=0.001)
@@ -168,44 +168,44 @@ def test_every_value_is_drawn_at_its_day_and_height() -> None:
 
 
 def test_the_drawdown_is_the_distance_below_the_highest_value_before() -> None:
-    fallen = [point.value for point in drawdowns(days([100, 120, 90, 120, 60, 150]))]
+    fallen = [point.value for point in compute_drawdowns(days([100, 120, 90, 120, 60, 150]))]
     assert fallen == [0, 0, -25, 0, -50, 0]
-    assert [point.value for point in drawdowns(days([0, -5, 10, -5]))] == [0, 0, 0, -100]
-    said = " ".join(texts(drawn(value_line(days([100, 120, 90]), None, "V", "USD"))))
+    assert [point.value for point in compute_drawdowns(days([0, -5, 10, -5]))] == [0, 0, 0, -100]
+    said = " ".join(texts(drawn(draw_value_line(days([100, 120, 90]), None, "V", "USD"))))
     assert "deepest \u221225.0\u00a0% on 3\u00a0Jan\u00a02025" in said
 
 
 def test_a_deposit_is_no_recovery_where_an_index_is_given() -> None:
     values, index = days([100, 50, 500]), days([1, Decimal("0.5"), Decimal("0.5")])
-    corners = path(value_line(values, None, "V", "USD", index=index), "loss-line")
+    corners = path(draw_value_line(values, None, "V", "USD", index=index), "loss-line")
     assert corners[1][1] == corners[2][1] > corners[0][1]
-    assert "without deposits" in value_line(values, None, "V", "USD", index=index)
+    assert "without deposits" in draw_value_line(values, None, "V", "USD", index=index)
 
 
 @pytest.mark.parametrize("index", [[], days([1], date(1999, 1, 1))])
 def test_an_index_without_any_of_the_days_leaves_the_drawdown_of_the_values(index: list[Point]) -> None:
-    picture = value_line(days([0, 0, 0]), None, "V", "USD", index=index)
-    assert "without deposits" not in picture
-    assert len(path(picture, "loss-line")) == 3
+    chart = draw_value_line(days([0, 0, 0]), None, "V", "USD", index=index)
+    assert "without deposits" not in chart
+    assert len(path(chart, "loss-line")) == 3
 
 
 def test_the_benchmark_is_drawn_at_the_scale_of_the_values() -> None:
-    picture = value_line(days([1000, 1100, 1200]), days([1000, 1200, 800]), "V", "USD", benchmark_name="System")
-    own, other = path(picture, "line"), path(picture, "benchmark")
+    chart = draw_value_line(days([1000, 1100, 1200]), days([1000, 1200, 800]), "V", "USD", benchmark_name="System")
+    own, other = path(chart, "line"), path(chart, "benchmark")
     assert own[0] == other[0]
     assert own[2][1] == other[1][1], "both are at 1200"
-    assert "System, same deposits" in texts(drawn(picture))
+    assert "System, same deposits" in texts(drawn(chart))
 
 
 @pytest.mark.parametrize("benchmark", [None, [], days([1, 2], date(1999, 1, 1))])
 def test_a_benchmark_that_shares_no_day_is_not_drawn(benchmark: list[Point] | None) -> None:
-    assert "benchmark" not in value_line(days([1, 2, 3]), benchmark, "V", "USD")
+    assert "benchmark" not in draw_value_line(days([1, 2, 3]), benchmark, "V", "USD")
 
 
 @given(st.integers(601, 3000), st.integers(1, 10**9))
 def test_a_long_line_keeps_its_ends_and_its_extremes(count: int, seed: int) -> None:
     points = days([seed * place * place % 999_983 for place in range(count)])
-    kept = thinned(points)
+    kept = thin_out(points)
     assert len(kept) <= 600
     assert (kept[0], kept[-1]) == (points[0], points[-1])
     for choose in (min, max):
@@ -214,8 +214,8 @@ def test_a_long_line_keeps_its_ends_and_its_extremes(count: int, seed: int) -> N
 
 
 def test_up_to_six_hundred_days_are_drawn_one_by_one() -> None:
-    assert len(path(value_line(wave(600), None, "V", "USD"), "line")) == 600
-    assert len(path(value_line(wave(601), None, "V", "USD"), "line")) <= 600
+    assert len(path(draw_value_line(wave(600), None, "V", "USD"), "line")) == 600
+    assert len(path(draw_value_line(wave(601), None, "V", "USD"), "line")) <= 600
 
 
 @pytest.mark.parametrize(
@@ -235,5 +235,5 @@ def test_up_to_six_hundred_days_are_drawn_one_by_one() -> None:
 def test_the_value_axis_has_round_numbers_in_the_currency(
     values: tuple[int, int], currency: str, ticks: list[str]
 ) -> None:
-    said = texts(drawn(value_line(days(values), None, "V", currency)))
+    said = texts(drawn(draw_value_line(days(values), None, "V", currency)))
     assert [text for text in said if re.match(r"\u2212?(\$|\u20ac|CHF)", text) and " on " not in text] == ticks

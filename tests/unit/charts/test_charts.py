@@ -1,4 +1,4 @@
-"""Pictures: well-formed whatever a name is, true to the numbers, legible, the same for the same data."""
+"""Charts are well-formed for any name, legible, and equal for equal data."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.charts import SVG, assert_legible, days, drawn, some_bars, texts, wave
-from trimtab.charts.donut import CASH, UNKNOWN, Slice, sector_donut
-from trimtab.charts.drift_bars import DriftBar, drift_bars
+from trimtab.charts.donut import CASH, UNKNOWN, Slice, draw_sector_donut
+from trimtab.charts.drift_bars import DriftBar, draw_drift_bars
 from trimtab.charts.svg import MAX_BYTES, Theme
-from trimtab.charts.text import clean, fit, width
-from trimtab.charts.value_line import Point, value_line
+from trimtab.charts.text import clean, fit_text, text_width
+from trimtab.charts.value_line import Point, draw_value_line
 
 HOSTILE = '</title><script>alert("1")</script>&amp;&#0;\x00\ud800\ufffe\u202e\u2028\'"\n\t'
 
@@ -29,21 +29,21 @@ bars = st.lists(st.builds(DriftBar, names, percents, percents, percents, percent
 series = st.lists(st.builds(Point, st.dates(date(1990, 1, 1), date(2060, 1, 1)), amounts), max_size=30)
 
 
-PICTURES: dict[str, Callable[[Theme], str]] = {
-    "donut": lambda theme: sector_donut([Slice("A", Decimal(70)), Slice(CASH, Decimal(30))], "Sectors", theme),
-    "line": lambda theme: value_line(wave(90), days([5] * 90), "Value", "USD", theme),
-    "bars": lambda theme: drift_bars(some_bars(5), "Drift", theme),
-    "no donut": lambda theme: sector_donut([], "Sectors", theme),
-    "no line": lambda theme: value_line([], None, "Value", "USD", theme),
-    "no bars": lambda theme: drift_bars([], "Drift", theme),
+CHARTS: dict[str, Callable[[Theme], str]] = {
+    "donut": lambda theme: draw_sector_donut([Slice("A", Decimal(70)), Slice(CASH, Decimal(30))], "Sectors", theme),
+    "line": lambda theme: draw_value_line(wave(90), days([5] * 90), "Value", "USD", theme),
+    "bars": lambda theme: draw_drift_bars(some_bars(5), "Drift", theme),
+    "no donut": lambda theme: draw_sector_donut([], "Sectors", theme),
+    "no line": lambda theme: draw_value_line([], None, "Value", "USD", theme),
+    "no bars": lambda theme: draw_drift_bars([], "Drift", theme),
 }
-each_picture = pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
+each_chart = pytest.mark.parametrize("make", CHARTS.values(), ids=CHARTS)
 
 
 @settings(max_examples=40)
 @given(slices, names, themes)
 def test_a_donut_is_well_formed_and_legible_whatever_the_names_are(s: list[Slice], title: str, theme: Theme) -> None:
-    assert_legible(sector_donut(s, title, theme))
+    assert_legible(draw_sector_donut(s, title, theme))
 
 
 @settings(max_examples=40)
@@ -51,7 +51,7 @@ def test_a_donut_is_well_formed_and_legible_whatever_the_names_are(s: list[Slice
 def test_drift_bars_are_well_formed_and_legible_whatever_the_names_are(
     b: list[DriftBar], title: str, theme: Theme
 ) -> None:
-    assert_legible(drift_bars(b, title, theme))
+    assert_legible(draw_drift_bars(b, title, theme))
 
 
 @settings(max_examples=40)
@@ -59,19 +59,19 @@ def test_drift_bars_are_well_formed_and_legible_whatever_the_names_are(
 def test_a_line_is_well_formed_and_legible_whatever_the_values_and_names_are(
     points: list[Point], benchmark: list[Point], title: str, currency: str, theme: Theme
 ) -> None:
-    assert_legible(value_line(points, benchmark, title, currency, theme, benchmark_name=title))
+    assert_legible(draw_value_line(points, benchmark, title, currency, theme, benchmark_name=title))
 
 
 @given(st.integers(1, 9000), st.dates(date(2000, 1, 1), date(2030, 1, 1)))
 def test_the_days_of_a_line_never_lie_on_each_other(span: int, first: date) -> None:
     ends = [Point(first, Decimal(1)), Point(first + timedelta(span), Decimal(2))]
-    picture = value_line(ends, None, "Value", "USD")
-    assert_legible(picture)
-    assert re.search(r"\b20\d\d\b", " ".join(texts(drawn(picture))[1:])), "the year is said"
+    chart = draw_value_line(ends, None, "Value", "USD")
+    assert_legible(chart)
+    assert re.search(r"\b20\d\d\b", " ".join(texts(drawn(chart))[1:])), "the year is said"
 
 
-@each_picture
-def test_a_picture_has_a_role_a_title_a_description_and_a_background(make: Callable[[Theme], str]) -> None:
+@each_chart
+def test_a_chart_has_a_role_a_title_a_description_and_a_background(make: Callable[[Theme], str]) -> None:
     root = drawn(make(Theme.AUTO))
     title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert title is not None
@@ -85,7 +85,7 @@ def test_a_picture_has_a_role_a_title_a_description_and_a_background(make: Calla
     assert (background.get("width"), background.get("height")) == (root.get("width"), root.get("height"))
 
 
-@each_picture
+@each_chart
 def test_the_reader_s_setting_decides_in_auto_and_never_otherwise(make: Callable[[Theme], str]) -> None:
     light, dark, auto = (make(theme) for theme in (Theme.LIGHT, Theme.DARK, Theme.AUTO))
     assert "prefers-color-scheme" in auto
@@ -94,7 +94,7 @@ def test_the_reader_s_setting_decides_in_auto_and_never_otherwise(make: Callable
     assert ".page{fill:#10151b}" in dark
 
 
-@each_picture
+@each_chart
 def test_every_element_has_the_colour_of_its_class(make: Callable[[Theme], str]) -> None:
     root = drawn(make(Theme.AUTO))
     style = root.find(f"{SVG}style")
@@ -103,40 +103,40 @@ def test_every_element_has_the_colour_of_its_class(make: Callable[[Theme], str])
         assert (style.text or "").count(f"#{root.get('id')} .{used}{{") == 2, "one colour for light, one for dark"
 
 
-@each_picture
-def test_the_same_data_make_the_same_picture(make: Callable[[Theme], str]) -> None:
+@each_chart
+def test_the_same_data_make_the_same_chart(make: Callable[[Theme], str]) -> None:
     assert make(Theme.AUTO) == make(Theme.AUTO)
 
 
 def test_the_order_in_which_the_data_come_changes_nothing() -> None:
     parts = [Slice(name, Decimal(weight)) for name, weight in (("A", 20), ("B", 20), (CASH, 50), ("C", 10))]
-    assert sector_donut(parts, "S") == sector_donut(parts[::-1], "S")
-    assert drift_bars(some_bars(60), "D") == drift_bars(some_bars(60)[::-1], "D")
-    assert value_line(wave(9), None, "V", "USD") == value_line(wave(9)[::-1], None, "V", "USD")
+    assert draw_sector_donut(parts, "S") == draw_sector_donut(parts[::-1], "S")
+    assert draw_drift_bars(some_bars(60), "D") == draw_drift_bars(some_bars(60)[::-1], "D")
+    assert draw_value_line(wave(9), None, "V", "USD") == draw_value_line(wave(9)[::-1], None, "V", "USD")
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("chart", "said"),
     [
-        (sector_donut([], "T"), "nothing is held"),
-        (value_line([], None, "T", "USD"), "No values yet"),
-        (drift_bars([], "T"), "there is no target"),
-        (drift_bars([], "T", missing="nobody knows a price of AB"), "nobody knows a price of AB"),
+        (draw_sector_donut([], "T"), "nothing is held"),
+        (draw_value_line([], None, "T", "USD"), "No values yet"),
+        (draw_drift_bars([], "T"), "there is no target"),
+        (draw_drift_bars([], "T", missing="nobody knows a price of AB"), "nobody knows a price of AB"),
     ],
 )
-def test_no_data_is_a_picture_that_says_so(picture: str, said: str) -> None:
-    assert said in " ".join(texts(drawn(picture)))
+def test_no_data_is_a_chart_that_says_so(chart: str, said: str) -> None:
+    assert said in " ".join(texts(drawn(chart)))
 
 
-def test_the_largest_pictures_are_bounded() -> None:
+def test_the_largest_charts_are_bounded() -> None:
     long = "\U0001f600&" * 150
     steep = days([Decimal(10**11 + (-1) ** n * n * 10**7) / 7 for n in range(20_000)])
     largest = [
-        sector_donut([Slice(f"{n}{long}", Decimal(1)) for n in range(500)], long),
-        drift_bars([DriftBar(f"{n}{long}", Decimal(9), *([Decimal(1)] * 3)) for n in range(500)], long),
-        value_line(steep, steep, long, long, benchmark_name=long),
+        draw_sector_donut([Slice(f"{n}{long}", Decimal(1)) for n in range(500)], long),
+        draw_drift_bars([DriftBar(f"{n}{long}", Decimal(9), *([Decimal(1)] * 3)) for n in range(500)], long),
+        draw_value_line(steep, steep, long, long, benchmark_name=long),
     ]
-    assert [len(picture.encode()) < MAX_BYTES for picture in largest] == [True] * 3
+    assert [len(chart.encode()) < MAX_BYTES for chart in largest] == [True] * 3
 
 
 @given(st.text(max_size=300))
@@ -152,6 +152,6 @@ def test_a_cleaned_name_is_one_short_line_that_xml_can_hold(name: str) -> None:
 
 @given(names.map(clean), st.floats(20, 300))
 def test_a_name_that_is_cut_fits_and_says_that_it_is_cut(name: str, room: float) -> None:
-    cut = fit(name, room, 13)
-    assert width(cut, 13) <= room
+    cut = fit_text(name, room, 13)
+    assert text_width(cut, 13) <= room
     assert cut == name or cut.endswith("\u2026")

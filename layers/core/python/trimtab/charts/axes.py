@@ -1,4 +1,4 @@
-"""Axes: round numbers between two ends, and where a value stands between them."""
+"""Chart axes: round tick values between two ends, and the pixel of a value."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from msgspec import Struct
 
-from trimtab.charts.text import MONTHS, number, with_currency
+from trimtab.charts.text import MONTHS, add_currency, format_number
 
 _STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 _UNITS = ((Decimal(10) ** 12, "tn"), (Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
@@ -22,18 +22,18 @@ class Scale(Struct, frozen=True):
     start: float
     end: float
 
-    def at(self, value: Decimal) -> float:
-        """The pixel of a value."""
+    def position(self, value: Decimal) -> float:
+        """Return the pixel of a value."""
         return self.start + float((value - self.low) / (self.high - self.low)) * (self.end - self.start)
 
     def ticks(self) -> tuple[Decimal, ...]:
-        """The round numbers on it."""
+        """Return the round numbers on the axis."""
         count = int((self.high - self.low) / self.step)
         return tuple(self.low + place * self.step for place in range(count + 1))
 
 
-def between(low: Decimal, high: Decimal, parts: int, start: float, end: float) -> Scale:
-    """The axis that holds both values, in about that many round steps; `low` and `high` differ."""
+def make_axis(low: Decimal, high: Decimal, parts: int, start: float, end: float) -> Scale:
+    """Return the axis from at most `low` to at least `high` in about `parts` round steps (`low` < `high`)."""
     rough = (high - low) / parts
     power = Decimal(1).scaleb(rough.adjusted())
     step = next(power * factor for factor in _STEPS if power * factor >= rough)
@@ -42,24 +42,24 @@ def between(low: Decimal, high: Decimal, parts: int, start: float, end: float) -
     return Scale(first, last, step, start, end)
 
 
-def money_ticks(ticks: Sequence[Decimal], step: Decimal, currency: str) -> tuple[str, ...]:
-    """The numbers of a money axis, as short as they are exact: `$12.5k`; `$1,000,025` where k or M would need more."""
+def format_money_ticks(ticks: Sequence[Decimal], step: Decimal, currency: str) -> tuple[str, ...]:
+    """Return the labels of a money axis, shortened where exact: `$12.5k`, but `$1,000,025` in full."""
     top = max(abs(tick) for tick in ticks)
     for unit, letter in _UNITS:
         places = _places(step / unit)
         if top >= 10 * min(unit, Decimal(10) ** 6) and top >= unit and places <= _MAX_UNIT_PLACES:
             return tuple(
-                with_currency(number(tick / unit, places) + (letter if tick else ""), currency) for tick in ticks
+                add_currency(format_number(tick / unit, places) + (letter if tick else ""), currency) for tick in ticks
             )
-    return tuple(with_currency(number(tick, _places(step)), currency) for tick in ticks)
+    return tuple(add_currency(format_number(tick, _places(step)), currency) for tick in ticks)
 
 
 def _places(step: Decimal) -> int:
     return max(0, -int(step.normalize().as_tuple().exponent))
 
 
-def day_ticks(first: date, last: date, most: int) -> tuple[tuple[date, str], ...]:
-    """At most `most` + 1 days to write on an axis from `first` to `last`: years, months or days, evenly apart."""
+def choose_day_ticks(first: date, last: date, most: int) -> tuple[tuple[date, str], ...]:
+    """Return at most `most` + 1 evenly spaced days, months or years from `first` to `last`, with their labels."""
     days = (last - first).days
     if days <= 31 * 2:
         step = next(step for step in (1, 2, 7, 14, 28) if days / step <= most)
@@ -76,7 +76,7 @@ def day_ticks(first: date, last: date, most: int) -> tuple[tuple[date, str], ...
     step = next((step for step in (1, 2, 3, 6, 12) if len(months) / step <= most), 12)
     if step < 12:
         written = [day for day in months if (day.month - 1) % step == 0]
-        dated = next((day for day in written if day.month == 1), written[0])  # one of them says the year
+        dated = next((day for day in written if day.month == 1), written[0])  # one label carries the year
         return tuple((day, _month(day, day.month == 1 or day == dated)) for day in written)
     years = [day for day in months if day.month == 1]
     each = next(each for each in (1, 2, 5, 10, 20, 50, 100, 1000, 10_000) if len(years) / each <= most)

@@ -1,6 +1,6 @@
-"""The page that every picture is drawn on: its colours in light and dark, its title and description, its escaping.
+"""SVG primitives: lines, boxes, paths and texts, and the document around them with light and dark colours.
 
-Positions are floats in pixels, written with at most two decimals, so that the same data make the same text everywhere.
+Positions are floats in pixels, written with at most two decimals, so that equal data make equal documents everywhere.
 """
 
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from html import escape
 
-from trimtab.charts.text import clean, fit
+from trimtab.charts.text import clean, fit_text
 
 WIDTH = 600
 MARGIN = 16
@@ -17,8 +17,8 @@ MAX_BYTES = 60_000
 
 _FONT = "Helvetica,Arial,'Liberation Sans',sans-serif"
 
-# Neighbours in this order stay apart under protanopia, deuteranopia and tritanopia (simulated; over 15 in OKLab x 100),
-# so slices are told apart beside each other; the legend has the same order and says every number.
+# Neighbouring colours stay distinguishable under simulated protanopia, deuteranopia and tritanopia (more than 15 in
+# OKLab x 100). The legend has the same order and contains every number.
 SERIES = (
     *(("#2166ac", "#4a90d9"), ("#e08bbd", "#f2b3d5"), ("#882255", "#b8517f"), ("#6ec1ee", "#9bd8fb")),
     *(("#e69f00", "#f0b429"), ("#7f4f24", "#9c6a3e"), ("#35a89a", "#55c4b2"), ("#c9bc2f", "#e3da66")),
@@ -52,7 +52,7 @@ _FILLS: dict[str, tuple[str, str]] = {  # of slices: light, dark
 
 
 def _ink_on(fill: str) -> str:
-    """White or nearly black, whichever reads better on the colour (relative luminance of WCAG 2)."""
+    """Return white or nearly black, the more legible on the colour (relative luminance of WCAG 2)."""
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
         for part in (int(fill[place : place + 2], 16) / 255 for place in (1, 3, 5))
@@ -65,69 +65,73 @@ _COLOURS |= {f"on-{name}": ("fill", _ink_on(light), _ink_on(dark)) for name, (li
 
 
 class Theme(StrEnum):
-    """The background a picture is made for; `auto` follows the reader's setting."""
+    """The background that a chart is drawn for; AUTO follows the reader's setting."""
 
     LIGHT = "light"
     DARK = "dark"
     AUTO = "auto"
 
 
-def at(position: float) -> str:
-    """A position as it is written: at most two decimals."""
+def px(position: float) -> str:
+    """Return a position in pixels with at most two decimals."""
     written = f"{position:.2f}".rstrip("0").rstrip(".")
     return "0" if written == "-0" else written
 
 
-def words(
+def draw_text(
     x: float, y: float, text: str, style: str = "ink", *, size: float = SIZE, anchor: str = "start", bold: bool = False
 ) -> str:
-    """A line of text; `y` is its base line."""
+    """Return a line of text; `y` is the base line."""
     weight = ' font-weight="700"' if bold else ""
     end = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text class="{style}" x="{at(x)}" y="{at(y)}" font-size="{at(size)}"{end}{weight}>{escape(text)}</text>'
+    return f'<text class="{style}" x="{px(x)}" y="{px(y)}" font-size="{px(size)}"{end}{weight}>{escape(text)}</text>'
 
 
-def box(x: float, y: float, wide: float, high: float, style: str, *, radius: float = 0, hint: str = "") -> str:
-    """A rectangle; a hint is what a pointer over it shows."""
-    corner = f' rx="{at(radius)}"' if radius else ""
-    shape = f'<rect class="{style}" x="{at(x)}" y="{at(y)}" width="{at(wide)}" height="{at(high)}"{corner}'
+def draw_box(x: float, y: float, wide: float, high: float, style: str, *, radius: float = 0, hint: str = "") -> str:
+    """Return a rectangle; `hint` is the tooltip."""
+    corner = f' rx="{px(radius)}"' if radius else ""
+    shape = f'<rect class="{style}" x="{px(x)}" y="{px(y)}" width="{px(wide)}" height="{px(high)}"{corner}'
     return f"{shape}>{_hint(hint)}</rect>" if hint else f"{shape}/>"
 
 
-def rule(x1: float, y1: float, x2: float, y2: float, style: str, *, thick: float = 1, dash: str = "") -> str:
-    """A straight line."""
+def draw_line(x1: float, y1: float, x2: float, y2: float, style: str, *, thick: float = 1, dash: str = "") -> str:
+    """Return a straight line."""
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    ends = f'x1="{at(x1)}" y1="{at(y1)}" x2="{at(x2)}" y2="{at(y2)}"'
-    return f'<line class="{style}" {ends} stroke-width="{at(thick)}"{dashed}/>'
+    ends = f'x1="{px(x1)}" y1="{px(y1)}" x2="{px(x2)}" y2="{px(y2)}"'
+    return f'<line class="{style}" {ends} stroke-width="{px(thick)}"{dashed}/>'
 
 
-def shape(d: str, style: str, *, more: str = "", hint: str = "") -> str:
-    """A path; `more` is attributes of our own, never of a user."""
+def draw_path(d: str, style: str, *, more: str = "", hint: str = "") -> str:
+    """Return a path; `more` holds further attributes and must not contain user input."""
     opening = f'<path class="{style}" d="{d}"{more}'
     return f"{opening}>{_hint(hint)}</path>" if hint else f"{opening}/>"
 
 
-def document(title: str, description: str, height: float, parts: Sequence[str], theme: Theme) -> str:
-    """The whole picture: well-formed XML whatever the texts are, with its own background, readable without colours.
+def render_document(title: str, description: str, height: float, parts: Sequence[str], theme: Theme) -> str:
+    """Return the whole chart: well-formed XML for any text, with a background, readable without colours.
 
-    Names inside are prefixed with a digest of the content, so that several pictures can stand in one page.
+    Ids are prefixed with a digest of the content, so that one page can contain several charts.
     """
-    heading = words(MARGIN, 32, fit(clean(title), WIDTH - 2 * MARGIN, TITLE_SIZE, True), size=TITLE_SIZE, bold=True)
+    heading = draw_text(
+        MARGIN, 32, fit_text(clean(title), WIDTH - 2 * MARGIN, TITLE_SIZE, True), size=TITLE_SIZE, bold=True
+    )
     body = heading + "".join(parts)
     content = f"{theme}|{title}|{description}|{body}"
     name = "p" + hashlib.sha256(content.encode(errors="replace")).hexdigest()[:10]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" width="{WIDTH}" height="{at(height)}"'
-        f' viewBox="0 0 {WIDTH} {at(height)}" role="img" aria-labelledby="{name}-t {name}-d"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" width="{WIDTH}" height="{px(height)}"'
+        f' viewBox="0 0 {WIDTH} {px(height)}" role="img" aria-labelledby="{name}-t {name}-d"'
         f' font-family="{_FONT}"><title id="{name}-t">{escape(clean(title))}</title>'
         f'<desc id="{name}-d">{escape(description)}</desc><style>{_style(name, body, theme)}</style>'
-        f"{box(0, 0, WIDTH, height, 'page')}{body}</svg>\n"
+        f"{draw_box(0, 0, WIDTH, height, 'page')}{body}</svg>\n"
     )
 
 
-def nothing(title: str, reason: str, theme: Theme) -> str:
-    """The picture of no data: it says so in words."""
-    return document(title, reason, 160, [words(WIDTH / 2, 100, reason, "muted", size=15, anchor="middle")], theme)
+def render_message(title: str, reason: str, theme: Theme) -> str:
+    """Return a chart without data: the reason as text."""
+    return render_document(
+        title, reason, 160, [draw_text(WIDTH / 2, 100, reason, "muted", size=15, anchor="middle")], theme
+    )
 
 
 def _style(name: str, body: str, theme: Theme) -> str:

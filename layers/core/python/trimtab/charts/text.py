@@ -1,7 +1,7 @@
-"""Names and numbers as they are read: cleaned of what has no picture, measured, cut to fit, written with their unit.
+"""Names and numbers as people read them: cleaned, measured, cut to fit, formatted with their unit.
 
-Names come from users. Nothing of them reaches a document that could end a tag, turn the reading direction or break a
-line. Numbers are Decimals and are written from them, rounded half up.
+Names come from users: control and direction characters and line breaks are removed before a name reaches a document.
+Numbers are Decimals, rounded half up.
 """
 
 import unicodedata
@@ -20,8 +20,8 @@ LONG_MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _SIGNS = {"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3", "JPY": "\u00a5"}
-_JOINERS = "\u200c\u200d"  # Persian and emoji are spelled with them
-_MAX_MARKS = 2  # marks on one letter; towers of them would reach into other lines
+_JOINERS = "\u200c\u200d"  # needed by Persian and by emoji
+_MAX_MARKS = 2  # combining marks per letter; more would reach into other lines
 
 # The advance widths of Helvetica and Arial in thousandths of the font size.
 _WIDTHS = {
@@ -50,11 +50,11 @@ _WIDTHS = {
     for letter in letters
 }
 _OTHER, _WIDE = 700, 1050
-_SAFETY = 1.08  # the reader's font is a little wider than ours at worst
+_SAFETY = 1.08  # allowance for readers' fonts that are wider than Helvetica
 
 
 def clean(name: str, most: int = MAX_NAME) -> str:
-    """The name on one line, without control, direction and unassigned characters; 1 to `most` characters long."""
+    """Return the name on one line of 1 to `most` characters, without control, direction and unassigned characters."""
     kept: list[str] = []
     marks = 0
     for character in unicodedata.normalize("NFC", name[: 4 * most]):
@@ -67,8 +67,8 @@ def clean(name: str, most: int = MAX_NAME) -> str:
     return " ".join("".join(kept)[:most].split()) or UNNAMED
 
 
-def width(text: str, size: float, bold: bool = False) -> float:
-    """How wide the text is at most, in pixels, at this font size."""
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Return the maximum width of the text in pixels at a font size."""
     return sum(map(_advance, text)) * size / 1000 * _SAFETY * (1.06 if bold else 1)
 
 
@@ -82,48 +82,52 @@ def _advance(letter: str) -> int:
     return _WIDE if unicodedata.east_asian_width(letter) in "WF" or ord(letter) > 0xFFFF else _OTHER
 
 
-def fit(text: str, room: float, size: float, bold: bool = False) -> str:
-    """The text, cut at its end with an ellipsis where it is wider than the room."""
-    if width(text, size, bold) <= room:
+def fit_text(text: str, room: float, size: float, bold: bool = False) -> str:
+    """Return the text, cut with an ellipsis where wider than `room` pixels."""
+    if text_width(text, size, bold) <= room:
         return text
-    while text and width(text + ELLIPSIS, size, bold) > room:
+    while text and text_width(text + ELLIPSIS, size, bold) > room:
         text = text[:-1]
     return text.rstrip() + ELLIPSIS
 
 
-def number(value: Decimal, places: int, signed: bool = False) -> str:
-    """With thousands separated and a real minus; what rounds to zero has no sign."""
+def format_number(value: Decimal, places: int, signed: bool = False) -> str:
+    """Return the rounded number with separated thousands and a typographic minus; zero has no sign.
+
+    >>> format_number(Decimal("1234.5"), 2, signed=True)
+    '+1,234.50'
+    """
     rounded = to_places(value, places)
     return f"{'+' if signed and rounded > 0 else ''}{rounded:,.{places}f}".replace("-", MINUS)
 
 
-def percent(value: Decimal, places: int = 2, signed: bool = False) -> str:
-    """A percentage, given as 12.5 for 12.5 %."""
-    return number(value, places, signed) + SPACE + "%"
+def format_percent(value: Decimal, places: int = 2, signed: bool = False) -> str:
+    """Return a percentage; 12.5 is 12.5 %."""
+    return format_number(value, places, signed) + SPACE + "%"
 
 
-def share(value: Decimal) -> str:
-    """A percentage with one place; what is there and would be written as nothing says that it is less than that."""
-    return "< 0.1".replace(" ", SPACE) + SPACE + "%" if 0 < value < Decimal("0.05") else percent(value, 1)
+def format_share(value: Decimal) -> str:
+    """Return a percentage with one place; a share above zero that rounds to zero is written as `< 0.1 %`."""
+    return "< 0.1".replace(" ", SPACE) + SPACE + "%" if 0 < value < Decimal("0.05") else format_percent(value, 1)
 
 
-def money(value: Decimal, currency: str, places: int = 2, signed: bool = False) -> str:
-    """An amount with its currency in front, its sign before that."""
-    return with_currency(number(value, places, signed), currency)
+def format_money(value: Decimal, currency: str, places: int = 2, signed: bool = False) -> str:
+    """Return an amount with the sign first, then the currency: `-$12.00`."""
+    return add_currency(format_number(value, places, signed), currency)
 
 
-def with_currency(text: str, currency: str) -> str:
-    """A written number with its currency: `$12`, `\u2212$12`, `CHF 12`."""
+def add_currency(text: str, currency: str) -> str:
+    """Add the currency to a formatted number: `$12`, `\u2212$12`, `CHF 12`."""
     sign, digits = (text[0], text[1:]) if text[0] in f"+{MINUS}" else ("", text)
     code = clean(currency)[:8]
     return sign + _SIGNS.get(code, code + SPACE) + digits
 
 
-def day_text(day: date) -> str:
-    """`4 Mar 2026`, without breaks."""
+def format_day(day: date) -> str:
+    """Return the day as `4 Mar 2026`, with no-break spaces."""
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}".replace(" ", SPACE)
 
 
-def month_text(day: date) -> str:
-    """`March 2026`."""
+def format_month(day: date) -> str:
+    """Return the month as `March 2026`."""
     return f"{LONG_MONTHS[day.month - 1]} {day.year}"

@@ -1,4 +1,4 @@
-"""Contacts and what they were sent, in the table `notifications`; and SES, which takes the mail."""
+"""Contacts and sent mails in the table `notifications`; the mail server SES."""
 
 from email.message import EmailMessage
 from functools import lru_cache
@@ -9,89 +9,77 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from trimtab.kernel.clock import Clock, format_time
-from trimtab.notifications.domain import Contacts, Message
-from trimtab.notifications.service import MailRefused
+from trimtab.notifications.domain import (
+    Contacts,
+    MailMessage,
+    MailRejected,
+    SentMail,
+    contacts_key,
+    sent_mail_key,
+)
 from trimtab.runtime.dynamodb.batches import batch_get, batch_put
-from trimtab.runtime.dynamodb.client import Key, get_item
-from trimtab.runtime.dynamodb.writes import put_item
+from trimtab.runtime.dynamodb.client import get_item
+from trimtab.runtime.dynamodb.writes import put_records
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ses import SESClient
 
-CONTACTS, SENT = "CONTACTS", "SENT#"
-KEPT_SECONDS = 400 * 24 * 3600
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
 
 
 @lru_cache(maxsize=1)
 def ses() -> "SESClient":
-    """The client, made on first use."""
+    """Return the client, created on first use."""
     return boto3.client("ses", config=_TIMEOUTS)
 
 
-class DynamoContacts(Struct, frozen=True):
-    """The store of contacts."""
+class ContactStore(Struct, frozen=True):
+    """Reads and writes contacts, and the notes of sent mails."""
 
     client: "DynamoDBClient"
     table: str
-    clock: Clock
 
     def contacts(self, tenant_id: str, portfolio_id: str) -> Contacts:
-        """See `ContactStore.contacts`."""
-        item = get_item(self.client, self.table, {**_key(tenant_id, portfolio_id), "sk": CONTACTS})
+        """Return the contacts of a portfolio, without addresses where none are stored."""
+        item = get_item(self.client, self.table, contacts_key(tenant_id, portfolio_id))
         if item is None:
-            return Contacts(tenant_id, portfolio_id)
-        emails = tuple(item["emails"].split(",")) if "emails" in item else ()
-        return Contacts(tenant_id, portfolio_id, emails, item["version"])
+            return Contacts(tenant_id=tenant_id, portfolio_id=portfolio_id)
+        return Contacts.from_item(tenant_id, portfolio_id, item)
 
     def put(self, contacts: Contacts) -> None:
-        """See `ContactStore.put`."""
-        item = {
-            **_key(contacts.tenant_id, contacts.portfolio_id),
-            "sk": CONTACTS,
-            "emails": ",".join(contacts.emails) or None,
-            "version": contacts.version,
-        }
-        put_item(self.client, self.table, item)
+        """Store contacts on the version before; raises `ConditionFailed` where another version is stored."""
+        put_records(self.client, self.table, contacts)
 
-    def were_sent(self, contacts: Contacts, message_id: str) -> set[str]:
-        """See `ContactStore.were_sent`."""
-        key = _key(contacts.tenant_id, contacts.portfolio_id)
-        keys = [{**key, "sk": _sent(message_id, email)} for email in contacts.emails]
-        found = batch_get(self.client, self.table, keys, consistent=True)
-        return {item["sk"].partition("#")[2].partition("#")[2] for item in found}
+    def sent_addresses(self, contacts: Contacts, message_id: str) -> set[str]:
+        """Return the addresses that the message was sent to."""
+        names = (contacts.tenant_id, contacts.portfolio_id, message_id)
+        keys = [sent_mail_key(*names, email) for email in contacts.emails]
+        items = batch_get(self.client, self.table, keys, consistent=True)
+        return {item["sk"].partition("#")[2].partition("#")[2] for item in items}
 
-    def sent(self, contacts: Contacts, message_id: str, email: str) -> None:
-        """See `ContactStore.sent`. DynamoDB forgets it by itself when no queue can hold the message any more."""
-        now = self.clock()
-        item = {
-            **_key(contacts.tenant_id, contacts.portfolio_id),
-            "sk": _sent(message_id, email),
-            "sent_at": format_time(now),
-            "expires_at": int(now.timestamp()) + KEPT_SECONDS,
-        }
-        batch_put(self.client, self.table, [item])
+    def put_sent(self, mail: SentMail) -> None:
+        """Store the note of a sent mail."""
+        batch_put(self.client, self.table, [mail.to_item()])
 
 
 class SesMailer(Struct, frozen=True):
-    """Sends as `sender`, an identity that SES knows."""
+    """Sends mail through SES from `sender`, a verified identity."""
 
     client: "SESClient"
     sender: str
 
-    def send(self, email: str, message: Message) -> None:
-        """See `Mailer.send`."""
-        raw = mime(self.sender, email, message).as_bytes()
+    def send(self, email: str, message: MailMessage) -> None:
+        """Hand a message to SES; raises `MailRejected` where SES does not accept the message."""
+        raw = to_mime(self.sender, email, message).as_bytes()
         try:
             self.client.send_raw_email(Source=self.sender, Destinations=[email], RawMessage={"Data": raw})
         except (ClientError, BotoCoreError) as error:
-            raise MailRefused(str(error)) from error
+            raise MailRejected(str(error)) from error
 
 
-def mime(sender: str, email: str, message: Message) -> EmailMessage:
-    """The message as mail: the text, and beside it the HTML with its pictures."""
+def to_mime(sender: str, email: str, message: MailMessage) -> EmailMessage:
+    """Return the message in MIME: the text part, and as alternative the HTML part with its images."""
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = sender, email, message.subject
     mail.set_content(message.text)
@@ -99,21 +87,13 @@ def mime(sender: str, email: str, message: Message) -> EmailMessage:
         return mail
     mail.add_alternative(message.html, subtype="html")
     *_, html = mail.iter_parts()
-    for each in message.attachments:
-        kind, _, subtype = each.media_type.partition("/")
+    for attachment in message.attachments:
+        kind, _, subtype = attachment.media_type.partition("/")
         html.add_related(
-            each.content.encode(),
+            attachment.content.encode(),
             kind,
             subtype,
-            cid=f"<{each.name}>",
-            filename=f"{each.name}.{subtype.partition('+')[0]}",
+            cid=f"<{attachment.name}>",
+            filename=f"{attachment.name}.{subtype.partition('+')[0]}",
         )
     return mail
-
-
-def _key(tenant_id: str, portfolio_id: str) -> Key:
-    return {"pk": f"T#{tenant_id}#P#{portfolio_id}"}
-
-
-def _sent(message_id: str, email: str) -> str:
-    return f"{SENT}{message_id}#{email}"

@@ -1,4 +1,4 @@
-"""The bodies that the routes of contacts read, the answers that they give, and the events that become mail."""
+"""Bodies and answers about contacts."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from trimtab.notifications.domain import ADDRESS_PATTERN, MAX_ADDRESS, MAX_CONTA
 
 def _address(text: str) -> str:
     if not is_address(text):
-        raise ValueError("Give an e-mail address.")
+        raise ValueError("Give an e-mail address of ASCII characters, such as ada@example.com.")
     return text
 
 
@@ -20,18 +20,18 @@ Email = Annotated[
 
 
 class ReplaceContacts(Model):
-    """The e-mail addresses that are told about the portfolio from now on; none ends it."""
+    """All e-mail addresses that get the alerts and reports of the portfolio; an empty list ends both."""
 
     emails: Annotated[list[Email], Field(max_length=MAX_CONTACTS, examples=[["ada@example.com"]])]
 
 
 class ContactsView(Model):
-    """Who is told about a portfolio."""
+    """The e-mail addresses that get the alerts and reports of a portfolio."""
 
     portfolio_id: str
     emails: list[str]
 
 
-def contacts_view(it: Contacts) -> dict[str, Any]:
-    """See `ContactsView`."""
-    return {"portfolio_id": it.portfolio_id, "emails": list(it.emails)}
+def contacts_view(contacts: Contacts) -> dict[str, Any]:
+    """Return the members of a `ContactsView`."""
+    return {"portfolio_id": contacts.portfolio_id, "emails": list(contacts.emails)}

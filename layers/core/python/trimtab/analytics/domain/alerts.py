@@ -1,13 +1,15 @@
-"""Alerts: one for each episode. An episode begins when a measure leaves its limit and ends once it is back inside.
+"""Alert rules and episodes: one alert per episode.
 
-Pure: the caller keeps the episode of each rule beside the portfolio and writes it in the transaction that raises the
-alert, so that a measure that comes twice, or late, raises nothing twice.
+An episode begins when a measurement exceeds the limit of its rule and ends when a later measurement is back inside. The
+caller stores the episode of each rule in the same write as the alert, so a repeated or late measurement raises nothing
+twice.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,16 +17,16 @@ from msgspec.structs import replace
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.money import HUNDRED, ZERO
+from trimtab.kernel.money import HUNDRED, ZERO, plain
 
 MAX_RULES = 20
 
 
-class RuleKind(StrEnum):
-    """What a rule watches.
+class AlertKind(StrEnum):
+    """The measurement that a rule watches.
 
-    The first three compare a percent of the portfolio: one-day value at risk, current drawdown, drift from target.
-    STALE watches whether the portfolio is stale, MISSING_DATA how many of its symbols have no close of the day.
+    The first three are percents of the portfolio: one-day value at risk, current drawdown, drift from target. STALE
+    watches whether the portfolio is stale, MISSING_DATA the number of symbols without a close of the last day.
     """
 
     VAR_ABOVE = "var_above"
@@ -35,44 +37,55 @@ class RuleKind(StrEnum):
 
     @property
     def has_threshold(self) -> bool:
-        """Whether its limit is chosen; the others are outside as soon as they count anything."""
-        return self not in {RuleKind.STALE, RuleKind.MISSING_DATA}
+        """True where a rule chooses its limit; the other kinds have the limit 0."""
+        match self:
+            case AlertKind.VAR_ABOVE | AlertKind.DRAWDOWN_ABOVE | AlertKind.DRIFT_ABOVE:
+                return True
+            case AlertKind.STALE | AlertKind.MISSING_DATA:
+                return False
+            case _:
+                assert_never(self)
 
 
-class Rule(Struct, frozen=True):
-    """What is watched, and the percent (above 0, at most 100) that it may not exceed; being equal is inside.
+class AlertRule(Struct, frozen=True, omit_defaults=True):
+    """A kind with its threshold, a percent above 0 and at most 100; a measurement equal to the threshold is inside.
 
-    `Invalid` for a threshold that is missing, out of range, or given to a kind that has none.
+    Raises `Invalid` for a threshold that is missing, out of range, or given to a kind without one.
     """
 
     rule_id: str
-    kind: RuleKind
+    kind: AlertKind
     threshold: Decimal | None = None
 
     def __post_init__(self) -> None:
         if self.kind.has_threshold and (self.threshold is None or not 0 < self.threshold <= HUNDRED):
-            raise Invalid("invalid_threshold", f"{self.kind} needs a threshold above 0 and at most 100 percent.")
+            raise Invalid("invalid_threshold", f"{self.kind} needs a `threshold` above 0 and at most 100 percent.")
         if not self.kind.has_threshold and self.threshold is not None:
-            raise Invalid("invalid_threshold", f"{self.kind} has no threshold.")
+            raise Invalid("invalid_threshold", f"{self.kind} takes no `threshold`.")
 
     @property
     def limit(self) -> Decimal:
-        """The largest number that is inside."""
+        """The largest value that is inside."""
         return ZERO if self.threshold is None else self.threshold
 
 
-class Measure(Struct, frozen=True):
-    """What was measured and when: a percent, or a count. None where it could not be: neither inside nor outside."""
+class Measurement(Struct, frozen=True):
+    """A measured value (a percent or a count) with its time; a `value` of None is neither inside nor outside.
+
+    `detail` says what was measured, or names the symbols concerned.
+    """
 
     at: datetime
     value: Decimal | None
     detail: str = ""
 
 
-class Episode(Struct, frozen=True):
-    """The newest episode of a rule, or none yet (`number` 0). `measured_at` is the newest measure in it."""
+class Episode(Struct, frozen=True, omit_defaults=True):
+    """The newest episode of a rule; `number` 0 before the first.
 
-    subject: str
+    `measured_at` is the time of the newest measurement and `peak` the largest value of the episode.
+    """
+
     rule_id: str
     number: int = 0
     is_open: bool = False
@@ -81,58 +94,88 @@ class Episode(Struct, frozen=True):
     measured_at: datetime | None = None
     peak: Decimal | None = None
 
-    @property
-    def alert_id(self) -> str:
-        """The id of the one alert of this episode, the same as long as it lasts, and no other episode's: a rule that is
-        taken away and set again counts from one again, but not from the same instant."""
+    def alert_id(self, portfolio_id: str) -> str:
+        """Return the id of the episode's alert.
+
+        The opening time is part of the id: a rule that was removed and set again counts its episodes from one again.
+        """
         opened = format_time(self.opened_at) if self.opened_at else ""
-        return ids.derive_id("alert", self.subject, self.rule_id, self.number, opened)
+        return ids.derive_id("alert", portfolio_id, self.rule_id, self.number, opened)
 
-    def under_another_rule(self) -> "Episode":
-        """Over, with its number: the rule of that id was changed, and the next episode is another one."""
-        return Episode(self.subject, self.rule_id, self.number)
+    def reset(self) -> "Episode":
+        """Return an ended episode with the same number, for a rule that has changed."""
+        return Episode(self.rule_id, self.number)
 
 
-def evaluate(rule: Rule, measure: Measure, episode: Episode) -> tuple[Episode, bool]:
-    """The episode after the measure, and whether an alert is raised now.
+class AlertText(Struct, frozen=True):
+    """Title and sentence of an alert, as people read them."""
 
-    A measure that is not newer than the last one changes nothing; one without a value neither. `peak` is the largest
-    value of the episode.
+    title: str
+    text: str
+
+
+def evaluate_rule(rule: AlertRule, measurement: Measurement, episode: Episode) -> tuple[Episode, bool]:
+    """Return the episode after the measurement, and True where an alert is raised.
+
+    A measurement without a value, or not newer than the last one, changes nothing.
+
+    >>> rule = AlertRule("fall", AlertKind.DRAWDOWN_ABOVE, Decimal(10))
+    >>> outside = Measurement(datetime(2026, 11, 20), Decimal(12))
+    >>> episode, is_raised = evaluate_rule(rule, outside, Episode("fall"))
+    >>> episode.number, is_raised
+    (1, True)
     """
-    if measure.value is None or (episode.measured_at is not None and measure.at <= episode.measured_at):
+    value = measurement.value
+    if value is None or (episode.measured_at is not None and measurement.at <= episode.measured_at):
         return episode, False
-    seen = replace(episode, measured_at=measure.at)
-    if measure.value <= rule.limit:
-        return (replace(seen, is_open=False, closed_at=measure.at) if episode.is_open else seen), False
+    seen = replace(episode, measured_at=measurement.at)
+    if value <= rule.limit:
+        return (replace(seen, is_open=False, closed_at=measurement.at) if episode.is_open else seen), False
     if episode.is_open:
-        return replace(seen, peak=max(measure.value, episode.peak or measure.value)), False
-    begun = replace(
-        seen, number=episode.number + 1, is_open=True, opened_at=measure.at, closed_at=None, peak=measure.value
+        return replace(seen, peak=max(value, episode.peak or value)), False
+    opened = replace(
+        seen, number=episode.number + 1, is_open=True, opened_at=measurement.at, closed_at=None, peak=value
     )
-    return begun, True
+    return opened, True
 
 
-def first_episode(subject: str, rule: Rule) -> Episode:
-    """The state of a rule that was never outside; `subject` is the id of the portfolio."""
-    return Episode(subject, rule.rule_id)
+def evaluate_rules(
+    rules: Iterable[AlertRule], measurements: Mapping[AlertKind, Measurement], episodes: Mapping[str, Episode]
+) -> tuple[dict[str, Episode], list[tuple[AlertRule, Episode]]]:
+    """Return the episodes by rule id, and each rule that raises an alert with its episode.
 
-
-def evaluate_all(
-    rules: Iterable[Rule], measures: Mapping[RuleKind, Measure], episodes: Mapping[str, Episode], subject: str
-) -> tuple[dict[str, Episode], list[tuple[Rule, Episode]]]:
-    """Every rule at its measure: the episodes by rule, and the rules that raise an alert now with their episodes.
-
-    Rules that are not there any more lose their episodes; a rule without a measure keeps its own.
+    Episodes of removed rules are dropped; a rule without a measurement keeps its episode.
     """
     after: dict[str, Episode] = {}
     raised = []
     for rule in rules:
-        episode = episodes.get(rule.rule_id) or first_episode(subject, rule)
-        measure = measures.get(rule.kind)
+        episode = episodes.get(rule.rule_id) or Episode(rule.rule_id)
+        measurement = measurements.get(rule.kind)
         is_raised = False
-        if measure is not None:
-            episode, is_raised = evaluate(rule, measure, episode)
+        if measurement is not None:
+            episode, is_raised = evaluate_rule(rule, measurement, episode)
         after[rule.rule_id] = episode
         if is_raised:
             raised.append((rule, episode))
     return after, raised
+
+
+def describe_alert(rule: AlertRule, measurement: Measurement, portfolio: str) -> AlertText:
+    """Return the words of an alert; `portfolio` is the portfolio's name with its id."""
+    exceeded = f"{portfolio}: {plain(measurement.value or ZERO)} %, above the limit of {plain(rule.limit)} %."
+    match rule.kind:
+        case AlertKind.VAR_ABOVE:
+            return AlertText("Value at risk above its limit", exceeded)
+        case AlertKind.DRAWDOWN_ABOVE:
+            return AlertText("Drawdown above its limit", exceeded)
+        case AlertKind.DRIFT_ABOVE:
+            return AlertText("Drift above its limit", exceeded)
+        case AlertKind.STALE:
+            text = f"{portfolio} is stale: no trades and no rebalances until an operator resolves the portfolio."
+            return AlertText("Portfolio needs an operator", text)
+        case AlertKind.MISSING_DATA:
+            return AlertText(
+                "Prices are missing", f"{portfolio}: symbols without a close of the last day: {measurement.detail}."
+            )
+        case _:
+            assert_never(rule.kind)

@@ -1,4 +1,4 @@
-"""Exposure: what part of a portfolio is in which sector. It needs values of today and no history."""
+"""Sector exposure: the share of a portfolio in each sector. Needs current values and no history."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -8,19 +8,19 @@ from msgspec import Struct
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion, to_money
 
 UNKNOWN = "Unknown"
-"""The sector of what nobody has given one."""
+"""The sector of an asset without a sector."""
 CASH_SECTOR = "Cash"
 
 
-class Position(Struct, frozen=True):
-    """A holding and its value in money; None where nobody knows a price."""
+class HoldingValue(Struct, frozen=True):
+    """A holding and its value in money; None where no price is known."""
 
     symbol: str
     value: Decimal | None
 
 
-class Sector(Struct, frozen=True):
-    """A sector's value in money, its weight in percent (4 places) and its symbols by name."""
+class SectorWeight(Struct, frozen=True):
+    """A sector's value in money, its weight in percent (4 places) and its symbols in alphabetical order."""
 
     name: str
     value: Decimal
@@ -28,35 +28,45 @@ class Sector(Struct, frozen=True):
     symbols: tuple[str, ...]
 
 
-class Exposure(Struct, frozen=True):
-    """The sectors of a portfolio, the largest first, and its value in money.
+class SectorExposure(Struct, frozen=True):
+    """The sectors of a portfolio, largest first, and the total value in money.
 
-    Weights sum to exactly 100; all are zero where the portfolio is not worth more than nothing. `unvalued` names the
-    holdings without a value: they are in their sector and count as nothing.
+    Weights sum to exactly 100; all are zero where the total is not above zero. `unpriced` names the holdings without a
+    value: each is listed in its sector and counts as zero.
     """
 
     value: Decimal
-    sectors: tuple[Sector, ...]
-    unvalued: tuple[str, ...]
+    sectors: tuple[SectorWeight, ...]
+    unpriced: tuple[str, ...]
 
 
-def exposure(positions: Iterable[Position], cash: Decimal, sectors: Mapping[str, str | None]) -> Exposure:
-    """By sector: cash, where there is any, is in `Cash`; a symbol whose sector is missing or blank in `Unknown`."""
+def compute_sector_exposure(
+    holdings: Iterable[HoldingValue], cash: Decimal, sectors: Mapping[str, str | None]
+) -> SectorExposure:
+    """Return the exposure by sector; `sectors` maps symbols to sector names.
+
+    A missing or blank sector name counts as `Unknown`; cash other than zero is the sector `Cash`.
+
+    >>> held = [HoldingValue("AAPL", Decimal(60)), HoldingValue("XOM", Decimal(20))]
+    >>> found = compute_sector_exposure(held, Decimal(20), {"AAPL": "Technology"})
+    >>> [(sector.name, str(sector.weight)) for sector in found.sectors]
+    [('Technology', '60.0000'), ('Cash', '20.0000'), ('Unknown', '20.0000')]
+    """
     values: dict[str, Decimal] = {}
     symbols: dict[str, list[str]] = {}
-    unvalued = []
-    for it in positions:
-        name = " ".join((sectors.get(it.symbol) or "").split()) or UNKNOWN
-        values[name] = values.get(name, ZERO) + (it.value or ZERO)
-        symbols.setdefault(name, []).append(it.symbol)
-        if it.value is None:
-            unvalued.append(it.symbol)
+    unpriced = []
+    for holding in holdings:
+        name = " ".join((sectors.get(holding.symbol) or "").split()) or UNKNOWN
+        values[name] = values.get(name, ZERO) + (holding.value or ZERO)
+        symbols.setdefault(name, []).append(holding.symbol)
+        if holding.value is None:
+            unpriced.append(holding.symbol)
     if cash:
         values[CASH_SECTOR] = values.get(CASH_SECTOR, ZERO) + cash
     total = sum(values.values(), ZERO)
     weights = apportion(HUNDRED, values, PERCENT_PLACES) if total > 0 else {}
     found = [
-        Sector(name, to_money(value), weights.get(name, ZERO), tuple(sorted(symbols.get(name, ()))))
-        for name, value in sorted(values.items(), key=lambda it: (-it[1], it[0]))
+        SectorWeight(name, to_money(value), weights.get(name, ZERO), tuple(sorted(symbols.get(name, ()))))
+        for name, value in sorted(values.items(), key=lambda entry: (-entry[1], entry[0]))
     ]
-    return Exposure(to_money(total), tuple(found), tuple(sorted(unvalued)))
+    return SectorExposure(to_money(total), tuple(found), tuple(sorted(unpriced)))

@@ -1,4 +1,4 @@
-"""Figures: a number is told together with how it was found, over which days and from how many observations."""
+"""Figures: numbers that carry their method, basis, window and number of observations."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -13,22 +13,22 @@ RATIO_PLACES = 6
 _LARGEST = 1e12
 
 
-class Unit(StrEnum):
-    """Percents have 4 places: 12.5 is an eighth. Ratios are plain numbers of 6 places."""
+class FigureUnit(StrEnum):
+    """PERCENT has 4 places (12.5 is an eighth); RATIO is a plain number with 6 places."""
 
     PERCENT = "percent"
     RATIO = "ratio"
 
 
 class Figure(Struct, frozen=True):
-    """An answer. `value` is None where there is none, and `reason` (one word a program can read) says why.
+    """A computed number with its provenance. Without a number, `value` is None and `reason` is a code for the cause.
 
-    `method` names the formula, `basis` what it was applied to, `window` the days that were covered, `observations` how
-    many numbers went in.
+    `method` names the formula, `basis` the data it was applied to, `window` the days covered and `observations` the
+    number of inputs.
     """
 
     value: Decimal | None
-    unit: Unit
+    unit: FigureUnit
     method: str
     basis: str
     window: Window | None
@@ -36,9 +36,9 @@ class Figure(Struct, frozen=True):
     reason: str | None = None
 
 
-def told(
+def make_figure(
     number: Decimal | float | None,
-    unit: Unit,
+    unit: FigureUnit,
     *,
     method: str,
     basis: str,
@@ -46,8 +46,11 @@ def told(
     observations: int,
     reason: str | None = None,
 ) -> Figure:
-    """The number as a figure; `reason` is told only where there is none, `too_large` where nobody could read it."""
-    value = None if number is None else quantised(number, unit)
+    """Return the rounded number as a figure.
+
+    `reason` is kept only where there is no number; a number too large to show has the reason `too_large`.
+    """
+    value = None if number is None else round_figure(number, unit)
     if value is not None:
         reason = None
     elif number is not None:
@@ -55,11 +58,15 @@ def told(
     return Figure(value, unit, method, basis, window, observations, reason)
 
 
-def quantised(number: Decimal | float, unit: Unit) -> Decimal | None:
-    """A share (0.125) as percent, or a ratio, with the places of its unit; None for what is no number or over 10^12."""
+def round_figure(number: Decimal | float, unit: FigureUnit) -> Decimal | None:
+    """Return a share as percent, or a ratio, with the places of its unit; None for NaN, infinity and 10^12 or more.
+
+    >>> round_figure(0.125, FigureUnit.PERCENT)
+    Decimal('12.5000')
+    """
     if isinstance(number, float) and not (isfinite(number) and abs(number) < _LARGEST):
         return None
     exact = Decimal(number) if isinstance(number, float) else number
     if abs(exact) >= _LARGEST:
         return None
-    return to_places(exact * HUNDRED, PERCENT_PLACES) if unit is Unit.PERCENT else to_places(exact, RATIO_PLACES)
+    return to_places(exact * HUNDRED, PERCENT_PLACES) if unit is FigureUnit.PERCENT else to_places(exact, RATIO_PLACES)

@@ -1,50 +1,51 @@
-"""The monthly report: what it says, and its words. `report_html` and `report_text` write the same facts."""
+"""The monthly report of a portfolio: its content and its words, for the HTML part and the text part of a mail alike."""
 
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import assert_never
 
 from msgspec import Struct
 
 from trimtab.charts.donut import Slice
 from trimtab.charts.drift_bars import DriftBar
-from trimtab.charts.text import clean, day_text, money, month_text, number, percent
+from trimtab.charts.text import clean, format_day, format_money, format_month, format_number, format_percent
 
 MAX_ROWS = 100
 NOT_KNOWN = "not known yet"
 
 
-class Unit(StrEnum):
-    """What a figure is counted in."""
+class ReportUnit(StrEnum):
+    """The unit of a figure in a report."""
 
     PERCENT = "percent"
     MONEY = "money"
     RATIO = "ratio"
 
 
-class Returns(Struct, frozen=True):
-    """A period's returns in percent: time-weighted and money-weighted; None where there is too little to tell."""
+class PeriodReturns(Struct, frozen=True):
+    """Time-weighted and money-weighted returns of a period in percent; None where there is too little data."""
 
     period: str
-    twr: Decimal | None
-    mwr: Decimal | None
+    time_weighted: Decimal | None
+    money_weighted: Decimal | None
 
 
-class Figure(Struct, frozen=True):
-    """A figure of risk under its name; None where there is too little to tell."""
+class RiskLine(Struct, frozen=True):
+    """A named risk figure; `value` None where there is too little data."""
 
     name: str
     value: Decimal | None
-    unit: Unit = Unit.PERCENT
+    unit: ReportUnit = ReportUnit.PERCENT
 
 
-class Report(Struct, frozen=True):
+class MonthlyReport(Struct, frozen=True):
     """A portfolio at the end of a month.
 
-    `value` and `change` (since the end of the month before) are money, `change_percent` and all weights are percents.
-    `as_of` is the day of the prices that the value rests on, `written_on` the day the report is made.
-    `notes` are further sentences, such as which prices are missing.
+    `value` and `change` (since the end of the month before) are money; `change_percent` and all weights are percents.
+    `as_of` is the day of the prices behind `value`, `written_on` the day of writing. `notes` are further
+    sentences; `no_drift_reason` completes "No drift: …".
     """
 
     portfolio: str
@@ -53,108 +54,122 @@ class Report(Struct, frozen=True):
     value: Decimal | None
     change: Decimal | None
     change_percent: Decimal | None
-    returns: Sequence[Returns]
-    risk: Sequence[Figure]
+    returns: Sequence[PeriodReturns]
+    risk: Sequence[RiskLine]
     sectors: Sequence[Slice]
     drift: Sequence[DriftBar]
     as_of: date | None
     written_on: date
     notes: Sequence[str] = ()
-    no_drift: str = "there is no target"
+    no_drift_reason: str = "there is no target"
 
 
-class Table(Struct, frozen=True):
-    """Rows of texts under a heading; the first column is words, the others are figures."""
+class ReportTable(Struct, frozen=True):
+    """Rows of texts under a heading; the first column holds words, the others numbers.
+
+    `highlighted` holds the indexes of the rows that need attention.
+    """
 
     heading: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     foot: str = ""
-    marked: frozenset[int] = frozenset()  # the rows that need attention
+    highlighted: frozenset[int] = frozenset()
 
 
-def subject(report: Report) -> str:
-    """The subject of the e-mail: one line, whatever the portfolio's name is."""
-    return f"{clean(report.portfolio)}: {month_text(report.month)}"
+def subject(report: MonthlyReport) -> str:
+    """Return the subject of the mail: one line, whatever the portfolio's name contains."""
+    return f"{clean(report.portfolio)}: {format_month(report.month)}"
 
 
-def value_said(report: Report) -> str:
-    """What the portfolio is worth."""
-    return NOT_KNOWN if report.value is None else money(report.value, report.currency)
+def value_text(report: MonthlyReport) -> str:
+    """Return the value of the portfolio in words."""
+    return NOT_KNOWN if report.value is None else format_money(report.value, report.currency)
 
 
-def change_said(report: Report) -> str:
-    """The change since the month before, deposits and withdrawals included."""
+def change_text(report: MonthlyReport) -> str:
+    """Return a sentence on the change over the month, deposits and withdrawals included."""
     if report.change is None:
         return "The change over the month is not known yet."
-    parts = money(report.change, report.currency, signed=True)
+    parts = format_money(report.change, report.currency, signed=True)
     if report.change_percent is not None:
-        parts += f" ({percent(report.change_percent, signed=True)})"
+        parts += f" ({format_percent(report.change_percent, signed=True)})"
     return f"{parts} over the month, deposits and withdrawals included."
 
 
-def age_said(report: Report) -> str:
-    """The day that the numbers are of, and how old that makes them."""
+def age_text(report: MonthlyReport) -> str:
+    """Return a sentence on the day and the age of the prices."""
     if report.as_of is None:
         return "There are no prices yet."
     days = (report.written_on - report.as_of).days
     age = "of the same day" if days <= 0 else "1 day old" if days == 1 else f"{days} days old"
-    return f"Prices as of {day_text(report.as_of)}, {age} when this was written."
+    return f"Prices as of {format_day(report.as_of)}, {age} when this report was written."
 
 
-def tables(report: Report) -> tuple[Table, ...]:
-    """All tables, each also where there is nothing to put into it: then its foot says so."""
-    return _returns(report), _risk(report), _sectors(report), _drift(report)
+def report_tables(report: MonthlyReport) -> tuple[ReportTable, ...]:
+    """Return all tables of the report; a table without rows says why in its foot."""
+    return _returns_table(report), _risk_table(report), _sector_table(report), _drift_table(report)
 
 
-def _returns(report: Report) -> Table:
-    rows = tuple((clean(one.period), _percent(one.twr), _percent(one.mwr)) for one in report.returns[:MAX_ROWS])
-    foot = "" if rows else "No returns yet: they need two days of values."
-    return Table("Returns", ("", "time-weighted", "money-weighted"), rows, foot)
+def _returns_table(report: MonthlyReport) -> ReportTable:
+    rows = tuple(
+        (clean(period.period), _return_text(period.time_weighted), _return_text(period.money_weighted))
+        for period in report.returns[:MAX_ROWS]
+    )
+    foot = "" if rows else "No returns yet: two days of values are needed."
+    return ReportTable("Returns", ("", "time-weighted", "money-weighted"), rows, foot)
 
 
-def _risk(report: Report) -> Table:
-    rows = tuple((clean(one.name), _figure(one, report.currency)) for one in report.risk[:MAX_ROWS])
-    return Table("Risk", ("", "value"), rows, "" if rows else "No risk figures yet: they need a longer history.")
+def _risk_table(report: MonthlyReport) -> ReportTable:
+    rows = tuple((clean(line.name), _risk_text(line, report.currency)) for line in report.risk[:MAX_ROWS])
+    foot = "" if rows else "No risk figures yet: a longer history is needed."
+    return ReportTable("Risk", ("", "value"), rows, foot)
 
 
-def _sectors(report: Report) -> Table:
-    heavy = sorted(report.sectors, key=lambda one: (-one.weight, one.name))
-    rows = tuple((clean(one.name), percent(one.weight)) for one in heavy[:MAX_ROWS])
+def _sector_table(report: MonthlyReport) -> ReportTable:
+    by_weight = sorted(report.sectors, key=lambda sector: (-sector.weight, sector.name))
+    rows = tuple((clean(sector.name), format_percent(sector.weight)) for sector in by_weight[:MAX_ROWS])
     foot = "" if rows else "No sectors yet: nothing is held."
-    return Table("Sectors", ("", "weight"), rows, foot or _left_out(len(heavy), "sectors"))
+    return ReportTable("Sectors", ("", "weight"), rows, foot or _omitted_text(len(by_weight), "sectors"))
 
 
-def _drift(report: Report) -> Table:
+def _drift_table(report: MonthlyReport) -> ReportTable:
     ranked = sorted(report.drift, key=lambda bar: (not bar.is_outside, -max(bar.weight, bar.target), bar.symbol))
     rows = tuple(
         (
             clean(bar.symbol),
-            percent(bar.weight),
-            percent(bar.target),
-            f"{number(bar.lower, 2)} to {percent(bar.upper)}",
-            number(bar.drift, 2, signed=True) + (" outside" if bar.is_outside else ""),
+            format_percent(bar.weight),
+            format_percent(bar.target),
+            f"{format_number(bar.lower, 2)} to {format_percent(bar.upper)}",
+            format_number(bar.drift, 2, signed=True) + (" outside" if bar.is_outside else ""),
         )
         for bar in ranked[:MAX_ROWS]
     )
     outside = sum(1 for bar in ranked if bar.is_outside)
-    said = f"{outside} of {len(ranked)} outside their band." if ranked else f"No drift: {clean(report.no_drift)}."
-    marked = frozenset(place for place, bar in enumerate(ranked[:MAX_ROWS]) if bar.is_outside)
-    foot = f"{said} {_left_out(len(ranked), 'assets')}".rstrip()
-    return Table("Drift from target", ("", "now", "target", "band", "drift"), rows, foot, marked)
+    no_drift = f"No drift: {clean(report.no_drift_reason)}."
+    summary = f"{outside} of {len(ranked)} outside their band." if ranked else no_drift
+    highlighted = frozenset(place for place, bar in enumerate(ranked[:MAX_ROWS]) if bar.is_outside)
+    foot = f"{summary} {_omitted_text(len(ranked), 'assets')}".rstrip()
+    return ReportTable("Drift from target", ("", "now", "target", "band", "drift"), rows, foot, highlighted)
 
 
-def _left_out(count: int, what: str) -> str:
-    return f"{count - MAX_ROWS} further {what} are not listed." if count > MAX_ROWS else ""
+def _omitted_text(count: int, noun: str) -> str:
+    return f"{count - MAX_ROWS} further {noun} are not listed." if count > MAX_ROWS else ""
 
 
-def _percent(value: Decimal | None) -> str:
-    return NOT_KNOWN if value is None else percent(value, signed=True)
+def _return_text(value: Decimal | None) -> str:
+    return NOT_KNOWN if value is None else format_percent(value, signed=True)
 
 
-def _figure(figure: Figure, currency: str) -> str:
-    if figure.value is None:
+def _risk_text(line: RiskLine, currency: str) -> str:
+    if line.value is None:
         return NOT_KNOWN
-    if figure.unit is Unit.MONEY:
-        return money(figure.value, currency)
-    return percent(figure.value) if figure.unit is Unit.PERCENT else number(figure.value, 2)
+    match line.unit:
+        case ReportUnit.MONEY:
+            return format_money(line.value, currency)
+        case ReportUnit.PERCENT:
+            return format_percent(line.value)
+        case ReportUnit.RATIO:
+            return format_number(line.value, 2)
+        case _:
+            assert_never(line.unit)

@@ -1,19 +1,19 @@
-"""Returns of a portfolio over a window, with and without the effect of when money came and went.
+"""Returns of a portfolio over a window, time-weighted and money-weighted.
 
-The timing of flows, named `TIMING`: what came in on a day (net) counts from the start of that day, what went out until
-its end. So the first deposit has a return from its first day, and selling everything has the return of its last one.
+Timing of flows (`TIMING`): the net inflow of a day counts from the start of that day, a net outflow until its end. So
+the first deposit earns a return from its first day, and selling everything includes the return of the last day.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from trimtab.analytics.domain import rates
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Figure, Unit, told
-from trimtab.analytics.domain.series import BASIS, Flow, Snapshot
+from trimtab.analytics.domain.daily_value import BASIS, DailyValue, Flow
+from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure
+from trimtab.analytics.domain.internal_rate import Growth, solve_growth
 from trimtab.analytics.domain.windows import Window
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 
@@ -24,44 +24,43 @@ _DAY = timedelta(days=1)
 _ONE = Decimal(1)
 
 
-class Stretch(Struct, frozen=True):
-    """The part of a series that lies in a window: `opening` is the snapshot it opens with, `days` are those after it.
+class WindowValues(Struct, frozen=True):
+    """The daily values of a window: `opening` is the value before the window's first return, `days` those after.
 
-    Without an opening the portfolio began inside the window, with nothing. `window` names the days that are really
-    covered: from the opening, or the day before the first snapshot, to the last snapshot; None where there is none.
+    Without an opening the portfolio began inside the window, from nothing. `window` holds the days really covered:
+    from the opening, or the day before the first value, to the last value; None without any day.
     """
 
     window: Window | None
-    opening: Snapshot | None
-    days: tuple[Snapshot, ...]
+    opening: DailyValue | None
+    days: tuple[DailyValue, ...]
 
     @property
     def opening_value(self) -> Decimal:
-        """In money; zero before the portfolio began."""
+        """The opening value in money, zero before the portfolio began."""
         return self.opening.value if self.opening else ZERO
 
     @property
     def net_flow(self) -> Decimal:
-        """What was put in less what was taken out, in money."""
-        return sum((it.flow for it in self.days), ZERO)
+        """Deposits less withdrawals in money."""
+        return sum((day.flow for day in self.days), ZERO)
 
     @property
     def closing_value(self) -> Decimal:
-        """In money."""
+        """The last value in money."""
         return self.days[-1].value if self.days else self.opening_value
 
     @property
     def gain(self) -> Decimal:
-        """What was earned: the change in value that no flow explains, in money."""
+        """The change in value less the net flow, in money."""
         return self.closing_value - self.opening_value - self.net_flow
 
 
-class Returns(Struct, frozen=True):
-    """Daily time-weighted returns as shares (0.01 is one percent), by day; `opened` is the day before the first.
+class DailyReturns(Struct, frozen=True):
+    """Daily time-weighted returns as shares (0.01 is one percent) by day; `opened` is the day before the first return.
 
-    Days on which nothing was invested have none. `broken` is the day on which something was earned with no capital, or
-    more was lost than there was (money that was entered later than the trades it paid for, say): nothing can be chained
-    across it.
+    Days without invested capital have no return. `broken` is the first day with a gain on no capital or a loss of more
+    than the capital (money entered later than the trades it paid for): no return can be linked across that day.
     """
 
     opened: date | None
@@ -70,17 +69,18 @@ class Returns(Struct, frozen=True):
 
     @property
     def numbers(self) -> list[float]:
-        """The returns in order of time, for statistics."""
-        return [float(it) for it in self.by_day.values()]
+        """The returns in order of time, as floats for statistics."""
+        return [float(share) for share in self.by_day.values()]
 
 
 class Performance(Struct, frozen=True):
-    """How a portfolio did over a window. Values, flow and gain are money; the figures are percents.
+    """The performance of a portfolio over a window: values, flow and gain in money, figures in percent.
 
-    Where there is no benchmark, its two figures are None.
+    Without a benchmark, `benchmark` and `excess` are None.
     """
 
-    stretch: Stretch
+    values: WindowValues
+    returns: DailyReturns
     opening_value: Decimal
     closing_value: Decimal
     net_flow: Decimal
@@ -92,140 +92,144 @@ class Performance(Struct, frozen=True):
     simple: Figure
     benchmark: Figure | None = None
     excess: Figure | None = None
-    returns: Returns = field(default_factory=lambda: Returns(None, {}))
 
 
-def stretch(series: Sequence[Snapshot], window: Window) -> Stretch:
-    """The snapshots of the window; `series` is by day."""
-    before = [it for it in series if it.day <= window.first]
-    days = tuple(it for it in series if window.first < it.day <= window.last)
+def select_window(series: Sequence[DailyValue], window: Window) -> WindowValues:
+    """Return the values of the window; `series` is ordered by day."""
+    before = [day for day in series if day.day <= window.first]
+    days = tuple(day for day in series if window.first < day.day <= window.last)
     opening = before[-1] if before else None
     if not days:
-        return Stretch(None, opening, ())
+        return WindowValues(None, opening, ())
     first = opening.day if opening else days[0].day - _DAY
-    return Stretch(Window(window.span, first, days[-1].day), opening, days)
+    return WindowValues(Window(window.span, first, days[-1].day), opening, days)
 
 
-def daily_returns(part: Stretch) -> Returns:
-    """(value + what went out) / (value of the day before + what came in) - 1, for each day."""
+def compute_daily_returns(values: WindowValues) -> DailyReturns:
+    """Return (value + outflow) / (value of the day before + inflow) - 1 for each day.
+
+    Source: the daily valuation method of the Global Investment Performance Standards (GIPS), flows timed as `TIMING`.
+    """
     found: dict[date, Decimal] = {}
-    before = part.opening_value
-    opened = part.window.first if part.window else None
-    for it in part.days:
-        capital = before + max(it.flow, ZERO)
-        result = it.value - min(it.flow, ZERO)
+    before = values.opening_value
+    opened = values.window.first if values.window else None
+    for day in values.days:
+        capital = before + max(day.flow, ZERO)
+        result = day.value - min(day.flow, ZERO)
         if capital > 0 and result >= 0:
-            found[it.day] = CONTEXT.divide(result, capital) - 1
+            found[day.day] = CONTEXT.divide(result, capital) - 1
         elif capital or result:
-            return Returns(opened, found, broken=it.day)
-        before = it.value
-    return Returns(opened, found)
+            return DailyReturns(opened, found, broken=day.day)
+        before = day.value
+    return DailyReturns(opened, found)
 
 
-def performance(series: Sequence[Snapshot], window: Window, benchmark: Benchmark | None = None) -> Performance:
-    """All figures of the window."""
-    part = stretch(series, window)
-    returns = daily_returns(part)
-    weighted = time_weighted(part, returns)
-    in_money, annual = money_weighted(part)
-    against = benchmark_return(part, benchmark) if benchmark else None
+def measure_performance(
+    series: Sequence[DailyValue], window: Window, benchmark: Benchmark | None = None
+) -> Performance:
+    """Return all performance figures of the window."""
+    values = select_window(series, window)
+    returns = compute_daily_returns(values)
+    time_weighted = time_weighted_return(values, returns)
+    money_weighted, money_weighted_annualised = money_weighted_returns(values)
+    against = benchmark_return(values, benchmark) if benchmark else None
     return Performance(
-        stretch=part,
-        opening_value=to_money(part.opening_value),
-        closing_value=to_money(part.closing_value),
-        net_flow=to_money(part.net_flow),
-        gain=to_money(part.gain),
-        time_weighted=weighted,
-        time_weighted_annualised=_annualised(part, returns),
-        money_weighted=in_money,
-        money_weighted_annualised=annual,
-        simple=simple(part),
-        benchmark=against,
-        excess=_excess(weighted, against) if against else None,
+        values=values,
         returns=returns,
+        opening_value=to_money(values.opening_value),
+        closing_value=to_money(values.closing_value),
+        net_flow=to_money(values.net_flow),
+        gain=to_money(values.gain),
+        time_weighted=time_weighted,
+        time_weighted_annualised=_annualised(values, returns),
+        money_weighted=money_weighted,
+        money_weighted_annualised=money_weighted_annualised,
+        simple=simple_return(values),
+        benchmark=against,
+        excess=_excess(time_weighted, against) if against else None,
     )
 
 
-def growth(returns: Returns) -> Decimal:
-    """What one unit of money became that was in all the time."""
+def growth_factor(returns: DailyReturns) -> Decimal:
+    """Return the product of 1 + each daily return: the growth of one unit invested all the time."""
     total = _ONE
-    for it in returns.by_day.values():
-        total = CONTEXT.multiply(total, 1 + it)
+    for share in returns.by_day.values():
+        total = CONTEXT.multiply(total, 1 + share)
     return total
 
 
-def time_weighted(part: Stretch, returns: Returns) -> Figure:
-    """The daily returns chained: what was earned, whenever money came or went."""
+def time_weighted_return(values: WindowValues, returns: DailyReturns) -> Figure:
+    """Return the chain-linked daily returns: the result independent of the timing of deposits and withdrawals."""
     method, count = "time_weighted_daily_chain_linked", len(returns.by_day)
-    reason = _no_chain(returns)
-    return _figure(part, method, count, growth(returns) - 1 if reason is None else None, reason)
+    reason = _missing_return_reason(returns)
+    return _figure(values, method, count, growth_factor(returns) - 1 if reason is None else None, reason)
 
 
-def money_weighted(part: Stretch) -> tuple[Figure, Figure]:
-    """The internal rate of return over the whole window, and the same a year (XIRR, actual/365)."""
+def money_weighted_returns(values: WindowValues) -> tuple[Figure, Figure]:
+    """Return the internal rate of return of the whole window and the same per year (XIRR, actual/365)."""
     whole, yearly = "internal_rate_of_return_of_the_window", "xirr_actual_365"
-    payments = _payments(part)
-    if part.window is None:
-        found = rates.Growth(None, "too_few_observations")
+    payments = _payments(values)
+    if values.window is None:
+        found = Growth(None, "too_few_observations")
     else:
-        found = rates.growth(payments, until=part.window.last)
+        found = solve_growth(payments, until=values.window.last)
     value = None if found.factor is None else Decimal(found.factor) - 1
-    annual = None if found.factor is None else _per_year(Decimal(found.factor), found.days)
+    annual = None if found.factor is None else _annual_rate(Decimal(found.factor), found.days)
     reason = found.reason or (None if annual is not None else "shorter_than_a_year")
     count = len(payments)
-    return _figure(part, whole, count, value, found.reason), _figure(part, yearly, count, annual, reason)
+    return _figure(values, whole, count, value, found.reason), _figure(values, yearly, count, annual, reason)
 
 
-def simple(part: Stretch) -> Figure:
-    """Gain / (opening value + net flow): what was earned on what was put in, whenever it was."""
-    capital = part.opening_value + part.net_flow
-    reason = "too_few_observations" if not part.days else "no_capital" if capital <= 0 else None
-    value = CONTEXT.divide(part.gain, capital) if reason is None else None
-    return _figure(part, "simple_gain_over_opening_value_and_net_flow", len(part.days), value, reason)
+def simple_return(values: WindowValues) -> Figure:
+    """Return gain / (opening value + net flow): the result on the capital put in, regardless of timing."""
+    capital = values.opening_value + values.net_flow
+    reason = "too_few_observations" if not values.days else "no_capital" if capital <= 0 else None
+    value = CONTEXT.divide(values.gain, capital) if reason is None else None
+    return _figure(values, "simple_gain_over_opening_value_and_net_flow", len(values.days), value, reason)
 
 
-def benchmark_return(part: Stretch, benchmark: Benchmark) -> Figure:
-    """What the benchmark's price did from the opening day to the last day."""
-    found = benchmark.change(part.window.first, part.window.last) if part.window else None
-    return told(
+def benchmark_return(values: WindowValues, benchmark: Benchmark) -> Figure:
+    """Return the benchmark's price return from the opening day to the last day."""
+    found = benchmark.price_return(values.window.first, values.window.last) if values.window else None
+    return make_figure(
         found,
-        Unit.PERCENT,
+        FigureUnit.PERCENT,
         method="price_return",
         basis=f"last_close_split_adjusted:{benchmark.symbol}",
-        window=part.window,
+        window=values.window,
         observations=0 if found is None else 2,
-        reason="no_benchmark_close" if part.window else "too_few_observations",
+        reason="no_benchmark_close" if values.window else "too_few_observations",
     )
 
 
-def _annualised(part: Stretch, returns: Returns) -> Figure:
-    reason = _no_chain(returns)
+def _annualised(values: WindowValues, returns: DailyReturns) -> Figure:
+    reason = _missing_return_reason(returns)
     value = None
-    if reason is None and part.window is not None:
-        value = _per_year(growth(returns), (part.window.last - part.window.first).days)
+    if reason is None and values.window is not None:
+        value = _annual_rate(growth_factor(returns), (values.window.last - values.window.first).days)
         reason = "shorter_than_a_year" if value is None else None
     method = "time_weighted_daily_chain_linked_annualised_actual_365"
-    return _figure(part, method, len(returns.by_day), value, reason)
+    return _figure(values, method, len(returns.by_day), value, reason)
 
 
-def _per_year(factor: Decimal, days: int) -> Decimal | None:
-    """The yearly rate of a growth; None below a year: a good month is no good year."""
+def _annual_rate(factor: Decimal, days: int) -> Decimal | None:
+    """Return the yearly rate of a growth factor; None below a year, as a good month does not make a good year."""
     if days < YEAR_DAYS:
         return None
     return CONTEXT.power(max(factor, ZERO), CONTEXT.divide(YEAR_DAYS, days)) - 1
 
 
-def _payments(part: Stretch) -> list[Flow]:
-    """The investor's payments: what he put in is below zero, what he took out or still has is above."""
-    if part.window is None:
+def _payments(values: WindowValues) -> list[Flow]:
+    """Return the investor's payments: money put in below zero, money taken out or still invested above zero."""
+    if values.window is None:
         return []
-    paid = [Flow(part.window.first, -part.opening_value)]
-    paid += [Flow(it.day - _DAY if it.flow > 0 else it.day, -it.flow) for it in part.days]
-    paid.append(Flow(part.window.last, part.closing_value))
-    return [it for it in paid if it.amount]
+    paid = [Flow(values.window.first, -values.opening_value)]
+    paid += [Flow(day.day - _DAY if day.flow > 0 else day.day, -day.flow) for day in values.days]
+    paid.append(Flow(values.window.last, values.closing_value))
+    return [payment for payment in paid if payment.amount]
 
 
-def _no_chain(returns: Returns) -> str | None:
+def _missing_return_reason(returns: DailyReturns) -> str | None:
     if returns.broken is not None:
         return "no_capital"
     return None if returns.by_day else "too_few_observations"
@@ -237,16 +241,16 @@ def _excess(portfolio: Figure, benchmark: Figure) -> Figure:
         value = portfolio.value - benchmark.value
     reason = portfolio.reason or benchmark.reason
     method, basis = "arithmetic_difference_of_time_weighted_and_benchmark", f"{_BASIS},{benchmark.basis}"
-    return Figure(value, Unit.PERCENT, method, basis, portfolio.window, portfolio.observations, reason)
+    return Figure(value, FigureUnit.PERCENT, method, basis, portfolio.window, portfolio.observations, reason)
 
 
-def _figure(part: Stretch, method: str, observations: int, value: Decimal | None, reason: str | None) -> Figure:
-    return told(
+def _figure(values: WindowValues, method: str, observations: int, value: Decimal | None, reason: str | None) -> Figure:
+    return make_figure(
         value,
-        Unit.PERCENT,
+        FigureUnit.PERCENT,
         method=method,
         basis=_BASIS,
-        window=part.window,
+        window=values.window,
         observations=observations,
         reason=reason,
     )

@@ -1,7 +1,7 @@
-"""The risk of a portfolio over a window, from its daily time-weighted returns.
+"""Risk figures of a portfolio over a window, computed from daily time-weighted returns.
 
-Losses and drawdowns are above zero. The value at risk of several days is that of one day times the square root of
-their number (`square_root_of_time`): exact only where days are independent and alike.
+Losses and drawdowns are above zero. The value at risk over several days is that of one day times the square root of the
+number of days (`square_root_of_time`), which is exact only for independent, identically distributed days.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from trimtab.analytics.domain import statistics
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.figures import Figure, Unit, told
-from trimtab.analytics.domain.performance import Returns, Stretch, daily_returns, stretch
-from trimtab.analytics.domain.series import BASIS, CASH, Snapshot
+from trimtab.analytics.domain.daily_value import BASIS, CASH, DailyValue
+from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure
+from trimtab.analytics.domain.performance import DailyReturns, WindowValues, compute_daily_returns, select_window
 from trimtab.analytics.domain.statistics import Drawdown
 from trimtab.analytics.domain.windows import Window
 from trimtab.kernel.errors import Invalid
@@ -23,15 +23,15 @@ from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 
 _BASIS = f"daily_time_weighted_returns,{BASIS}"
 MAX_HORIZON_DAYS = 60
-FEWEST = 2
-FEWEST_FOR_A_YEAR = 20
-"""Returns without which nothing is told of a year, or of another series: a month of trading days."""
+MIN_RETURNS = 2
+MIN_RETURNS_FOR_A_YEAR = 20
+"""Minimum number of returns for yearly figures and for comparisons with a benchmark: a month of trading days."""
 
 
-class Terms(Struct, frozen=True):
-    """What the risk is asked at: confidence as a share (0.95), horizon in trading days, yearly risk-free rate (share).
+class RiskParameters(Struct, frozen=True):
+    """Confidence as a share (0.95), horizon in trading days, yearly risk-free rate as a share (0.03).
 
-    `Invalid` outside 0.5 to 0.999, 1 to 60 days, or a rate not above -1 and not below 1.
+    Raises `Invalid` outside 0.5 to 0.999, outside 1 to 60 days, and for a rate not strictly between -1 and 1.
     """
 
     confidence: Decimal = Decimal("0.95")
@@ -40,31 +40,32 @@ class Terms(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if not Decimal("0.5") <= self.confidence <= Decimal("0.999"):
-            raise Invalid("invalid_confidence", "Give a confidence from 0.5 to 0.999.")
+            raise Invalid("invalid_confidence", "`confidence` must be from 0.5 to 0.999.")
         if not 1 <= self.horizon_days <= MAX_HORIZON_DAYS:
-            raise Invalid("invalid_horizon", f"Give a horizon from 1 to {MAX_HORIZON_DAYS} trading days.")
+            raise Invalid("invalid_horizon", f"`horizon_days` must be from 1 to {MAX_HORIZON_DAYS} trading days.")
         if not -1 < self.risk_free < 1:
-            raise Invalid("invalid_risk_free_rate", "Give the risk-free rate as a share a year: 0.03 is 3 %.")
+            raise Invalid("invalid_risk_free_rate", "`risk_free` must be a share per year: 0.03 is 3 %.")
 
     @property
     def tail(self) -> float:
-        """The share of days that are worse."""
+        """The share of days beyond the confidence: 0.05 at 0.95."""
         return float(1 - self.confidence)
 
     @property
-    def fewest_for_tail(self) -> int:
-        """Returns without which the tail holds not even one day: 20 at 0.95."""
+    def min_returns_for_tail(self) -> int:
+        """Minimum number of returns for a tail of at least one day: 20 at 0.95."""
         return int((1 / (1 - self.confidence)).to_integral_value(ROUND_CEILING))
 
 
 class Risk(Struct, frozen=True):
-    """The risk figures of a window. Volatility, drawdown and value at risk are percents, the others ratios.
+    """The risk figures of a window: volatility, drawdown and value at risk in percent, the others as ratios.
 
-    `drawdown` has the days of the deepest fall (None where nothing could be measured), `current_drawdown` says how far
-    below its highest point the portfolio ends. Beta and correlation are None where no benchmark was given.
+    `value` is the closing value in money. `drawdown` has the days of the deepest fall, None where not measurable;
+    `current_drawdown` is the fall from the highest point to the last day. Without a benchmark, beta and correlation
+    are None.
     """
 
-    terms: Terms
+    parameters: RiskParameters
     value: Decimal
     volatility: Figure
     sharpe: Figure
@@ -81,167 +82,182 @@ class Risk(Struct, frozen=True):
     beta: Figure | None = None
     correlation: Figure | None = None
 
-    def in_money(self, loss: Figure) -> Decimal | None:
-        """What a loss in percent is of the portfolio's value."""
+    def loss_in_money(self, loss: Figure) -> Decimal | None:
+        """Return a loss in percent as money at the closing value."""
         if loss.value is None:
             return None
         return to_money(CONTEXT.divide(CONTEXT.multiply(self.value, loss.value), HUNDRED))
 
 
-def risk(series: Sequence[Snapshot], window: Window, terms: Terms, benchmark: Benchmark | None = None) -> Risk:
-    """All figures of the window."""
-    part = stretch(series, window)
-    returns = daily_returns(part)
-    tell = _Teller(part, returns)
-    losses = _losses(tell, terms)
-    paired = _paired(part, returns, benchmark) if benchmark else None
+def measure_risk(
+    series: Sequence[DailyValue], window: Window, parameters: RiskParameters, benchmark: Benchmark | None = None
+) -> Risk:
+    """Return all risk figures of the window."""
+    values = select_window(series, window)
+    returns = compute_daily_returns(values)
+    figures = _FigureMaker(values, returns)
+    paired = _pair_returns(values, returns, benchmark) if benchmark else None
     return Risk(
-        terms=terms,
-        value=to_money(part.closing_value),
-        drawdown=None if returns.broken or not returns.by_day else _drawdown(returns),
-        **_ratios(tell, float(terms.risk_free)),
-        **losses,
-        concentration=concentration(part),
-        beta=_against(tell, "covariance_over_variance", statistics.beta, paired, benchmark),
-        correlation=_against(tell, "pearson", statistics.correlation, paired, benchmark),
+        parameters=parameters,
+        value=to_money(values.closing_value),
+        drawdown=None if returns.broken or not returns.by_day else _deepest_drawdown(returns),
+        **_ratios(figures, float(parameters.risk_free)),
+        **_losses(figures, parameters),
+        concentration=measure_concentration(values),
+        beta=_compare(figures, "covariance_over_variance", statistics.beta, paired, benchmark),
+        correlation=_compare(figures, "pearson", statistics.correlation, paired, benchmark),
     )
 
 
-def hhi(weights: Mapping[str, Decimal]) -> Decimal | None:
-    """The Herfindahl-Hirschman index: the sum of the squared shares, from 1/n (even) to 1 (one holds all).
+def herfindahl_index(weights: Mapping[str, Decimal]) -> Decimal | None:
+    """Return the Herfindahl-Hirschman index: the sum of squared shares, from 1/n (even) to 1 (a single holding).
 
-    Weights of any unit, not below zero; shares are of their sum. None where that is zero.
+    `weights` are in any unit, not below zero; shares are relative to their sum. None where the sum is zero.
+
+    >>> herfindahl_index({"AAPL": Decimal(50), "MSFT": Decimal(50)})
+    Decimal('0.50')
     """
     whole = sum(weights.values(), ZERO)
     if not whole:
         return None
-    shares = (CONTEXT.divide(it, whole) for it in weights.values())
-    return sum((CONTEXT.multiply(it, it) for it in shares), ZERO)
+    shares = (CONTEXT.divide(weight, whole) for weight in weights.values())
+    return sum((CONTEXT.multiply(share, share) for share in shares), ZERO)
 
 
-def concentration(part: Stretch) -> Figure:
-    """The index of the last day's holdings; cash is not among them."""
-    last = part.days[-1] if part.days else part.opening
-    held = {symbol: it for symbol, it in last.weights.items() if symbol != CASH and it > 0} if last else {}
-    return told(
-        hhi(held),
-        Unit.RATIO,
+def measure_concentration(values: WindowValues) -> Figure:
+    """Return the Herfindahl-Hirschman index of the last day's holdings, cash excluded."""
+    last = values.days[-1] if values.days else values.opening
+    weights = last.weights.items() if last else ()
+    held = {symbol: weight for symbol, weight in weights if symbol != CASH and weight > 0}
+    return make_figure(
+        herfindahl_index(held),
+        FigureUnit.RATIO,
         method="herfindahl_hirschman",
         basis="weights_of_holdings_without_cash",
-        window=part.window,
+        window=values.window,
         observations=len(held),
         reason="no_holdings",
     )
 
 
-class _Teller(Struct, frozen=True):
-    """Makes figures of the statistics of one window's returns."""
+class _FigureMaker(Struct, frozen=True):
+    """Makes figures of statistics of one window's returns."""
 
-    part: Stretch
-    returns: Returns
+    values: WindowValues
+    returns: DailyReturns
 
-    def tell(
-        self, method: str, unit: Unit, statistic: Callable[[list[float]], float | None], none: str, fewest: int = FEWEST
+    def apply(
+        self,
+        method: str,
+        unit: FigureUnit,
+        statistic: Callable[[list[float]], float | None],
+        undefined: str,
+        minimum: int = MIN_RETURNS,
     ) -> Figure:
-        """The statistic of the returns; `none` is the reason where it gives no number."""
+        """Return the statistic of the returns; `undefined` is the reason where the statistic is None."""
         numbers = self.returns.numbers
         if self.returns.broken is not None:
-            return self.figure(method, unit, None, "no_capital", len(numbers))
-        if len(numbers) < fewest:
-            return self.figure(method, unit, None, "too_few_observations", len(numbers))
-        return self.figure(method, unit, statistic(numbers), none, len(numbers))
+            return self.make(method, unit, None, "no_capital", len(numbers))
+        if len(numbers) < minimum:
+            return self.make(method, unit, None, "too_few_observations", len(numbers))
+        return self.make(method, unit, statistic(numbers), undefined, len(numbers))
 
-    def figure(
-        self, method: str, unit: Unit, number: float | None, reason: str, count: int, *, basis: str = _BASIS
+    def make(
+        self, method: str, unit: FigureUnit, number: float | None, reason: str, count: int, *, basis: str = _BASIS
     ) -> Figure:
-        """The number with its places; the reason only where there is none."""
-        return told(
-            number, unit, method=method, basis=basis, window=self.part.window, observations=count, reason=reason
+        """Return the number as a figure of the window."""
+        return make_figure(
+            number, unit, method=method, basis=basis, window=self.values.window, observations=count, reason=reason
         )
 
 
-def _ratios(of: _Teller, risk_free: float) -> dict[str, Figure]:
+def _ratios(figures: _FigureMaker, risk_free: float) -> dict[str, Figure]:
     yearly = f"{statistics.YEAR}_days,risk_free={risk_free:g}"
-    of_a_year = partial(of.tell, fewest=FEWEST_FOR_A_YEAR)
+    apply_yearly = partial(figures.apply, minimum=MIN_RETURNS_FOR_A_YEAR)
+    percent, ratio = FigureUnit.PERCENT, FigureUnit.RATIO
     return {
-        "volatility": of_a_year(
-            "standard_deviation_ddof_1_times_sqrt_252", Unit.PERCENT, statistics.volatility, "too_few_observations"
+        "volatility": apply_yearly(
+            "standard_deviation_ddof_1_times_sqrt_252", percent, statistics.volatility, "too_few_observations"
         ),
-        "sharpe": of_a_year(
-            f"sharpe_ddof_1,{yearly}", Unit.RATIO, lambda it: statistics.sharpe(it, risk_free), "no_variation"
+        "sharpe": apply_yearly(
+            f"sharpe_ddof_1,{yearly}", ratio, lambda returns: statistics.sharpe(returns, risk_free), "no_variation"
         ),
-        "sortino": of_a_year(
+        "sortino": apply_yearly(
             f"sortino_downside_of_all_days,{yearly}",
-            Unit.RATIO,
-            lambda it: statistics.sortino(it, risk_free),
+            ratio,
+            lambda returns: statistics.sortino(returns, risk_free),
             "no_downside",
         ),
-        "calmar": of_a_year(
-            "compound_annual_return_252_days_over_max_drawdown", Unit.RATIO, statistics.calmar, "no_drawdown"
+        "calmar": apply_yearly(
+            "compound_annual_return_252_days_over_max_drawdown", ratio, statistics.calmar, "no_drawdown"
         ),
-        "max_drawdown": of.tell("deepest_fall_from_a_peak", Unit.PERCENT, statistics.max_depth, "no_returns", 1),
-        "current_drawdown": of.tell(
+        "max_drawdown": figures.apply(
+            "deepest_fall_from_a_peak", percent, statistics.max_depth, "no_returns", minimum=1
+        ),
+        "current_drawdown": figures.apply(
             "fall_from_the_highest_peak_to_the_last_day",
-            Unit.PERCENT,
-            lambda it: statistics.depths(it)[-1],
+            percent,
+            lambda returns: statistics.depths(returns)[-1],
             "no_returns",
-            1,
+            minimum=1,
         ),
     }
 
 
-def _losses(of: _Teller, terms: Terms) -> dict[str, Figure]:
-    scale, tail = sqrt(terms.horizon_days), terms.tail
-    at = f"confidence={terms.confidence},horizon_days={terms.horizon_days},square_root_of_time"
+def _losses(figures: _FigureMaker, parameters: RiskParameters) -> dict[str, Figure]:
+    scale, tail, minimum = sqrt(parameters.horizon_days), parameters.tail, parameters.min_returns_for_tail
+    at = f"confidence={parameters.confidence},horizon_days={parameters.horizon_days},square_root_of_time"
 
-    def loss(method: str, statistic: Callable[[Sequence[float], float], float | None], fewest: int) -> Figure:
+    def loss(method: str, statistic: Callable[[Sequence[float], float], float | None], minimum: int) -> Figure:
         def scaled(returns: list[float]) -> float | None:
             found = statistic(returns, tail)
             return None if found is None else found * scale
 
-        return of.tell(f"{method},{at}", Unit.PERCENT, scaled, "too_few_observations", fewest)
+        return figures.apply(f"{method},{at}", FigureUnit.PERCENT, scaled, "too_few_observations", minimum)
 
     return {
-        "historical_var": loss("historical_linear_percentile", statistics.historical_var, terms.fewest_for_tail),
-        "historical_cvar": loss("historical_mean_of_tail", statistics.historical_cvar, terms.fewest_for_tail),
-        "normal_var": loss("normal_quantile", statistics.normal_var, FEWEST),
-        "normal_cvar": loss("normal_mean_of_tail", statistics.normal_cvar, FEWEST),
+        "historical_var": loss("historical_linear_percentile", statistics.historical_var, minimum),
+        "historical_cvar": loss("historical_mean_of_tail", statistics.historical_cvar, minimum),
+        "normal_var": loss("normal_quantile", statistics.normal_var, MIN_RETURNS),
+        "normal_cvar": loss("normal_mean_of_tail", statistics.normal_cvar, MIN_RETURNS),
     }
 
 
-def _drawdown(returns: Returns) -> Drawdown:
+def _deepest_drawdown(returns: DailyReturns) -> Drawdown:
     return statistics.max_drawdown(returns.numbers, list(returns.by_day), returns.opened)
 
 
-class _Pairs(Struct, frozen=True):
-    """Returns of the portfolio and of its benchmark on the same days."""
+class _PairedReturns(Struct, frozen=True):
+    """Returns of the portfolio and of the benchmark on the same days, in order."""
 
-    ours: list[float]
-    theirs: list[float]
+    portfolio: list[float]
+    benchmark: list[float]
 
 
-def _paired(part: Stretch, returns: Returns, benchmark: Benchmark) -> _Pairs:
-    """The days on which both have a return."""
-    days = [part.window.first, *(it.day for it in part.days)] if part.window else []
-    pairs = _Pairs([], [])
-    for day, change in zip(days[1:], benchmark.daily(days), strict=True):
+def _pair_returns(values: WindowValues, returns: DailyReturns, benchmark: Benchmark) -> _PairedReturns:
+    """Return the returns of the days on which both portfolio and benchmark have one."""
+    days = [values.window.first, *(day.day for day in values.days)] if values.window else []
+    pairs = _PairedReturns([], [])
+    for day, change in zip(days[1:], benchmark.daily_returns(days), strict=True):
         if change is not None and day in returns.by_day:
-            pairs.ours.append(float(returns.by_day[day]))
-            pairs.theirs.append(float(change))
+            pairs.portfolio.append(float(returns.by_day[day]))
+            pairs.benchmark.append(float(change))
     return pairs
 
 
-def _against(
-    of: _Teller,
+def _compare(
+    figures: _FigureMaker,
     method: str,
     statistic: Callable[[Sequence[float], Sequence[float]], float | None],
-    pairs: _Pairs | None,
+    pairs: _PairedReturns | None,
     benchmark: Benchmark | None,
 ) -> Figure | None:
     if pairs is None or benchmark is None:
         return None
-    basis, count = f"{_BASIS},price_returns:{benchmark.symbol}", len(pairs.ours)
-    if of.returns.broken is not None or count < FEWEST_FOR_A_YEAR:
-        reason = "no_capital" if of.returns.broken is not None else "too_few_observations"
-        return of.figure(method, Unit.RATIO, None, reason, count, basis=basis)
-    return of.figure(method, Unit.RATIO, statistic(pairs.ours, pairs.theirs), "no_variation", count, basis=basis)
+    basis, count = f"{_BASIS},price_returns:{benchmark.symbol}", len(pairs.portfolio)
+    if figures.returns.broken is not None:
+        return figures.make(method, FigureUnit.RATIO, None, "no_capital", count, basis=basis)
+    if count < MIN_RETURNS_FOR_A_YEAR:
+        return figures.make(method, FigureUnit.RATIO, None, "too_few_observations", count, basis=basis)
+    number = statistic(pairs.portfolio, pairs.benchmark)
+    return figures.make(method, FigureUnit.RATIO, number, "no_variation", count, basis=basis)

@@ -1,33 +1,29 @@
-"""The daily value series of a portfolio: a pure function of what was traded, paid in and out, split and quoted.
+"""The series of daily values of a portfolio: a pure function of trades, cash movements, splits and closes.
 
-The basis, named `BASIS`: a day ends at midnight UTC, and what happened on a day without a session (a weekend's
-deposit) belongs to the next trading day. A holding is worth its quantity times its last close on or before the day;
-closes are as traded, so splits that came between the close and the day are taken out of it. What has no close yet
-since 14 days (`LOOK_BACK`) before it was bought is valued at the price of its last trade.
+Basis (`BASIS`): a day ends at midnight UTC, and an entry on a day without a session (a deposit on a weekend) belongs to
+the next trading day. A holding's value is its quantity times its last close on or before the day. Closes are stored
+unadjusted, so splits between the close and the day are applied to the price. A holding without a close since 14 days
+(`LOOK_BACK`) before its purchase is valued at the price of its last trade.
 
-External flows are money (or holdings) that somebody put in or took out: deposits are above zero, withdrawals below.
-Dividends and fees are none: they are what the portfolio earned and cost. A trade that moved no tracked cash
-(`moves_cash` is false: the portfolio's cash was not tracked then, or the holding was entered as found) was paid from
-outside: its whole cost is a deposit if it bought, its proceeds are a withdrawal if it sold, so that returns are right.
+External flows are money or holdings put in (above zero) or taken out (below zero). Dividends and fees are no flows but
+results of the portfolio. A trade that moved no tracked cash (`moves_cash` is False) was paid from outside: a purchase
+counts as a deposit of its cost, a sale as a withdrawal of its proceeds, so that returns stay right.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
-from typing import Protocol
 
 from msgspec import Struct, field
 
+from trimtab.analytics.domain.daily_value import CASH, DailyValue
+from trimtab.contracts.portfolios import CashMovement, LedgerTrade
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, QUANTITY_PLACES, ZERO, apportion, to_places
 
-BASIS = "end_of_day_utc_last_close"
-CASH = "$cash"
-"""Cash among the weights of a portfolio; no symbol holds a dollar sign."""
-BUY = "BUY"
 LOOK_BACK = timedelta(days=14)
-"""How old a close may be when a symbol is bought; the last close of what is held is carried on for ever."""
+"""Maximum age of a close when a symbol is bought; the last close of a holding is carried without limit."""
 
 EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 """Wide enough for sums of products of a quantity and a price: values are exact."""
@@ -36,137 +32,73 @@ Closes = Mapping[str, Mapping[date, Decimal]]
 """Unadjusted closes by symbol and day."""
 
 
-class Execution(Protocol):
-    """A successful trade. `side` is BUY or SELL; quantity has 9 places, amount (gross) and fees are money.
-
-    `ref_id` breaks ties of `executed_at`; `moves_cash` says whether its money went through the tracked cash.
-    """
-
-    @property
-    def ref_id(self) -> str: ...
-    @property
-    def symbol(self) -> str: ...
-    @property
-    def side(self) -> str: ...
-    @property
-    def quantity(self) -> Decimal: ...
-    @property
-    def amount(self) -> Decimal: ...
-    @property
-    def fees(self) -> Decimal: ...
-    @property
-    def executed_at(self) -> datetime: ...
-    @property
-    def moves_cash(self) -> bool: ...
-
-
-class Movement(Struct, frozen=True):
-    """Tracked cash that came (above zero) or went (below zero), in money.
-
-    External are deposits, withdrawals and the cash a portfolio began with; dividends and fees are not.
-    """
-
-    at: datetime
-    amount: Decimal
-    is_external: bool
-
-
-class Flow(Struct, frozen=True):
-    """What was put in (above zero) or taken out (below zero) on a day, net, in money."""
-
-    day: date
-    amount: Decimal
-
-
-class Snapshot(Struct, frozen=True):
-    """A portfolio at the end of a day, and all that is needed to go on from there.
-
-    `value` (unrounded, cash included), `cash` and the day's net external `flow` are money. `weights` are percents of 4
-    places that sum to exactly 100, with cash under `CASH`; none where the value is not above zero. `quantities` names
-    what is held (9 places), `prices` what one unit of it was valued at (9 places). `stale` names the symbols without a
-    close of that very day; those of them that never had one, and are valued at their last trade, are in
-    `at_trade_price` too.
-    """
-
-    day: date
-    value: Decimal
-    cash: Decimal
-    flow: Decimal
-    weights: Mapping[str, Decimal]
-    quantities: Mapping[str, Decimal]
-    prices: Mapping[str, Decimal]
-    stale: tuple[str, ...] = ()
-    at_trade_price: tuple[str, ...] = ()
-
-
-def snapshots(
-    executions: Iterable[Execution],
-    movements: Iterable[Movement],
+def compute_daily_values(
+    trades: Iterable[LedgerTrade],
+    movements: Iterable[CashMovement],
     splits: Mapping[str, Sequence[Split]],
     closes: Closes,
     days: Iterable[date],
     *,
-    start: Snapshot | None = None,
-) -> list[Snapshot]:
-    """One snapshot for each of the trading days, by day, from the first on which anything had happened.
+    start: DailyValue | None = None,
+) -> list[DailyValue]:
+    """Return one value for each trading day in `days`, from the first day with an entry on.
 
-    With `start`, those after it: what happened up to its day is in it and is not counted again, so that extending a
-    series gives what making it anew gives. The closes have to reach back `LOOK_BACK` before the first day.
+    With `start`, return the days after it. Entries up to that day are ignored, so extending a series gives the same
+    values as recomputing all of it. `closes` must reach back `LOOK_BACK` before the first day.
     """
     wanted = sorted(day for day in set(days) if start is None or day > start.day)
-    steps = list(_steps(executions, movements, splits, after=start.day if start else None))
-    book = _Book(splits, {symbol: sorted(by_day) for symbol, by_day in closes.items()}, closes)
+    entries = list(_entries(trades, movements, splits, after=start.day if start else None))
+    state = _SeriesState(splits, {symbol: sorted(by_day) for symbol, by_day in closes.items()}, closes)
     if start is not None:
-        book.resume(start)
+        state.resume(start)
     found, done = [], 0
     for day in wanted:
         reached = done
-        while reached < len(steps) and steps[reached].day <= day:
+        while reached < len(entries) and entries[reached].day <= day:
             reached += 1
-        today, done = steps[done:reached], reached
+        today, done = entries[done:reached], reached
         if today:
-            book.apply(today)
+            state.apply(today)
         if start is not None or done:
-            found.append(book.close(day))
+            found.append(state.close(day))
     return found
 
 
-def flows(series: Iterable[Snapshot]) -> list[Flow]:
-    """The external flows of a series, by day."""
-    return [Flow(it.day, it.flow) for it in series if it.flow]
-
-
-class _Step(Struct, frozen=True):
-    """Something that happened; splits go before trades of their instant."""
+class _Entry(Struct, frozen=True):
+    """A split, trade or cash movement in order of time; at one instant splits come first, then trades."""
 
     at: datetime
     rank: int
     ref: str
     symbol: str
-    what: "Split | Execution | Movement"
+    change: Split | LedgerTrade | CashMovement
 
     @property
     def day(self) -> date:
         return self.at.astimezone(UTC).date()
 
 
-def _steps(
-    executions: Iterable[Execution],
-    movements: Iterable[Movement],
+def _entries(
+    trades: Iterable[LedgerTrade],
+    movements: Iterable[CashMovement],
     splits: Mapping[str, Sequence[Split]],
     after: date | None,
-) -> Iterator[_Step]:
-    trades = [_Step(it.executed_at, 1, it.ref_id, it.symbol, it) for it in executions]
-    cash = [_Step(it.at, 2, "", "", it) for it in movements]
-    begun = {it.symbol for it in trades} if after is None else set(splits)
-    split = [_Step(it.effective_at, 0, "", symbol, it) for symbol in sorted(begun) for it in splits.get(symbol, ())]
-    for step in sorted((*split, *trades, *cash), key=lambda it: (it.at, it.rank, it.ref)):
-        if after is None or step.day > after:
-            yield step
+) -> Iterator[_Entry]:
+    bought = [_Entry(trade.executed_at, 1, trade.ref_id, trade.symbol, trade) for trade in trades]
+    cash = [_Entry(movement.at, 2, "", "", movement) for movement in movements]
+    symbols = {entry.symbol for entry in bought} if after is None else set(splits)
+    split = [
+        _Entry(split.effective_at, 0, "", symbol, split)
+        for symbol in sorted(symbols)
+        for split in splits.get(symbol, ())
+    ]
+    for entry in sorted((*split, *bought, *cash), key=lambda entry: (entry.at, entry.rank, entry.ref)):
+        if after is None or entry.day > after:
+            yield entry
 
 
-class _Book(Struct):
-    """The state between two days: it is that of a snapshot, so that a series can be taken up from any."""
+class _SeriesState(Struct):
+    """Holdings, prices and cash between two days; resumable from any daily value."""
 
     splits: Mapping[str, Sequence[Split]]
     close_days: Mapping[str, Sequence[date]]
@@ -177,54 +109,53 @@ class _Book(Struct):
     cash: Decimal = ZERO
     flow: Decimal = ZERO
 
-    def resume(self, start: Snapshot) -> None:
+    def resume(self, start: DailyValue) -> None:
         self.quantities = dict(start.quantities)
         self.prices = dict(start.prices)
         self.traded = set(start.at_trade_price)
         self.cash = start.cash
 
-    def apply(self, steps: Sequence[_Step]) -> None:
-        for step in steps:
-            if isinstance(step.what, Split):
-                self._split(step.symbol, step.what)
-            elif isinstance(step.what, Movement):
-                self.cash += step.what.amount
-                self.flow += step.what.amount if step.what.is_external else ZERO
-            else:
-                self._trade(step.what)
+    def apply(self, entries: Sequence[_Entry]) -> None:
+        for entry in entries:
+            match entry.change:
+                case Split() as split:
+                    self._apply_split(entry.symbol, split)
+                case CashMovement() as movement:
+                    self.cash += movement.amount
+                    self.flow += movement.amount if movement.is_external else ZERO
+                case LedgerTrade() as trade:
+                    self._apply_trade(trade)
 
-    def _split(self, symbol: str, split: Split) -> None:
+    def _apply_split(self, symbol: str, split: Split) -> None:
         if symbol in self.quantities:
             self.quantities[symbol] = split.of(self.quantities[symbol])
         if symbol in self.prices:
-            self.prices[symbol] = _after_split(self.prices[symbol], split)
+            self.prices[symbol] = _split_price(self.prices[symbol], split)
 
-    def _trade(self, trade: Execution) -> None:
-        is_buy = trade.side == BUY
-        change = -(trade.amount + trade.fees) if is_buy else trade.amount - trade.fees
+    def _apply_trade(self, trade: LedgerTrade) -> None:
         if trade.moves_cash:
-            self.cash += change
+            self.cash += trade.proceeds
         else:
-            self.flow -= change
-        held = self.quantities.get(trade.symbol, ZERO)
-        self.quantities[trade.symbol] = held + (trade.quantity if is_buy else -trade.quantity)
+            self.flow -= trade.proceeds
+        self.quantities[trade.symbol] = self.quantities.get(trade.symbol, ZERO) + trade.quantity
         if trade.symbol not in self.prices or trade.symbol in self.traded:
-            self.prices[trade.symbol] = to_places(CONTEXT.divide(trade.amount, trade.quantity), QUANTITY_PLACES)
+            price = CONTEXT.divide(trade.amount, abs(trade.quantity))
+            self.prices[trade.symbol] = to_places(price, QUANTITY_PLACES)
             self.traded.add(trade.symbol)
 
-    def close(self, day: date) -> Snapshot:
-        """The snapshot at the end of the day; what is no longer held is forgotten with its price."""
+    def close(self, day: date) -> DailyValue:
+        """Return the value at the end of the day; sold symbols and their prices are dropped."""
         self.quantities = {symbol: held for symbol, held in sorted(self.quantities.items()) if held}
         self.prices = {symbol: self.prices[symbol] for symbol in self.quantities}
         self.traded &= self.quantities.keys()
-        stale = [symbol for symbol in self.quantities if not self._price(symbol, day)]
+        stale = [symbol for symbol in self.quantities if not self._update_price(symbol, day)]
         with localcontext(EXACT):
             values = {symbol: held * self.prices[symbol] for symbol, held in self.quantities.items()}
             values[CASH] = self.cash
             total = sum(values.values(), ZERO)
             weights = apportion(HUNDRED, values, PERCENT_PLACES) if total > 0 else {}
         flow, self.flow = self.flow, ZERO
-        return Snapshot(
+        return DailyValue(
             day=day,
             value=total,
             cash=self.cash,
@@ -236,22 +167,22 @@ class _Book(Struct):
             at_trade_price=tuple(symbol for symbol in stale if symbol in self.traded),
         )
 
-    def _price(self, symbol: str, day: date) -> bool:
-        """Takes the last close on or before the day, or keeps the one that is carried; whether it is of that day."""
+    def _update_price(self, symbol: str, day: date) -> bool:
+        """Take the last close on or before the day, else keep the carried price; True for a close of that very day."""
         days = self.close_days.get(symbol, ())
         place = bisect_right(days, day)
         if not place or days[place - 1] < day - LOOK_BACK:
             return False
         found = days[place - 1]
         price = self.closes[symbol][found]
-        for split in sorted(self.splits.get(symbol, ()), key=lambda it: it.effective_at):
+        for split in sorted(self.splits.get(symbol, ()), key=lambda split: split.effective_at):
             if found < split.effective_at.astimezone(UTC).date() <= day:
-                price = _after_split(price, split)
+                price = _split_price(price, split)
         self.prices[symbol] = price
         self.traded.discard(symbol)
         return found == day
 
 
-def _after_split(price: Decimal, split: Split) -> Decimal:
-    """What one unit is worth once every `old` units are `new` units, 9 places."""
+def _split_price(price: Decimal, split: Split) -> Decimal:
+    """Return the price of one unit after the split, 9 places."""
     return to_places(split.unit_price(price), QUANTITY_PLACES)

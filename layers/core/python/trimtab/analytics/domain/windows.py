@@ -1,4 +1,4 @@
-"""Windows of time: which days a figure is about."""
+"""Windows: the days that a figure covers."""
 
 from calendar import monthrange
 from datetime import date, timedelta
@@ -10,7 +10,7 @@ from trimtab.kernel.errors import Invalid
 
 
 class Span(StrEnum):
-    """How far a window goes back."""
+    """The length of a window, counted back from its last day."""
 
     ONE_MONTH = "1M"
     THREE_MONTHS = "3M"
@@ -25,31 +25,35 @@ _MONTHS = {Span.ONE_MONTH: 1, Span.THREE_MONTHS: 3, Span.SIX_MONTHS: 6, Span.ONE
 
 
 class Window(Struct, frozen=True):
-    """From the close on (or before) `first` to the close on (or before) `last`.
+    """The period from the close on (or before) `first` to the close on (or before) `last`.
 
-    So the first day is where it opens, not one that is measured: the year to date opens at the last close of the year
-    before. `asked_to` is the last day that was asked for, where that is later than any that is known.
+    `first` is the opening day and has no return of its own: the year to date opens at the last close of the year
+    before. `requested_to` is the requested last day where that day is later than the last valued day.
     """
 
     span: Span
     first: date
     last: date
-    asked_to: date | None = None
+    requested_to: date | None = None
 
 
-def window(
+def resolve_window(
     span: Span, as_of: date, *, inception: date | None = None, first: date | None = None, last: date | None = None
 ) -> Window:
-    """The window that ends on `as_of`; a custom one ends on `last`, if given and not after that, and opens on `first`.
+    """Return the window of a span that ends on `as_of`.
 
-    Months are calendar months: one month before 31 March is the last day of February. `all` opens on the day before
-    `inception`, the day of the first snapshot (on `as_of` where there is none). `Invalid` where a custom window opens
-    on its last day or later, or where days are given for another window.
+    A custom window opens on `first` and ends on `last`, or on `as_of` where `last` is missing or later. Months are
+    calendar months: one month before 31 March is the last day of February. `all` opens on the day before `inception`,
+    the first valued day, or on `as_of` without one. Raises `Invalid` where a custom window opens on its last day or
+    later, and where `first` or `last` comes with another span.
+
+    >>> resolve_window(Span.ONE_MONTH, date(2026, 3, 31)).first
+    datetime.date(2026, 2, 28)
     """
     if span is Span.CUSTOM:
         return _custom(as_of, first, last)
     if first is not None or last is not None:
-        raise Invalid("invalid_window", "Give from and to with the window custom only.")
+        raise Invalid("invalid_window", "`from` and `to` are allowed with window=custom only.")
     if span is Span.ALL:
         return Window(span, min(inception - timedelta(days=1), as_of) if inception else as_of, as_of)
     if span is Span.YEAR_TO_DATE:
@@ -58,18 +62,18 @@ def window(
 
 
 def months_before(day: date, months: int) -> date:
-    """The same day so many calendar months before, or the last one of that month where it is shorter."""
+    """Return the same day `months` calendar months earlier, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def _custom(as_of: date, first: date | None, last: date | None) -> Window:
     if first is None:
-        raise Invalid("invalid_window", "A custom window needs the day on which it opens: from.")
+        raise Invalid("invalid_window", "A custom window needs `from`, its opening day.")
     if first >= (last or as_of):
-        raise Invalid("invalid_window", "A window opens before its last day.")
+        raise Invalid("invalid_window", "`from` must be before the last day of the window.")
     if first >= as_of:
-        raise Invalid("invalid_window", f"There is nothing yet after {as_of.isoformat()}: open the window before that.")
+        raise Invalid("invalid_window", f"No day after {as_of.isoformat()} is valued yet. Choose an earlier `from`.")
     if last is not None and last > as_of:
-        return Window(Span.CUSTOM, first, as_of, asked_to=last)
+        return Window(Span.CUSTOM, first, as_of, requested_to=last)
     return Window(Span.CUSTOM, first, last or as_of)

@@ -1,23 +1,21 @@
-"""The answers about a portfolio's past: every figure says how it was found."""
+"""Answers about the history of a portfolio: performance, risk and daily values, each figure with its provenance."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from trimtab.analytics.domain.daily_value import BASIS, DailyValue
 from trimtab.analytics.domain.figures import Figure
 from trimtab.analytics.domain.risk import Risk
-from trimtab.analytics.domain.series import BASIS, Snapshot
 from trimtab.analytics.domain.statistics import Drawdown
 from trimtab.analytics.domain.windows import Window
-from trimtab.analytics.service.analysis import Data, Past
+from trimtab.analytics.service.analysis import DataStatus, PortfolioHistory
 from trimtab.contracts.fields import Model
 from trimtab.kernel.money import plain, to_money
 
-Answer = dict[str, Any]
-
 
 class DataView(Model):
-    """What an answer rests on: the last day that is valued and its age in days, null before the first; and the symbols
-    that were valued that day at an older close."""
+    """The last valued day and its age in days (null before the first), and the symbols without a close of that day."""
 
     last_day: date | None
     age_days: int | None
@@ -25,10 +23,7 @@ class DataView(Model):
 
 
 class WindowView(Model):
-    """From the close on (or before) `first` to the close on (or before) `last`.
-
-    Beside that of an answer stands `asked_to`: the last day that was asked for where it is not valued yet, else null.
-    """
+    """The period from the close on (or before) `first` to the close on (or before) `last`."""
 
     span: str
     first: date
@@ -36,8 +31,10 @@ class WindowView(Model):
 
 
 class FigureView(Model):
-    """A number with its unit (percent: 12.5 is an eighth), how it was found, over which days and from how many
-    observations. `value` is null where there is none, and `reason` says why."""
+    """A number with unit (percent: 12.5 is an eighth), method, basis, window and number of observations.
+
+    Without a number `value` is null and `reason` is a code for the cause.
+    """
 
     value: str | None
     unit: str
@@ -49,13 +46,17 @@ class FigureView(Model):
 
 
 class PerformanceView(Model):
-    """How a portfolio did. Values, flow and gain are money; `benchmark` and `excess` are null where none was named."""
+    """The performance of a portfolio. Values, flow and gain are money.
+
+    `benchmark` and `excess` are null without a benchmark. `requested_to` is the requested last day where that day is
+    not valued yet, else null.
+    """
 
     portfolio_id: str
     currency: str
     data: DataView
     window: WindowView
-    asked_to: date | None
+    requested_to: date | None
     opening_value: str
     closing_value: str
     net_flow: str
@@ -70,7 +71,7 @@ class PerformanceView(Model):
 
 
 class DrawdownView(Model):
-    """When the deepest fall began, when it was deepest and when it was made good; null where it never was."""
+    """The days of the deepest drawdown: its peak, its trough and its recovery (null before the recovery)."""
 
     peak: date | None
     trough: date | None
@@ -78,19 +79,22 @@ class DrawdownView(Model):
 
 
 class LossView(FigureView):
-    """A loss in percent; `amount` is the same in money at the closing value."""
+    """A loss in percent; `amount` is the loss in money at the closing value."""
 
     amount: str | None
 
 
 class RiskView(Model):
-    """What a portfolio risks, at a confidence (0.95) and a horizon in trading days. Losses are above zero."""
+    """The risk of a portfolio at a confidence (0.95) and a horizon in trading days. Losses are above zero.
+
+    `beta` and `correlation` are null without a benchmark.
+    """
 
     portfolio_id: str
     currency: str
     data: DataView
     window: WindowView
-    asked_to: date | None
+    requested_to: date | None
     confidence: str
     horizon_days: int
     risk_free: str
@@ -112,7 +116,10 @@ class RiskView(Model):
 
 
 class DayView(Model):
-    """A portfolio at the end of a day, in money; `flow` is what was put in that day less what was taken out."""
+    """A portfolio at the end of a day, in money; `flow` is the day's deposits less withdrawals.
+
+    `stale` names the symbols without a close of that day.
+    """
 
     day: date
     value: str
@@ -122,109 +129,119 @@ class DayView(Model):
 
 
 class HistoryView(Model):
-    """The daily values of a window, oldest first, with how each was found; `observations` counts them."""
+    """The daily values of a window, oldest first; `observations` is their number."""
 
     portfolio_id: str
     currency: str
     data: DataView
     window: WindowView
-    asked_to: date | None
+    requested_to: date | None
     method: str
     basis: str
     observations: int
     days: list[DayView]
 
 
-def performance_view(it: Past) -> Answer:
-    """See `PerformanceView`."""
-    found = it.performance
+def performance_view(history: PortfolioHistory) -> dict[str, Any]:
+    """Return the members of a `PerformanceView`."""
+    found = history.performance()
+    amounts = ("opening_value", "closing_value", "net_flow", "gain")
     figures = ("time_weighted", "time_weighted_annualised", "money_weighted", "money_weighted_annualised", "simple")
     return {
-        **_head(it),
-        **{name: _money(getattr(found, name)) for name in ("opening_value", "closing_value", "net_flow", "gain")},
-        **{name: figure_view(getattr(found, name)) for name in (*figures, "benchmark", "excess")},
+        **_shared_members(history),
+        **{name: _money(getattr(found, name)) for name in amounts},
+        **{name: _figure(getattr(found, name)) for name in (*figures, "benchmark", "excess")},
     }
 
 
-def risk_view(it: Past, found: Risk) -> Answer:
-    """See `RiskView`."""
-    plain_figures = ("volatility", "sharpe", "sortino", "calmar", "max_drawdown", "current_drawdown", "concentration")
+def risk_view(history: PortfolioHistory, risk: Risk) -> dict[str, Any]:
+    """Return the members of a `RiskView`."""
+    figures = ("volatility", "sharpe", "sortino", "calmar", "max_drawdown", "current_drawdown", "concentration")
     losses = ("historical_var", "historical_cvar", "normal_var", "normal_cvar")
     return {
-        **_head(it),
-        "confidence": plain(found.terms.confidence),
-        "horizon_days": found.terms.horizon_days,
-        "risk_free": plain(found.terms.risk_free),
-        "value": _money(found.value),
-        **{name: figure_view(getattr(found, name)) for name in (*plain_figures, "beta", "correlation")},
-        "drawdown": _drawdown(found.drawdown),
-        **{name: _loss(found, getattr(found, name)) for name in losses},
+        **_shared_members(history),
+        "confidence": plain(risk.parameters.confidence),
+        "horizon_days": risk.parameters.horizon_days,
+        "risk_free": plain(risk.parameters.risk_free),
+        "value": _money(risk.value),
+        **{name: _figure(getattr(risk, name)) for name in (*figures, "beta", "correlation")},
+        "drawdown": _drawdown(risk.drawdown),
+        **{name: _loss(risk, getattr(risk, name)) for name in losses},
     }
 
 
-def history_view(it: Past) -> Answer:
-    """See `HistoryView`."""
-    days = [_day(each) for each in it.covered]
-    found = {"method": "quantity_times_close_plus_cash", "basis": BASIS, "observations": len(days)}
-    return {**_head(it), **found, "days": days}
+def history_view(history: PortfolioHistory) -> dict[str, Any]:
+    """Return the members of a `HistoryView`."""
+    days = [_day(value) for value in history.covered]
+    return {
+        **_shared_members(history),
+        "method": "quantity_times_close_plus_cash",
+        "basis": BASIS,
+        "observations": len(days),
+        "days": days,
+    }
 
 
-def figure_view(it: Figure | None) -> Answer | None:
-    """See `FigureView`."""
-    if it is None:
+def _shared_members(history: PortfolioHistory) -> dict[str, Any]:
+    requested_to = history.window.requested_to
+    return {
+        "portfolio_id": history.portfolio.portfolio_id,
+        "currency": history.portfolio.currency,
+        "data": _data(history.data),
+        "window": _window(history.window),
+        "requested_to": requested_to and requested_to.isoformat(),
+    }
+
+
+def _data(data: DataStatus) -> dict[str, Any]:
+    return {
+        "last_day": data.last_day and data.last_day.isoformat(),
+        "age_days": data.age_days,
+        "stale": list(data.stale),
+    }
+
+
+def _figure(figure: Figure | None) -> dict[str, Any] | None:
+    if figure is None:
         return None
     return {
-        "value": None if it.value is None else f"{it.value:f}",
-        "unit": it.unit.value,
-        "method": it.method,
-        "basis": it.basis,
-        "window": _window(it.window),
-        "observations": it.observations,
-        "reason": it.reason,
+        "value": None if figure.value is None else f"{figure.value:f}",
+        "unit": figure.unit.value,
+        "method": figure.method,
+        "basis": figure.basis,
+        "window": _window(figure.window),
+        "observations": figure.observations,
+        "reason": figure.reason,
     }
 
 
-def data_view(it: Data) -> Answer:
-    """See `DataView`."""
-    return {"last_day": it.last_day and it.last_day.isoformat(), "age_days": it.age_days, "stale": list(it.stale)}
-
-
-def _head(it: Past) -> Answer:
-    return {
-        "portfolio_id": it.portfolio.portfolio_id,
-        "currency": it.portfolio.currency,
-        "data": data_view(it.data),
-        "window": _window(it.window),
-        "asked_to": it.window.asked_to and it.window.asked_to.isoformat(),
-    }
-
-
-def _window(it: Window | None) -> Answer | None:
-    if it is None:
+def _window(window: Window | None) -> dict[str, Any] | None:
+    if window is None:
         return None
-    return {"span": it.span.value, "first": it.first.isoformat(), "last": it.last.isoformat()}
+    return {"span": window.span.value, "first": window.first.isoformat(), "last": window.last.isoformat()}
 
 
-def _day(it: Snapshot) -> Answer:
+def _day(value: DailyValue) -> dict[str, Any]:
     return {
-        "day": it.day.isoformat(),
-        "value": _money(it.value),
-        "cash": _money(it.cash),
-        "flow": _money(it.flow),
-        "stale": list(it.stale),
+        "day": value.day.isoformat(),
+        "value": _money(value.value),
+        "cash": _money(value.cash),
+        "flow": _money(value.flow),
+        "stale": list(value.stale),
     }
 
 
-def _loss(of: Risk, it: Figure) -> Answer:
-    amount = of.in_money(it)
-    return {**(figure_view(it) or {}), "amount": None if amount is None else _money(amount)}
+def _loss(risk: Risk, loss: Figure) -> dict[str, Any]:
+    amount = risk.loss_in_money(loss)
+    return {**(_figure(loss) or {}), "amount": None if amount is None else _money(amount)}
 
 
-def _drawdown(it: Drawdown | None) -> Answer | None:
-    if it is None:
+def _drawdown(drawdown: Drawdown | None) -> dict[str, Any] | None:
+    if drawdown is None:
         return None
-    return {name: (day := getattr(it, name)) and day.isoformat() for name in ("peak", "trough", "recovery")}
+    days = {"peak": drawdown.peak, "trough": drawdown.trough, "recovery": drawdown.recovery}
+    return {name: day and day.isoformat() for name, day in days.items()}
 
 
-def _money(number: Any) -> str:
+def _money(number: Decimal) -> str:
     return f"{to_money(number):.2f}"

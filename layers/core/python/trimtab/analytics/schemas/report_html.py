@@ -1,4 +1,4 @@
-"""The monthly report as an HTML e-mail: tables and inline styles only, so that mail clients show it as it is."""
+"""The monthly report as the HTML part of a mail: tables and inline styles only, as mail clients support little else."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,9 +6,17 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from trimtab.analytics.domain.monthly_report import Report, Table, age_said, change_said, subject, tables, value_said
+from trimtab.analytics.domain.monthly_report import (
+    MonthlyReport,
+    ReportTable,
+    age_text,
+    change_text,
+    report_tables,
+    subject,
+    value_text,
+)
 from trimtab.charts.svg import WIDTH
-from trimtab.charts.text import clean, month_text
+from trimtab.charts.text import clean, format_month
 
 _FONT = "font-family:Helvetica,Arial,sans-serif;"
 _INK, _MUTED, _ALARM = "color:#1b1f24;", "color:#59636e;", "color:#a84300;"
@@ -16,24 +24,24 @@ _RULE = "border-bottom:1px solid #e4e8ec;"
 _LAYOUT = 'role="presentation" cellpadding="0" cellspacing="0" border="0"'
 
 
-class Picture(Struct, frozen=True):
-    """A picture that the e-mail carries under this Content-ID (without angle brackets), and what it shows in words."""
+class EmbeddedChart(Struct, frozen=True):
+    """A chart attached to the mail under a Content-ID (without angle brackets), with its alternative text."""
 
     content_id: str
     alt: str
 
 
-def report_html(report: Report, pictures: Sequence[Picture] = ()) -> str:
-    """The report with its pictures by `cid:`; every number of them stands in a table too, for who sees no pictures."""
+def render_report_html(report: MonthlyReport, charts: Sequence[EmbeddedChart] = ()) -> str:
+    """Return the report with its charts by `cid:`; the tables contain every number, for readers without images."""
     body = "".join(
         (
             _text(clean(report.portfolio), f"{_INK}font-size:24px;font-weight:bold;padding-top:24px;"),
-            _text(month_text(report.month), f"{_MUTED}font-size:15px;padding-top:2px;"),
-            _text(value_said(report), f"{_INK}font-size:30px;font-weight:bold;padding-top:20px;"),
-            _text(change_said(report), f"{_INK}font-size:15px;padding-top:4px;"),
-            _text(age_said(report), f"{_MUTED}font-size:13px;padding-top:4px;"),
-            *(_picture(picture) for picture in pictures),
-            *(_table(table) for table in tables(report)),
+            _text(format_month(report.month), f"{_MUTED}font-size:15px;padding-top:2px;"),
+            _text(value_text(report), f"{_INK}font-size:30px;font-weight:bold;padding-top:20px;"),
+            _text(change_text(report), f"{_INK}font-size:15px;padding-top:4px;"),
+            _text(age_text(report), f"{_MUTED}font-size:13px;padding-top:4px;"),
+            *(_chart(chart) for chart in charts),
+            *(_table(table) for table in report_tables(report)),
             *(_text(clean(note), f"{_MUTED}font-size:13px;padding-top:12px;") for note in report.notes),
             _text("", "padding-bottom:24px;"),
         )
@@ -55,16 +63,16 @@ def _text(text: str, style: str) -> str:
     return f'<tr><td style="padding:0 16px;{style}"><bdi>{escape(text)}</bdi></td></tr>'
 
 
-def _picture(picture: Picture) -> str:
-    address, alt = quote(clean(picture.content_id), safe="@.-_"), escape(clean(picture.alt))
+def _chart(chart: EmbeddedChart) -> str:
+    address, alt = quote(clean(chart.content_id), safe="@.-_"), escape(clean(chart.alt))
     shown = "display:block;width:100%;height:auto;border:0;" + _MUTED + "font-size:13px;"
     image = f'<img src="cid:{address}" alt="{alt}" width="{WIDTH}" style="{shown}"/>'
     return f'<tr><td style="padding-top:20px;">{image}</td></tr>'
 
 
-def _table(table: Table) -> str:
+def _table(table: ReportTable) -> str:
     heading = _text(table.heading, f"{_INK}font-size:17px;font-weight:bold;padding-top:28px;padding-bottom:6px;")
-    rows = "".join(_row(row, place in table.marked) for place, row in enumerate(table.rows))
+    rows = "".join(_row(row, place in table.highlighted) for place, row in enumerate(table.rows))
     drawn = ""
     if table.rows:
         names = "".join(
@@ -78,8 +86,8 @@ def _table(table: Table) -> str:
     return heading + drawn + foot
 
 
-def _row(cells: Sequence[str], is_marked: bool) -> str:
-    style = _ALARM + "font-weight:bold;" if is_marked else _INK
+def _row(cells: Sequence[str], is_highlighted: bool) -> str:
+    style = _ALARM + "font-weight:bold;" if is_highlighted else _INK
     return f"<tr>{''.join(_cell('td', text, place, style) for place, text in enumerate(cells))}</tr>"
 
 

@@ -1,4 +1,4 @@
-"""What a portfolio's figures are: its stored daily values and newest prices, put through the pure rules."""
+"""Analysis of portfolios: stored daily values and newest prices, evaluated by the pure rules of the domain."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -6,31 +6,25 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trimtab.analytics.domain import exposure
+from trimtab.analytics.adapters.series_store import SeriesStore
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.exposure import Exposure, Position
-from trimtab.analytics.domain.performance import Performance, performance, stretch
-from trimtab.analytics.domain.risk import Risk, Terms, risk
-from trimtab.analytics.domain.series import LOOK_BACK, Snapshot
-from trimtab.analytics.domain.windows import Span, Window, window
-from trimtab.analytics.service.ports import (
-    Books,
-    MarketData,
-    Portfolio,
-    PortfolioStore,
-    Series,
-    SeriesStore,
-    Standing,
-    Standings,
-)
+from trimtab.analytics.domain.daily_value import DailyValue
+from trimtab.analytics.domain.exposure import HoldingValue, SectorExposure, compute_sector_exposure
+from trimtab.analytics.domain.performance import Performance, measure_performance, select_window
+from trimtab.analytics.domain.risk import Risk, RiskParameters, measure_risk
+from trimtab.analytics.domain.series import LOOK_BACK
+from trimtab.analytics.domain.series_state import SeriesState
+from trimtab.analytics.domain.windows import Span, Window, resolve_window
+from trimtab.analytics.service.sources import LedgerSource, MarketSource, PortfolioSource
+from trimtab.contracts.portfolios import PortfolioSnapshot, PortfolioSummary
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import not_found
 from trimtab.kernel.money import CONTEXT, to_money
 
 
-class Wanted(Struct, frozen=True):
-    """The window that is asked for, and the symbol to compare with."""
+class WindowRequest(Struct, frozen=True):
+    """A requested window, and the symbol of the benchmark to compare with."""
 
     span: Span = Span.ONE_YEAR
     first: date | None = None
@@ -38,144 +32,145 @@ class Wanted(Struct, frozen=True):
     benchmark: str | None = None
 
 
-class Data(Struct, frozen=True):
-    """What an answer rests on: the last day that is valued, how many days ago that was, and the symbols of that day
-    that were valued at an older close. None where no day is valued yet."""
+class DataStatus(Struct, frozen=True):
+    """The last valued day with its age in days (None before the first), and the symbols without a close of that day."""
 
     last_day: date | None
     age_days: int | None
     stale: tuple[str, ...]
 
 
-class Past(Struct, frozen=True):
-    """The daily values of a portfolio that a window asks for."""
+class PortfolioHistory(Struct, frozen=True):
+    """The daily values of a portfolio for a window."""
 
-    portfolio: Portfolio
-    data: Data
+    portfolio: PortfolioSummary
+    data: DataStatus
     window: Window
-    snapshots: tuple[Snapshot, ...]
+    daily_values: tuple[DailyValue, ...]
     benchmark: Benchmark | None
 
     @property
-    def covered(self) -> tuple[Snapshot, ...]:
-        """Those of the window itself, with the one it opens with."""
-        part = stretch(self.snapshots, self.window)
-        return (*((part.opening,) if part.opening else ()), *part.days)
+    def covered(self) -> tuple[DailyValue, ...]:
+        """The opening value of the window, if any, and the values inside."""
+        values = select_window(self.daily_values, self.window)
+        return (*((values.opening,) if values.opening else ()), *values.days)
 
-    @property
     def performance(self) -> Performance:
-        """How it did."""
-        return performance(self.snapshots, self.window, self.benchmark)
+        """Return the performance over the window."""
+        return measure_performance(self.daily_values, self.window, self.benchmark)
 
-    def risk(self, terms: Terms) -> Risk:
-        """What it risks."""
-        return risk(self.snapshots, self.window, terms, self.benchmark)
+    def risk(self, parameters: RiskParameters) -> Risk:
+        """Return the risk over the window."""
+        return measure_risk(self.daily_values, self.window, parameters, self.benchmark)
 
 
-class Sectors(Struct, frozen=True):
-    """The sectors of a portfolio, and the standing that their values are of.
+class SectorBreakdown(Struct, frozen=True):
+    """The sector exposure of a portfolio and the snapshot that the values come from.
 
-    `at_last_value` has neither a quote nor a close and counts at the price of the last valuation; `other_currency`
-    names what is quoted in another currency than the portfolio's: nothing is converted.
+    `at_last_value` names holdings without quote and close, valued at the price of the last valuation; `other_currency`
+    the holdings quoted in another currency than the portfolio's (values are not converted).
     """
 
-    exposure: Exposure
-    standing: Standing
+    exposure: SectorExposure
+    snapshot: PortfolioSnapshot
     at_last_value: tuple[str, ...]
     other_currency: tuple[str, ...]
 
 
 class Analysis(Struct, frozen=True):
-    """The figures of the caller's portfolios. The stored values answer, whatever provider is down."""
+    """Figures of portfolios, from stored values: answers do not depend on any market data provider being up."""
 
-    portfolios: PortfolioStore
-    books: Books
-    standings: Standings
-    market: MarketData
+    portfolios: PortfolioSource
+    ledger: LedgerSource
+    market: MarketSource
     store: SeriesStore
     clock: Clock
 
-    def portfolio(self, caller: Caller, portfolio_id: str) -> Portfolio:
-        """The caller's portfolio; `NotFound` where it is not there or not the caller's."""
-        portfolio = self.portfolios.portfolio(caller.tenant_id, portfolio_id)
+    def portfolio(self, caller: Caller, portfolio_id: str) -> PortfolioSummary:
+        """Return the caller's portfolio; raises `NotFound`, also for a portfolio of another user."""
+        portfolio = self.portfolios.summary(caller.tenant_id, portfolio_id)
         if portfolio is None:
             raise not_found("portfolio")
         caller.require_owner(portfolio.user_id, "portfolio")
         return portfolio
 
-    def past(self, portfolio: Portfolio, wanted: Wanted) -> Past:
-        """The daily values of the window; it ends with the last day that is valued."""
-        series, asked = self._asked(portfolio, wanted)
-        found = self._snapshots(series, asked)
-        newest = found[-1] if found and series and found[-1].day == series.last_day else None
-        data = self._data(series, newest)
-        return Past(portfolio, data, asked, found, self._benchmark(wanted.benchmark, asked, found))
+    def snapshot(self, caller: Caller, portfolio_id: str) -> PortfolioSnapshot:
+        """Return the caller's portfolio at the newest prices; raises `NotFound` as `portfolio` does."""
+        snapshot = self.portfolios.snapshot(caller.tenant_id, portfolio_id)
+        if snapshot is None:
+            raise not_found(f"portfolio {portfolio_id}")
+        caller.require_owner(snapshot.portfolio.user_id)
+        return snapshot
 
-    def require_window(self, portfolio: Portfolio, wanted: Wanted) -> None:
-        """`Invalid` where the days that are asked for make no window."""
-        self._asked(portfolio, wanted)
+    def history(self, portfolio: PortfolioSummary, request: WindowRequest) -> PortfolioHistory:
+        """Return the daily values of the requested window, which ends with the last valued day at the latest."""
+        state, window = self._resolve(portfolio, request)
+        values = self._daily_values(state, window)
+        newest = values[-1] if values and state and values[-1].day == state.last_day else None
+        benchmark = self._benchmark(request.benchmark, window, values)
+        return PortfolioHistory(portfolio, self._status(state, newest), window, values, benchmark)
 
-    def data(self, portfolio: Portfolio) -> Data:
-        """How far it is valued."""
-        return self._data(self.store.series(portfolio.tenant_id, portfolio.portfolio_id), None)
+    def require_window(self, portfolio: PortfolioSummary, request: WindowRequest) -> None:
+        """Raise `Invalid` where the requested days make no window."""
+        self._resolve(portfolio, request)
 
-    def _asked(self, portfolio: Portfolio, wanted: Wanted) -> tuple[Series | None, Window]:
-        series = self.store.series(portfolio.tenant_id, portfolio.portfolio_id)
-        as_of = series.last_day if series and series.last_day else self.clock().date()
-        inception = series.first_day if series else None
-        return series, window(wanted.span, as_of, inception=inception, first=wanted.first, last=wanted.last)
+    def data_status(self, portfolio: PortfolioSummary) -> DataStatus:
+        """Return the last valued day and its age, without the stale symbols."""
+        return self._status(self.store.state(portfolio.tenant_id, portfolio.portfolio_id), None)
 
-    def _data(self, series: Series | None, newest: Snapshot | None) -> Data:
-        last = series.last_day if series else None
-        age = (self.clock().date() - last).days if last else None
-        return Data(last, age, newest.stale if newest else ())
-
-    def now(self, portfolio: Portfolio) -> Standing:
-        """Where it stands at the newest prices."""
-        return self.standings.of(portfolio)
-
-    def sectors(self, portfolio: Portfolio) -> Sectors:
-        """Its sectors now; a symbol that has neither a quote nor a close counts at the price of the last valuation."""
-        standing = self.standings.of(portfolio)
-        carried = self._carried(portfolio, standing)
-        values = {**standing.values, **carried}
+    def sectors(self, snapshot: PortfolioSnapshot) -> SectorBreakdown:
+        """Return the sectors; a holding without quote and close counts at the price of the last valuation."""
+        carried = self._carried_values(snapshot)
+        values = {**snapshot.values, **carried}
         assets = self.market.assets(sorted(values))
-        sectors = {symbol: it.sector and it.sector.label for symbol, it in assets.items()}
-        positions = [Position(symbol, worth) for symbol, worth in values.items()]
-        foreign = sorted(symbol for symbol, it in assets.items() if it.currency != portfolio.currency)
-        found = exposure.exposure(positions, standing.cash, sectors)
-        return Sectors(found, standing, tuple(sorted(carried)), tuple(foreign))
+        sectors = {symbol: asset.sector and asset.sector.label for symbol, asset in assets.items()}
+        holdings = [HoldingValue(symbol, value) for symbol, value in values.items()]
+        currency = snapshot.portfolio.currency
+        foreign = sorted(symbol for symbol, asset in assets.items() if asset.currency != currency)
+        exposure = compute_sector_exposure(holdings, snapshot.cash, sectors)
+        return SectorBreakdown(exposure, snapshot, tuple(sorted(carried)), tuple(foreign))
 
-    def _carried(self, portfolio: Portfolio, standing: Standing) -> dict[str, Decimal]:
-        """What that is worth of which nobody knows a price but the last valuation, by symbol."""
-        newest = self._newest(portfolio) if standing.unpriced else None
-        known = [symbol for symbol in standing.unpriced if newest and symbol in newest.prices]
+    def _resolve(self, portfolio: PortfolioSummary, request: WindowRequest) -> tuple[SeriesState | None, Window]:
+        state = self.store.state(portfolio.tenant_id, portfolio.portfolio_id)
+        as_of = state.last_day if state and state.last_day else self.clock().date()
+        inception = state.first_day if state else None
+        return state, resolve_window(request.span, as_of, inception=inception, first=request.first, last=request.last)
+
+    def _status(self, state: SeriesState | None, newest: DailyValue | None) -> DataStatus:
+        last = state.last_day if state else None
+        age = (self.clock().date() - last).days if last else None
+        return DataStatus(last, age, newest.stale if newest else ())
+
+    def _carried_values(self, snapshot: PortfolioSnapshot) -> dict[str, Decimal]:
+        """Return the values of unpriced holdings at the prices of the last valuation, by symbol."""
+        newest = self._newest(snapshot.portfolio) if snapshot.unpriced else None
+        known = [symbol for symbol in snapshot.unpriced if newest and symbol in newest.prices]
         if newest is None or not known:
             return {}
-        splits, today = self.books.splits(known), self.clock().date()
+        splits, today = self.ledger.splits(known), self.clock().date()
         found = {}
         for symbol in known:
             price = newest.prices[symbol]
             for split in splits.get(symbol, ()):
                 if newest.day < split.effective_at.date() <= today:
                     price = split.unit_price(price)
-            found[symbol] = to_money(CONTEXT.multiply(standing.quantities[symbol], price))
+            found[symbol] = to_money(CONTEXT.multiply(snapshot.quantities[symbol], price))
         return found
 
-    def _newest(self, portfolio: Portfolio) -> Snapshot | None:
-        names = (portfolio.tenant_id, portfolio.portfolio_id)
-        return self.store.last_before(*names, self.clock().date() + timedelta(days=1))
+    def _newest(self, portfolio: PortfolioSummary) -> DailyValue | None:
+        tomorrow = self.clock().date() + timedelta(days=1)
+        return self.store.last_before(portfolio.tenant_id, portfolio.portfolio_id, tomorrow)
 
-    def _snapshots(self, series: Series | None, asked: Window) -> tuple[Snapshot, ...]:
-        if series is None or series.last_day is None:
+    def _daily_values(self, state: SeriesState | None, window: Window) -> tuple[DailyValue, ...]:
+        if state is None or state.last_day is None:
             return ()
-        names = (series.tenant_id, series.portfolio_id)
-        return tuple(self.store.snapshots(*names, asked.first - LOOK_BACK, asked.last))
+        first = window.first - LOOK_BACK
+        return tuple(self.store.daily_values(state.tenant_id, state.portfolio_id, first, window.last))
 
-    def _benchmark(self, symbol: str | None, asked: Window, found: Sequence[Snapshot]) -> Benchmark | None:
+    def _benchmark(self, symbol: str | None, window: Window, values: Sequence[DailyValue]) -> Benchmark | None:
         if symbol is None:
             return None
-        first = max(asked.first, found[0].day) if found else asked.first
-        bars = self.market.bars(symbol, first - LOOK_BACK, asked.last)
-        splits = self.books.splits([symbol]).get(symbol, ())
+        first = max(window.first, values[0].day) if values else window.first
+        bars = self.market.bars(symbol, first - LOOK_BACK, window.last)
+        splits = self.ledger.splits([symbol]).get(symbol, ())
         return Benchmark(symbol, {bar.day: bar.close for bar in bars}, splits)

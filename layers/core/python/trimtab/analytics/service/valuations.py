@@ -1,4 +1,4 @@
-"""The daily values of portfolios, kept up: new days are worked out, and past ones again where something has changed."""
+"""Valuations: compute the daily values of new days, and recompute past days after a change."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,165 +7,168 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.analytics.domain.series import LOOK_BACK, Movement, Snapshot, snapshots
-from trimtab.analytics.service.alerting import Alerting
-from trimtab.analytics.service.ports import (
-    Books,
-    CashEntry,
-    MarketData,
-    Portfolio,
-    PortfolioStore,
-    Series,
-    SeriesStore,
-    Trade,
-)
+from trimtab.analytics.adapters.series_store import SeriesStore
+from trimtab.analytics.domain.daily_value import DailyValue
+from trimtab.analytics.domain.series import LOOK_BACK, compute_daily_values
+from trimtab.analytics.domain.series_state import SeriesState
+from trimtab.analytics.service.alert_evaluator import AlertEvaluator
+from trimtab.analytics.service.sources import LedgerSource, MarketSource, PortfolioSource
+from trimtab.contracts.portfolios import CashMovement, LedgerTrade, PortfolioStatus, PortfolioSummary
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
 
-CLOSED = "CLOSED"
 MAX_YEARS = 20
 _DAY = timedelta(days=1)
 
 
-class Valued(Struct, frozen=True):
-    """What a valuation did: snapshots that are new, have changed or are gone, and the alerts that it raised."""
+class ValuationResult(Struct, frozen=True):
+    """The number of daily values written or removed, the number of alerts raised, and the unknown kinds of rules."""
 
-    written: int
-    alerts: int
+    written: int = 0
+    alerts: int = 0
+    unknown_alert_kinds: tuple[str, ...] = ()
 
 
 class Valuations(Struct, frozen=True):
     """Keeps the daily values of portfolios.
 
-    They are a pure function of the ledger and the bars, so that it does not matter who writes them, and how often. Two
-    writers of one portfolio are told apart at the end, by the version of its series: the one that was overtaken begins
-    again, and what it had written is written over.
+    Daily values are a pure function of ledger and bars, so repeats and concurrent writers store the same values. The
+    state of the series is written last, with optimistic locking: the writer that lost recomputes and overwrites.
     """
 
-    portfolios: PortfolioStore
-    books: Books
-    market: MarketData
+    portfolios: PortfolioSource
+    ledger: LedgerSource
+    market: MarketSource
     store: SeriesStore
-    alerting: Alerting
+    alerts: AlertEvaluator
     clock: Clock
 
-    def value(self, tenant_id: str, portfolio_id: str, since: date | None) -> Valued:
-        """Works out the days from `since` on (None: those that are missing) to the last one that has ended.
+    def value(self, tenant_id: str, portfolio_id: str, since: date | None) -> ValuationResult:
+        """Compute the days from `since` on (None: the missing days) to the last day that has ended.
 
-        Nothing where there is no such portfolio: then there is nothing to value.
+        An unknown portfolio has nothing to value.
         """
 
-        def attempt() -> Valued:
-            portfolio = self.portfolios.portfolio(tenant_id, portfolio_id)
+        def attempt() -> ValuationResult:
+            portfolio = self.portfolios.summary(tenant_id, portfolio_id)
             if portfolio is None:
-                return Valued(0, 0)
-            series = self.store.series(tenant_id, portfolio_id)
+                return ValuationResult()
+            state = self.store.state(tenant_id, portfolio_id)
             last = on_or_before(self.clock().date() - _DAY)
-            days = self._worked_out(portfolio, series, since, last)
-            self.store.put_snapshots(tenant_id, portfolio_id, days.changed)
-            self.store.remove_snapshots(tenant_id, portfolio_id, days.gone)
-            after = self._series(portfolio, series, days)
-            after = self.alerting.looked_at(portfolio, after)
-            if days.written or after != series:
+            days = self._recompute(portfolio, state, since, last)
+            self.store.put_daily_values(tenant_id, portfolio_id, days.changed)
+            self.store.remove_daily_values(tenant_id, portfolio_id, days.removed)
+            after = self.alerts.evaluate(portfolio, self._next_state(portfolio, state, days))
+            if days.written or after != state:
                 self.store.put(replace(after, version=after.version + 1))
-            return Valued(days.written, sum(event.type == "alert.raised" for event in after.events))
+            unknown = tuple(sorted({str(rule["kind"]) for rule in after.unknown_rules}))
+            return ValuationResult(days.written, len(after.events), unknown)
 
         return retrying_on_conflict(attempt)
 
-    def _worked_out(self, portfolio: Portfolio, series: Series | None, since: date | None, last: date) -> "_Days":
-        """The days from `since` on; all of them where none before it is known to be right."""
+    def _recompute(
+        self, portfolio: PortfolioSummary, state: SeriesState | None, since: date | None, last: date
+    ) -> "_RecomputedDays":
+        """Return the days from `since` on; all days where no earlier value is known to be right."""
         names = (portfolio.tenant_id, portfolio.portfolio_id)
-        begins = (since or series.last_day + _DAY) if series and series.last_day else None
-        start = self.store.last_before(*names, begins) if begins else None
-        found = self._anew(portfolio, start, last)
-        if start is not None and not found:
-            return _Days(start, [], [], [])
-        ends = (date.min, date.max) if start is None else (found[0].day, found[-1].day)
-        stored = {it.day: it for it in self.store.snapshots(*names, *ends)}
-        gone = sorted(stored.keys() - {it.day for it in found})
-        return _Days(start, found, [it for it in found if stored.get(it.day) != it], gone)
+        first = (since or state.last_day + _DAY) if state and state.last_day else None
+        start = self.store.last_before(*names, first) if first else None
+        values = self._compute(portfolio, start, last)
+        if start is not None and not values:
+            return _RecomputedDays(start, [], [], [])
+        ends = (date.min, date.max) if start is None else (values[0].day, values[-1].day)
+        stored = {value.day: value for value in self.store.daily_values(*names, *ends)}
+        removed = sorted(stored.keys() - {value.day for value in values})
+        return _RecomputedDays(start, values, [value for value in values if stored.get(value.day) != value], removed)
 
-    def _anew(self, portfolio: Portfolio, start: Snapshot | None, last: date) -> list[Snapshot]:
+    def _compute(self, portfolio: PortfolioSummary, start: DailyValue | None, last: date) -> list[DailyValue]:
         if start is not None and start.day + _DAY > last:
             return []
         names = (portfolio.tenant_id, portfolio.portfolio_id)
         after = datetime.combine(start.day + _DAY, time(), UTC) if start else None
-        trades = self.books.trades(*names, after)
-        entries = self.books.cash_entries(*names, after)
-        movements = [Movement(it.executed_at, it.change, it.is_external) for it in entries]
+        trades = self.ledger.trades(*names, after)
+        movements = [*self.ledger.cash_movements(*names, after)]
         if start is None:
             self._require_unchanged(portfolio)
-            movements += _opening(portfolio, trades, entries)
+            movements += _opening_cash(portfolio, trades, movements)
         first = _first_day(start, trades, movements)
         if first is None or first > last:
             return []
-        symbols = {it.symbol for it in trades} | set(start.quantities if start else ())
-        closes = self._closes(symbols, first - LOOK_BACK, last)
-        return snapshots(trades, movements, self.books.splits(symbols), closes, _trading_days(first, last), start=start)
+        symbols = {trade.symbol for trade in trades} | set(start.quantities if start else ())
+        splits, closes = self.ledger.splits(symbols), self._closes(symbols, first - LOOK_BACK, last)
+        return compute_daily_values(trades, movements, splits, closes, _trading_days(first, last), start=start)
 
-    def _require_unchanged(self, portfolio: Portfolio) -> None:
-        """The opening cash is what its entries leave of its cash: both have to be of one time, or it is begun again."""
-        again = self.portfolios.portfolio(portfolio.tenant_id, portfolio.portfolio_id)
+    def _require_unchanged(self, portfolio: PortfolioSummary) -> None:
+        """Raise `ConditionFailed` where the portfolio has changed since: opening cash needs cash and ledger in step."""
+        again = self.portfolios.summary(portfolio.tenant_id, portfolio.portfolio_id)
         if again is None or again.version != portfolio.version:
             raise ConditionFailed({})
 
     def _closes(self, symbols: Iterable[str], first: date, last: date) -> Mapping[str, Mapping[date, Decimal]]:
-        return {it: {bar.day: bar.close for bar in self.market.bars(it, first, last)} for it in sorted(symbols)}
+        return {
+            symbol: {bar.day: bar.close for bar in self.market.bars(symbol, first, last)} for symbol in sorted(symbols)
+        }
 
-    def _series(self, portfolio: Portfolio, before: Series | None, days: "_Days") -> Series:
-        series = before or Series(
-            tenant_id=portfolio.tenant_id,
-            portfolio_id=portfolio.portfolio_id,
-            first_day=None,
-            last_day=None,
-            updated_at=self.clock(),
+    def _next_state(
+        self, portfolio: PortfolioSummary, before: SeriesState | None, days: "_RecomputedDays"
+    ) -> SeriesState:
+        state = before or SeriesState(
+            tenant_id=portfolio.tenant_id, portfolio_id=portfolio.portfolio_id, updated_at=self.clock()
         )
-        series = replace(series, is_open=portfolio.status != CLOSED, events=())
-        found = days.found
-        if not found and (days.start is not None or series.last_day is None):
-            return series
-        first = series.first_day if days.start is not None else found[0].day if found else None
-        return replace(series, first_day=first, last_day=found[-1].day if found else None, updated_at=self.clock())
+        state = replace(state, is_open=portfolio.status is not PortfolioStatus.CLOSED, events=())
+        values = days.values
+        if not values and (days.start is not None or state.last_day is None):
+            return state
+        first = state.first_day if days.start is not None else values[0].day if values else None
+        return replace(state, first_day=first, last_day=values[-1].day if values else None, updated_at=self.clock())
 
 
-class _Days(Struct, frozen=True):
-    """What was worked out after `start` (None: from the first day on), what of it is not stored so, and the days that
-    are stored and are none any more: a trade that began the past was taken back, or moved to a later day."""
+class _RecomputedDays(Struct, frozen=True):
+    """The values computed after `start` (None: from the first day on), those not stored as such, and the stored days
+    without a value now, as after a correction that moved the first trade."""
 
-    start: Snapshot | None
-    found: Sequence[Snapshot]
-    changed: Sequence[Snapshot]
-    gone: Sequence[date]
+    start: DailyValue | None
+    values: Sequence[DailyValue]
+    changed: Sequence[DailyValue]
+    removed: Sequence[date]
 
     @property
     def written(self) -> int:
-        return len(self.changed) + len(self.gone)
+        return len(self.changed) + len(self.removed)
 
 
-def _opening(portfolio: Portfolio, trades: Sequence[Trade], entries: Sequence[CashEntry]) -> list[Movement]:
-    """The cash that the portfolio was created with: what no entry and no trade explains.
+def _opening_cash(
+    portfolio: PortfolioSummary, trades: Sequence[LedgerTrade], movements: Sequence[CashMovement]
+) -> list[CashMovement]:
+    """Return the cash that the portfolio was created with: cash less all movements and trades.
 
-    It was there from the first day of its past on: what is recorded later may have happened before it was created.
+    The opening cash counts from the first entry on, as entries recorded later may be older than the portfolio.
     """
-    moved = sum((it.cash_change for it in trades), ZERO) + sum((it.change for it in entries), ZERO)
-    opening = (portfolio.cash or ZERO) - moved
+    traded = sum((trade.proceeds for trade in trades if trade.moves_cash), ZERO)
+    opening = (portfolio.cash or ZERO) - traded - sum((movement.amount for movement in movements), ZERO)
     if not opening:
         return []
-    times = [portfolio.created_at, *(it.executed_at for it in trades), *(it.executed_at for it in entries)]
-    return [Movement(min(times), opening, is_external=True)]
+    times = [portfolio.created_at, *_times(trades, movements)]
+    return [CashMovement(min(times), opening, is_external=True)]
 
 
-def _first_day(start: Snapshot | None, trades: Sequence[Trade], movements: Sequence[Movement]) -> date | None:
+def _first_day(
+    start: DailyValue | None, trades: Sequence[LedgerTrade], movements: Sequence[CashMovement]
+) -> date | None:
     if start is not None:
         return start.day + _DAY
-    times = [*(it.executed_at for it in trades), *(it.at for it in movements)]
+    times = _times(trades, movements)
     return min(times).astimezone(UTC).date() if times else None
 
 
+def _times(trades: Sequence[LedgerTrade], movements: Sequence[CashMovement]) -> list[datetime]:
+    return [*(trade.executed_at for trade in trades), *(movement.at for movement in movements)]
+
+
 def _trading_days(first: date, last: date) -> list[date]:
-    """The trading days between two days; at most `MAX_YEARS` of them, the newest."""
+    """Return the trading days between two days, limited to the newest `MAX_YEARS` years."""
     first = max(first, last - MAX_YEARS * 366 * _DAY)
     days = (first + _DAY * number for number in range((last - first).days + 1))
     return [day for day in days if is_trading_day(day)]

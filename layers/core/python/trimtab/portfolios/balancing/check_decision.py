@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from msgspec import Struct, field
 
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
@@ -18,7 +19,7 @@ from trimtab.portfolios.balancing import calendar, order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Automation, Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift, journal

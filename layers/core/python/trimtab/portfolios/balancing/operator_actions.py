@@ -7,6 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, format_time
@@ -23,7 +24,7 @@ from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues

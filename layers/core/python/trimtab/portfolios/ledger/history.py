@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from trimtab.contracts.portfolios import CashMovement, LedgerTrade
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
-from trimtab.portfolios.portfolio.cash import CashEntry
-from trimtab.portfolios.portfolio.holdings import TradeStatus
+from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 
 T = TypeVar("T")
 
@@ -28,23 +28,39 @@ class LedgerHistory(Struct, frozen=True):
 
     ledger: LedgerStore
 
-    def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[Trade]:
+    def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[LedgerTrade]:
         """Return the successful trades executed at or after `since`; all where `since` is None."""
         successful = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
-        return _read_all(
+        trades = _read_all(
             lambda after: self.ledger.trades(tenant_id, portfolio_id, successful, limit=PAGE_SIZE, after=after)
         )
+        return [to_ledger_trade(trade) for trade in trades]
 
-    def cash_entries(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashEntry]:
+    def cash_movements(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashMovement]:
         """Return the cash entries executed at or after `since`; all where `since` is None."""
-        return _read_all(
+        entries = _read_all(
             lambda after: self.ledger.cash_entries(tenant_id, portfolio_id, since, limit=PAGE_SIZE, after=after)
         )
+        return [CashMovement(entry.executed_at, entry.change, entry.is_external) for entry in entries]
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
         """Return the splits by symbol; symbols without a split are left out."""
         quotes = self.ledger.quotes(sorted(symbols))
         return {symbol: quote.splits for symbol, quote in quotes.items() if quote.splits}
+
+
+def to_ledger_trade(trade: Trade) -> LedgerTrade:
+    """Return a successful trade as other contexts read it: bought shares above zero, paid money below zero."""
+    is_buy = trade.side is Side.BUY
+    return LedgerTrade(
+        ref_id=trade.ref_id,
+        symbol=trade.symbol,
+        quantity=trade.quantity if is_buy else -trade.quantity,
+        amount=trade.amount,
+        proceeds=-(trade.amount + trade.fees) if is_buy else trade.amount - trade.fees,
+        executed_at=trade.executed_at,
+        moves_cash=trade.moves_cash,
+    )
 
 
 def _read_all(read_page: Callable[[Any], Page[T]]) -> list[T]:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.records import Record
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time, parse_time
@@ -25,17 +25,6 @@ from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weigh
 
 Allocation = Mapping[str, Decimal]
 MAX_HOLDINGS = 500
-
-
-class PortfolioStatus(StrEnum):
-    """ACTIVE; CLOSED: readable, and open again once it is created again; STALE: it may not be what it says it is.
-
-    A STALE portfolio is readable and refuses trades and rebalances until an operator has said what it holds.
-    """
-
-    ACTIVE = "ACTIVE"
-    CLOSED = "CLOSED"
-    STALE = "STALE"
 
 
 class ReportMark(Struct, frozen=True, order=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
@@ -14,7 +15,7 @@ from trimtab.kernel.money import plain
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, portfolio_event, portfolio_id_of
+from trimtab.portfolios.portfolio.model import Portfolio, portfolio_event, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.store import PortfolioStore
 

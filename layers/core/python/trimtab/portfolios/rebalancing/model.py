@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.messages import CheckRequested, ExecutionRequested, RebalanceRequested, TenantMessage
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.money import HUNDRED, ZERO, plain
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
-from trimtab.portfolios.portfolio.model import Portfolio, PortfolioStatus, ReportMark, portfolio_id_of
+from trimtab.portfolios.portfolio.model import Portfolio, ReportMark, portfolio_id_of
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 from trimtab.portfolios.portfolio.policy import Band, Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger

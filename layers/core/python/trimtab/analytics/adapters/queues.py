@@ -1,6 +1,6 @@
-"""The queues of the valuations and of the reports."""
+"""The queues of valuations and of monthly reports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,29 +14,32 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 
-class WorkSettings(Settings):
-    """The queues that a function sends to; an address that it does not have is empty."""
+class QueueSettings(Settings):
+    """Addresses of the queues; empty where the function has no such queue."""
 
     valuations_queue_url: str = ""
     reports_queue_url: str = ""
 
 
-class WorkQueues(Struct, frozen=True):
-    """Sends to the queues."""
+class AnalyticsQueues(Struct, frozen=True):
+    """Sends requests for valuations and reports."""
 
     client: "SQSClient"
-    settings: WorkSettings
+    settings: QueueSettings
 
-    def value(self, portfolios: Iterator[tuple[str, str]], since: date | None) -> int:
-        """See `Work.value`."""
+    def request_valuations(self, portfolios: Iterable[tuple[str, str]], since: date | None) -> int:
+        """Request a valuation of each portfolio (tenant id, portfolio id) from `since` on; return the number sent.
+
+        `since` None requests the days that are missing.
+        """
         messages = (
             ValuationRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, since=since)
             for tenant_id, portfolio_id in portfolios
         )
         return send_messages(self.client, self.settings.valuations_queue_url, messages)
 
-    def report(self, portfolios: Iterator[tuple[str, str]], month: str) -> int:
-        """See `Work.report`."""
+    def request_reports(self, portfolios: Iterable[tuple[str, str]], month: str) -> int:
+        """Request the report of a month (`2026-10`) for each portfolio; return the number sent."""
         messages = (
             ReportRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, month=month)
             for tenant_id, portfolio_id in portfolios

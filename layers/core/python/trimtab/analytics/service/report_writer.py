@@ -1,0 +1,167 @@
+"""The monthly report of a portfolio, composed from the analysis."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import assert_never
+
+from msgspec import Struct
+
+from trimtab.analytics.domain.daily_value import CASH
+from trimtab.analytics.domain.exposure import CASH_SECTOR
+from trimtab.analytics.domain.monthly_report import MonthlyReport, PeriodReturns, ReportUnit, RiskLine
+from trimtab.analytics.domain.performance import Performance
+from trimtab.analytics.domain.risk import Risk, RiskParameters
+from trimtab.analytics.domain.windows import Span, Window
+from trimtab.analytics.service.analysis import Analysis, PortfolioHistory, SectorBreakdown, WindowRequest
+from trimtab.charts.donut import Slice
+from trimtab.charts.drift_bars import DriftBar
+from trimtab.charts.text import format_day
+from trimtab.contracts.portfolios import NoDriftReason, PortfolioSnapshot, PortfolioSummary
+from trimtab.kernel import ids
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.errors import Unprocessable
+from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
+
+MAX_NAMED_SYMBOLS = 5
+_DAY = timedelta(days=1)
+_YEAR = timedelta(days=365)
+
+
+class WrittenReport(Struct, frozen=True):
+    """A report with the data of its charts: the history of values, and the sectors with their snapshot."""
+
+    report: MonthlyReport
+    history: PortfolioHistory
+    sectors: SectorBreakdown
+
+
+class ReportWriter(Struct, frozen=True):
+    """Writes monthly reports."""
+
+    analysis: Analysis
+    clock: Clock
+
+    def write(self, snapshot: PortfolioSnapshot, month: str) -> WrittenReport:
+        """Write the report of a month (`2026-10`): values at the end of the month, sectors and drift of the snapshot.
+
+        Figures are unknown for a month without any valued day; the chart then shows the year up to the last valued day.
+        """
+        portfolio = snapshot.portfolio
+        first, last = month_days(month)
+        in_month = self._history(portfolio, first - _DAY, last, since=first)
+        year_to_date = self._history(portfolio, date(last.year - 1, 12, 31), last, since=first)
+        year = self._history(portfolio, last - _YEAR, last, since=first)
+        performance = in_month.performance()
+        newest, written_on = in_month.data.last_day, self.clock().date()
+        is_behind = newest is not None and newest < first
+        is_valued = bool(performance.values.days)
+        sectors = self.analysis.sectors(snapshot)
+        report = MonthlyReport(
+            portfolio=portfolio.name,
+            month=first,
+            currency=portfolio.currency,
+            value=performance.closing_value if is_valued else None,
+            change=performance.closing_value - performance.opening_value if is_valued else None,
+            change_percent=_change_percent(performance),
+            returns=[
+                _period_returns("Month", performance),
+                _period_returns("Year to date", year_to_date.performance()),
+                _period_returns("One year", year.performance()),
+            ],
+            risk=_risk_lines(year.risk(RiskParameters())),
+            sectors=[Slice(sector.name, sector.weight) for sector in sectors.exposure.sectors],
+            drift=drift_bars_of(snapshot),
+            no_drift_reason=no_drift_text(snapshot),
+            as_of=performance.values.days[-1].day if is_valued else newest if is_behind else None,
+            written_on=written_on,
+            notes=_notes(in_month, written_on, is_behind=is_behind),
+        )
+        shown = self._history(portfolio, last - _YEAR, last, since=date.min) if is_behind else year
+        return WrittenReport(report, shown, sectors)
+
+    def _history(self, portfolio: PortfolioSummary, first: date, last: date, *, since: date) -> PortfolioHistory:
+        """Return the valued part of a window; empty where no day from `since` on is valued."""
+        data = self.analysis.data_status(portfolio)
+        if data.last_day is None or data.last_day < since:
+            return PortfolioHistory(portfolio, data, Window(Span.CUSTOM, first, last), (), None)
+        end = min(last, data.last_day)
+        return self.analysis.history(portfolio, WindowRequest(Span.CUSTOM, min(first, end - _DAY), end))
+
+
+def drift_bars_of(snapshot: PortfolioSnapshot) -> list[DriftBar]:
+    """Return each asset's weight, target and band for a chart; cash has its display name."""
+    names = {CASH: CASH_SECTOR}
+    return [
+        DriftBar(names.get(leg.asset, leg.asset), leg.weight, leg.target, leg.lower, leg.upper) for leg in snapshot.legs
+    ]
+
+
+def no_drift_text(snapshot: PortfolioSnapshot) -> str:
+    """Return the reason for missing drift in words; empty where there is drift."""
+    match snapshot.reason:
+        case None:
+            return ""
+        case NoDriftReason.NO_TARGET:
+            return "there is no target"
+        case NoDriftReason.NOTHING_HELD:
+            return "nothing is held"
+        case NoDriftReason.NO_PRICE:
+            unpriced = snapshot.unpriced
+            more = ", …" if len(unpriced) > MAX_NAMED_SYMBOLS else ""
+            return f"no price is known for {', '.join(unpriced[:MAX_NAMED_SYMBOLS])}{more}"
+        case _:
+            assert_never(snapshot.reason)
+
+
+def month_days(month: str) -> tuple[date, date]:
+    """Return the first and the last day of a month, written as `2026-10`.
+
+    >>> month_days("2026-02")
+    (datetime.date(2026, 2, 1), datetime.date(2026, 2, 28))
+    """
+    first = date.fromisoformat(f"{month}-01")
+    return first, (first + timedelta(days=31)).replace(day=1) - _DAY
+
+
+def require_past_month(month: str, today: date) -> None:
+    """Raise `Unprocessable` for a month that is not over: each contact gets only one report of a month."""
+    if month_days(month)[1] >= today:
+        raise Unprocessable("month_ahead", "`month` is not over yet. Request the report of a past month.")
+
+
+def report_id(tenant_id: str, portfolio_id: str, month: str) -> str:
+    """Return the message id of a report: the same for each request of a month, so that each contact gets it once."""
+    return ids.derive_id("report", tenant_id, portfolio_id, month)
+
+
+def _change_percent(performance: Performance) -> Decimal | None:
+    """Return the change in percent of the opening value, deposits and withdrawals included."""
+    if not performance.values.days or performance.opening_value <= 0:
+        return None
+    change = CONTEXT.multiply(performance.closing_value - performance.opening_value, HUNDRED)
+    return to_places(CONTEXT.divide(change, performance.opening_value), PERCENT_PLACES)
+
+
+def _period_returns(period: str, performance: Performance) -> PeriodReturns:
+    return PeriodReturns(period, performance.time_weighted.value, performance.money_weighted.value)
+
+
+def _risk_lines(risk: Risk) -> list[RiskLine]:
+    return [
+        RiskLine("Volatility, annualised", risk.volatility.value),
+        RiskLine("Sharpe ratio", risk.sharpe.value, ReportUnit.RATIO),
+        RiskLine("Sortino ratio", risk.sortino.value, ReportUnit.RATIO),
+        RiskLine("Maximum drawdown", risk.max_drawdown.value),
+        RiskLine("Value at risk, one day, 95 %", risk.historical_var.value),
+        RiskLine("Value at risk in money", risk.loss_in_money(risk.historical_var), ReportUnit.MONEY),
+    ]
+
+
+def _notes(history: PortfolioHistory, written_on: date, *, is_behind: bool) -> list[str]:
+    notes = [f"Sectors and drift are those of {format_day(written_on)}."]
+    if history.data.stale:
+        symbols = ", ".join(history.data.stale[:20])
+        notes.append(f"No price of the last day for {symbols}: an older price was used.")
+    if is_behind and history.data.last_day:
+        notes.append(f"No day of the month is valued yet: the last valued day is {format_day(history.data.last_day)}.")
+    return notes
