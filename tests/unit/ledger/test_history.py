@@ -34,7 +34,7 @@ BUY = Trade(
 @pytest.mark.parametrize(("side", "quantity", "proceeds"), [(Side.BUY, 2, -21), (Side.SELL, -2, 19)])
 def test_the_side_of_a_trade_is_the_sign_of_quantity_and_proceeds(side: Side, quantity: int, proceeds: int) -> None:
     trade = to_ledger_trade(replace(BUY, side=side))
-    assert (trade.quantity, trade.amount, trade.proceeds) == (quantity, 20, proceeds)
+    assert (trade.quantity, trade.amount, trade.proceeds) == (Decimal(quantity), Decimal(20), Decimal(proceeds))
 
 
 def test_a_trade_of_the_ledger_is_valued_with_its_fees() -> None:
