@@ -46,8 +46,8 @@ class ContactBook(Struct, frozen=True):
     def _require_owner(self, caller: Caller, portfolio_id: str) -> None:
         portfolio = self.find_portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
-            raise not_found(f"portfolio {portfolio_id}")
-        caller.require_owner(portfolio.user_id)
+            raise not_found("portfolio")
+        caller.require_owner(portfolio.user_id, "portfolio")
 
 
 class MailService(Struct, frozen=True):

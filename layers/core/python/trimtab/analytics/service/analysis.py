@@ -98,8 +98,8 @@ class Analysis(Struct, frozen=True):
         """Return the caller's portfolio at the newest prices; raises `NotFound` as `portfolio` does."""
         snapshot = self.portfolios.snapshot(caller.tenant_id, portfolio_id)
         if snapshot is None:
-            raise not_found(f"portfolio {portfolio_id}")
-        caller.require_owner(snapshot.portfolio.user_id)
+            raise not_found("portfolio")
+        caller.require_owner(snapshot.portfolio.user_id, "portfolio")
         return snapshot
 
     def history(self, portfolio: PortfolioSummary, request: WindowRequest) -> PortfolioHistory:
