@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from trimtab import composition
-from trimtab.analytics.adapters.queues import AnalyticsQueues, QueueSettings
+from trimtab.analytics.adapters.queues import AnalyticsQueues, AnalyticsQueueSettings
 from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.schemas.charts import SVG
 from trimtab.analytics.service.alert_rules import AlertRules
@@ -30,8 +30,8 @@ READ = "analytics:read"
 JSON = "application/json"
 
 
-class AnalyticsSettings(QueueSettings, AnalysisSettings):
-    """Settings of this function, from its environment."""
+class AnalyticsSettings(AnalyticsQueueSettings, AnalysisSettings):
+    """Settings of the function, from the environment."""
 
     links_secret_id: str
     public_url: str
@@ -64,7 +64,7 @@ def alert_rules() -> AlertRules:
 
 @lru_cache(maxsize=1)
 def signing_key() -> bytes:
-    """Return the key that signs links."""
+    """Return the signing key of links."""
     return read_secret(settings().links_secret_id).encode()
 
 
@@ -94,7 +94,7 @@ def json_or_chart(format: str | None, view: Callable[[], dict[str, Any]], draw: 
 
 
 def svg_response(svg: str) -> Response[Any]:
-    """Return a chart that browsers cache for a minute and that cannot run scripts."""
+    """Return a chart for browsers: cached for a minute, without the right to run scripts."""
     headers = {
         "Cache-Control": "private, max-age=60",
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

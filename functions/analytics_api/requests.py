@@ -74,7 +74,7 @@ def create_link(portfolio_id: PortfolioId, body: CreateLink) -> Response[Any]:
     **analytics_route("Request a report", WRITE, ReportView, HTTPStatus.ACCEPTED),
 )
 def request_report(portfolio_id: PortfolioId, body: RequestReport) -> Response[Any]:
-    """Send the report of a month to those contacts of the portfolio that have not got it yet."""
+    """Send the report of a month to the contacts of the portfolio; each contact gets a month's report once."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     month = body.month or month_before(utc_now().date())
     require_past_month(month, utc_now().date())

@@ -4,7 +4,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from trimtab.analytics.adapters.queues import AnalyticsQueues, QueueSettings
+from trimtab.analytics.adapters.queues import AnalyticsQueues, AnalyticsQueueSettings
 from trimtab.analytics.adapters.series_store import SeriesStore
 from trimtab.analytics.service.bulk_requests import BulkRequests
 from trimtab.kernel.clock import utc_now
@@ -14,8 +14,8 @@ from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
 
 
-class NightSettings(QueueSettings):
-    """Settings of this function, from its environment."""
+class NightSettings(AnalyticsQueueSettings):
+    """Settings of the function, from the environment."""
 
     analytics_table: str
 

@@ -24,7 +24,7 @@ from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
 class ReportSettings(AnalysisSettings):
-    """Settings of this function, from its environment."""
+    """Settings of the function, from the environment."""
 
     notifications_table: str
     mail_sender: str
@@ -64,7 +64,7 @@ def write_mail(snapshot: PortfolioSnapshot, month: str) -> MailMessage:
 
 
 def send(message: ReportRequested, _: SQSRecord) -> None:
-    """Send one report to each contact that has not got the report; an exception returns the message to the queue."""
+    """Send a report to each contact once; an exception returns the message to the queue."""
     names = (message.tenant_id, message.portfolio_id)
     snapshot = analysis().portfolios.snapshot(*names)
     if snapshot is None:

@@ -35,7 +35,7 @@ def read_request(message: ValuationRequested | BusEvent) -> tuple[str, str, date
 
 
 def value(body: ValuationBody, _: SQSRecord) -> None:
-    """Value one portfolio; an exception returns the message to the queue."""
+    """Value a portfolio; an exception returns the message to the queue."""
     tenant_id, portfolio_id, since = read_request(body.root)
     result = valuations().value(tenant_id, portfolio_id, since)
     count("DaysValued", result.written)

@@ -20,7 +20,7 @@ from trimtab.runtime.settings import Settings
 
 
 class NotificationsApiSettings(Settings):
-    """Settings of this function, from its environment."""
+    """Settings of the function, from the environment."""
 
     portfolios_table: str
     notifications_table: str

@@ -16,7 +16,7 @@ from trimtab.runtime.sqs.worker import SQSRecord, worker
 
 
 class NotificationSettings(Settings):
-    """Settings of this function, from its environment."""
+    """Settings of the function, from the environment."""
 
     notifications_table: str
     mail_sender: str

@@ -1,4 +1,4 @@
-"""Reading a chart back: its elements, its texts, the boxes they take."""
+"""Parsing of charts: elements, texts and the boxes of texts; and sample data."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ FIRST = date(2025, 1, 1)
 
 
 def drawn(chart: str) -> ET.Element:
-    """The chart, read as XML; no outside thing may be in it."""
+    """Return the parsed chart; asserts that the chart has known elements only and no references."""
     assert "DOCTYPE" not in chart
     root = ET.fromstring(chart)  # noqa: S314 - the chart is our own, and has no document type
     assert {one.tag.removeprefix(SVG) for one in root.iter()} <= {
@@ -27,12 +27,12 @@ def drawn(chart: str) -> ET.Element:
 
 
 def texts(root: ET.Element) -> list[str]:
-    """What can be read in it, heading first."""
+    """Return the texts, heading first."""
     return [one.text or "" for one in root.iter(f"{SVG}text")]
 
 
 def text_boxes(root: ET.Element) -> list[tuple[float, float, float, float, str]]:
-    """Left, top, right, bottom of each text, as wide as it can get."""
+    """Return left, top, right, bottom and text of each text at its maximum width."""
     boxes = []
     for one in root.iter(f"{SVG}text"):
         size, text, x, y = (
@@ -48,7 +48,7 @@ def text_boxes(root: ET.Element) -> list[tuple[float, float, float, float, str]]
 
 
 def assert_legible(chart: str) -> None:
-    """No text lies on another or leaves the chart, and none is small."""
+    """Assert that no text overlaps another, leaves the chart or is small."""
     root = drawn(chart)
     high = float(root.get("height", ""))
     boxes = text_boxes(root)
@@ -63,17 +63,17 @@ def assert_legible(chart: str) -> None:
 
 
 def days(values: Sequence[Decimal | int], first: date = FIRST) -> list[Point]:
-    """The values, one a day."""
+    """Return a point per value on consecutive days."""
     return [Point(first + timedelta(place), Decimal(value)) for place, value in enumerate(values)]
 
 
 def wave(count: int) -> list[Point]:
-    """Values that rise and fall."""
+    """Return values with many rises and falls."""
     return days([1000 + round(200 * math.sin(place / 9)) + place for place in range(count)])
 
 
 def some_bars(count: int) -> list[DriftBar]:
-    """Bars of which every third is outside its band."""
+    """Return bars, every third outside its band."""
     return [
         DriftBar(f"A{n:02}", Decimal(n % 3 * 10 + 5) + Decimal(n) / 100, Decimal(10), Decimal(5), Decimal(20))
         for n in range(count)

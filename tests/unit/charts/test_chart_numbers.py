@@ -19,7 +19,7 @@ from trimtab.charts.value_line import Point, compute_drawdowns, draw_value_line,
 
 
 def ring(chart: str) -> dict[str, float]:
-    """The angle of each segment in degrees, measured on its outline."""
+    """Return the angle of each segment in degrees, measured on the outline."""
     angles = {}
     for path in drawn(chart).iter(f"{SVG}path"):
         d, hint = path.get("d", ""), path.find(f"{SVG}title")
@@ -50,7 +50,7 @@ def test_a_single_sector_is_the_whole_ring(weight: str) -> None:
     assert list(ring(draw_sector_donut([Slice("A", Decimal(weight))], "S")).values()) == [360.0]
 
 
-def test_every_sector_is_in_the_legend_unknown_and_cash_come_last() -> None:
+def test_every_sector_is_in_the_legend_with_unknown_and_cash_last() -> None:
     parts = [Slice(f"Sector {n}", Decimal(n)) for n in range(1, 13)] + [
         Slice(CASH, Decimal(17)),
         Slice(UNKNOWN, Decimal(5)),
@@ -62,7 +62,7 @@ def test_every_sector_is_in_the_legend_unknown_and_cash_come_last() -> None:
         assert format_share(part.weight) in said
 
 
-def test_more_than_twelve_sectors_are_eleven_and_the_others_which_says_how_many() -> None:
+def test_of_more_than_twelve_sectors_the_smallest_are_combined_and_counted() -> None:
     chart = draw_sector_donut([Slice(f"Sector {n:02}", Decimal(5)) for n in range(20)], "S")
     said = texts(drawn(chart))
     assert "9 other sectors" in said
@@ -70,13 +70,13 @@ def test_more_than_twelve_sectors_are_eleven_and_the_others_which_says_how_many(
     assert len(ring(chart)) == 12
 
 
-def test_a_weight_of_nothing_or_less_is_said_and_not_drawn() -> None:
+def test_a_weight_of_zero_or_less_is_in_the_legend_only() -> None:
     chart = draw_sector_donut([Slice("A", Decimal(105)), Slice("Short", Decimal(-5)), Slice("None", Decimal(0))], "S")
     assert len(ring(chart)) == 1
     assert {"Short", "None", format_share(Decimal(-5)), format_share(Decimal(0))} <= set(texts(drawn(chart)))
 
 
-def test_a_sliver_is_never_written_as_nothing() -> None:
+def test_a_tiny_share_is_never_written_as_zero() -> None:
     assert [format_share(Decimal(text)).replace("\u00a0", " ") for text in ("0.0001", "0.05", "0")] == [
         "< 0.1 %",
         "0.1 %",
@@ -84,12 +84,12 @@ def test_a_sliver_is_never_written_as_nothing() -> None:
     ]
 
 
-def test_no_two_sectors_have_one_colour() -> None:
+def test_no_two_sectors_share_a_colour() -> None:
     assert len({light for light, _ in SERIES}) == len({dark for _, dark in SERIES}) == 12
 
 
 def rects(chart: str, style: str) -> list[tuple[float, float, str]]:
-    """Left, width and hint of the rows' rectangles of this style; the one in the legend is left out."""
+    """Return left, width and hint of the rectangles of a style, without the legend."""
     found = []
     for one in drawn(chart).iter(f"{SVG}rect"):
         if one.get("class") == style and float(one.get("y", "")) > 90:
@@ -100,7 +100,7 @@ def rects(chart: str, style: str) -> list[tuple[float, float, str]]:
     return found
 
 
-def test_bars_bands_and_targets_have_one_scale() -> None:
+def test_bars_bands_and_targets_share_one_scale() -> None:
     shown = [DriftBar(f"A{n}", Decimal(n * 7), Decimal(20), Decimal(15), Decimal(25)) for n in range(1, 7)]
     chart = draw_drift_bars(shown, "D")
     bars_drawn = rects(chart, "inside") + rects(chart, "outside")
@@ -116,7 +116,7 @@ def test_bars_bands_and_targets_have_one_scale() -> None:
     assert [float(one.get("x1", "")) for one in targets] == pytest.approx([zero + 20 * scale] * 6, abs=0.05)
 
 
-def test_what_is_strictly_outside_its_band_stands_out_and_an_edge_is_inside() -> None:
+def test_bars_strictly_outside_their_band_are_highlighted_and_an_edge_is_inside() -> None:
     ends = {"below": "4.9999", "lower": "5", "upper": "20", "above": "20.0001"}
     made = [DriftBar(name, Decimal(weight), Decimal(10), Decimal(5), Decimal(20)) for name, weight in ends.items()]
     chart = draw_drift_bars(made, "D")
@@ -137,7 +137,7 @@ def test_a_weight_below_zero_points_to_the_left_of_zero() -> None:
 
 
 @pytest.mark.parametrize(("count", "left"), [(1, 0), (MAX_BARS, 0), (MAX_BARS + 1, 1), (90, 50)])
-def test_up_to_forty_bars_are_drawn_and_the_rest_is_said(count: int, left: int) -> None:
+def test_up_to_forty_bars_are_drawn_and_the_others_counted(count: int, left: int) -> None:
     chart = draw_drift_bars(some_bars(count), "D")
     assert len(rects(chart, "inside") + rects(chart, "outside")) == count - left
     said = " ".join(texts(drawn(chart)))
@@ -145,14 +145,14 @@ def test_up_to_forty_bars_are_drawn_and_the_rest_is_said(count: int, left: int) 
     assert_legible(chart)
 
 
-def test_what_is_outside_its_band_is_drawn_before_what_is_heavier() -> None:
+def test_bars_outside_their_band_are_drawn_before_heavier_bars() -> None:
     heavy = [DriftBar(f"H{n}", Decimal(50), Decimal(50), Decimal(1), Decimal(99)) for n in range(MAX_BARS)]
     light = DriftBar("light", Decimal(3), Decimal(1), Decimal(0), Decimal(2))
     assert "light" in texts(drawn(draw_drift_bars([*heavy, light], "D")))
 
 
 def path(chart: str, style: str) -> list[tuple[float, float]]:
-    """The corners of the line of this style."""
+    """Return the corners of the line of a style."""
     (found,) = (one for one in drawn(chart).iter(f"{SVG}path") if one.get("class") == style)
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in found.get("d", "").lstrip("M").split("L"))]
 
@@ -175,7 +175,7 @@ def test_the_drawdown_is_the_distance_below_the_highest_value_before() -> None:
     assert "deepest \u221225.0\u00a0% on 3\u00a0Jan\u00a02025" in said
 
 
-def test_a_deposit_is_no_recovery_where_an_index_is_given() -> None:
+def test_with_an_index_a_deposit_is_no_recovery() -> None:
     values, index = days([100, 50, 500]), days([1, Decimal("0.5"), Decimal("0.5")])
     corners = path(draw_value_line(values, None, "V", "USD", index=index), "loss-line")
     assert corners[1][1] == corners[2][1] > corners[0][1]

@@ -63,7 +63,7 @@ def test_a_line_is_well_formed_and_legible_whatever_the_values_and_names_are(
 
 
 @given(st.integers(1, 9000), st.dates(date(2000, 1, 1), date(2030, 1, 1)))
-def test_the_days_of_a_line_never_lie_on_each_other(span: int, first: date) -> None:
+def test_the_days_of_an_axis_never_overlap(span: int, first: date) -> None:
     ends = [Point(first, Decimal(1)), Point(first + timedelta(span), Decimal(2))]
     chart = draw_value_line(ends, None, "Value", "USD")
     assert_legible(chart)
@@ -86,7 +86,7 @@ def test_a_chart_has_a_role_a_title_a_description_and_a_background(make: Callabl
 
 
 @each_chart
-def test_the_reader_s_setting_decides_in_auto_and_never_otherwise(make: Callable[[Theme], str]) -> None:
+def test_only_the_theme_auto_follows_the_setting_of_the_reader(make: Callable[[Theme], str]) -> None:
     light, dark, auto = (make(theme) for theme in (Theme.LIGHT, Theme.DARK, Theme.AUTO))
     assert "prefers-color-scheme" in auto
     assert "prefers-color-scheme" not in light + dark
@@ -108,7 +108,7 @@ def test_the_same_data_make_the_same_chart(make: Callable[[Theme], str]) -> None
     assert make(Theme.AUTO) == make(Theme.AUTO)
 
 
-def test_the_order_in_which_the_data_come_changes_nothing() -> None:
+def test_the_order_of_the_data_changes_nothing() -> None:
     parts = [Slice(name, Decimal(weight)) for name, weight in (("A", 20), ("B", 20), (CASH, 50), ("C", 10))]
     assert draw_sector_donut(parts, "S") == draw_sector_donut(parts[::-1], "S")
     assert draw_drift_bars(some_bars(60), "D") == draw_drift_bars(some_bars(60)[::-1], "D")
@@ -121,10 +121,10 @@ def test_the_order_in_which_the_data_come_changes_nothing() -> None:
         (draw_sector_donut([], "T"), "nothing is held"),
         (draw_value_line([], None, "T", "USD"), "No values yet"),
         (draw_drift_bars([], "T"), "there is no target"),
-        (draw_drift_bars([], "T", missing="nobody knows a price of AB"), "nobody knows a price of AB"),
+        (draw_drift_bars([], "T", missing="no price is known for AB"), "no price is known for AB"),
     ],
 )
-def test_no_data_is_a_chart_that_says_so(chart: str, said: str) -> None:
+def test_without_data_the_chart_is_a_message(chart: str, said: str) -> None:
     assert said in " ".join(texts(drawn(chart)))
 
 
@@ -140,7 +140,7 @@ def test_the_largest_charts_are_bounded() -> None:
 
 
 @given(st.text(max_size=300))
-def test_a_cleaned_name_is_one_short_line_that_xml_can_hold(name: str) -> None:
+def test_a_cleaned_name_is_one_short_line_of_valid_xml(name: str) -> None:
     cleaned = clean(name)
     assert cleaned
     assert len(cleaned) <= 200
@@ -151,7 +151,7 @@ def test_a_cleaned_name_is_one_short_line_that_xml_can_hold(name: str) -> None:
 
 
 @given(names.map(clean), st.floats(20, 300))
-def test_a_name_that_is_cut_fits_and_says_that_it_is_cut(name: str, room: float) -> None:
+def test_a_cut_name_fits_and_ends_with_an_ellipsis(name: str, room: float) -> None:
     cut = fit_text(name, room, 13)
     assert text_width(cut, 13) <= room
     assert cut == name or cut.endswith("\u2026")

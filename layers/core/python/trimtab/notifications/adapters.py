@@ -52,7 +52,7 @@ class ContactStore(Struct, frozen=True):
         put_records(self.client, self.table, contacts)
 
     def sent_addresses(self, contacts: Contacts, message_id: str) -> set[str]:
-        """Return the addresses that the message was sent to."""
+        """Return the addresses with a note for the message."""
         names = (contacts.tenant_id, contacts.portfolio_id, message_id)
         keys = [sent_mail_key(*names, email) for email in contacts.emails]
         items = batch_get(self.client, self.table, keys, consistent=True)

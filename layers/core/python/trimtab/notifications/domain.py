@@ -49,7 +49,7 @@ class Contacts(Record, frozen=True, kw_only=True):
 
 
 class SentMail(Struct, frozen=True):
-    """A note that the mail server has accepted a message for one address."""
+    """A note of a mail accepted by the mail server: a message and an address."""
 
     tenant_id: str
     portfolio_id: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 
-class QueueSettings(Settings):
+class AnalyticsQueueSettings(Settings):
     """Addresses of the queues; empty where the function has no such queue."""
 
     valuations_queue_url: str = ""
@@ -25,7 +25,7 @@ class AnalyticsQueues(Struct, frozen=True):
     """Sends requests for valuations and reports."""
 
     client: "SQSClient"
-    settings: QueueSettings
+    settings: AnalyticsQueueSettings
 
     def request_valuations(self, portfolios: Iterable[tuple[str, str]], since: date | None) -> int:
         """Request a valuation of each portfolio (tenant id, portfolio id) from `since` on; return the number sent.

@@ -10,7 +10,7 @@ from trimtab.kernel.errors import Invalid
 
 
 class Span(StrEnum):
-    """The length of a window, counted back from its last day."""
+    """The length of a window, counted back from the last day."""
 
     ONE_MONTH = "1M"
     THREE_MONTHS = "3M"

@@ -15,7 +15,7 @@ from trimtab.kernel.money import plain, to_money
 
 
 class DataView(Model):
-    """The last valued day and its age in days (null before the first), and the symbols without a close of that day."""
+    """The last valued day, the age of the data in days (null before the first), and the stale symbols."""
 
     last_day: date | None
     age_days: int | None
@@ -71,7 +71,7 @@ class PerformanceView(Model):
 
 
 class DrawdownView(Model):
-    """The days of the deepest drawdown: its peak, its trough and its recovery (null before the recovery)."""
+    """The days of the deepest drawdown: peak, trough and recovery (null before the recovery)."""
 
     peak: date | None
     trough: date | None

@@ -29,9 +29,9 @@ class AlertRules(Struct, frozen=True):
         )
 
     def replace(self, portfolio: PortfolioSummary, rules: Sequence[AlertRule]) -> SeriesState:
-        """Replace all rules and request a valuation, which evaluates them.
+        """Replace all rules and request a valuation with the new rules.
 
-        An unchanged rule keeps its episode; a changed rule keeps only the number of its episode.
+        An unchanged rule keeps the episode; a changed rule keeps only the episode's number.
         """
 
         def attempt() -> SeriesState:

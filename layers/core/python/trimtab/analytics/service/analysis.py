@@ -33,7 +33,7 @@ class WindowRequest(Struct, frozen=True):
 
 
 class DataStatus(Struct, frozen=True):
-    """The last valued day with its age in days (None before the first), and the symbols without a close of that day."""
+    """The last valued day, the age of the data in days (None before the first), and the stale symbols."""
 
     last_day: date | None
     age_days: int | None

@@ -52,5 +52,5 @@ def is_first_trading_day(day: date) -> bool:
 
 
 def month_before(day: date) -> str:
-    """Return the month before that of the day, as `2026-10`."""
+    """Return the previous month as `2026-10`."""
     return (day.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")

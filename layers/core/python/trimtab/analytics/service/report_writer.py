@@ -124,13 +124,13 @@ def month_days(month: str) -> tuple[date, date]:
 
 
 def require_past_month(month: str, today: date) -> None:
-    """Raise `Unprocessable` for a month that is not over: each contact gets only one report of a month."""
+    """Raise `Unprocessable` for an unfinished month: each contact gets a month's report only once."""
     if month_days(month)[1] >= today:
         raise Unprocessable("month_ahead", "`month` is not over yet. Request the report of a past month.")
 
 
 def report_id(tenant_id: str, portfolio_id: str, month: str) -> str:
-    """Return the message id of a report: the same for each request of a month, so that each contact gets it once."""
+    """Return the message id of a report, equal for all requests of a month: each contact gets the report once."""
     return ids.derive_id("report", tenant_id, portfolio_id, month)
 
 

@@ -126,8 +126,11 @@ class Valuations(Struct, frozen=True):
 
 
 class _RecomputedDays(Struct, frozen=True):
-    """The values computed after `start` (None: from the first day on), those not stored as such, and the stored days
-    without a value now, as after a correction that moved the first trade."""
+    """The result of a computation after `start` (None: from the first day on).
+
+    `changed` are the values that differ from the stored ones; `removed` the stored days without a value now, as after a
+    correction that moved the first trade.
+    """
 
     start: DailyValue | None
     values: Sequence[DailyValue]

@@ -1,4 +1,4 @@
-"""The summary of a portfolio that other contexts read."""
+"""The summary of a portfolio, for other contexts."""
 
 from trimtab.contracts.portfolios import PortfolioSummary
 from trimtab.portfolios.portfolio.model import Portfolio

@@ -33,7 +33,7 @@ class PortfolioReader(Struct, frozen=True):
         return summarise(portfolio) if portfolio else None
 
     def snapshot(self, tenant_id: str, portfolio_id: str) -> PortfolioSnapshot | None:
-        """Return the snapshot of a portfolio, from one read of the quotes and of the closes that are newer."""
+        """Return the snapshot of a portfolio, from one read of the quotes and of newer closes."""
         portfolio = self.store.portfolio(tenant_id, portfolio_id)
         return take_snapshot(portfolio, self.holdings) if portfolio else None
 
