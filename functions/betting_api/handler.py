@@ -43,7 +43,7 @@ LayOdds = Annotated[
 
 @app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
 def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
-    """Place an order. The request is idempotent by its Idempotency-Key."""
+    """Place an order. The request is idempotent by Idempotency-Key."""
     placed = wiring.place_order(app.caller, body.to_domain(), idempotency_key or app.request_id)
     view = views.placed_view(placed, retry_safe=idempotency_key is not None)
     headers = {"Location": relative_location(app, f"orders/{placed.order.order_id}")}

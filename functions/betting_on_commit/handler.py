@@ -15,8 +15,8 @@ from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
 
-class CommitSettings(Settings):
-    """The settings of this function."""
+class ClosingSettings(Settings):
+    """The settings of the function."""
 
     betting_table: str
     settlements_queue_url: str
@@ -25,7 +25,7 @@ class CommitSettings(Settings):
 @lru_cache(maxsize=1)
 def settlements() -> MarketSettlements:
     """Return the service of market settlements, wired to DynamoDB and SQS."""
-    settings = CommitSettings.load()
+    settings = ClosingSettings.load()
     store = BettingStore(dynamodb_client(), settings.betting_table)
     return MarketSettlements(store, SettlementQueue(sqs_client(), settings.settlements_queue_url), utc_now)
 

@@ -17,7 +17,7 @@ from trimtab.runtime.sqs.worker import SQSRecord, require_sender, worker
 
 
 class InsightSettings(Settings):
-    """The settings of this function; `sender_tenants` maps the id of a sender to the tenants it may speak for."""
+    """The settings of the function; `sender_tenants` maps the id of a sender to the tenants the sender may name."""
 
     betting_table: str
     sender_tenants: Json[dict[str, list[str]]]
@@ -36,7 +36,7 @@ def insights() -> Insights:
 
 
 def store_insight(message: InsightReceived, record: SQSRecord) -> None:
-    """Store the insight of a message if newer than the stored one."""
+    """Store the insight of a message if newer than the stored insight."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
     is_stored = insights().store_newest(message.tenant_id, read_insight_message(message))
     count("InsightsKept" if is_stored else "InsightsDropped")

@@ -16,7 +16,7 @@ from trimtab.runtime.sqs.worker import SQSRecord, worker
 
 
 class SettlementSettings(Settings):
-    """The settings of this function."""
+    """The settings of the function."""
 
     betting_table: str
     settlements_queue_url: str

@@ -17,5 +17,5 @@ def caller() -> Caller:
 
 
 def request_id() -> str:
-    """Return the request id that API Gateway assigned."""
+    """Return the request id of API Gateway."""
     return trace_id_of(current_event.get())

@@ -37,7 +37,7 @@ class ConnectGateway:
 
     @property
     def path(self) -> str:
-        """The resource of the gateway that serves every method."""
+        """The API Gateway resource of all methods."""
         return f"{self._path}/{{method}}"
 
     def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class OrderCall(Model):
 
 
 class SettleOrderCall(bodies.SettleOrder):
-    """The id of an order, and its settlement."""
+    """The id and the settlement of an order."""
 
     order_id: Identifier
     result: Annotated[ResultKind | None, BeforeValidator(str.lower)] = None
@@ -76,7 +76,7 @@ class MarketCall(Model):
 
 
 class SettleMarketCall(bodies.SettleMarket):
-    """The id of a market, and its settlement.
+    """The id and the settlement of a market.
 
     Protobuf does not tell an empty list from an absent one, so a market without winners needs `all_lost`.
     """

@@ -20,7 +20,7 @@ NOW = datetime.now(UTC)
 
 @dataclass
 class Bettor:
-    """A client that places, reads and settles the orders of one user of the tenant `demo`."""
+    """A client for the orders of a user of the tenant `demo`: placing, reading, settling."""
 
     system: System
     user_id: str = "1"
@@ -112,7 +112,7 @@ def settle_market(system: System, winners: list[str], market_id: str = MARKET, *
 
 
 def process_stream(system: System) -> None:
-    """Pass all stream records so far to the function that requests settlements."""
+    """Pass all stream records so far to the function betting_on_commit."""
     system.stream_betting([record for record in commits(BETTING_TABLE) if needs_settling(record)])
 
 

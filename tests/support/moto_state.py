@@ -12,8 +12,7 @@ from moto.dynamodb.models.table import Table
 
 from tests.support.aws_setup import backend
 from tests.support.system import TABLE
-
-ADDED_TO = "METRICS"
+from trimtab.betting.domain.keys import TOTALS
 
 
 def table(name: str = TABLE) -> Any:
@@ -107,7 +106,7 @@ def _backup(thing: Any) -> Any:
     for partition, items in thing.items.items():
         backup.items[partition] = copy.copy(items)
         for sort, item in items.items():
-            if getattr(sort, "value", None) == ADDED_TO:
+            if getattr(sort, "value", None) == TOTALS:
                 backup.items[partition][sort] = copy.deepcopy(item)
     if thing.stream_shard is not None:
         backup.stream_shard = copy.copy(thing.stream_shard)

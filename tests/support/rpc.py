@@ -1,4 +1,4 @@
-"""The generated client of the RPCs, with the gateway and the real handler in the place of a network."""
+"""The generated client of the RPCs, with API Gateway and the handler in place of a network."""
 
 import base64
 from collections.abc import Callable
@@ -23,21 +23,21 @@ SERVICE = "/trimtab.betting.v1.OrderService"
 
 @dataclass
 class Gateway:
-    """The gateway as a transport of the client: every body is handed over as base64, and base64 comes out as bytes."""
+    """API Gateway as the transport of the client: bodies are passed as base64, responses decoded to bytes."""
 
     authorizer: dict[str, str] | None
 
     def execute_sync(self, request: SyncRequest) -> SyncResponse:
-        """The handler's answer."""
+        """Return the response of the handler."""
         method = request.url.rpartition("/")[2]
         content = request.content if isinstance(request.content, bytes) else b"".join(request.content)
-        answer = called(method, content, dict(request.headers.items()), self.authorizer)
+        answer = call_method(method, content, dict(request.headers.items()), self.authorizer)
         headers = [(name, value) for name, values in answer["multiValueHeaders"].items() for value in values]
         return SyncResponse(status=answer["statusCode"], headers=Headers(headers), content=body_of(answer))
 
 
-def called(method: str, body: bytes, headers: dict[str, str], authorizer: dict[str, str] | None) -> Any:
-    """The handler's answer to a request."""
+def call_method(method: str, body: bytes, headers: dict[str, str], authorizer: dict[str, str] | None) -> Any:
+    """Return the answer of the handler to a request."""
     path = f"{SERVICE}/{method}"
     event = gateway_event("POST", path, base64.b64encode(body).decode(), headers=headers, authorizer=authorizer)
     event |= {"isBase64Encoded": True, "resource": function.app.path, "pathParameters": {"method": method}}
@@ -45,7 +45,7 @@ def called(method: str, body: bytes, headers: dict[str, str], authorizer: dict[s
 
 
 def body_of(answer: Any) -> bytes:
-    """The body of an answer as a client gets it."""
+    """Return the body of an answer as bytes."""
     body = str(answer["body"])
     return base64.b64decode(body) if answer["isBase64Encoded"] else body.encode()
 
@@ -53,7 +53,7 @@ def body_of(answer: Any) -> bytes:
 def client(
     codec: Codec[Any, Any] | None = None, protocol: ProtocolType = ProtocolType.CONNECT, **caller: str
 ) -> OrderServiceClientSync:
-    """A client with a token of the tenant `demo`, unless told otherwise."""
+    """Return a client with a token of the tenant `demo`, by default of the platform."""
     http_client = SyncClient(transport=Gateway(authorized(**caller)))
     return OrderServiceClientSync("http://gateway", codec=codec, protocol=protocol, http_client=http_client)
 
@@ -63,11 +63,11 @@ KINDS: dict[str, Callable[..., OrderServiceClientSync]] = {
     "json": partial(client, proto_json_codec()),
     "grpc-web": partial(client, None, ProtocolType.GRPC_WEB),
 }
-"""A client of each kind."""
+"""The kinds of clients: binary and JSON over Connect, and gRPC-Web."""
 
 
-def refused(code: Code, reason: str, call: Callable[..., Any], *arguments: Any) -> pb.Problem:
-    """The problem with which a call is refused."""
+def assert_refused(code: Code, reason: str, call: Callable[..., Any], *arguments: Any) -> pb.Problem:
+    """Assert that a call is refused with the code and reason, and return the problem."""
     with pytest.raises(ConnectError) as raised:
         call(*arguments)
     assert raised.value.code is code, raised.value.message

@@ -1,4 +1,4 @@
-"""What the payloads of `events/betting_rpc` do, through the real handler."""
+"""The effects of the payloads of `events/betting_rpc`, checked through the handler."""
 
 import json
 from collections.abc import Callable
@@ -10,34 +10,34 @@ from tests.support.rpc import body_of
 from tests.support.system import LambdaContext, System, payload
 
 
-def rpc(name: str) -> bytes:
-    """The body of the answer to a payload."""
+def call_rpc(name: str) -> bytes:
+    """Return the body of the answer to a payload."""
     answer = handler.handler(payload(f"betting_rpc/{name}.json"), LambdaContext())
     assert answer["statusCode"] == 200, answer["body"]
     return body_of(answer)
 
 
-def over_rest(system: System, name: str, status: int) -> Any:
-    """The answer to a payload of the REST routes."""
+def call_rest(system: System, name: str, status: int) -> Any:
+    """Return the answer to a payload of the REST routes."""
     answer = system.answer(payload(f"betting_api/{name}.json"))
     assert answer.status == status, answer.text
     return answer.json
 
 
-def bets_in_binary(system: System) -> None:
-    """The key is that of the payload over REST, so the order is, too."""
-    order = pb.PlaceOrderResponse.from_binary(rpc("place_order_binary")).order
+def places_the_order_of_rest(system: System) -> None:
+    """Check that binary, JSON and REST payloads with the same idempotency key place the same order."""
+    order = pb.PlaceOrderResponse.from_binary(call_rpc("place_order_binary")).order
     assert order is not None
-    assert json.loads(rpc("place_order"))["order"]["id"] == order.id
-    assert over_rest(system, "place_order", 201)["order"]["id"] == order.id
+    assert json.loads(call_rpc("place_order"))["order"]["id"] == order.id
+    assert call_rest(system, "place_order", 201)["order"]["id"] == order.id
 
 
-def on_a_bet(name: str, *path: str | int) -> Callable[[System], None]:
-    """About the order that payloads name by id the payload answers with this text, the last of the path to it."""
+def answers_about_the_order(name: str, *path: str | int) -> Callable[[System], None]:
+    """Return a check: the payload, sent after the order is placed, is answered with the last of `path` at the path."""
 
     def check(system: System) -> None:
-        over_rest(system, "place_order", 201)
-        found: Any = json.loads(rpc(name))
+        call_rest(system, "place_order", 201)
+        found: Any = json.loads(call_rpc(name))
         for step in path[:-1]:
             found = found[step]
         assert found == path[-1]
@@ -46,9 +46,9 @@ def on_a_bet(name: str, *path: str | int) -> Callable[[System], None]:
 
 
 def reads_over_grpc_web(system: System) -> None:
-    """A frame with the message, and one with what gRPC has as trailers."""
-    over_rest(system, "place_order", 201)
-    frames = rpc("get_order_grpc_web")
+    """Check the frame with the message and the frame with the trailers."""
+    call_rest(system, "place_order", 201)
+    frames = call_rpc("get_order_grpc_web")
     length = int.from_bytes(frames[1:5], "big")
     order = pb.GetOrderResponse.from_binary(frames[5 : 5 + length]).order
     assert order is not None
@@ -56,24 +56,32 @@ def reads_over_grpc_web(system: System) -> None:
     assert b"grpc-status: 0" in frames[5 + length :]
 
 
-def tells_how_far_the_settlement_is(system: System) -> None:
-    """One order is open."""
-    over_rest(system, "place_order", 201)
-    over_rest(system, "settle_market", 202)
-    assert json.loads(rpc("get_market_settlement"))["settlement"]["ordersOpen"] == 1
+def reads_the_progress_of_the_settlement(system: System) -> None:
+    """Check that the settlement has a single open order."""
+    call_rest(system, "place_order", 201)
+    call_rest(system, "settle_market", 202)
+    assert json.loads(call_rpc("get_market_settlement"))["settlement"]["ordersOpen"] == 1
 
 
 EXPECTED: dict[str, Callable[[System], Any]] = {
-    "betting_rpc/cancel_order.json": on_a_bet("cancel_order", "order", "status", "ORDER_STATUS_CANCELLED"),
-    "betting_rpc/get_market_settlement.json": tells_how_far_the_settlement_is,
-    "betting_rpc/get_order.json": on_a_bet("get_order", "order", "side", "SIDE_LAY"),
+    "betting_rpc/cancel_order.json": answers_about_the_order(
+        "cancel_order", "order", "status", "ORDER_STATUS_CANCELLED"
+    ),
+    "betting_rpc/get_market_settlement.json": reads_the_progress_of_the_settlement,
+    "betting_rpc/get_order.json": answers_about_the_order("get_order", "order", "side", "SIDE_LAY"),
     "betting_rpc/get_order_grpc_web.json": reads_over_grpc_web,
-    "betting_rpc/get_performance_metrics.json": on_a_bet("get_performance_metrics", "metrics", "openExposure", "25.00"),
-    "betting_rpc/list_open_orders.json": on_a_bet("list_open_orders", "items", 0, "stake", "10.00"),
-    "betting_rpc/list_open_positions.json": on_a_bet("list_open_positions", "items", 0, "exposure", "25.00"),
-    "betting_rpc/list_orders.json": on_a_bet("list_orders", "items", 0, "odds", "3.50"),
-    "betting_rpc/place_order.json": on_a_bet("place_order", "position", "ifWin", "-25.00"),
-    "betting_rpc/place_order_binary.json": bets_in_binary,
-    "betting_rpc/settle_market.json": on_a_bet("settle_market", "settlement", "status", "MARKET_STATUS_SETTLING"),
-    "betting_rpc/settle_order.json": on_a_bet("settle_order", "order", "pnl", "10.00"),
+    "betting_rpc/get_performance_metrics.json": answers_about_the_order(
+        "get_performance_metrics", "metrics", "openExposure", "25.00"
+    ),
+    "betting_rpc/list_open_orders.json": answers_about_the_order("list_open_orders", "items", 0, "stake", "10.00"),
+    "betting_rpc/list_open_positions.json": answers_about_the_order(
+        "list_open_positions", "items", 0, "exposure", "25.00"
+    ),
+    "betting_rpc/list_orders.json": answers_about_the_order("list_orders", "items", 0, "odds", "3.50"),
+    "betting_rpc/place_order.json": answers_about_the_order("place_order", "position", "ifWin", "-25.00"),
+    "betting_rpc/place_order_binary.json": places_the_order_of_rest,
+    "betting_rpc/settle_market.json": answers_about_the_order(
+        "settle_market", "settlement", "status", "MARKET_STATUS_SETTLING"
+    ),
+    "betting_rpc/settle_order.json": answers_about_the_order("settle_order", "order", "pnl", "10.00"),
 }

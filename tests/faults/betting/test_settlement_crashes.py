@@ -119,7 +119,7 @@ def finish(system: System, faults: Faults) -> None:
 
 
 def check_settled(system: System, orders: int, users: int) -> None:
-    """Assert that one commit settled each order with its event, and that positions and totals are right."""
+    """Assert that a single commit settled each order with the event, and that positions and totals are right."""
     assert count_statuses() == {"SETTLED": orders}
     market = betting_store().get_market("demo", MARKET)
     assert market is not None
@@ -135,7 +135,7 @@ def check_settled(system: System, orders: int, users: int) -> None:
 
 
 def snapshot() -> tuple[Any, Any]:
-    """Return the contents of the table and of its stream."""
+    """Return the contents of the table and the stream."""
     return copy.deepcopy(table(BETTING_TABLE).items), list(table(BETTING_TABLE).stream_shard.items)
 
 
@@ -291,7 +291,7 @@ def only_order_id() -> str:
 
 
 def start_with_one_order(system: System) -> Bettor:
-    """Empty the table and return a user with one order."""
+    """Empty the table and return a user with a single order."""
     forget_everything(BETTING_TABLE)
     bettor = Bettor(system)
     bettor.place_successfully("BACK", 10, "2.00")

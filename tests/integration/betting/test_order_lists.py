@@ -203,7 +203,7 @@ def test_placed_settled_and_refused_orders_are_counted_once(bettor: Bettor, caps
     refused(bettor.settle(order_id, won=False), 409, "already_settled")
     refused(settle_market(bettor.system, ["home"], voids=["home"]), 422, "both_won_and_void")
     both = pb.SettleMarketRequest(market_id="match-7", winners=["home"], voids=["home"])
-    rpc.refused(Code.FAILED_PRECONDITION, "both_won_and_void", rpc.client().settle_market, both)
+    rpc.assert_refused(Code.FAILED_PRECONDITION, "both_won_and_void", rpc.client().settle_market, both)
     counted: Counter[str] = Counter()
     for line in capsys.readouterr().out.splitlines():
         record = json.loads(line)

@@ -21,7 +21,7 @@ from infra.tools import protos
 from tests.support import rpc
 from tests.support.betting import MARKET, Bettor, process_stream_and_queue, stored_orders
 from tests.support.moto_state import commits
-from tests.support.rpc import KINDS, SERVICE, called, refused
+from tests.support.rpc import KINDS, SERVICE, assert_refused, call_method
 from tests.support.system import BETTING_TABLE, System, authorized
 from trimtab.betting.schemas import views
 from trimtab.betting.service.orders import BetOrders
@@ -51,7 +51,7 @@ def new(side: pb.Side = BACK, stake: str = "10.00", odds: str = "3.50", key: str
 
 
 def place(client: OrderServiceClientSync, *arguments: Any, **more: Any) -> str:
-    """Place an order and return its id."""
+    """Place an order and return the id."""
     more.setdefault("key", f"k{len(stored_orders())}")
     order = client.place_order(new(*arguments, **more)).order
     assert order is not None
@@ -117,12 +117,14 @@ def _complete(message: Any, members: Any) -> Any:
 def test_a_market_is_settled_and_its_progress_can_be_read(system: System, client: OrderServiceClientSync) -> None:
     place(client, BACK, "10.00", "3.50")
     place(client, LAY, "20.00", "3.00", selection_id="draw")
-    refused(Code.NOT_FOUND, "not_found", client.get_market_settlement, pb.GetMarketSettlementRequest(market_id=MARKET))
+    assert_refused(
+        Code.NOT_FOUND, "not_found", client.get_market_settlement, pb.GetMarketSettlementRequest(market_id=MARKET)
+    )
     closing = pb.SettleMarketRequest(market_id=MARKET, winners=["home"], commission_rate="5")
     settlement = client.settle_market(closing).settlement
     assert settlement is not None
     assert (settlement.status, settlement.orders, settlement.orders_open) == (pb.MarketStatus.SETTLING, 2, 2)
-    refused(Code.FAILED_PRECONDITION, "market_closed", client.place_order, new())
+    assert_refused(Code.FAILED_PRECONDITION, "market_closed", client.place_order, new())
     process_stream_and_queue(system)
     done = client.get_market_settlement(pb.GetMarketSettlementRequest(market_id=MARKET)).settlement
     assert done is not None
@@ -131,13 +133,15 @@ def test_a_market_is_settled_and_its_progress_can_be_read(system: System, client
     assert sums is not None
     assert (sums.profit, sums.commission, sums.orders_open) == ("42.75", "2.25", 0)  # 45 less 5 %
     other = pb.SettleMarketRequest(market_id=MARKET, winners=["draw"])
-    refused(Code.FAILED_PRECONDITION, "market_settled", client.settle_market, other)
+    assert_refused(Code.FAILED_PRECONDITION, "market_settled", client.settle_market, other)
 
 
 def test_a_market_in_which_every_selection_lost_needs_all_lost(binary: OrderServiceClientSync) -> None:
-    refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, pb.SettleMarketRequest(market_id=MARKET))
+    assert_refused(
+        Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, pb.SettleMarketRequest(market_id=MARKET)
+    )
     both = pb.SettleMarketRequest(market_id=MARKET, winners=["home"], all_lost=True)
-    refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, both)
+    assert_refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_market, both)
     assert commits(BETTING_TABLE) == []
     assert binary.settle_market(pb.SettleMarketRequest(market_id=MARKET, all_lost=True)).settlement is not None
 
@@ -150,13 +154,13 @@ def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_re
     for key in ("", "k"):
         assert client.place_order(new(key=key), headers={"Idempotency-Key": "k"}).order == first
     with_another = partial(client.place_order, headers={"Idempotency-Key": "other"})
-    refused(Code.INVALID_ARGUMENT, "two_request_ids", with_another, new(key="k"))
+    assert_refused(Code.INVALID_ARGUMENT, "two_request_ids", with_another, new(key="k"))
     assert Bettor(system).place("BACK", "10", "3.50", key="k").json["order"]["id"] == first.id
-    refused(Code.ALREADY_EXISTS, "key_reused", client.place_order, new(stake="11", key="k"))
+    assert_refused(Code.ALREADY_EXISTS, "key_reused", client.place_order, new(stake="11", key="k"))
     assert len(stored_orders()) == 1
     settle = pb.SettleOrderRequest(order_id=first.id, result=pb.Result.DEAD_HEAT, dead_heat_factor="1/2")
     assert client.settle_order(settle) == client.settle_order(settle)
-    refused(
+    assert_refused(
         Code.FAILED_PRECONDITION,
         "already_settled",
         client.settle_order,
@@ -182,7 +186,7 @@ BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
 def test_a_bad_order_is_refused_field_by_field_and_nothing_is_changed(
     binary: OrderServiceClientSync, change: dict[str, Any], field: str
 ) -> None:
-    problem = refused(Code.INVALID_ARGUMENT, "invalid_request", binary.place_order, new(**change))
+    problem = assert_refused(Code.INVALID_ARGUMENT, "invalid_request", binary.place_order, new(**change))
     assert [error.field for error in problem.errors] == [field]
     assert problem.status == 400
     assert commits(BETTING_TABLE) == []
@@ -190,20 +194,22 @@ def test_a_bad_order_is_refused_field_by_field_and_nothing_is_changed(
 
 def test_a_rule_refuses_as_over_rest(binary: OrderServiceClientSync) -> None:
     place(binary, LAY, "1000.00", "100.90")
-    problem = refused(Code.FAILED_PRECONDITION, "exposure_limit", binary.place_order, new(stake="100.01", key="x"))
+    problem = assert_refused(
+        Code.FAILED_PRECONDITION, "exposure_limit", binary.place_order, new(stake="100.01", key="x")
+    )
     assert problem.status == 422
-    refused(Code.FAILED_PRECONDITION, "stake_too_large", binary.place_order, new(stake="10000.01", key="y"))
+    assert_refused(Code.FAILED_PRECONDITION, "stake_too_large", binary.place_order, new(stake="10000.01", key="y"))
     order_id = place(binary)
     disagrees = pb.SettleOrderRequest(order_id=order_id, won=True, payout="30.00")
-    refused(Code.FAILED_PRECONDITION, "payout_disagrees", binary.settle_order, disagrees)
+    assert_refused(Code.FAILED_PRECONDITION, "payout_disagrees", binary.settle_order, disagrees)
     neither = pb.SettleOrderRequest(order_id=order_id)
-    refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_order, neither)
-    assert refused(Code.INVALID_ARGUMENT, "which_orders", binary.list_orders, pb.ListOrdersRequest()).detail.startswith(
-        "Give user_id"
-    )
+    assert_refused(Code.INVALID_ARGUMENT, "invalid_request", binary.settle_order, neither)
+    assert assert_refused(
+        Code.INVALID_ARGUMENT, "which_orders", binary.list_orders, pb.ListOrdersRequest()
+    ).detail.startswith("Give user_id")
     for limit in (101, -1):
         page = pb.ListOrdersRequest(user_id="1", limit=limit)
-        refused(Code.INVALID_ARGUMENT, "invalid_request", binary.list_orders, page)
+        assert_refused(Code.INVALID_ARGUMENT, "invalid_request", binary.list_orders, page)
 
 
 def test_lists_continue_at_the_cursor_and_a_cursor_is_valid_over_rest(
@@ -217,7 +223,7 @@ def test_lists_continue_at_the_cursor_and_a_cursor_is_valid_over_rest(
     over_rest = Bettor(system).read("/orders", user_id="1", cursor=str(first.next_cursor))
     assert [order["id"] for order in over_rest["items"]] == [ids[0]]
     elsewhere = pb.ListOrdersRequest(user_id="2", cursor=first.next_cursor or "")
-    refused(Code.INVALID_ARGUMENT, "invalid_cursor", client.list_orders, elsewhere)
+    assert_refused(Code.INVALID_ARGUMENT, "invalid_cursor", client.list_orders, elsewhere)
     page = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", limit=2))
     after = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", cursor=page.next_cursor or ""))
     assert [position.market_id for position in (*page.items, *after.items)] == ["m0", "m1", "m2"]
@@ -230,33 +236,35 @@ def test_orders_of_other_users_and_tenants_are_not_found(system: System, kind: s
     before = len(commits(BETTING_TABLE))
     asked = pb.GetOrderRequest(order_id=order_id)
     for stranger in (make(tenant_id="acme"), make(user_id="2")):
-        refused(Code.NOT_FOUND, "not_found", stranger.get_order, asked)
-        refused(Code.NOT_FOUND, "not_found", stranger.cancel_order, pb.CancelOrderRequest(order_id=order_id))
+        assert_refused(Code.NOT_FOUND, "not_found", stranger.get_order, asked)
+        assert_refused(Code.NOT_FOUND, "not_found", stranger.cancel_order, pb.CancelOrderRequest(order_id=order_id))
         settle = pb.SettleOrderRequest(order_id=order_id, won=True)
-        refused(Code.NOT_FOUND, "not_found", stranger.settle_order, settle)
+        assert_refused(Code.NOT_FOUND, "not_found", stranger.settle_order, settle)
     assert not make(tenant_id="acme").list_orders(pb.ListOrdersRequest(user_id="1")).items
     other = make(user_id="2")
-    refused(Code.NOT_FOUND, "not_found", other.list_open_positions, pb.ListOpenPositionsRequest(user_id="1"))
-    refused(Code.NOT_FOUND, "not_found", other.get_performance_metrics, pb.GetPerformanceMetricsRequest(user_id="1"))
-    refused(Code.PERMISSION_DENIED, "other_user", other.place_order, new())
+    assert_refused(Code.NOT_FOUND, "not_found", other.list_open_positions, pb.ListOpenPositionsRequest(user_id="1"))
+    assert_refused(
+        Code.NOT_FOUND, "not_found", other.get_performance_metrics, pb.GetPerformanceMetricsRequest(user_id="1")
+    )
+    assert_refused(Code.PERMISSION_DENIED, "other_user", other.place_order, new())
     own = make(user_id="1")
     assert [order.id for order in own.list_orders(pb.ListOrdersRequest()).items] == [order_id]
-    refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_order, settle)
+    assert_refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_order, settle)
     closing = pb.SettleMarketRequest(market_id=MARKET, winners=["home"])
-    refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_market, closing)
+    assert_refused(Code.PERMISSION_DENIED, "not_for_end_users", own.settle_market, closing)
     assert len(commits(BETTING_TABLE)) == before
 
 
 @pytest.mark.parametrize("method", sorted(function.SCOPES))
 def test_a_method_requires_a_token_and_its_scope_before_the_message_is_read(system: System, method: str) -> None:
-    without = called(method, b"{", JSON, None)
+    without = call_method(method, b"{", JSON, None)
     assert (without["statusCode"], json.loads(without["body"])["code"]) == (401, "unauthenticated")
-    expired = called(method, b"{", JSON, authorized(exp="1"))
+    expired = call_method(method, b"{", JSON, authorized(exp="1"))
     assert (expired["statusCode"], json.loads(expired["body"])["code"]) == (401, "unauthenticated")
     other = {"betting:read": "betting:write", "betting:write": "betting:read"}[function.SCOPES[method]]
-    denied = called(method, b"{", JSON, authorized(scope=other))
+    denied = call_method(method, b"{", JSON, authorized(scope=other))
     assert (denied["statusCode"], json.loads(denied["body"])["code"]) == (403, "permission_denied")
-    let_in = called(method, b"{", JSON, authorized(scope=function.SCOPES[method]))
+    let_in = call_method(method, b"{", JSON, authorized(scope=function.SCOPES[method]))
     assert (let_in["statusCode"], json.loads(let_in["body"])["code"]) == (400, "invalid_argument")
 
 
@@ -279,27 +287,27 @@ def test_a_method_requires_a_token_and_its_scope_before_the_message_is_read(syst
     ids=lambda body: body[:16].decode(errors="replace"),
 )
 def test_json_that_is_not_the_message_is_rejected(system: System, body: bytes) -> None:
-    answer = called("ListOrders", body, JSON, authorized())
+    answer = call_method("ListOrders", body, JSON, authorized())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
 
 
 @pytest.mark.parametrize("body", [b"\xff" * 9, b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"\x7b" * 60_000])
 def test_bytes_that_are_not_the_message_are_rejected(system: System, body: bytes) -> None:
-    answer = called("ListOrders", body, {"Content-Type": "application/proto"}, authorized())
+    answer = call_method("ListOrders", body, {"Content-Type": "application/proto"}, authorized())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_argument"), answer["body"]
 
 
 def test_the_size_of_a_message_is_bounded_before_and_after_decompression(system: System) -> None:
     long = json.dumps({"userId": "1" * 70_000}).encode()
     for body, headers in ((long, JSON), (gzip.compress(long), {**JSON, "Content-Encoding": "gzip"})):
-        answer = called("ListOrders", body, headers, authorized())
+        answer = call_method("ListOrders", body, headers, authorized())
         assert json.loads(answer["body"])["code"] == "resource_exhausted"
 
 
 def test_a_compressed_request_is_read_even_if_the_gateway_has_decompressed_the_body(system: System) -> None:
     body = b'{"userId": "1"}'
     for sent in (gzip.compress(body), body):
-        answer = called(
+        answer = call_method(
             "ListOrders", sent, {**JSON, "Content-Encoding": "gzip", "Accept-Encoding": "gzip"}, authorized()
         )
         assert (answer["statusCode"], answer["body"], answer["isBase64Encoded"]) == (200, "{}", False)
@@ -318,7 +326,7 @@ def test_a_compressed_request_is_read_even_if_the_gateway_has_decompressed_the_b
 def test_a_request_that_is_not_an_rpc_gets_a_problem_with_a_hint(
     system: System, path: str, media_type: str, status: int, reason: str
 ) -> None:
-    answer = called(path, b"{}", {"Content-Type": media_type}, authorized())
+    answer = call_method(path, b"{}", {"Content-Type": media_type}, authorized())
     assert answer["statusCode"] == status
     assert json.loads(answer["body"])["type"] == f"urn:trimtab:problem:{reason}"
 
@@ -336,7 +344,7 @@ def test_an_internal_failure_does_not_reveal_its_cause(
     client: OrderServiceClientSync, error: Exception, code: Code, reason: str
 ) -> None:
     with mock.patch.object(BetOrders, "get", side_effect=error):
-        problem = refused(code, reason, client.get_order, pb.GetOrderRequest(order_id="x"))
+        problem = assert_refused(code, reason, client.get_order, pb.GetOrderRequest(order_id="x"))
     assert "secret" not in problem.detail
     assert problem.retry_after_seconds == (0 if code is Code.INTERNAL else 1)
 

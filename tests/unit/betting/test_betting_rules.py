@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trimtab.betting.domain.insights import Insight, require_expected_value
 from trimtab.betting.domain.markets import close_market
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest
-from trimtab.betting.domain.positions import BettingPosition, compute_worst_case, fold_orders, read_position
+from trimtab.betting.domain.positions import BettingPosition, compute_worst_case, fold_orders
 from trimtab.betting.domain.results import (
     BetSide,
     ResultKind,
@@ -319,7 +319,7 @@ def test_each_selection_has_the_time_at_which_its_own_orders_changed() -> None:
     assert [both.get_changed_at(selection) for selection in "ab"] == [NOW, later]
     times = [format_time(time) for time in (NOW, later)]
     assert [selection_view(both, selection)["updated_at"] for selection in "ab"] == times
-    assert read_position(both.to_item()) == both
+    assert BettingPosition.from_item(both.to_item()) == both
 
 
 # Totals ------------------------------------------------------------------------------------------------------------

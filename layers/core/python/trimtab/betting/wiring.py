@@ -1,4 +1,4 @@
-"""The parts of betting that its REST routes and its RPCs share: settings, wired services, lists, and metrics."""
+"""The common parts of the REST routes and the RPCs of betting: settings, wired services, lists and metrics."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -72,7 +72,7 @@ def settlements() -> MarketSettlements:
 
 
 def place_order(caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
-    """Place an order; count it and its exposure the first time, or count its refusal."""
+    """Place an order; count the order and measure the exposure the first time, or count the refusal."""
     with counting_refusals("OrdersRefused"):
         placed = orders().place(caller, new, key)
     if not placed.is_repeat:
@@ -82,7 +82,7 @@ def place_order(caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
 
 
 def settle_order(caller: Caller, order_id: str, body: SettleOrder) -> BetOrder:
-    """Settle an order; count the settlement the first time, or count its refusal."""
+    """Settle an order; count the settlement the first time, or count the refusal."""
     with counting_refusals("SettlementsRefused"):
         settled = orders().settle(caller, order_id, body.to_domain())
     if not settled.is_repeat:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from trimtab.betting.domain import keys
-from trimtab.betting.domain.insights import Insight, read_insight
-from trimtab.betting.domain.markets import ClosedMarket, market_closed, read_market
-from trimtab.betting.domain.orders import BetOrder, BetStatus, limit_exceeded, read_order
-from trimtab.betting.domain.positions import BettingPosition, read_market_user, read_position
-from trimtab.betting.domain.totals import OrderTotals, UserTotals, read_user_totals
+from trimtab.betting.domain.insights import Insight
+from trimtab.betting.domain.markets import ClosedMarket, MarketUser, market_closed
+from trimtab.betting.domain.orders import BetOrder, BetStatus, limit_exceeded
+from trimtab.betting.domain.positions import BettingPosition
+from trimtab.betting.domain.totals import OrderTotals, UserTotals
 from trimtab.contracts.stored_form import FORM
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import MONEY_PLACES
@@ -82,7 +82,7 @@ class BettingStore(Struct, frozen=True):
     def get_order_context(
         self, tenant_id: str, order_id: str, user_id: str, market_id: str, selection_id: str
     ) -> OrderContext:
-        """Return the context of an order in one read."""
+        """Return the context of an order, read in one call."""
         order_key, market_key, position_key, insight_key = wanted = [
             keys.order_key(tenant_id, order_id),
             keys.market_key(tenant_id, market_id),
@@ -94,16 +94,16 @@ class BettingStore(Struct, frozen=True):
             found.get((key["pk"], key["sk"])) for key in (order_key, market_key, position_key, insight_key)
         )
         return OrderContext(
-            read_order(order) if order else None,
-            read_market(market) if market else None,
-            read_position(position) if position else None,
-            read_insight(insight) if insight else None,
+            BetOrder.from_item(order) if order else None,
+            ClosedMarket.from_item(market) if market else None,
+            BettingPosition.from_item(position) if position else None,
+            Insight.from_item(insight) if insight else None,
         )
 
     def get_order(self, tenant_id: str, order_id: str) -> BetOrder | None:
         """Return an order."""
         item = get_item(self.client, self.table, keys.order_key(tenant_id, order_id))
-        return read_order(item) if item else None
+        return BetOrder.from_item(item) if item else None
 
     def place_order(self, order: BetOrder, position: BettingPosition, change: OrderTotals, limit: Decimal) -> None:
         """Store the order, the position and the change of the totals of the user in one transaction.
@@ -149,7 +149,8 @@ class BettingStore(Struct, frozen=True):
         """Return the put of a position; with its first version the user is listed among the users of the market."""
         actions = [self._put(position.to_item())]
         if list_user or position.version == 1:
-            item = serialize(position.to_market_user_item())
+            user = MarketUser(position.tenant_id, position.market_id, position.user_id)
+            item = serialize(user.to_item())
             actions.append({"Put": {"TableName": self.table, "Item": item}})
         return actions
 
@@ -159,9 +160,9 @@ class BettingStore(Struct, frozen=True):
         return {"ConditionCheck": condition}
 
     def _add_to_totals(self, position: BettingPosition, change: OrderTotals) -> dict[str, Any]:
-        """Return the update that adds a change to the stored totals of a user, without reading the totals.
+        """Return the update that adds a change to the stored totals of a user without reading them.
 
-        The update is the last action of its transaction: a failure of this action alone means that the limit refused.
+        The update is the last action of the transaction: if only the last action fails, the limit refused the order.
         """
         added = {**change.to_cents(), "version": 1}
         names = {f"#n{number}": name for number, name in enumerate(added)}
@@ -190,7 +191,7 @@ class BettingStore(Struct, frozen=True):
         page = query_index(self.client, self.table, index, partition, limit=limit, after=after)
         matching = [
             order
-            for order in map(read_order, page.items)
+            for order in map(BetOrder.from_item, page.items)
             if wanted.status in {None, order.status} and wanted.market_id in {None, order.market_id}
         ]
         return Page(matching, page.next_position)
@@ -219,8 +220,8 @@ class BettingStore(Struct, frozen=True):
         wanted = [keys.order_key(tenant_id, order_id) for order_id in order_ids]
         wanted.append(keys.position_key(tenant_id, user_id, market_id))
         found = batch_get(self.client, self.table, wanted, consistent=True)
-        orders = [read_order(item) for item in found if item["sk"] == keys.ORDER]
-        position = next((read_position(item) for item in found if item["sk"] != keys.ORDER), None)
+        orders = [BetOrder.from_item(item) for item in found if item["sk"] == keys.ORDER]
+        position = next((BettingPosition.from_item(item) for item in found if item["sk"] != keys.ORDER), None)
         return sorted(orders, key=lambda order: (order.created_at, order.order_id)), position
 
     # Positions and totals ----------------------------------------------------------------------------------------
@@ -229,18 +230,18 @@ class BettingStore(Struct, frozen=True):
         """Return the positions of a user, sorted by market."""
         partition, sort_keys = keys.user_partition(tenant_id, user_id), (keys.POSITION, f"{keys.POSITION}~")
         page = query_range(self.client, self.table, partition, sort_keys, limit=limit, after=after, newest_first=False)
-        return Page([read_position(item) for item in page.items], page.next_position)
+        return Page([BettingPosition.from_item(item) for item in page.items], page.next_position)
 
     def get_position(self, tenant_id: str, user_id: str, market_id: str) -> BettingPosition | None:
         """Return the position of a user in a market."""
         item = get_item(self.client, self.table, keys.position_key(tenant_id, user_id, market_id))
-        return read_position(item) if item else None
+        return BettingPosition.from_item(item) if item else None
 
     def get_positions_in_market(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> list[BettingPosition]:
         """Return the positions of these users in a market."""
         wanted = [keys.position_key(tenant_id, user_id, market_id) for user_id in user_ids]
         found = batch_get_many(self.client, self.table, wanted, consistent=True)
-        return [read_position(item) for item in found]
+        return [BettingPosition.from_item(item) for item in found]
 
     def put_position(self, position: BettingPosition) -> None:
         """Replace a position on the version before; raises `ConditionFailed` otherwise."""
@@ -249,7 +250,7 @@ class BettingStore(Struct, frozen=True):
     def get_user_totals(self, tenant_id: str, user_id: str) -> UserTotals:
         """Return the totals of a user."""
         item = get_item(self.client, self.table, keys.totals_key(tenant_id, user_id))
-        return read_user_totals(item) if item else UserTotals()
+        return UserTotals.from_item(item) if item else UserTotals()
 
     def put_user_totals(self, tenant_id: str, user_id: str, totals: UserTotals) -> None:
         """Replace the totals of a user on the version before; raises `ConditionFailed` otherwise."""
@@ -260,15 +261,15 @@ class BettingStore(Struct, frozen=True):
     def get_market(self, tenant_id: str, market_id: str) -> ClosedMarket | None:
         """Return a closed market; None while the market is open."""
         item = get_item(self.client, self.table, keys.market_key(tenant_id, market_id))
-        return read_market(item) if item else None
+        return ClosedMarket.from_item(item) if item else None
 
     def get_closed_markets(self, markets: Sequence[tuple[str, str]]) -> list[ClosedMarket]:
         """Return the markets that are closed, of at most 100 given as (tenant id, market id)."""
         wanted = [keys.market_key(tenant_id, market_id) for tenant_id, market_id in markets]
-        return [read_market(item) for item in batch_get(self.client, self.table, wanted, consistent=True)]
+        return [ClosedMarket.from_item(item) for item in batch_get(self.client, self.table, wanted, consistent=True)]
 
     def put_market(self, market: ClosedMarket) -> None:
-        """Store a market as closed, or as settled after that; raises `ConditionFailed` if this has been done before."""
+        """Store a market as closed, and later as settled; raises `ConditionFailed` for a repetition."""
         put_item(self.client, self.table, market.to_item())
 
     def get_progress(self, tenant_id: str, market_id: str) -> SettlementProgress:
@@ -293,11 +294,11 @@ class BettingStore(Struct, frozen=True):
             after=None if after is None else [keys.USER + after],
             newest_first=False,
         )
-        users = [read_market_user(item) for item in page.items]
+        users = [MarketUser.from_item(item).user_id for item in page.items]
         return users, users[-1] if page.next_position else None
 
     def put_insight(self, tenant_id: str, insight: Insight) -> bool:
-        """Store an insight if newer than the stored one, and return whether it was; one conditional update, no read."""
+        """Store an insight if newer than the stored insight, by a conditional update; return True if stored."""
         item = insight.to_item(tenant_id)
         names = {f"#{name}": name for name in item if name not in {"pk", "sk"}}
         values = {f":{name}": item[name] for name in names.values()}

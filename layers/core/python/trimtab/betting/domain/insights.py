@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -43,15 +43,15 @@ class Insight(Struct, frozen=True):
         """Return the item of the newest insight on the selection."""
         return {**insight_key(tenant_id, self.market_id, self.selection_id), **self.to_attributes(), FORM: 1}
 
-
-def read_insight(item: Mapping[str, Any]) -> Insight:
-    """Return the insight in an item."""
-    match form_version(item):
-        case 1:
-            market_id, selection_id = item["pk"].rpartition("#")[2], item["sk"].removeprefix(INSIGHT)
-            return from_attributes({**item, "market_id": market_id, "selection_id": selection_id}, Insight)
-        case other:
-            raise UnknownForm("insight", other)
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return the insight in an item."""
+        match form_version(item):
+            case 1:
+                market_id, selection_id = item["pk"].rpartition("#")[2], item["sk"].removeprefix(INSIGHT)
+                return from_attributes({**item, "market_id": market_id, "selection_id": selection_id}, cls)
+            case other:
+                raise UnknownForm("insight", other)
 
 
 def require_expected_value(insight: Insight | None, side: BetSide, minimum: Decimal | None) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.betting.domain.keys import market_key
+from trimtab.betting.domain.keys import market_key, market_user_key
 from trimtab.betting.domain.orders import SettlementRequest
 from trimtab.betting.domain.results import ResultKind, SelectionResult
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
@@ -47,7 +47,7 @@ class ClosedMarket(Struct, frozen=True):
         return ClosedMarketStatus.CLOSED if self.settled_at is None else ClosedMarketStatus.SETTLED
 
     def mark_settled(self, orders: int, now: datetime) -> "ClosedMarket":
-        """Return the settled market with its number of orders."""
+        """Return the settled market with the number of orders."""
         return replace(self, settled_at=now, orders=orders)
 
     def is_same_settlement(self, other: "ClosedMarket") -> bool:
@@ -81,14 +81,38 @@ class ClosedMarket(Struct, frozen=True):
             FORM: 1,
         }
 
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return the closed market in an item."""
+        match form_version(item):
+            case 1:
+                return from_attributes(item, cls)
+            case other:
+                raise UnknownForm("closed market", other)
 
-def read_market(item: Mapping[str, Any]) -> ClosedMarket:
-    """Return the closed market in an item."""
-    match form_version(item):
-        case 1:
-            return from_attributes(item, ClosedMarket)
-        case other:
-            raise UnknownForm("closed market", other)
+
+class MarketUser(Struct, frozen=True):
+    """A user with at least one order in a market, written with the first order.
+
+    The users of a market are found by these items and not by an index, because an index is eventually consistent.
+    """
+
+    tenant_id: str
+    market_id: str
+    user_id: str
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the item."""
+        return {**market_user_key(self.tenant_id, self.market_id, self.user_id), **to_attributes(self), FORM: 1}
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return the user in an item."""
+        match form_version(item):
+            case 1:
+                return from_attributes(item, cls)
+            case other:
+                raise UnknownForm("user of a market", other)
 
 
 def close_market(
@@ -118,5 +142,5 @@ def require_same_settlement(stored: ClosedMarket, requested: ClosedMarket) -> No
 
 
 def market_closed() -> Conflict:
-    """Return the refusal of a request that needs an open market."""
+    """Return the refusal for a request in a closed market."""
     return Conflict("market_closed", "The market is closed; its open orders are settled with the market.")

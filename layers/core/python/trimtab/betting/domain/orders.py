@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,9 +34,9 @@ class BetStatus(StrEnum):
 class Settlement(Struct, frozen=True, omit_defaults=True):
     """The settlement of an order, amounts in money.
 
-    `due` is the payout that follows from the result. `payout` was paid; it differs from `due` only if somebody
-    overrode the payout and gave the reason. `with_market` is True if the order was settled together with its market,
-    which charges its commission on the net winnings of the user in the market.
+    `due` is the payout by the result, `payout` the payout made. The two differ only if somebody overrode the payout
+    and gave a reason. `with_market` is True if the order was settled as part of a market; the commission is then
+    charged on the net winnings of the user in the market.
     """
 
     result: ResultKind
@@ -252,21 +252,22 @@ class BetOrder(Record, frozen=True):
         key = order_key(self.tenant_id, self.order_id)
         return {**key, **index_keys, **attributes, "insight": insight, **self.record_attributes()}
 
-
-def read_order(item: Mapping[str, Any]) -> BetOrder:
-    """Return the order in an item."""
-    match form_version(item):
-        case 1:
-            known = {"order_id": item["pk"].rpartition("#")[2], "events": ()}
-            if "insight" in item:
-                known["insight"] = {**item["insight"], **{name: item[name] for name in ("market_id", "selection_id")}}
-            return from_attributes({**item, **known}, BetOrder)
-        case other:
-            raise UnknownForm("betting order", other)
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return the order in an item."""
+        match form_version(item):
+            case 1:
+                members = {**item, "order_id": item["pk"].rpartition("#")[2], "events": ()}
+                if "insight" in item:
+                    selection = {"market_id": item["market_id"], "selection_id": item["selection_id"]}
+                    members["insight"] = {**item["insight"], **selection}
+                return from_attributes(members, cls)
+            case other:
+                raise UnknownForm("betting order", other)
 
 
 def derive_order_id(tenant_id: str, user_id: str, key: str) -> str:
-    """Return the id of the order that a request with this idempotency key places."""
+    """Return the id of an order, derived from tenant, user and idempotency key."""
     return ids.derive_id(tenant_id, user_id, key)
 
 
@@ -277,7 +278,7 @@ def require_same_order(stored: BetOrder, new: NewOrder) -> None:
 
 
 def limit_exceeded(limit: Decimal) -> Unprocessable:
-    """Return the refusal of an order that would take the open exposure of its user above the limit."""
+    """Return the refusal for an order above the exposure limit of the user."""
     return Unprocessable("exposure_limit", f"The total exposure of the user's open orders must not exceed {limit}.")
 
 

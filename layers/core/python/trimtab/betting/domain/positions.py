@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from msgspec import field
 from msgspec.structs import replace
 
-from trimtab.betting.domain.keys import market_user_key, position_key
+from trimtab.betting.domain.keys import position_key
 from trimtab.betting.domain.markets import ClosedMarket
 from trimtab.betting.domain.orders import BetOrder
 from trimtab.betting.domain.totals import (
@@ -20,7 +20,7 @@ from trimtab.betting.domain.totals import (
 )
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
-from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
+from trimtab.contracts.stored_form import UnknownForm, form_version
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import ZERO, plain, to_money
@@ -65,7 +65,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
         return compute_worst_case(self.selections.values(), winners, others=others)
 
     def require_room_for(self, selection_id: str) -> None:
-        """Raise `Unprocessable` if the selection would be one too many: a position is stored in one item."""
+        """Raise `Unprocessable` if the position is full: a position is one item, whose size is limited."""
         if selection_id not in self.selections and len(self.selections) >= MAX_SELECTIONS:
             raise Unprocessable(
                 "too_many_selections", f"A user can have orders on at most {MAX_SELECTIONS} selections of a market."
@@ -156,42 +156,25 @@ class BettingPosition(Record, frozen=True, kw_only=True):
             **self.record_attributes(),
         }
 
-    def to_market_user_item(self) -> dict[str, Any]:
-        """Return the item that lists the user among the users of the market, so that no index is needed to find all.
-
-        The item is written with the first order of the user in the market; later orders do not change the item.
-        """
-        names = {"tenant_id": self.tenant_id, "market_id": self.market_id, "user_id": self.user_id}
-        return {**market_user_key(self.tenant_id, self.market_id, self.user_id), **names, FORM: 1}
-
-
-def read_position(item: Mapping[str, Any]) -> BettingPosition:
-    """Return the position in an item."""
-    match form_version(item):
-        case 1:
-            selections = item["selections"]
-            return BettingPosition(
-                tenant_id=item["tenant_id"],
-                user_id=item["user_id"],
-                market_id=item["market_id"],
-                updated_at=parse_time(item["updated_at"]),
-                selections={name: SelectionExposure.from_cents(stored) for name, stored in selections.items()},
-                changed_at={name: parse_time(stored[_CHANGED_AT]) for name, stored in selections.items()},
-                totals=OrderTotals.from_cents(item["totals"]),
-                market_commission=Decimal(item["market_commission"]),
-                version=item["version"],
-            )
-        case other:
-            raise UnknownForm("betting position", other)
-
-
-def read_market_user(item: Mapping[str, Any]) -> str:
-    """Return the user id in an item that lists a user of a market."""
-    match form_version(item):
-        case 1:
-            return str(item["user_id"])
-        case other:
-            raise UnknownForm("user of a market", other)
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return the position in an item."""
+        match form_version(item):
+            case 1:
+                selections = item["selections"]
+                return cls(
+                    tenant_id=item["tenant_id"],
+                    user_id=item["user_id"],
+                    market_id=item["market_id"],
+                    updated_at=parse_time(item["updated_at"]),
+                    selections={each: SelectionExposure.from_cents(stored) for each, stored in selections.items()},
+                    changed_at={each: parse_time(stored[_CHANGED_AT]) for each, stored in selections.items()},
+                    totals=OrderTotals.from_cents(item["totals"]),
+                    market_commission=Decimal(item["market_commission"]),
+                    version=item["version"],
+                )
+            case other:
+                raise UnknownForm("betting position", other)
 
 
 def compute_worst_case(exposures: Iterable[SelectionExposure], winners: int = 1, *, others: bool = True) -> Decimal:

@@ -16,7 +16,7 @@ from trimtab.kernel.money import CONTEXT, to_money
 
 
 class BetSide(StrEnum):
-    """The side of a bet: BACK bets that the selection wins, LAY (the bookmaker's side) that the selection loses."""
+    """The side of a bet: BACK bets on the selection, LAY (the bookmaker's side) against the selection."""
 
     BACK = "BACK"
     LAY = "LAY"

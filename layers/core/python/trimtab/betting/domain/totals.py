@@ -46,7 +46,7 @@ class Totals(Struct, frozen=True):
 
     @classmethod
     def from_cents(cls, stored: Mapping[str, Any]) -> Self:
-        """Return the totals that `to_cents` wrote: members that are not stored are 0, unknown members are ignored."""
+        """Return stored totals: a missing member is 0, an unknown member is ignored."""
         nothing = cls()
         members: dict[str, Any] = {}
         for name in cls.__struct_fields__:
@@ -90,7 +90,7 @@ class OrderTotals(Totals, frozen=True):
 
 
 def totals_of_order(order: BetOrder) -> OrderTotals:
-    """Return the contribution of an order to the totals of its user."""
+    """Return the contribution of an order to the totals of the user."""
     match order.status:
         case BetStatus.CANCELLED:
             return OrderTotals(orders_placed=1, orders_cancelled=1)
@@ -150,18 +150,18 @@ class UserTotals(Struct, frozen=True):
     version: int = 0
 
     def to_item(self, tenant_id: str, user_id: str) -> dict[str, Any]:
-        """Return the item: one attribute for each total, so that one update can add to the totals without a read."""
+        """Return the item, an attribute for each total: an update can add to the totals without reading them."""
         names = {"tenant_id": tenant_id, "user_id": user_id, "version": self.version, FORM: 1}
         return {**totals_key(tenant_id, user_id), **names, **self.totals.to_cents()}
 
-
-def read_user_totals(item: Mapping[str, Any]) -> UserTotals:
-    """Return the totals in the item of a user."""
-    match form_version(item):
-        case 1:
-            return UserTotals(OrderTotals.from_cents(item), item["version"])
-        case other:
-            raise UnknownForm("totals of a user", other)
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return the totals in the item of a user."""
+        match form_version(item):
+            case 1:
+                return cls(OrderTotals.from_cents(item), item["version"])
+            case other:
+                raise UnknownForm("totals of a user", other)
 
 
 class SelectionExposure(Totals, frozen=True):
@@ -226,7 +226,7 @@ class SelectionExposure(Totals, frozen=True):
 
 
 def exposure_of_order(order: BetOrder) -> SelectionExposure:
-    """Return the contribution of an order to the exposure on its selection."""
+    """Return the contribution of an order to the exposure on the selection."""
     if order.is_open:
         winnings = compute_winnings(order.stake, order.odds)
         if order.side is BetSide.BACK:

@@ -21,7 +21,7 @@ _BAD_FACTOR = "Give a number above 0 and below 1, or a fraction such as 1/3."
 
 
 def _read_factor(value: Any) -> Fraction:
-    """Return the exact fraction that `1/3` or `0.5` writes."""
+    """Return the exact fraction in a text such as `1/3` or `0.5`."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError(_BAD_FACTOR)
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)

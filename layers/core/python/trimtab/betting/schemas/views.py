@@ -131,7 +131,7 @@ class MetricsView(Model):
 
 
 class UserMetricsView(MetricsView):
-    """The totals of a user, over all markets or over one market."""
+    """The totals of a user, over all markets or over a single market."""
 
     user_id: str
     market_id: str | None
@@ -284,7 +284,7 @@ def _hedge_view(exposure: SelectionExposure, odds: Decimal | None) -> Answer | N
 
 
 def position_view(position: BettingPosition, winners: int = 1, lay_odds: Decimal | None = None) -> Answer:
-    """Return a `PositionView`; `winners` is the number of selections that win."""
+    """Return a `PositionView`; `winners` is the number of winning selections of the market."""
     return {
         "market_id": position.market_id,
         "exposure": _money(position.exposure),

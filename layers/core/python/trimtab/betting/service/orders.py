@@ -1,4 +1,4 @@
-"""Orders: each change is written in one transaction with the position and the totals that it changes."""
+"""Orders: each change is stored together with the changed position and totals in a single transaction."""
 
 from collections.abc import Callable
 from decimal import Decimal

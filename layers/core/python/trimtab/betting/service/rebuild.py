@@ -30,7 +30,7 @@ class TotalsComparison(Struct, frozen=True):
 
     @property
     def is_right(self) -> bool:
-        """True if the stored totals and positions equal the recomputed ones."""
+        """True if the stored totals and positions equal the recomputed values."""
         return self.stored == self.recomputed and not self.wrong_positions
 
 

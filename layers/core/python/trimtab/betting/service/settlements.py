@@ -35,7 +35,7 @@ CLOSING_TRIES = 6
 
 
 class MarketSettlement(Struct, frozen=True):
-    """A closed market and the progress of its settlement."""
+    """A closed market and the progress of the settlement."""
 
     market: ClosedMarket
     progress: SettlementProgress
