@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from trimtab.kernel import trading_days, xnys
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
+from trimtab.portfolios.balancing import calendar
 from trimtab.portfolios.balancing.calendar import next_due
 from trimtab.portfolios.portfolio.policy import CalendarRule, Every
 
@@ -132,3 +133,7 @@ def test_no_week_is_skipped_or_doubled(day: int) -> None:
         at = next_due(rule, at)
         found.append(at)
     assert found == [each for each in all_due(rule, 2001, 2003) if each > due(date(2001, 8, 1))][:60]
+
+
+def test_every_frequency_has_a_length() -> None:
+    assert {Every.WEEKLY, *calendar._MONTHS} == set(Every)

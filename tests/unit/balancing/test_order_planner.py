@@ -185,3 +185,7 @@ def test_whole_shares_come_within_a_share_of_the_best_there_is(pairs: list[tuple
     found = check(case)
     best = min(whole_outcomes(case))
     assert found.drift_after * total / 100 <= best + max(prices.values()) + Decimal("0.01")
+
+
+def test_every_mode_has_its_sides() -> None:
+    assert set(order_planner.ALLOWED_SIDES) == set(Mode)

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, pack, unpack
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
@@ -35,16 +35,20 @@ class LastCheck(Struct, frozen=True):
             "tenant_id": self.tenant_id,
             "trigger": self.trigger,
             "at": format_time(self.at),
-            "why": msgspec.json.encode(self.why).decode(),
+            "why": pack(self.why),
+            FORM: 1,
             "version": None,
-            "v": 1,
         }
 
     @classmethod
     def from_item(cls, item: Item) -> "LastCheck":
-        """Return the check that an item describes."""
-        why = msgspec.json.decode(item["why"], type=Why)
-        return cls(item["tenant_id"], portfolio_id_in(item["pk"]), item["trigger"], parse_time(item["at"]), why)
+        """Return the check of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                why, at = unpack(item["why"], Why), parse_time(item["at"])
+                return cls(item["tenant_id"], portfolio_id_in(item["pk"]), item["trigger"], at, why)
+            case version:
+                raise UnknownForm("last check", version)
 
 
 class CheckStore(PortfolioStore, frozen=True):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote
+from trimtab.contracts.stored_form import FORM
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, sortable_price
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -70,7 +71,7 @@ class PriceWatch(Struct, frozen=True):
             "upper_bound": BoundKey(self.bounds.upper, self.seen_at, self.epoch).to_text(),
             "lower_bound": BoundKey(self.bounds.lower, self.seen_at, self.epoch).to_text(),
             "epoch": self.epoch,
-            "v": 1,
+            FORM: 1,
         }
 
 

@@ -1,10 +1,12 @@
 """Halt switches in the table `portfolios`: one item for all tenants, one per tenant."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.runtime.dynamodb.batches import batch_get
@@ -26,14 +28,23 @@ class Halt(Struct, frozen=True):
     at: datetime
 
     def to_attributes(self) -> Item:
-        """Return the attributes of the switch's item."""
+        """Return the attributes of the switch's item, without its keys and versions."""
         return {"reason": self.reason, "by": self.by, "at": format_time(self.at)}
 
     @classmethod
-    def from_item(cls, item: Item) -> "Halt":
-        """Return the switch that an item describes."""
-        tenant_id = None if item["sk"] == ALL_TENANTS else item["sk"].removeprefix(TENANT_PREFIX)
-        return cls(tenant_id, item["reason"], item["by"], parse_time(item["at"]))
+    def from_item(cls, item: Mapping[str, Any]) -> "Halt | None":
+        """Return the halt of an item, None for a switch that is off.
+
+        Raises `UnknownForm` for an item of a newer release.
+        """
+        match form_version(item):
+            case 1:
+                if "reason" not in item:
+                    return None
+                tenant_id = None if item["sk"] == ALL_TENANTS else item["sk"].removeprefix(TENANT_PREFIX)
+                return cls(tenant_id, item["reason"], item["by"], parse_time(item["at"]))
+            case version:
+                raise UnknownForm("halt switch", version)
 
 
 class HaltStore(Struct, frozen=True):
@@ -49,11 +60,10 @@ class HaltStore(Struct, frozen=True):
 
     def active(self, tenant_id: str) -> list[Halt]:
         """Return the switches that are on for the tenant, that of all tenants first."""
-        keys = [_key(None), _key(tenant_id)]
+        keys = [halt_key(None), halt_key(tenant_id)]
         items = batch_get(self.client, self.table, keys, consistent=True)
-        return sorted(
-            (Halt.from_item(item) for item in items if "reason" in item), key=lambda halt: halt.tenant_id or ""
-        )
+        halts = [halt for item in items if (halt := Halt.from_item(item))]
+        return sorted(halts, key=lambda halt: halt.tenant_id or "")
 
     def switch_on(self, halt: Halt) -> None:
         """Switch a halt on; if it is on already, replace its reason."""
@@ -67,14 +77,15 @@ class HaltStore(Struct, frozen=True):
         """Write the item after any concurrent write: the last operator wins."""
 
         def attempt() -> None:
-            before = get_item(self.client, self.table, _key(tenant_id))
+            before = get_item(self.client, self.table, halt_key(tenant_id))
             if before is None and not attributes:
                 return
             version = (before["version"] if before else 0) + 1
-            put_item(self.client, self.table, {**_key(tenant_id), **attributes, "version": version})
+            put_item(self.client, self.table, {**halt_key(tenant_id), **attributes, FORM: 1, "version": version})
 
         retrying_on_conflict(attempt)
 
 
-def _key(tenant_id: str | None) -> Key:
+def halt_key(tenant_id: str | None) -> Key:
+    """Return the key of a switch: that of a tenant, or of all tenants (None)."""
     return {"pk": PARTITION, "sk": ALL_TENANTS if tenant_id is None else TENANT_PREFIX + tenant_id}

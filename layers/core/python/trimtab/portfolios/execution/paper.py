@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import Clock, format_time, parse_time
 from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, plain, to_money
 from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PriceLookup = Callable[[str], Decimal | None]
 """Returns the price of the stored quote of a symbol, None if there is no quote."""
 
-ORDER, TIME_OUTS = "ORDER#", "TIME_OUTS#"
+ACCOUNT, ORDER, TIME_OUTS = "ACCOUNT#", "ORDER#", "TIME_OUTS#"
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 
 
@@ -89,6 +90,65 @@ class PaperOrder(Struct, frozen=True):
         if filled == self.order.quantity:
             return replace(executed, status=BrokerStatus.FILLED)
         return executed.end("partial_fill") if self.rule.ends else executed
+
+    # Stored form -------------------------------------------------------------------------------------------------
+
+    def to_item(self) -> Item:
+        """Return the plain values of the item; the rule is packed as JSON with named members."""
+        return {
+            **_item_key(self.account, ORDER + self.order.client_order_id),
+            "symbol": self.order.symbol,
+            "side": self.order.side.value,
+            "quantity": plain(self.order.quantity),
+            "limit_price": None if self.order.limit_price is None else plain(self.order.limit_price),
+            "rule": self.rule.pack(),
+            "created_at": format_time(self.created_at),
+            "updated_at": format_time(self.updated_at),
+            "due_at": self.due_at and format_time(self.due_at),
+            "status": self.status.value,
+            "filled": plain(self.filled),
+            "amount": plain(self.amount),
+            "fees": plain(self.fees),
+            "reason": self.reason,
+            FORM: 1,
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "PaperOrder":
+        """Return the order of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                return cls._from_form_1(item)
+            case version:
+                raise UnknownForm("order of the paper broker", version)
+
+    @classmethod
+    def _from_form_1(cls, item: Mapping[str, Any]) -> "PaperOrder":
+        return cls(
+            account=item["pk"].removeprefix(ACCOUNT),
+            order=BrokerOrder(
+                client_order_id=item["sk"].removeprefix(ORDER),
+                symbol=item["symbol"],
+                side=Side(item["side"]),
+                quantity=Decimal(item["quantity"]),
+                limit_price=Decimal(item["limit_price"]) if "limit_price" in item else None,
+            ),
+            rule=unpack_rule(item["rule"]),
+            created_at=parse_time(item["created_at"]),
+            updated_at=parse_time(item["updated_at"]),
+            due_at=parse_time(item["due_at"]) if "due_at" in item else None,
+            status=BrokerStatus(item["status"]),
+            filled=Decimal(item["filled"]),
+            amount=Decimal(item["amount"]),
+            fees=Decimal(item["fees"]),
+            reason=item.get("reason"),
+            version=item["version"],
+        )
+
+
+def _item_key(account: str, sort_key: str) -> Key:
+    return {"pk": ACCOUNT + account, "sk": sort_key}
 
 
 def _meets_limit(order: BrokerOrder, price: Decimal) -> bool:
@@ -170,13 +230,13 @@ class PaperBroker(Struct, frozen=True):
 
     def _count_time_out(self, account: str, client_order_id: str, times: int) -> bool:
         """Return whether this submission is one of the first `times`, which time out; the version counts them."""
-        key = _key(account, TIME_OUTS + client_order_id)
+        key = _item_key(account, TIME_OUTS + client_order_id)
         item = get_item(self.client, self.table, key)
         count = item["version"] if item else 0
         if count >= times:
             return False
         try:
-            put_item(self.client, self.table, {**key, "version": count + 1})
+            put_item(self.client, self.table, {**key, FORM: 1, "version": count + 1})
         except ConditionFailed:
             raise OutcomeUnknown(f"{client_order_id} is submitted twice at the same time.") from None
         return True
@@ -187,7 +247,7 @@ class PaperBroker(Struct, frozen=True):
         if not rule.latency:
             accepted = accepted.execute(self._quote(accepted))
         try:
-            put_item(self.client, self.table, _to_item(accepted))
+            put_item(self.client, self.table, accepted.to_item())
         except ConditionFailed:
             first = self.look_up(account, order.client_order_id)
             if first is None:
@@ -204,15 +264,15 @@ class PaperBroker(Struct, frozen=True):
         """Execute the order if due, then change and store it; return None if the order never arrived."""
 
         def attempt() -> PaperOrder | None:
-            item = get_item(self.client, self.table, _key(account, ORDER + client_order_id))
+            item = get_item(self.client, self.table, _item_key(account, ORDER + client_order_id))
             if item is None:
                 return None
-            before, now = _from_item(item), self.clock()
+            before, now = PaperOrder.from_item(item), self.clock()
             after = change(before.execute(self._quote(before)) if before.is_due(now) else before)
             if after == before:
                 return before
             written = replace(after, version=before.version + 1, updated_at=now)
-            put_item(self.client, self.table, _to_item(written))
+            put_item(self.client, self.table, written.to_item())
             return written
 
         # An order is executed once and ended once, so the third attempt always succeeds.
@@ -222,56 +282,9 @@ class PaperBroker(Struct, frozen=True):
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :orders)",
-            ExpressionAttributeValues=serialize({":pk": _key(account, "")["pk"], ":orders": ORDER}),
+            ExpressionAttributeValues=serialize({":pk": _item_key(account, "")["pk"], ":orders": ORDER}),
             ConsistentRead=True,
         )
         for page in pages:
             for item in page["Items"]:
-                yield _from_item(deserialize(item))
-
-
-def _key(account: str, sort: str) -> Key:
-    return {"pk": f"ACCOUNT#{account}", "sk": sort}
-
-
-def _to_item(paper_order: PaperOrder) -> Item:
-    return {
-        **_key(paper_order.account, ORDER + paper_order.order.client_order_id),
-        "symbol": paper_order.order.symbol,
-        "side": paper_order.order.side.value,
-        "quantity": plain(paper_order.order.quantity),
-        "limit_price": None if paper_order.order.limit_price is None else plain(paper_order.order.limit_price),
-        "rule": paper_order.rule.pack(),
-        "created_at": format_time(paper_order.created_at),
-        "updated_at": format_time(paper_order.updated_at),
-        "due_at": paper_order.due_at and format_time(paper_order.due_at),
-        "status": paper_order.status.value,
-        "filled": plain(paper_order.filled),
-        "amount": plain(paper_order.amount),
-        "fees": plain(paper_order.fees),
-        "reason": paper_order.reason,
-        "version": paper_order.version,
-    }
-
-
-def _from_item(item: Item) -> PaperOrder:
-    return PaperOrder(
-        account=item["pk"].removeprefix("ACCOUNT#"),
-        order=BrokerOrder(
-            client_order_id=item["sk"].removeprefix(ORDER),
-            symbol=item["symbol"],
-            side=Side(item["side"]),
-            quantity=Decimal(item["quantity"]),
-            limit_price=Decimal(item["limit_price"]) if "limit_price" in item else None,
-        ),
-        rule=unpack_rule(item["rule"]),
-        created_at=parse_time(item["created_at"]),
-        updated_at=parse_time(item["updated_at"]),
-        due_at=parse_time(item["due_at"]) if "due_at" in item else None,
-        status=BrokerStatus(item["status"]),
-        filled=Decimal(item["filled"]),
-        amount=Decimal(item["amount"]),
-        fees=Decimal(item["fees"]),
-        reason=item.get("reason"),
-        version=item["version"],
-    )
+                yield PaperOrder.from_item(deserialize(item))

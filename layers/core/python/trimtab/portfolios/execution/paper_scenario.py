@@ -96,8 +96,9 @@ class ScenarioRule(Model):
 
 
 def unpack_rule(text: str) -> ScenarioRule:
-    """Return the rule that was stored with an order."""
-    return ScenarioRule.model_validate(strict_json.loads(text))
+    """Return the rule that was stored with an order; members of a newer release are ignored."""
+    members = strict_json.loads(text)
+    return ScenarioRule.model_validate({name: members[name] for name in ScenarioRule.model_fields if name in members})
 
 
 def parse_scenario(text: str) -> tuple[ScenarioRule, ...]:
