@@ -1,4 +1,4 @@
-"""Golden items of the balancing: the items of each release are read for ever, and this release writes them unchanged."""
+"""Golden items of balancing: the items of each release are read for ever, and this release writes them unchanged."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Golden items of the execution: the items of each release are read for ever, and this release writes them unchanged."""
+"""Golden items of execution: the items of each release are read for ever, and this release writes them unchanged."""
 
 import json
 from datetime import UTC, datetime, timedelta
