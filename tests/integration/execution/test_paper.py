@@ -291,7 +291,7 @@ def test_what_the_table_raises_is_let_through(desk: Desk, error: Exception) -> N
 
 
 BAD_SCENARIOS: list[tuple[str, str]] = [
-    ("", "not JSON"),
+    ("", "Invalid JSON"),
     ("{}", "the list"),
     ('[{"time_out": "never"}]', "rule 1.time_out"),
     ('[{}, {"match": {"symbl": "A"}}]', "rule 2.match.symbl"),
@@ -301,7 +301,7 @@ BAD_SCENARIOS: list[tuple[str, str]] = [
     ('[{"fill_percent": 101}]', "rule 1.fill_percent"),
     ('[{"fill_percent": 1e3}]', "plain digits"),
     ('[{"fee": "1.001"}]', "at most 2 decimals"),
-    ('[{"fee": NaN}]', "not a number"),
+    ('[{"fee": NaN}]', "not a permitted number"),
     ('[{"price_factor": 0}]', "rule 1.price_factor"),
     ('[{"match": {"nth": 0}}]', "rule 1.match.nth"),
     ('[{"match": {"side": "buy"}}]', "rule 1.match.side"),
