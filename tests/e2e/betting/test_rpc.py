@@ -1,5 +1,4 @@
-"""Betting on the deployed system, over RPC with the generated client: the worked markets of `test_betting`, and the
-same numbers."""
+"""Betting on the deployed system over RPC with the generated client: the worked markets of REST, the same numbers."""
 
 import uuid
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from functions.betting_rpc.generated.orders_connect import OrderServiceClientSyn
 from infra.local import demo
 from tests.e2e.conftest import System
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 BACK, LAY = pb.Side.BACK, pb.Side.LAY
 KINDS: dict[str, dict[str, Any]] = {
     "binary": {"codec": proto_binary_codec()},
@@ -29,8 +28,10 @@ TYPES = {"binary": "application/proto", "json": "application/json", "grpc-web": 
 
 @dataclass(frozen=True)
 class Headers:
-    """Sends the token. This client names no type that it accepts by itself, and not every local gateway takes that for
-    any: LocalStack makes bytes of an answer only where the type is named."""
+    """An interceptor that sends the token and an Accept header.
+
+    The client sends no Accept header, and LocalStack returns bytes only for a media type named in the header.
+    """
 
     token: str
     accept: str
@@ -40,13 +41,13 @@ class Headers:
         ctx.request_headers["accept"] = self.accept
 
     def on_end_sync(self, token: None, ctx: RequestContext[Any, Any], error: Exception | None) -> None:
-        """Nothing."""
+        """Do nothing; Connect requires the method."""
 
 
 def client_of(
     system: System, kind: str, tenant: str = "rpc-bets", user_id: str | None = None, **claims: Any
 ) -> OrderServiceClientSync:
-    """A client with a fresh token."""
+    """Return a client with a fresh token."""
     token = system.issuer.token(tenant=tenant, user_id=user_id, **claims)
     accept = TYPES[kind] if system.cloud_name == "localstack" else "*/*"
     return OrderServiceClientSync(system.stack.api_url, interceptors=[Headers(token, accept)], **KINDS[kind])
@@ -54,8 +55,11 @@ def client_of(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_market_of_three_selections_with_backs_lays_a_hedge_a_void_and_commission(system: System, kind: str) -> None:
-    """Ann backs home 100 at 3.00, lays draw 40 at 3.50, backs away 20 at 5.00, then hedges home with a lay of 60 at
-    2.50. Bob lays home 50 at 3.00 and backs draw 30 at 3.40. Home wins, away is void, 5 % are taken."""
+    """Two users and seven orders; home wins, away is void, the commission is 5 %.
+
+    Ann backs home 100 at 3.00, lays draw 40 at 3.50, backs away 20 at 5.00, then hedges home with a lay of 60 at 2.50.
+    Bob lays home 50 at 3.00, backs draw 30 at 3.40, and cancels a third order.
+    """
     client, market = client_of(system, kind), f"m-{uuid.uuid4().hex[:8]}"
     ann, bob = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("ann", "bob"))
     _place(client, ann, market, "home", BACK, "100.00", "3.00")
@@ -63,25 +67,25 @@ def test_a_market_of_three_selections_with_backs_lays_a_hedge_a_void_and_commiss
     _place(client, ann, market, "away", BACK, "20.00", "5.00")
     before = _position(client, ann, market, lay_odds="2.50")
     assert (before.exposure, before.worst_case_exposure) == ("220.00", "220.00")
-    assert _on(before, "home").cash_out == pb.Hedge(side=LAY, odds="2.50", stake="120.00")
+    assert _selection(before, "home").cash_out == pb.Hedge(side=LAY, odds="2.50", stake="120.00")
 
     hedge = _place(client, ann, market, "home", LAY, "60.00", "2.50")
     assert (hedge.order.exposure, hedge.position.side) == ("90.00", BACK)
     after = _position(client, ann, market, lay_odds="2.50")
     assert (after.exposure, after.worst_case_exposure) == ("310.00", "160.00")
-    home, draw, away = (_on(after, name) for name in ("home", "draw", "away"))
+    home, draw, away = (_selection(after, name) for name in ("home", "draw", "away"))
     assert (home.if_win, home.if_lose, home.cash_out.stake) == ("110.00", "-40.00", "60.00")
     assert (draw.if_win, draw.if_lose, draw.side) == ("-100.00", "40.00", LAY)
     assert (away.if_win, away.if_lose, away.side) == ("80.00", "-20.00", BACK)
 
     _place(client, bob, market, "home", LAY, "50.00", "3.00")
     _place(client, bob, market, "draw", BACK, "30.00", "3.40")
-    taken_back = _place(client, bob, market, "away", BACK, "10.00", "2.00").order.id
-    cancelled = client.cancel_order(pb.CancelOrderRequest(order_id=taken_back)).order
+    cancelled_id = _place(client, bob, market, "away", BACK, "10.00", "2.00").order.id
+    cancelled = client.cancel_order(pb.CancelOrderRequest(order_id=cancelled_id)).order
     assert cancelled is not None
     assert cancelled.status == pb.OrderStatus.CANCELLED
     opened = client.list_open_orders(pb.ListOpenOrdersRequest(user_id=bob))
-    assert [it.selection_id for it in opened.items] == ["draw", "home"]
+    assert [order.selection_id for order in opened.items] == ["draw", "home"]
 
     closing = pb.SettleMarketRequest(market_id=market, winners=["home"], voids=["away"], commission_rate="5")
     closed = client.settle_market(closing).settlement
@@ -94,25 +98,28 @@ def test_a_market_of_three_selections_with_backs_lays_a_hedge_a_void_and_commiss
     other = pb.SettleMarketRequest(market_id=market, winners=["draw"])
     _refused(Code.FAILED_PRECONDITION, "market_settled", client.settle_market, other)
 
-    # Ann: 200 - 90 + 40 + 0 = 150, less 5 % of it; paid 300 + 0 + 140 + 20; 142.50 of 200 settled
-    sums = _sums(client, ann)
-    assert (sums.total_stake, sums.total_payout, sums.profit) == ("220.00", "460.00", "142.50")
-    assert (sums.commission, sums.roi, sums.win_rate) == ("7.50", "71.2500", "66.6667")
-    assert (sums.orders_placed, sums.orders_won, sums.orders_void) == (4, 2, 1)
-    assert (sums.open_stake, sums.open_exposure) == ("0.00", "0.00")
+    # Ann: 200 - 90 + 40 + 0 = 150, less 5 %; paid 300 + 0 + 140 + 20; 142.50 of 200 settled
+    totals = _totals(client, ann)
+    assert (totals.total_stake, totals.total_payout, totals.profit) == ("220.00", "460.00", "142.50")
+    assert (totals.commission, totals.roi, totals.win_rate) == ("7.50", "71.2500", "66.6667")
+    assert (totals.orders_placed, totals.orders_won, totals.orders_void) == (4, 2, 1)
+    assert (totals.open_stake, totals.open_exposure) == ("0.00", "0.00")
     assert not client.list_open_positions(pb.ListOpenPositionsRequest(user_id=ann)).items
     position = _position(client, ann, market, include_settled=True)
     assert position.market_commission == "7.50"
-    # Away was void: nothing is left of it.
-    assert {it.selection_id: it.pnl for it in position.selections} == {"home": "110.00", "draw": "40.00"}
-    # Bob: -100 - 30; nobody takes commission on that; 130 of 80
-    sums = _sums(client, bob)
-    assert (sums.total_stake, sums.total_payout, sums.profit) == ("80.00", "0.00", "-130.00")
-    assert (sums.commission, sums.roi, sums.win_rate) == ("0.00", "-162.5000", "0.0000")
-    assert (sums.orders_placed, sums.orders_cancelled) == (3, 1)
+    # Away was void and is left out.
+    assert {selection.selection_id: selection.pnl for selection in position.selections} == {
+        "home": "110.00",
+        "draw": "40.00",
+    }
+    # Bob: -100 - 30, without commission; 130 of 80
+    totals = _totals(client, bob)
+    assert (totals.total_stake, totals.total_payout, totals.profit) == ("80.00", "0.00", "-130.00")
+    assert (totals.commission, totals.roi, totals.win_rate) == ("0.00", "-162.5000", "0.0000")
+    assert (totals.orders_placed, totals.orders_cancelled) == (3, 1)
 
 
-def test_half_results_and_dead_heats_are_settled_one_by_one_and_rest_reads_the_same(system: System) -> None:
+def test_half_results_and_dead_heats_of_single_orders_are_settled_and_rest_reads_the_same(system: System) -> None:
     client, market, cid = client_of(system, "binary"), f"m-{uuid.uuid4().hex[:8]}", f"cid-{uuid.uuid4().hex[:8]}"
     heat = {"result": pb.Result.DEAD_HEAT, "dead_heat_factor": "1/2"}
     worked: list[tuple[pb.Side, str, str, dict[str, Any], str, str]] = [
@@ -132,15 +139,15 @@ def test_half_results_and_dead_heats_are_settled_one_by_one_and_rest_reads_the_s
         otherwise = pb.SettleOrderRequest(order_id=order_id, won=True)
         _refused(Code.FAILED_PRECONDITION, "already_settled", client.settle_order, otherwise)
     # 220 paid of 280 exposed, less 2; -62 of 140
-    sums = _sums(client, cid)
-    assert (sums.total_stake, sums.total_payout, sums.profit) == ("140.00", "220.00", "-62.00")
-    assert (sums.roi, sums.win_rate, sums.commission) == ("-44.2857", "50.0000", "2.00")
+    totals = _totals(client, cid)
+    assert (totals.total_stake, totals.total_payout, totals.profit) == ("140.00", "220.00", "-62.00")
+    assert (totals.roi, totals.win_rate, totals.commission) == ("-44.2857", "50.0000", "2.00")
     over_rest = system.client(tenant="rpc-bets").get(f"/metrics/{cid}").json
-    assert all(over_rest[field.name] == getattr(sums, field.name) for field in pb.Metrics.desc().fields)
+    assert all(over_rest[field.name] == getattr(totals, field.name) for field in pb.Metrics.desc().fields)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> None:
+def test_orders_of_other_users_and_tenants_are_not_found(system: System, kind: str) -> None:
     client, user = client_of(system, kind), f"eve-{uuid.uuid4().hex[:8]}"
     order = _order(user, "private", "home", BACK, "10.00", "2.00", idempotency_key=f"key-{user}")
     first, again = (client.place_order(order).order for _ in range(2))
@@ -152,13 +159,15 @@ def test_orders_are_their_users_and_their_tenants(system: System, kind: str) -> 
     assert client_of(system, kind, user_id=user).get_order(asked).order == first
     reader = client_of(system, kind, scopes=["betting:read"])
     _refused(Code.PERMISSION_DENIED, "insufficient_scope", reader.place_order, order)
-    nobody = OrderServiceClientSync(system.stack.api_url, interceptors=[Headers("x", TYPES[kind])], **KINDS[kind])
-    with pytest.raises(ConnectError) as raised:  # by the gateway, which answers without details
-        nobody.get_order(asked)
+    without_token = OrderServiceClientSync(
+        system.stack.api_url, interceptors=[Headers("x", TYPES[kind])], **KINDS[kind]
+    )
+    with pytest.raises(ConnectError) as raised:  # raised by API Gateway, without details
+        without_token.get_order(asked)
     assert raised.value.code is Code.UNAUTHENTICATED
-    unfit = _order(user, "private", "home", BACK, "1.001", "2.00")
-    problem = _refused(Code.INVALID_ARGUMENT, "invalid_request", client.place_order, unfit)
-    assert [it.field for it in problem.errors] == ["stake"]
+    invalid = _order(user, "private", "home", BACK, "1.001", "2.00")
+    problem = _refused(Code.INVALID_ARGUMENT, "invalid_request", client.place_order, invalid)
+    assert [error.field for error in problem.errors] == ["stake"]
 
 
 def _order(
@@ -181,17 +190,17 @@ def _place(client: OrderServiceClientSync, *order: Any) -> Any:
 
 def _position(client: OrderServiceClientSync, user: str, market: str, **query: Any) -> Any:
     items = client.list_open_positions(pb.ListOpenPositionsRequest(user_id=user, **query)).items
-    return next(it for it in items if it.market_id == market)
+    return next(position for position in items if position.market_id == market)
 
 
-def _on(position: Any, selection: str) -> Any:
-    return next(it for it in position.selections if it.selection_id == selection)
+def _selection(position: Any, selection: str) -> Any:
+    return next(each for each in position.selections if each.selection_id == selection)
 
 
-def _sums(client: OrderServiceClientSync, user: str) -> pb.Metrics:
-    sums = client.get_performance_metrics(pb.GetPerformanceMetricsRequest(user_id=user)).metrics
-    assert sums is not None
-    return sums
+def _totals(client: OrderServiceClientSync, user: str) -> pb.Metrics:
+    totals = client.get_performance_metrics(pb.GetPerformanceMetricsRequest(user_id=user)).metrics
+    assert totals is not None
+    return totals
 
 
 def _until_settled(client: OrderServiceClientSync, market: str) -> Any:
@@ -199,7 +208,7 @@ def _until_settled(client: OrderServiceClientSync, market: str) -> Any:
         lambda: client.get_market_settlement(pb.GetMarketSettlementRequest(market_id=market)).settlement,
         lambda settlement: settlement is not None and settlement.status == pb.MarketStatus.SETTLED,
         f"the market {market} was not settled",
-        PATIENCE_SECONDS,
+        TIMEOUT_SECONDS,
     )
 
 
