@@ -36,7 +36,7 @@ def mail_alert(body: BusEvent, _: SQSRecord) -> None:
     alert = AlertData.model_validate(event.data)
     if alert.portfolio_id is None:
         return
-    message = alert_message(alert.title, alert.text, alert.facts)
+    message = alert_message(alert.title, alert.text, alert.details)
     sent = mail_service().deliver(event.tenantid, alert.portfolio_id, event.id, message)
     count("MailsSent", sent)
     logger.info("alert mailed", portfolio_id=alert.portfolio_id, rule=alert.rule, sent=sent)

@@ -126,8 +126,8 @@ def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: Syst
     alert = next(event for event in reversed(told()) if event["type"] == "alert.raised")
     assert alert["tenantid"] == "platform"
     assert alert["data"]["episode"] == "bars-2026-11-20"
-    facts = alert["data"]["facts"]
-    assert facts == {"day": "2026-11-20", "missing": "30", "unreadable": "1", "not_positive": "31"}
+    details = alert["data"]["details"]
+    assert details == {"day": "2026-11-20", "missing": "30", "unreadable": "1", "not_positive": "31"}
     assert len(alert["data"]["text"]) < 2000
     assert closes("AAPL")[str(LAST)] == "100"
     assert closes("S000") == {}
@@ -154,7 +154,7 @@ def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\nMSFT,none,1\nOTHER,2,1\n")
     assert system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 3}, authorizer=FEED).status == 200
     assert system.night() == {"days": 10, "stored": 30, "changed": 0, "wrong": 2}
-    assert told()[-1]["data"]["facts"] == {"day": "2026-11-20", "split": "2"}
+    assert told()[-1]["data"]["details"] == {"day": "2026-11-20", "split": "2"}
 
 
 def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_later(system: System) -> None:
@@ -206,7 +206,7 @@ def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(sy
     assert system.night()["wrong"] == 1
     assert str(DAYS[-2]) not in closes("AAPL")
     assert closes("AAPL")[str(LAST)] == "1000"
-    assert [event["data"]["facts"] for event in told() if event["type"] == "alert.raised"] == [
+    assert [event["data"]["details"] for event in told() if event["type"] == "alert.raised"] == [
         {"day": str(DAYS[-2]), "jump": "1"},
         {"day": str(LAST), "new_level": "1"},
     ]

@@ -82,7 +82,7 @@ def test_value_at_risk_is_measured_with_enough_days(past: ValuedPortfolio) -> No
         past.request_valuation(FIRST)
         (alert,) = set_rules(past, var_above="5")
     assert alert["data"]["rule"] == "var_above"
-    assert alert["data"]["facts"]["detail"].startswith("one day, historical")
+    assert alert["data"]["details"]["detail"].startswith("one day, historical")
 
 
 def test_drift_from_the_target_raises_an_alert(past: ValuedPortfolio) -> None:
@@ -94,7 +94,7 @@ def test_drift_from_the_target_raises_an_alert(past: ValuedPortfolio) -> None:
         past.quote(bars_late_after(LAST), BETA=10)
         past.request_valuation(LAST)
         (alert,) = past.run_workers()
-    assert alert["data"]["facts"]["measured"] == "50"
+    assert alert["data"]["details"]["measured"] == "50"
 
 
 def test_a_rule_that_is_changed_or_set_again_starts_another_episode(past: ValuedPortfolio) -> None:
@@ -116,7 +116,7 @@ def test_drift_is_measured_at_closes_without_quotes(past: ValuedPortfolio) -> No
         other.trade("t", "BUY", "BETA", 10, 100, FIRST)
         other.run_workers()
         (alert,) = set_rules(other, drift_above="20")
-    assert alert["data"]["facts"]["measured"] == "50"
+    assert alert["data"]["details"]["measured"] == "50"
 
 
 def test_bars_count_as_missing_only_once_they_are_late(past: ValuedPortfolio) -> None:

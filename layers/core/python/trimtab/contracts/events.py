@@ -117,7 +117,7 @@ class CashData(Model):
 
 
 class AlertData(Model):
-    """An alert for people: the rule that raised it, a title, a text and the facts behind both.
+    """An alert for people: the rule that raised it, a title, a text and the details behind both.
 
     Alerts about the same continuing condition share an `episode`. An alert about the whole platform has neither
     portfolio nor user, and the tenant `platform`.
@@ -129,7 +129,7 @@ class AlertData(Model):
     portfolio_id: str | None = None
     user_id: str | None = None
     episode: str
-    facts: Mapping[str, str] = Field(default_factory=dict)
+    details: Mapping[str, str] = Field(default_factory=dict)
 
 
 class BarsData(Model):

@@ -112,7 +112,7 @@ def _alert_event(portfolio: PortfolioSummary, rule: AlertRule, episode: Episode,
         "portfolio_id": portfolio.portfolio_id,
         "user_id": portfolio.user_id,
         "episode": episode.alert_id(portfolio.portfolio_id),
-        "facts": {
+        "details": {
             "measured": plain(measurement.value or ZERO),
             "limit": plain(rule.limit),
             "detail": measurement.detail,

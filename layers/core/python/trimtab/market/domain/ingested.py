@@ -138,7 +138,7 @@ def _alert(day: date, symbols: int, faults: Sequence[Fault]) -> Event:
         "portfolio_id": None,
         "user_id": None,
         "episode": f"bars-{day.isoformat()}",
-        "facts": {"day": day.isoformat(), **{name: str(number) for name, number in counts.items() if number}},
+        "details": {"day": day.isoformat(), **{name: str(number) for name, number in counts.items() if number}},
     }
     return Event("alert.raised", data)
 
