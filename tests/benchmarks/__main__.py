@@ -24,8 +24,8 @@ API, WORKER = 1.5, 1.45
 COLD_STARTS = {
     "portfolios_api": ("portfolios.rebalances", API),
     "analytics_api": ("figures.analysis", API),
-    "betting_api": ("orders", API),
-    "betting_rpc": ("orders", API),
+    "betting_api": ("wiring.orders", API),
+    "betting_rpc": ("wiring.orders", API),
     "rebalancing_on_rebalance_requested": ("decisions", WORKER),
     "execution_on_execution_requested": ("executions", WORKER),
     "market_on_quote_received": ("crossings", WORKER),
