@@ -76,7 +76,7 @@ class FakeAlpaca:
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if (headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")) != self.keys:
             return self.refusal_of_keys
-        rows = [{"symbol": name, "qty": str(it), "side": "long"} for name, it in self.positions.items()]
+        rows = [{"symbol": name, "qty": str(each), "side": "long"} for name, each in self.positions.items()]
         account = {"id": "a1", "cash": str(self.cash), "currency": "USD", "status": "ACTIVE"}
         routes: dict[tuple[str, str], Callable[[], Reply]] = {
             ("POST", "/v2/orders"): lambda: self.place(json.loads(text)),
@@ -116,7 +116,7 @@ class FakeAlpaca:
         if ("qty" in body) == ("notional" in body):
             return 422, {"code": 40010001, "message": "qty or notional is required, not both"}
         numbers = [body[name] for name in ("qty", "notional", "limit_price") if name in body]
-        if not all(isinstance(it, str) and NUMBER.fullmatch(it) for it in numbers):
+        if not all(isinstance(number, str) and NUMBER.fullmatch(number) for number in numbers):
             return 422, {"code": 40010001, "message": "numbers must be plain strings"}
         qty = Decimal(body["qty"])
         if places(qty) > 9:
@@ -175,7 +175,7 @@ class FakeAlpaca:
 
     def cancel(self, order_id: str) -> Reply:
         """DELETE /v2/orders/{order_id}."""
-        order = next((it for it in self.orders.values() if it["id"] == order_id), None)
+        order = next((order for order in self.orders.values() if order["id"] == order_id), None)
         if order is None:
             return 404, {"code": 40410000, "message": f"order not found for {order_id}"}
         if order["status"] not in OPEN:

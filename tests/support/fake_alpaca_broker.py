@@ -1,4 +1,4 @@
-"""Brokers that talk to a fake Alpaca over real HTTP, through a circuit of their own."""
+"""Set-up of the Alpaca adapter against a fake Alpaca server, over real HTTP and with a circuit breaker of its own."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ READ_SECONDS = 0.2
 
 
 @dataclass
-class Street:
-    """A fake Alpaca and brokers that talk to it; AAPL costs 10."""
+class AlpacaSetup:
+    """A fake Alpaca server and the settings of its brokers; AAPL costs 10."""
 
     fake: FakeAlpaca
     client: "DynamoDBClient"
@@ -27,7 +27,7 @@ class Street:
     secret_reads: int = 0
 
     def broker(self) -> AlpacaBroker:
-        """A fresh one; all of a street share the circuit."""
+        """Return a new broker; all brokers of the set-up share the circuit breaker."""
         store = CircuitBreakerDynamoDBPersistence(
             PAPER_TABLE, key_attr="pk", static_pk_value="CIRCUITS", sort_key_attr="sk", boto3_client=self.client
         )
@@ -42,10 +42,10 @@ class Street:
         return AlpacaBroker(http)
 
     def read_secret(self) -> str:
-        """The secret, as Secrets Manager gives it."""
+        """Return the secret like Secrets Manager, and count the read."""
         self.secret_reads += 1
         return self.secret
 
-    def goes_wrong(self, method: str, kind: int | str, **options: Any) -> None:
-        """A fault to come."""
+    def add_fault(self, method: str, kind: int | str, **options: Any) -> None:
+        """Add a fault of the next requests; see `Fault`."""
         self.fake.faults.append(Fault(method, kind, **options))

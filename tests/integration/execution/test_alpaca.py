@@ -1,4 +1,4 @@
-"""The Alpaca adapter over real HTTP: what it sends, what it makes of answers, and of none."""
+"""The Alpaca adapter over real HTTP: requests, the mapping of answers, and missing answers."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.alpaca import fake_alpaca
 from tests.support.brokers import Bench, BrokerContract, an_order, broker_tables, told
-from tests.support.fake_alpaca_broker import Street
+from tests.support.fake_alpaca_broker import AlpacaSetup
 from trimtab.portfolios.execution.broker import BrokerStatus, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -27,29 +27,29 @@ def tables() -> Iterator["DynamoDBClient"]:
 
 
 @pytest.fixture
-def street(tables: "DynamoDBClient") -> Iterator[Street]:
-    """A street of its own, with a circuit that nobody has used."""
+def alpaca(tables: "DynamoDBClient") -> Iterator[AlpacaSetup]:
+    """A server with an unused circuit breaker."""
     with fake_alpaca() as fake:
         fake.prices["AAPL"] = Decimal(10)
-        yield Street(fake, tables, circuit=uuid4().hex)
+        yield AlpacaSetup(fake, tables, circuit=uuid4().hex)
 
 
 UNANSWERED = ("silence", "reset", "rubbish", 500, 503, 429)
 
 
 class TestContract(BrokerContract):
-    """Alpaca keeps the promises of a broker."""
+    """The Alpaca adapter fulfils the contract of a broker."""
 
     @pytest.fixture
-    def bench(self, street: Street) -> Bench:
-        """The street as a bench."""
-        street.fake.slow.add("SLOW")
-        return Bench(street.broker(), lambda symbol, price: street.fake.prices.update({symbol: Decimal(price)}))
+    def bench(self, alpaca: AlpacaSetup) -> Bench:
+        """The set-up as a bench of the contract."""
+        alpaca.fake.slow.add("SLOW")
+        return Bench(alpaca.broker(), lambda symbol, price: alpaca.fake.prices.update({symbol: Decimal(price)}))
 
 
-def test_an_order_is_sent_in_texts_for_the_day(street: Street) -> None:
-    street.broker().submit("p1", an_order("o/1 ü", quantity="1.500000001", limit="12.3"))
-    _, path, headers, body = street.fake.requests[-1]
+def test_an_order_is_sent_with_numbers_as_text_and_for_the_day(alpaca: AlpacaSetup) -> None:
+    alpaca.broker().submit("p1", an_order("o/1 ü", quantity="1.500000001", limit="12.3"))
+    _, path, headers, body = alpaca.fake.requests[-1]
     assert path == "/v2/orders"
     assert body == {
         "symbol": "AAPL",
@@ -61,7 +61,7 @@ def test_an_order_is_sent_in_texts_for_the_day(street: Street) -> None:
         "client_order_id": "o/1 ü",
     }
     assert (headers["apca-api-key-id"], headers["apca-api-secret-key"]) == ("key-1", "secret-1")
-    found = street.broker().look_up("p1", "o/1 ü")
+    found = alpaca.broker().look_up("p1", "o/1 ü")
     assert found
     assert found.filled == Decimal("1.500000001")
 
@@ -80,16 +80,16 @@ def test_an_order_is_sent_in_texts_for_the_day(street: Street) -> None:
     ],
 )
 def test_a_limit_is_rounded_to_the_increment_and_never_worse(
-    street: Street, sells: bool, limit: str, sent: str
+    alpaca: AlpacaSetup, sells: bool, limit: str, sent: str
 ) -> None:
-    street.fake.positions["AAPL"] = Decimal(10)
-    street.broker().submit("p1", an_order(sells=sells, limit=limit))
-    assert street.fake.requests[-1][3]["limit_price"] == sent
-    assert "o1" in street.fake.orders
+    alpaca.fake.positions["AAPL"] = Decimal(10)
+    alpaca.broker().submit("p1", an_order(sells=sells, limit=limit))
+    assert alpaca.fake.requests[-1][3]["limit_price"] == sent
+    assert "o1" in alpaca.fake.orders
 
 
-def test_accepted_is_open_and_not_filled(street: Street) -> None:
-    report = street.broker().submit("p1", an_order())
+def test_an_accepted_order_is_open_and_not_filled(alpaca: AlpacaSetup) -> None:
+    report = alpaca.broker().submit("p1", an_order())
     assert told(report, "status", "filled", "amount") == (OPEN, 0, 0)
 
 
@@ -103,13 +103,13 @@ STATUSES = {
 @pytest.mark.parametrize(
     ("status", "name"), [(status, name) for status, all in STATUSES.items() for name in all.split()]
 )
-def test_every_status_has_its_meaning_and_keeps_what_was_filled(
-    street: Street, status: BrokerStatus, name: str
+def test_every_status_of_alpaca_is_mapped_and_keeps_the_fill(
+    alpaca: AlpacaSetup, status: BrokerStatus, name: str
 ) -> None:
-    street.fake.slow.add("AAPL")
-    broker = street.broker()
+    alpaca.fake.slow.add("AAPL")
+    broker = alpaca.broker()
     broker.submit("p1", an_order())
-    street.fake.fill("o1", "1.5", "10.003333", name)
+    alpaca.fake.fill("o1", "1.5", "10.003333", name)
     report = broker.look_up("p1", "o1")
     assert report
     assert told(report, "status", "filled", "amount") == (status, Decimal("1.5"), Decimal("15.00"))
@@ -117,54 +117,54 @@ def test_every_status_has_its_meaning_and_keeps_what_was_filled(
 
 
 @pytest.mark.parametrize("name", ["filled", "calculated", "done_for_day"])
-def test_wholly_filled_is_filled(street: Street, name: str) -> None:
-    broker = street.broker()
+def test_an_order_with_a_complete_fill_is_filled(alpaca: AlpacaSetup, name: str) -> None:
+    broker = alpaca.broker()
     broker.submit("p1", an_order())
-    street.fake.orders["o1"]["status"] = name
+    alpaca.fake.orders["o1"]["status"] = name
     report = broker.look_up("p1", "o1")
     assert report
     assert told(report, "status", "reason") == (FILLED, None)
 
 
 @pytest.mark.parametrize("kind", UNANSWERED)
-def test_an_order_that_arrived_without_an_answer_is_found(street: Street, kind: int | str) -> None:
-    street.goes_wrong("POST", kind, after=True)
-    report = street.broker().submit("p1", an_order())
+def test_an_order_that_arrived_without_an_answer_is_found(alpaca: AlpacaSetup, kind: int | str) -> None:
+    alpaca.add_fault("POST", kind, after=True)
+    report = alpaca.broker().submit("p1", an_order())
     assert told(report, "status", "filled") == (FILLED, 3)
-    assert (street.fake.count("POST"), street.fake.count("GET")) == (1, 1)
+    assert (alpaca.fake.count("POST"), alpaca.fake.count("GET")) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", UNANSWERED)
-def test_an_order_that_is_not_found_is_unknown_and_sent_once(street: Street, kind: int | str) -> None:
-    street.goes_wrong("POST", kind)
+def test_an_order_that_is_not_found_is_unknown_and_sent_once(alpaca: AlpacaSetup, kind: int | str) -> None:
+    alpaca.add_fault("POST", kind)
     with pytest.raises(OutcomeUnknown):
-        street.broker().submit("p1", an_order())
-    assert (street.fake.count("POST"), street.fake.count("GET")) == (1, 1)
-    assert street.fake.orders == {}
+        alpaca.broker().submit("p1", an_order())
+    assert (alpaca.fake.count("POST"), alpaca.fake.count("GET")) == (1, 1)
+    assert alpaca.fake.orders == {}
 
 
-def test_an_order_is_unknown_where_looking_it_up_fails_too(street: Street) -> None:
-    street.goes_wrong("POST", "reset", after=True)
-    street.goes_wrong("GET", 500, times=3)
-    broker = street.broker()
+def test_an_order_is_unknown_where_looking_it_up_fails_too(alpaca: AlpacaSetup) -> None:
+    alpaca.add_fault("POST", "reset", after=True)
+    alpaca.add_fault("GET", 500, times=3)
+    broker = alpaca.broker()
     with pytest.raises(OutcomeUnknown):
         broker.submit("p1", an_order())
-    assert broker.submit("p1", an_order()).filled == 3, "the same id again takes no effect twice"
-    assert len(street.fake.orders) == 1
+    assert broker.submit("p1", an_order()).filled == 3, "the same id takes effect once"
+    assert len(alpaca.fake.orders) == 1
 
 
-def test_a_repeat_that_is_refused_for_what_its_first_did_is_no_refusal(street: Street) -> None:
-    street.fake.positions["AAPL"] = Decimal(3)
-    broker = street.broker()
+def test_a_resent_order_refused_because_the_first_took_effect_is_not_refused(alpaca: AlpacaSetup) -> None:
+    alpaca.fake.positions["AAPL"] = Decimal(3)
+    broker = alpaca.broker()
     broker.submit("p1", an_order(sells=True))
-    assert street.fake.positions == {}
+    assert alpaca.fake.positions == {}
     assert broker.submit("p1", an_order(sells=True)).status is FILLED
 
 
-def test_a_duplicate_that_is_not_found_yet_is_unknown(street: Street) -> None:
-    broker = street.broker()
+def test_a_duplicate_that_is_not_found_yet_is_unknown(alpaca: AlpacaSetup) -> None:
+    broker = alpaca.broker()
     broker.submit("p1", an_order())
-    street.goes_wrong("GET", 404)
+    alpaca.add_fault("GET", 404)
     with pytest.raises(OutcomeUnknown, match="does not find the order yet"):
         broker.submit("p1", an_order())
 
@@ -177,31 +177,31 @@ def test_a_duplicate_that_is_not_found_yet_is_unknown(street: Street) -> None:
         (an_order(symbol="XX"), 'asset "XX" not found'),
     ],
 )
-def test_a_refused_order_has_ended_with_alpacas_reason(street: Street, order: Any, reason: str) -> None:
-    report = street.broker().submit("p1", order)
+def test_a_refused_order_has_ended_with_alpacas_reason(alpaca: AlpacaSetup, order: Any, reason: str) -> None:
+    report = alpaca.broker().submit("p1", order)
     assert told(report, "status", "reason", "filled") == (ENDED, reason, 0)
 
 
 @pytest.mark.parametrize(("kind", "after"), [(404, True), (422, True), (204, False)])
-def test_a_cancellation_that_meets_the_end_is_done(street: Street, kind: int, after: bool) -> None:
-    street.fake.slow.add("AAPL")
-    broker = street.broker()
+def test_cancelling_an_order_that_ends_meanwhile_succeeds(alpaca: AlpacaSetup, kind: int, after: bool) -> None:
+    alpaca.fake.slow.add("AAPL")
+    broker = alpaca.broker()
     broker.submit("p1", an_order())
-    street.goes_wrong("DELETE", kind, after=after)
+    alpaca.add_fault("DELETE", kind, after=after)
     broker.cancel("p1", "o1")
-    assert street.fake.count("DELETE") == 1
+    assert alpaca.fake.count("DELETE") == 1
 
 
 @pytest.mark.parametrize("kind", ["silence", 500, 400])
-def test_a_cancellation_without_an_answer_is_unknown(street: Street, kind: int | str) -> None:
-    street.fake.slow.add("AAPL")
-    broker = street.broker()
+def test_a_cancellation_without_an_answer_is_unknown(alpaca: AlpacaSetup, kind: int | str) -> None:
+    alpaca.fake.slow.add("AAPL")
+    broker = alpaca.broker()
     broker.submit("p1", an_order())
-    street.goes_wrong("DELETE", kind)
+    alpaca.add_fault("DELETE", kind)
     with pytest.raises(OutcomeUnknown):
         broker.cancel("p1", "o1")
     broker.cancel("p1", "o1")
-    assert street.fake.orders["o1"]["status"] == "canceled"
+    assert alpaca.fake.orders["o1"]["status"] == "canceled"
 
 
 @pytest.mark.parametrize(
@@ -218,40 +218,40 @@ def test_a_cancellation_without_an_answer_is_unknown(street: Street, kind: int |
         ("client_order_id", 7),
     ],
 )
-def test_an_answer_that_cannot_be_read_is_unknown(street: Street, name: str, value: Any) -> None:
-    broker = street.broker()
+def test_an_invalid_answer_leaves_the_outcome_unknown(alpaca: AlpacaSetup, name: str, value: Any) -> None:
+    broker = alpaca.broker()
     broker.submit("p1", an_order())
-    del street.fake.orders["o1"]["client_order_id"], street.fake.orders["o1"]["id"]
-    street.fake.orders["o1"] |= {"client_order_id": "o1", "id": "x", name: value}
+    del alpaca.fake.orders["o1"]["client_order_id"], alpaca.fake.orders["o1"]["id"]
+    alpaca.fake.orders["o1"] |= {"client_order_id": "o1", "id": "x", name: value}
     if name == "client_order_id":
-        street.fake.orders["o1"][name] = None
+        alpaca.fake.orders["o1"][name] = None
     with pytest.raises(OutcomeUnknown, match=name):
         broker.look_up("p1", "o1")
 
 
-def test_positions_that_are_no_list_are_unknown(street: Street) -> None:
-    street.goes_wrong("GET", 200)
+def test_positions_that_are_no_list_leave_the_outcome_unknown(alpaca: AlpacaSetup) -> None:
+    alpaca.add_fault("GET", 200)
     with pytest.raises(OutcomeUnknown, match="positions"):
-        street.broker().positions("p1")
+        alpaca.broker().positions("p1")
 
 
-def test_numbers_that_are_not_texts_are_exact_all_the_same(street: Street) -> None:
-    broker = street.broker()
-    street.fake.cash = Decimal("1")
-    street.fake.positions = {}
+def test_json_numbers_are_read_exactly(alpaca: AlpacaSetup) -> None:
+    broker = alpaca.broker()
+    alpaca.fake.cash = Decimal("1")
+    alpaca.fake.positions = {}
     broker.submit("p1", an_order(quantity="0.1"))
-    street.fake.orders["o1"] |= {"filled_qty": 0.1, "filled_avg_price": 10, "commission": 1.25}
+    alpaca.fake.orders["o1"] |= {"filled_qty": 0.1, "filled_avg_price": 10, "commission": 1.25}
     report = broker.look_up("p1", "o1")
     assert report
     assert (str(report.filled), str(report.amount), str(report.fees)) == ("0.100000000", "1.00", "1.25")
 
 
-def test_positions_may_be_short(street: Street) -> None:
-    street.fake.positions = {"AAPL": Decimal("-1.5"), "GOLD": Decimal("2")}
-    assert street.broker().positions("p1") == {"AAPL": Decimal("-1.5"), "GOLD": 2}
+def test_positions_may_be_short(alpaca: AlpacaSetup) -> None:
+    alpaca.fake.positions = {"AAPL": Decimal("-1.5"), "GOLD": Decimal("2")}
+    assert alpaca.broker().positions("p1") == {"AAPL": Decimal("-1.5"), "GOLD": 2}
 
 
-def test_the_server_keeps_to_the_contract_where_the_adapter_never_goes(street: Street) -> None:
+def test_the_fake_server_refuses_invalid_orders_that_the_adapter_never_sends(alpaca: AlpacaSetup) -> None:
     good = {
         "symbol": "AAPL",
         "qty": "1",
@@ -264,7 +264,7 @@ def test_the_server_keeps_to_the_contract_where_the_adapter_never_goes(street: S
 
     def status(**changes: Any) -> int:
         body = {name: value for name, value in {**good, **changes}.items() if value is not None}
-        return street.fake.reply("POST", "/v2/orders", headers, json.dumps(body).encode())[0]
+        return alpaca.fake.reply("POST", "/v2/orders", headers, json.dumps(body).encode())[0]
 
     bad: list[dict[str, Any]] = [
         {"notional": "5"},
@@ -279,4 +279,4 @@ def test_the_server_keeps_to_the_contract_where_the_adapter_never_goes(street: S
     ]
     assert [status(**changes) for changes in bad] == [422] * len(bad)
     assert status() == 200
-    assert street.fake.reply("GET", "/v2/account", {}, b"") == street.fake.refusal_of_keys
+    assert alpaca.fake.reply("GET", "/v2/account", {}, b"") == alpaca.fake.refusal_of_keys

@@ -1,4 +1,4 @@
-"""The paper broker over moto: fills at the quote, and what its scenario makes go wrong."""
+"""The paper broker over moto: fills at the stored quote, and the faults of scenarios."""
 
 import json
 import subprocess
@@ -43,8 +43,8 @@ NEVER_FILLED = {"match": {"symbol": "SLOW"}, "fill_percent": 0, "ends": False}
 
 
 @dataclass
-class Desk:
-    """A paper broker whose prices and clock a test sets; AAPL costs 10, GOLD 7."""
+class PaperSetup:
+    """A paper broker with prices and a clock that a test sets; AAPL costs 10, GOLD 7."""
 
     client: "DynamoDBClient"
     prices: dict[str, Decimal] = field(default_factory=lambda: {"AAPL": Decimal(10), "GOLD": Decimal(7)})
@@ -54,224 +54,224 @@ class Desk:
 
     @property
     def broker(self) -> PaperBroker:
-        """A fresh one, as each invocation has it."""
+        """Return a new broker, like each invocation."""
         scenario = parse_scenario(json.dumps(self.rules))
         return PaperBroker(self.client, PAPER_TABLE, self.price, lambda: self.now, scenario)
 
     def price(self, symbol: str) -> Decimal | None:
-        """The stored quote."""
+        """Return the stored quote."""
         meanwhile, self.before_price = self.before_price, lambda: None
         meanwhile()
         return self.prices.get(symbol)
 
     def submit(self, *parts: str, **options: Any) -> BrokerReport:
-        """Submits an order for `p1`."""
+        """Submit an order of the account `p1`."""
         return self.broker.submit("p1", an_order(*parts, **options))
 
-    def found(self, client_order_id: str = "o1") -> BrokerReport:
-        """What is found of an order that arrived."""
+    def look_up_order(self, client_order_id: str = "o1") -> BrokerReport:
+        """Look up an order that arrived."""
         report = self.broker.look_up("p1", client_order_id)
         assert report is not None
         return report
 
-    def submit_and_lose_the_answer(self) -> None:
-        """Submits `o1` and hears nothing."""
+    def submit_without_answer(self) -> None:
+        """Submit `o1` and lose the answer."""
         with pytest.raises(OutcomeUnknown):
             self.submit()
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    """A desk with empty tables."""
+def setup() -> Iterator[PaperSetup]:
+    """A set-up with empty tables."""
     with broker_tables() as client:
-        yield Desk(client)
+        yield PaperSetup(client)
 
 
 class TestContract(BrokerContract):
-    """The paper broker keeps the promises of a broker."""
+    """The paper broker fulfils the contract of a broker."""
 
     @pytest.fixture
-    def bench(self, desk: Desk) -> Bench:
-        """The desk as a bench."""
-        desk.prices, desk.rules = {}, (NEVER_FILLED,)
-        return Bench(desk.broker, lambda symbol, price: desk.prices.update({symbol: Decimal(price)}))
+    def bench(self, setup: PaperSetup) -> Bench:
+        """The set-up as a bench of the contract."""
+        setup.prices, setup.rules = {}, (NEVER_FILLED,)
+        return Bench(setup.broker, lambda symbol, price: setup.prices.update({symbol: Decimal(price)}))
 
 
 @pytest.mark.parametrize(
     ("sells", "limit", "met"),
     [(False, "9.99", False), (False, "10", True), (True, "10", True), (True, "10.000000001", False)],
 )
-def test_a_limit_that_the_quote_does_not_meet_ends_the_order(desk: Desk, sells: bool, limit: str, met: bool) -> None:
-    report = desk.submit(sells=sells, limit=limit)
+def test_a_limit_not_met_by_the_quote_ends_the_order(setup: PaperSetup, sells: bool, limit: str, met: bool) -> None:
+    report = setup.submit(sells=sells, limit=limit)
     assert told(report, "status", "reason") == ((FILLED, None) if met else (ENDED, "limit_not_met"))
     assert told(report, "filled", "amount") == ((3, 30) if met else (0, 0))
 
 
-def test_without_a_quote_it_has_ended_for_ever(desk: Desk) -> None:
-    first = desk.submit(symbol="NONE")
+def test_an_order_without_a_quote_ends_for_good(setup: PaperSetup) -> None:
+    first = setup.submit(symbol="NONE")
     assert told(first, "status", "reason") == (ENDED, "no_quote")
-    desk.prices["NONE"] = Decimal(1)
-    assert desk.submit(symbol="NONE") == first
+    setup.prices["NONE"] = Decimal(1)
+    assert setup.submit(symbol="NONE") == first
 
 
-def test_accounts_know_nothing_of_each_other(desk: Desk) -> None:
-    desk.submit()
-    assert desk.broker.look_up("p2", "o1") is None
-    assert desk.broker.positions("p2") == {}
-    assert desk.broker.account("p2").cash == 0
+def test_accounts_are_separate(setup: PaperSetup) -> None:
+    setup.submit()
+    assert setup.broker.look_up("p2", "o1") is None
+    assert setup.broker.positions("p2") == {}
+    assert setup.broker.account("p2").cash == 0
 
 
-def test_latency_keeps_it_open_and_then_it_is_filled_at_the_quote_of_that_moment(desk: Desk) -> None:
-    desk.rules = ({"latency_seconds": "1.5"},)
-    assert desk.submit().status is OPEN
-    desk.now += timedelta(seconds=1.4)
-    assert desk.found().status is OPEN
-    assert desk.broker.positions("p1") == {}
-    desk.now, desk.prices["AAPL"], desk.rules = desk.now + timedelta(seconds=0.1), Decimal(11), ()
-    filled = desk.found()
+def test_an_order_stays_open_for_its_latency_and_is_filled_at_the_later_quote(setup: PaperSetup) -> None:
+    setup.rules = ({"latency_seconds": "1.5"},)
+    assert setup.submit().status is OPEN
+    setup.now += timedelta(seconds=1.4)
+    assert setup.look_up_order().status is OPEN
+    assert setup.broker.positions("p1") == {}
+    setup.now, setup.prices["AAPL"], setup.rules = setup.now + timedelta(seconds=0.1), Decimal(11), ()
+    filled = setup.look_up_order()
     assert told(filled, "status", "amount") == (FILLED, 33)
-    desk.prices["AAPL"] = Decimal(12)
-    assert desk.found() == filled
-    assert desk.submit() == filled
+    setup.prices["AAPL"] = Decimal(12)
+    assert setup.look_up_order() == filled
+    assert setup.submit() == filled
 
 
-def test_a_cancellation_ends_what_waits_and_comes_too_late_for_what_is_due(desk: Desk) -> None:
-    desk.rules = ({"latency_seconds": 10},)
-    desk.submit("o1")
-    desk.submit("o2")
-    desk.broker.cancel("p1", "o1")
-    desk.now += timedelta(seconds=10)
-    desk.broker.cancel("p1", "o2")
-    assert told(desk.found("o1"), "status", "reason") == (ENDED, "cancelled")
-    assert desk.found("o2").status is FILLED
+def test_a_cancellation_ends_a_waiting_order_and_is_too_late_for_a_due_one(setup: PaperSetup) -> None:
+    setup.rules = ({"latency_seconds": 10},)
+    setup.submit("o1")
+    setup.submit("o2")
+    setup.broker.cancel("p1", "o1")
+    setup.now += timedelta(seconds=10)
+    setup.broker.cancel("p1", "o2")
+    assert told(setup.look_up_order("o1"), "status", "reason") == (ENDED, "cancelled")
+    assert setup.look_up_order("o2").status is FILLED
 
 
-def test_a_partial_fill_ends_or_stays_open_until_it_is_cancelled(desk: Desk) -> None:
-    desk.rules = (
+def test_an_order_with_a_partial_fill_ends_or_stays_open_until_cancelled(setup: PaperSetup) -> None:
+    setup.rules = (
         {"match": {"symbol": "GOLD"}, "fill_percent": "33.3333"},
         {"fill_percent": 50, "ends": False, "fee": "0.35"},
     )
-    gold = desk.submit("o1", "GOLD", "1")
+    gold = setup.submit("o1", "GOLD", "1")
     assert told(gold, "status", "filled", "amount") == (ENDED, Decimal("0.333333"), Decimal("2.33"))
     assert gold.reason == "partial_fill"
-    still = desk.submit("o2")
+    still = setup.submit("o2")
     assert told(still, "status", "filled", "amount", "fees") == (OPEN, Decimal("1.5"), 15, Decimal("0.35"))
-    desk.broker.cancel("p1", "o2")
-    assert told(desk.found("o2"), "status", "filled") == (ENDED, Decimal("1.5"))
-    assert desk.broker.account("p1").cash == Decimal("-17.68")
+    setup.broker.cancel("p1", "o2")
+    assert told(setup.look_up_order("o2"), "status", "filled") == (ENDED, Decimal("1.5"))
+    assert setup.broker.account("p1").cash == Decimal("-17.68")
 
 
-def test_a_part_is_never_the_whole(desk: Desk) -> None:
-    desk.rules = ({"fill_percent": "99.9999"},)
-    report = desk.submit(quantity="0.000000001")
+def test_a_part_is_never_the_whole(setup: PaperSetup) -> None:
+    setup.rules = ({"fill_percent": "99.9999"},)
+    report = setup.submit(quantity="0.000000001")
     assert told(report, "status", "filled", "amount") == (ENDED, 0, 0)
 
 
-def test_a_refusal_has_its_reason_and_no_fill(desk: Desk) -> None:
-    desk.rules = ({"match": {"side": "SELL", "account": "p1"}, "refuse": "halted"},)
-    refused = desk.submit(sells=True)
+def test_a_refusal_has_its_reason_and_no_fill(setup: PaperSetup) -> None:
+    setup.rules = ({"match": {"side": "SELL", "account": "p1"}, "refuse": "halted"},)
+    refused = setup.submit(sells=True)
     assert told(refused, "status", "reason", "filled") == (ENDED, "halted", 0)
-    assert desk.submit("o2").status is FILLED
-    assert desk.broker.submit("p2", an_order(sells=True)).status is FILLED
+    assert setup.submit("o2").status is FILLED
+    assert setup.broker.submit("p2", an_order(sells=True)).status is FILLED
 
 
-def test_the_price_factor_moves_the_price_and_the_limit_holds_against_it(desk: Desk) -> None:
-    desk.rules = ({"price_factor": "1.1"},)
-    assert desk.submit("o1", limit="11").amount == 33
-    assert desk.submit("o2", limit="10.99").reason == "limit_not_met"
+def test_the_limit_applies_to_the_price_with_its_factor(setup: PaperSetup) -> None:
+    setup.rules = ({"price_factor": "1.1"},)
+    assert setup.submit("o1", limit="11").amount == 33
+    assert setup.submit("o2", limit="10.99").reason == "limit_not_met"
 
 
-def test_the_first_rule_that_fits_is_the_rule(desk: Desk) -> None:
-    desk.rules = (
+def test_the_first_matching_rule_applies(setup: PaperSetup) -> None:
+    setup.rules = (
         {"match": {"client_order_id": "o2"}, "refuse": "second"},
         {"match": {"symbol": "AAPL", "side": "BUY"}, "refuse": "first"},
         {"refuse": "last"},
     )
-    orders = [desk.submit("o1"), desk.submit("o2"), desk.submit("o3", "GOLD")]
+    orders = [setup.submit("o1"), setup.submit("o2"), setup.submit("o3", "GOLD")]
     assert [report.reason for report in orders] == ["first", "second", "last"]
 
 
-def test_nth_counts_the_orders_of_an_account_in_a_symbol(desk: Desk) -> None:
-    desk.rules = ({"match": {"symbol": "AAPL", "nth": 2}, "refuse": "second"},)
-    reasons = [desk.submit(name, symbol).reason for name, symbol in (("a", "AAPL"), ("b", "GOLD"), ("c", "AAPL"))]
+def test_nth_counts_the_orders_of_an_account_in_a_symbol(setup: PaperSetup) -> None:
+    setup.rules = ({"match": {"symbol": "AAPL", "nth": 2}, "refuse": "second"},)
+    reasons = [setup.submit(name, symbol).reason for name, symbol in (("a", "AAPL"), ("b", "GOLD"), ("c", "AAPL"))]
     assert reasons == [None, None, "second"]
-    assert desk.submit("d").reason is None
-    assert desk.submit("c").reason == "second", "a repeat is no further order"
+    assert setup.submit("d").reason is None
+    assert setup.submit("c").reason == "second", "a repeat is no further order"
 
 
-def test_a_time_out_before_leaves_no_order_and_its_count_outlives_the_invocation(desk: Desk) -> None:
-    desk.rules = ({"time_out": "before", "times": 2, "match": {"nth": 1}},)
+def test_a_time_out_before_arrival_leaves_no_order_and_is_counted_across_invocations(setup: PaperSetup) -> None:
+    setup.rules = ({"time_out": "before", "times": 2, "match": {"nth": 1}},)
     for _ in range(2):
-        desk.submit_and_lose_the_answer()
-        assert desk.broker.look_up("p1", "o1") is None
-    assert desk.broker.positions("p1") == {}
-    assert desk.submit().status is FILLED
+        setup.submit_without_answer()
+        assert setup.broker.look_up("p1", "o1") is None
+    assert setup.broker.positions("p1") == {}
+    assert setup.submit().status is FILLED
 
 
-def test_a_time_out_after_leaves_the_order(desk: Desk) -> None:
-    desk.rules = ({"time_out": "after", "fill_percent": 50},)
-    desk.submit_and_lose_the_answer()
-    assert told(desk.found(), "status", "filled") == (ENDED, Decimal("1.5"))
-    assert desk.submit() == desk.found()
+def test_a_time_out_after_arrival_leaves_the_order(setup: PaperSetup) -> None:
+    setup.rules = ({"time_out": "after", "fill_percent": 50},)
+    setup.submit_without_answer()
+    assert told(setup.look_up_order(), "status", "filled") == (ENDED, Decimal("1.5"))
+    assert setup.submit() == setup.look_up_order()
 
 
-def test_of_two_submissions_at_once_one_takes_effect_and_both_report_it(desk: Desk) -> None:
+def test_of_two_concurrent_submissions_one_takes_effect_and_both_report_it(setup: PaperSetup) -> None:
     reports: list[BrokerReport] = []
 
     def overtake() -> None:
-        desk.prices["AAPL"] = Decimal(99)
-        reports.append(desk.submit())
-        desk.prices["AAPL"] = Decimal(10)
+        setup.prices["AAPL"] = Decimal(99)
+        reports.append(setup.submit())
+        setup.prices["AAPL"] = Decimal(10)
 
-    desk.before_price = overtake
-    assert desk.submit() == reports[0]
-    assert desk.broker.positions("p1") == {"AAPL": 3}
-
-
-def test_of_two_lookers_one_executes_and_both_see_it(desk: Desk) -> None:
-    desk.rules = ({"latency_seconds": 1},)
-    desk.submit()
-    desk.now += timedelta(seconds=1)
-    desk.before_price = lambda: desk.broker.cancel("p1", "o1")
-    assert told(desk.found(), "status", "amount") == (FILLED, 30)
+    setup.before_price = overtake
+    assert setup.submit() == reports[0]
+    assert setup.broker.positions("p1") == {"AAPL": 3}
 
 
-def test_a_conflict_that_leaves_no_order_is_unknown(desk: Desk) -> None:
-    broker = desk.broker
+def test_of_two_concurrent_look_ups_one_executes_and_both_report_it(setup: PaperSetup) -> None:
+    setup.rules = ({"latency_seconds": 1},)
+    setup.submit()
+    setup.now += timedelta(seconds=1)
+    setup.before_price = lambda: setup.broker.cancel("p1", "o1")
+    assert told(setup.look_up_order(), "status", "amount") == (FILLED, 30)
+
+
+def test_a_conflict_without_a_stored_order_leaves_the_outcome_unknown(setup: PaperSetup) -> None:
+    broker = setup.broker
     with mock.patch.object(paper, "put_item", side_effect=ConditionFailed({})), pytest.raises(OutcomeUnknown):
         broker.submit("p1", an_order())
     assert broker.look_up("p1", "o1") is None
 
 
-def test_two_time_outs_at_once_are_no_effect(desk: Desk) -> None:
-    desk.rules = ({"time_out": "before"},)
+def test_two_concurrent_time_outs_have_no_effect(setup: PaperSetup) -> None:
+    setup.rules = ({"time_out": "before"},)
     stale = mock.patch.object(paper, "get_item", return_value=None)
-    desk.submit_and_lose_the_answer()
+    setup.submit_without_answer()
     with stale:
-        desk.submit_and_lose_the_answer()
-    assert desk.broker.look_up("p1", "o1") is None
+        setup.submit_without_answer()
+    assert setup.broker.look_up("p1", "o1") is None
 
 
-def test_positions_are_read_to_the_last_page(desk: Desk) -> None:
+def test_positions_are_read_to_the_last_page(setup: PaperSetup) -> None:
     for number in range(4):
-        desk.submit(f"o{number}")
-        item = get_item(desk.client, PAPER_TABLE, {"pk": "ACCOUNT#p1", "sk": f"ORDER#o{number}"})
+        setup.submit(f"o{number}")
+        item = get_item(setup.client, PAPER_TABLE, {"pk": "ACCOUNT#p1", "sk": f"ORDER#o{number}"})
         assert item
-        desk.client.put_item(TableName=PAPER_TABLE, Item=serialize(item | {"padding": "x" * 390_000}))
+        setup.client.put_item(TableName=PAPER_TABLE, Item=serialize(item | {"padding": "x" * 390_000}))
     calls: list[Any] = []
-    desk.client.meta.events.register("provide-client-params.dynamodb.Query", lambda params, **_: calls.append(params))
-    assert desk.broker.positions("p1") == {"AAPL": 12}
+    setup.client.meta.events.register("provide-client-params.dynamodb.Query", lambda params, **_: calls.append(params))
+    assert setup.broker.positions("p1") == {"AAPL": 12}
     assert len(calls) > 1
     assert all(each["ConsistentRead"] for each in calls)
 
 
-def test_every_item_is_written_on_its_version(desk: Desk) -> None:
-    desk.rules = ({"latency_seconds": 1, "time_out": "before"},)
-    desk.submit_and_lose_the_answer()
-    desk.submit()
-    desk.now += timedelta(seconds=1)
-    desk.found()
-    items = [deserialize(item) for item in desk.client.scan(TableName=PAPER_TABLE)["Items"]]
+def test_every_write_is_conditional_on_the_version(setup: PaperSetup) -> None:
+    setup.rules = ({"latency_seconds": 1, "time_out": "before"},)
+    setup.submit_without_answer()
+    setup.submit()
+    setup.now += timedelta(seconds=1)
+    setup.look_up_order()
+    items = [deserialize(item) for item in setup.client.scan(TableName=PAPER_TABLE)["Items"]]
     assert {item["sk"]: item["version"] for item in items} == {"ORDER#o1": 2, "TIME_OUTS#o1": 1}
 
 
@@ -282,11 +282,11 @@ def test_every_item_is_written_on_its_version(desk: Desk) -> None:
         ReadTimeoutError(endpoint_url="x"),
     ],
 )
-def test_what_the_table_raises_is_let_through(desk: Desk, error: Exception) -> None:
-    broker = desk.broker
-    with mock.patch.object(desk.client, "put_item", side_effect=error), pytest.raises(type(error)):
+def test_exceptions_of_the_table_pass_through(setup: PaperSetup, error: Exception) -> None:
+    broker = setup.broker
+    with mock.patch.object(setup.client, "put_item", side_effect=error), pytest.raises(type(error)):
         broker.submit("p1", an_order())
-    with mock.patch.object(desk.client, "get_item", side_effect=error), pytest.raises(type(error)):
+    with mock.patch.object(setup.client, "get_item", side_effect=error), pytest.raises(type(error)):
         broker.look_up("p1", "o1")
 
 
@@ -309,7 +309,7 @@ BAD_SCENARIOS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "fault"), BAD_SCENARIOS)
-def test_a_bad_scenario_is_told_by_rule_and_member(text: str, fault: str) -> None:
+def test_an_invalid_scenario_is_reported_with_rule_and_member(text: str, fault: str) -> None:
     with pytest.raises(ScenarioError, match="The paper broker's scenario: ") as raised:
         parse_scenario(text)
     assert fault in str(raised.value)
@@ -321,10 +321,10 @@ def test_the_example_scenarios_are_scenarios() -> None:
     assert all(parse_scenario(file.read_text()) for file in files)
 
 
-def test_paper_is_the_broker_unless_alpaca_is_configured(desk: Desk) -> None:
-    put_item(desk.client, MARKET_TABLE, quotes.to_item(Quote("AAPL", Decimal("4.5"), desk.now, "feed", version=1)))
+def test_paper_is_the_broker_unless_alpaca_is_configured(setup: PaperSetup) -> None:
+    put_item(setup.client, MARKET_TABLE, quotes.to_item(Quote("AAPL", Decimal("4.5"), setup.now, "feed", version=1)))
     settings = BrokerSettings(market_table=MARKET_TABLE, paper_table=PAPER_TABLE, paper_scenario='[{"fee": 1}]')
-    broker = broker_from(settings, desk.client, lambda: desk.now)
+    broker = broker_from(settings, setup.client, lambda: setup.now)
     report = broker.submit("p1", an_order())
     assert told(report, "amount", "fees") == (Decimal("13.50"), 1)
     assert broker.submit("p1", an_order("o2", "NONE")).reason == "no_quote"
