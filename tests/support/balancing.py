@@ -97,7 +97,7 @@ class Balancing:
 
 
 def balanced(system: System, **members: Any) -> Balancing:
-    """Return a portfolio of 50 AAPL and 50 MSFT at 100 market, at its target and watched."""
+    """Return a portfolio of 50 AAPL and 50 MSFT at 100 each, at its target and watched."""
     market = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50}, **members)))
     market.deposit(10_000)
     market.quote(AAPL=100, MSFT=100)
