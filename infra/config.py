@@ -60,7 +60,10 @@ TARGETS: dict[str, Callable[[], Target]] = {"host": host, "container": container
 
 @dataclass(frozen=True)
 class OidcIssuer:
-    """An existing OIDC issuer. The signing keys come from `jwks_url` or from an SSM parameter, never both."""
+    """An existing OIDC issuer. The signing keys come from `jwks_url` or from an SSM parameter, never both.
+
+    `tenant_claim`, `user_claim` and `scope_claim` name the claims in which the issuer puts tenant, user and scopes.
+    """
 
     issuer: str
     audience: str | None = None
@@ -69,6 +72,9 @@ class OidcIssuer:
     client_ids: tuple[str, ...] = ()
     scope_prefix: str = ""
     client_tenants: dict[str, str] = field(default_factory=dict)
+    tenant_claim: str = "tenant_id"
+    user_claim: str = "user_id"
+    scope_claim: str = "scope"
 
     def __post_init__(self) -> None:
         if bool(self.jwks_url) == bool(self.jwks_parameter):

@@ -43,6 +43,7 @@ def _auth(
     jwks_parameter: str | None,
     scope_prefix: str,
     client_tenants: dict[str, str],
+    claims: dict[str, str] | None = None,
 ) -> dict[str, object]:
     return {
         "issuer": issuer,
@@ -51,7 +52,7 @@ def _auth(
         "jwks_url": jwks_url,
         "jwks_parameter": jwks_parameter,
         "scope_prefix": scope_prefix,
-        "claims": {"tenant": "tenant_id", "user": "user_id", "scope": "scope"},
+        "claims": claims or {},
         "client_tenants": client_tenants,
     }
 
@@ -65,6 +66,7 @@ def _issuer_settings(identity: OidcIssuer) -> dict[str, object]:
         jwks_parameter=identity.jwks_parameter,
         scope_prefix=identity.scope_prefix,
         client_tenants=dict(identity.client_tenants),
+        claims={"tenant": identity.tenant_claim, "user": identity.user_claim, "scope": identity.scope_claim},
     )
 
 

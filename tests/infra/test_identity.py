@@ -55,13 +55,20 @@ def test_tokens_of_cognito_are_bound_to_its_clients_and_carry_the_prefix_of_its_
 
 def test_an_existing_issuer_is_used_as_configured(synthesised: Synthesise) -> None:
     issuer = OidcIssuer(
-        issuer="https://login.example.com", audience="trimtab", jwks_url="https://login.example.com/keys"
+        issuer="https://login.example.com",
+        audience="trimtab",
+        jwks_url="https://login.example.com/keys",
+        tenant_claim="https://example.com/tenant",
+        scope_claim="scp",
     )
     stacks = synthesised(replace(PRODUCTION_HERE, env="oidc", identity=issuer))
 
     assert not stacks.resources("AWS::Cognito::UserPool")
-    jwks_urls = [document["jwks_url"] for document in _auth_documents(stacks)]
-    assert jwks_urls == ["https://login.example.com/keys"] * len(VERIFIERS)
+    documents = _auth_documents(stacks)
+    assert len(documents) == len(VERIFIERS)
+    for document in documents:
+        assert document["jwks_url"] == "https://login.example.com/keys"
+        assert document["claims"] == {"tenant": "https://example.com/tenant", "user": "user_id", "scope": "scp"}
 
 
 def test_functions_that_verify_tokens_may_read_keys_in_a_parameter(synthesised: Synthesise) -> None:
