@@ -1,4 +1,4 @@
-"""The routes of assets, bars, quotes and splits: market data belong to the platform."""
+"""The routes of assets, bars, quotes and splits. Market data belong to the platform, not to a tenant."""
 
 from datetime import UTC, date, datetime, time
 from functools import lru_cache, partial
@@ -10,15 +10,16 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.fields import Asset, Day
+from trimtab.contracts.messages import QuoteReceived
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import utc_now
 from trimtab.market import schemas
-from trimtab.market.adapters.assets import DynamoAssets
-from trimtab.market.adapters.bars import DynamoBars
-from trimtab.market.adapters.quotes import DynamoMarket, Quotes
-from trimtab.market.domain.quotes import require_not_ahead
-from trimtab.market.service.assets import Assets
-from trimtab.market.service.quotes import Market
+from trimtab.market.adapters.assets import AssetStore
+from trimtab.market.adapters.bars import BarStore
+from trimtab.market.adapters.quotes import QuoteStore
+from trimtab.market.domain.quotes import require_not_in_future
+from trimtab.market.service.assets import AssetService
+from trimtab.market.service.quotes import QuoteService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, Body, lambda_handler
 from trimtab.runtime.http.cursors import decode_cursor
@@ -26,13 +27,13 @@ from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, Limit
 from trimtab.runtime.http.responses import json_response, page_response
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.sqs.sender import send_message, sqs_client
 
 MAX_BYTES = 256 * 1024
 
 
 class MarketSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of the market routes."""
 
     market_table: str
     quotes_queue_url: str
@@ -41,27 +42,21 @@ class MarketSettings(Settings):
 
 @lru_cache(maxsize=1)
 def settings() -> MarketSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return MarketSettings.load()
 
 
 @lru_cache(maxsize=1)
-def market() -> Market:
-    """The market, wired to DynamoDB."""
-    return Market(DynamoMarket(dynamodb_client(), settings().market_table), utc_now)
+def quotes() -> QuoteService:
+    """Return the quote service, wired to DynamoDB."""
+    return QuoteService(QuoteStore(dynamodb_client(), settings().market_table), utc_now)
 
 
 @lru_cache(maxsize=1)
-def assets() -> Assets:
-    """The assets and their bars, wired to DynamoDB."""
+def assets() -> AssetService:
+    """Return the asset service, wired to DynamoDB."""
     client, table = dynamodb_client(), settings().market_table
-    return Assets(DynamoAssets(client, table), DynamoBars(client, table))
-
-
-@lru_cache(maxsize=1)
-def quote_queue() -> Quotes:
-    """The queue of quotes, wired to SQS."""
-    return Quotes(sqs_client(), settings().quotes_queue_url)
+    return AssetService(AssetStore(client, table), BarStore(client, table))
 
 
 app = Api(auth=lambda: settings().auth, bodies={"/quotes": Body(max_bytes=MAX_BYTES)})
@@ -69,26 +64,26 @@ market_route = partial(route, scope="market:write", tag="Market")
 asset_route = partial(route, tag="Market")
 READ = "market:read"
 Symbol = Annotated[Asset, Path(description="The symbol of an asset.")]
-InSector = Annotated[Sector | None, Query(description="Only this sector's; without it, all, by sector.")]
-FirstDay = Annotated[Day, Query(alias="from", description="The first day.")]
-LastDay = Annotated[Day, Query(alias="to", description="The last day.")]
+InSector = Annotated[Sector | None, Query(description="Only assets of this sector; all assets by default.")]
+FirstDay = Annotated[Day, Query(alias="from", description="The first day, inclusive.")]
+LastDay = Annotated[Day, Query(alias="to", description="The last day, inclusive.")]
 
 
 @app.post("/quotes", **market_route("Store quotes", answers=schemas.QuotesAcceptedView, status=HTTPStatus.ACCEPTED))
 def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
-    """Hand in quotes: of each symbol the newest wins, whatever order they come in, and an older one is dropped.
+    """Submit quotes. The newest quote of each symbol wins, in whatever order quotes arrive; older quotes are discarded.
 
-    A worker stores them, and finds the portfolios that they move out of their bands.
+    A worker stores the quotes and checks the portfolios whose price watches are crossed.
     """
-    quotes = schemas.to_domain(body.quotes)
-    require_not_ahead(quotes, utc_now())
-    quote_queue().send(quotes, app.caller.tenant_id)
-    return json_response({"accepted": len(quotes)}, HTTPStatus.ACCEPTED)
+    require_not_in_future(schemas.to_domain(body.quotes), utc_now())
+    message = QuoteReceived(quotes=body.quotes)
+    send_message(sqs_client(), settings().quotes_queue_url, message, group=app.caller.tenant_id)
+    return json_response({"accepted": len(body.quotes)}, HTTPStatus.ACCEPTED)
 
 
 @app.put("/assets/<symbol>", **asset_route("Enter an asset", "market:write", schemas.AssetView))
 def enter_asset(symbol: Symbol, body: schemas.EnterAsset) -> Response[Any]:
-    """Say what an asset is; the same again changes nothing. The bars of an active one are taken in every night."""
+    """Enter the reference data of an asset. Equal data change nothing; bars of active assets are ingested nightly."""
     return json_response(schemas.asset_view(assets().enter(body.to_domain(symbol))))
 
 
@@ -103,27 +98,27 @@ def list_assets(sector: InSector = None, limit: Limit = 50, cursor: Cursor = Non
     """List the assets of a sector by symbol, or all assets, sector after sector."""
     query = ("assets", sector or "")
     page = assets().list(sector, limit=limit, after=decode_cursor(cursor, *query))
-    return page_response([schemas.asset_view(it) for it in page.items], page.next_position, *query)
+    return page_response([schemas.asset_view(asset) for asset in page.items], page.next_position, *query)
 
 
 @app.get("/assets/<symbol>/bars", **asset_route("List bars", READ, schemas.BarList))
 def list_bars(
     symbol: Symbol, first: FirstDay = date.min, last: LastDay = date.max, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[Any]:
-    """List an asset's daily bars, newest first, unadjusted: its splits are entered apart."""
+    """List the daily bars of an asset, newest first, unadjusted for splits."""
     query = ("bars", symbol, first.isoformat(), last.isoformat())
     after = decode_cursor(cursor, *query)
     page = assets().list_bars(symbol, first, last, limit=limit, after=after)
-    return page_response([schemas.bar_view(it) for it in page.items], page.next_position, *query)
+    return page_response([schemas.bar_view(bar) for bar in page.items], page.next_position, *query)
 
 
 @app.put("/assets/<symbol>/splits/<effective_on>", **market_route("Enter a split", answers=schemas.SplitsView))
 def enter_split(
     symbol: Annotated[Asset, Path()], effective_on: Annotated[Day, Path()], body: schemas.EnterSplit
 ) -> Response[Any]:
-    """Enter a split of a symbol for a day; holdings are adjusted from its first instant (UTC) on."""
+    """Enter a split of a symbol; holdings are adjusted from the start of the day (UTC) on."""
     split = Split(datetime.combine(effective_on, time(), UTC), body.ratio, body.per)
-    return json_response(schemas.splits_view(market().enter_split(symbol, split)))
+    return json_response(schemas.splits_view(quotes().enter_split(symbol, split)))
 
 
 handler = lambda_handler(app)

@@ -1,13 +1,13 @@
-"""Stores quotes from the queue `quotes`, and finds the portfolios that waited for them."""
+"""Stores quotes from the queue `quotes`, and requests checks of portfolios whose price watches were crossed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from trimtab.contracts.messages import QuoteReceived
 from trimtab.kernel.clock import utc_now
-from trimtab.market.adapters.quotes import DynamoMarket
+from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.schemas import to_domain
-from trimtab.market.service.quotes import Market
+from trimtab.market.service.quotes import QuoteService
 from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.portfolios.balancing.watch_matching import WatchMatcher
 from trimtab.portfolios.balancing.watch_store import WatchStore
@@ -20,7 +20,7 @@ from trimtab.runtime.sqs.worker import batch_worker
 
 
 class QuoteSettings(Settings):
-    """What this function is told by its environment."""
+    """The settings of the function."""
 
     market_table: str
     watches_table: str
@@ -31,14 +31,14 @@ class QuoteSettings(Settings):
 
 @lru_cache(maxsize=1)
 def settings() -> QuoteSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return QuoteSettings.load()
 
 
 @lru_cache(maxsize=1)
-def market() -> Market:
-    """The market, wired to DynamoDB."""
-    return Market(DynamoMarket(dynamodb_client(), settings().market_table), utc_now)
+def quote_service() -> QuoteService:
+    """Return the quote service, wired to DynamoDB."""
+    return QuoteService(QuoteStore(dynamodb_client(), settings().market_table), utc_now)
 
 
 @lru_cache(maxsize=1)
@@ -51,14 +51,14 @@ def watch_matcher() -> WatchMatcher:
 
 
 def store(messages: list[QuoteReceived]) -> None:
-    """Stores the newest quote of each symbol in the batch; raising returns the batch to the queue."""
+    """Store the newest quote of each symbol in the batch; raising returns the batch to the queue."""
     quotes = [quote for message in messages for quote in to_domain(message.quotes)]
-    stored = market().store_quotes(quotes)
+    stored = quote_service().store_quotes(quotes)
     crossed = watch_matcher().request_checks(stored.prices)
     count("QuotesStored", len(stored.prices))
-    count("QuotesDropped", stored.dropped)
+    count("QuotesDiscarded", stored.discarded)
     count("PortfoliosCrossed", crossed)
-    logger.info("quotes stored", stored=len(stored.prices), dropped=stored.dropped, crossed=crossed)
+    logger.info("quotes stored", stored=len(stored.prices), discarded=stored.discarded, crossed=crossed)
 
 
 handler = batch_worker(QuoteReceived, store)

@@ -16,13 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trimtab.contracts import assets, bars
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import NUMBERS, Bar
 from trimtab.kernel.money import plain
-from trimtab.market.adapters.bars import DynamoBars, from_mark
+from trimtab.market.adapters.bars import BarStore
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
-from trimtab.market.domain.ingested import mark, sessions_between, sessions_up_to
+from trimtab.market.domain.ingested_days import record_day, sessions_between, sessions_up_to
 from trimtab.runtime.dynamodb.batches import batch_put
 
 SOURCE = "synthetic-sample"
@@ -113,8 +112,8 @@ class SampleBars:
     def __init__(self, last: date) -> None:
         self._days = dict(walk(last))
 
-    def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
-        """Yield the bars of a day; see `BarProvider.grouped_daily`."""
+    def daily_bars(self, day: date) -> Iterator[ProvidedBar]:
+        """Yield the bars of a day; see `BarProvider.daily_bars`."""
         for bar in self._days.get(day, ()):
             yield ProvidedBar(bar.symbol, **{name: getattr(bar, name) for name in NUMBERS})
 
@@ -126,27 +125,28 @@ class SampleBars:
 def load(client: Any, table: str, now: datetime) -> int:
     """Store the assets and the bars of the missing days among two years up to yesterday. Return the number of bars.
 
-    The completion marks of the days are written last and carry no events, so that subscribers are not notified of
+    The records of the days are written last and carry no events, so that subscribers are not notified of
     history. A repeated call costs six reads.
     """
-    store = DynamoBars(client, table)
+    store = BarStore(client, table)
     wanted = sessions_up_to(now.astimezone(UTC).date() - timedelta(days=1), SESSIONS)
-    marked = store.marked(wanted)
+    marked = store.ingested_days(wanted)
     missing = {day for day in wanted if day not in marked}
     if not missing:
         return 0
     records = [asset.record for asset in sample()]
     known = store.assets([record.symbol for record in records])
-    new = [assets.to_item(record) for record in records if record.symbol not in known]
-    symbols, marks = [record.symbol for record in records], []
+    new = [record.to_item() for record in records if record.symbol not in known]
+    symbols, days = [record.symbol for record in records], []
     with ThreadPoolExecutor(_THREADS) as pool:
         written = [pool.submit(batch_put, client, table, new)]
         for day, found in walk(wanted[-1], missing):
-            written.append(pool.submit(batch_put, client, table, [bars.to_item(bar) for bar in found]))
-            marks.append(from_mark(mark(None, day, symbols, bars=found, faults=(), at=now, tells=False)))
+            written.append(pool.submit(batch_put, client, table, [bar.to_item() for bar in found]))
+            ingested = record_day(None, day, symbols, bars=found, faults=(), now=now, publish=False)
+            days.append(ingested.to_item())
         for batch in written:
             batch.result()
-    batch_put(client, table, marks)
+    batch_put(client, table, days)
     return len(missing) * len(records)
 
 

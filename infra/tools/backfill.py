@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trimtab.kernel.clock import utc_now
-from trimtab.market.adapters.assets import DynamoAssets
-from trimtab.market.adapters.bars import DynamoBars
-from trimtab.market.adapters.files import BarFiles, reader
-from trimtab.market.adapters.massive import Key, connect, parse_key
-from trimtab.market.adapters.quotes import DynamoMarket
+from trimtab.market.adapters.assets import AssetStore
+from trimtab.market.adapters.bars import BarStore
+from trimtab.market.adapters.files import BarFiles, file_reader
+from trimtab.market.adapters.massive import MassiveKey, connect, parse_key
+from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.domain.bars import MAX_JUMP_PERCENT
-from trimtab.market.domain.ingested import sessions_between
-from trimtab.market.service.ingestion import Ingestion, Outcome
-from trimtab.market.service.ports import BarProvider, ProviderFailed
-from trimtab.market.service.quotes import Market
+from trimtab.market.domain.ingested_days import sessions_between
+from trimtab.market.domain.providers import BarProvider, ProviderFailed
+from trimtab.market.service.ingestion import Ingestion, IngestionResult
+from trimtab.market.service.quotes import QuoteService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http_client import CredentialCache, circuit_store, read_secret
 
@@ -64,7 +64,7 @@ def run(console: Console, table: str, provider: BarProvider, request: BackfillRe
     """
     days = sessions_between(request.first, request.last)
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    outcomes: list[Outcome] = []
+    outcomes: list[IngestionResult] = []
     ingestion = _ingestion(table, provider, request)
     with (
         Progress(*columns, console=console) as progress,
@@ -81,14 +81,14 @@ def run(console: Console, table: str, provider: BarProvider, request: BackfillRe
     show(console, outcomes)
 
 
-def show(console: Console, outcomes: Sequence[Outcome]) -> None:
+def show(console: Console, outcomes: Sequence[IngestionResult]) -> None:
     """Print how many days and bars were stored, and the first faults."""
     done = [outcome for outcome in outcomes if not outcome.skipped]
-    faults = [(outcome.mark.day, fault) for outcome in done for fault in outcome.faults]
-    stored, wrong = sum(outcome.mark.stored for outcome in done), sum(outcome.mark.wrong for outcome in done)
+    faults = [(outcome.record.day, fault) for outcome in done for fault in outcome.faults]
+    stored, rejected = sum(outcome.record.stored for outcome in done), sum(outcome.record.rejected for outcome in done)
     console.print(
         f"{len(done)} sessions filled, {len(outcomes) - len(done)} already complete; "
-        f"{stored} bars stored, {wrong} missing or rejected"
+        f"{stored} bars stored, {rejected} missing or rejected"
     )
     for day, fault in faults[:MAX_LISTED]:
         note = " (stored)" if fault.is_stored else ""
@@ -100,8 +100,9 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
 def _ingestion(table: str, provider: BarProvider, request: BackfillRequest) -> Ingestion:
     client = dynamodb_client()
     most: Decimal | None = None if request.accept_jumps else MAX_JUMP_PERCENT
-    market = Market(DynamoMarket(client, table), utc_now)
-    return Ingestion(provider, DynamoAssets(client, table), DynamoBars(client, table), market, utc_now, most)
+    quotes = QuoteService(QuoteStore(client, table), utc_now)
+    active_symbols = AssetStore(client, table).active_symbols
+    return Ingestion(provider, active_symbols, BarStore(client, table), quotes.enter_split, utc_now, most)
 
 
 def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:
@@ -111,11 +112,11 @@ def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:
     ingestion. Raises BackfillFailed without a key.
     """
     if source != "massive":
-        return BarFiles(reader(source))
+        return BarFiles(file_reader(source))
     key = os.environ.get("MASSIVE_API_KEY")
     if not key and not secret_id:
         raise BackfillFailed("set MASSIVE_API_KEY to the key of Massive")
-    ring: CredentialCache[Key] = CredentialCache(
+    ring: CredentialCache[MassiveKey] = CredentialCache(
         lambda: f'{{"api_key": "{key}"}}' if key else read_secret(secret_id), parse_key
     )
     pace = int(os.environ.get("MASSIVE_CALLS_PER_MINUTE", "5"))

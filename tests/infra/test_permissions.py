@@ -41,7 +41,7 @@ from tests.support.fast_moto import quick_items
 from tests.support.fast_quotes import quick_quotes
 from tests.support.moto_state import quick_transactions
 from tests.support.system import BARS_BUCKET, System, payload
-from trimtab.market.domain.ingested import sessions_up_to
+from trimtab.market.domain.ingested_days import sessions_up_to
 
 FUNCTIONS = (
     after_night_function,

@@ -20,7 +20,7 @@ from tests.support.moto_state import waiting
 from tests.support.payloads import http, now, run
 from tests.support.system import BARS_BUCKET, EVENTS, LambdaContext, System, payload, payload_text, sqs_record
 from tests.support.tokens import mint, publish
-from trimtab.market.domain.ingested import sessions_up_to
+from trimtab.market.domain.ingested_days import sessions_up_to
 
 DOCUMENTATION = {"schemas"}
 FILES = sorted(

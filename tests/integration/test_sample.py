@@ -20,9 +20,9 @@ from tests.support.moto_state import commits
 from tests.support.system import MARKET_TABLE, System
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
-from trimtab.market.adapters.assets import DynamoAssets
-from trimtab.market.domain.bars import Known, ProvidedBar, judge
-from trimtab.market.domain.ingested import sessions_up_to
+from trimtab.market.adapters.assets import AssetStore
+from trimtab.market.domain.bars import ProvidedBar, ReferenceData, validate
+from trimtab.market.domain.ingested_days import sessions_up_to
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.dynamodb.outbox import events_of
 
@@ -56,8 +56,8 @@ def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() 
         for bar in days[day]:
             closes.setdefault(bar.symbol, []).append(float(bar.close))
             row = ProvidedBar(bar.symbol, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap)
-            known = Known(bar, previous.get(bar.symbol))
-            assert judge(bar.symbol, day, [row], known, source="x").fault is None
+            known = ReferenceData(bar, previous.get(bar.symbol))
+            assert validate(bar.symbol, day, [row], known, source="x").fault is None
             assert bar.source == "synthetic-sample"
             previous[bar.symbol] = bar
     moves = {symbol: [b / a for a, b in pairwise(it)] for symbol, it in closes.items()}
@@ -71,7 +71,7 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
         assert set(faults.operations) == {"BatchGetItem"}
     later = datetime(2026, 11, 25, 9, tzinfo=UTC)
     assert sample_data.load(dynamodb_client(), MARKET_TABLE, later) == 2 * len(sample_data.sample())
-    assert len(DynamoAssets(dynamodb_client(), MARKET_TABLE).active_symbols()) == len(sample_data.sample())
+    assert len(AssetStore(dynamodb_client(), MARKET_TABLE).active_symbols()) == len(sample_data.sample())
     name, text = sample_data.newest_file(NOW)
     assert name == "2026-11-20.csv"
     assert text.count("\n") == len(sample_data.sample()) + 1

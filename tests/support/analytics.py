@@ -21,7 +21,7 @@ from tests.support.system import MARKET_TABLE, Answer, System, sqs_record
 from tests.support.trading import FEED
 from trimtab.contracts.bars import Bar
 from trimtab.kernel.trading_days import is_trading_day
-from trimtab.market.adapters.bars import DynamoBars
+from trimtab.market.adapters.bars import BarStore
 from trimtab.runtime.dynamodb.outbox import events_of
 
 CHANGES = {
@@ -63,7 +63,7 @@ def store_bars(closes: Mapping[str, Mapping[date, Any]]) -> None:
     bars = [
         _bar(symbol, day, Decimal(str(close))) for symbol, by_day in closes.items() for day, close in by_day.items()
     ]
-    DynamoBars(boto3.client("dynamodb"), MARKET_TABLE).put_bars(bars)
+    BarStore(boto3.client("dynamodb"), MARKET_TABLE).put_bars(bars)
 
 
 def _bar(symbol: str, day: date, close: Decimal) -> Bar:

@@ -37,7 +37,7 @@ def queries_watches_before_storing_quotes(patch: pytest.MonkeyPatch) -> None:
     def store(messages: Any) -> None:
         quotes = [quote for message in messages for quote in to_domain(message.quotes)]
         quote_function.watch_matcher().request_checks({quote.symbol: (quote.price, quote.as_of) for quote in quotes})
-        quote_function.market().store_quotes(quotes)
+        quote_function.quote_service().store_quotes(quotes)
 
     patch.setattr(quote_function, "store", store)
 

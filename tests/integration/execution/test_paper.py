@@ -23,7 +23,6 @@ from tests.support.brokers import (
     broker_tables,
     told,
 )
-from trimtab.contracts import quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.execution import paper
@@ -322,7 +321,7 @@ def test_the_example_scenarios_are_scenarios() -> None:
 
 
 def test_paper_is_the_broker_unless_alpaca_is_configured(setup: PaperSetup) -> None:
-    put_item(setup.client, MARKET_TABLE, quotes.to_item(Quote("AAPL", Decimal("4.5"), setup.now, "feed", version=1)))
+    put_item(setup.client, MARKET_TABLE, Quote("AAPL", Decimal("4.5"), setup.now, "feed").to_item())
     settings = BrokerSettings(market_table=MARKET_TABLE, paper_table=PAPER_TABLE, paper_scenario='[{"fee": 1}]')
     broker = broker_from(settings, setup.client, lambda: setup.now)
     report = broker.submit("p1", an_order())

@@ -4,7 +4,7 @@ import pytest
 
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
-from trimtab.market.adapters.massive import Key
+from trimtab.market.adapters.massive import MassiveKey
 from trimtab.portfolios.execution.alpaca_http import AlpacaKeys
 
 
@@ -29,7 +29,7 @@ def test_records_differ_by_every_other_member_and_by_their_class(other: object) 
     assert Note("a") != other
 
 
-@pytest.mark.parametrize("keys", [Key("secret-1"), AlpacaKeys("secret-2", "secret-3")])
+@pytest.mark.parametrize("keys", [MassiveKey("secret-1"), AlpacaKeys("secret-2", "secret-3")])
 def test_the_text_of_keys_shows_no_secret(keys: object) -> None:
     assert "secret" not in repr(keys)
     assert "secret" not in str(keys)

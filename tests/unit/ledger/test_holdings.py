@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import NOW
-from trimtab.contracts.quotes import Quote, Split, from_item, to_item
+from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.errors import Unprocessable
 from trimtab.portfolios.portfolio import holdings_text
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeEffect, fold
@@ -138,7 +138,7 @@ def test_a_split_is_pending_once_and_one_entered_late_needs_a_fold(held: Any, sp
 def test_a_quote_is_read_as_it_was_written() -> None:
     for quote in (
         Quote("A", version=1),
-        Quote("A", Decimal("1.000000001"), NOW, "feed", (split(1, "1.5"), split(2, 1, 10)), 7),
+        Quote("A", Decimal("1.000000001"), NOW, "feed", (split(1, "1.5"), split(2, 1, 10)), version=7),
     ):
-        item = {name: value for name, value in to_item(quote).items() if value is not None}
-        assert from_item(item) == quote
+        item = {name: value for name, value in quote.to_item().items() if value is not None}
+        assert Quote.from_item(item) == quote

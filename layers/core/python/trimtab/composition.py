@@ -5,7 +5,7 @@ from trimtab.analytics.service.alert_evaluator import AlertEvaluator
 from trimtab.analytics.service.analysis import Analysis
 from trimtab.analytics.service.valuations import Valuations
 from trimtab.kernel.clock import Clock
-from trimtab.market.adapters.bars import DynamoBars
+from trimtab.market.adapters.bars import BarStore
 from trimtab.portfolios.ledger.history import LedgerHistory
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import LedgerStore
@@ -30,7 +30,7 @@ def analysis(settings: AnalysisSettings, clock: Clock) -> Analysis:
     return Analysis(
         PortfolioReader(PortfolioStore(client, settings.portfolios_table), HoldingsReader(ledger, clock)),
         LedgerHistory(ledger),
-        DynamoBars(client, settings.market_table),
+        BarStore(client, settings.market_table),
         SeriesStore(client, settings.analytics_table),
         clock,
     )

@@ -1,16 +1,15 @@
-"""What the platform knows of an asset, as the market context stores it and others read it."""
+"""The reference data of assets: the read model that the market context stores and other contexts read."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
-
-Item = Mapping[str, Any]
+from trimtab.contracts.records import Record
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 
 
 class Sector(StrEnum):
-    """The sectors of the Global Industry Classification Standard; `code` is the standard's own number."""
+    """The sectors of the Global Industry Classification Standard (GICS)."""
 
     ENERGY = "energy"
     MATERIALS = "materials"
@@ -26,21 +25,23 @@ class Sector(StrEnum):
 
     @property
     def code(self) -> int:
-        """The number of the sector: 10 for energy, 60 for real estate."""
+        """The code of the sector in the standard: 10 for energy, 60 for real estate."""
         return _CODES[self]
 
     @property
     def label(self) -> str:
-        """As people write it."""
+        """The name of the sector for people: `Health Care`."""
         return self.value.replace("_", " ").title()
 
 
 _CODES = {sector: 10 + 5 * place for place, sector in enumerate(Sector)}
 
 
-class AssetRecord(Struct, frozen=True):
-    """An asset by its symbol. `sector` is None for what has none, as a fund of the whole market; an asset that is not
-    `active` gets no bars any more."""
+class AssetRecord(Record, frozen=True):
+    """The reference data of an asset. `sector` is None for assets without a sector, such as a fund of the whole market.
+
+    Daily bars are ingested for `active` assets only.
+    """
 
     symbol: str
     name: str
@@ -49,44 +50,33 @@ class AssetRecord(Struct, frozen=True):
     currency: str
     exchange: str
     active: bool
-    version: int
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the asset as plain values, with the keys of the table `market`."""
+        attributes = to_attributes(self)
+        return {
+            **attributes,
+            **asset_key(self.symbol),
+            "by_sector_pk": sector_partition(self.sector),
+            "by_sector_sk": self.symbol,
+            **self.record_attributes(),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "AssetRecord":
+        """Return the asset of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                return from_attributes({"sector": None, **item}, cls)
+            case version:
+                raise UnknownForm("asset", version)
 
 
 def asset_key(symbol: str) -> dict[str, str]:
-    """Where the table `market` keeps it."""
+    """Return the key of an asset in the table `market`."""
     return {"pk": f"ASSET#{symbol}", "sk": "META"}
 
 
 def sector_partition(sector: Sector | None) -> str:
-    """The partition of the index `by_sector` that holds the sector's assets, or those without one."""
+    """Return the partition of the index `by_sector` with the assets of a sector, or with the assets of no sector."""
     return f"SECTOR#{sector or 'none'}"
-
-
-def to_item(asset: AssetRecord) -> dict[str, Any]:
-    """The asset as plain values."""
-    return {
-        **asset_key(asset.symbol),
-        "by_sector_pk": sector_partition(asset.sector),
-        "by_sector_sk": asset.symbol,
-        "name": asset.name,
-        "asset_class": asset.asset_class,
-        "sector": asset.sector and asset.sector.value,
-        "currency": asset.currency,
-        "exchange": asset.exchange,
-        "active": asset.active,
-        "version": asset.version,
-    }
-
-
-def from_item(item: Item) -> AssetRecord:
-    """The asset in plain values."""
-    return AssetRecord(
-        symbol=item["pk"].removeprefix("ASSET#"),
-        name=item["name"],
-        asset_class=item["asset_class"],
-        sector=Sector(item["sector"]) if "sector" in item else None,
-        currency=item["currency"],
-        exchange=item["exchange"],
-        active=item["active"],
-        version=item["version"],
-    )

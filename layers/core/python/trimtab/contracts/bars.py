@@ -1,4 +1,4 @@
-"""The daily bars of an asset, as the market context stores them and others read them."""
+"""Daily bars: the read model that the market context stores and other contexts read."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -7,17 +7,18 @@ from typing import Any
 
 from msgspec import Struct
 
-from trimtab.kernel.money import plain
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
 
-Item = Mapping[str, Any]
-FORM = "BAR#"
+BAR_PREFIX = "BAR#"
+NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "pre_market", "after_hours")
+"""The numeric members of a bar; the last three may be None."""
 
 
 class Bar(Struct, frozen=True):
-    """What one unit cost on a trading day, as it was traded: splits are not worked into it, they stand with the quote.
+    """The prices of one unit of an asset on a trading day, unadjusted: splits are stored with the quote.
 
-    `volume` is in units. `pre_market` and `after_hours` are the prices before the session opened and after it closed,
-    None where the source does not tell. `revision` counts from 1: a bar that the source corrected is a new one.
+    `volume` is in units. `pre_market` and `after_hours` are prices outside the session, None if the source has none.
+    `revision` counts from 1; a correction by the source is the next revision.
     """
 
     symbol: str
@@ -33,44 +34,20 @@ class Bar(Struct, frozen=True):
     source: str
     revision: int
 
+    def to_item(self) -> dict[str, Any]:
+        """Return the bar as plain values, with the keys of the table `market`."""
+        return {**to_attributes(self), **bar_key(self.symbol, self.day), FORM: 1}
 
-NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "pre_market", "after_hours")
-"""The members that are numbers; the last three may be None."""
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Bar":
+        """Return the bar of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                return from_attributes({"vwap": None, "pre_market": None, "after_hours": None, **item}, cls)
+            case version:
+                raise UnknownForm("bar", version)
 
 
 def bar_key(symbol: str, day: date) -> dict[str, str]:
-    """Where the table `market` keeps it; the sort keys of a symbol's bars sort as their days do."""
-    return {"pk": f"ASSET#{symbol}", "sk": f"{FORM}{day.isoformat()}"}
-
-
-def to_item(bar: Bar) -> dict[str, Any]:
-    """The bar as plain values."""
-    numbers = {name: getattr(bar, name) for name in NUMBERS}
-    return {
-        **bar_key(bar.symbol, bar.day),
-        **{name: None if number is None else plain(number) for name, number in numbers.items()},
-        "source": bar.source,
-        "revision": bar.revision,
-    }
-
-
-def from_item(item: Item) -> Bar:
-    """The bar in plain values."""
-    return Bar(
-        symbol=item["pk"].removeprefix("ASSET#"),
-        day=date.fromisoformat(item["sk"].removeprefix(FORM)),
-        open=Decimal(item["open"]),
-        high=Decimal(item["high"]),
-        low=Decimal(item["low"]),
-        close=Decimal(item["close"]),
-        volume=Decimal(item["volume"]),
-        vwap=_optional(item, "vwap"),
-        pre_market=_optional(item, "pre_market"),
-        after_hours=_optional(item, "after_hours"),
-        source=item["source"],
-        revision=item["revision"],
-    )
-
-
-def _optional(item: Item, name: str) -> Decimal | None:
-    return Decimal(item[name]) if name in item else None
+    """Return the key of a bar in the table `market`; the sort keys of a symbol sort by day."""
+    return {"pk": f"ASSET#{symbol}", "sk": f"{BAR_PREFIX}{day.isoformat()}"}

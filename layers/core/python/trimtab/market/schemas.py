@@ -1,4 +1,4 @@
-"""The bodies that the market routes read, and the answers that they give."""
+"""Request bodies and responses of the market routes."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,17 +15,17 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.market.domain.quotes import NewQuote
 
-Answer = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 class StoreQuotes(Model):
-    """Quotes of any symbols; the newest of each wins."""
+    """Quotes of any symbols; the newest quote of each symbol wins."""
 
     quotes: Quotes
 
 
 class EnterSplit(Model):
-    """From the day on, every `per` units are `ratio` units: 4 per 1 is a split, 1 per 10 a reverse split."""
+    """A split: every `per` units become `ratio` units. 4 per 1 is a split, 1 per 10 a reverse split."""
 
     ratio: Annotated[Quantity, Field(gt=0, le=1_000_000, examples=[4])]
     per: Annotated[Quantity, Field(gt=0, le=1_000_000)] = Decimal(1)
@@ -36,7 +36,7 @@ AssetClass = Literal["stock", "etf", "fund", "bond", "crypto", "commodity", "oth
 
 
 class EnterAsset(Model):
-    """What is known of an asset. Without a sector it has none; one that is not active gets no bars any more."""
+    """The reference data of an asset. Daily bars are ingested for active assets only."""
 
     name: Annotated[Name, Field(examples=["Apple Inc."])]
     asset_class: AssetClass = "stock"
@@ -46,7 +46,7 @@ class EnterAsset(Model):
     active: bool = True
 
     def to_domain(self, symbol: str) -> AssetRecord:
-        """The asset of that symbol."""
+        """Return the asset with the symbol."""
         return AssetRecord(
             symbol=symbol,
             name=self.name,
@@ -55,12 +55,11 @@ class EnterAsset(Model):
             currency=self.currency,
             exchange=self.exchange,
             active=self.active,
-            version=0,
         )
 
 
 class AssetView(Model):
-    """An asset; `sector_code` is the number of its sector in the Global Industry Classification Standard."""
+    """An asset; `sector_code` is the code of the sector in the Global Industry Classification Standard (GICS)."""
 
     symbol: str
     name: str
@@ -81,7 +80,7 @@ class AssetList(Model):
 
 
 class BarView(Model):
-    """A trading day of an asset, unadjusted; `revision` counts the corrections of its source."""
+    """A daily bar of an asset, unadjusted for splits; `revision` counts corrections by the source, from 1."""
 
     day: str
     open: str
@@ -97,14 +96,14 @@ class BarView(Model):
 
 
 class BarList(Model):
-    """A page of an asset's bars, newest first."""
+    """A page of the bars of an asset, newest first."""
 
     items: list[BarView]
     next_cursor: str | None
 
 
 class QuotesAcceptedView(Model):
-    """How many quotes a worker will store where they are newer than what is known."""
+    """The number of quotes accepted; a worker stores the quotes that are newer than the stored ones."""
 
     accepted: int
 
@@ -118,49 +117,47 @@ class SplitView(Model):
 
 
 class SplitsView(Model):
-    """All splits of a symbol, by time."""
+    """All splits of a symbol, ordered by time."""
 
     symbol: str
     splits: list[SplitView]
 
 
 def to_domain(quotes: Sequence[QuoteBody]) -> list[NewQuote]:
-    """The quotes of a body or a message."""
-    return [NewQuote(it.symbol, it.price, it.as_of, it.source) for it in quotes]
+    """Return the quotes of a body or a message."""
+    return [NewQuote(quote.symbol, quote.price, quote.as_of, quote.source) for quote in quotes]
 
 
-def splits_view(it: Quote) -> Answer:
-    """See `SplitsView`."""
+def splits_view(quote: Quote) -> JsonObject:
+    """Return the body of a `SplitsView`."""
+    splits = [
+        {"effective_at": format_time(split.effective_at), "ratio": plain(split.new), "per": plain(split.old)}
+        for split in quote.splits
+    ]
+    return {"symbol": quote.symbol, "splits": splits}
+
+
+def asset_view(asset: AssetRecord) -> JsonObject:
+    """Return the body of an `AssetView`."""
     return {
-        "symbol": it.symbol,
-        "splits": [
-            {"effective_at": format_time(each.effective_at), "ratio": plain(each.new), "per": plain(each.old)}
-            for each in it.splits
-        ],
+        "symbol": asset.symbol,
+        "name": asset.name,
+        "asset_class": asset.asset_class,
+        "sector": asset.sector and asset.sector.value,
+        "sector_code": asset.sector and asset.sector.code,
+        "currency": asset.currency,
+        "exchange": asset.exchange,
+        "active": asset.active,
+        "version": asset.version,
     }
 
 
-def asset_view(it: AssetRecord) -> Answer:
-    """See `AssetView`."""
+def bar_view(bar: Bar) -> JsonObject:
+    """Return the body of a `BarView`."""
+    numbers = {name: getattr(bar, name) for name in NUMBERS}
     return {
-        "symbol": it.symbol,
-        "name": it.name,
-        "asset_class": it.asset_class,
-        "sector": it.sector and it.sector.value,
-        "sector_code": it.sector and it.sector.code,
-        "currency": it.currency,
-        "exchange": it.exchange,
-        "active": it.active,
-        "version": it.version,
-    }
-
-
-def bar_view(it: Bar) -> Answer:
-    """See `BarView`."""
-    numbers = {name: getattr(it, name) for name in NUMBERS}
-    return {
-        "day": it.day.isoformat(),
+        "day": bar.day.isoformat(),
         **{name: None if number is None else plain(number) for name, number in numbers.items()},
-        "source": it.source,
-        "revision": it.revision,
+        "source": bar.source,
+        "revision": bar.revision,
     }

@@ -93,7 +93,7 @@ class AlertEvaluator(Struct, frozen=True):
 
     def _bars_are_due(self, day: date) -> bool:
         late = datetime.combine(day, time(), UTC) + BARS_DUE_AFTER
-        return self.clock() < late and day not in self.market.marked([day])
+        return self.clock() < late and day not in self.market.ingested_days([day])
 
     def _risk(self, state: SeriesState) -> Risk | None:
         if state.last_day is None:

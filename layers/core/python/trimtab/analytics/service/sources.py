@@ -46,5 +46,5 @@ class MarketSource(Protocol):
     def assets(self, symbols: Sequence[str]) -> Mapping[str, AssetRecord]:
         """Return the known assets by symbol."""
 
-    def marked(self, days: Sequence[date]) -> Collection[date]:
+    def ingested_days(self, days: Sequence[date]) -> Collection[date]:
         """Return the days whose ingestion is complete."""

@@ -1,4 +1,4 @@
-"""Files as a source of daily bars: one a day, CSV or JSON lines, in a bucket or a directory."""
+"""The provider of daily bars in files: one file a day, CSV or JSON lines, in a bucket or a directory."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from trimtab.kernel.errors import Refusal
 from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import parse_number
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
-from trimtab.market.service.ports import ProviderFailed
+from trimtab.market.domain.providers import ProviderFailed
 from trimtab.runtime.s3 import ObjectTooLarge, read_object, s3_client
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -28,24 +28,26 @@ Read = Callable[[str], bytes | None]
 
 
 class BarFiles:
-    """The files below a place: `2026-11-20.csv` with a header, or `2026-11-20.jsonl`; of splits, if there are any,
-    `2026-11-20.splits.csv`. Columns: `symbol, open, high, low, close, volume`, and where known `vwap, pre_market,
-    after_hours`; of splits `symbol, ratio, per`."""
+    """A provider that reads files.
+
+    Bars: `2026-11-20.csv` with a header, or `2026-11-20.jsonl`; columns `symbol, open, high, low, close, volume` and
+    optionally `vwap, pre_market, after_hours`. Splits: `2026-11-20.splits.csv`; columns `symbol, ratio, per`.
+    """
 
     def __init__(self, read: Read, name: str = "file") -> None:
         self.name = name
         self._read = read
 
-    def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
-        """See `BarProvider.grouped_daily`. A day without a file is one that the source does not have yet."""
+    def daily_bars(self, day: date) -> Iterator[ProvidedBar]:
+        """Return the rows of the file of a day; raises `ProviderFailed` if the file is missing or malformed."""
         rows = self._rows(day.isoformat(), COLUMNS)
         if rows is None:
-            raise ProviderFailed(f"there is no file of {day.isoformat()}")
+            raise ProviderFailed(f"no file of {day.isoformat()}")
         for row in rows:
             yield ProvidedBar(str(row["symbol"]), **{name: _number(row.get(name)) for name in NUMBERS})
 
     def splits(self, day: date) -> Sequence[ProvidedSplit]:
-        """See `BarProvider.splits`."""
+        """Return the rows of the file of splits of a day, none without a file."""
         rows = self._rows(f"{day.isoformat()}.splits", SPLIT_COLUMNS) or ()
         return [
             ProvidedSplit(str(row["symbol"]), day, _number(row.get("ratio")), _number(row.get("per", "1")))
@@ -64,11 +66,11 @@ class BarFiles:
             data = self._read(name)
             return None if data is None else data.decode()
         except (OSError, ValueError, ObjectTooLarge, ClientError, BotoCoreError) as error:
-            raise ProviderFailed(f"{name} cannot be read: {error}") from error
+            raise ProviderFailed(f"cannot read {name}: {error}") from error
 
 
-def reader(place: str) -> Read:
-    """Reads files by name: below `s3://bucket/prefix`, or in a directory."""
+def file_reader(place: str) -> Read:
+    """Return a function that reads files by name, below `s3://bucket/prefix` or in a directory."""
     if place.startswith("s3://"):
         parts = urlsplit(place)
         prefix = parts.path.strip("/")
@@ -91,7 +93,7 @@ def _csv_rows(name: str, text: str, columns: Sequence[str]) -> Iterator[Mapping[
     try:
         header = rows.fieldnames or ()
         if "symbol" not in header or not set(header) <= set(columns):
-            raise ProviderFailed(f"{name}: the header must have columns of {', '.join(columns)}")
+            raise ProviderFailed(f"{name}: the header may have these columns only: {', '.join(columns)}")
         yield from rows
     except csv.Error as error:
         raise ProviderFailed(f"{name}, line {rows.line_num}: {error}") from error
@@ -115,7 +117,7 @@ def _of_symbols(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
 
 
 def _number(value: Any) -> Decimal | None:
-    """The number, None where there is none that can be read."""
+    """Return the number, None if the value is not a readable number."""
     if isinstance(value, Decimal):
         return value
     try:

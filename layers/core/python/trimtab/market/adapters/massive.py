@@ -1,4 +1,4 @@
-"""Massive (formerly Polygon) as a source of daily bars: all symbols of a day in one call."""
+"""The provider of daily bars at Massive (formerly Polygon): all symbols of a day in one call."""
 
 import json
 import re
@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import QUANTITY_PLACES, to_places
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
-from trimtab.market.service.ports import ProviderFailed
+from trimtab.market.domain.providers import ProviderFailed
 from trimtab.runtime.http_client import CredentialCache, HttpClient, HttpPolicy, NoResponse
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerPersistenceLayer
 
 POLICY = HttpPolicy(read_seconds=20, max_retry_after_seconds=65, backoff_seconds=1)
-"""A whole market takes a while, and who has used up a minute waits for the next one."""
+"""A response with the whole market takes seconds, and an exhausted quota is renewed every minute."""
 MAX_PAGES = 50
 PER_PAGE = 1000
 MAX_DIGITS = 15
@@ -30,45 +30,46 @@ _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 _MEMBERS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v", "vwap": "vw"}
 
 
-class Key(Struct, frozen=True):
-    """An API key, never shown."""
+class MassiveKey(Struct, frozen=True):
+    """An API key, which never appears in texts or logs."""
 
     api_key: str
 
     def __repr__(self) -> str:
-        return "Key()"
+        return "MassiveKey()"
 
     def headers(self) -> dict[str, str]:
-        """How a request carries it."""
+        """Return the headers that authenticate a request."""
         return {"Authorization": f"Bearer {self.api_key}"}
 
 
-def parse_key(text: str) -> Key:
-    """The key in the text of a secret: JSON `{"api_key"}`."""
+def parse_key(text: str) -> MassiveKey:
+    """Return the key in the text of a secret, the JSON object `{"api_key": …}`; raises `ValueError` otherwise."""
     try:
         api_key = json.loads(text)["api_key"]
     except (ValueError, KeyError, TypeError):
         api_key = None
     if not isinstance(api_key, str) or not api_key:
-        # Raised out here, without a cause: a parser's message would quote the secret.
-        raise ValueError("The secret of Massive must be a JSON object with the text api_key.")
-    return Key(api_key)
+        # Raised without a cause: the message of the parser would quote the secret.
+        raise ValueError("The secret of Massive must be a JSON object with the text `api_key`.")
+    return MassiveKey(api_key)
 
 
 class Massive:
-    """The REST API at an outbound connection, whose policy hold the same pause between repeats as there is between
-    calls: see `connect`. Prices are unadjusted; the grouped bars know no prices before and after the session.
+    """A provider that calls the REST API of Massive. Prices are unadjusted; there are no prices outside the session.
+
+    `pause_seconds` is the minimum time between calls; the policy of the client has the same pause between retries.
     """
 
     name = "massive"
 
-    def __init__(self, http: HttpClient[Key], pause_seconds: float = 0.0) -> None:
+    def __init__(self, http: HttpClient[MassiveKey], pause_seconds: float = 0.0) -> None:
         self._http = http
         self._pause_seconds = pause_seconds
         self._next_call = 0.0
 
-    def grouped_daily(self, day: date) -> Iterator[ProvidedBar]:
-        """See `BarProvider.grouped_daily`."""
+    def daily_bars(self, day: date) -> Iterator[ProvidedBar]:
+        """Return the bars of all symbols of a day; raises `ProviderFailed` for an unusable response."""
         path = f"/v2/aggs/grouped/locale/us/market/stocks/{day.isoformat()}"
         for row in self._rows(path, {"adjusted": "false"}):
             symbol = row.get("T")
@@ -76,19 +77,19 @@ class Massive:
                 yield ProvidedBar(symbol, **{name: _number(row.get(member)) for name, member in _MEMBERS.items()})
 
     def splits(self, day: date) -> Sequence[ProvidedSplit]:
-        """See `BarProvider.splits`."""
+        """Return the splits that take effect on a day; raises `ProviderFailed` for an unusable response."""
         query = {"execution_date": day.isoformat(), "limit": str(PER_PAGE)}
         rows = self._rows("/v3/reference/splits", query)
         return [_split(row, day) for row in rows if is_asset(str(row.get("ticker")))]
 
     def _rows(self, path: str, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """The results of all pages."""
+        """Yield the results of all pages."""
         given: Mapping[str, str] | None = query
         for _ in range(MAX_PAGES):
             body = self._get(path, given)
             rows = body.get("results")
             if rows is not None and not (isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)):
-                raise ProviderFailed(f"{path}: the answer has no list of results")
+                raise ProviderFailed(f"{path}: the response has no list of results")
             yield from rows or ()
             following = body.get("next_url")
             if not following:
@@ -105,17 +106,17 @@ class Massive:
             raise ProviderFailed(str(error)) from error
         finally:
             ended = time.monotonic()
-            if ended - begun >= self._pause_seconds:  # it may have been repeated, the last time just now
+            if ended - begun >= self._pause_seconds:  # the call may have been retried a moment ago
                 self._next_call = ended + self._pause_seconds
         if answer.status != 200 or not isinstance(answer.body, Mapping):
-            raise ProviderFailed(f"GET {path}: Massive answers {answer.status}: {answer.message}")
+            raise ProviderFailed(f"GET {path}: Massive responded {answer.status}: {answer.message}")
         return answer.body
 
     def _path_of(self, url: str) -> str:
-        """The path and query of the next page; the key travels to the configured host and to no other."""
+        """Return path and query of the next page; the key is sent to the configured host only."""
         parts = urlsplit(url)
         if parts.netloc != self._http.host:
-            raise ProviderFailed(f"the next page is at another host: {parts.netloc[:100]}")
+            raise ProviderFailed(f"the next page is on a different host: {parts.netloc[:100]}")
         return f"{parts.path}?{parts.query}"
 
     def _wait(self) -> None:
@@ -127,28 +128,30 @@ class Massive:
 
 def connect(
     base_url: str,
-    keys: CredentialCache[Key],
+    credentials: CredentialCache[MassiveKey],
     store: "CircuitBreakerPersistenceLayer",
     *,
     circuit: str,
     calls_per_minute: int = 0,
     policy: HttpPolicy = POLICY,
 ) -> Massive:
-    """The API at that address. `calls_per_minute` is what the plan allows: calls and their repeats are spread evenly, 0
-    for as fast as they come. `ValueError` for an address that cannot be used."""
+    """Return the provider for an address of the API; raises `ValueError` for an unusable address.
+
+    `calls_per_minute` is the quota of the subscription: calls and retries are spread evenly; 0 means no limit.
+    """
     pause = 60 / calls_per_minute if calls_per_minute else 0.0
-    http = HttpClient(base_url, keys, store, circuit=circuit, policy=replace(policy, pause_seconds=pause))
+    http = HttpClient(base_url, credentials, store, circuit=circuit, policy=replace(policy, pause_seconds=pause))
     return Massive(http, pause)
 
 
 def _split(row: Mapping[str, Any], day: date) -> ProvidedSplit:
     if row.get("execution_date") != day.isoformat():
-        raise ProviderFailed(f"asked for the splits of {day.isoformat()}, got another day's")
+        raise ProviderFailed(f"the splits for {day.isoformat()} include another day")
     return ProvidedSplit(str(row["ticker"]), day, _number(row.get("split_to")), _number(row.get("split_from")))
 
 
 def _number(value: Any) -> Decimal | None:
-    """The number in the text that `Outbound` leaves it as, 9 places; None where it is none."""
+    """Return the number in a text, rounded to 9 places, None if the value is not a number."""
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         return None
     number = Decimal(value)

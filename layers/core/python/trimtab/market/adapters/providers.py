@@ -1,4 +1,4 @@
-"""Which source the bars come from: files, unless Massive is configured."""
+"""The choice of the provider of daily bars: files, or Massive if configured."""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Self
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import model_validator
 
 from trimtab.market.domain.bars import MAX_JUMP_PERCENT
-from trimtab.market.service.ports import BarProvider
+from trimtab.market.domain.providers import BarProvider
 from trimtab.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class ProviderSettings(Settings):
-    """What a function that takes bars in is told of their source.
+    """The settings of a function that ingests bars.
 
-    `bars_place` is where files lie: `s3://bucket/prefix`, or a directory. `massive_secret_id` names the secret with the
-    key. The state of Massive's circuit is kept in the market's table.
+    `bars_place` is the location of files, `s3://bucket/prefix` or a directory. `massive_secret_id` names the secret
+    with the key of Massive. The table `market` holds the state of Massive's circuit breaker.
     """
 
     bars_provider: Literal["file", "massive"] = "file"
@@ -32,19 +32,19 @@ class ProviderSettings(Settings):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.bars_provider == "massive" and not self.massive_secret_id:
-            raise ValueError("BARS_PROVIDER is massive: MASSIVE_SECRET_ID must name the secret with its key.")
+            raise ValueError("MASSIVE_SECRET_ID must name the secret with the key if BARS_PROVIDER is massive.")
         if self.bars_provider == "file" and not self.bars_place:
-            raise ValueError("BARS_PROVIDER is file: BARS_PLACE must say where the files lie.")
+            raise ValueError("BARS_PLACE must name the location of the files if BARS_PROVIDER is file.")
         return self
 
 
 def provider_from(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:
-    """The source that the settings choose; `ValueError` for a base URL that cannot be used."""
+    """Return the provider that the settings choose; raises `ValueError` for an unusable base URL."""
     if settings.bars_provider == "massive":
         return _massive(settings, client)
-    from trimtab.market.adapters.files import BarFiles, reader  # noqa: PLC0415 - a cold start pays for one of the two
+    from trimtab.market.adapters.files import BarFiles, file_reader  # noqa: PLC0415 - a cold start imports one provider
 
-    return BarFiles(reader(settings.bars_place))
+    return BarFiles(file_reader(settings.bars_place))
 
 
 def _massive(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:

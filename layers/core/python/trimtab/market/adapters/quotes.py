@@ -1,92 +1,71 @@
-"""The table `market`: one item a symbol for its newest quote and its splits; and the queue `quotes`."""
+"""The store of quotes and splits, in the table `market`: one item a symbol."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from trimtab.contracts import quotes
-from trimtab.contracts.events import PLATFORM, Event, pack_events
-from trimtab.contracts.messages import QuoteBody, QuoteReceived
-from trimtab.contracts.quotes import Quote, Split
+from trimtab.contracts.quotes import Quote, quote_key
+from trimtab.contracts.stored_form import FORM
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.market.domain.quotes import NewQuote
-from trimtab.runtime.dynamodb.client import Item, get_item, serialize
-from trimtab.runtime.dynamodb.writes import transact, update_item, versioned_put
-from trimtab.runtime.sqs.sender import send_message
+from trimtab.market.domain.quotes import EnteredSplit, NewQuote
+from trimtab.runtime.dynamodb.client import get_item, serialize
+from trimtab.runtime.dynamodb.writes import put_records, update_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_sqs import SQSClient
 
 
-class DynamoMarket(Struct, frozen=True):
-    """The store of the market context."""
+class QuoteStore(Struct, frozen=True):
+    """The store of quotes and splits."""
 
     client: "DynamoDBClient"
     table: str
 
     def advance(self, quote: NewQuote) -> Decimal | None:
-        """See `Store.advance`. One conditional update and no read; the splits beside it stay."""
+        """Write the quote if it is newer than the stored quote: one conditional update and no read.
+
+        Returns the price that is valid afterwards: the new price, or the stored price if both quotes have the same
+        time. Returns None if the stored quote is newer. The splits in the item do not change.
+        """
+        names = {"#source": "source", "#version": "version", "#form": FORM}
         values = {
+            ":symbol": quote.symbol,
             ":price": plain(quote.price),
             ":as_of": format_time(quote.as_of),
             ":source": quote.source or "unnamed",
+            ":form": 1,
             ":one": 1,
         }
+        assignments = "symbol = :symbol, price = :price, as_of = :as_of, #source = :source, #form = :form"
         try:
             update_item(
                 self.client,
                 TableName=self.table,
-                Key=serialize(quotes.quote_key(quote.symbol)),
-                UpdateExpression="SET price = :price, as_of = :as_of, #source = :source ADD version :one",
+                Key=serialize(quote_key(quote.symbol)),
+                UpdateExpression=f"SET {assignments} ADD #version :one",
                 ConditionExpression="attribute_not_exists(as_of) OR as_of < :as_of",
-                ExpressionAttributeNames={"#source": "source"},
+                ExpressionAttributeNames=names,
                 ExpressionAttributeValues=serialize(values),
             )
         except ConditionFailed as refused:
             stored = refused.failed.get(0)
             if stored is None:
-                raise  # a split is being entered: whether the quote is newer is not known yet
+                raise  # a concurrent transaction enters a split: which quote is newer is not known yet
             return Decimal(stored["price"]) if stored["as_of"] == format_time(quote.as_of) else None
         return quote.price
 
     def quote(self, symbol: str) -> Quote | None:
-        """See `Store.quote`."""
-        item = get_item(self.client, self.table, quotes.quote_key(symbol))
-        return quotes.from_item(item) if item else None
+        """Return the quote and the splits of a symbol, read consistently, None for an unknown symbol."""
+        item = get_item(self.client, self.table, quote_key(symbol))
+        return Quote.from_item(item) if item else None
 
-    def put(self, quote: Quote, split: Split, at: datetime) -> None:
-        """See `Store.put`. The event stands on a record of its own: on the quote, each price would repeat it."""
-        items = (quotes.to_item(quote), split_item(quote.symbol, split, at))
-        transact(self.client, [{"Put": versioned_put(self.table, item)} for item in items])
+    def put_split(self, quote: Quote, split: EnteredSplit) -> None:
+        """Write the quote with a new split, and the record of the split with its event, in one transaction.
 
-
-def split_item(symbol: str, split: Split, at: datetime) -> Item:
-    """The record that a split was entered; the stream takes its event from here to the bus."""
-    day = split.effective_at.date().isoformat()
-    data = {"symbol": symbol, "effective_on": day, "ratio": plain(split.new), "per": plain(split.old)}
-    return {
-        "pk": quotes.quote_key(symbol)["pk"],
-        "sk": f"SPLIT#{day}",
-        "tenant_id": PLATFORM,
-        "version": 1,
-        "updated_at": format_time(at),
-        "events": pack_events([Event("split.entered", data)]),
-    }
-
-
-class Quotes(Struct, frozen=True):
-    """The queue `quotes`."""
-
-    client: "SQSClient"
-    url: str
-
-    def send(self, quotes: Sequence[NewQuote], tenant_id: str) -> None:
-        """Hand the quotes to the worker that stores them, in the message group of the tenant that sent them."""
-        rows = [QuoteBody(symbol=it.symbol, price=it.price, as_of=it.as_of, source=it.source) for it in quotes]
-        send_message(self.client, self.url, QuoteReceived(quotes=rows), group=tenant_id)
+        Raises `ConditionFailed` if another version of the quote is stored. The event is part of the split's record:
+        on the quote, every new price would publish the event again.
+        """
+        put_records(self.client, self.table, quote, split)

@@ -1,4 +1,4 @@
-"""A day's bars: what a source says is judged before it is stored, and what is wrong has a name."""
+"""Validation of daily bars: a provided row becomes a bar, or a fault with a kind and a text."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -19,7 +19,7 @@ _OPTIONAL = ("vwap", "pre_market", "after_hours")
 
 
 class ProvidedBar(Struct, frozen=True):
-    """What a source says of a symbol's day, unadjusted; None is what it does not say, or not in a readable form."""
+    """A row of a provider for one symbol and day, unadjusted; None for a number that is absent or unreadable."""
 
     symbol: str
     open: Decimal | None = None
@@ -33,7 +33,7 @@ class ProvidedBar(Struct, frozen=True):
 
 
 class ProvidedSplit(Struct, frozen=True):
-    """From the day on, every `old` units of the symbol are `new` units; None is what cannot be read."""
+    """A split of a provider: from the day on, every `old` units become `new` units; None for an unreadable number."""
 
     symbol: str
     day: date
@@ -41,8 +41,8 @@ class ProvidedSplit(Struct, frozen=True):
     old: Decimal | None
 
 
-class Wrong(StrEnum):
-    """What can be wrong with a symbol's day."""
+class FaultKind(StrEnum):
+    """The kinds of faults in the data of one symbol and day."""
 
     MISSING = "missing"
     UNREADABLE = "unreadable"
@@ -54,122 +54,134 @@ class Wrong(StrEnum):
     NEW_LEVEL = "new_level"
 
 
-class Fault(Struct, frozen=True):
-    """What is wrong with a symbol's day, for a person to read. The row that it is about was not stored, unless it is at
-    a new level: such a one is stored, and somebody should look at it. `close` is that of a jump."""
+class BarFault(Struct, frozen=True):
+    """A fault in the data of one symbol and day, with a text for people.
+
+    The row was rejected, except for `NEW_LEVEL`: the row is stored, and an operator should look at it. `close` is the
+    rejected close of a `JUMP`.
+    """
 
     symbol: str
-    wrong: Wrong
+    kind: FaultKind
     text: str
     close: Decimal | None = None
 
     @property
     def is_stored(self) -> bool:
-        """Whether the row is stored all the same."""
-        return self.wrong is Wrong.NEW_LEVEL
+        """True if the row is stored despite the fault."""
+        return self.kind is FaultKind.NEW_LEVEL
 
 
-class Judged(Struct, frozen=True):
-    """The bar that stands from now on (None where there is none), and what is wrong with what came."""
+class ValidationResult(Struct, frozen=True):
+    """The valid bar after validation (None if no bar exists), and the fault in the provided rows, if any."""
 
     bar: Bar | None
-    fault: Fault | None = None
+    fault: BarFault | None = None
 
 
-class Close(Struct, frozen=True):
-    """What a symbol closed at on a day."""
+class DailyClose(Struct, frozen=True):
+    """A closing price on a day."""
 
     day: date
     price: Decimal
 
 
-class Known(Struct, frozen=True):
-    """What is known of a symbol when its day is judged: the stored bar, the last one before it, the close of the last
-    jump since that was refused, its splits."""
+class ReferenceData(Struct, frozen=True):
+    """The data against which a row is validated.
+
+    The stored bar of the day, the last bar before the day, the last close that was rejected as a jump since then, and
+    the splits of the symbol.
+    """
 
     stored: Bar | None = None
     previous: Bar | None = None
-    refused: Close | None = None
+    rejected: DailyClose | None = None
     splits: Sequence[Split] = ()
 
 
-def judge(
+def validate(
     symbol: str,
     day: date,
     rows: Sequence[ProvidedBar],
-    known: Known,
+    reference: ReferenceData,
     *,
     source: str,
     max_jump_percent: Decimal | None = MAX_JUMP_PERCENT,
-) -> Judged:
-    """The symbol's bar of the day, if what came is good: unchanged where it says what is stored, else a new revision.
+) -> ValidationResult:
+    """Validate the rows of a symbol and day, and return the bar that is valid afterwards.
 
-    A bad row, or none, changes nothing. `max_jump_percent` is how far a close may lie from the last one before it,
-    splits allowed for; None lets every close pass. A close that lies further is refused once: a second one at its level
-    is stored, and the fault says so, since a true jump must not keep a symbol out for ever.
+    A valid row with the stored numbers leaves the stored bar as it is; different numbers are the next revision. An
+    invalid row, or none, leaves the stored bar as it is. `max_jump_percent` limits the change of the close against the
+    last bar, adjusted for splits; None disables the limit. A close beyond the limit is rejected once. A second close
+    at the level of the rejected one is stored with a `NEW_LEVEL` fault, so that a real jump cannot exclude a symbol
+    forever.
     """
     if not rows:
-        return Judged(known.stored, None if known.stored else Fault(symbol, Wrong.MISSING, "there is no bar"))
-    fault = _fault(symbol, rows) or _jump(symbol, day, rows[0], known, max_jump_percent)
+        return ValidationResult(
+            reference.stored, None if reference.stored else BarFault(symbol, FaultKind.MISSING, "there is no bar")
+        )
+    fault = _row_fault(symbol, rows) or _jump_fault(symbol, day, rows[0], reference, max_jump_percent)
     if fault and not fault.is_stored:
-        return Judged(known.stored, fault)
-    return Judged(_revised(known.stored, _bar(symbol, day, rows[0], source)), fault)
+        return ValidationResult(reference.stored, fault)
+    return ValidationResult(_revise(reference.stored, _to_bar(symbol, day, rows[0], source)), fault)
 
 
-def _fault(symbol: str, rows: Sequence[ProvidedBar]) -> Fault | None:
+def _row_fault(symbol: str, rows: Sequence[ProvidedBar]) -> BarFault | None:
     row = rows[0]
     if any(other != row for other in rows[1:]):
-        return Fault(symbol, Wrong.AMBIGUOUS, "several bars came that differ")
-    unread = [name for name in (*_PRICES, "volume") if getattr(row, name) is None]
-    if unread:
-        return Fault(symbol, Wrong.UNREADABLE, f"no readable {', '.join(unread)}")
+        return BarFault(symbol, FaultKind.AMBIGUOUS, "the source has several different bars")
+    unreadable = [name for name in (*_PRICES, "volume") if getattr(row, name) is None]
+    if unreadable:
+        return BarFault(symbol, FaultKind.UNREADABLE, f"missing or unreadable: {', '.join(unreadable)}")
     given = [name for name in (*_PRICES, *_OPTIONAL) if getattr(row, name) is not None]
-    low = [f"{name} {plain(getattr(row, name))}" for name in given if getattr(row, name) <= ZERO]
-    if low:
-        return Fault(symbol, Wrong.NOT_POSITIVE, f"not above zero: {', '.join(low)}")
+    not_positive = [f"{name} {plain(getattr(row, name))}" for name in given if getattr(row, name) <= ZERO]
+    if not_positive:
+        return BarFault(symbol, FaultKind.NOT_POSITIVE, f"not above zero: {', '.join(not_positive)}")
     prices = [_number(row, name) for name in _PRICES]
     if min(prices) != row.low or max(prices) != row.high or _number(row, "volume") < ZERO:
-        said = ", ".join(f"{name} {plain(_number(row, name))}" for name in (*_PRICES, "volume"))
-        return Fault(symbol, Wrong.INCONSISTENT, f"these cannot be of one day: {said}")
+        numbers = ", ".join(f"{name} {plain(_number(row, name))}" for name in (*_PRICES, "volume"))
+        return BarFault(symbol, FaultKind.INCONSISTENT, f"inconsistent numbers: {numbers}")
     return None
 
 
 def needs_splits(row: ProvidedBar, previous: Bar | None, max_jump_percent: Decimal | None = MAX_JUMP_PERCENT) -> bool:
-    """Whether the close jumps so far that only a split could explain it: then, and only then, splits are read."""
+    """Return True if only a split could explain the change of the close; splits are read in this case only."""
     if previous is None or max_jump_percent is None or row.close is None or row.close <= ZERO:
         return False
-    return _moved_percent(previous.close, row.close) > max_jump_percent
+    return _change_percent(previous.close, row.close) > max_jump_percent
 
 
-def _jump(symbol: str, day: date, row: ProvidedBar, known: Known, most: Decimal | None) -> Fault | None:
-    previous = known.previous
-    if not needs_splits(row, previous, most) or previous is None or most is None:
+def _jump_fault(
+    symbol: str, day: date, row: ProvidedBar, reference: ReferenceData, max_jump_percent: Decimal | None
+) -> BarFault | None:
+    previous = reference.previous
+    if not needs_splits(row, previous, max_jump_percent) or previous is None or max_jump_percent is None:
         return None
-    close, refused = _number(row, "close"), known.refused
-    moved = _moved_since(Close(previous.day, previous.close), day, close, known.splits)
-    if moved <= most:
+    close, rejected = _number(row, "close"), reference.rejected
+    change = _change_since(DailyClose(previous.day, previous.close), day, close, reference.splits)
+    if change <= max_jump_percent:
         return None
-    text = f"close {plain(close)} is {plain(moved)} % away from {plain(previous.close)}, and no split explains it"
-    if refused and _moved_since(refused, day, close, known.splits) <= most:
-        again = f"{text}; {plain(refused.price)} of {refused.day.isoformat()} was refused for that"
-        return Fault(symbol, Wrong.NEW_LEVEL, again)
-    return Fault(symbol, Wrong.JUMP, text, close)
+    text = f"close {plain(close)} is {plain(change)} % away from {plain(previous.close)}, and no split explains it"
+    if rejected and _change_since(rejected, day, close, reference.splits) <= max_jump_percent:
+        repeated = f"{text}; close {plain(rejected.price)} of {rejected.day.isoformat()} was rejected for the same jump"
+        return BarFault(symbol, FaultKind.NEW_LEVEL, repeated)
+    return BarFault(symbol, FaultKind.JUMP, text, close)
 
 
-def _moved_since(before: Close, day: date, close: Decimal, splits: Sequence[Split]) -> Decimal:
-    """How many percent a close lies away from an earlier one, splits allowed for."""
+def _change_since(before: DailyClose, day: date, close: Decimal, splits: Sequence[Split]) -> Decimal:
+    """Return the change of the close since an earlier close in percent, adjusted for splits."""
     expected = before.price
     for split in splits:
         if before.day < split.effective_at.date() <= day:
-            expected = CONTEXT.divide(CONTEXT.multiply(expected, split.old), split.new)
-    return _moved_percent(expected, close)
+            expected = split.unit_price(expected)
+    return _change_percent(expected, close)
 
 
-def _moved_percent(before: Decimal, after: Decimal) -> Decimal:
+def _change_percent(before: Decimal, after: Decimal) -> Decimal:
     return to_percent(CONTEXT.divide(CONTEXT.multiply(abs(after - before), HUNDRED), before))
 
 
-def _bar(symbol: str, day: date, row: ProvidedBar, source: str) -> Bar:
+def _to_bar(symbol: str, day: date, row: ProvidedBar, source: str) -> Bar:
     optional = {name: getattr(row, name) for name in _OPTIONAL}
     numbers = {name: _number(row, name) for name in (*_PRICES, "volume")}
     return Bar(symbol=symbol, day=day, **numbers, **optional, source=source, revision=1)
@@ -180,7 +192,7 @@ def _number(row: ProvidedBar, name: str) -> Decimal:
     return number
 
 
-def _revised(stored: Bar | None, bar: Bar) -> Bar:
+def _revise(stored: Bar | None, bar: Bar) -> Bar:
     if stored is None:
         return bar
     if all(getattr(stored, name) == getattr(bar, name) for name in NUMBERS):
@@ -188,10 +200,10 @@ def _revised(stored: Bar | None, bar: Bar) -> Bar:
     return replace(bar, revision=stored.revision + 1)
 
 
-def fingerprint_of(bars: Sequence[Bar]) -> str:
-    """Tells two states of a day's bars apart."""
+def bars_fingerprint(bars: Sequence[Bar]) -> str:
+    """Return a fingerprint that differs for different bars of a day."""
     return fingerprint(
-        [[it.symbol, it.revision, *(_text(getattr(it, name)) for name in NUMBERS)] for it in bars],
+        [[bar.symbol, bar.revision, *(_text(getattr(bar, name)) for name in NUMBERS)] for bar in bars],
     )
 
 

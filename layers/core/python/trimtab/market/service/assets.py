@@ -1,4 +1,4 @@
-"""Assets and their daily bars: read by everyone, written by the platform."""
+"""Assets and their daily bars: read by all tenants, written by the platform."""
 
 from datetime import date
 from typing import Any
@@ -10,22 +10,23 @@ from trimtab.contracts.bars import Bar
 from trimtab.kernel.errors import Invalid, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.market.domain.assets import entered
-from trimtab.market.service.ports import AssetStore, BarPages
+from trimtab.market.adapters.assets import AssetStore
+from trimtab.market.adapters.bars import BarStore
+from trimtab.market.domain.assets import enter_asset
 
 
-class Assets(Struct, frozen=True):
-    """What the platform knows of assets."""
+class AssetService(Struct, frozen=True):
+    """The use cases of assets and bars."""
 
     store: AssetStore
-    bars: BarPages
+    bars: BarStore
 
     def enter(self, asset: AssetRecord) -> AssetRecord:
-        """The asset as it stands now; the same again changes nothing."""
+        """Store the asset and return its current version; equal data change nothing."""
 
         def attempt() -> AssetRecord:
             stored = self.store.asset(asset.symbol)
-            after = entered(stored, asset)
+            after = enter_asset(stored, asset)
             if after is not stored:
                 self.store.put_asset(after)
             return after
@@ -33,19 +34,19 @@ class Assets(Struct, frozen=True):
         return retrying_on_conflict(attempt)
 
     def get(self, symbol: str) -> AssetRecord:
-        """The asset; `NotFound` where there is none."""
-        found = self.store.asset(symbol)
-        if found is None:
-            raise not_found("asset")
-        return found
+        """Return the asset; raises `NotFound` for an unknown symbol."""
+        asset = self.store.asset(symbol)
+        if asset is None:
+            raise not_found(f"asset {symbol}")
+        return asset
 
     def list(self, sector: Sector | None, *, limit: int, after: Any) -> Page[AssetRecord]:
-        """A page of assets."""
+        """Return a page of the assets of a sector, or of all assets."""
         return self.store.list_assets(sector, limit=limit, after=after)
 
     def list_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Page[Bar]:
-        """A page of the asset's bars, newest first; `NotFound` where there is no such asset."""
+        """Return a page of the bars of an asset, newest first; raises `NotFound` for an unknown symbol."""
         if first > last:
-            raise Invalid("invalid_range", "Give a first day (from) that is not after the last one (to).")
+            raise Invalid("invalid_range", "`from` must not be after `to`.")
         self.get(symbol)
         return self.bars.page_of_bars(symbol, first, last, limit=limit, after=after)

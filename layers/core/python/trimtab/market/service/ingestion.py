@@ -1,227 +1,267 @@
-"""The nightly ingestion of daily bars: judged, stored, marked, told; a repeat of any part of it changes nothing."""
+"""The nightly ingestion of daily bars. Repeating any part of an ingestion changes nothing."""
 
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec import Struct
 
 from trimtab.contracts.bars import Bar
-from trimtab.contracts.quotes import Split
+from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel import trading_days
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.market.domain.bars import (
     MAX_JUMP_PERCENT,
-    Close,
-    Fault,
-    Judged,
-    Known,
+    BarFault,
+    DailyClose,
+    FaultKind,
     ProvidedBar,
     ProvidedSplit,
-    Wrong,
-    judge,
+    ReferenceData,
+    ValidationResult,
     needs_splits,
+    validate,
 )
-from trimtab.market.domain.ingested import (
+from trimtab.market.domain.ingested_days import (
     SESSIONS_BACK,
     IngestedDay,
-    Untold,
+    UnannouncedDays,
+    assets_fingerprint,
     bars_ingested,
     has_new_bars,
-    mark,
+    record_day,
     sessions_between,
     sessions_up_to,
-    wanted_of,
 )
-from trimtab.market.service.ports import ActiveAssets, BarProvider, BarStore, ProviderFailed, SplitDesk
+from trimtab.market.domain.providers import BarProvider, ProviderFailed
 
-SYMBOLS_AT_ONCE = 50
+SYMBOLS_PER_READ = 50
 """Two bars a symbol are read together, a hundred items a call."""
 
 Rows = dict[str, list[ProvidedBar]]
 
 
-class Night(Struct, frozen=True):
-    """What a night did: the marks of its days, and the days that could not be had, with the reason."""
+class IngestedBars(Protocol):
+    """The store of an ingestion: the table, or memory in tests that interrupt an ingestion at every write."""
+
+    def bars_of(self, symbols: Sequence[str], days: Sequence[date]) -> Mapping[tuple[str, date], Bar]:
+        """Return the stored bars of the symbols on the days, read consistently."""
+
+    def put_bars(self, bars: Sequence[Bar]) -> None:
+        """Write the bars without conditions; a failure may leave some bars unwritten."""
+
+    def splits_of(self, symbols: Sequence[str]) -> Mapping[str, Sequence[Split]]:
+        """Return the splits of each symbol, read consistently."""
+
+    def ingested_days(self, days: Sequence[date]) -> Mapping[date, IngestedDay]:
+        """Return the records of the days that were ingested, read consistently."""
+
+    def unannounced_days(self) -> UnannouncedDays | None:
+        """Return the record of unannounced days, read consistently, None if no such record was ever written."""
+
+    def put(self, record: IngestedDay | UnannouncedDays) -> None:
+        """Write the record and its events on the version before; raises `ConditionFailed` otherwise."""
+
+
+class NightlyResult(Struct, frozen=True):
+    """The days that a nightly run ingested, and the days for which the provider failed, with the reasons."""
 
     days: Sequence[IngestedDay]
     failed: Sequence[tuple[date, str]]
 
 
-class Outcome(Struct, frozen=True):
-    """What became of a day: its mark, what was wrong, whether it was skipped because nothing was left to do."""
+class IngestionResult(Struct, frozen=True):
+    """The record of an ingested day with its faults; `skipped` if the day was complete already."""
 
-    mark: IngestedDay
-    faults: Sequence[Fault] = ()
+    record: IngestedDay
+    faults: Sequence[BarFault] = ()
     skipped: bool = False
 
 
 class Ingestion(Struct, frozen=True):
-    """Takes days of bars from the provider into the store.
+    """Stores the daily bars of a provider.
 
-    A day is marked when all its good bars are stored, and not before; so whatever ends half-way is done again, and what
-    is stored already is not written again. `max_jump_percent` None lets every close pass.
+    The record of a day is written after all valid bars of the day. So an interrupted run is repeated, and the
+    repetition writes only what is missing. With `max_jump_percent` None every close is accepted.
     """
 
     provider: BarProvider
-    assets: ActiveAssets
-    bars: BarStore
-    splits: SplitDesk
+    active_symbols: Callable[[], Sequence[str]]
+    bars: IngestedBars
+    enter_split: Callable[[str, Split], Quote]
     clock: Clock
     max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
 
-    def run_night(self) -> Night:
-        """The session before today, and what is missing of the ten last ones, oldest first.
+    def run_night(self) -> NightlyResult:
+        """Ingest the session before today, and the incomplete days of the last ten sessions, oldest first.
 
-        A day that the provider does not give does not keep the others from being stored.
+        A day for which the provider fails does not prevent the ingestion of the other days.
         """
         today = self.clock().date()
         sessions = sessions_up_to(today - timedelta(days=1))
-        symbols = self.assets.active_symbols()
+        symbols = self.active_symbols()
         if not symbols:
-            return Night((), ())
-        wanted, marked = wanted_of(symbols), self.bars.marked(sessions)
+            return NightlyResult((), ())
+        assets, records = assets_fingerprint(symbols), self.bars.ingested_days(sessions)
         done, failed = [], []
         for day in sessions:
-            if day != sessions[-1] and day in marked and marked[day].is_complete(wanted):
+            if day != sessions[-1] and day in records and records[day].is_complete(assets):
                 continue
             try:
-                done.append(self.ingest(day, symbols).mark)
+                done.append(self.ingest(day, symbols).record)
             except ProviderFailed as error:
                 failed.append((day, str(error)))
-        self._tell()  # of a backfill that was ended before it could
+        self._publish_unannounced()  # an interrupted backfill may have left unannounced days
         if not failed and trading_days.is_trading_day(today):
-            self._enter_splits(today, symbols)  # before its session, so that no trade of it sees the old number
-        return Night(done, failed)
+            self._enter_splits(today, symbols)  # before the session: no trade sees a quantity before the split
+        return NightlyResult(done, failed)
 
-    def backfill(self, first: date, last: date) -> Generator[Outcome]:
-        """Every session of these days, oldest first, those that are complete for these very assets skipped.
+    def backfill(self, first: date, last: date) -> Generator[IngestionResult]:
+        """Ingest every session between two days, oldest first; complete days are skipped.
 
-        Nobody is alerted. However many days have new bars, one `bars.ingested` tells of them, of the first one, when
-        all is done or whoever takes the days closes it; after an end without that the next run tells. Raises
-        `ProviderFailed` where the provider has no more: run it again then.
+        A backfill raises no alerts. One event `bars.ingested` announces all new bars from the first such day on, when
+        the generator ends or is closed; after an interruption the next run announces them. Raises `ProviderFailed` if
+        the provider fails; repeat the backfill then.
         """
-        symbols = self.assets.active_symbols()
-        wanted = wanted_of(symbols)
+        symbols = self.active_symbols()
+        assets = assets_fingerprint(symbols)
         days = sessions_between(first, last)
-        marked = self.bars.marked(days)
+        records = self.bars.ingested_days(days)
         try:
             for day in days:
-                before = marked.get(day)
-                if before and before.is_complete(wanted):
-                    yield Outcome(before, skipped=True)
+                before = records.get(day)
+                if before and before.is_complete(assets):
+                    yield IngestionResult(before, skipped=True)
                 else:
-                    yield self.ingest(day, symbols, tells=False)
+                    yield self.ingest(day, symbols, publish=False)
         finally:
-            self._tell()
+            self._publish_unannounced()
 
-    def _tell(self) -> None:
-        """Tells of the days since the first one that nobody was told of."""
+    def _publish_unannounced(self) -> None:
+        """Publish one event for all unannounced days."""
 
         def attempt() -> None:
-            untold = self.bars.untold()
-            if untold is None or untold.since is None:
+            unannounced = self.bars.unannounced_days()
+            if unannounced is None or unannounced.since is None:
                 return
-            event = bars_ingested(untold.since, self.bars.marked([untold.since]).get(untold.since))
-            self.bars.put_untold(Untold(since=None, version=untold.version + 1, at=self.clock(), events=(event,)))
+            since = unannounced.since
+            event = bars_ingested(since, self.bars.ingested_days([since]).get(since))
+            version = unannounced.version + 1
+            self.bars.put(UnannouncedDays(since=None, version=version, updated_at=self.clock(), events=(event,)))
 
         retrying_on_conflict(attempt)
 
-    def _note_untold(self, day: date) -> None:
-        untold = self.bars.untold()
-        if untold is None or untold.since is None or day < untold.since:
-            version = untold.version + 1 if untold else 1
-            self.bars.put_untold(Untold(since=day, version=version, at=self.clock()))
+    def _record_unannounced(self, day: date) -> None:
+        unannounced = self.bars.unannounced_days()
+        if unannounced is None or unannounced.since is None or day < unannounced.since:
+            version = unannounced.version + 1 if unannounced else 1
+            self.bars.put(UnannouncedDays(since=day, version=version, updated_at=self.clock()))
 
-    def ingest(self, day: date, symbols: Sequence[str], *, tells: bool = True) -> Outcome:
-        """The day's splits, bars and mark; raises `ProviderFailed` where the provider has not one of its bars."""
-        faults = self._enter_splits(day, symbols)
-        rows = self._rows(day, symbols)
+    def ingest(self, day: date, symbols: Sequence[str], *, publish: bool = True) -> IngestionResult:
+        """Store the splits, the bars and the record of a day; raises `ProviderFailed` if the day has no bars."""
+        split_faults = self._enter_splits(day, symbols)
+        rows = self._provided_rows(day, symbols)
         if symbols and not rows:
             raise ProviderFailed(f"{self.provider.name} has no bars of {day.isoformat()}.")
 
-        def attempt() -> Outcome:
-            judged = [it for n in range(0, len(symbols), SYMBOLS_AT_ONCE) for it in self._stored(day, symbols, n, rows)]
-            wrong = [*faults, *(it.fault for it in judged if it.fault)]
-            wrong.sort(key=lambda fault: fault.wrong is Wrong.MISSING)  # who reads a few of them reads the worst
-            bars = [it.bar for it in judged if it.bar]
-            before = self.bars.marked([day]).get(day)
-            after = mark(before, day, symbols, bars=bars, faults=wrong, at=self.clock(), tells=tells)
+        def attempt() -> IngestionResult:
+            results = [
+                result
+                for start in range(0, len(symbols), SYMBOLS_PER_READ)
+                for result in self._store_valid(day, symbols[start : start + SYMBOLS_PER_READ], rows)
+            ]
+            faults = [*split_faults, *(result.fault for result in results if result.fault)]
+            faults.sort(key=lambda fault: fault.kind is FaultKind.MISSING)  # alerts list the severe faults first
+            bars = [result.bar for result in results if result.bar]
+            before = self.bars.ingested_days([day]).get(day)
+            after = record_day(before, day, symbols, bars=bars, faults=faults, now=self.clock(), publish=publish)
             if after is not before:
-                if not tells and has_new_bars(before, after):
-                    self._note_untold(day)
-                self.bars.put_mark(after)
-            return Outcome(after, wrong)
+                if not publish and has_new_bars(before, after):
+                    self._record_unannounced(day)
+                self.bars.put(after)
+            return IngestionResult(after, faults)
 
         return retrying_on_conflict(attempt)
 
-    def _rows(self, day: date, symbols: Sequence[str]) -> Rows:
-        wanted = set(symbols)
+    def _provided_rows(self, day: date, symbols: Sequence[str]) -> Rows:
+        known = set(symbols)
         rows: defaultdict[str, list[ProvidedBar]] = defaultdict(list)
-        for row in self.provider.grouped_daily(day):
-            if row.symbol in wanted and len(rows[row.symbol]) < 2:  # two tell whether they differ
+        for row in self.provider.daily_bars(day):
+            if row.symbol in known and len(rows[row.symbol]) < 2:  # two rows suffice to find a difference
                 rows[row.symbol].append(row)
         return dict(rows)
 
-    def _stored(self, day: date, symbols: Sequence[str], start: int, rows: Rows) -> list[Judged]:
-        """What is to be known of these symbols' day, once what is new of it is stored."""
-        some = symbols[start : start + SYMBOLS_AT_ONCE]
+    def _store_valid(self, day: date, symbols: Sequence[str], rows: Rows) -> list[ValidationResult]:
+        """Validate the rows of the symbols, write the new bars, and return the results."""
         earlier = sessions_up_to(day - timedelta(days=1), SESSIONS_BACK)
-        found = self.bars.bars_of(some, [earlier[-1], day])
-        previous = self._previous([it for it in some if it in rows], earlier, found)
-        jumping = [it for it in some if it in rows and self._jumps(rows[it][0], previous.get(it))]
+        found = self.bars.bars_of(symbols, [earlier[-1], day])
+        provided = [symbol for symbol in symbols if symbol in rows]
+        previous = self._previous_bars(provided, earlier, found)
+        jumping = [symbol for symbol in provided if self._jumps(rows[symbol][0], previous.get(symbol))]
         splits = self.bars.splits_of(jumping) if jumping else {}
-        refused = self._refused(jumping, earlier, previous)
-        name, most, judged = self.provider.name, self.max_jump_percent, []
-        for symbol in some:
+        rejected = self._rejected_closes(jumping, earlier, previous)
+        results = []
+        for symbol in symbols:
             stored, of_symbol = found.get((symbol, day)), splits.get(symbol, ())
-            known = Known(stored, previous.get(symbol), refused.get(symbol), of_symbol)
-            judged.append(judge(symbol, day, rows.get(symbol, ()), known, source=name, max_jump_percent=most))
-        new = [it.bar for it in judged if it.bar and it.bar is not found.get((it.bar.symbol, day))]
+            reference = ReferenceData(stored, previous.get(symbol), rejected.get(symbol), of_symbol)
+            results.append(
+                validate(
+                    symbol,
+                    day,
+                    rows.get(symbol, ()),
+                    reference,
+                    source=self.provider.name,
+                    max_jump_percent=self.max_jump_percent,
+                )
+            )
+        bars = (result.bar for result in results if result.bar)
+        new = [bar for bar in bars if bar is not found.get((bar.symbol, day))]
         if new:
             self.bars.put_bars(new)
-        return judged
+        return results
 
-    def _previous(
+    def _previous_bars(
         self, symbols: Sequence[str], earlier: Sequence[date], found: Mapping[tuple[str, date], Bar]
     ) -> dict[str, Bar]:
-        """The last bar of each symbol in these sessions: mostly that of the last one, which was found already."""
+        """Return the last bar of each symbol in the earlier sessions; older sessions are read only where needed."""
         if self.max_jump_percent is None:
             return {}
-        without = [it for it in symbols if (it, earlier[-1]) not in found]
+        without = [symbol for symbol in symbols if (symbol, earlier[-1]) not in found]
         older = self.bars.bars_of(without, earlier[:-1]) if without else {}
         bars = [bar for bar in (*older.values(), *found.values()) if bar.day <= earlier[-1]]
         return {bar.symbol: bar for bar in sorted(bars, key=lambda bar: bar.day)}
 
-    def _refused(
+    def _rejected_closes(
         self, symbols: Sequence[str], earlier: Sequence[date], previous: Mapping[str, Bar]
-    ) -> dict[str, Close]:
-        """The last close of each symbol that was refused, because it jumped, since its last bar."""
-        marks = self.bars.marked(earlier) if symbols else {}
+    ) -> dict[str, DailyClose]:
+        """Return the last close of each symbol that was rejected as a jump since the last bar."""
+        records = self.bars.ingested_days(earlier) if symbols else {}
         return {
-            symbol: Close(day, marks[day].jumps[symbol])
+            symbol: DailyClose(day, records[day].jumps[symbol])
             for symbol in symbols
             for day in earlier
-            if day > previous[symbol].day and day in marks and symbol in marks[day].jumps
+            if day > previous[symbol].day and day in records and symbol in records[day].jumps
         }
 
     def _jumps(self, row: ProvidedBar, previous: Bar | None) -> bool:
         return needs_splits(row, previous, self.max_jump_percent)
 
-    def _enter_splits(self, day: date, symbols: Sequence[str]) -> list[Fault]:
-        """What was wrong with the day's splits; the others are entered, or were before."""
-        wanted = set(symbols)
-        faults = [self._enter_split(it) for it in self.provider.splits(day) if it.symbol in wanted and it.day == day]
-        return [fault for fault in faults if fault]
+    def _enter_splits(self, day: date, symbols: Sequence[str]) -> list[BarFault]:
+        """Enter the splits of a day, and return the faults; known splits are not faults."""
+        known = set(symbols)
+        splits = [split for split in self.provider.splits(day) if split.symbol in known and split.day == day]
+        return [fault for split in splits if (fault := self._enter_provided_split(split))]
 
-    def _enter_split(self, it: ProvidedSplit) -> Fault | None:
-        if not it.new or not it.old:
-            return Fault(it.symbol, Wrong.SPLIT, "a split whose ratio cannot be read")
+    def _enter_provided_split(self, provided: ProvidedSplit) -> BarFault | None:
+        if not provided.new or not provided.old:
+            return BarFault(provided.symbol, FaultKind.SPLIT, "the ratio of a split is unreadable")
+        split = Split(datetime.combine(provided.day, time(), UTC), provided.new, provided.old)
         try:
-            self.splits.enter_split(it.symbol, Split(datetime.combine(it.day, time(), UTC), it.new, it.old))
+            self.enter_split(provided.symbol, split)
         except (Conflict, Unprocessable) as refusal:
-            return Fault(it.symbol, Wrong.SPLIT, refusal.detail)
+            return BarFault(provided.symbol, FaultKind.SPLIT, refusal.detail)
         return None

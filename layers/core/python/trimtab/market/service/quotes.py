@@ -1,66 +1,57 @@
-"""Quotes and splits: stored for everyone, written by the platform."""
+"""Quotes and splits: read by all tenants, written by the platform."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
 
 from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retrying_on_conflict
-from trimtab.market.domain.quotes import NewQuote, is_ahead, newest_by_symbol, with_split
+from trimtab.market.adapters.quotes import QuoteStore
+from trimtab.market.domain.quotes import NewQuote, add_split, entered_split, is_in_future, newest_by_symbol
 
 
-class Store(Protocol):
-    """Keeps what is known of symbols."""
+class StoredQuotes(Struct, frozen=True):
+    """The result of storing quotes.
 
-    def advance(self, quote: NewQuote) -> Decimal | None:
-        """Stores the quote if it is newer than the stored one, and gives the price that counts then: this one, or the
-        stored one of the same instant; None where the stored one is newer."""
-
-    def quote(self, symbol: str) -> Quote | None:
-        """What is known of the symbol, read consistently."""
-
-    def put(self, quote: Quote, split: Split, at: datetime) -> None:
-        """Stores it with this split that is new in it since this instant, on the version before, and tells the
-        platform; raises `ConditionFailed` where that is not the version before."""
-
-
-class Stored(Struct, frozen=True):
-    """The prices that count now by symbol, with their times, of the quotes that were not older than what was known; and
-    how many were dropped, because something newer was known or because they lie ahead of now."""
+    `prices` maps each symbol whose quote was not outdated to the price and the time valid now. `discarded` counts the
+    quotes that were older than the stored quote or in the future.
+    """
 
     prices: Mapping[str, tuple[Decimal, datetime]]
-    dropped: int
+    discarded: int
 
 
-class Market(Struct, frozen=True):
-    """What the platform knows of symbols."""
+class QuoteService(Struct, frozen=True):
+    """The use cases of quotes and splits."""
 
-    store: Store
+    store: QuoteStore
     clock: Clock
 
-    def store_quotes(self, quotes: Sequence[NewQuote]) -> Stored:
-        """The newest quote of each symbol, stored where it is newer than the one that is known.
+    def store_quotes(self, quotes: Sequence[NewQuote]) -> StoredQuotes:
+        """Store the newest quote of each symbol if it is newer than the stored quote.
 
-        The price of a repeat counts again: whoever stored it first may have ended before it told anybody.
+        A repeated quote is part of the result again: the first attempt may have ended before the quote was acted on.
         """
         now = self.clock()
-        newest = newest_by_symbol([quote for quote in quotes if not is_ahead(quote, now)])
+        newest = newest_by_symbol([quote for quote in quotes if not is_in_future(quote, now)])
         prices = [(quote, self.store.advance(quote)) for quote in newest]
-        counted = {quote.symbol: (price, quote.as_of) for quote, price in prices if price is not None}
-        return Stored(counted, len(quotes) - len(counted))
+        valid = {quote.symbol: (price, quote.as_of) for quote, price in prices if price is not None}
+        return StoredQuotes(valid, len(quotes) - len(valid))
 
     def enter_split(self, symbol: str, split: Split) -> Quote:
-        """With the split among the symbol's splits; every holding of it is adjusted from that day on."""
+        """Add a split to a symbol; holdings are adjusted from the day of the split on.
+
+        Raises `Conflict` if the day has a different split.
+        """
 
         def attempt() -> Quote:
-            quote = self.store.quote(symbol) or Quote(symbol)
-            entered = with_split(quote, split)
-            if entered is not quote:
-                self.store.put(entered, split, self.clock())
-            return entered
+            quote = self.store.quote(symbol) or Quote(symbol, version=0)
+            after = add_split(quote, split)
+            if after is not quote:
+                self.store.put_split(after, entered_split(symbol, split, self.clock()))
+            return after
 
         return retrying_on_conflict(attempt)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import model_validator
 
 from trimtab.contracts import quotes
+from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import Clock
 from trimtab.portfolios.execution.broker import Broker
 from trimtab.runtime.dynamodb.client import get_item
@@ -72,6 +73,6 @@ def stored_prices(client: "DynamoDBClient", market_table: str) -> "PriceLookup":
 
     def price(symbol: str) -> Decimal | None:
         item = get_item(client, market_table, quotes.quote_key(symbol))
-        return quotes.from_item(item).price if item else None
+        return Quote.from_item(item).price if item else None
 
     return price

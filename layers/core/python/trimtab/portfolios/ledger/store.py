@@ -51,7 +51,7 @@ class LedgerStore(PortfolioStore, frozen=True):
             {self.table: [item_key(tenant_id, portfolio_id)], self.market_table: [quotes.quote_key(symbol)]},
         )
         portfolio, quote = found[self.table], found[self.market_table]
-        return Portfolio.from_item(portfolio[0]) if portfolio else None, quotes.from_item(quote[0]) if quote else None
+        return Portfolio.from_item(portfolio[0]) if portfolio else None, Quote.from_item(quote[0]) if quote else None
 
     def portfolio_and_trade(
         self, tenant_id: str, portfolio_id: str, ref_id: str
@@ -128,7 +128,7 @@ class LedgerStore(PortfolioStore, frozen=True):
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """Return the newest quotes by symbol, with the splits of the symbols; unknown symbols are left out."""
         keys = [quotes.quote_key(symbol) for symbol in symbols]
-        found = map(quotes.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
+        found = map(Quote.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
         return {quote.symbol: quote for quote in found}
 
     def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
@@ -137,11 +137,11 @@ class LedgerStore(PortfolioStore, frozen=True):
         Takes a call for each 100 symbols, and a query for each symbol without a bar on the day itself.
         """
         keys = [bars.bar_key(symbol, day) for symbol in symbols]
-        on_the_day = map(bars.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
+        on_the_day = map(Bar.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
         found = {bar.symbol: bar for bar in on_the_day}
         for symbol in [symbol for symbol in symbols if symbol not in found]:
             first, last = bars.bar_key(symbol, date.min), bars.bar_key(symbol, day)
             page = query_range(self.client, self.market_table, last["pk"], (first["sk"], last["sk"]), limit=1)
             if page.items:
-                found[symbol] = bars.from_item(page.items[0])
+                found[symbol] = Bar.from_item(page.items[0])
         return found

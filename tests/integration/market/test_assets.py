@@ -10,7 +10,7 @@ from tests.support.system import MARKET_TABLE, System, authorized
 from tests.support.trading import FEED, refused
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
-from trimtab.market.adapters.bars import DynamoBars
+from trimtab.market.adapters.bars import BarStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 
 APPLE = {"name": "Apple Inc.", "sector": "information_technology", "exchange": "XNAS"}
@@ -41,7 +41,7 @@ def store_bars(amount: int) -> None:
     """A bar of AAPL for each of the days."""
     price = Decimal("1.5")
     days = [FIRST + timedelta(days=number) for number in range(amount)]
-    DynamoBars(dynamodb_client(), MARKET_TABLE).put_bars(
+    BarStore(dynamodb_client(), MARKET_TABLE).put_bars(
         [Bar("AAPL", day, price, price, price, price, Decimal(7), None, None, price, "file", 1) for day in days]
     )
 
@@ -160,10 +160,10 @@ def test_an_asset_of_another_form_is_refused(system: System, members: dict[str, 
 
 def test_writing_and_reading_ask_for_their_scopes(system: System) -> None:
     enter(system)
-    reader, stranger = authorized(scope="market:read"), authorized(scope="portfolios:read trades:read")
-    assert system.http("PUT", "/assets/AAPL", APPLE, authorizer=reader).status == 403
+    file_reader, stranger = authorized(scope="market:read"), authorized(scope="portfolios:read trades:read")
+    assert system.http("PUT", "/assets/AAPL", APPLE, authorizer=file_reader).status == 403
     for path in ("/assets", "/assets/AAPL", "/assets/AAPL/bars"):
-        assert system.http("GET", path, authorizer=reader).status == 200
+        assert system.http("GET", path, authorizer=file_reader).status == 200
         assert system.http("GET", path, authorizer=stranger).status == 403
 
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from functions.market_on_night import handler as night_function
-from functions.market_on_night.handler import NightFailed
+from functions.market_on_night.handler import NightlyIngestionFailed
 from infra.tables import MARKET
 from tests.support.analytics import store_bars
 from tests.support.faults import FOR_EVER, Crash, CrashAfter, CrashBefore, Fault, Faults, Throttle, injecting
@@ -18,10 +18,10 @@ from tests.support.moto_state import commits
 from tests.support.system import BARS_BUCKET, MARKET_TABLE, System
 from tests.support.trading import FEED
 from tests.support.write_units import metering
-from trimtab.contracts import assets, bars
 from trimtab.contracts.assets import AssetRecord, Sector
-from trimtab.market.adapters.bars import DynamoBars
-from trimtab.market.domain.ingested import sessions_up_to
+from trimtab.contracts.bars import Bar
+from trimtab.market.adapters.bars import BarStore
+from trimtab.market.domain.ingested_days import sessions_up_to
 from trimtab.market.service.ingestion import Ingestion
 from trimtab.runtime.dynamodb.batches import batch_put
 from trimtab.runtime.dynamodb.client import deserialize, dynamodb_client
@@ -44,8 +44,8 @@ def enter(*symbols: str) -> None:
     """Stores assets."""
     sectors = list(Sector)
     items = [
-        assets.to_item(AssetRecord(it, it, "stock", sectors[n % 11], "USD", "XNAS", True, 1))
-        for n, it in enumerate(symbols)
+        AssetRecord(symbol, symbol, "stock", sectors[number % 11], "USD", "XNAS", True).to_item()
+        for number, symbol in enumerate(symbols)
     ]
     batch_put(dynamodb_client(), MARKET_TABLE, items)
 
@@ -97,13 +97,13 @@ def told() -> list[Any]:
 
 def test_a_night_stores_every_session_and_tells_of_each_once(system: System) -> None:
     ready()
-    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "wrong": 0}
+    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 0}
     before = stored()
     assert closes("AAPL") == {str(day): "100" for day in DAYS}
     assert [(it["type"], it["tenantid"], it["data"]["day"]) for it in told()] == [
         ("bars.ingested", "platform", str(day)) for day in DAYS
     ]
-    assert system.night() == {"days": 1, "stored": 3, "changed": 0, "wrong": 0}
+    assert system.night() == {"days": 1, "stored": 3, "changed": 0, "rejected": 0}
     assert stored() == before
     assert len(told()) == 10
 
@@ -122,7 +122,7 @@ def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: Syst
     new = {f"S{n:03}": "100" for n in range(60)}
     enter(*GOOD, *new)
     deliver(LAST, {"AAPL": "0", "MSFT": "x", "XOM": "51", **dict.fromkeys(list(new)[:30], "-1")})
-    assert system.night()["wrong"] > 60
+    assert system.night()["rejected"] > 60
     alert = next(event for event in reversed(told()) if event["type"] == "alert.raised")
     assert alert["tenantid"] == "platform"
     assert alert["data"]["episode"] == "bars-2026-11-20"
@@ -142,7 +142,7 @@ def test_a_split_explains_a_jump_whoever_enters_it(system: System) -> None:
     deliver(LAST, {"AAPL": "25", "MSFT": "20", "XOM": "25"})
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
     assert system.http("PUT", f"/assets/MSFT/splits/{LAST}", {"ratio": 10}, authorizer=FEED).status == 200
-    assert system.night()["wrong"] == 1
+    assert system.night()["rejected"] == 1
     assert [closes(symbol)[str(LAST)] for symbol in GOOD] == ["25", "20", "50"]
     assert told()[-1]["data"]["text"].startswith("Not stored: XOM: close 25 is 50 % away from 50")
     splits = system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 4}, authorizer=FEED).json["splits"]
@@ -153,7 +153,7 @@ def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system
     ready()
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\nMSFT,none,1\nOTHER,2,1\n")
     assert system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 3}, authorizer=FEED).status == 200
-    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "wrong": 2}
+    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 2}
     assert told()[-1]["data"]["details"] == {"day": "2026-11-20", "split": "2"}
 
 
@@ -162,7 +162,7 @@ def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_
     s3 = boto3.client("s3")
     for day in (DAYS[3], LAST):
         s3.delete_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv")
-    with pytest.raises(NightFailed, match=f"{DAYS[3]}: there is no file"):
+    with pytest.raises(NightlyIngestionFailed, match=f"{DAYS[3]}: there is no file"):
         system.night()
     assert len(closes("AAPL")) == 8
     deliver(DAYS[3], GOOD)
@@ -185,7 +185,7 @@ def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_
 def test_a_file_of_another_form_fails_its_day_and_no_other(system: System, text: str) -> None:
     ready()
     put_file(f"{DAYS[3]}.csv", text)
-    with pytest.raises(NightFailed):
+    with pytest.raises(NightlyIngestionFailed):
         system.night()
     assert set(closes("AAPL")) == {str(day) for day in DAYS} - {str(DAYS[3])}
 
@@ -195,7 +195,7 @@ def test_a_line_that_is_no_object_fails_its_day(system: System, line: str) -> No
     ready()
     boto3.client("s3").delete_object(Bucket=BARS_BUCKET, Key=f"daily/{LAST}.csv")
     put_file(f"{LAST}.jsonl", f'{{"symbol": "AAPL"}}\n{line}\n')
-    with pytest.raises(NightFailed):
+    with pytest.raises(NightlyIngestionFailed):
         system.night()
 
 
@@ -203,7 +203,7 @@ def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(sy
     ready()
     for day in DAYS[-2:]:
         deliver(day, GOOD | {"AAPL": "1000"})
-    assert system.night()["wrong"] == 1
+    assert system.night()["rejected"] == 1
     assert str(DAYS[-2]) not in closes("AAPL")
     assert closes("AAPL")[str(LAST)] == "1000"
     assert [event["data"]["details"] for event in told() if event["type"] == "alert.raised"] == [
@@ -229,7 +229,7 @@ def one_night_left(system: System) -> None:
     """Everything is stored but the last day, in which there is a split, a correction and something wrong."""
     ready()
     deliver(LAST, {})
-    with pytest.raises(NightFailed):
+    with pytest.raises(NightlyIngestionFailed):
         system.night()
     deliver(LAST, GOOD | {"AAPL": "25", "XOM": "0"})
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
@@ -334,7 +334,7 @@ def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int)
 
 def _last_night(it: Any) -> Any:
     """The last session alone."""
-    return mock.Mock(days=[it.ingest(LAST, it.assets.active_symbols()).mark], failed=[])
+    return mock.Mock(days=[it.ingest(LAST, it.active_symbols()).record], failed=[])
 
 
 # Readers ------------------------------------------------------------------------------------------------------------
@@ -343,17 +343,17 @@ def _last_night(it: Any) -> Any:
 def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> None:
     ready()
     system.night()
-    reader = DynamoBars(dynamodb_client(), MARKET_TABLE)
-    found = reader.bars("AAPL", DAYS[2], DAYS[5])
+    file_reader = BarStore(dynamodb_client(), MARKET_TABLE)
+    found = file_reader.bars("AAPL", DAYS[2], DAYS[5])
     assert [bar.day for bar in found] == DAYS[2:6]
-    assert reader.bars("AAPL", LAST, DAYS[0]) == []
-    newest = reader.last_bar("AAPL", date(2027, 1, 1))
+    assert file_reader.bars("AAPL", LAST, DAYS[0]) == []
+    newest = file_reader.last_bar("AAPL", date(2027, 1, 1))
     assert newest is not None
     assert newest.day == LAST
-    assert reader.last_bar("AAPL", date(2026, 1, 1)) is None
-    assert reader.last_bar("NONE", LAST) is None
-    assert set(reader.assets(["AAPL", "AAPL", "NONE", "XOM"])) == {"AAPL", "XOM"}
-    assert reader.assets([]) == {}
-    assert bars.from_item(deserialize(next(it for it in stored() if it["sk"]["S"].startswith("BAR#")))) in [
-        bar for symbol in GOOD for bar in reader.bars(symbol, date.min, date.max)
+    assert file_reader.last_bar("AAPL", date(2026, 1, 1)) is None
+    assert file_reader.last_bar("NONE", LAST) is None
+    assert set(file_reader.assets(["AAPL", "AAPL", "NONE", "XOM"])) == {"AAPL", "XOM"}
+    assert file_reader.assets([]) == {}
+    assert Bar.from_item(deserialize(next(it for it in stored() if it["sk"]["S"].startswith("BAR#")))) in [
+        bar for symbol in GOOD for bar in file_reader.bars(symbol, date.min, date.max)
     ]

@@ -42,7 +42,7 @@ def test_quotes_that_are_dropped_are_counted(system: System, capsys: pytest.Capt
         store(system, *quotes)
         system.take_quotes()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
-    assert [(it["QuotesStored"], it["QuotesDropped"]) for it in lines if "QuotesStored" in it] == [
+    assert [(it["QuotesStored"], it["QuotesDiscarded"]) for it in lines if "QuotesStored" in it] == [
         ([1], [0]),
         ([1], [1]),
     ]

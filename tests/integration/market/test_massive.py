@@ -18,7 +18,7 @@ from trimtab.market.adapters import massive as adapter
 from trimtab.market.adapters.massive import Massive, connect, parse_key
 from trimtab.market.adapters.providers import ProviderSettings, provider_from
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
-from trimtab.market.service.ports import ProviderFailed
+from trimtab.market.domain.providers import ProviderFailed
 from trimtab.runtime.http_client import CredentialCache, HttpPolicy, circuit_store
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def connected(fake: FakeMassive, tables: "DynamoDBClient", secret: str = KEY, **
 
 def rows(massive: Massive) -> list[ProvidedBar]:
     """The bars of the day."""
-    return list(massive.grouped_daily(DAY))
+    return list(massive.daily_bars(DAY))
 
 
 def test_bars_are_asked_for_unadjusted_in_one_call_and_read_exactly(fake: FakeMassive, massive: Massive) -> None:
@@ -98,7 +98,7 @@ def test_rows_of_symbols_that_are_none_are_passed_over(fake: FakeMassive, massiv
 
 
 def test_a_day_without_bars_is_no_rows(fake: FakeMassive, massive: Massive) -> None:
-    assert list(massive.grouped_daily(date(2026, 11, 22))) == []
+    assert list(massive.daily_bars(date(2026, 11, 22))) == []
 
 
 def test_splits_are_read_page_by_page(fake: FakeMassive, massive: Massive) -> None:
@@ -211,7 +211,7 @@ def test_massive_is_configured_by_the_environment(
     for name, value in (given | {"MASSIVE_SECRET_ID": "massive"}).items():
         monkeypatch.setenv(name, value)
     provider = provider_from(ProviderSettings.load(), tables)
-    assert [row.symbol for row in provider.grouped_daily(DAY)] == ["AAPL"]
+    assert [row.symbol for row in provider.daily_bars(DAY)] == ["AAPL"]
     monkeypatch.delenv("MASSIVE_SECRET_ID")
     with pytest.raises(ValidationError, match="MASSIVE_SECRET_ID"):
         ProviderSettings.load()
