@@ -125,7 +125,7 @@ def test_it_works_where_the_credentials_of_the_environment_lead(
     assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-10"]) == 1
     assert everywhere.main([*place, "--from", "2026-11-10", "--to", "2026-11-09"]) == 1
     told = capsys.readouterr().err
-    assert "there is no file of 2026-11-10" in told
+    assert "no file of 2026-11-10" in told
     assert "--from must not be after --to" in told
     massive = ["--table", MARKET_TABLE, "--source", "massive", "--secret", "absent"]
     with pytest.raises(ClientError, match="GetSecretValue"):

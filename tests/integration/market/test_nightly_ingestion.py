@@ -144,7 +144,7 @@ def test_a_split_explains_a_jump_whoever_enters_it(system: System) -> None:
     assert system.http("PUT", f"/assets/MSFT/splits/{LAST}", {"ratio": 10}, authorizer=FEED).status == 200
     assert system.night()["rejected"] == 1
     assert [closes(symbol)[str(LAST)] for symbol in GOOD] == ["25", "20", "50"]
-    assert told()[-1]["data"]["text"].startswith("Not stored: XOM: close 25 is 50 % away from 50")
+    assert told()[-1]["data"]["text"].startswith("Rejected: XOM: close 25 is 50 % away from 50")
     splits = system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 4}, authorizer=FEED).json["splits"]
     assert [each["ratio"] for each in splits] == ["4"]
 
@@ -162,7 +162,7 @@ def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_
     s3 = boto3.client("s3")
     for day in (DAYS[3], LAST):
         s3.delete_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv")
-    with pytest.raises(NightlyIngestionFailed, match=f"{DAYS[3]}: there is no file"):
+    with pytest.raises(NightlyIngestionFailed, match=f"{DAYS[3]}: no file of"):
         system.night()
     assert len(closes("AAPL")) == 8
     deliver(DAYS[3], GOOD)
