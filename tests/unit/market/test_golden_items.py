@@ -110,5 +110,5 @@ def test_the_items_carry_their_events() -> None:
 def test_a_fault_of_any_kind_is_counted_and_listed_in_the_alert(kind: FaultKind) -> None:
     record: IngestedDay = record_day(None, DAY, ["A"], bars=[], faults=[BarFault("A", kind, "text")], now=TIME)
     alert = record.events[-1].data
-    assert alert["facts"][kind.value] == "1"
+    assert alert["details"][kind.value] == "1"
     assert "A: text" in alert["text"]
