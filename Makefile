@@ -117,7 +117,7 @@ backfill: ## ingest daily bars: FROM=2024-01-02 TO=2026-11-20 SOURCE=sample|mass
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local backfill --from "$(FROM)" --to "$(TO)" \
 		--source "$(or $(SOURCE),sample)" $(if $(JUMPS),--accept-jumps)
 
-rebuild: ## compare a bettor's totals with the fold of their orders: TENANT=demo USER_ID= REPAIR=1
+rebuild: ## compare a bettor's stored totals with their orders: TENANT=demo USER_ID= REPAIR=1
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local rebuild --tenant "$(TENANT)" --user-id "$(USER_ID)" \
 		$(if $(REPAIR),--repair)
 

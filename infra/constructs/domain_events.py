@@ -20,7 +20,7 @@ class DomainEvents(Construct):
         super().__init__(scope, id)
         self.bus = events.EventBus(self, "Bus", event_bus_name=context.config.prefix)
         self.undelivered = FailureQueue(
-            self, "events-undelivered", context=context, holds="events that the bus or a target refused"
+            self, "events-undelivered", context=context, contents="events that the bus or a target refused"
         )
         CfnOutput(Stack.of(self), "EventBusName", value=self.bus.event_bus_name)
 

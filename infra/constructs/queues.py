@@ -17,11 +17,11 @@ _MAX_RECEIVES = 5
 
 
 class WorkQueue(Construct):
-    """A queue for one worker, the dead-letter queue, and the alarms of both.
+    """A queue for one worker, with a dead-letter queue and the alarms of both.
 
-    A message that fails five times moves to the dead-letter queue. A dead-letter queue keeps messages longer, because
-    the time that a message spent on the queue counts against the retention of the dead-letter queue too. `senders` are
-    the providers that may send to a public queue. The stack outputs `Queue<Name>` and `Queue<Name>Dead` hold the URLs.
+    A message that fails five times moves to the dead-letter queue. The dead-letter queue has the longer retention (14
+    days, not 4), because retention counts from the time at which the message was first sent. `senders` are the
+    providers that may send to the queue. The stack outputs `Queue<Name>` and `Queue<Name>Dead` contain the URLs.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class WorkQueue(Construct):
 
 
 class FailureQueue(Construct):
-    """A queue without a worker, for work that failed for good; an alarm reports the first message.
+    """A queue without a worker, for work that failed permanently; an alarm reports the first message.
 
-    `holds` completes the sentence "It holds …" in the accepted policy finding. The stack output `Queue<Name>` holds
-    the URL.
+    `contents` says which work, for the reason of the acknowledged cdk-nag finding. The stack output `Queue<Name>`
+    contains the URL.
     """
 
-    def __init__(self, scope: Construct, name: str, *, context: StackContext, holds: str) -> None:
+    def __init__(self, scope: Construct, name: str, *, context: StackContext, contents: str) -> None:
         super().__init__(scope, pascal_case(name))
         self.queue = _queue(self, "Queue", name, context.config, retention_period=_DEAD_LETTER_RETENTION)
-        reason = f"The queue is itself a last resort. It holds {holds}; an alarm reports the first message."
+        reason = f"The queue is a dead-letter queue itself, for {contents}; an alarm reports the first message."
         acknowledge(self.queue, "AwsSolutions-SQS3", reason)
         context.alarms.watch_messages(self.queue, self.queue, name)
 

@@ -1,4 +1,4 @@
-"""Workers: functions for the messages of a queue."""
+"""Workers: Lambda functions that consume a queue."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from infra.constructs.queues import WorkQueue
 
 
 class Worker(LambdaFunction):
-    """A function for the messages of a work queue. Dead letters and queue alarms belong to the queue.
+    """A Lambda function that consumes a work queue. `WorkQueue` creates the dead-letter queue and the queue's alarms.
 
-    `timeout_seconds` is at most a sixth of the visibility timeout of the queue, as AWS recommends: a message must not
-    be redelivered while Lambda retries a throttled batch.
+    `timeout_seconds` must be at most a sixth of the queue's visibility timeout, as AWS recommends: a message must not
+    be redelivered while Lambda retries a throttled batch. `window_seconds` is the longest wait for a full batch.
     """
 
     def __init__(

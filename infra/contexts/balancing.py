@@ -36,10 +36,10 @@ class RetainedBalancing(Construct):
             self, "checks", context=context, visibility_seconds=context.config.worker_visibility_seconds
         )
         self.changes_unchecked = FailureQueue(
-            self, "changes-unchecked", context=context, holds="changes for which no check could be requested"
+            self, "changes-unchecked", context=context, contents="changes for which no check could be requested"
         )
         self.sweeps_failed = FailureQueue(
-            self, "sweeps-failed", context=context, holds="sweeps that failed every attempt"
+            self, "sweeps-failed", context=context, contents="sweeps that failed every attempt"
         )
 
 

@@ -41,7 +41,7 @@ class RetainedBetting(Construct):
             self, "settlements", context=context, visibility_seconds=config.settlement_visibility_seconds
         )
         self.closings_unsettled = FailureQueue(
-            self, "closings-unsettled", context=context, holds="closings for which no settlement was requested"
+            self, "closings-unsettled", context=context, contents="closings for which no settlement was requested"
         )
 
 

@@ -35,7 +35,7 @@ class RetainedMarket(Construct):
             senders=[provider for provider in config.providers if provider.quotes],
         )
         self.nights_failed = FailureQueue(
-            self, "nights-failed", context=context, holds="nightly runs that failed every attempt"
+            self, "nights-failed", context=context, contents="nightly runs that failed every attempt"
         )
         self.bars = self._make_bucket(config) if isinstance(config.bars, FileBars) else None
 

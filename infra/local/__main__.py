@@ -29,19 +29,19 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Start the local AWS with the stored data, deploy all changes, load the sample and run the example."""
+    """Start the local AWS with the stored data, deploy the current code, load the sample data and run the example."""
     workspace = Workspace()
     workspace.directory.mkdir(exist_ok=True)
     localstack = arguments.cloud == "localstack"
     with _step("local AWS" if not localstack else f"LocalStack at {arguments.endpoint}"):
-        where = cloud.attach(arguments.endpoint) if localstack else cloud.start(workspace, arguments.port)
+        running = cloud.attach(arguments.endpoint) if localstack else cloud.start(workspace, arguments.port)
     issuer = TokenIssuer(workspace.issuer_key)
     with _step("issuer and keys"):
         issuer.create()
-        issuer.publish(where.endpoint)
+        issuer.publish(running.endpoint)
     with _step("deployment (log: .local/deploy.log)"):
-        bundle = arguments.bundle or (cloud.functions_run_in(where.endpoint) if localstack else None)
-        stack = deploy.Deployment(workspace, where.endpoint, env=arguments.cloud, bundle=bundle).run(issuer.token())
+        bundle = arguments.bundle or (cloud.functions_run_in(running.endpoint) if localstack else None)
+        stack = deploy.Deployment(workspace, running.endpoint, env=arguments.cloud, bundle=bundle).run(issuer.token())
         stack.save(workspace)
     with _step("sample: assets with two years of synthetic bars"):
         _load_sample(stack)
@@ -61,7 +61,7 @@ def down(arguments: argparse.Namespace) -> None:
 
 
 def token(arguments: argparse.Namespace) -> None:
-    """Print a token and nothing else, for use in a shell."""
+    """Print only a token, for use in shell commands."""
     workspace = Workspace()
     _running_stack(workspace)
     scopes = arguments.scopes.replace(",", " ").split() if arguments.scopes else SCOPES
@@ -70,7 +70,7 @@ def token(arguments: argparse.Namespace) -> None:
 
 
 def print_environment(_: argparse.Namespace) -> None:
-    """Print shell exports of the API, two headers, the public queues and the settings of the AWS command line."""
+    """Print shell exports: API address, token, two request headers, public queue URLs, settings of the AWS CLI."""
     workspace = Workspace()
     stack = _running_stack(workspace)
     token = TokenIssuer(workspace.issuer_key).token(tenant="demo", user_id=None, scopes=SCOPES)
@@ -90,7 +90,7 @@ def print_environment(_: argparse.Namespace) -> None:
 
 
 def follow_logs(_: argparse.Namespace) -> None:
-    """Follow the functions' logs."""
+    """Follow the logs of all functions."""
     logs.follow(_running_stack(Workspace()).endpoint_url)
 
 
@@ -103,11 +103,11 @@ def run_simulation(arguments: argparse.Namespace) -> None:
     result = report.run(_console, simulation, portfolios=arguments.portfolios, changes=arguments.changes)
     report.show(_console, result)
     if not all(result.out_of_band.values()):
-        raise LocalError("a portfolio is out of its band without a reason: see `make logs`")
+        raise LocalError("a portfolio is out of band and has no decision that explains it: see `make logs`")
 
 
 def run_backfill(arguments: argparse.Namespace) -> None:
-    """Ingest the daily bars of a range of days."""
+    """Store the daily bars of a range of days."""
     try:
         wanted = BackfillRequest(arguments.first, arguments.last, arguments.source, arguments.accept_jumps)
         backfill.run(_console, _running_stack(Workspace()), wanted)
@@ -116,9 +116,9 @@ def run_backfill(arguments: argparse.Namespace) -> None:
 
 
 def rebuild_metrics(arguments: argparse.Namespace) -> None:
-    """Compare a bettor's totals with the fold of all their orders; with `--repair`, write the fold."""
+    """Compare a bettor's stored totals with the totals recomputed from all orders; `--repair` stores the latter."""
     if not arguments.user_id:
-        raise LocalError("the user is missing: make rebuild USER_ID=45")
+        raise LocalError("USER_ID is missing: run `make rebuild USER_ID=45`")
     stack = _running_stack(Workspace())
     dynamodb, table = client("dynamodb", stack.endpoint_url), stack.tables["betting"]
     try:
@@ -126,8 +126,10 @@ def rebuild_metrics(arguments: argparse.Namespace) -> None:
     except Conflict as conflict:
         raise LocalError(conflict.detail) from None
     print(rebuild.report(rebuilt))
-    if not rebuilt.is_right and not arguments.repair:
-        raise LocalError("the stored totals differ from the fold of the orders: REPAIR=1 writes the fold")
+    if not rebuilt.is_consistent and not arguments.repair:
+        raise LocalError(
+            "the stored totals differ from the orders: run again with REPAIR=1 to store the recomputed totals"
+        )
 
 
 def _running_stack(workspace: Workspace) -> deploy.Stack:
@@ -139,7 +141,7 @@ def _running_stack(workspace: Workspace) -> deploy.Stack:
 
 
 def _load_sample(stack: deploy.Stack) -> None:
-    """Store the sample, and the newest day of the sample as a file for the nightly ingestion."""
+    """Store the sample data; put the bars of its newest day into the bucket, as a file for the nightly ingestion."""
     now = utc_now()
     if sample_data.load(client("dynamodb", stack.endpoint_url), stack.tables["market"], now) and stack.buckets:
         name, text = sample_data.newest_file(now)
@@ -174,11 +176,13 @@ def _arguments() -> argparse.Namespace:
     start = commands.add_parser("up", help="start, deploy, run the example")
     start.add_argument("--port", type=int, default=DEFAULT_PORT)
     start.add_argument("--cloud", choices=["local", "localstack"], default="local")
-    start.add_argument("--endpoint", default=f"http://localhost:{DEFAULT_PORT}", help="of a running LocalStack")
+    start.add_argument(
+        "--endpoint", default=f"http://localhost:{DEFAULT_PORT}", help="endpoint of a running LocalStack"
+    )
     start.add_argument("--bundle", choices=["", "host", "container"], help="the platform that runs the functions")
     start.set_defaults(run=up)
     end = commands.add_parser("down", help="stop the local AWS")
-    end.add_argument("--forget", action="store_true", help="remove the stored state")
+    end.add_argument("--forget", action="store_true", help="remove the stored data")
     end.set_defaults(run=down)
     sign = commands.add_parser("token", help="print a token")
     sign.add_argument("--tenant", default="demo")
@@ -186,20 +190,20 @@ def _arguments() -> argparse.Namespace:
     sign.add_argument("--scopes", default="", help="separated by commas or spaces; all scopes by default")
     sign.set_defaults(run=token)
     commands.add_parser("env", help="print shell exports for the running stack").set_defaults(run=print_environment)
-    commands.add_parser("logs", help="follow the functions' logs").set_defaults(run=follow_logs)
+    commands.add_parser("logs", help="follow the logs of all functions").set_defaults(run=follow_logs)
     moves = commands.add_parser("simulate", help="move prices on the running system")
     moves.add_argument("--changes", type=_positive, default=200)
     moves.add_argument("--portfolios", type=_positive, default=20)
     moves.add_argument("--seed", type=int, default=None, help="repeats the portfolios and prices of an earlier run")
     moves.set_defaults(run=run_simulation)
-    fill = commands.add_parser("backfill", help="ingest the daily bars of a range of days")
+    fill = commands.add_parser("backfill", help="store the daily bars of a range of days")
     add_arguments(fill, "sample, massive, a directory, or s3://bucket/prefix", "sample")
     fill.set_defaults(run=run_backfill)
-    fold = commands.add_parser("rebuild", help="compare a bettor's totals with the fold of their orders")
-    fold.add_argument("--tenant", default="demo")
-    fold.add_argument("--user-id", required=True)
-    fold.add_argument("--repair", action="store_true", help="write the fold where it differs")
-    fold.set_defaults(run=rebuild_metrics)
+    recompute = commands.add_parser("rebuild", help="compare a bettor's stored totals with their orders")
+    recompute.add_argument("--tenant", default="demo")
+    recompute.add_argument("--user-id", required=True)
+    recompute.add_argument("--repair", action="store_true", help="store the recomputed totals if they differ")
+    recompute.set_defaults(run=rebuild_metrics)
     return parser.parse_args()
 
 

@@ -25,7 +25,7 @@ _LOCALSTACK_INFO = "/_localstack/info"
 
 @dataclass(frozen=True)
 class Cloud:
-    """A local cloud: endpoint and process id. The process id of a LocalStack is None."""
+    """A running local cloud. `pid` is the process id of the embedded local AWS, None for LocalStack."""
 
     endpoint: str
     pid: int | None = None
@@ -39,12 +39,12 @@ def start(workspace: Workspace, port: int) -> Cloud:
     running = find(workspace)
     if running:
         if running.endpoint != _endpoint(port):
-            raise LocalError(f"the local cloud already runs at {running.endpoint}: `make down` stops it")
+            raise LocalError(f"the local cloud already runs at {running.endpoint}: run `make down` first")
         return running
     if not PYTHON.exists():
         raise LocalError("the local AWS is not installed: run `make up`")
     if not _is_free(port):
-        raise LocalError(f"port {port} is in use by another program: choose one with `make up PORT=…`")
+        raise LocalError(f"port {port} is in use by another program: choose another port with `make up PORT=…`")
     _clear_temporary_files(workspace)
     workspace.temporary_files.mkdir(parents=True, exist_ok=True)
     with workspace.cloud_log.open("wb") as log:
@@ -65,13 +65,14 @@ def start(workspace: Workspace, port: int) -> Cloud:
 def find(workspace: Workspace) -> Cloud | None:
     """Return the running local AWS of the workspace, or None.
 
-    The command line of the process is compared, because after a reboot another program may have the noted process id.
+    The command line of the process is compared too, because after a reboot another program may have the recorded
+    process id.
     """
     try:
-        noted = json.loads(workspace.process_file.read_text())
+        recorded = json.loads(workspace.process_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return Cloud(noted["endpoint"], int(noted["pid"])) if str(SERVER) in _command(noted["pid"]) else None
+    return Cloud(recorded["endpoint"], int(recorded["pid"])) if str(SERVER) in _command(recorded["pid"]) else None
 
 
 def is_answering(endpoint: str) -> bool:
@@ -80,7 +81,10 @@ def is_answering(endpoint: str) -> bool:
 
 
 def _command(pid: int) -> str:
-    """Return the command line of a process, "" for none. Slim machines have /proc and no `ps`, macOS has only `ps`."""
+    """Return the command line of a process, "" if no such process runs.
+
+    Minimal Linux images have `/proc` but no `ps`; macOS has `ps` but no `/proc`.
+    """
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -91,7 +95,10 @@ def _command(pid: int) -> str:
 
 
 def stop(workspace: Workspace) -> bool:
-    """Stop the local AWS of the workspace and its workers, after a last snapshot. Return False if none was running."""
+    """Stop the local AWS of the workspace and the function processes. Return False if no local AWS was running.
+
+    The local AWS saves a last snapshot of the stored data before it stops.
+    """
     running = find(workspace)
     if running and running.pid:
         _end(running.pid)
@@ -101,15 +108,18 @@ def stop(workspace: Workspace) -> bool:
 
 
 def attach(endpoint: str) -> Cloud:
-    """Return the LocalStack that runs at the endpoint. Raises LocalError for none, and for the embedded local AWS."""
+    """Return the LocalStack at the endpoint. Raises LocalError if no LocalStack answers there."""
     if not _answers(endpoint + _LOCALSTACK_INFO):
-        hint = "`make down` frees the port of the local AWS, `docker compose up -d` starts one"
+        hint = "run `make down` to free the port, then `docker compose up -d`"
         raise LocalError(f"no LocalStack answers at {endpoint}: {hint}")
     return Cloud(endpoint.rstrip("/"))
 
 
 def functions_run_in(endpoint: str) -> str:
-    """Return "container" or "host": a LocalStack in a container runs functions in containers, others as processes."""
+    """Return the place in which the LocalStack at the endpoint runs functions.
+
+    "container" if LocalStack itself runs in a container; "host" if LocalStack starts functions as local processes.
+    """
     with urllib.request.urlopen(endpoint + _LOCALSTACK_INFO, timeout=5) as answer:  # noqa: S310 (see `_answers`)
         return "container" if json.load(answer).get("is_docker") else "host"
 
@@ -147,7 +157,7 @@ def _wait_until_healthy(process: "subprocess.Popen[bytes]", endpoint: str, log: 
         if _answers(endpoint + _HEALTH):
             return
         if process.poll() is not None:
-            raise LocalError(f"the local cloud ended during its start: see {log}")
+            raise LocalError(f"the local cloud exited during start-up: see {log}")
         time.sleep(0.1)
     _end(process.pid)
     raise LocalError(f"the local cloud did not answer within {_START_SECONDS:.0f} s: see {log}")
@@ -172,14 +182,14 @@ def _is_free(port: int) -> bool:
 
 
 def _end(pid: int) -> None:
-    """Stop the server, then the workers of functions: all other processes of the group."""
+    """Terminate the server and wait for its end; then kill the function processes, which share its process group."""
     deadline = time.monotonic() + _STOP_SECONDS
     try:
         os.kill(pid, signal.SIGTERM)
         while time.monotonic() < deadline and _is_alive(pid):
             time.sleep(0.05)
         os.killpg(pid, signal.SIGKILL)
-        _is_alive(pid)
+        _is_alive(pid)  # reaps the server if it is a child of this process
     except ProcessLookupError:
         return
 
@@ -189,7 +199,7 @@ def _is_alive(pid: int) -> bool:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return False
     except ChildProcessError:
-        pass  # started by an earlier command, whose child it was
+        pass  # an earlier command started the process, so it is no child of this process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

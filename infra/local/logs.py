@@ -1,4 +1,4 @@
-"""Follow the functions' logs of a local cloud."""
+"""Follow the logs of all functions in a local cloud."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ _OVERLAP_MILLISECONDS = 5000
 _PAUSE_SECONDS = 1.0
 
 Line = tuple[int, str, str, int, str]
-"""Time in milliseconds, group, stream, number among the stream's lines of that millisecond, text."""
+"""Timestamp (milliseconds), log group, log stream, position among the lines with equal timestamp and stream, text."""
 
 
 def follow(endpoint: str, *, forever: bool = True) -> None:
@@ -42,15 +42,15 @@ def _groups(logs: Any) -> list[str]:
 def _lines(logs: Any, group: str, since: int) -> Iterator[Line]:
     """Yield the lines of a group in the order of each stream.
 
-    The local clouds give all lines of an invocation one timestamp and no ids. Numbering the lines of a stream that
-    share a timestamp keeps them in order and tells equal lines apart.
+    A local cloud stores all lines of an invocation with one timestamp and without ids. The position keeps these lines
+    in order, and distinguishes lines with the same text.
     """
     try:
         pages = list(logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since))
     except ClientError:  # the group was deleted with its stack
         return
-    numbers: Counter[tuple[int, str]] = Counter()
+    positions: Counter[tuple[int, str]] = Counter()
     for event in (event for page in pages for event in page["events"]):
-        when, stream = event["timestamp"], event.get("logStreamName", "")
-        numbers[when, stream] += 1
-        yield when, group, stream, numbers[when, stream], event["message"].rstrip()
+        timestamp, stream = event["timestamp"], event.get("logStreamName", "")
+        positions[timestamp, stream] += 1
+        yield timestamp, group, stream, positions[timestamp, stream], event["message"].rstrip()

@@ -1,4 +1,4 @@
-"""The service stack: all resources to replace with a release, by context."""
+"""The service stack: the resources of each context that a release may replace."""
 
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
@@ -20,7 +20,7 @@ from infra.stacks.retained import RetainedStack
 
 
 class ServiceStack(Stack):
-    """Functions, routes and schedules. The stack can be deleted and deployed again without losing data or messages."""
+    """Functions, routes and schedules. Deleting the stack and deploying it again loses no data and no messages."""
 
     def __init__(self, scope: Construct, id: str, *, config: Config, retained: RetainedStack, description: str) -> None:
         super().__init__(scope, id, description=description)

@@ -1,7 +1,7 @@
 """Build the code of Lambda functions without Docker: uv installs layers, byte code is compiled for the target.
 
-A bundle is a directory named by the digest of all inputs. The same sources give the same digest in every synthesis: the
-asset hashes of the CDK are stable, and an existing bundle is never built again.
+A bundle is a directory named by the digest of all inputs. Equal sources give equal digests, so the asset hashes of the
+CDK are stable and an existing bundle is reused.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from pathlib import Path
 from infra.config import ROOT, Target
 
 LAYERS = ("core", "dependencies")
-"""The layers of every function; other layers are added by function."""
+"""Layers of every function. Single functions have further layers."""
 CORE = ROOT / "layers" / "core" / "python"
 
-_RECIPE = "2"  # increase after a change of this module, so that older bundles are not reused
-_KEPT_SECONDS = 24 * 3600
+_BUILD_VERSION = "2"  # increase after a change of this module, so that older bundles are not reused
+_RETENTION_SECONDS = 24 * 3600  # of bundles that a newer build has replaced
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ class Bundler:
             try:
                 fill(draft)
                 if self._digest(name, inputs()) != digest:
-                    # The cache would return the wrong content for this digest.
+                    # The files were copied while they changed, so they do not match the digest.
                     raise RuntimeError(f"the sources of {name} changed during bundling; run the command again")
                 draft.chmod(0o755)
-                _settle(draft, path)
+                _move_to_cache(draft, path)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
             self._prune(name, path)
@@ -113,14 +113,17 @@ class Bundler:
         return digest.hexdigest()
 
     def _compile(self, directory: Path, mount: str) -> None:
-        """Compile byte code that is not checked against the source, because archives carry no true times."""
+        """Compile byte code with unchecked hashes, because the files of a Lambda function have no real timestamps.
+
+        Python would compare the timestamps of source and byte code, and compile again at each cold start.
+        """
         if not self._interpreter:
             return
         mode = ["--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", mount]
         subprocess.run([self._interpreter, "-m", "compileall", "-q", "-j", "2", *mode, str(directory)], check=True)
 
     def _prune(self, name: str, current: Path) -> None:
-        oldest = time.time() - _KEPT_SECONDS
+        oldest = time.time() - _RETENTION_SECONDS
         for path in self.cache.glob(f"{name}-*"):
             if path != current and path.stat().st_mtime < oldest:
                 shutil.rmtree(path, ignore_errors=True)
@@ -130,7 +133,8 @@ class Bundler:
         found = _interpreter(self.target.python_version)
         if not found:
             message = (
-                f"no Python {self.target.python_version} found: bundles contain no byte code, cold starts take longer"
+                f"Python {self.target.python_version} was not found: bundles contain no byte code, "
+                "and cold starts take longer"
             )
             warnings.warn(message, stacklevel=2)
         return found
@@ -138,14 +142,14 @@ class Bundler:
     @cached_property
     def _fingerprint(self) -> bytes:
         where = self.target.platform or sysconfig.get_platform()
-        return f"{_RECIPE} {self.target.python_version} {where} {bool(self._interpreter)}".encode()
+        return f"{_BUILD_VERSION} {self.target.python_version} {where} {bool(self._interpreter)}".encode()
 
 
 _COMPILED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 def _interpreter(version: str) -> str | None:
-    """Return an interpreter of exactly the minor version, or None: Python ignores byte code of other versions."""
+    """Return the path of a Python of this version (`3.13`), or None. Python ignores byte code of other versions."""
     candidates = [sys.executable, shutil.which(f"python{version}")]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
@@ -176,7 +180,7 @@ def _contents(directory: Path) -> list[bytes]:
 
 
 def _link(source: str, destination: str) -> None:
-    """Hard-link a file of an inlined layer, which costs no space per function; copy across file systems.
+    """Hard-link a file of an inlined layer to save space; copy the file if the file system does not allow links.
 
     A file that two layers contain is linked once: the requirements of the layers pin the same versions.
     """
@@ -188,8 +192,8 @@ def _link(source: str, destination: str) -> None:
         shutil.copy2(source, destination)
 
 
-def _settle(draft: Path, path: Path) -> None:
-    """Move a finished draft to the cache, or keep the bundle that a concurrent synthesis has moved there first."""
+def _move_to_cache(draft: Path, path: Path) -> None:
+    """Rename a finished draft to its place in the cache; keep the bundle if a concurrent synthesis was first."""
     try:
         draft.rename(path)
     except OSError:

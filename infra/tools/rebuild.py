@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rebuild(client: "DynamoDBClient", table: str, tenant_id: str, user_id: str, *, repair: bool) -> TotalsComparison:
-    """Compare the stored with the recomputed totals; write the recomputed totals if `repair`."""
+    """Compare the stored with the recomputed totals; if `repair` is true, write the recomputed totals that differ."""
     return TotalsRebuild(BettingStore(client, table)).run(tenant_id, user_id, repair=repair)
 
 
@@ -50,7 +50,7 @@ def main() -> int:
         sys.stderr.write(f"{conflict.detail}\n")
         return 1
     sys.stdout.write(report(comparison) + "\n")
-    return 0 if comparison.is_right else 1
+    return 0 if comparison.is_consistent else 1
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def check_settled(system: System, orders: int, users: int) -> None:
     assert all(image["version"]["N"] == "2" and "order.settled" in image["events"]["S"] for image in settled)
     for number in range(users):
         comparison = Bettor(system, f"u{number}").compare_totals()
-        assert comparison.is_right, comparison
+        assert comparison.is_consistent, comparison
         assert comparison.stored.orders_open == 0
 
 

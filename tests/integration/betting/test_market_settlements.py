@@ -73,7 +73,7 @@ def test_a_market_is_closed_and_its_orders_are_settled_by_the_worker(system: Sys
     assert (two.metrics()["profit"], two.metrics()["commission"]) == ("-25.00", "0.00")
     assert one.position()["market_commission"] == "2.25"
     assert one.metrics()["roi"] == "142.5000"  # 42.75 of 30
-    assert all(user.compare_totals().is_right for user in (one, two))
+    assert all(user.compare_totals().is_consistent for user in (one, two))
     assert waiting(system.settlements_url) == []
 
 
@@ -85,7 +85,7 @@ def test_the_commission_of_a_market_counts_the_commission_of_orders_settled_befo
     process_stream_and_queue(system)
     assert bettor.position()["market_commission"] == "0.00"  # 10 % of 5 was charged already
     assert bettor.metrics()["profit"] == "4.50"
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
 
 
 def test_a_user_whose_orders_were_settled_before_the_market_pays_its_commission_once(system: System) -> None:
@@ -94,13 +94,13 @@ def test_a_user_whose_orders_were_settled_before_the_market_pays_its_commission_
         user.settle(user.place_successfully("BACK", 100, "2.00"), won=True)
     two.place_successfully("BACK", "0.01", "2.00", "away")  # void: its last order is settled with the market
     settle_market(system, ["home"], voids=["away"], commission_rate=5)
-    assert not one.compare_totals().is_right  # the commission is not charged yet
+    assert not one.compare_totals().is_consistent  # the commission is not charged yet
     for user_id in ("1", "2", "1"):
         assert system.work(settlement_record(user_id), worker=settlement_function) == set()
     for user, selection_id, pnl in ((one, "home", "100.00"), (two, "away", "0.00")):
         assert (user.metrics()["commission"], user.position()["market_commission"]) == ("5.00", "5.00")
         assert user.metrics()["profit"] == "95.00"
-        assert user.compare_totals().is_right
+        assert user.compare_totals().is_consistent
         assert position_events(user)[-1] == (selection_id, pnl, "5.00")
 
 
@@ -192,7 +192,7 @@ def test_an_order_that_the_index_hides_is_found_by_the_position_and_the_market_i
         assert system.work(sqs_record(body), worker=settlement_function) == set()
     done = settle_market(system, ["home"]).json
     assert (done["status"], done["orders"], count_statuses()) == ("SETTLED", 1, {"SETTLED": 1})
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
 
 
 def test_a_market_is_settled_once_all_pages_of_its_users_are_and_this_write_requests_nothing(
@@ -297,7 +297,7 @@ def test_the_orders_of_a_market_are_settled_in_batches_by_user(system: System) -
         process_stream_and_queue(system)
     assert count_statuses() == {"SETTLED": 95}
     assert len(keys_of_settled_orders()) == len(set(keys_of_settled_orders())) == 95
-    assert all(Bettor(system, user_id).compare_totals().is_right for user_id in "12")
+    assert all(Bettor(system, user_id).compare_totals().is_consistent for user_id in "12")
 
 
 def _place_orders(numbers: range, user_id: str) -> None:
@@ -330,7 +330,7 @@ def test_two_workers_at_once_settle_each_order_once(system: System) -> None:
     assert count_statuses() == {"SETTLED": 100}
     assert len(keys_of_settled_orders()) == len(set(keys_of_settled_orders())) == 100
     assert sum(counts) <= 100
-    assert Bettor(system).compare_totals().is_right
+    assert Bettor(system).compare_totals().is_consistent
 
 
 def test_two_settlements_of_one_order_at_once_have_one_effect(system: System) -> None:
@@ -353,7 +353,7 @@ def test_two_settlements_of_one_order_at_once_have_one_effect(system: System) ->
     assert len(set(answers) - {"refused"}) == 1
     assert answers.count("refused") == WRITERS // 2
     assert len(keys_of_settled_orders()) == 1
-    assert Bettor(system).compare_totals().is_right
+    assert Bettor(system).compare_totals().is_consistent
 
 
 @pytest.mark.volume
@@ -385,5 +385,5 @@ def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_lim
     ]
     assert placed == len(stored_orders()) == len(exposures) == 250  # 2,500 by tens
     assert max(exposures) == LIMIT * 100
-    assert Bettor(system).compare_totals().is_right
+    assert Bettor(system).compare_totals().is_consistent
     assert Bettor(system).metrics()["open_exposure"] == "2500.00"

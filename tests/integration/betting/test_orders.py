@@ -140,7 +140,7 @@ def test_an_order_is_settled_by_the_result_of_its_selection(
         [] if body.get("result") == "void" else [pnl]
     )
     assert bettor.metrics()["orders_settled"] == (0 if body.get("result") == "void" else 1)
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
 
 
 def test_another_settlement_of_a_settled_order_is_refused(bettor: Bettor) -> None:
@@ -214,7 +214,7 @@ def test_positions_show_both_sides_the_worst_case_and_the_cash_out(bettor: Betto
     assert home["cash_out"] == {"side": "LAY", "odds": "2.50", "stake": "21.20"}
     assert bettor.position(winners="2")["worst_case_exposure_of_these"] == "14.00"
     assert bettor.selection("away")["cash_out"] == {"side": "LAY", "odds": "6.00", "stake": "5.00"}
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
 
 
 def test_a_cash_out_makes_the_profit_the_same_for_either_result(bettor: Bettor) -> None:
@@ -249,8 +249,8 @@ def test_a_rebuild_finds_wrong_totals_and_positions_and_repairs_them(bettor: Bet
     for item in ("TOTALS", "POSITION#m2"):
         _corrupt(item)
     found = bettor.compare_totals(repair=True)
-    assert (found.is_right, found.wrong_positions) == (False, ("m2",))
-    assert bettor.compare_totals().is_right
+    assert (found.is_consistent, found.wrong_positions) == (False, ("m2",))
+    assert bettor.compare_totals().is_consistent
     assert bettor.metrics() == before
 
 
@@ -267,7 +267,7 @@ def test_an_order_placed_during_a_repair_is_not_lost(bettor: Bettor) -> None:
     with mock.patch.object(BettingStore, "list_orders", interrupted), pytest.raises(Conflict, match="try again"):
         bettor.compare_totals(repair=True)
     bettor.compare_totals(repair=True)
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
     assert (bettor.metrics()["orders_placed"], bettor.position()["exposure"]) == (2, "25.00")
 
 
@@ -281,7 +281,7 @@ def test_an_order_that_the_index_does_not_show_is_not_lost(bettor: Bettor) -> No
         with pytest.raises(Conflict, match="the totals, the position in m2"):
             bettor.compare_totals(repair=True)
     assert len(commits(BETTING_TABLE)) == before
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
 
 
 def test_a_position_in_a_market_without_orders_is_found(bettor: Bettor) -> None:
@@ -296,7 +296,7 @@ def test_a_position_in_a_market_without_orders_is_found(bettor: Bettor) -> None:
         )
     )
     assert bettor.compare_totals(repair=True).wrong_positions == ("nowhere",)
-    assert bettor.compare_totals().is_right
+    assert bettor.compare_totals().is_consistent
 
 
 def _corrupt(sort: str) -> None:

@@ -1,4 +1,4 @@
-"""The common parts of the REST routes and the RPCs of betting: settings, wired services, lists and metrics."""
+"""Settings, services, lists and metrics that the REST routes and the RPC service of betting share."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -23,7 +23,11 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class BettingSettings(Settings):
-    """The settings of the REST and the RPC function; limits are numbers as text, an empty text is no limit."""
+    """Settings of the REST and the RPC function.
+
+    `max_stake` and `max_exposure` are money, `minimum_expected_value` is per unit of stake; all three are numbers as
+    text. An empty `minimum_expected_value` sets no limit.
+    """
 
     betting_table: str
     settlements_queue_url: str
@@ -34,7 +38,7 @@ class BettingSettings(Settings):
 
     @property
     def limits(self) -> OrderLimits:
-        """The limits of orders."""
+        """The limits that every new order is checked against."""
         minimum: Decimal | None = None
         if self.minimum_expected_value:
             minimum = parse_number(self.minimum_expected_value)
@@ -72,7 +76,7 @@ def settlements() -> MarketSettlements:
 
 
 def place_order(caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
-    """Place an order; count the order and measure the exposure the first time, or count the refusal."""
+    """Place an order and record metrics: count and exposure of a new order, nothing for a repeat, or the refusal."""
     with counting_refusals("OrdersRefused"):
         placed = orders().place(caller, new, key)
     if not placed.is_repeat:
@@ -82,7 +86,7 @@ def place_order(caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
 
 
 def settle_order(caller: Caller, order_id: str, body: SettleOrder) -> BetOrder:
-    """Settle an order; count the settlement the first time, or count the refusal."""
+    """Settle an order and record metrics: a first settlement, nothing for a repeat, or the refusal."""
     with counting_refusals("SettlementsRefused"):
         settled = orders().settle(caller, order_id, body.to_domain())
     if not settled.is_repeat:
@@ -91,13 +95,13 @@ def settle_order(caller: Caller, order_id: str, body: SettleOrder) -> BetOrder:
 
 
 def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> MarketSettlement:
-    """Settle a market, or count the refusal; the worker counts the orders as it settles them."""
+    """Request the settlement of a market; count a refusal. The worker counts each order that it settles."""
     with counting_refusals("SettlementsRefused"):
         return settlements().settle(caller, market_id, body.winners, body.voids, body.commission_rate)
 
 
 def list_orders(caller: Caller, wanted: OrderFilter, limit: int, cursor: str | None) -> views.Answer:
-    """Return a page of orders as an `OrderPage`; without a user in the filter, the orders of the user of the token."""
+    """Return a page of orders as an `OrderPage`. If the filter names no user, the user of the token is added."""
     wanted = OrderFilter(wanted.user_id or caller.user_id, wanted.market_id, wanted.status)
     query = (caller.tenant_id, "orders", repr(wanted))
     page = orders().list(caller, wanted, limit=limit, after=decode_cursor(cursor, *query))
@@ -114,7 +118,7 @@ def list_positions(
     lay_odds: Decimal | None,
     include_settled: bool = True,
 ) -> views.Answer:
-    """Return a page of positions as a `PositionList`, optionally without the markets in which no order is open."""
+    """Return a page of positions as a `PositionList`; without `include_settled`, only markets with open orders."""
     query = (caller.tenant_id, "positions", user_id)
     page = positions().list(caller, user_id, limit=limit, after=decode_cursor(cursor, *query))
     items = [

@@ -1,4 +1,4 @@
-"""Field types of request bodies, messages and responses, which parse text from outside strictly."""
+"""Field types of request bodies, messages and responses. Input is parsed strictly: no coercion and no rounding."""
 
 import re
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN
 T = TypeVar("T")
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
-"""The range of permitted days: a day outside is a typing error."""
+"""First and last permitted day. A day outside is assumed to be a typing error, and rejected."""
 
 
 class Model(BaseModel):
-    """An immutable model of a body, message or response, which rejects unknown fields.
+    """An immutable model of a body, message or response that rejects unknown fields.
 
-    The validator is built on first use: most models of a function only document routes, and a cold start needs few.
+    Validators are built on first use: a cold start needs few of them, because most models only document routes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -41,7 +41,7 @@ def _number(places: int) -> Callable[[Any], Decimal]:
 
 
 def whole(value: Any) -> int:
-    """Return a whole number given in plain digits; raises `ValueError` otherwise, as for `true` or `1_0`."""
+    """Return a whole number given in plain digits; raises `ValueError` for other values, such as `true` or `1_0`."""
     if not isinstance(value, bool) and isinstance(value, str | int | Decimal):
         text = _digits(value)
         if re.fullmatch(r"-?[0-9]{1,12}", text):
@@ -50,7 +50,7 @@ def whole(value: Any) -> int:
 
 
 def constant(value: Any) -> Any:
-    """Return the value for comparison with a number constant; texts and booleans never equal the constant."""
+    """Return the value, or None for a text or a boolean: `"1"` and `true` must not pass for the constant 1."""
     return None if isinstance(value, bool | str) else value
 
 

@@ -1,4 +1,4 @@
-"""Records: values stored as one item each, with a version for optimistic locking and the events of the last write."""
+"""Records: values stored as one item each, with a version for optimistic locking and the events of the newest write."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from trimtab.contracts.stored_form import FORM
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A value stored as one item, which writes itself. Two records are equal if all members but the events are equal.
+    """A value stored as one item. Two records are equal if all members except `events` are equal.
 
-    `version` counts the writes from 1: a write takes effect only on the version before. `events` are those of the
-    newest write; they ride on the item to the stream.
+    `version` counts the writes, from 1; a write succeeds only if the stored item has the version before (optimistic
+    locking). `events` are the events of the newest write; they are stored in the item and published from the table's
+    stream (transactional outbox).
     """
 
     version: int = 1

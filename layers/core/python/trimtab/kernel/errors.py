@@ -1,4 +1,4 @@
-"""Refusals: requests that were understood and rejected, each with a stable type and a detail to act on."""
+"""Refusals: exceptions that reject a request, each with a stable type and a message for the sender."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 class Refusal(Exception):
     """A request rejected for a reason that the sender can act on.
 
-    `type` is the stable machine-readable reason (snake_case), `detail` a sentence for people. Over HTTP a refusal
-    becomes a problem document; on a queue the refusal is recorded as the outcome of the request.
+    `type` is the stable machine-readable reason (snake_case), `detail` a sentence for people. `errors` has one mapping
+    with `field` and `detail` for each invalid field. `retry_after_seconds` is set if the same request may succeed
+    later. Over HTTP a refusal becomes a problem document (RFC 9457); on a queue it is recorded as the outcome of the
+    request.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """The resource does not exist, or the caller may not know of the resource (404)."""
+    """The resource does not exist, or the caller may not see it (404)."""
 
 
 class Conflict(Refusal):

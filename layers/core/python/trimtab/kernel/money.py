@@ -23,10 +23,10 @@ _NUMBER = re.compile(NUMBER_PATTERN)
 
 
 def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
-    """Return the number in a text of plain ASCII digits with at most `places` decimals; raises `Invalid` otherwise.
+    """Return the number in a text of plain ASCII digits; raises `Invalid` for other texts.
 
-    The text is matched before a Decimal is created, so that exponents, NaN, digits of other scripts and very long
-    texts are rejected cheaply.
+    At most `places` decimals are allowed, not counting trailing zeros. The text is matched before a Decimal is created,
+    so that exponents, NaN, digits of other scripts and very long texts are rejected cheaply.
 
     >>> parse_number("12.50", places=2)
     Decimal('12.50')
@@ -52,7 +52,7 @@ def plain(number: Decimal) -> str:
 
 
 def to_places(number: Decimal, places: int) -> Decimal:
-    """Return the number rounded half up to `places` decimals; zero has no sign.
+    """Return the number rounded half up to `places` decimals; a negative zero becomes zero.
 
     >>> to_places(Decimal("2.345"), 2)
     Decimal('2.35')

@@ -14,10 +14,10 @@ BACKOFF_SECONDS = 0.05
 
 
 class ConditionFailed(Exception):
-    """Raised for a conditional write whose condition did not hold: nothing was changed.
+    """Raised if the condition of a write did not hold; nothing was written.
 
-    `failed` maps the position of each refused action to the item stored instead (None if no item exists). The mapping
-    is empty if a concurrent transaction on the same items caused the failure.
+    `failed` maps the position of each refused action in the transaction to the item that is stored (None if there is no
+    item). The mapping is empty if a concurrent transaction on the same items caused the failure.
     """
 
     def __init__(self, failed: Mapping[int, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Closed markets: no further orders, and a result for every selection."""
+"""Closed markets. A closed market accepts no orders and has a result for every selection."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,10 +25,10 @@ class ClosedMarketStatus(StrEnum):
 
 
 class ClosedMarket(Struct, frozen=True):
-    """A closed market: its winners and void selections; all other selections have lost.
+    """A closed market: the selections that won and those that are void; all other selections lost.
 
-    `commission_rate` is a percentage of the net winnings of a user in the market. `settled_at` is the time at which a
-    check found no open order; `orders` is the number of orders found by then, 0 before.
+    `commission_rate` is in percent of a user's net winnings in the market. `settled_at` (UTC) is the time at which a
+    check found no open order, `orders` the number of orders that the check found; until then None and 0.
     """
 
     tenant_id: str
@@ -62,9 +62,9 @@ class ClosedMarket(Struct, frozen=True):
         return SettlementRequest(SelectionResult(ResultKind.VOID if selection_id in self.voids else ResultKind.LOST))
 
     def compute_commission(self, net_winnings: Decimal, charged: Decimal) -> Decimal:
-        """Return the commission on the net winnings of a user in the market, at least 0.
+        """Return the commission that a user still owes in the market, at least 0; all amounts are money.
 
-        `net_winnings` are before commission; `charged` is the commission that single orders have paid already.
+        `net_winnings` are before commission. `charged` is the commission already deducted from single orders.
         """
         if net_winnings <= 0:
             return ZERO
@@ -72,7 +72,7 @@ class ClosedMarket(Struct, frozen=True):
         return max(ZERO, due - charged)
 
     def to_item(self) -> dict[str, Any]:
-        """Return the item: version 1 on closing, version 2 once the market is settled."""
+        """Return the item: `version` is 1 for a closed market, 2 for a settled market."""
         return {
             **market_key(self.tenant_id, self.market_id),
             **to_attributes(self),
@@ -125,7 +125,7 @@ def close_market(
     by: str,
     now: datetime,
 ) -> ClosedMarket:
-    """Return the closed market, its selections sorted and without duplicates.
+    """Return the closed market, with winners and void selections sorted and without duplicates.
 
     Raises `Unprocessable` if a selection is both a winner and void.
     """

@@ -1,4 +1,4 @@
-"""The positions and totals of users."""
+"""Betting positions and order totals of users."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from trimtab.kernel.pages import Page
 
 
 class BettingPositions(Struct, frozen=True):
-    """The positions and totals of users. Raises `NotFound` if the token acts for another user."""
+    """Reads positions and totals. Every method raises `NotFound` if the caller's token belongs to another user."""
 
     store: BettingStore
 
     def list(self, caller: Caller, user_id: str, *, limit: int, after: Any) -> Page[BettingPosition]:
-        """Return the positions of a user, sorted by market."""
+        """Return a page of a user's positions, sorted by market id."""
         caller.require_owner(user_id, "user")
         return self.store.list_positions(caller.tenant_id, user_id, limit=limit, after=after)
 
     def get_totals(self, caller: Caller, user_id: str, market_id: str | None = None) -> OrderTotals:
-        """Return the totals over all orders of a user, or over the orders in one market; zeros without orders."""
+        """Return the totals of a user's orders, in all markets or in one market; zeros if there are no orders."""
         caller.require_owner(user_id, "user")
         if market_id is None:
             return self.store.get_user_totals(caller.tenant_id, user_id).totals

@@ -29,7 +29,7 @@ class TotalsComparison(Struct, frozen=True):
     wrong_positions: tuple[str, ...]
 
     @property
-    def is_right(self) -> bool:
+    def is_consistent(self) -> bool:
         """True if the stored totals and positions equal the recomputed values."""
         return self.stored == self.recomputed and not self.wrong_positions
 
@@ -56,7 +56,7 @@ class TotalsRebuild(Struct, frozen=True):
             if market_id not in stored or _contents(stored[market_id]) != _contents(position)
         )
         comparison = TotalsComparison(user_totals.totals, totals, wrong)
-        if repair and not comparison.is_right:
+        if repair and not comparison.is_consistent:
             _require_no_hidden_orders(comparison, stored, recomputed)
             try:
                 # The totals first: every change of an order changes their version, so their write proves that no

@@ -42,10 +42,10 @@ def query_index(
     newest_first: bool = True,
     consistent: bool = False,
 ) -> Page[Item]:
-    """Return a page of the index's partition. The keys are read from the index, the whole items from the table.
+    """Return a page of a partition of the index. The keys are read from the index, the whole items from the table.
 
-    Only a local index can be read consistently. `condition` is an expression over `#s` (the index's sort key) with
-    its values; `limit` is at most 100; `after` is the `next_position` of the page before.
+    `consistent` is allowed for a local index only. `condition` is a key condition on `#s` (the index's sort key) and
+    its values. `limit` is at most 100. `after` is the `next_position` of the page before.
     """
     expression, values = condition or ("", {})
     start = _start_key(index, partition, after)
@@ -114,9 +114,10 @@ def query_keys(
     *,
     consistent: bool = True,
 ) -> Iterator[Item]:
-    """Yield the keys of the entries in an index's partition that match the condition, reading pages as needed.
+    """Yield the keys of all matching entries in a partition of the index; the pages are read one by one.
 
-    Only a local index can be read consistently.
+    `condition` is a key condition on `#s` (the index's sort key) and its values. `consistent` is allowed for a local
+    index only.
     """
     expression, values = condition
     arguments: dict[str, Any] = {
@@ -138,7 +139,7 @@ def query_keys(
 def count_entries(client: "DynamoDBClient", table: str, index: Index, partition: str) -> int:
     """Return the number of entries in a partition of a global index (eventually consistent).
 
-    At most 5 MB are read: above roughly 20,000 entries the number is a lower bound.
+    At most 5 pages of 1 MB are read: above roughly 20,000 entries the result is a lower bound.
     """
     arguments: dict[str, Any] = {
         "TableName": table,
@@ -159,7 +160,7 @@ def count_entries(client: "DynamoDBClient", table: str, index: Index, partition:
 
 
 def check_position(index: Index, position: Sequence[Any]) -> None:
-    """Raise `Invalid` for a position that cannot exist in the index: a cursor may have been forged."""
+    """Raise `Invalid` if the position does not have the form of a key of the index, as in a forged cursor."""
     whole = len(position) == len(index.key_attributes)
     if not whole or not all(isinstance(part, str) and part and part.isascii() for part in position):
         raise invalid_cursor()

@@ -1,4 +1,4 @@
-"""Documentation of routes for the OpenAPI document, as arguments of the Powertools route decorators."""
+"""OpenAPI documentation of a route, in the form of arguments for the route decorators of Powertools."""
 
 from http import HTTPStatus
 from typing import Any
@@ -32,7 +32,11 @@ def route(
     tag: str,
     accepted: type[BaseModel] | None = None,
 ) -> dict[str, Any]:
-    """Return the documentation of a route, and the scope that every request to the route must have."""
+    """Return the arguments that document a route: its responses, and the token scope that the route requires.
+
+    `answers` is the body of the success response, which has `status`. `accepted` is the body of a 202 response. Every
+    route documents the same error responses.
+    """
     success: dict[str, Any] = {"description": status.phrase, "content": {}}
     if answers is not None:
         success["content"] = {"application/json": {"model": answers}}

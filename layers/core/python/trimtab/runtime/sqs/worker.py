@@ -1,4 +1,4 @@
-"""Handlers of queue workers: each record of a batch is read, validated and handled by itself."""
+"""Handlers of queue workers: the records of a batch are validated one by one, and failures are reported per record."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,8 +13,8 @@ from trimtab.kernel.errors import Refusal
 from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
-# Where pydantic is loaded already, Powertools' batch utility also builds its pydantic models of four event sources,
-# a hundred modules that no worker needs. So pydantic is hidden while the utility is imported.
+# If pydantic is loaded, Powertools' batch utility imports a hundred modules with pydantic models of event sources that
+# no worker needs. Hiding pydantic during this import shortens the cold start.
 _pydantic = sys.modules.pop("pydantic")
 try:
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -29,16 +29,16 @@ __all__ = ["PoisonError", "SQSRecord", "batch_worker", "read_record", "require_s
 
 
 class PoisonError(Exception):
-    """Raised for a message that cannot be read, or whose sender may not act for the tenant.
+    """Raised for a message that is invalid, or whose sender may not act for the tenant.
 
     SQS redelivers the message until its receive count is exceeded and it moves, unchanged, to the dead-letter queue.
     """
 
 
 def worker(model: type[M], handle: Callable[[M, SQSRecord], None]) -> Handler:
-    """Return the Lambda handler that passes each record to `handle`, with the message of `model` in its body.
+    """Return a Lambda handler that calls `handle(message, record)` for each record, its body validated as `model`.
 
-    A record whose handling raises is returned to the queue (partial batch response); the others are done.
+    A record for which `handle` raises is returned to the queue (partial batch response); the others are acknowledged.
     """
 
     def handle_record(record: SQSRecord) -> None:
@@ -50,10 +50,10 @@ def worker(model: type[M], handle: Callable[[M, SQSRecord], None]) -> Handler:
             raise
         except Exception:
             count("FailedMessages")
-            logger.exception("message failed")
+            logger.exception("message processing failed")
             raise
 
-    # A batch of which every record fails is answered like any other: an exception would hide which records failed.
+    # By default Powertools raises if all records fail; then the response could not name the failed records.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def process(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def worker(model: type[M], handle: Callable[[M, SQSRecord], None]) -> Handler:
 
 
 def batch_worker(model: type[M], handle: Callable[[list[M]], None]) -> Handler:
-    """Return the Lambda handler that passes all messages of a batch to `handle` at once.
+    """Return a Lambda handler that passes the messages of a whole batch to `handle`, their bodies validated as `model`.
 
-    A record that cannot be read is returned to the queue by itself; where `handle` raises, all records are returned.
+    An invalid record is returned to the queue alone. If `handle` raises, all records of the batch are returned.
     """
 
     def process(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def batch_worker(model: type[M], handle: Callable[[list[M]], None]) -> Handler:
             handle(messages)
         except Exception:  # noqa: BLE001 - whatever was raised, the queue delivers the records again
             count("FailedMessages", len(messages))
-            logger.exception("batch failed")
+            logger.exception("batch processing failed")
             failed = [record.message_id for record in records]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -91,12 +91,12 @@ def batch_worker(model: type[M], handle: Callable[[list[M]], None]) -> Handler:
 
 
 def read_record(record: SQSRecord, model: type[M]) -> M:
-    """Return the message of that model in the record's body; raises `PoisonError` if the body holds none."""
+    """Return the body of the record, validated as `model`; raises `PoisonError` if the body is invalid."""
     try:
         return read_body(record.body, model)
     except ValidationError as error:
         fields = [".".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)]
-        raise PoisonError(f"not a {model.__name__}: {fields[:10]}") from None
+        raise PoisonError(f"invalid {model.__name__}, wrong fields: {', '.join(fields[:10])}") from None
     except Refusal as refusal:
         raise PoisonError(str(refusal)) from None
 
@@ -107,10 +107,10 @@ def sent_at(record: SQSRecord) -> datetime:
 
 
 def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, list[str]]) -> None:
-    """Raise `PoisonError` unless the sender of the message is mapped to the tenant that the message names.
+    """Raise `PoisonError` unless the sender of the message is mapped to the tenant of the message.
 
-    A role's sender id is `<role id>:<session>`; the map names the role id. The key `*` stands for any sender, the
-    value `*` for any tenant.
+    `tenants_of` maps role ids to tenants; SQS reports the sender as `<role id>:<session>`. The key `*` stands for any
+    sender, the value `*` for any tenant.
     """
     sender = str(record.attributes.sender_id or "").partition(":")[0]
     allowed = [*tenants_of.get(sender, []), *tenants_of.get("*", [])]
@@ -120,10 +120,10 @@ def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, l
 
 def _log_poison(record: SQSRecord, poison: PoisonError) -> None:
     count("PoisonMessages")
-    logger.warning("message refused", message_id=record.message_id, reason=str(poison))
+    logger.warning("message rejected", message_id=record.message_id, reason=str(poison))
 
 
 def _instrumented(process: Handler) -> Handler:
-    """Add the log context and the metrics of an invocation."""
+    """Return the handler with log context and metrics for each invocation."""
     handler: Handler = metrics.log_metrics(logger.inject_lambda_context(clear_state=True)(process))
     return handler
