@@ -237,7 +237,7 @@ def takes_in_a_night(system: System) -> None:
         text = "symbol,open,high,low,close,volume\nAAPL,150,152,149,151.5,1000\nMSFT,1,1,1,1,1\n"
         boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=text.encode())
     with mock.patch.object(night_function, "utc_now", return_value=datetime(2026, 11, 21, 3, tzinfo=UTC)):
-        assert run("market_on_night/schedule.json") == {"days": 10, "stored": 10, "changed": 0, "wrong": 0}
+        assert run("market_on_night/schedule.json") == {"days": 10, "stored": 10, "changed": 0, "rejected": 0}
     bars = http("market_api/list_bars.json", 200)["items"]
     assert [bars[0]["day"], bars[0]["close"], len(bars)] == ["2026-11-20", "151.5", 10]
 

@@ -80,7 +80,10 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
 def said(wanted: BackfillRequest) -> str:
     """What the command prints."""
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    with mock.patch.dict("os.environ"), mock.patch.object(everywhere, "dynamodb", return_value=dynamodb_client()):
+    with (
+        mock.patch.dict("os.environ"),
+        mock.patch.object(everywhere, "dynamodb_client", return_value=dynamodb_client()),
+    ):
         backfill.run(console, STACK, wanted)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 

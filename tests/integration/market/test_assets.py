@@ -18,12 +18,12 @@ FIRST = date(2026, 1, 1)
 
 
 def enter(system: System, symbol: str = "AAPL", **members: Any) -> Any:
-    """The answer to an asset that is entered."""
+    """Enter an asset and return the response."""
     return system.http("PUT", f"/assets/{symbol}", APPLE | members, authorizer=FEED)
 
 
 def read(system: System, path: str, **query: str) -> Any:
-    """What is read there."""
+    """Return the body of a path."""
     answer = system.http("GET", path, query=query or None, authorizer=FEED)
     assert answer.status == 200, answer.text
     return answer.json
@@ -73,10 +73,10 @@ def test_assets_are_listed_by_sector_and_over_all_sectors_page_by_page(system: S
     for symbol, sector in wanted.items():
         enter(system, symbol, sector=sector)
     pages = all_pages(system, "/assets", limit=str(limit))
-    assert [it["symbol"] for page in pages for it in page] == ["A", "B", "D", "C", "Z"]
+    assert [asset["symbol"] for page in pages for asset in page] == ["A", "B", "D", "C", "Z"]
     assert all(len(page) <= limit for page in pages)
     energy = all_pages(system, "/assets", limit=str(limit), sector="energy")
-    assert [it["symbol"] for page in energy for it in page] == ["A", "B"]
+    assert [asset["symbol"] for page in energy for asset in page] == ["A", "B"]
 
 
 def test_bars_are_listed_newest_first_between_two_days(system: System) -> None:
@@ -84,10 +84,10 @@ def test_bars_are_listed_newest_first_between_two_days(system: System) -> None:
     store_bars(120)
     pages = all_pages(system, "/assets/AAPL/bars", limit="100")
     assert [len(page) for page in pages] == [100, 20]
-    days = [it["day"] for page in pages for it in page]
+    days = [bar["day"] for page in pages for bar in page]
     assert days == sorted(days, reverse=True)
     some = {"from": "2026-01-10", "to": "2026-01-12"}
-    assert [it["day"] for it in read(system, "/assets/AAPL/bars", **some)["items"]] == [
+    assert [bar["day"] for bar in read(system, "/assets/AAPL/bars", **some)["items"]] == [
         "2026-01-12",
         "2026-01-11",
         "2026-01-10",

@@ -19,7 +19,7 @@ def store(system: System, *quotes: Any, **options: Any) -> Any:
 
 
 def known() -> list[Any]:
-    """What is stored."""
+    """Return the stored quotes."""
     return boto3.client("dynamodb").scan(TableName=MARKET_TABLE)["Items"]
 
 
@@ -42,7 +42,7 @@ def test_quotes_that_are_dropped_are_counted(system: System, capsys: pytest.Capt
         store(system, *quotes)
         system.take_quotes()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
-    assert [(it["QuotesStored"], it["QuotesDiscarded"]) for it in lines if "QuotesStored" in it] == [
+    assert [(line["QuotesStored"], line["QuotesDiscarded"]) for line in lines if "QuotesStored" in line] == [
         ([1], [0]),
         ([1], [1]),
     ]
@@ -55,8 +55,8 @@ def test_a_quote_leaves_the_splits_and_a_split_leaves_the_quote(system: System) 
     quote(system, 7, at=9)
     split(system, 3, 3)
     quote(system, 8, at=10)
-    it = mine.holding()
-    assert (it["quantity"], it["quote"], it["cost_basis"]) == ("60.000000000", "8.000000000", "100.00")
+    holding = mine.holding()
+    assert (holding["quantity"], holding["quote"], holding["cost_basis"]) == ("60.000000000", "8.000000000", "100.00")
 
 
 def test_a_split_is_entered_once_for_its_day(system: System) -> None:
@@ -67,7 +67,7 @@ def test_a_split_is_entered_once_for_its_day(system: System) -> None:
     }
     assert split(system, 5, "4.0").json == entered.json
     refused(split(system, 5, 5), 409, "split_exists")
-    assert [it["ratio"] for it in split(system, 1, 1, 3).json["splits"]] == ["1", "4"]
+    assert [entry["ratio"] for entry in split(system, 1, 1, 3).json["splits"]] == ["1", "4"]
 
 
 @pytest.mark.parametrize("scope", ["market:read", "trades:write trades:read portfolios:write", ""])
@@ -96,7 +96,7 @@ BAD_QUOTES: list[tuple[str, Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status"), [it[1:] for it in BAD_QUOTES], ids=[it[0] for it in BAD_QUOTES])
+@pytest.mark.parametrize(("body", "status"), [bad[1:] for bad in BAD_QUOTES], ids=[bad[0] for bad in BAD_QUOTES])
 def test_bad_quotes_are_refused_as_a_whole(system: System, body: Any, status: int) -> None:
     assert system.http("POST", "/quotes", body, authorizer=FEED).status == status
     assert known() == []

@@ -39,20 +39,20 @@ def tables() -> Iterator["DynamoDBClient"]:
 
 @pytest.fixture
 def fake() -> Iterator[FakeMassive]:
-    """A Massive that has a bar of AAPL."""
-    with fake_massive() as it:
-        it.bars[ON] = [bar("AAPL", 187.42)]
-        yield it
+    """Run a fake Massive with a bar of AAPL."""
+    with fake_massive() as fake:
+        fake.bars[ON] = [bar("AAPL", 187.42)]
+        yield fake
 
 
 @pytest.fixture
 def massive(fake: FakeMassive, tables: "DynamoDBClient") -> Massive:
-    """An adapter that talks to it, with a circuit that nobody has used."""
+    """Return a provider connected to the fake, with an unused circuit."""
     return connected(fake, tables)
 
 
 def connected(fake: FakeMassive, tables: "DynamoDBClient", secret: str = KEY, **pace: int) -> Massive:
-    """An adapter with this secret."""
+    """Return a provider with the secret."""
     ring = CredentialCache(lambda: secret, parse_key)
     store = circuit_store(tables, MARKET_TABLE)
     return connect(fake.url, ring, store, circuit=uuid4().hex, policy=QUICK, **pace)

@@ -1,4 +1,4 @@
-"""Nights through the real handler: files in the bucket, bars in the table, events on the stream."""
+"""Nightly ingestions through the real handler: files in the bucket, bars in the table, events on the stream."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -34,14 +34,14 @@ GOOD = {"AAPL": "100", "MSFT": "200", "XOM": "50"}
 
 @pytest.fixture(autouse=True)
 def at_three() -> Iterator[None]:
-    """Three in the morning after the last of the days."""
+    """Set the clock to 03:00 UTC after the last day."""
     now = datetime(2026, 11, 21, 3, tzinfo=UTC)
     with mock.patch.object(night_function, "utc_now", return_value=now):
         yield
 
 
 def enter(*symbols: str) -> None:
-    """Stores assets."""
+    """Store active assets."""
     sectors = list(Sector)
     items = [
         AssetRecord(symbol, symbol, "stock", sectors[number % 11], "USD", "XNAS", True).to_item()
@@ -51,38 +51,38 @@ def enter(*symbols: str) -> None:
 
 
 def deliver(day: date, closes: Mapping[str, str], form: str = "csv") -> None:
-    """Puts the day's file into the bucket: every price of a symbol is its close."""
+    """Put the file of a day into the bucket; every price of a symbol equals the close."""
     if form == "csv":
         rows = [f"{symbol},{close},{close},{close},{close},10" for symbol, close in closes.items()]
         text = "\n".join(["symbol,open,high,low,close,volume", *rows])
     else:
         text = "\n".join(
-            json.dumps({"symbol": it, "volume": 10, **dict.fromkeys(("open", "high", "low", "close"), close)})
-            for it, close in closes.items()
+            json.dumps({"symbol": symbol, "volume": 10, **dict.fromkeys(("open", "high", "low", "close"), close)})
+            for symbol, close in closes.items()
         )
     put_file(f"{day}.{form}", text)
 
 
 def put_file(name: str, text: str) -> None:
-    """Puts a file into the bucket."""
+    """Put a file into the bucket."""
     boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{name}", Body=text.encode())
 
 
 def ready() -> None:
-    """Three assets, and the files of ten sessions."""
+    """Store three assets and the files of ten sessions."""
     enter(*GOOD)
     for day in DAYS:
         deliver(day, GOOD)
 
 
 def stored() -> list[Any]:
-    """The market's table."""
+    """Return the items of the market's table."""
     items = boto3.client("dynamodb").scan(TableName=MARKET_TABLE, ConsistentRead=True)["Items"]
     return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
 
 def closes(symbol: str) -> dict[str, str]:
-    """The stored closes of a symbol by day."""
+    """Return the stored closes of a symbol by day."""
     return {
         item["sk"]["S"][4:]: item["close"]["S"]
         for item in stored()
@@ -91,7 +91,7 @@ def closes(symbol: str) -> dict[str, str]:
 
 
 def told() -> list[Any]:
-    """The events that the market's stream carries, as they reach the bus."""
+    """Return the events in the stream of the market's table as CloudEvents."""
     return [event for record in commits(MARKET_TABLE) for event in events_of(record)]
 
 
@@ -100,7 +100,7 @@ def test_a_night_stores_every_session_and_tells_of_each_once(system: System) -> 
     assert system.night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 0}
     before = stored()
     assert closes("AAPL") == {str(day): "100" for day in DAYS}
-    assert [(it["type"], it["tenantid"], it["data"]["day"]) for it in told()] == [
+    assert [(event["type"], event["tenantid"], event["data"]["day"]) for event in told()] == [
         ("bars.ingested", "platform", str(day)) for day in DAYS
     ]
     assert system.night() == {"days": 1, "stored": 3, "changed": 0, "rejected": 0}
@@ -132,7 +132,7 @@ def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: Syst
     assert closes("AAPL")[str(LAST)] == "100"
     assert closes("S000") == {}
     assert closes("XOM")[str(LAST)] == "51"
-    (revised,) = (it for it in stored() if it.get("revision") == {"N": "2"})
+    (revised,) = (item for item in stored() if item.get("revision") == {"N": "2"})
     assert (revised["pk"]["S"], revised["close"]["S"]) == ("ASSET#XOM", "51")
 
 
@@ -236,7 +236,7 @@ def one_night_left(system: System) -> None:
 
 
 def undo(before: list[Any]) -> None:
-    """The table as it was."""
+    """Restore the table."""
     client = boto3.client("dynamodb")
     for item in stored():
         client.delete_item(TableName=MARKET_TABLE, Key={name: item[name] for name in ("pk", "sk")})
@@ -245,7 +245,7 @@ def undo(before: list[Any]) -> None:
 
 
 def once(system: System, faults: Faults, *some: Fault) -> bool:
-    """A night under these faults; whether it came to its end."""
+    """Run a nightly ingestion under faults; return True if the run completed."""
     faults.set(*some)
     try:
         system.night()
@@ -332,9 +332,9 @@ def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int)
     assert again.total == 0
 
 
-def _last_night(it: Any) -> Any:
+def _last_night(ingestion: Any) -> Any:
     """The last session alone."""
-    return mock.Mock(days=[it.ingest(LAST, it.active_symbols()).record], failed=[])
+    return mock.Mock(days=[ingestion.ingest(LAST, ingestion.active_symbols()).record], failed=[])
 
 
 # Readers ------------------------------------------------------------------------------------------------------------
@@ -354,6 +354,6 @@ def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> 
     assert file_reader.last_bar("NONE", LAST) is None
     assert set(file_reader.assets(["AAPL", "AAPL", "NONE", "XOM"])) == {"AAPL", "XOM"}
     assert file_reader.assets([]) == {}
-    assert Bar.from_item(deserialize(next(it for it in stored() if it["sk"]["S"].startswith("BAR#")))) in [
+    assert Bar.from_item(deserialize(next(item for item in stored() if item["sk"]["S"].startswith("BAR#")))) in [
         bar for symbol in GOOD for bar in file_reader.bars(symbol, date.min, date.max)
     ]

@@ -24,31 +24,31 @@ class Colour(StrEnum):
     RED = "red"
 
 
-class Leg(msgspec.Struct, frozen=True):
+class SampleLeg(msgspec.Struct, frozen=True):
     symbol: str
     quantity: Decimal
 
 
-class Sample(msgspec.Struct, frozen=True):
+class StoredSample(msgspec.Struct, frozen=True):
     colour: Colour
     price: Decimal
     at: datetime
     day: date
-    legs: tuple[Leg, ...] = ()
+    legs: tuple[SampleLeg, ...] = ()
     limits: Mapping[str, Decimal] | None = None
     count: int = 0
 
 
-class WiderSample(Sample, frozen=True):
+class WiderSample(StoredSample, frozen=True):
     note: str = "none"
 
 
-SAMPLE = Sample(
+SAMPLE = StoredSample(
     Colour.RED,
     Decimal("1E+2"),
     datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
     date(2026, 1, 31),
-    (Leg("A", Decimal("0.5")),),
+    (SampleLeg("A", Decimal("0.5")),),
 )
 ATTRIBUTES = {
     "colour": "red",
@@ -62,26 +62,26 @@ ATTRIBUTES = {
 
 def test_a_value_becomes_named_plain_attributes_and_back() -> None:
     assert to_attributes(SAMPLE) == ATTRIBUTES
-    assert from_attributes(ATTRIBUTES, Sample) == SAMPLE
+    assert from_attributes(ATTRIBUTES, StoredSample) == SAMPLE
 
 
 def test_a_value_is_packed_as_named_json_and_back() -> None:
     text = pack([SAMPLE])
     assert text.startswith('[{"colour":"red","price":"100","at":"2026-01-31T09:30:00.000000Z"')
-    assert unpack(text, list[Sample]) == [SAMPLE]
+    assert unpack(text, list[StoredSample]) == [SAMPLE]
 
 
 def test_one_more_member_leaves_older_items_readable_and_newer_items_too() -> None:
     wider = from_attributes(ATTRIBUTES, WiderSample)
     assert wider.note == "none"
-    assert from_attributes(to_attributes(wider), Sample) == SAMPLE
-    assert unpack(pack(wider), Sample) == SAMPLE
+    assert from_attributes(to_attributes(wider), StoredSample) == SAMPLE
+    assert unpack(pack(wider), StoredSample) == SAMPLE
 
 
 @pytest.mark.parametrize("change", [{"colour": "blue"}, {"price": "much"}, {"at": "yesterday"}])
 def test_an_attribute_that_does_not_fit_is_an_error(change: dict[str, str]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        from_attributes({**ATTRIBUTES, **change}, Sample)
+        from_attributes({**ATTRIBUTES, **change}, StoredSample)
 
 
 def test_events_are_packed_by_name_with_a_version() -> None:

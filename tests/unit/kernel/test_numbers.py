@@ -1,4 +1,4 @@
-"""Numbers: what is read as one, how it is written, how a total is split."""
+"""Decimal numbers: parsing, writing, rounding and apportioning."""
 
 import time
 from decimal import Decimal
@@ -78,7 +78,7 @@ whole_units = st.integers(0, 10**10)
 
 @given(
     whole_units,
-    st.dictionaries(st.sampled_from("abcdefgh"), whole_units, min_size=1).filter(lambda it: any(it.values())),
+    st.dictionaries(st.sampled_from("abcdefgh"), whole_units, min_size=1).filter(lambda weights: any(weights.values())),
     st.sampled_from([money.MONEY_PLACES, money.PERCENT_PLACES, money.QUANTITY_PLACES]),
 )
 def test_a_split_sums_to_its_total_and_no_part_is_a_unit_off(total: int, weights: dict[str, int], places: int) -> None:

@@ -1,4 +1,4 @@
-"""JSON from outside: bounded before it is parsed."""
+"""Strict JSON: input is bounded before parsing."""
 
 import time
 from decimal import Decimal
@@ -13,7 +13,7 @@ LIMIT = strict_json.MAX_BYTES
 
 
 def text_of_bytes(size: int, character: str = "x") -> str:
-    """A JSON text of that many bytes."""
+    """Return a JSON text of `size` bytes."""
     width = len(character.encode())
     return '"' + character * ((size - 2) // width) + "x" * ((size - 2) % width) + '"'
 

@@ -94,7 +94,7 @@ class Table:
 
 
 @dataclass
-class Provider:
+class FakeProvider:
     """A provider of ten sessions; on the last one SPLIT splits and JUMPS jumps.
 
     The provider fails for the days `away`. A price of 0 means no bar.
@@ -120,12 +120,12 @@ class Provider:
 PRICES = {("SPLIT", LAST): 25, ("JUMPS", LAST): 25}
 
 
-def night(table: Table, provider: Provider) -> Any:
+def night(table: Table, provider: FakeProvider) -> Any:
     """Run a nightly ingestion."""
     return Ingestion(provider, table.active_symbols, table, table.enter_split, lambda: NOW).run_night()
 
 
-def in_one_go(*providers: Provider) -> Table:
+def in_one_go(*providers: FakeProvider) -> Table:
     """Return the table after a nightly ingestion with each provider."""
     table = Table()
     for provider in providers:
@@ -135,7 +135,7 @@ def in_one_go(*providers: Provider) -> Table:
 
 def test_a_nightly_run_stores_valid_bars_and_reports_the_faults() -> None:
     table = Table()
-    result = night(table, Provider(PRICES))
+    result = night(table, FakeProvider(PRICES))
     assert [day.day for day in result.days] == DAYS
     assert len(table.bars) == 10 * 3 + 9, "MISSING is missing, and JUMPS on one day"
     assert ("JUMPS", LAST) not in table.bars
@@ -144,7 +144,7 @@ def test_a_nightly_run_stores_valid_bars_and_reports_the_faults() -> None:
     events = {event.type: event.data for event in table.days[LAST].events}
     assert events["alert.raised"]["details"] == {"day": "2026-11-20", "missing": "1", "jump": "1", "split": "1"}
     writes = table.writes
-    night(table, Provider(PRICES))
+    night(table, FakeProvider(PRICES))
     assert table.writes == writes, "the same again writes nothing"
 
 
@@ -154,16 +154,19 @@ def test_any_sequence_of_interrupted_runs_leaves_the_same_table(ends: list[int])
     for writes in ends:
         table.writes_left = writes
         with suppress(End):
-            night(table, Provider(PRICES))
+            night(table, FakeProvider(PRICES))
     table.writes_left = float("inf")
-    night(table, Provider(PRICES))
-    whole = in_one_go(Provider(PRICES))
+    night(table, FakeProvider(PRICES))
+    whole = in_one_go(FakeProvider(PRICES))
     assert (table.bars, table.days, table.quotes) == (whole.bars, whole.days, whole.quotes)
 
 
 @given(st.lists(st.integers(0, 8), max_size=4), st.dictionaries(st.sampled_from(SYMBOLS), st.integers(90, 110)))
 def test_a_correction_that_is_interrupted_makes_the_same_table_too(ends: list[int], new: dict[str, int]) -> None:
-    first, corrected = Provider(PRICES), Provider(PRICES | {(symbol, LAST): price for symbol, price in new.items()})
+    first, corrected = (
+        FakeProvider(PRICES),
+        FakeProvider(PRICES | {(symbol, LAST): price for symbol, price in new.items()}),
+    )
     table = in_one_go(first)
     for writes in ends:
         table.writes_left = writes
@@ -179,11 +182,11 @@ def test_a_correction_that_is_interrupted_makes_the_same_table_too(ends: list[in
 def test_days_for_which_the_provider_failed_are_ingested_by_a_later_run(absences: list[frozenset[date]]) -> None:
     table = Table()
     for away in absences:
-        result = night(table, Provider(PRICES, away))
+        result = night(table, FakeProvider(PRICES, away))
         failed = {day for day, _ in result.failed}
         assert failed <= away
         assert LAST not in away or LAST in failed
-    assert not night(table, Provider(PRICES)).failed
+    assert not night(table, FakeProvider(PRICES)).failed
     assert set(table.days) == set(DAYS)
     assert {key for key in table.bars if key[1] != LAST} == {
         (symbol, day) for symbol in SYMBOLS for day in DAYS[:-1] if symbol != "MISSING"
@@ -193,7 +196,7 @@ def test_days_for_which_the_provider_failed_are_ingested_by_a_later_run(absences
 def test_a_jump_after_a_session_without_a_bar_is_rejected_once_and_then_stored_with_an_alert() -> None:
     risen = dict.fromkeys([("AAPL", day) for day in DAYS[5:]], 1000)
     table = Table()
-    night(table, Provider({**PRICES, **risen, ("AAPL", DAYS[4]): 0}))
+    night(table, FakeProvider({**PRICES, **risen, ("AAPL", DAYS[4]): 0}))
     assert ("AAPL", DAYS[5]) not in table.bars
     assert [table.bars["AAPL", day].close for day in DAYS[6:]] == [1000] * 4
     alerts = {day: table.days[day].events[-1].data for day in DAYS[5:8]}
@@ -205,7 +208,7 @@ def test_a_jump_after_a_session_without_a_bar_is_rejected_once_and_then_stored_w
 
 
 def backfill(
-    table: Table, provider: Provider, first: date, most: Decimal | None = MAX_JUMP_PERCENT
+    table: Table, provider: FakeProvider, first: date, most: Decimal | None = MAX_JUMP_PERCENT
 ) -> list[IngestionResult]:
     """Run a backfill up to the last day."""
     return list(
@@ -213,7 +216,7 @@ def backfill(
     )
 
 
-class Whole(Provider):
+class Whole(FakeProvider):
     """A provider without missing symbols."""
 
     def daily_bars(self, day: date) -> Iterable[ProvidedBar]:
@@ -249,11 +252,11 @@ def test_a_backfill_skips_complete_days_raises_no_alerts_and_resumes() -> None:
 
 
 def test_a_backfill_repeats_days_with_faults_and_accepts_jumps_if_allowed() -> None:
-    table = in_one_go(Provider(PRICES))
-    done = {result.record.day for result in backfill(table, Provider(PRICES), DAYS[0]) if not result.skipped}
+    table = in_one_go(FakeProvider(PRICES))
+    done = {result.record.day for result in backfill(table, FakeProvider(PRICES), DAYS[0]) if not result.skipped}
     assert done == set(DAYS), "MISSING is missing"
     assert table.announced_days() == []
-    backfill(table, Provider(PRICES), LAST, None)
+    backfill(table, FakeProvider(PRICES), LAST, None)
     assert table.bars["JUMPS", LAST].close == 25
     assert table.announced_days() == [str(LAST)]
 
@@ -286,5 +289,5 @@ def test_a_nightly_run_without_assets_asks_the_provider_for_nothing() -> None:
             return []
 
     table = Empty()
-    assert night(table, Provider({}, frozenset(DAYS))).failed == ()
+    assert night(table, FakeProvider({}, frozenset(DAYS))).failed == ()
     assert table.writes == 0

@@ -1,4 +1,4 @@
-"""A picture is answered to who prefers one."""
+"""Content negotiation by the `Accept` header."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Cursors, If-Match, and the caller that a gateway's authorizer passes on."""
+"""Cursors, If-Match, and the authorizer context."""
 
 import base64
 import json

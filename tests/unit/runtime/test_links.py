@@ -18,7 +18,7 @@ TOKEN = sign(PAYLOAD, LATER, KEY)
 
 
 def refusal(token: str, now: datetime = NOW, key: bytes = KEY) -> Refusal:
-    """How the token is turned down."""
+    """Return the type of the refusal of a token."""
     with pytest.raises(Forbidden) as refused:
         verify(token, now, key)
     return refused.value

@@ -19,7 +19,7 @@ RSA, EC = rsa_key(), ec_key()
 
 @dataclass
 class Issuer:
-    """An issuer that can publish other keys, break, and counts who asks."""
+    """An issuer that can rotate keys and fail, and counts the fetches."""
 
     document: str = field(default_factory=lambda: jwks(RSA))
     now: datetime = NOW
@@ -27,7 +27,7 @@ class Issuer:
     is_away: bool = False
 
     def keys(self) -> KeySet:
-        """A key set that asks it."""
+        """Return a key set that fetches from the issuer."""
         return KeySet(self.fetch, lambda: self.now)
 
     def fetch(self) -> str:
@@ -38,7 +38,7 @@ class Issuer:
         return self.document
 
     def publishes(self, *keys: Key) -> None:
-        """Rotates its keys."""
+        """Rotate the keys."""
         self.document = jwks(*keys)
 
 

@@ -205,14 +205,14 @@ def listed(portfolio_id: str) -> dict[str, str]:
 
 
 def filled(system: System) -> str:
-    """Two portfolios, the first one with two decided rebalances; its id."""
-    it = system.portfolio()["portfolio_id"]
+    """Create two portfolios, the first with two decided rebalances; return the id of the first."""
+    portfolio_id = system.portfolio()["portfolio_id"]
     for number in range(2):
         weights = {"stocks": 70, "bonds": 20, "gold": 10}
         system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": weights, "request_id": f"r{number}"})
     system.work_off()
     system.portfolio("2")
-    return str(it)
+    return str(portfolio_id)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -223,13 +223,13 @@ def test_garbage_is_no_cursor(system: System, name: str, cursor: str) -> None:
 
 
 def test_a_cursor_belongs_to_its_list_its_portfolio_its_user_and_its_tenant(system: System) -> None:
-    it = filled(system)
+    portfolio_id = filled(system)
     other = system.http("GET", "/portfolios", query={"user_id": "2"}).json["items"][0]["portfolio_id"]
     cursors = {}
-    for name, path in listed(it).items():
+    for name, path in listed(portfolio_id).items():
         cursors[name] = system.http("GET", path, query={"limit": "1"}).json["next_cursor"]
         assert system.http("GET", path, query={"cursor": cursors[name]}).status == 200
-    for name, path in listed(it).items():
+    for name, path in listed(portfolio_id).items():
         for issuer, cursor in cursors.items():
             if issuer != name:
                 assert refused(system, None, path, "GET", query={"cursor": cursor})["status"] == 400
@@ -260,14 +260,14 @@ POSITIONS: list[Any] = [
 
 
 @pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("position", POSITIONS, ids=lambda it: str(it)[:24])
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: str(position)[:24])
 def test_a_forged_position_is_refused_or_leads_to_an_end(system: System, name: str, position: Any) -> None:
-    """Where the binding is right, whatever stands behind it is either a position of this list or a 400."""
-    it = filled(system)
-    query = ("demo", "portfolios", "") if name == "/portfolios" else ("demo", name, it)
+    """A cursor with a valid binding and any position lists a page or is refused with 400."""
+    portfolio_id = filled(system)
+    query = ("demo", "portfolios", "") if name == "/portfolios" else ("demo", name, portfolio_id)
     cursor, seen = encode_cursor(position, *query), set()
     for _ in range(5):
-        answer = system.http("GET", listed(it)[name], query={"cursor": cursor} if cursor else None)
+        answer = system.http("GET", listed(portfolio_id)[name], query={"cursor": cursor} if cursor else None)
         assert answer.status in {200, 400}, answer.text
         cursor = answer.json.get("next_cursor")
         if cursor is None:
@@ -278,7 +278,7 @@ def test_a_forged_position_is_refused_or_leads_to_an_end(system: System, name: s
 
 @contextmanager
 def failing(operation: str, error: Exception) -> Iterator[None]:
-    """Calls of this operation raise."""
+    """Make calls of an AWS operation raise."""
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def fail(client: Any, name: str, arguments: Any) -> Any:
@@ -297,7 +297,7 @@ def client_error(code: str) -> ClientError:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the function writes to its log."""
+    """Return the log of the function."""
     handler, written = logger.registered_handler, io.StringIO()
     with mock.patch.object(handler, "stream", written):
         yield written

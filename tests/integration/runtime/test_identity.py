@@ -1,4 +1,4 @@
-"""Who may do what: every route asks, and a tenant's things do not exist for another."""
+"""Authorization: every route requires a scope, and resources of a tenant do not exist for other tenants."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from trimtab.betting.domain.orders import derive_order_id
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
-DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/platform_api/generated/openapi.json").read_text())
+DOCUMENT = json.loads((Path(__file__).parents[3] / "functions/platform_api/generated/openapi.json").read_text())
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
@@ -76,7 +76,7 @@ def send(system: System, method: str, path: str, **options: Any) -> Any:
 
 
 def to(system: System, method: str, path: str, ids: dict[str, str], **options: Any) -> Any:
-    """That request about the things with these ids."""
+    """Return the request for the resources with these ids."""
     body: Any = BODIES.get((method, path))
     if path == IMPORT:
         body, options["headers"] = FILE, {**options.get("headers", {}), "Content-Type": "text/csv"}
@@ -92,7 +92,7 @@ def to(system: System, method: str, path: str, ids: dict[str, str], **options: A
 
 
 def with_token(system: System, token: str, method: str = "GET", path: str = "/portfolios") -> Any:
-    """A request behind a gateway that does not authorize."""
+    """Send a request behind a gateway without an authorizer."""
     return send(system, method, path, authorizer=None, headers=bearer(token))
 
 
@@ -100,8 +100,10 @@ _FILLED: list[Callable[[], None]] = []
 
 
 def filled(system: System) -> None:
-    """An asset; a portfolio of user 1 of the tenant `demo` with all that a route names by id: a decided rebalance and
-    one that is not, a trade, a check. What the first test filled is there again for the others."""
+    """Store an asset and a portfolio of user 1 of tenant `demo` with a resource for every route.
+
+    The resources are two rebalances (one undecided), a trade and a check. Later tests restore the first state.
+    """
     if _FILLED:
         _FILLED[0]()
     else:
@@ -206,7 +208,9 @@ def test_an_end_user_sees_and_acts_for_itself_only(system: System) -> None:
     filled(system)
     system.portfolio("2")
     user = authorized(user_id="1", scope=EVERY_SCOPE)
-    assert [it["user_id"] for it in system.http("GET", "/portfolios", authorizer=user).json["items"]] == ["1"]
+    assert [portfolio["user_id"] for portfolio in system.http("GET", "/portfolios", authorizer=user).json["items"]] == [
+        "1"
+    ]
     assert system.http("GET", "/portfolios", query={"user_id": "1"}, authorizer=user).status == 200
     assert all(send(system, method, path, authorizer=user).status < 300 for method, path in WITH_ID if method == "GET")
     assert send(system, "POST", "/rebalance", authorizer=user).status == 202
@@ -224,7 +228,7 @@ def test_a_users_token_is_limited_to_its_user(system: System) -> None:
     system.portfolio("1")
     system.portfolio("2")
     items = with_token(system, mint(user_id="2")).json["items"]
-    assert [it["user_id"] for it in items] == ["2"]
+    assert [portfolio["user_id"] for portfolio in items] == ["2"]
 
 
 def test_what_the_authorizer_cached_ends_with_the_token(system: System) -> None:

@@ -1,4 +1,4 @@
-"""What is open to all: health, the API's description, its documentation."""
+"""The public routes: health, the OpenAPI document and the documentation page."""
 
 import json
 from typing import Any

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.test_identity import ROUTES, filled, send
+from tests.integration.runtime.test_identity import ROUTES, filled, send
 from tests.support.system import System, in_process_system
 from tests.support.tokens import bad_tokens, publish
 
