@@ -27,8 +27,8 @@ COLD_STARTS = {
     "betting_api": ("wiring.orders", API),
     "betting_rpc": ("wiring.orders", API),
     "rebalancing_on_rebalance_requested": ("decisions", WORKER),
-    "execution_on_execution_requested": ("executions", WORKER),
-    "market_on_quote_received": ("crossings", WORKER),
+    "execution_on_execution_requested": ("execution_worker", WORKER),
+    "market_on_quote_received": ("watch_matcher", WORKER),
 }
 """Functions, each with the service that it is wired to on first use, and its budget."""
 
