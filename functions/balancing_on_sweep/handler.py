@@ -1,4 +1,4 @@
-"""Send lost messages of pending jobs again, and request the price checks that are due."""
+"""Resend the messages of overdue jobs, and request the price checks that are due."""
 
 from functools import lru_cache
 from typing import Any
@@ -38,7 +38,7 @@ def sweeper() -> Sweeper:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Perform one pass over all overdue jobs and due portfolios."""
+    """Run one sweep over the overdue jobs and the due portfolios."""
     result = sweeper().sweep()
     count("RequestsResent", result.resent)
     count("RequestsStuck", result.stuck)

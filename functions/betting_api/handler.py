@@ -1,4 +1,4 @@
-"""The routes of betting: orders, positions, totals, and the settlement of markets."""
+"""Routes for betting: orders, positions, totals, and the settlement of markets."""
 
 from functools import partial
 from http import HTTPStatus
@@ -34,16 +34,16 @@ MarketId = Annotated[Identifier, Path(description="The id of the market.")]
 UserFilter = Annotated[Identifier | None, Query(alias="user_id", description="Only orders of this user.")]
 MarketFilter = Annotated[Identifier | None, Query(alias="market_id", description="Only orders in this market.")]
 StatusFilter = Annotated[BetStatus | None, Query(alias="status", description="Only orders of this status.")]
-Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="The number of selections of a market that win.")]
+Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market win.")]
 LayOdds = Annotated[
     requests.Odds | None,
-    Query(description="The odds of the cash-out; by default the average odds of the open orders."),
+    Query(description="Odds for the cash-out value; default: the average odds of the open orders."),
 ]
 
 
 @app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
 def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
-    """Place an order. The request is idempotent by Idempotency-Key."""
+    """Place an order. Requests with the same `Idempotency-Key` place one order."""
     placed = wiring.place_order(app.caller, body.to_domain(), idempotency_key or app.request_id)
     view = views.placed_view(placed, retry_safe=idempotency_key is not None)
     headers = {"Location": relative_location(app, f"orders/{placed.order.order_id}")}
@@ -60,7 +60,7 @@ def list_orders(
 ) -> Response[Any]:
     """List the orders of a user, of a market or of a user in a market, newest first.
 
-    A page can be short and still not be the last: follow `next_cursor` until it is null.
+    A page may have fewer than `limit` items although more follow: read pages until `next_cursor` is null.
     """
     return json_response(wiring.list_orders(app.caller, OrderFilter(user_id, market_id, status), limit, cursor))
 
@@ -93,7 +93,7 @@ def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]
 def list_positions(
     user_id: UserId, winners: Winners = 1, lay_odds: LayOdds = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[Any]:
-    """Read the positions of a user, market by market: by selection, in total, and in the worst case."""
+    """Read the positions of a user. Each market has figures by selection, in total, and in the worst case."""
     page = wiring.list_positions(app.caller, user_id, limit, cursor, winners=winners, lay_odds=lay_odds)
     return json_response(page)
 
@@ -110,7 +110,7 @@ def read_metrics(user_id: UserId, market_id: MarketFilter = None) -> Response[An
     **market_route("Settle a market", WRITE, views.MarketSettlementView, HTTPStatus.ACCEPTED),
 )
 def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[Any]:
-    """Close a market and settle every open order in it. A worker settles the orders after the answer."""
+    """Close a market and settle its open orders. Workers settle the orders after the response."""
     return _answer_settlement(wiring.settle_market(app.caller, market_id, body), HTTPStatus.ACCEPTED)
 
 
@@ -132,6 +132,6 @@ def _answer_settlement(settlement: MarketSettlement, status: HTTPStatus) -> Resp
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Handle an event of API Gateway's proxy integration."""
+    """Handle a request in the event format of API Gateway's proxy integration."""
     count("BettingRequests")
     return app.resolve(event, context)

@@ -1,4 +1,4 @@
-"""Publishes the events of committed items (transactional outbox)."""
+"""Publish the events that are stored in changed items (transactional outbox)."""
 
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,10 @@ def publisher() -> Publisher:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Publish a batch of stream records; raises, so that the stream redelivers, if neither bus nor queue responds."""
+    """Publish the events of a batch of stream records.
+
+    Raises an exception if neither the bus nor the failure queue responds, so that the stream delivers the batch again.
+    """
     delivered, undelivered = publisher().publish(event["Records"])
-    logger.info("published", delivered=delivered, undelivered=undelivered)
+    logger.info("events published", delivered=delivered, undelivered=undelivered)
     return {"batchItemFailures": []}

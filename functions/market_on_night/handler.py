@@ -1,4 +1,4 @@
-"""Ingests the daily bars of the session before, and completes the last ten sessions."""
+"""Ingest the daily bars of the previous session, and missing bars of the last ten sessions."""
 
 from functools import lru_cache
 from typing import Any

@@ -1,4 +1,4 @@
-"""Routes of contacts: the mail addresses that get the alerts and reports of a portfolio."""
+"""Routes for contacts: the e-mail addresses that receive the alerts and reports of a portfolio."""
 
 from functools import lru_cache, partial
 from typing import Any
@@ -35,7 +35,7 @@ def settings() -> NotificationsApiSettings:
 
 @lru_cache(maxsize=1)
 def contact_book() -> ContactBook:
-    """Return the contacts, wired on first use."""
+    """Return the contact service, wired on first use."""
     portfolios = PortfolioStore(dynamodb_client(), settings().portfolios_table)
 
     def find_portfolio(tenant_id: str, portfolio_id: str) -> PortfolioSummary | None:
@@ -51,13 +51,13 @@ contacts_route = partial(route, tag="Notifications", answers=ContactsView)
 
 @app.get("/portfolios/<portfolio_id>/contacts", **contacts_route("Read contacts", "portfolios:read"))
 def read_contacts(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read the e-mail addresses that get the alerts and monthly reports of the portfolio."""
+    """Read the e-mail addresses that receive the alerts and monthly reports of the portfolio."""
     return json_response(contacts_view(contact_book().read(app.caller, portfolio_id)))
 
 
 @app.put("/portfolios/<portfolio_id>/contacts", **contacts_route("Replace contacts", "portfolios:write"))
 def replace_contacts(portfolio_id: PortfolioId, body: ReplaceContacts) -> Response[Any]:
-    """Replace all e-mail addresses that get the alerts and monthly reports of the portfolio."""
+    """Replace all e-mail addresses that receive the alerts and monthly reports of the portfolio."""
     return json_response(contacts_view(contact_book().replace(app.caller, portfolio_id, body.emails)))
 
 

@@ -38,9 +38,9 @@ AsOf = Annotated[Day | None, Query(description="A past day (UTC): the profit at 
     **trade_route("Record a trade", WRITE, views.TradeView, HTTPStatus.CREATED, accepted=views.JobView),
 )
 def record_trade(portfolio_id: PortfolioId, body: views.RecordTrade) -> Response[Any]:
-    """Record a trade, and update holding and cash with it. Idempotent by `ref_id`: a repeat gets the first response.
+    """Record a trade and update holding and cash atomically. Idempotent by `ref_id`: a repeat gets the first response.
 
-    Responds with 202 where more than 10,000 trades have to be folded; a worker then records the trade.
+    The response is 202 if the holding has to be recomputed from more than 10,000 trades; a worker records the trade.
     """
     return _trade_or_job(trade_service().record_trade(app.caller, portfolio_id, body.to_domain()), HTTPStatus.CREATED)
 
@@ -50,16 +50,16 @@ def record_trade(portfolio_id: PortfolioId, body: views.RecordTrade) -> Response
     **trade_route("Correct a trade", WRITE, views.TradeView, accepted=views.JobView),
 )
 def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectTrade) -> Response[Any]:
-    """Correct a trade, the newest or an earlier one; the holding is computed again from all trades of the symbol.
+    """Correct any trade; the holding is recomputed from all trades of the symbol.
 
-    Responds with 202 where more than 10,000 trades have to be folded; a worker then records the correction.
+    The response is 202 if there are more than 10,000 of these trades; a worker records the correction.
     """
     return _trade_or_job(trade_service().correct_trade(app.caller, portfolio_id, ref_id, body.to_domain()))
 
 
 @app.get("/portfolios/<portfolio_id>/jobs/<job_id>", **trade_route("Read a recalculation", READ, views.JobView))
 def read_job(portfolio_id: PortfolioId, job_id: JobId) -> Response[Any]:
-    """Read the status of a trade answered with 202."""
+    """Read the status of a recalculation, the job of a trade or correction that was answered with 202."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return json_response(views.job_view(trade_service().get_recalculation(portfolio, job_id)))
 
@@ -83,7 +83,10 @@ def list_trades(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[Any]:
-    """List a portfolio's trades, latest execution first. A page may have fewer than `limit` items and a next page."""
+    """List the trades of a portfolio, latest execution first.
+
+    A page may have fewer than `limit` items although more follow: read pages until `next_cursor` is null.
+    """
     wanted = TradeFilter(symbol, status, from_time, to_time)
     query = (app.caller.tenant_id, "trades", portfolio_id, repr(wanted))
     after = decode_cursor(cursor, *query)
@@ -115,7 +118,7 @@ def move_cash(portfolio_id: PortfolioId, body: views.MoveCash) -> Response[Any]:
 
 @app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))
 def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read every symbol ever held, with quote and market value where the symbol has a quote."""
+    """Read all holdings, including symbols no longer held; quote and market value are null without a quote."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return json_response(views.holdings_view(portfolio, holdings_reader().read_holdings(portfolio)))
 

@@ -59,7 +59,7 @@ class AlpacaBroker(Struct, frozen=True):
     http: AlpacaHttp
 
     def submit(self, account: str, order: BrokerOrder) -> BrokerReport:
-        """See `Broker.submit`. An unanswered submission is looked up once before the outcome counts as unknown."""
+        """See `Broker.submit`. After a submission without an answer the order is looked up once."""
         try:
             answer = self.http.call("POST", ORDERS, body=_request(order))
         except OutcomeUnknown:
@@ -76,7 +76,7 @@ class AlpacaBroker(Struct, frozen=True):
         raise _unexpected("POST", answer)
 
     def _refused(self, account: str, order: BrokerOrder, answer: HttpResponse) -> BrokerReport:
-        # A resent order may be refused because the first one took effect (same id, cash spent): look the first one up.
+        # Alpaca also refuses a resend of an order that it has accepted before (duplicate id, cash spent).
         try:
             found = self.look_up(account, order.client_order_id)
         except OrderNotSent as error:
@@ -84,7 +84,8 @@ class AlpacaBroker(Struct, frozen=True):
         if found is not None:
             return found
         if "client_order_id" in answer.message and "unique" in answer.message:
-            raise OutcomeUnknown(f"Alpaca has {order.client_order_id} already, but does not find the order yet.")
+            text = f"Alpaca refused {order.client_order_id} as a duplicate, but does not find the order yet."
+            raise OutcomeUnknown(text)
         return BrokerReport(order.client_order_id, BrokerStatus.ENDED, reason=answer.message)
 
     def look_up(self, account: str, client_order_id: str) -> BrokerReport | None:  # noqa: ARG002 - see the class
@@ -115,15 +116,15 @@ class AlpacaBroker(Struct, frozen=True):
         return {_text(row, "symbol"): to_places(_number(row, "qty"), QUANTITY_PLACES) for row in rows}
 
     def account(self, account: str) -> BrokerAccount:
-        """See `Broker.account`. The account is named as requested, not as at Alpaca."""
+        """See `Broker.account`. The result has the account name of the request, not Alpaca's account id."""
         body = _expect("GET", self.http.call("GET", "/v2/account"))
         return BrokerAccount(account, to_money(_number(body, "cash")), _text(body, "currency"), _text(body, "status"))
 
 
 def rounded_limit(order: BrokerOrder) -> Decimal | None:
-    """Return the limit price in Alpaca's increments: $0.01 from $1 upwards, $0.0001 below.
+    """Return the limit price in Alpaca's price increments: 0.01 USD from 1 USD upwards, 0.0001 USD below.
 
-    Rounded in favour of the account: down for a buy, up for a sell.
+    A buy limit is rounded down and a sell limit up, so that the order never fills at a worse price.
     """
     if order.limit_price is None:
         return None

@@ -1,4 +1,4 @@
-"""Synchronisation of single orders with the broker: look up, send where the order never arrived, cancel if asked to."""
+"""Synchronisation of single orders with the broker: look up, send if the broker has none, cancel on request."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,9 @@ MAX_REASON_LENGTH = 100
 
 
 class OrderSync(Struct, frozen=True):
-    """One synchronisation of a wave.
+    """Synchronises the orders of one wave.
 
-    `is_new_wave`: the wave was started by this worker just now, so the broker cannot have any of its orders yet.
+    `is_new_wave`: this worker has just started the wave, so the broker cannot have any of the orders yet.
     `is_halted`: send nothing. `is_stopping`: cancel open orders. `log_error` receives exceptions that a broker should
     not raise.
     """
@@ -41,7 +41,7 @@ class OrderSync(Struct, frozen=True):
                 self.broker.cancel(self.account, order_id)
                 report = self.broker.look_up(self.account, order_id)
                 order = _update(order, report) if report else order
-        except Exception as error:  # noqa: BLE001 - the answers about the other orders must not be lost
+        except Exception as error:  # noqa: BLE001 - one failure must not discard the results of the other orders
             return self._note_error(order, error)
         return order
 
@@ -52,7 +52,7 @@ class OrderSync(Struct, frozen=True):
             return _update(tried, self.broker.submit(self.account, to_broker_order(order)))
         except OrderNotSent as error:
             return self._note_error(order, error)
-        except Exception as error:  # noqa: BLE001 - the order may have arrived all the same
+        except Exception as error:  # noqa: BLE001 - the broker may have received the order despite the error
             return self._note_error(tried, error)
 
     def _note_error(self, order: Order, error: Exception) -> Order:

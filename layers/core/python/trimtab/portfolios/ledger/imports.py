@@ -1,8 +1,8 @@
-"""Import of many trades at once.
+"""Import of many trades in one request.
 
-All rows are validated before any is written. Rows are then written in chunks, because a DynamoDB transaction has at
-most 100 items. A chunk is atomic; the whole import is not: after a failure between two chunks the portfolio holds the
-rows of the first ones, and repeating the same import completes it.
+All rows are validated before the first write. Rows are then written in chunks, because a DynamoDB transaction has at
+most 100 items. A chunk is atomic; the whole import is not: after a failure between two chunks the earlier chunks stay
+recorded, and repeating the import records the rest.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class ImportRow(Struct, frozen=True):
 
 
 class ImportResult(Struct, frozen=True):
-    """Number of rows recorded now, and of rows recorded before."""
+    """Numbers of rows: recorded by this import, and recorded earlier (skipped)."""
 
     recorded: int
     already_recorded: int
@@ -53,10 +53,9 @@ class TradeImporter(Struct, frozen=True):
     def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow]) -> ImportResult:
         """Record the rows that are not recorded yet.
 
-        Writes nothing where a row cannot be recorded. Raises `Conflict` (`ref_id_reused`) where a row is recorded
-        with other members, and `Unprocessable` where a row lies in the future or the rows together would make a
-        quantity or tracked cash negative. A failure while chunks are written leaves the earlier chunks recorded; the
-        same import completes them.
+        Raises, before anything is written, `Conflict` (`ref_id_reused`) if a `ref_id` was recorded with different
+        values, and `Unprocessable` if a row is in the future or the rows together would make a quantity or tracked cash
+        negative. After a failure between two chunks the earlier chunks stay recorded; repeat the import.
         """
         missing_at_first: list[int] = []
 
@@ -75,7 +74,10 @@ class TradeImporter(Struct, frozen=True):
         return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
 
     def _missing_trades(self, portfolio: Portfolio, rows: Sequence[ImportRow], now: datetime) -> list[Trade]:
-        """Return the trades that are not recorded yet; rows without a time are a microsecond apart, in file order."""
+        """Return the trades that are not recorded yet.
+
+        Rows without `executed_at` get the present time plus one microsecond per row, so that they keep the file order.
+        """
         recorded = self.ledger.some_trades(
             portfolio.tenant_id, portfolio.portfolio_id, [row.trade.ref_id for row in rows]
         )
@@ -83,15 +85,16 @@ class TradeImporter(Struct, frozen=True):
         reused = [row for row, trade in pairs if not row.trade.matches(trade)]
         if reused:
             errors = [
-                {"field": f"line {row.line}: ref_id", "detail": "This ref_id is recorded with other members."}
+                {"field": f"line {row.line}: ref_id", "detail": "This ref_id was recorded with other values."}
                 for row in reused
             ]
-            raise Conflict("ref_id_reused", "Some rows are recorded with other members; see `errors`.", errors=errors)
+            raise Conflict("ref_id_reused", "Some rows were recorded with other values; see `errors`.", errors=errors)
         latest = now + MAX_CLOCK_LEAD
         future = [row for row in rows if row.trade.executed_at and row.trade.executed_at > latest]
         if future:
             errors = [
-                {"field": f"line {row.line}: executed_at", "detail": "The time is in the future."} for row in future
+                {"field": f"line {row.line}: executed_at", "detail": "The time is more than 5 minutes in the future."}
+                for row in future
             ]
             raise Unprocessable("executed_at_in_future", "Some rows are in the future; see `errors`.", errors=errors)
         missing = [row.trade for row in rows if row.trade.ref_id not in recorded]
@@ -100,8 +103,8 @@ class TradeImporter(Struct, frozen=True):
     def _plan_chunks(self, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> list[Chunk]:
         """Return the chunks in an order that keeps every intermediate state valid.
 
-        Chunks follow the order of execution. Where a later sell is recorded already, an intermediate state of that
-        order may be negative; then all buys are written before the sells.
+        Chunks follow the order of execution. If a holding would be negative after one of the chunks (because of a later
+        sell that is recorded already), all buys are written before all sells.
         """
         splits = map_splits(self.ledger.quotes(sorted({trade.symbol for trade in trades})))
 

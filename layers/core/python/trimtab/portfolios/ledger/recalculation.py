@@ -1,4 +1,4 @@
-"""Recalculation: a job for a trade that needs more trades folded than a client can wait for."""
+"""Recalculation jobs: a worker records a trade if recomputing the holding takes too long for the client's request."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -32,8 +32,8 @@ class RecalculationStatus(StrEnum):
 class Recalculation(PendingJob, frozen=True, kw_only=True):
     """A job that records one new or corrected trade.
 
-    The request stores the job with the trade and locks the portfolio; the worker writes trade, holding and cash.
-    `reason` is set where the trade was rejected.
+    The request stores the job, including the trade, and locks the portfolio. The worker then writes trade, holding and
+    cash. `reason` is set if the trade was rejected.
     """
 
     user_id: str
@@ -45,7 +45,7 @@ class Recalculation(PendingJob, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Return whether the trade is still to be recorded or rejected."""
+        """True until the trade is recorded or rejected."""
         return self.status is RecalculationStatus.REQUESTED
 
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
@@ -66,7 +66,7 @@ class Recalculation(PendingJob, frozen=True, kw_only=True):
         return self._end(RecalculationStatus.REJECTED, reason, now)
 
     def mark_stuck(self, now: datetime) -> "Recalculation":
-        """Return the job as given up by the sweeper, with the event that alerts an operator.
+        """Return the job marked as stuck, with the event that alerts an operator; the sweeper sends no more messages.
 
         A message that arrives later still completes the job.
         """
@@ -77,7 +77,7 @@ class Recalculation(PendingJob, frozen=True, kw_only=True):
         return replace(self, status=status, reason=reason, version=self.version + 1, updated_at=now, events=())
 
     def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the job's item; the trade, read and written as a whole, is a JSON text."""
+        """Return the job's item as plain values; the trade is one JSON text, because it is only read as a whole."""
         return {
             **item_key(self.tenant_id, self.portfolio_id, JOB_PREFIX + self.job_id),
             **self.index_keys(self.job_id),

@@ -37,9 +37,9 @@ class TradeService(Struct, frozen=True):
     def record_trade(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
         """Record a trade, once: a repeated request is answered with the first revision of the recorded trade.
 
-        A trade that is the newest of its symbol takes one read and one transaction. Where more than `MAX_FOLD` trades
-        have to be folded, the portfolio is locked and the recalculation for a worker is returned. Raises `Conflict`
-        (`ref_id_reused`) where the `ref_id` is recorded with other members.
+        A trade that is the newest of its symbol takes one read and one transaction. If the holding has to be recomputed
+        from more than `MAX_FOLD` trades, the portfolio is locked and a recalculation for a worker is returned. Raises
+        `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values.
         """
 
         def attempt() -> Trade | Recalculation:
@@ -98,8 +98,8 @@ class TradeService(Struct, frozen=True):
     def move_cash(self, caller: Caller, portfolio_id: str, new: NewCashEntry) -> CashEntry:
         """Record a cash entry, once: a repeated request is answered with the recorded entry.
 
-        Raises `Conflict` (`ref_id_reused`) where the `ref_id` is recorded with other members, and `Unprocessable`
-        (`insufficient_cash`) where the balance would be negative.
+        Raises `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values, and `Unprocessable`
+        (`insufficient_cash`) if the balance would be negative.
         """
 
         def attempt() -> CashEntry:
@@ -137,7 +137,7 @@ class TradeService(Struct, frozen=True):
 
 
 def require_owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
-    """Return the portfolio; raises `NotFound` where it does not exist or belongs to another user."""
+    """Return the portfolio; raises `NotFound` if the portfolio does not exist or belongs to another user."""
     if portfolio is None:
         raise not_found("portfolio")
     caller.require_owner(portfolio.user_id, "portfolio")
@@ -145,4 +145,4 @@ def require_owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
 
 
 def _ref_id_reused() -> Conflict:
-    return Conflict("ref_id_reused", "This ref_id is recorded with other members. Send a new ref_id for each entry.")
+    return Conflict("ref_id_reused", "This ref_id was recorded with other values. Send a new ref_id for each entry.")

@@ -26,7 +26,7 @@ _STORED_IN_OTHER_ATTRIBUTES = {"portfolio_id", "ref_id", "version", "events"}
 
 
 class TradeRevision(Struct, frozen=True):
-    """Members of a trade before a correction, with the author and the time (UTC) of the correction."""
+    """The values of a trade before a correction, with the author and the time (UTC) of the correction."""
 
     corrected_by: str
     corrected_at: datetime
@@ -40,9 +40,9 @@ class Trade(Record, frozen=True):
     """A trade of a portfolio, unique by `ref_id`.
 
     `quantity` has 9 decimal places, `amount` (gross) and `fees` are money, times are UTC. `version` is the number of
-    the present revision, `history` holds the earlier revisions, oldest first. `moves_cash` is true where cash was
-    tracked when the trade first became successful; only then does a correction pay cash back. `rebalance_id` is set
-    for the fill of a rebalance's order; clients cannot correct such a trade.
+    the present revision, `history` has the earlier revisions, oldest first. `moves_cash` is true if the portfolio
+    tracked cash when the trade first became successful; only then do trade and corrections change cash. `rebalance_id`
+    is set for a fill of a rebalance; clients cannot correct fills.
     """
 
     tenant_id: str
@@ -66,7 +66,7 @@ class Trade(Record, frozen=True):
 
     @property
     def price(self) -> Decimal:
-        """Amount of one unit, 9 decimal places."""
+        """Price of one unit (gross amount divided by quantity), 9 decimal places."""
         return to_places(CONTEXT.divide(self.amount, self.quantity), QUANTITY_PLACES)
 
     @property
@@ -87,7 +87,7 @@ class Trade(Record, frozen=True):
 
     @property
     def cash_change(self) -> Decimal:
-        """Change of the portfolio's cash (money); zero where the trade does not move cash."""
+        """Change of the portfolio's cash (money); zero if the trade does not move cash."""
         return self.effect.cash_change if self.effect and self.moves_cash else ZERO
 
     def with_cash_effect(self, before: "Trade | None", *, cash_is_tracked: bool) -> "Trade":
@@ -105,7 +105,7 @@ class Trade(Record, frozen=True):
         return replace(self, events=(Event(type, self._event_data()),))
 
     def first_revision(self) -> "Trade":
-        """Return the first revision of the trade, the answer to a repeated request."""
+        """Return the first revision of the trade, which is the response to a repeated request."""
         if not self.history:
             return self
         first = self.history[0]
@@ -121,7 +121,7 @@ class Trade(Record, frozen=True):
         )
 
     def correct(self, changes: Mapping[str, Any], *, by: str, now: datetime) -> "Trade":
-        """Return the next revision, with members changed by name; the same trade where no member differs.
+        """Return the next revision with the changed values, by name; the same trade if no value differs.
 
         Raises `Unprocessable` (`too_many_corrections`) after 100 corrections.
         """
@@ -131,7 +131,7 @@ class Trade(Record, frozen=True):
         if len(self.history) >= MAX_CORRECTIONS:
             raise Unprocessable(
                 "too_many_corrections",
-                f"A trade accepts at most {MAX_CORRECTIONS} corrections; trade {self.ref_id} has as many.",
+                f"A trade accepts at most {MAX_CORRECTIONS} corrections; trade {self.ref_id} has reached the limit.",
             )
         revision = TradeRevision(by, now, self.quantity, self.amount, self.status, self.executed_at)
         next_version = self.version + 1
@@ -171,7 +171,7 @@ class Trade(Record, frozen=True):
                 raise UnknownForm("trade", version)
 
     def _event_data(self) -> dict[str, Any]:
-        """Return the data of the event; `affects_from` is the earliest time at which a holding may change."""
+        """Return the data of the event; holdings before `affects_from` are unaffected by this revision."""
         previous = [revision.executed_at for revision in self.history[-1:]]
         return {
             "portfolio_id": self.portfolio_id,
