@@ -42,7 +42,7 @@ class TableShape:
         return arguments
 
 
-PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "open_work", "calendar_due"))
+PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "pending_jobs", "calendar_due"))
 WATCHES = TableShape(("upper_bound", "lower_bound"), stream=False)
 PAPER = TableShape(stream=False)
 ANALYTICS = TableShape((), ("valued",))

@@ -18,7 +18,7 @@ from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio import views
-from trimtab.portfolios.portfolio.service import Portfolios
+from trimtab.portfolios.portfolio.service import PortfolioService
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing import views as rebalance_views
@@ -53,9 +53,9 @@ def operator_actions() -> OperatorActions:
 
 
 @lru_cache(maxsize=1)
-def portfolios() -> Portfolios:
+def portfolios() -> PortfolioService:
     """Return the portfolios, wired to DynamoDB."""
-    return Portfolios(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
+    return PortfolioService(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 def halt_store() -> HaltStore:

@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     images = [deserialize(record["dynamodb"]["NewImage"]) for record in event["Records"]]
     changed = {(image["tenant_id"], image["pk"].rpartition("#")[2]) for image in images}
     for tenant_id, portfolio_id in sorted(changed):
-        check_queue().request_check(tenant_id, portfolio_id, "changed")
+        check_queue().request_check(tenant_id, portfolio_id, "change")
     count("PortfoliosChanged", len(changed))
     logger.info("checks requested", portfolios=len(changed))
     return {"batchItemFailures": []}

@@ -11,10 +11,10 @@ from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.imports import TradeImporter
 from trimtab.portfolios.ledger.service import TradeService
 from trimtab.portfolios.ledger.store import LedgerStore
-from trimtab.portfolios.portfolio.service import Portfolios
+from trimtab.portfolios.portfolio.service import PortfolioService
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
-from trimtab.portfolios.rebalancing.service import Rebalances
+from trimtab.portfolios.rebalancing.service import RebalanceService
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, Body
@@ -36,15 +36,15 @@ def settings() -> ApiSettings:
 
 
 @lru_cache(maxsize=1)
-def portfolios() -> Portfolios:
+def portfolios() -> PortfolioService:
     """The portfolios, wired to DynamoDB."""
-    return Portfolios(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
+    return PortfolioService(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 @lru_cache(maxsize=1)
-def rebalances() -> Rebalances:
+def rebalances() -> RebalanceService:
     """The rebalances, wired to DynamoDB and SQS."""
-    return Rebalances(RebalanceStore(dynamodb_client(), settings().portfolios_table), _requests(), utc_now)
+    return RebalanceService(RebalanceStore(dynamodb_client(), settings().portfolios_table), _requests(), utc_now)
 
 
 def _requests() -> WorkerQueues:

@@ -11,7 +11,7 @@ from trimtab.portfolios.ledger import value_views
 from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing import views as rebalance_views
-from trimtab.portfolios.rebalancing.model import Report
+from trimtab.portfolios.rebalancing.report_decision import DriftReport
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import (
@@ -46,7 +46,7 @@ def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = 
     """List the user's portfolios, or the tenant's, newest first."""
     query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "")
     after = decode_cursor(cursor, *query)
-    page = portfolios().list(app.caller, user_id, limit=limit, after=after)
+    page = portfolios().list_portfolios(app.caller, user_id, limit=limit, after=after)
     return page_response([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
 
 
@@ -90,7 +90,7 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
 def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Report what a user's portfolio has become; a worker decides which transactions lead back to the target."""
     request_id = one_request_id(idempotency_key, body.request_id)
-    report = Report(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
+    report = DriftReport(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
     view = rebalance_views.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
     headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
@@ -114,7 +114,7 @@ def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor
     """List a portfolio's rebalances, newest first."""
     query = (app.caller.tenant_id, "rebalances", portfolio_id)
     after = decode_cursor(cursor, *query)
-    page = rebalances().list(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
+    page = rebalances().list_rebalances(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
     return page_response([rebalance_views.rebalance_view(it) for it in page.items], page.next_position, *query)
 
 
@@ -136,7 +136,7 @@ def list_transactions(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Curs
     """List the transactions of a portfolio's rebalances, newest rebalance first."""
     query = (app.caller.tenant_id, "transactions", portfolio_id)
     after = decode_cursor(cursor, *query)
-    page = rebalances().transactions(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
+    page = rebalances().list_transactions(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
     return page_response([rebalance_views.transaction_view(*each) for each in page.items], page.next_position, *query)
 
 

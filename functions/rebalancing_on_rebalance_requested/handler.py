@@ -6,7 +6,7 @@ from pydantic import Json
 
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
-from trimtab.portfolios.rebalancing.decisions import Decisions
+from trimtab.portfolios.rebalancing.report_worker import ReportWorker
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
@@ -29,15 +29,15 @@ def settings() -> WorkerSettings:
 
 
 @lru_cache(maxsize=1)
-def decisions() -> Decisions:
-    """The decisions, wired to DynamoDB."""
-    return Decisions(RebalanceStore(dynamodb_client(), settings().portfolios_table), utc_now)
+def report_worker() -> ReportWorker:
+    """Return the worker, wired to DynamoDB."""
+    return ReportWorker(RebalanceStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:
     """Decides one report; raising returns it to the queue."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
-    outcome = decisions().decide(message, sent_at(record))
+    outcome = report_worker().decide(message, sent_at(record))
     count(f"Rebalance{outcome.status.value.title().replace('_', '')}")
     logger.info("decided", rebalance_id=outcome.rebalance_id, status=outcome.status.value)
 

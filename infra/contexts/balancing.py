@@ -23,7 +23,7 @@ from infra.tables import WATCHES
 SWEEP_ACTIONS = ("BatchGetItem", "PutItem")
 _SWEEP_MINUTES = 5
 # Portfolios whose price watches must be written again. `exists` matches leaves only, hence the `S`.
-_NEEDS_WATCHES = {"sk": {"S": ["PORTFOLIO"]}, "watch_due": {"S": lambda_.FilterRule.exists()}}
+_NEEDS_WATCHES = {"sk": {"S": ["PORTFOLIO"]}, "evaluation_due": {"S": lambda_.FilterRule.exists()}}
 
 
 class RetainedBalancing(Construct):
@@ -134,7 +134,7 @@ class BalancingFunctions(Construct):
             on_failure=self._balancing.sweeps_failed,
         )
         function.allow_table(self._portfolios, SWEEP_ACTIONS)
-        function.allow_indexes(self._portfolios, ("open_work", "calendar_due"))
+        function.allow_indexes(self._portfolios, ("pending_jobs", "calendar_due"))
         function.allow_sending(requests, recalculations, checks, executions)
         interval = Duration.minutes(_SWEEP_MINUTES)
         events.Rule(

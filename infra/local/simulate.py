@@ -125,7 +125,11 @@ class Simulation:
         for portfolio, view in self._read_holdings(self._portfolios):
             if not portfolio.is_within_band(view):
                 check = portfolio.client.last_check()
-                reason = f"{check['rule']}: {check['detail']}" if check and check["rule"] != "within_band" else ""
+                reason = (
+                    f"{check['reason']['code']}: {check['reason']['message']}"
+                    if check and check["reason"]["code"] != "within_band"
+                    else ""
+                )
                 self.result.out_of_band[portfolio.client.portfolio_id] = reason
         self._pool.shutdown()
         return self.result
@@ -170,7 +174,7 @@ class Simulation:
 
     def _is_watched(self, portfolio: SimulatedPortfolio) -> bool:
         check = portfolio.client.last_check()
-        return check is not None and check["rule"] == "within_band"
+        return check is not None and check["reason"]["code"] == "within_band"
 
     def _is_settled(self, portfolio: SimulatedPortfolio, since: float) -> bool:
         """Return whether the new prices are stored, no rebalance is running and the portfolio is in its band.
@@ -184,7 +188,9 @@ class Simulation:
         if portfolio.is_within_band(view):
             return True
         check = portfolio.client.last_check()
-        return check is not None and check["rule"] != "within_band" and time.monotonic() > since + _GRACE_SECONDS
+        return (
+            check is not None and check["reason"]["code"] != "within_band" and time.monotonic() > since + _GRACE_SECONDS
+        )
 
     def _wait_for(
         self, portfolios: Iterable[SimulatedPortfolio], is_done: Callable[[SimulatedPortfolio], bool], complaint: str
@@ -208,7 +214,7 @@ class Simulation:
         checks = self._pool.map(lambda portfolio: portfolio.client.last_check(), self._portfolios)
         for portfolio, check in zip(self._portfolios, checks, strict=True):
             at = check["at"] if check else ""
-            crossed = check is not None and check["trigger"] == "crossed"
+            crossed = check is not None and check["trigger"] == "price"
             if count and crossed and self._seen_checks.get(portfolio.client.portfolio_id) != at:
                 self.result.evaluated += 1
             self._seen_checks[portfolio.client.portfolio_id] = at
@@ -219,7 +225,7 @@ class Simulation:
             return
         orders = (rebalance["execution"] or {"orders": []})["orders"]
         self.result.orders.update(order["status"] for order in orders)
-        facts = rebalance["why"]["facts"] if rebalance["why"] else {}
+        facts = rebalance["reason"]["details"] if rebalance["reason"] else {}
         if "drift_after" in facts:
             self.result.drifts.append((Decimal(facts["drift"]), Decimal(facts["drift_after"])))
 

@@ -26,7 +26,7 @@ COLD_STARTS = {
     "analytics_api": ("figures.analysis", API),
     "betting_api": ("wiring.orders", API),
     "betting_rpc": ("wiring.orders", API),
-    "rebalancing_on_rebalance_requested": ("decisions", WORKER),
+    "rebalancing_on_rebalance_requested": ("report_worker", WORKER),
     "execution_on_execution_requested": ("execution_worker", WORKER),
     "market_on_quote_received": ("watch_matcher", WORKER),
 }

@@ -85,7 +85,7 @@ def worker_against_loop() -> float:
 def _plain_loop(records: list[Any]) -> None:
     for record in records:
         message = RebalanceRequested.model_validate(strict_json.loads(record["body"]))
-        worker.decisions().decide(message, utc_now())
+        worker.report_worker().decide(message, utc_now())
 
 
 def _cpu(run: Callable[[], Any], rounds: int = ROUNDS) -> float:

@@ -178,8 +178,8 @@ class Run:
 
     def _is_settled(self) -> bool:
         asked = self.is_answered or self.on_queue or not self.client_repeats
-        open_work = len(self._rebalances()) - len(self._outcomes())
-        return asked and not open_work and not waiting(self.system.queue_url) and self._published == len(commits())
+        pending_jobs = len(self._rebalances()) - len(self._outcomes())
+        return asked and not pending_jobs and not waiting(self.system.queue_url) and self._published == len(commits())
 
     # What must hold --------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ def test_five_reports_in_any_of_their_120_orders_leave_the_same_portfolio(lab: L
         ends.append(final_state())
     assert len(ends) == 120
     assert all(end == ends[0] for end in ends)
-    assert ends[0]["last_as_of"].startswith((NOW - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%S"))
+    assert ends[0]["last_report_as_of"].startswith((NOW - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%S"))
 
 
 def final_state() -> dict[str, Any]:

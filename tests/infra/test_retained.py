@@ -43,7 +43,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
     }
     assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in tables.items()} == {
         "Portfolios": {
-            name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_tenant", "open_work", "calendar_due")
+            name: [f"{name}_pk", f"{name}_sk"] for name in ("by_user", "by_tenant", "pending_jobs", "calendar_due")
         },
         "Watches": {},
         "Market": {"by_sector": ["by_sector_pk", "by_sector_sk"]},

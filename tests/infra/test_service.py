@@ -186,7 +186,7 @@ def test_a_stream_reader_bisects_gives_up_and_leaves_failed_records_in_a_queue(p
     assert patterns == {
         "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
         "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 4,  # one per table with events
-        "balancing_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "watch_due": exists}}}],
+        "balancing_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "evaluation_due": exists}}}],
     }
     for source in sources:
         assert source["BisectBatchOnFunctionError"]

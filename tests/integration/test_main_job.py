@@ -16,7 +16,7 @@ def test_a_drift_report_leads_back_to_the_target(system: System) -> None:
     assert status["status"] == "COMPLETED"
     moves = [(each["action"], each["asset"], each["rebalance_percent"]) for each in status["transactions"]]
     assert moves == EXPECTED
-    assert status["why"]["rule"] == "outside_band"
+    assert status["reason"]["code"] == "outside_band"
     listed = system.http("GET", accepted.json["links"]["transactions"]).json
     assert listed == {"items": status["transactions"], "next_cursor": None}
     target = system.http("GET", accepted.json["links"]["portfolio"]).json["allocation"]

@@ -248,7 +248,9 @@ def runs_a_rebalance(system: System) -> None:
     assert accepted["request_id"] == "run-2026-11-21"
     assert system.check() == 1
     found = system.http("GET", f"/portfolios/{accepted['portfolio_id']}/rebalances").json["items"]
-    assert [(it["status"], it["trigger"], it["why"]["rule"]) for it in found] == [("NO_ACTION", "person", "no_quote")]
+    assert [(it["status"], it["trigger"], it["reason"]["code"]) for it in found] == [
+        ("NO_ACTION", "manual", "no_quote")
+    ]
 
 
 def a_check_is_asked_for(system: System) -> None:

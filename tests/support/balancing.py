@@ -38,7 +38,7 @@ class Balancing:
         """Hand new stream records that pass the event filter to the function that requests checks."""
         new = commits()[self._streamed :]
         self._streamed += len(new)
-        marked = [record for record in new if "watch_due" in record["dynamodb"].get("NewImage", {})]
+        marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
             self.system.stream(marked)
 

@@ -58,8 +58,8 @@ def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[st
     lost = Decimal(0)
     for number, was in enumerate(before):
         portfolio = market.portfolio(number)
-        assert (portfolio.status, portfolio.lock, portfolio.watching.reason) == (PortfolioStatus.ACTIVE, None, None)
-        assert portfolio.watching.begun == portfolio.watching.done
+        assert (portfolio.status, portfolio.lock, portfolio.watch_state.cause) == (PortfolioStatus.ACTIVE, None, None)
+        assert portfolio.watch_state.epoch_started == portfolio.watch_state.epoch_done
         assert portfolio.cash is not None
         assert portfolio.cash >= 0
         assert all(holding.quantity >= 0 for holding in portfolio.holdings.values())
@@ -84,8 +84,8 @@ def is_explained(newest: Rebalance | None, prices: Mapping[str, Decimal]) -> boo
     The rebalance was planned at these prices; a price during the rebalance would have been checked afterwards.
     """
     assert newest is not None
-    assert newest.why is not None
-    facts = newest.why.facts
+    assert newest.reason is not None
+    facts = newest.reason.details
     if any(Decimal(price) != prices[symbol] for symbol, price in facts["prices"].items()):
         return False
     return newest.status is RebalanceStatus.COMPLETED and not facts["within_band_after"] and bool(facts["skipped"])

@@ -31,7 +31,7 @@ from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
 from trimtab.portfolios.portfolio.store import PortfolioStore
-from trimtab.portfolios.portfolio.watch_state import WatchDue, Watching
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, WatchState
 from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.runtime.dynamodb.client import deserialize, dynamodb_client
 
@@ -91,9 +91,9 @@ class Crowd:
         }
         portfolio = Portfolio(
             *("demo", portfolio_id_of("demo", number, "default"), number, "default", "USD", allocation, policy, cash),
-            *("hash", self.now, self.now),
+            *("1:hash", self.now, self.now),
             holdings=holdings,
-            watching=Watching(due=WatchDue.HOLDINGS),
+            watch_state=WatchState(evaluation_due=EvaluationCause.HOLDINGS),
         )
         assert PortfolioStore(dynamodb_client(), TABLE).insert(portfolio) is None
         self.portfolios.append(portfolio)
@@ -123,7 +123,7 @@ class Crowd:
         shard = table().stream_shard
         new = [each.to_json() for each in shard.items]
         shard.items.clear()
-        marked = [record for record in new if "watch_due" in record["dynamodb"].get("NewImage", {})]
+        marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
             self.system.stream(marked)
         return len(marked)
@@ -150,11 +150,11 @@ class Crowd:
         return found
 
     def last_check(self, number: int = 0) -> tuple[str, dict[str, Any]]:
-        """The rule and the facts of the newest check that decided nothing."""
+        """The code and the details of the reason of the newest check that decided nothing."""
         it = self.portfolios[number]
         note = CheckStore(dynamodb_client(), TABLE).last_check(it.tenant_id, it.portfolio_id)
         assert note is not None
-        return note.why.rule, dict(note.why.facts)
+        return note.reason.code, dict(note.reason.details)
 
     def newest(self, number: int = 0) -> Rebalance | None:
         """The newest rebalance of a portfolio."""

@@ -135,7 +135,7 @@ class Races:
     def stream(self) -> None:
         """Hands the newest commits to the function that asks for checks, past its filter."""
         records = [each.to_json() for each in table().stream_shard.items]
-        marked = [record for record in records if "watch_due" in record["dynamodb"].get("NewImage", {})]
+        marked = [record for record in records if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
             try:
                 commit_function.handler({"Records": marked}, self.market.system.context)
@@ -185,7 +185,7 @@ class Races:
         found = [] if stored_prices() == self.quoted else ["another quote than the newest is stored"]
         for number in range(len(self.market.portfolios)):
             it = self.market.portfolio(number)
-            if it.lock is not None or it.watching.reason is not None:
+            if it.lock is not None or it.watch_state.cause is not None:
                 found.append(f"portfolio {number} is not at rest")
             elif not is_within(it, prices):
                 rule, facts = self.market.last_check(number)

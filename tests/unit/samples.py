@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
-from trimtab.portfolios.rebalancing.model import Rebalance, Report, requested
+from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.rebalancing.report_decision import DriftReport, request_rebalance
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -19,7 +20,7 @@ UNITS = 1_000_000
 
 
 def percents(**weights: float | str) -> dict[str, Decimal]:
-    """Weights by asset."""
+    """Return weights by asset."""
     return {asset: Decimal(str(weight)) for asset, weight in weights.items()}
 
 
@@ -27,7 +28,7 @@ DRIFTED = percents(stocks=70, bonds=20, gold=10)
 
 
 def portfolio(**changes: Any) -> Portfolio:
-    """An active portfolio of the tenant `demo` with the example's target."""
+    """Return an active portfolio of the tenant `demo` with the example's target."""
     first = Portfolio(
         tenant_id="demo",
         portfolio_id=portfolio_id_of("demo", "1", "default"),
@@ -37,7 +38,7 @@ def portfolio(**changes: Any) -> Portfolio:
         allocation=TARGET,
         policy=Policy(),
         cash=None,
-        request_hash="hash",
+        request_hash="1:hash",
         created_at=NOW,
         updated_at=NOW,
     )
@@ -45,8 +46,8 @@ def portfolio(**changes: Any) -> Portfolio:
 
 
 def report(weights: dict[str, Decimal] = DRIFTED, as_of: datetime = NOW, request_id: str = "r1") -> Rebalance:
-    """A drift report about it, as accepted."""
-    return requested("demo", Report("1", "default", weights, as_of, request_id), as_of, NOW)
+    """Return an accepted drift report about the portfolio."""
+    return request_rebalance("demo", DriftReport("1", "default", weights, as_of, request_id), as_of, NOW)
 
 
 @st.composite

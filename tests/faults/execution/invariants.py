@@ -96,7 +96,7 @@ def _of_the_rebalances(run: ScenarioRun) -> Iterator[Fact]:
         has_outcome = status not in {"STALE", "RESOLVED"}
         yield f"events of the outcome {status}", outcomes[rebalance.rebalance_id], int(has_outcome)
         assert execution is not None
-        unposted = [order.symbol for order in execution.orders if order.filled and not order.is_booked]
+        unposted = [order.symbol for order in execution.orders if order.filled and not order.is_posted]
         yield "filled and not posted", unposted, []
         if status == "ROLLED_BACK" and len(rebalances) == 1:
             yield "quantities rolled back", run.quantities(), {name: Decimal(held) for name, held in HELD.items()}
@@ -110,11 +110,11 @@ def _of_the_portfolio(run: ScenarioRun) -> Iterator[Fact]:
     run.collect()
     yield "messages left", [message.body for message in run.waiting], []
     portfolio, is_stale = run.portfolio(), "STALE" in run.statuses()
-    watching = portfolio.watching
+    watch_state = portfolio.watch_state
     yield "status", portfolio.status, PortfolioStatus.STALE if is_stale else PortfolioStatus.ACTIVE
     yield "locked", portfolio.lock is not None, is_stale
-    yield "epochs of the watches", watching.done, watching.begun
-    yield "watches to be written", (watching.due, watching.pending), (None, None)
+    yield "epochs of the watches", watch_state.epoch_done, watch_state.epoch_started
+    yield "watches to be written", (watch_state.evaluation_due, watch_state.evaluation_pending), (None, None)
     rows = sorted(item["pk"]["S"].split("#")[1] for item in stored_items("watches"))
     yield "watches", rows, [] if is_stale else sorted(HELD)
     versions: dict[str, list[int]] = {}

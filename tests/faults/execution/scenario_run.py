@@ -223,7 +223,7 @@ class ScenarioRun:
     def _stream(self) -> bool:
         """Hand new stream records that pass the event filter to the function that requests checks."""
         new = commits()[self._streamed :]
-        marked = [record for record in new if "watch_due" in record["dynamodb"].get("NewImage", {})]
+        marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if not marked or survive(lambda: self.system.stream(marked)) is not None:
             self._streamed += len(new)
         return bool(marked)

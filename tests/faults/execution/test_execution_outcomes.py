@@ -46,9 +46,9 @@ def runner() -> Iterator[ScenarioRunner]:
 
 def explained(run: ScenarioRun) -> str:
     """Return the sentence that explains the end of the first rebalance."""
-    why = run.rebalances()[0].why
-    assert why is not None
-    return why.detail
+    reason = run.rebalances()[0].reason
+    assert reason is not None
+    return reason.message
 
 
 def orders_of(run: ScenarioRun) -> tuple[Order, ...]:
@@ -157,7 +157,7 @@ def test_a_broker_that_is_unreachable_for_a_while_delays_a_rebalance_and_does_no
 def test_before_a_rebalance_is_given_up_its_open_orders_are_cancelled_and_posted(runner: ScenarioRunner) -> None:
     run = runner.settled(Scenario(STALE, {("AAPL", 1): NEVER, ("MSFT", 1): HALF_AND_OPEN}))
     assert checked(run) == []
-    assert [(order.symbol, order.status, order.is_booked) for order in orders_of(run)] == [
+    assert [(order.symbol, order.status, order.is_posted) for order in orders_of(run)] == [
         ("AAPL", "SENT", False),
         ("MSFT", "ENDED", True),
         ("NVDA", "PLANNED", False),
@@ -171,7 +171,7 @@ def test_orders_still_open_when_a_rebalance_is_given_up_are_named_and_not_posted
     with mock.patch.object(run.broker, "cancel"):
         run.settle()
     (unknown, still_open, _) = orders_of(run)
-    assert (run.statuses(), unknown.attempts, still_open.status, still_open.is_booked) == (STALE, 10, "OPEN", False)
+    assert (run.statuses(), unknown.attempts, still_open.status, still_open.is_posted) == (STALE, 10, "OPEN", False)
     filled = f"MSFT ({plain(still_open.filled)} of {plain(still_open.quantity)} filled)"
     assert explained(run).endswith(f"for AAPL; still open at the broker, and not posted: {filled}.")
     assert run.quantities() == BEFORE

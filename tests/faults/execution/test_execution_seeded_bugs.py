@@ -24,7 +24,7 @@ from trimtab.portfolios.execution.worker import ExecutionWorker, _ExecutionRun, 
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.rebalancing import journal_text as journal
+from trimtab.portfolios.rebalancing import journal as journal_module
 from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 from trimtab.runtime.dynamodb.client import Item
@@ -68,7 +68,7 @@ def ignores_the_lease(patch: pytest.MonkeyPatch) -> None:
 
 
 def gives_orders_new_ids_when_resumed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(journal, "order_id_of", lambda *_: str(uuid4()))
+    patch.setattr(journal_module, "client_order_id_of", lambda *_: str(uuid4()))
 
 
 def counts_a_missing_answer_as_a_refusal(patch: pytest.MonkeyPatch) -> None:
@@ -115,12 +115,12 @@ def resends_without_a_look_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_that_fills_are_posted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Execution, "booked", lambda self, *_: self)
+    patch.setattr(Execution, "mark_posted", lambda self, *_: self)
 
 
 def marks_all_fills_as_posted_with_the_first_batch(patch: pytest.MonkeyPatch) -> None:
-    booked = Execution.booked
-    patch.setattr(Execution, "booked", lambda self, *_: booked(self))
+    mark_posted = Execution.mark_posted
+    patch.setattr(Execution, "mark_posted", lambda self, *_: mark_posted(self))
 
 
 def posts_apart_from_the_journal(patch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ def starts_over_when_resumed(patch: pytest.MonkeyPatch) -> None:
     take_lease = _ExecutionRun.take_lease
 
     def from_the_start(self: _ExecutionRun, now: Any) -> None:
-        orders = [replace(order, status=OrderStatus.PLANNED, is_booked=False) for order in self.execution.orders]
+        orders = [replace(order, status=OrderStatus.PLANNED, is_posted=False) for order in self.execution.orders]
         self.rebalance = replace(self.rebalance, execution=replace(self.execution, wave=0, orders=tuple(orders)))
         take_lease(self, now)
 
@@ -178,8 +178,8 @@ def reverses_only_what_it_bought(patch: pytest.MonkeyPatch) -> None:
 
 
 def raises_no_alert_for_a_failed_reversal(patch: pytest.MonkeyPatch) -> None:
-    stale = Portfolio.stale
-    patch.setattr(Portfolio, "stale", lambda self, *arguments: replace(stale(self, *arguments), events=()))
+    mark_stale = Portfolio.mark_stale
+    patch.setattr(Portfolio, "mark_stale", lambda self, *arguments: replace(mark_stale(self, *arguments), events=()))
 
 
 def postpones_its_next_poll_at_each_message(patch: pytest.MonkeyPatch) -> None:

@@ -186,13 +186,13 @@ def test_a_portfolio_that_becomes_stale_raises_an_alert(past: ValuedPortfolio) -
     store = PortfolioStore(boto3.client("dynamodb"), TABLE)
     portfolio = store.portfolio("demo", past.portfolio["portfolio_id"])
     assert portfolio is not None
-    store.put(portfolio.stale("The broker knows better", bars_late_after(LAST)))
+    store.put(portfolio.mark_stale("The broker knows better", bars_late_after(LAST)))
     with at_time(bars_late_after(LAST) + timedelta(hours=1)):
         (alert,) = past.run_workers()
     assert "is stale: no trades and no rebalances" in alert["data"]["text"]
     portfolio = store.portfolio("demo", past.portfolio["portfolio_id"])
     assert portfolio is not None
-    store.put(portfolio.resolved(bars_late_after(LAST)))
+    store.put(portfolio.resolve(bars_late_after(LAST)))
     with at_time(bars_late_after(LAST) + timedelta(hours=2)):
         assert past.run_workers() == []
     assert not past.system.http("GET", f"{past.path}/alert-rules").json["rules"][0]["is_on"]

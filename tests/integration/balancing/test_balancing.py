@@ -46,7 +46,7 @@ def scenario(monkeypatch: pytest.MonkeyPatch, *rules: Any) -> None:
 def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing) -> None:
     mine.move(AAPL=140)
     (it,) = mine.rebalances()
-    assert (it["status"], it["trigger"], it["why"]["facts"]["decided"]) == ("COMPLETED", "crossed", "outside_band")
+    assert (it["status"], it["trigger"], it["reason"]["details"]["decided"]) == ("COMPLETED", "price", "outside_band")
     orders = it["execution"]["orders"]
     assert [(each["symbol"], each["side"], each["status"], each["attempts"]) for each in orders] == [
         ("AAPL", "SELL", "FILLED", 1),
@@ -59,7 +59,7 @@ def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing)
     assert 30 <= mine.cash() <= 60, "the buffer and what the limit prices could have cost more"
     fills = [trade for trade in mine.account.trades()["items"] if trade["rebalance_id"] == it["rebalance_id"]]
     assert {trade["ref_id"] for trade in fills} == {each["client_order_id"] for each in orders}
-    assert (mine.now()["locked_by"], mine.last_check()["rule"]) == (None, "within_band")
+    assert (mine.now()["locked_by"], mine.last_check()["reason"]["code"]) == (None, "within_band")
 
 
 def test_a_quote_inside_the_edges_costs_no_check(mine: Balancing) -> None:
@@ -87,7 +87,7 @@ def test_a_new_target_is_rebalanced_at_once_even_in_a_cooldown(system: System) -
     mine.settle()
     assert [(it["trigger"], it["status"]) for it in mine.rebalances()] == [
         ("target", "COMPLETED"),
-        ("crossed", "COMPLETED"),
+        ("price", "COMPLETED"),
     ]
 
 
@@ -95,17 +95,17 @@ def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: System) -> 
     mine = balanced(system, policy={"cooldown_seconds": 86_400})
     mine.move(AAPL=140)
     mine.move(AAPL=200)
-    assert (len(mine.rebalances()), mine.last_check()["rule"]) == (1, "cooldown")
+    assert (len(mine.rebalances()), mine.last_check()["reason"]["code"]) == (1, "cooldown")
     (portfolio,) = (item for item in system.items() if item["sk"]["S"] == "PORTFOLIO")
-    assert portfolio["calendar_due_sk"]["S"] == portfolio["again_at"]["S"]
+    assert portfolio["calendar_due_sk"]["S"] == portfolio["retry_at"]["S"]
 
 
 def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine: Balancing) -> None:
     mine.deposit(5_000, "more")
     mine.settle()
-    assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "awaiting_quote")
+    assert (mine.rebalances(), mine.last_check()["reason"]["code"]) == ([], "awaiting_quote")
     mine.move(AAPL=100)
-    assert [(it["status"], it["trigger"]) for it in mine.rebalances()] == [("COMPLETED", "crossed")]
+    assert [(it["status"], it["trigger"]) for it in mine.rebalances()] == [("COMPLETED", "price")]
 
 
 @pytest.mark.parametrize("change", [{"automation": "manual"}, None])
@@ -120,7 +120,7 @@ def test_manual_and_closed_portfolios_have_no_watches(mine: Balancing, change: A
 def test_a_symbol_that_leaves_the_target_loses_its_watch(mine: Balancing) -> None:
     mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
     mine.settle()
-    assert (set(rows()), mine.last_check()["rule"]) == ({"AAPL", "MSFT", "NEW"}, "no_quote")
+    assert (set(rows()), mine.last_check()["reason"]["code"]) == ({"AAPL", "MSFT", "NEW"}, "no_quote")
     mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 50}})
     mine.settle()
     assert set(rows()) == {"AAPL", "MSFT"}
@@ -141,7 +141,7 @@ def test_a_person_runs_a_rebalance_in_the_mode_of_the_day(mine: Balancing, mode:
     mine.deposit(300, "more")
     mine.move(AAPL=108)
     it = mine.run("r1", mode=mode)
-    assert (it["status"], it["trigger"], it["mode"]) == ("COMPLETED", "person", mode)
+    assert (it["status"], it["trigger"], it["mode"]) == ("COMPLETED", "manual", mode)
     assert {order["side"] for order in it["execution"]["orders"]} == sides
     assert mine.run("r1", mode=mode) == it, "the same request again is the same run"
     again = {"mode": "full" if mode != "full" else "sell_only", "request_id": "r1"}
@@ -153,7 +153,7 @@ def test_a_refused_order_reverses_what_was_filled(mine: Balancing, monkeypatch: 
     before, cash = mine.quantities(), mine.cash()
     mine.move(AAPL=140)
     (it,) = mine.rebalances()
-    assert (it["status"], it["why"]["rule"]) == ("ROLLED_BACK", "order_refused")
+    assert (it["status"], it["reason"]["code"]) == ("ROLLED_BACK", "order_refused")
     assert (mine.quantities(), mine.cash()) == (before, cash)
     assert mine.now()["locked_by"] is None
 
@@ -225,7 +225,7 @@ def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: Syste
     assert done is not None
     assert done.execution is not None
     orders = done.execution.orders
-    assert (done.status, len(orders), sum(each.is_booked for each in orders)) == ("COMPLETED", 112, 112)
+    assert (done.status, len(orders), sum(each.is_posted for each in orders)) == ("COMPLETED", 112, 112)
     assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 112
     moved = sum((each.amount if each.side == "SELL" else -each.amount for each in orders), Decimal(5_000))
     assert (after.cash, after.lock) == (moved, None)
@@ -245,7 +245,7 @@ def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_say
     assert left < 0
     assert (it["status"], mine.now()["status"], mine.cash()) == ("STALE", "STALE", left)
     assert mine.quantities() == {each["symbol"]: Decimal(each["filled_quantity"]) for each in orders}
-    assert str(left) in it["why"]["detail"]
+    assert str(left) in it["reason"]["message"]
     resolve = f"{mine.account.home}/resolve"
     found = {"reason": "seen there", "holdings": {"AAPL": "0.5"}}
     unsaid = mine.system.http("POST", resolve, found, authorizer=OPERATOR)
@@ -285,7 +285,7 @@ def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
     all_tenants = {**body, "scope": "all_tenants"}
     assert mine.system.http("PUT", "/halt", all_tenants, authorizer=OPERATOR).status == 403, "that is for the platform"
     mine.move(AAPL=140)
-    assert (mine.rebalances(), mine.last_check()["rule"]) == ([], "halted")
+    assert (mine.rebalances(), mine.last_check()["reason"]["code"]) == ([], "halted")
     assert mine.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
     mine.move(AAPL=150)
     assert [it["status"] for it in mine.rebalances()] == ["COMPLETED"]
@@ -361,7 +361,7 @@ def test_two_hundred_random_price_changes_leave_the_portfolio_in_its_band_or_say
         symbol = steps.choice(sorted(price))
         price[symbol] *= steps.uniform(0.93, 1.08)
         mine.move(**{symbol: round(price[symbol], 4)})
-        assert mine.last_check()["rule"] in {"within_band", "nothing_to_trade"}
+        assert mine.last_check()["reason"]["code"] in {"within_band", "nothing_to_trade"}
     assert {it["status"] for it in mine.rebalances()} == {"COMPLETED"}
     held, cash = mine.quantities(), mine.cash()
     bought = {row["symbol"]: Decimal(row["market_value"]) for row in mine.account.holdings()["items"]}

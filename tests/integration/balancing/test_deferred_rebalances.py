@@ -15,7 +15,7 @@ from tests.support.system import TABLE, in_process_system
 from tests.support.trading import FEED
 from trimtab.portfolios.execution import halts
 from trimtab.portfolios.execution.halts import Halt, HaltStore
-from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Policy
+from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Policy
 from trimtab.runtime.dynamodb.client import dynamodb_client, get_item
 
 DAY = timedelta(days=1)
@@ -87,14 +87,14 @@ def runs(market: Crowd) -> list[tuple[str, str]]:
 
 
 def test_the_day_of_the_calendar_rebalances_within_the_band(market: Crowd) -> None:
-    joined(market, Policy(calendar=CalendarRule(Every.MONTHLY, 1)))
+    joined(market, Policy(calendar=CalendarRule(Frequency.MONTHLY, 1)))
     market.now = datetime(2026, 12, 1, 15, 29, tzinfo=UTC)
     moved(market, A=102, B=100)
     assert (swept(market), runs(market)) == (0, [])
     market.now += timedelta(minutes=1)
     deposit(market, 5)
-    assert (swept(market), runs(market)) == (1, [("due", "COMPLETED")])
-    assert (swept(market), market.portfolio().watching.next_at) == (0, datetime(2026, 12, 31, 15, 30, tzinfo=UTC))
+    assert (swept(market), runs(market)) == (1, [("schedule", "COMPLETED")])
+    assert (swept(market), market.portfolio().watch_state.next_at) == (0, datetime(2026, 12, 31, 15, 30, tzinfo=UTC))
 
 
 def test_what_a_cooldown_refused_is_rebalanced_when_it_ends(market: Crowd) -> None:
@@ -104,12 +104,12 @@ def test_what_a_cooldown_refused_is_rebalanced_when_it_ends(market: Crowd) -> No
     moved(market, A=200)
     assert market.last_check()[0] == "cooldown"
     deposit(market, 5)  # changes nothing of it
-    assert (market.last_check()[0], market.portfolio().watching.next_at) == ("cooldown", ends)
+    assert (market.last_check()[0], market.portfolio().watch_state.next_at) == ("cooldown", ends)
     market.now = ends - timedelta(seconds=2)
     moved(market, A="200.1", B="100.1")
     assert (swept(market), len(runs(market))) == (0, 1)
     market.now = ends
-    assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")] * 2)
+    assert (swept(market), runs(market)) == (1, [("price", "COMPLETED")] * 2)
     assert market.last_check()[0] == "within_band"
 
 
@@ -120,7 +120,7 @@ def test_an_old_quote_is_none(market: Crowd) -> None:
     rule, facts = market.last_check()
     assert (rule, facts["missing"], runs(market)) == ("no_quote", ["A"], [])
     moved(market, A=100)
-    assert runs(market) == [("crossed", "COMPLETED")]
+    assert runs(market) == [("price", "COMPLETED")]
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -136,7 +136,7 @@ def test_a_price_that_crosses_during_a_rebalance_is_looked_at_after_it(market: C
     for body, _ in late:
         boto3.client("sqs").send_message(QueueUrl=market.system.checks_url, MessageBody=body)
     market.settle()
-    assert runs(market) == [("crossed", "COMPLETED")] * 2
+    assert runs(market) == [("price", "COMPLETED")] * 2
     assert market.last_check()[0] == "within_band"
 
 
@@ -147,7 +147,7 @@ def test_a_price_that_crosses_during_a_rebalance_meets_the_cooldown_after_it(mar
     market.quote({"B": Decimal(40)})
     market.system.check()
     market.settle()
-    assert (runs(market), market.last_check()[0]) == ([("crossed", "COMPLETED")], "cooldown")
+    assert (runs(market), market.last_check()[0]) == ([("price", "COMPLETED")], "cooldown")
 
 
 def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Crowd) -> None:
@@ -161,11 +161,11 @@ def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Cro
     home = f"/portfolios/{newest.portfolio_id}/rebalances"
     assert market.system.http("POST", f"{home}/{newest.rebalance_id}/cancel").json["status"] == "CANCELLED"
     market.settle()
-    assert (runs(market), market.last_check()[0]) == ([("crossed", "CANCELLED")], "awaiting_quote")
+    assert (runs(market), market.last_check()[0]) == ([("price", "CANCELLED")], "awaiting_quote")
     moved(market, A="141.8")
     assert len(runs(market)) == 1
     moved(market, A=142)
-    assert runs(market)[1:] == [("crossed", "COMPLETED")]
+    assert runs(market)[1:] == [("price", "COMPLETED")]
 
 
 def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> None:
@@ -179,7 +179,7 @@ def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> 
     assert market.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
     assert swept(market) == 0
     market.now += timedelta(minutes=5)
-    assert (swept(market), runs(market)) == (1, [("crossed", "COMPLETED")])
+    assert (swept(market), runs(market)) == (1, [("price", "COMPLETED")])
 
 
 def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(market: Crowd) -> None:
@@ -189,7 +189,7 @@ def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(marke
     delivered_again(market)
     assert runs(market) == []
     moved(market, A=100)
-    assert runs(market) == [("crossed", "COMPLETED")]
+    assert runs(market) == [("price", "COMPLETED")]
 
 
 def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:

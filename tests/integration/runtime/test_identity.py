@@ -117,7 +117,7 @@ def _fill(system: System) -> None:
     assert send(system, "POST", "/rebalance").status == 202
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/trades", TRADE).status == 201
     system.work_off()
-    system.stream([record for record in commits() if "watch_due" in record["dynamodb"]["NewImage"]])
+    system.stream([record for record in commits() if "evaluation_due" in record["dynamodb"]["NewImage"]])
     system.check()
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/rebalances", {"request_id": "run"}).status == 202
     assert system.http("POST", "/orders", BET, headers={"Idempotency-Key": "bet"}).status == 201

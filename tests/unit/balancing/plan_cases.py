@@ -10,7 +10,7 @@ from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Band, BandType, Mode, Policy
 from trimtab.portfolios.rebalancing import drift
-from trimtab.portfolios.rebalancing.drift import CASH, targets
+from trimtab.portfolios.rebalancing.drift import CASH, target_weights
 from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
@@ -44,7 +44,9 @@ class Case(Struct, frozen=True):
         return held, cash
 
     def legs(self, held: Numbers, cash: Decimal) -> tuple[drift.Leg, ...]:
-        return drift.legs(value(held, self.prices, cash).weights, targets(self.allocation, self.policy))
+        return drift.compare_weights(
+            value(held, self.prices, cash).weights, target_weights(self.allocation, self.policy)
+        )
 
 
 def decimals(least: int, most: int, places: int) -> st.SearchStrategy[Decimal]:
@@ -98,18 +100,18 @@ def check_report(case: Case, found: OrderPlan) -> None:
     """What the plan says about itself is true."""
     before, after = case.legs(case.held, case.cash), case.legs(*case.after(found.orders))
     rounding = Decimal(len(after)) * Decimal("0.0001")
-    assert found.drift_before == drift.drift(before)
+    assert found.drift_before == drift.measure_drift(before)
     assert found.drift_after <= found.drift_before
-    assert 0 <= drift.drift(after) - found.drift_after <= rounding
+    assert 0 <= drift.measure_drift(after) - found.drift_after <= rounding
     assert found.within_band_after is (not order_planner.outside(after, case.policy))
-    assert sum(leg.drifted for leg in found.legs) == sum(leg.target for leg in found.legs) == 100
+    assert sum(leg.weight for leg in found.legs) == sum(leg.target for leg in found.legs) == 100
     assert sum(leg.change for leg in found.legs) == 0
     assert CASH in {leg.asset for leg in found.legs}
     sides = {order.symbol: order.side for order in found.orders}
-    ends = {leg.asset: leg.drifted for leg in after}
+    ends = {leg.asset: leg.weight for leg in after}
     for leg in found.legs:
         assert leg.change * (1 if sides.get(leg.asset) is Side.BUY else -1) >= 0 or leg.asset == CASH
-        assert abs(leg.drifted + leg.change - ends.get(leg.asset, Decimal(0))) <= rounding
+        assert abs(leg.weight + leg.change - ends.get(leg.asset, Decimal(0))) <= rounding
     for skipped in found.skipped:
         assert skipped.reason in {"mode", "minimum_trade", "whole_shares", "no_cash", "no_use"}
         assert skipped.reason in {"no_cash", "no_use"} or skipped.symbol not in sides

@@ -12,15 +12,15 @@ from trimtab.kernel import trading_days, xnys
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
 from trimtab.portfolios.balancing import calendar
 from trimtab.portfolios.balancing.calendar import next_due
-from trimtab.portfolios.portfolio.policy import CalendarRule, Every
+from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency
 
 FIRST, LAST = date(xnys.FIRST_YEAR, 1, 1), date(xnys.LAST_YEAR, 12, 31)
-LENGTH = {Every.MONTHLY: 1, Every.QUARTERLY: 3, Every.ANNUALLY: 12}
+LENGTH = {Frequency.MONTHLY: 1, Frequency.QUARTERLY: 3, Frequency.ANNUALLY: 12}
 rules = st.one_of(
-    st.builds(CalendarRule, st.just(Every.WEEKLY), st.integers(1, 7)),
-    st.builds(CalendarRule, st.just(Every.MONTHLY), st.integers(1, 31)),
-    st.builds(CalendarRule, st.just(Every.QUARTERLY), st.integers(1, 31), st.integers(1, 3)),
-    st.builds(CalendarRule, st.just(Every.ANNUALLY), st.integers(1, 31), st.integers(1, 12)),
+    st.builds(CalendarRule, st.just(Frequency.WEEKLY), st.integers(1, 7)),
+    st.builds(CalendarRule, st.just(Frequency.MONTHLY), st.integers(1, 31)),
+    st.builds(CalendarRule, st.just(Frequency.QUARTERLY), st.integers(1, 31), st.integers(1, 3)),
+    st.builds(CalendarRule, st.just(Frequency.ANNUALLY), st.integers(1, 31), st.integers(1, 12)),
 )
 instants = st.datetimes(datetime(2001, 1, 1), datetime(2048, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -37,10 +37,10 @@ def due(day: date) -> datetime:
 
 def all_due(rule: CalendarRule, first: int, last: int) -> list[datetime]:
     """Every due instant of the rule in these years, from its definition: one a period, moved back to a trading day."""
-    if rule.every is Every.WEEKLY:
+    if rule.frequency is Frequency.WEEKLY:
         nominal = [day for day in days(date(first, 1, 1), date(last, 12, 31)) if day.isoweekday() == rule.day]
     else:
-        length = LENGTH[rule.every]
+        length = LENGTH[rule.frequency]
         of_period = (rule.month - 1) if length > 1 else 0
         months = [(year, month) for year in range(first, last + 1) for month in range(1, 13)]
         nominal = [
@@ -86,19 +86,23 @@ def test_on_or_before_is_the_nearest_trading_day_that_is_not_later(day: date) ->
 @pytest.mark.parametrize(
     ("rule", "after", "expected"),
     [
-        (CalendarRule(Every.WEEKLY, 1), "2026-11-21T09:30", "2026-11-23"),
-        (CalendarRule(Every.WEEKLY, 4), "2026-11-21T09:30", "2026-11-25"),  # Thanksgiving is a Thursday
-        (CalendarRule(Every.WEEKLY, 7), "2026-11-20T15:30", "2026-11-27"),
-        (CalendarRule(Every.MONTHLY, 31), "2026-02-01T00:00", "2026-02-27"),
-        (CalendarRule(Every.MONTHLY, 1), "2026-07-31T15:29", "2026-07-31"),  # 1 August is a Saturday
-        (CalendarRule(Every.MONTHLY, 1), "2026-07-31T15:30", "2026-09-01"),
-        (CalendarRule(Every.MONTHLY, 1), "2026-07-01T15:30", "2026-07-31"),
-        (CalendarRule(Every.MONTHLY, 1), "2026-12-15T00:00", "2026-12-31"),  # New Year's Day: due in the year before
-        (CalendarRule(Every.QUARTERLY, 1, 1), "2026-12-31T15:30", "2027-04-01"),
-        (CalendarRule(Every.QUARTERLY, 31, 2), "2026-11-21T09:30", "2026-11-30"),
-        (CalendarRule(Every.ANNUALLY, 1, 1), "2026-12-31T15:29", "2026-12-31"),
-        (CalendarRule(Every.ANNUALLY, 29, 2), "2027-01-01T00:00", "2027-02-26"),
-        (CalendarRule(Every.ANNUALLY, 4, 7), "2026-01-01T00:00", "2026-07-02"),
+        (CalendarRule(Frequency.WEEKLY, 1), "2026-11-21T09:30", "2026-11-23"),
+        (CalendarRule(Frequency.WEEKLY, 4), "2026-11-21T09:30", "2026-11-25"),  # Thanksgiving is a Thursday
+        (CalendarRule(Frequency.WEEKLY, 7), "2026-11-20T15:30", "2026-11-27"),
+        (CalendarRule(Frequency.MONTHLY, 31), "2026-02-01T00:00", "2026-02-27"),
+        (CalendarRule(Frequency.MONTHLY, 1), "2026-07-31T15:29", "2026-07-31"),  # 1 August is a Saturday
+        (CalendarRule(Frequency.MONTHLY, 1), "2026-07-31T15:30", "2026-09-01"),
+        (CalendarRule(Frequency.MONTHLY, 1), "2026-07-01T15:30", "2026-07-31"),
+        (
+            CalendarRule(Frequency.MONTHLY, 1),
+            "2026-12-15T00:00",
+            "2026-12-31",
+        ),  # New Year's Day: due in the year before
+        (CalendarRule(Frequency.QUARTERLY, 1, 1), "2026-12-31T15:30", "2027-04-01"),
+        (CalendarRule(Frequency.QUARTERLY, 31, 2), "2026-11-21T09:30", "2026-11-30"),
+        (CalendarRule(Frequency.ANNUALLY, 1, 1), "2026-12-31T15:29", "2026-12-31"),
+        (CalendarRule(Frequency.ANNUALLY, 29, 2), "2027-01-01T00:00", "2027-02-26"),
+        (CalendarRule(Frequency.ANNUALLY, 4, 7), "2026-01-01T00:00", "2026-07-02"),
     ],
 )
 def test_a_day_that_is_missing_or_closed_moves_back(rule: CalendarRule, after: str, expected: str) -> None:
@@ -116,7 +120,7 @@ def test_the_next_due_instant_is_the_first_one_after(rule: CalendarRule, after: 
 
 @pytest.mark.parametrize("day", [1, 2, 3, 4, 15, 28, 29, 30, 31])
 @pytest.mark.parametrize("every", LENGTH)
-def test_no_period_is_skipped_or_doubled(every: Every, day: int) -> None:
+def test_no_period_is_skipped_or_doubled(every: Frequency, day: int) -> None:
     rule = CalendarRule(every, day)
     found, at = [], due(date(2000, 6, 30))
     while at.year < 2049:
@@ -128,7 +132,7 @@ def test_no_period_is_skipped_or_doubled(every: Every, day: int) -> None:
 
 @pytest.mark.parametrize("day", range(1, 8))
 def test_no_week_is_skipped_or_doubled(day: int) -> None:
-    rule, at, found = CalendarRule(Every.WEEKLY, day), due(date(2001, 8, 1)), []
+    rule, at, found = CalendarRule(Frequency.WEEKLY, day), due(date(2001, 8, 1)), []
     for _ in range(60):
         at = next_due(rule, at)
         found.append(at)
@@ -136,4 +140,4 @@ def test_no_week_is_skipped_or_doubled(day: int) -> None:
 
 
 def test_every_frequency_has_a_length() -> None:
-    assert {Every.WEEKLY, *calendar._MONTHS} == set(Every)
+    assert {Frequency.WEEKLY, *calendar._MONTHS} == set(Frequency)

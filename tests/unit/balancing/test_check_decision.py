@@ -12,14 +12,14 @@ from trimtab.contracts.quotes import Quote, Split
 from trimtab.portfolios.balancing.check_decision import CheckResult, DecisionInputs, evaluate
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import CalendarRule, Every, Mode, Policy
-from trimtab.portfolios.portfolio.watch_state import Trigger, Watching
+from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, Policy
+from trimtab.portfolios.portfolio.watch_state import Trigger, WatchState
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)
 
 
-MONTHLY = CalendarRule(Every.MONTHLY, 1)
+MONTHLY = CalendarRule(Frequency.MONTHLY, 1)
 
 
 def holding_of(symbol: str, quantity: Any) -> Holding:
@@ -63,24 +63,24 @@ def test_a_quote_of_before_a_split_is_no_quote_for_what_is_held_after_it(quoted:
         Quote("A", price, midnight + quoted, splits=(Split(midnight, Decimal(4), Decimal(1)),)),
         Quote("B", Decimal(100), NOW),
     ]
-    found = at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes)
-    assert (found.why.rule, found.plan) == (rule, None)
+    found = at(invested({"A": 40, "B": 40}), Trigger.PRICE, quotes)
+    assert (found.reason.code, found.plan) == (rule, None)
     if rule == "no_quote":
-        assert found.why.facts["missing"] == ["A"]
+        assert found.reason.details["missing"] == ["A"]
         assert found.bounds["A"].upper == 0, "any newer quote of it wakes the check"
 
 
 def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
     tomorrow = Split(NOW + timedelta(seconds=1), Decimal(4), Decimal(1))
     quotes = [Quote(symbol, Decimal(100), NOW, splits=(tomorrow,)) for symbol in "AB"]
-    assert at(invested({"A": 40, "B": 40}), Trigger.CROSSED, quotes).why.rule == "within_band"
+    assert at(invested({"A": 40, "B": 40}), Trigger.PRICE, quotes).reason.code == "within_band"
 
 
 def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the_message() -> None:
-    it = invested({"A": 54, "B": 46}, Policy(calendar=MONTHLY), watching=Watching(calendar_at=DUE))
-    changed, due = at(it, None), at(it, Trigger.DUE)
-    assert (changed.why.rule, changed.plan, changed.calendar_at) == ("within_band", None, DUE)
-    assert (due.why.rule, due.plan is None, due.calendar_at) == (
+    it = invested({"A": 54, "B": 46}, Policy(calendar=MONTHLY), watch_state=WatchState(calendar_at=DUE))
+    changed, due = at(it, None), at(it, Trigger.SCHEDULE)
+    assert (changed.reason.code, changed.plan, changed.calendar_at) == ("within_band", None, DUE)
+    assert (due.reason.code, due.plan is None, due.calendar_at) == (
         "calendar",
         False,
         datetime(2026, 12, 31, 15, 30, tzinfo=UTC),
@@ -91,43 +91,26 @@ def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the
 def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
     policy = Policy(calendar=MONTHLY, cooldown_seconds=30 * 86_400)
     it = invested(
-        {"A": 60, "B": 40}, policy, watching=Watching(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
+        {"A": 60, "B": 40}, policy, watch_state=WatchState(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
     )
-    found, end = at(it, Trigger.DUE), NOW + timedelta(days=20)
-    assert (found.why.rule, found.calendar_at, found.retry_at) == ("cooldown", day, end)
-    done = it.evaluation_done(
-        NOW, "AB", calendar_at=found.calendar_at, kept=found.deferred_trigger, again_at=found.retry_at
+    found, end = at(it, Trigger.SCHEDULE), NOW + timedelta(days=20)
+    assert (found.reason.code, found.calendar_at, found.retry_at) == ("cooldown", day, end)
+    done = it.finish_evaluation(
+        NOW, "AB", calendar_at=found.calendar_at, deferred_trigger=found.deferred_trigger, retry_at=found.retry_at
     )
-    assert done.watching.next_at == end
-    decided = at(done, Trigger.DUE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
-    assert (decided.why.rule, decided.plan is None) == ("outside_band", False)
+    assert done.watch_state.next_at == end
+    decided = at(done, Trigger.SCHEDULE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
+    assert (decided.reason.code, decided.plan is None) == ("outside_band", False)
     assert decided.calendar_at is not None
     assert decided.calendar_at > end
 
 
-@pytest.mark.parametrize("watching", [Watching(), Watching(begun=1), Watching(begun=1, done=1), Watching(2, 1, 1)])
-def test_where_its_watches_stand_is_stored_with_a_portfolio(watching: Watching) -> None:
-    stored = {name: value for name, value in portfolio(watching=watching).to_item().items() if value is not None}
-    assert Portfolio.from_item(stored).watching == watching
-
-
-def test_optional_attributes_that_a_stored_portfolio_lacks_are_read_as_their_defaults() -> None:
-    watching = Watching(begun=4, done=3, decided=3, calendar_at=DUE, kept=Trigger.CROSSED, again_at=NOW)
-    it = invested({"A": 60}, rebalanced_at=NOW, reported_at=DUE, watching=watching)
-    stored = {name: value for name, value in it.to_item().items() if value is not None}
-    assert Portfolio.from_item(stored) == it
-    new = {"reported_at", "watch_kept", "watch_decided", "again_at"}
-    old = {name: value for name, value in stored.items() if name not in new}
-    before = Portfolio.from_item(old)
-    assert before == replace(it, reported_at=None, watching=replace(watching, decided=0, kept=None, again_at=None))
-
-
-def test_why_a_rebalance_was_planned_names_the_cooldown() -> None:
+def test_the_reason_of_a_planned_rebalance_has_the_cooldown() -> None:
     drifted = {"A": 60, "B": 40}
-    first = at(invested(drifted), Trigger.CROSSED)
+    first = at(invested(drifted), Trigger.PRICE)
     assert first.plan is not None
-    assert first.why.facts["cooldown"] == {"seconds": 0}
+    assert first.reason.details["cooldown"] == {"seconds": 0}
     it = invested(drifted, Policy(cooldown_seconds=60), rebalanced_at=DUE)
-    again = at(it, Trigger.CROSSED)
+    again = at(it, Trigger.PRICE)
     assert again.plan is not None
-    assert again.why.facts["cooldown"] == {"seconds": 60, "until": "2026-12-01T15:31:00.000000Z"}
+    assert again.reason.details["cooldown"] == {"seconds": 60, "until": "2026-12-01T15:31:00.000000Z"}

@@ -13,7 +13,7 @@ from trimtab.contracts.stored_form import FORM, UnknownForm
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.price_bounds import PriceBounds
 from trimtab.portfolios.balancing.watch_store import BoundKey, PriceWatch
-from trimtab.portfolios.rebalancing.model import Why
+from trimtab.portfolios.rebalancing.model import Reason
 
 GOLDEN = Path(__file__).parents[2] / "golden/balancing"
 TIME = datetime(2026, 1, 2, 15, 30, 0, 123456, tzinfo=UTC)
@@ -22,9 +22,9 @@ FACTS = {"drift": "1.25", "outside": 0, "prices": {"AAPL": "101.5"}, "skipped": 
 LAST_CHECK = LastCheck(
     "demo",
     "11111111-2222-5333-8444-555555555555",
-    "crossed",
+    "price",
     TIME,
-    Why("within_band", "Every weight is within its band.", FACTS),
+    Reason("within_band", "Every weight is within its band.", FACTS),
 )
 WATCH = PriceWatch(
     tenant_id="demo",
@@ -50,7 +50,7 @@ def test_the_golden_check_is_read_and_written_unchanged() -> None:
 
 def test_unknown_attributes_and_members_of_a_check_are_ignored_and_unknown_forms_refused() -> None:
     newer = stored("last_check") | {"venue": "XNAS"}
-    newer["why"] = json.dumps({**json.loads(newer["why"]), "severity": 3})
+    newer["reason"] = json.dumps({**json.loads(newer["reason"]), "severity": 3})
     assert LastCheck.from_item(newer) == LAST_CHECK
     with pytest.raises(UnknownForm):
         LastCheck.from_item(newer | {FORM: 2})

@@ -14,7 +14,7 @@ from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
-from trimtab.portfolios.rebalancing.drift import CASH, targets, tolerance_of
+from trimtab.portfolios.rebalancing.drift import CASH, policy_tolerance, target_weights
 from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
@@ -75,7 +75,7 @@ def test_after_a_full_rebalance_all_is_inside_its_band_or_the_plan_says_why(case
     grain = dust / total * 100 + Decimal(len(found.legs)) * Decimal("0.0001")
     excused = case.policy.whole_shares or found.skipped or reserve(case, found, total) > 0
     for leg in case.legs(*case.after(found.orders)):
-        assert excused or abs(leg.drift) <= tolerance_of(case.policy)(leg) + grain
+        assert excused or abs(leg.drift) <= policy_tolerance(case.policy)(leg) + grain
 
 
 def reserve(case: Case, found: OrderPlan, total: Decimal) -> Decimal:
@@ -90,7 +90,7 @@ def misplaced(case: Case, orders: tuple[PlannedOrder, ...]) -> Decimal:
     held, cash = case.after(orders)
     with localcontext(EXACT):
         worth = {symbol: quantity * case.prices[symbol] for symbol, quantity in held.items()} | {CASH: cash}
-        target, total = targets(case.allocation, case.policy), sum(worth.values(), Decimal(0))
+        target, total = target_weights(case.allocation, case.policy), sum(worth.values(), Decimal(0))
         away = (abs(worth.get(it, Decimal(0)) - target.get(it, Decimal(0)) * total / 100) for it in {*worth, *target})
         return sum(away, Decimal(0)) / 2
 
@@ -157,7 +157,7 @@ def test_selling_only_never_takes_cash(case: Case) -> None:
 def whole_outcomes(case: Case) -> Iterator[Decimal]:
     """The drift, in money, of every combination of whole shares that can be had."""
     held, total = value(case.held, case.prices, case.cash), value(case.held, case.prices, case.cash).total
-    wanted = {name: weight * total / 100 for name, weight in targets(case.allocation, case.policy).items()}
+    wanted = {name: weight * total / 100 for name, weight in target_weights(case.allocation, case.policy).items()}
     symbols = sorted(case.prices)
     for counts in product(*(range(int(total / case.prices[it]) + 1) for it in symbols)):
         worth = {it: count * case.prices[it] for it, count in zip(symbols, counts, strict=True)}

@@ -13,7 +13,7 @@ from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
 from trimtab.portfolios.rebalancing import drift
-from trimtab.portfolios.rebalancing.drift import CASH, targets
+from trimtab.portfolios.rebalancing.drift import CASH, target_weights
 
 
 def simple(cash: str = "0", policy: Policy = FREE, mode: Mode = Mode.FULL, **held: float | str) -> Case:
@@ -77,7 +77,7 @@ def test_to_the_bands_edge_moves_only_what_it_has_to() -> None:
     policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE)
     found = check(simple(a=70, b=30, policy=policy))
     assert brief(found)[0] == "SELL a 15.00"
-    assert {leg.asset: leg.drifted + leg.change for leg in found.legs}["a"] == 55
+    assert {leg.asset: leg.weight + leg.change for leg in found.legs}["a"] == 55
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_fraction_that_is_held_cannot_be_sold_in_whole_shares() -> None:
 
 def test_cash_has_a_target_of_its_own() -> None:
     policy = replace(FREE, cash_target=Decimal(10))
-    assert targets(percents(a=50, b=50), policy) == percents(a=45, b=45) | {CASH: Decimal(10)}
+    assert target_weights(percents(a=50, b=50), policy) == percents(a=45, b=45) | {CASH: Decimal(10)}
     found = check(simple(a=50, b=50, policy=policy))
     assert brief(found) == ["SELL a 5.00", "SELL b 5.00"]
     assert found.drift_before == 10
@@ -151,7 +151,7 @@ def test_cash_has_a_target_of_its_own() -> None:
 
 @given(allocations(zeros=False), decimals(0, 1_000_000, 4))
 def test_targets_sum_to_100_with_cash_among_them(allocation: Numbers, cash_target: Decimal) -> None:
-    found = targets(allocation, Policy(cash_target=cash_target))
+    found = target_weights(allocation, Policy(cash_target=cash_target))
     assert sum(found.values()) == 100
     assert found[CASH] == cash_target
     for asset, weight in allocation.items():
@@ -161,7 +161,9 @@ def test_targets_sum_to_100_with_cash_among_them(allocation: Numbers, cash_targe
 @pytest.mark.parametrize(("cash", "is_outside"), [("1.25", False), ("1.2501", True)])
 def test_cash_may_lie_a_point_above_its_buffer(cash: str, is_outside: bool) -> None:
     policy = Policy(band=Band(BandType.HYBRID, Decimal(20), Decimal(1)))
-    legs = drift.legs(percents(a=str(100 - Decimal(cash))) | {CASH: Decimal(cash)}, targets(percents(a=100), policy))
+    legs = drift.compare_weights(
+        percents(a=str(100 - Decimal(cash))) | {CASH: Decimal(cash)}, target_weights(percents(a=100), policy)
+    )
     assert bool(order_planner.outside(legs, policy)) is is_outside
 
 

@@ -46,15 +46,15 @@ policies = st.builds(
 
 def is_out(held: Numbers, prices: Numbers, cash: Decimal, allocation: Numbers, policy: Policy) -> bool:
     """Brute force: what an evaluation at these prices says."""
-    legs = drift.legs(value(held, prices, cash).weights, drift.targets(allocation, policy))
-    drifted = policy.total_drift is not None and drift.drift(legs) > policy.total_drift
+    legs = drift.compare_weights(value(held, prices, cash).weights, drift.target_weights(allocation, policy))
+    drifted = policy.total_drift is not None and drift.measure_drift(legs) > policy.total_drift
     return drifted or bool(order_planner.outside(legs, policy))
 
 
 def radius_of(held: Numbers, prices: Numbers, cash: Decimal, allocation: Numbers, policy: Policy) -> Decimal:
     """The radius around these prices."""
-    legs = drift.legs(value(held, prices, cash).weights, drift.targets(allocation, policy))
-    return safe_relative_move(legs, drift.tolerance_of(policy), policy.total_drift)
+    legs = drift.compare_weights(value(held, prices, cash).weights, drift.target_weights(allocation, policy))
+    return safe_relative_move(legs, drift.policy_tolerance(policy), policy.total_drift)
 
 
 def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, Numbers, Decimal, Numbers]:
@@ -64,7 +64,7 @@ def near_target(random: Random, assets: int, policy: Policy) -> tuple[Numbers, N
     allocation = {name: part for name, part in apportion(Decimal(100), parts, 4).items() if part}
     prices = {name: Decimal(random.randint(1, 10 ** random.randint(2, 13))) * GRAIN * 1000 for name in allocation}
     total = Decimal(10) ** random.randint(2, 9)
-    wanted = drift.targets(allocation, policy)
+    wanted = drift.target_weights(allocation, policy)
     blur = random.choice([0, 0, 1, 10, 100])
 
     def near(name: str) -> Decimal:
@@ -141,34 +141,34 @@ def test_a_radius_is_not_needlessly_small(assets: int, random: Random) -> None:
 
 def test_the_radius_of_a_pair() -> None:
     # 50:50 and 5 points: k = 0.55 * 0.5 / (0.5 * 0.45) = 11/9, so r = 0.1 but for the unit that rounding may hide.
-    legs = drift.legs(percents(a=50, b=50), percents(a=50, b=50))
-    found = safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(5))), None)
+    legs = drift.compare_weights(percents(a=50, b=50), percents(a=50, b=50))
+    found = safe_relative_move(legs, drift.band_tolerance(Band(BandType.ABSOLUTE, Decimal(5))), None)
     assert Decimal("0.09999") < found < Decimal("0.1")
 
 
 def test_the_radius_of_a_total_drift() -> None:
     # D = 5, no drift: s = 0.05, so r = 0.1 / 1.0025.
-    legs = drift.legs(percents(a=50, b=50), percents(a=50, b=50))
-    found = safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(50))), Decimal(5))
+    legs = drift.compare_weights(percents(a=50, b=50), percents(a=50, b=50))
+    found = safe_relative_move(legs, drift.band_tolerance(Band(BandType.ABSOLUTE, Decimal(50))), Decimal(5))
     assert Decimal("0.0997") < found < Decimal("0.1") / Decimal("1.0025")
 
 
 @pytest.mark.parametrize(("weight", "is_zero"), [("55", True), ("55.0001", True), ("45", True), ("54", False)])
 def test_on_the_edge_and_outside_the_radius_is_zero(weight: str, is_zero: bool) -> None:
-    legs = drift.legs(percents(a=weight, b=str(100 - Decimal(weight))), percents(a=50, b=50))
-    assert (safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(5))), None) == 0) is is_zero
+    legs = drift.compare_weights(percents(a=weight, b=str(100 - Decimal(weight))), percents(a=50, b=50))
+    assert (safe_relative_move(legs, drift.band_tolerance(Band(BandType.ABSOLUTE, Decimal(5))), None) == 0) is is_zero
 
 
 def test_a_drift_beyond_the_total_has_no_radius() -> None:
-    legs = drift.legs(percents(a=60, b=40), percents(a=50, b=50))
-    assert safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(50))), Decimal("9.9")) == 0
+    legs = drift.compare_weights(percents(a=60, b=40), percents(a=50, b=50))
+    assert safe_relative_move(legs, drift.band_tolerance(Band(BandType.ABSOLUTE, Decimal(50))), Decimal("9.9")) == 0
 
 
 def test_where_nothing_can_leave_its_band_the_radius_is_just_below_one() -> None:
     widest = Decimal("0.999999999999")
-    assert safe_relative_move((), drift.within(Band()), None) == widest
-    legs = drift.legs(percents(a=60, b=40), percents(a=50, b=50))
-    assert safe_relative_move(legs, drift.within(Band(BandType.ABSOLUTE, Decimal(100))), Decimal(300)) == widest
+    assert safe_relative_move((), drift.band_tolerance(Band()), None) == widest
+    legs = drift.compare_weights(percents(a=60, b=40), percents(a=50, b=50))
+    assert safe_relative_move(legs, drift.band_tolerance(Band(BandType.ABSOLUTE, Decimal(100))), Decimal(300)) == widest
 
 
 @pytest.mark.parametrize("weight", ["0.0001", "0.0009", "0.01"])

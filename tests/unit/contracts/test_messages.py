@@ -23,7 +23,7 @@ from trimtab.contracts.messages import (
 AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 MESSAGES: list[Message] = [
-    CheckRequested(tenant_id="demo", portfolio_id="p1", trigger="crossed", epoch=7),
+    CheckRequested(tenant_id="demo", portfolio_id="p1", trigger="price", epoch=7),
     ValuationRequested(tenant_id="demo", portfolio_id="p1", since=date(2026, 1, 30)),
     SettlementRequested(tenant_id="demo", market_id="m1", user_id="u1", tries=2),
     RebalanceRequested(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy
-from trimtab.portfolios.rebalancing.journal import BUYS, SELLS, Execution, planned
+from trimtab.portfolios.rebalancing.journal import BUYS, SELLS, Execution, new_execution
 from trimtab.portfolios.rebalancing.orders import OrderStatus, PlannedOrder
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -18,15 +18,17 @@ def sold(amount: str) -> Execution:
     """Whole shares: ten at 100 were sold for that amount, one at 300 and seven at 100 are to be bought."""
     rows = [("A", Side.SELL, 10, 100), ("B", Side.BUY, 1, 300), ("C", Side.BUY, 7, 100)]
     orders = [PlannedOrder(name, side, Decimal(n), Decimal(price), Decimal(price)) for name, side, n, price in rows]
-    journal = planned("r", orders, (), Policy(whole_shares=True), is_paid_for=False, deadline=NOW).started(SELLS, NOW)
-    filled = journal.changed(
+    journal = new_execution("r", orders, (), Policy(whole_shares=True), is_funded=False, deadline=NOW).start_wave(
+        SELLS, NOW
+    )
+    filled = journal.update_orders(
         lambda it: replace(it, status=OrderStatus.FILLED, filled=Decimal(10), amount=Decimal(amount)), journal.current
     )
-    return filled.booked().with_buys_paid_for()
+    return filled.mark_posted().fit_buys_to_proceeds()
 
 
 def test_an_order_that_is_skipped_is_not_sent_with_its_wave() -> None:
-    after = sold("900").started(BUYS, NOW)
+    after = sold("900").start_wave(BUYS, NOW)
     assert [(it.symbol, it.status, it.quantity) for it in after.current] == [
         ("B", OrderStatus.SKIPPED, Decimal(1)),
         ("C", OrderStatus.SENT, Decimal(6)),
@@ -35,5 +37,5 @@ def test_an_order_that_is_skipped_is_not_sent_with_its_wave() -> None:
 
 @pytest.mark.parametrize(("amount", "bought"), [("999.99", [1, 7]), ("999.98", [6])])
 def test_no_share_is_lost_to_a_fill_that_was_rounded_to_the_cent(amount: str, bought: list[int]) -> None:
-    after = sold(amount).started(BUYS, NOW)
+    after = sold(amount).start_wave(BUYS, NOW)
     assert [it.quantity for it in after.current if it.status is OrderStatus.SENT] == bought

@@ -119,14 +119,14 @@ def test_a_time_up_to_five_minutes_ahead_is_accepted_because_clocks_differ() -> 
 
 
 def test_posting_changes_the_version_not_the_revision_and_tracked_cash_is_never_negative() -> None:
-    after = portfolio().booked(LATER, holdings=[Holding("A", SecurityType.STOCK)], cash=Decimal(0))
+    after = portfolio().post(LATER, holdings=[Holding("A", SecurityType.STOCK)], cash=Decimal(0))
     assert (after.version, after.revision, set(after.holdings), after.events) == (2, 1, {"A"}, ())
     with pytest.raises(Unprocessable, match="insufficient_cash"):
-        portfolio().booked(LATER, cash=Decimal("-0.01"))
+        portfolio().post(LATER, cash=Decimal("-0.01"))
     full = [Holding(f"S{number}", SecurityType.STOCK) for number in range(MAX_HOLDINGS)]
-    assert len(portfolio().booked(LATER, holdings=full, cash=None).holdings) == MAX_HOLDINGS
+    assert len(portfolio().post(LATER, holdings=full, cash=None).holdings) == MAX_HOLDINGS
     with pytest.raises(Unprocessable, match="too_many_holdings"):
-        portfolio().booked(LATER, holdings=[*full, Holding("A", SecurityType.STOCK)], cash=None)
+        portfolio().post(LATER, holdings=[*full, Holding("A", SecurityType.STOCK)], cash=None)
 
 
 @pytest.mark.parametrize(("left", "wait"), [(0.2, 1), (10, 11), (59, 60), (4000, 60)])

@@ -62,7 +62,7 @@ class RebalanceData(Model):
     user_id: str
     request_id: str
     status: str
-    rule: str
+    reason_code: str
 
 
 class StaleData(PortfolioData):

@@ -122,7 +122,7 @@ class CheckRequested(TenantMessage):
 
     type: Literal["check.requested"] = "check.requested"
     portfolio_id: Identifier
-    trigger: Literal["crossed", "due", "changed", "person"]
+    trigger: Literal["price", "schedule", "change", "manual"]
     epoch: Whole | None = None
     rebalance_id: Identifier | None = None
 

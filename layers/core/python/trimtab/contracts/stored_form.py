@@ -5,12 +5,13 @@ Every item has the number attribute `v`, the version of its form. A reader match
 member and get the default, and members that a reader does not know are ignored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from trimtab.kernel import strict_json
 
@@ -59,6 +60,42 @@ def pack(value: Any) -> str:
 def unpack(text: str, type: type[T]) -> T:
     """Return the value in a packed text; members that `type` does not have are ignored."""
     return msgspec.json.decode(text, type=type)
+
+
+class Table(Struct, frozen=True):
+    """Structs of one class as rows of values below column names that are written once.
+
+    A table takes about half the bytes of one object for each value, where write units count. Values at the end of a
+    row that equal their defaults are left out.
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+    def named_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield each row by the names of its columns, without the values that were left out."""
+        return (dict(zip(self.columns, row, strict=False)) for row in self.rows)
+
+
+def to_table(values: Iterable[Struct], type: type[Struct], *, without: Collection[str] = ()) -> Table:
+    """Return the values as a table whose columns are the members of `type`, except those in `without`.
+
+    >>> class Line(Struct):
+    ...     name: str
+    ...     count: int = 1
+    >>> to_table([Line("a", 2), Line("b")], Line)
+    Table(columns=['name', 'count'], rows=[['a', 2], ['b']])
+    """
+    required = len(type.__struct_fields__) - len(type.__struct_defaults__)
+    defaults = dict(zip(type.__struct_fields__[required:], type.__struct_defaults__, strict=True))
+    columns = [name for name in type.__struct_fields__ if name not in without]
+    rows = []
+    for value in values:
+        row = [getattr(value, name) for name in columns]
+        while row and columns[len(row) - 1] in defaults and row[-1] == defaults[columns[len(row) - 1]]:
+            row.pop()
+        rows.append(row)
+    return Table(columns, rows)
 
 
 def _texts(value: Any) -> Any:

@@ -4,12 +4,12 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 
 from trimtab.kernel.trading_days import on_or_before
-from trimtab.portfolios.portfolio.policy import CalendarRule, Every
+from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency
 
 DUE_AT = time(15, 30, tzinfo=UTC)
 """Within the trading session of New York all year: 10:30 local time in winter, 11:30 in summer."""
 
-_MONTHS = {Every.MONTHLY: 1, Every.QUARTERLY: 3, Every.ANNUALLY: 12}
+_MONTHS = {Frequency.MONTHLY: 1, Frequency.QUARTERLY: 3, Frequency.ANNUALLY: 12}
 
 
 def next_due(rule: CalendarRule, after: datetime) -> datetime:
@@ -27,9 +27,9 @@ def next_due(rule: CalendarRule, after: datetime) -> datetime:
 
 def _day(rule: CalendarRule, today: date, ahead: int) -> date:
     """Return the day of the rule in the period that is `ahead` periods after today's, trading day or not."""
-    if rule.every is Every.WEEKLY:
+    if rule.frequency is Frequency.WEEKLY:
         return today + timedelta(days=rule.day - today.isoweekday(), weeks=ahead)
-    length = _MONTHS[rule.every]
+    length = _MONTHS[rule.frequency]
     months = today.year * 12 + today.month - 1
     first = months - months % length + ahead * length
     year, month = divmod(first + (rule.month - 1 if length > 1 else 0), 12)

@@ -24,7 +24,7 @@ from trimtab.portfolios.portfolio.policy import Automation, Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift, journal
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, rebalance_id_of
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 REARM_MOVE = Decimal("0.01")
@@ -34,7 +34,7 @@ CALENDAR_RETRY = timedelta(hours=1)
 HALT_RETRY = timedelta(minutes=5)
 """Pause after a rebalance that was refused because orders are halted."""
 MAX_NAMED, MAX_LISTED = 10, 90
-"""Missing symbols named in a sentence, and listed in the facts."""
+"""Missing symbols named in a sentence, and listed in the details."""
 
 
 class CheckResult(Struct, frozen=True):
@@ -46,7 +46,7 @@ class CheckResult(Struct, frozen=True):
     * `awaits_quote`: a change took the portfolio out of its band, and the next quote decides.
     """
 
-    why: Why
+    reason: Reason
     bounds: Mapping[str, PriceBounds] = field(default_factory=dict)
     plan: OrderPlan | None = None
     valuation: Valuation | None = None
@@ -86,7 +86,7 @@ class DecisionInputs(Struct, frozen=True):
 
     def calendar_at(self) -> datetime | None:
         """Return the next day of the calendar rule; the day may be past and not decided yet."""
-        rule, known = self.portfolio.policy.calendar, self.portfolio.watching.calendar_at
+        rule, known = self.portfolio.policy.calendar, self.portfolio.watch_state.calendar_at
         if rule is None or self.portfolio.policy.automation is Automation.MANUAL:
             return None
         return known or calendar.next_due(rule, self.now)
@@ -109,14 +109,14 @@ def symbols_of(portfolio: Portfolio) -> list[str]:
     return sorted({*held, *portfolio.allocation})
 
 
-def refusal(portfolio: Portfolio) -> Why | None:
+def find_refusal(portfolio: Portfolio) -> Reason | None:
     """Return the reason why the portfolio cannot be rebalanced at all, None if it can."""
     rules = (
-        (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed; create it again to open it."),
+        (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed. Create it again to open it."),
         (portfolio.status is PortfolioStatus.STALE, "stale", "The portfolio is stale until an operator resolves it."),
-        (not portfolio.allocation, "no_target", "The portfolio has no target allocation; set one first."),
+        (not portfolio.allocation, "no_target", "The portfolio has no target allocation. Set a target first."),
     )
-    return next((Why(rule, detail) for holds, rule, detail in rules if holds), None)
+    return next((Reason(code, message) for applies, code, message in rules if applies), None)
 
 
 def evaluate(inputs: DecisionInputs) -> CheckResult:
@@ -125,16 +125,16 @@ def evaluate(inputs: DecisionInputs) -> CheckResult:
     missing = [symbol for symbol in symbols if symbol not in prices]
     if missing:
         detail = f"No quote, or one that is too old or from before a split: {', '.join(missing[:MAX_NAMED])}."
-        why = Why("no_quote", detail, {"missing": missing[:MAX_LISTED]})
+        reason = Reason("no_quote", detail, {"missing": missing[:MAX_LISTED]})
         retry_at = inputs.now + CALENDAR_RETRY if inputs.is_calendar_due() else inputs.calendar_at()
-        return CheckResult(why, _bounds(symbols, prices, REARM_MOVE), calendar_at=retry_at)
+        return CheckResult(reason, _bounds(symbols, prices, REARM_MOVE), calendar_at=retry_at)
     valuation = value(
         {symbol: inputs.quantities.get(symbol, ZERO) for symbol in symbols},
         {symbol: prices[symbol] for symbol in symbols},
         portfolio.cash or ZERO,
     )
     if not valuation.total:
-        return CheckResult(Why("empty", "The portfolio is worth nothing."), _bounds(symbols, prices, ZERO))
+        return CheckResult(Reason("empty", "The portfolio is worth nothing."), _bounds(symbols, prices, ZERO))
     return _evaluate_weights(inputs, valuation)
 
 
@@ -145,40 +145,42 @@ def _bounds(symbols: list[str], prices: Mapping[str, Decimal], move: Decimal) ->
 def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResult:
     """Evaluate a portfolio that could be valued."""
     portfolio, policy = inputs.portfolio, inputs.portfolio.policy
-    legs = drift.legs(valuation.weights, drift.targets(portfolio.allocation, policy))
-    move = safe_relative_move(legs, drift.tolerance_of(policy), policy.total_drift)
-    facts = _facts(portfolio, valuation, legs, inputs.trigger)
+    legs = drift.compare_weights(valuation.weights, drift.target_weights(portfolio.allocation, policy))
+    move = safe_relative_move(legs, drift.policy_tolerance(policy), policy.total_drift)
+    details = _details(portfolio, valuation, legs, inputs.trigger)
 
     def bounds(least_move: Decimal) -> dict[str, PriceBounds]:
         return _bounds([*valuation.prices], valuation.prices, max(move, least_move))
 
     rule = _rule_for_rebalance(inputs, legs)
     if rule is None:
-        why = Why("within_band", "Every weight is within its band.", facts)
-        return CheckResult(why, bounds(ZERO), valuation=valuation, calendar_at=inputs.next_calendar_at())
+        reason = Reason("within_band", "Every weight is within its band.", details)
+        return CheckResult(reason, bounds(ZERO), valuation=valuation, calendar_at=inputs.next_calendar_at())
     if inputs.trigger is None:
-        why, least_move = _await_quote(inputs, facts), REARM_MOVE if inputs.was_refused else ZERO
+        reason, least_move = _await_quote(inputs, details), REARM_MOVE if inputs.was_refused else ZERO
         awaits_quote = not inputs.was_refused
-        return CheckResult(why, bounds(least_move), calendar_at=inputs.calendar_at(), awaits_quote=awaits_quote)
-    deferral = _deferral(inputs, inputs.trigger, facts)
+        return CheckResult(reason, bounds(least_move), calendar_at=inputs.calendar_at(), awaits_quote=awaits_quote)
+    deferral = _deferral(inputs, inputs.trigger, details)
     if deferral is not None:
-        why, retry_at = deferral
+        reason, retry_at = deferral
         day = inputs.calendar_at()
-        return CheckResult(why, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at)
+        return CheckResult(
+            reason, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at
+        )
     plan = order_planner.plan_orders(valuation, portfolio.allocation, policy, inputs.mode)
-    facts |= _plan_facts(plan)
+    details |= _plan_details(plan)
     if not plan.orders:
-        why = Why("nothing_to_trade", "No order that the policy allows would lead closer to the target.", facts)
-        return CheckResult(why, bounds(REARM_MOVE), valuation=valuation, calendar_at=inputs.next_calendar_at())
-    return CheckResult(Why(*rule, facts), {}, plan, valuation, inputs.next_calendar_at())
+        reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
+        return CheckResult(reason, bounds(REARM_MOVE), valuation=valuation, calendar_at=inputs.next_calendar_at())
+    return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at())
 
 
 def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[str, str] | None:
     """Return the rule (and its sentence) that calls for a rebalance, None where no rule does."""
-    policy, now_drift = inputs.portfolio.policy, drift.drift(legs)
+    policy, now_drift = inputs.portfolio.policy, drift.measure_drift(legs)
     is_drift_large = policy.total_drift is not None and now_drift > policy.total_drift
     rules = (
-        (inputs.trigger is Trigger.PERSON, "requested", "A person requested the rebalance."),
+        (inputs.trigger is Trigger.MANUAL, "requested", "A person requested the rebalance."),
         (bool(order_planner.outside(legs, policy)), "outside_band", "At least one weight is outside its band."),
         (is_drift_large, "total_drift", "The total drift is too large."),
         (inputs.trigger is not None and inputs.is_calendar_due(), "calendar", "The calendar rule is due."),
@@ -186,47 +188,47 @@ def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[
     return next(((rule, detail) for holds, rule, detail in rules if holds), None)
 
 
-def _await_quote(inputs: DecisionInputs, facts: Mapping[str, Any]) -> Why:
+def _await_quote(inputs: DecisionInputs, details: Mapping[str, Any]) -> Reason:
     """Return the reason why a portfolio outside its band stays so until a price moves."""
     detail = "Outside its band by a trade, not by a price: the next quote decides."
     if inputs.was_refused:
         detail = "The last rebalance traded nothing: a price move of 1 % triggers the next check."
-    return Why("awaiting_quote", detail, facts)
+    return Reason("awaiting_quote", detail, details)
 
 
-def _deferral(inputs: DecisionInputs, trigger: Trigger, facts: Mapping[str, Any]) -> tuple[Why, datetime] | None:
+def _deferral(inputs: DecisionInputs, trigger: Trigger, details: Mapping[str, Any]) -> tuple[Reason, datetime] | None:
     """Return the reason why nothing may be traded now, and the time of the next try; None where trading is allowed."""
     if inputs.halt_reason is not None:
-        return Why("halted", f"Orders are halted: {inputs.halt_reason}.", facts), inputs.now + HALT_RETRY
-    end = inputs.portfolio.cools_down_until()
+        return Reason("halted", f"Orders are halted: {inputs.halt_reason}.", details), inputs.now + HALT_RETRY
+    end = inputs.portfolio.cooldown_end()
     if _respects_cooldown(trigger) and end is not None and inputs.now < end:
-        facts = {**facts, "until": format_time(end)}
-        return Why("cooldown", "The cooldown after the last rebalance has not ended.", facts), end
+        details = {**details, "until": format_time(end)}
+        return Reason("cooldown", "The cooldown after the last rebalance has not ended.", details), end
     return None
 
 
 def _respects_cooldown(trigger: Trigger) -> bool:
     match trigger:
-        case Trigger.CROSSED | Trigger.DUE:
+        case Trigger.PRICE | Trigger.SCHEDULE:
             return True
-        case Trigger.REPORT | Trigger.TARGET | Trigger.PERSON:
+        case Trigger.REPORT | Trigger.TARGET | Trigger.MANUAL:
             return False
         case _:
             assert_never(trigger)
 
 
-def _facts(
+def _details(
     portfolio: Portfolio, valuation: Valuation, legs: tuple[Leg, ...], trigger: Trigger | None
 ) -> dict[str, Any]:
-    band, cools_down_until = portfolio.policy.price_band, portfolio.cools_down_until()
+    band, cooldown_end = portfolio.policy.price_band, portfolio.cooldown_end()
     cash = next(leg for leg in legs if leg.asset == CASH)
-    facts: dict[str, Any] = {
+    details: dict[str, Any] = {
         "trigger": trigger.value if trigger else "change",
         "revision": portfolio.revision,
         "value": plain(valuation.total.quantize(Decimal("0.01"), context=CONTEXT)),
         "cash": plain(valuation.cash),
-        "cash_weight": plain(cash.drifted),
-        "drift": plain(drift.drift(legs)),
+        "cash_weight": plain(cash.weight),
+        "drift": plain(drift.measure_drift(legs)),
         "band": {"type": band.type.value, "value": plain(band.value)},
         "cooldown": {"seconds": portfolio.policy.cooldown_seconds},
         "destination": portfolio.policy.destination.value,
@@ -234,13 +236,13 @@ def _facts(
         "prices": {symbol: plain(price) for symbol, price in sorted(valuation.prices.items())},
     }
     if band.points:
-        facts["band"]["points"] = plain(band.points)
-    if cools_down_until is not None:
-        facts["cooldown"]["until"] = format_time(cools_down_until)
-    return facts
+        details["band"]["points"] = plain(band.points)
+    if cooldown_end is not None:
+        details["cooldown"]["until"] = format_time(cooldown_end)
+    return details
 
 
-def _plan_facts(plan: OrderPlan) -> dict[str, Any]:
+def _plan_details(plan: OrderPlan) -> dict[str, Any]:
     return {
         "drift_after": plain(plan.drift_after),
         "within_band_after": plan.within_band_after,
@@ -260,30 +262,30 @@ def begin_rebalance(
     """
     assert result.plan is not None  # noqa: S101 - called only with a plan
     portfolio, now = inputs.portfolio, inputs.now
-    rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.PERSON, now)
-    execution = journal.planned(
+    rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
+    execution = journal.new_execution(
         rebalance.rebalance_id,
         result.plan.orders,
         result.plan.skipped,
         portfolio.policy,
-        is_paid_for=_is_paid_for(portfolio, result.plan, result.valuation),
+        is_funded=_is_paid_for(portfolio, result.plan, result.valuation),
         deadline=now + timedelta(seconds=run_seconds),
     )
-    planned = rebalance.moved_to(
+    planned = rebalance.transition(
         RebalanceStatus.PLANNED,
         now,
-        why=result.why,
+        reason=result.reason,
         legs=result.plan.legs,
-        weights={leg.asset: leg.drifted for leg in result.plan.legs},
+        weights={leg.asset: leg.weight for leg in result.plan.legs},
         execution=execution,
         mode=inputs.mode,
     )
-    return planned, portfolio.rebalancing(planned.rebalance_id, now, result.calendar_at)
+    return planned, portfolio.lock_for_rebalance(planned.rebalance_id, now, result.calendar_at)
 
 
 def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
     """Return an automatic rebalance; its id is derived from the epoch of the price watches."""
-    epoch = portfolio.watching.begun
+    epoch = portfolio.watch_state.epoch_started
     request_id = f"{trigger.value}-{epoch}"
     return Rebalance(
         tenant_id=portfolio.tenant_id,
@@ -292,7 +294,7 @@ def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Reb
         user_id=portfolio.user_id,
         name=portfolio.name,
         request_id=request_id,
-        request_hash=ids.fingerprint(request_id),
+        request_hash=ids.request_hash(1, {"request_id": request_id}),
         weights={},
         as_of=now,
         created_at=now,

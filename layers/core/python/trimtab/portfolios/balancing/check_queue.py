@@ -23,13 +23,13 @@ class CheckQueue(Struct, frozen=True):
         """Request a check of each portfolio with a watch that a quote crossed."""
         messages = (
             CheckRequested(
-                tenant_id=crossed.tenant_id, portfolio_id=crossed.portfolio_id, trigger="crossed", epoch=crossed.epoch
+                tenant_id=crossed.tenant_id, portfolio_id=crossed.portfolio_id, trigger="price", epoch=crossed.epoch
             )
             for crossed in portfolios
         )
         send_messages(self.client, self.url, messages)
 
-    def request_check(self, tenant_id: str, portfolio_id: str, trigger: Literal["due", "changed"]) -> None:
-        """Request a check because it is due (`due`) or because the portfolio changed (`changed`)."""
+    def request_check(self, tenant_id: str, portfolio_id: str, trigger: Literal["schedule", "change"]) -> None:
+        """Request a check because the time has come (`schedule`) or because the portfolio changed (`change`)."""
         message = CheckRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, trigger=trigger)
         send_message(self.client, self.url, message)

@@ -11,7 +11,7 @@ from trimtab.kernel.pages import Page
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import PortfolioStore
-from trimtab.portfolios.rebalancing.model import Why
+from trimtab.portfolios.rebalancing.model import Reason
 from trimtab.runtime.dynamodb.client import Item
 from trimtab.runtime.dynamodb.paging import Index, query_index
 
@@ -26,7 +26,7 @@ class LastCheck(Struct, frozen=True):
     portfolio_id: str
     trigger: str
     at: datetime
-    why: Why
+    reason: Reason
 
     def to_item(self) -> Item:
         """Return the plain values of the item. No version guards it: the newest check wins."""
@@ -35,7 +35,7 @@ class LastCheck(Struct, frozen=True):
             "tenant_id": self.tenant_id,
             "trigger": self.trigger,
             "at": format_time(self.at),
-            "why": pack(self.why),
+            "reason": pack(self.reason),
             FORM: 1,
             "version": None,
         }
@@ -45,8 +45,8 @@ class LastCheck(Struct, frozen=True):
         """Return the check of an item; raises `UnknownForm` for an item of a newer release."""
         match form_version(item):
             case 1:
-                why, at = unpack(item["why"], Why), parse_time(item["at"])
-                return cls(item["tenant_id"], portfolio_id_in(item["pk"]), item["trigger"], at, why)
+                reason, at = unpack(item["reason"], Reason), parse_time(item["at"])
+                return cls(item["tenant_id"], portfolio_id_in(item["pk"]), item["trigger"], at, reason)
             case version:
                 raise UnknownForm("last check", version)
 

@@ -26,7 +26,7 @@ from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
-from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
 from trimtab.portfolios.rebalancing.store import RebalanceStore
@@ -58,10 +58,10 @@ class OperatorActions(Struct, frozen=True):
         """Accept a rebalance, to be decided by the worker of price checks; idempotent by `request_id`."""
         portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
         requested = _requested_rebalance(portfolio, mode, request_id, self.clock())
-        refusal = check_decision.refusal(portfolio)
+        refusal = check_decision.find_refusal(portfolio)
         stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, requested.rebalance_id) if refusal else None
         if refusal is not None and stored is None:
-            raise (Unprocessable if refusal.rule == "no_target" else Conflict)(refusal.rule, refusal.detail)
+            raise (Unprocessable if refusal.code == "no_target" else Conflict)(refusal.code, refusal.message)
         stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(requested))
         if stored is not None and stored.request_hash != requested.request_hash:
             raise Conflict(
@@ -91,9 +91,9 @@ class OperatorActions(Struct, frozen=True):
                 self.store.put(ended)
             elif rebalance.status is RebalanceStatus.PLANNED:
                 ended = state_machine.cancel_unsent(rebalance, now, "Cancelled before anything was sent.")
-                self.store.put(ended, portfolio.released(now, WatchDue.REFUSED, rebalanced=False))
+                self.store.put(ended, portfolio.release(now, EvaluationCause.REFUSED, rebalanced=False))
             elif rebalance.status is RebalanceStatus.EXECUTING and journal:
-                ended = rebalance.moved_to(rebalance.status, now, execution=replace(journal, is_cancelled=True))
+                ended = rebalance.transition(rebalance.status, now, execution=replace(journal, is_cancelled=True))
                 self.store.put(ended)
                 self.queues.wake(ended)
             else:
@@ -130,8 +130,8 @@ class OperatorActions(Struct, frozen=True):
                     "insufficient_cash", f"The recorded cash is {plain(after.cash)}: give the actual `cash`."
                 )
             audit = _audit(recorded, caller, resolution, now)
-            resolved = rebalance.moved_to(RebalanceStatus.RESOLVED, now, resolution=audit)
-            after = replace(after, version=portfolio.version).resolved(now)
+            resolved = rebalance.transition(RebalanceStatus.RESOLVED, now, resolution=audit)
+            after = replace(after, version=portfolio.version).resolve(now)
             self.ledger.put(resolved, after, *trades, *([entry] if entry else []))
             return after
 
@@ -151,12 +151,12 @@ def _requested_rebalance(portfolio: Portfolio, mode: Mode | None, request_id: st
         user_id=portfolio.user_id,
         name=portfolio.name,
         request_id=request_id,
-        request_hash=ids.fingerprint("run", mode),
+        request_hash=ids.request_hash(1, {"mode": mode}),
         weights={},
         as_of=now,
         created_at=now,
         updated_at=now,
-        trigger=Trigger.PERSON,
+        trigger=Trigger.MANUAL,
         mode=mode,
     )
 

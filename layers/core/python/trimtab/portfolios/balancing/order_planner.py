@@ -49,7 +49,7 @@ class OrderPlan(Struct, frozen=True):
 
 def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
     """Return the legs, cash included, that are further from their target than the policy allows."""
-    return drift.outside(legs, drift.tolerance_of(policy))
+    return drift.legs_outside(legs, drift.policy_tolerance(policy))
 
 
 def choose_destination(legs: tuple[Leg, ...], policy: Policy) -> Policy:
@@ -60,9 +60,9 @@ def choose_destination(legs: tuple[Leg, ...], policy: Policy) -> Policy:
     """
     if policy.destination is Destination.TARGET:
         return policy
-    moved = drift.moved(legs, drift.tolerance_of(policy), policy.destination)
-    at_edges = tuple(replace(leg, drifted=leg.drifted + leg.change) for leg in moved)
-    is_enough = policy.total_drift is None or drift.drift(at_edges) <= policy.total_drift
+    moved = drift.plan_changes(legs, drift.policy_tolerance(policy), policy.destination)
+    at_edges = tuple(replace(leg, weight=leg.weight + leg.change) for leg in moved)
+    is_enough = policy.total_drift is None or drift.measure_drift(at_edges) <= policy.total_drift
     return policy if outside(legs, policy) and is_enough else replace(policy, destination=Destination.TARGET)
 
 
@@ -77,13 +77,13 @@ def plan_orders(valuation: Valuation, allocation: Weights, policy: Policy, mode:
     if not valuation.total:
         return OrderPlan((), (), (), ZERO, ZERO, True)
     with localcontext(EXACT):
-        target = drift.targets(allocation, policy)
-        legs = drift.legs(valuation.weights, target)
+        target = drift.target_weights(allocation, policy)
+        legs = drift.compare_weights(valuation.weights, target)
         policy = choose_destination(legs, policy)
-        moved = drift.moved(legs, drift.tolerance_of(policy), policy.destination)
-        sizing = OrderSizing(valuation, target, policy, drift.tolerance_of(policy))
+        moved = drift.plan_changes(legs, drift.policy_tolerance(policy), policy.destination)
+        sizing = OrderSizing(valuation, target, policy, drift.policy_tolerance(policy))
         changes = tuple(sizing.change_for(leg) for leg in moved if leg.change and leg.asset != CASH)
-        cash_weight = next((leg.drifted + leg.change for leg in moved if leg.asset == CASH), ZERO)
+        cash_weight = next((leg.weight + leg.change for leg in moved if leg.asset == CASH), ZERO)
         trades = _plan_trades(changes, sizing, mode, cash_weight)
         orders = (sizing.planned_order(symbol, quantity) for symbol, quantity in trades.items())
         skipped = (leg for change in changes if (leg := _skipped_leg(change, sizing, trades, mode)))
@@ -253,7 +253,7 @@ def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
 def _ends_inside(sizing: OrderSizing, trades: Quantities) -> bool:
     if not sizing.can_afford(trades):
         return False
-    return not outside(drift.legs(sizing.weights_after(trades), sizing.target), sizing.policy)
+    return not outside(drift.compare_weights(sizing.weights_after(trades), sizing.target), sizing.policy)
 
 
 def _without(symbol: str, trades: Quantities) -> Quantities:
@@ -291,9 +291,9 @@ def _order_plan(
     skipped: tuple[SkippedLeg, ...],
 ) -> OrderPlan:
     weights = sizing.weights_after(trades)
-    after, drift_before = drift.legs(weights, sizing.target), drift.drift(legs)
+    after, drift_before = drift.compare_weights(weights, sizing.target), drift.measure_drift(legs)
     # The exact drift never grows; only weights rounded to 4 places may let it appear larger.
-    drift_after = min(drift.drift(after), drift_before)
+    drift_after = min(drift.measure_drift(after), drift_before)
     changed = _legs_with_changes(legs, weights, trades)
     return OrderPlan(orders, skipped, changed, drift_before, drift_after, not outside(after, sizing.policy))
 
@@ -302,8 +302,8 @@ def _legs_with_changes(legs: tuple[Leg, ...], weights: Weights, trades: Quantiti
     """Return the legs with the changes that the trades make: untraded assets do not change, cash takes up the rest."""
     changes: dict[str, Decimal] = {}
     for leg in legs:
-        change, traded = weights.get(leg.asset, ZERO) - leg.drifted, trades.get(leg.asset, ZERO)
+        change, traded = weights.get(leg.asset, ZERO) - leg.weight, trades.get(leg.asset, ZERO)
         changes[leg.asset] = change if change * traded > 0 else ZERO
     changes[CASH] = ZERO
     changes[CASH] = -sum(changes.values(), ZERO)
-    return tuple(Leg(leg.asset, leg.drifted, leg.target, changes[leg.asset]) for leg in legs)
+    return tuple(Leg(leg.asset, leg.weight, leg.target, changes[leg.asset]) for leg in legs)

@@ -74,7 +74,7 @@ class OrderSizing(Struct, frozen=True):
     def change_for(self, leg: Leg) -> WeightChange:
         """Return the change in money and shares for a leg of the plan."""
         symbol, price = leg.asset, self.valuation.prices[leg.asset]
-        destination, worth = leg.drifted + leg.change, self.valuation.values.get(leg.asset, ZERO)
+        destination, worth = leg.weight + leg.change, self.valuation.values.get(leg.asset, ZERO)
         amount = abs(self.amount_of(destination) - worth)
         most = self.round_to_steps(amount / price)
         if leg.change < 0:
@@ -82,7 +82,7 @@ class OrderSizing(Struct, frozen=True):
             is_closed = not destination and not self.policy.whole_shares
             return WeightChange(symbol, Side.SELL, price, amount, held if is_closed else min(most, held))
         edge = (leg.target - self.tolerance(leg)).quantize(_SMALLEST_PERCENT, ROUND_CEILING)
-        if leg.drifted >= edge:
+        if leg.weight >= edge:
             return WeightChange(symbol, Side.BUY, price, amount, most)
         # The first part of a buy must already have the size of an order.
         into_band = max(self.amount_of(edge) - worth, self.min_amount)

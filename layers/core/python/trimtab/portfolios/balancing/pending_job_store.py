@@ -12,7 +12,7 @@ from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.runtime.dynamodb.client import Item
 from trimtab.runtime.dynamodb.paging import Index, query_index
 
-PENDING_JOBS = Index("open_work", "open_work_pk", "open_work_sk")
+PENDING_JOBS = Index("pending_jobs", "pending_jobs_pk", "pending_jobs_sk")
 
 
 class PendingJobStore(PortfolioStore, frozen=True):

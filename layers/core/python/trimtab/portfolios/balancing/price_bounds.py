@@ -55,9 +55,9 @@ def _moves_to_band(leg: Leg, tolerance: Decimal) -> Iterator[Decimal]:
     upper = (leg.target + tolerance).quantize(_PERCENT_UNIT, ROUND_FLOOR)
     lower = (leg.target - tolerance).quantize(_PERCENT_UNIT, ROUND_CEILING)
     if upper < HUNDRED:
-        yield _move_between(min(leg.drifted + _PERCENT_UNIT, HUNDRED), upper)
+        yield _move_between(min(leg.weight + _PERCENT_UNIT, HUNDRED), upper)
     if lower > 0:
-        yield _move_between(lower, max(leg.drifted - _PERCENT_UNIT, ZERO))
+        yield _move_between(lower, max(leg.weight - _PERCENT_UNIT, ZERO))
 
 
 def _move_between(less: Decimal, more: Decimal) -> Decimal:

@@ -20,15 +20,15 @@ from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
-from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue, Watching
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ROUNDS = 3
 """Evaluations of one message while new quotes keep crossing the bounds; then the message is delivered again."""
-IN_PROGRESS = Why("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
-NOT_WATCHED = Why("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
+IN_PROGRESS = Reason("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
+NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
 
 
 class CheckOutcome(Struct, frozen=True):
@@ -73,20 +73,20 @@ class PriceChecker(Struct, frozen=True):
             self.queues.wake(rebalance)  # an earlier delivery may have crashed before it sent the message
         if rebalance.status is not RebalanceStatus.REQUESTED:
             return SKIPPED
-        now, refusal = self.clock(), check_decision.refusal(portfolio)
+        now, refusal = self.clock(), check_decision.find_refusal(portfolio)
         if refusal is not None:
-            return self._save_decision(rebalance.decided(RebalanceStatus.REJECTED, refusal, now))
+            return self._save_decision(rebalance.record_outcome(RebalanceStatus.REJECTED, refusal, now))
         if portfolio.is_busy(now):
-            return self._save_decision(rebalance.decided(RebalanceStatus.NO_ACTION, IN_PROGRESS, now))
-        inputs = self._decision_inputs(portfolio, Trigger.PERSON, rebalance.mode)
+            return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, IN_PROGRESS, now))
+        inputs = self._decision_inputs(portfolio, Trigger.MANUAL, rebalance.mode)
         result = check_decision.evaluate(inputs)
         if result.plan is None:
-            return self._save_decision(rebalance.decided(RebalanceStatus.NO_ACTION, result.why, now))
+            return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now))
         return self._begin_rebalance(inputs, result, rebalance)
 
     def _save_decision(self, rebalance: Rebalance) -> CheckOutcome:
         self.store.put(rebalance)
-        return CheckOutcome(rebalance.why.rule if rebalance.why else "", rebalance)
+        return CheckOutcome(rebalance.reason.code if rebalance.reason else "", rebalance)
 
     # Checks for prices, due dates and changes --------------------------------------------------------------------
 
@@ -94,26 +94,28 @@ class PriceChecker(Struct, frozen=True):
         portfolio = self.store.portfolio(message.tenant_id, message.portfolio_id)
         if portfolio is None:
             return None
-        watching, now = portfolio.watching, self.clock()
+        watch_state, now = portfolio.watch_state, self.clock()
         skip_rules = (
             # A later evaluation has already seen the change.
-            message.trigger == "changed" and watching.reason is None,
+            message.trigger == "change" and watch_state.cause is None,
             # A later, finished evaluation has already seen the quote.
-            message.epoch is not None and message.epoch < watching.decided and watching.done == watching.begun,
-            message.trigger == "due" and (watching.next_at is None or watching.next_at > now),
+            message.epoch is not None
+            and message.epoch < watch_state.epoch_decided
+            and watch_state.epoch_done == watch_state.epoch_started,
+            message.trigger == "schedule" and (watch_state.next_at is None or watch_state.next_at > now),
         )
         if any(skip_rules):
             return SKIPPED
         if portfolio.is_busy(now):
             return self._note_in_progress(portfolio, message.trigger)
-        return self._evaluate(portfolio, _trigger_of(message.trigger, watching))
+        return self._evaluate(portfolio, _trigger_of(message.trigger, watch_state))
 
     def _note_in_progress(self, portfolio: Portfolio, trigger: str) -> CheckOutcome:
         now = self.clock()
         note = LastCheck(portfolio.tenant_id, portfolio.portfolio_id, trigger, now, IN_PROGRESS)
-        after = portfolio.crossed_while_locked(now) if trigger == "crossed" else portfolio
+        after = portfolio.defer_price_trigger(now) if trigger == "price" else portfolio
         self.store.put(*([] if after is portfolio else [after]), note)
-        return CheckOutcome(IN_PROGRESS.rule, is_evaluated=False)
+        return CheckOutcome(IN_PROGRESS.code, is_evaluated=False)
 
     def _evaluate(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome:
         """Evaluate until no quote crosses the new bounds while they are being written."""
@@ -121,14 +123,14 @@ class PriceChecker(Struct, frozen=True):
             outcome = self._evaluate_once(portfolio, trigger)
             if isinstance(outcome, CheckOutcome):
                 return outcome
-            portfolio, trigger = outcome, trigger or Trigger.CROSSED
+            portfolio, trigger = outcome, trigger or Trigger.PRICE
         raise Conflict("contended", "Quotes arrive faster than the portfolio is evaluated.", retry_after_seconds=1)
 
     def _evaluate_once(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome | Portfolio:
         """Evaluate in a new epoch; return the portfolio where a new quote crossed its bounds meanwhile."""
-        symbols = check_decision.symbols_of(portfolio) if portfolio.balances_itself else []
-        now, dropped = self.clock(), set(portfolio.watching.symbols) - set(symbols)
-        portfolio = portfolio.evaluation_begun(now, symbols)
+        symbols = check_decision.symbols_of(portfolio) if portfolio.is_automatic else []
+        now, dropped = self.clock(), set(portfolio.watch_state.watched_symbols) - set(symbols)
+        portfolio = portfolio.start_evaluation(now, symbols)
         self.store.put(portfolio)
         result, inputs = CheckResult(NOT_WATCHED), None
         if symbols:
@@ -139,17 +141,17 @@ class PriceChecker(Struct, frozen=True):
         self.watches.write(portfolio, result.bounds, inputs.quotes if inputs else {}, dropped)
         if inputs is not None and self._is_crossed_by_newer_quote(inputs, result):
             return portfolio
-        done = portfolio.evaluation_done(
+        done = portfolio.finish_evaluation(
             now,
             symbols,
             calendar_at=result.calendar_at,
-            kept=result.deferred_trigger,
-            again_at=result.retry_at,
-            is_waiting=result.awaits_quote,
+            deferred_trigger=result.deferred_trigger,
+            retry_at=result.retry_at,
+            awaits_quote=result.awaits_quote,
         )
-        trigger_name = trigger.value if trigger else "changed"
-        self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.why))
-        return CheckOutcome(result.why.rule)
+        trigger_name = trigger.value if trigger else "change"
+        self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.reason))
+        return CheckOutcome(result.reason.code)
 
     def _is_crossed_by_newer_quote(self, inputs: DecisionInputs, result: CheckResult) -> bool:
         quotes = self.holdings.ledger.quotes(sorted(result.bounds))
@@ -173,7 +175,7 @@ class PriceChecker(Struct, frozen=True):
             trigger=trigger,
             mode=mode or portfolio.policy.mode,
             halt_reason=self.halts.reason(portfolio.tenant_id) if trigger else None,
-            was_refused=portfolio.watching.reason is WatchDue.REFUSED,
+            was_refused=portfolio.watch_state.cause is EvaluationCause.REFUSED,
         )
 
     def _begin_rebalance(
@@ -182,20 +184,20 @@ class PriceChecker(Struct, frozen=True):
         rebalance, locked = check_decision.begin_rebalance(inputs, result, requested, run_seconds=self.run_seconds)
         self.store.put(rebalance, locked)
         self.queues.wake(rebalance)
-        return CheckOutcome(result.why.rule, rebalance)
+        return CheckOutcome(result.reason.code, rebalance)
 
 
 def _is_newer(quote: Quote, seen: Quote | None) -> bool:
     return quote.as_of is not None and (seen is None or seen.as_of is None or quote.as_of > seen.as_of)
 
 
-def _trigger_of(requested: str, watching: Watching) -> Trigger | None:
+def _trigger_of(requested: str, watch_state: WatchState) -> Trigger | None:
     """Return the trigger that the check decides by; a change alone only rewrites the watches, unless one is deferred.
 
     A new target takes precedence, and a crossed bound over any deferred trigger but a new target.
     """
-    if watching.reason is WatchDue.TARGET:
+    if watch_state.cause is EvaluationCause.TARGET:
         return Trigger.TARGET
-    if requested == "crossed" and watching.kept is not Trigger.TARGET:
-        return Trigger.CROSSED
-    return watching.kept or (Trigger.DUE if requested == "due" else None)
+    if requested == "price" and watch_state.deferred_trigger is not Trigger.TARGET:
+        return Trigger.PRICE
+    return watch_state.deferred_trigger or (Trigger.SCHEDULE if requested == "schedule" else None)

@@ -52,7 +52,7 @@ class Sweeper(Struct, frozen=True):
             for job in _read_pages(partial(self.store.overdue, shard, now)):
                 self._resend(job, now, result)
             for portfolio in _read_pages(partial(self.checks.due, shard, now)):
-                self.check_queue.request_check(portfolio.tenant_id, portfolio.portfolio_id, "due")
+                self.check_queue.request_check(portfolio.tenant_id, portfolio.portfolio_id, "schedule")
                 result.due += 1
         return result
 

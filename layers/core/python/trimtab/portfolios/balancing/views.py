@@ -64,14 +64,20 @@ class HaltList(Model):
     halts: list[HaltView]
 
 
+class CheckReasonView(Model):
+    """Reason of a check: a code for programs, a sentence for people, and the numbers behind the decision."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
 class CheckView(Model):
-    """The newest check that traded nothing: the rule that decided (a code), its sentence, and the facts it used."""
+    """The newest check that traded nothing, with the reason."""
 
     trigger: str
     at: datetime
-    rule: str
-    detail: str
-    facts: dict[str, Any]
+    reason: CheckReasonView
 
 
 class AccountView(Model):
@@ -104,9 +110,11 @@ def check_view(check: LastCheck) -> Answer:
     return {
         "trigger": check.trigger,
         "at": format_time(check.at),
-        "rule": check.why.rule,
-        "detail": check.why.detail,
-        "facts": dict(check.why.facts),
+        "reason": {
+            "code": check.reason.code,
+            "message": check.reason.message,
+            "details": dict(check.reason.details),
+        },
     }
 
 

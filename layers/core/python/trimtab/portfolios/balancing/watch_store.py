@@ -107,7 +107,7 @@ class WatchStore(Struct, frozen=True):
         `quotes` are the quotes that the evaluation saw. Writes transactions of up to a hundred rows. Raises
         `ConditionFailed` where a newer evaluation has written one of the rows.
         """
-        owner, epoch = (portfolio.tenant_id, portfolio.portfolio_id), portfolio.watching.begun
+        owner, epoch = (portfolio.tenant_id, portfolio.portfolio_id), portfolio.watch_state.epoch_started
         watches = (
             PriceWatch(*owner, symbol, around, quotes[symbol].as_of if symbol in quotes else None, epoch)
             for symbol, around in sorted(bounds.items())

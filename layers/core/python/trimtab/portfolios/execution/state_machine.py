@@ -15,10 +15,10 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.money import CONTEXT, plain
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Afterwards
-from trimtab.portfolios.portfolio.watch_state import WatchDue
+from trimtab.portfolios.portfolio.policy import OnIncomplete
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause
 from trimtab.portfolios.rebalancing.journal import MAX_REVERSALS, Execution
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Why
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 
 _S = RebalanceStatus
@@ -84,7 +84,7 @@ def next_step(
             return NextStep.SYNC_ORDERS
         is_lost = synced_at >= execution.deadline or must_give_up(execution, limits)
         return NextStep.GIVE_UP if is_lost else NextStep.WAIT
-    if not execution.is_wave_booked:
+    if not execution.is_wave_posted:
         return NextStep.SETTLE_WAVE
     if now >= execution.deadline:
         return NextStep.CANCEL if rebalance.status is _S.PLANNED else NextStep.GIVE_UP
@@ -107,7 +107,7 @@ def wake_time(execution: Execution, now: datetime, limits: RetryLimits) -> datet
     """
     if execution.is_wave_over and execution.wake_at is not None:
         return execution.wake_at
-    return now + timedelta(seconds=int(min(2**execution.passes, limits.max_pause_seconds)))
+    return now + timedelta(seconds=int(min(2**execution.polls, limits.max_pause_seconds)))
 
 
 # Orders of the present wave ------------------------------------------------------------------------------------------
@@ -159,16 +159,16 @@ class WaveResult(Struct, frozen=True):
     @property
     def is_final(self) -> bool:
         """Whether the execution ends and the portfolio is unlocked."""
-        return not self.rebalance.is_with_the_broker
+        return not self.rebalance.is_in_execution
 
     def apply_to(self, portfolio: Portfolio, now: datetime) -> Portfolio:
         """Return the next version of the portfolio; the lock stays while the execution goes on."""
         if self.stale_reason is not None:
-            return portfolio.stale(self.stale_reason, now)
+            return portfolio.mark_stale(self.stale_reason, now)
         if not self.is_final:
             return replace(portfolio, version=portfolio.version + 1, updated_at=now, events=())
-        due = WatchDue.HOLDINGS if self.rebalanced else WatchDue.REFUSED
-        return portfolio.released(now, due, rebalanced=self.rebalanced)
+        due = EvaluationCause.HOLDINGS if self.rebalanced else EvaluationCause.REFUSED
+        return portfolio.release(now, due, rebalanced=self.rebalanced)
 
 
 def start_wave(rebalance: Rebalance, now: datetime) -> Rebalance:
@@ -177,7 +177,7 @@ def start_wave(rebalance: Rebalance, now: datetime) -> Rebalance:
     if execution.next_wave is None or not _may_start(execution):
         return rebalance
     status = _S.EXECUTING if rebalance.status is _S.PLANNED else rebalance.status
-    return rebalance.moved_to(status, now, execution=execution.started(execution.next_wave, now))
+    return rebalance.transition(status, now, execution=execution.start_wave(execution.next_wave, now))
 
 
 def next_reversals(execution: Execution) -> tuple[Order, ...]:
@@ -200,31 +200,31 @@ def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limit
         return _settle_reversals(rebalance, execution, now, limits)
     ended = [order for order in execution.current if order.status is OrderStatus.ENDED]
     if execution.is_cancelled and (ended or execution.next_wave):
-        if execution.terms.on_cancel is Afterwards.KEEP:
+        if execution.policy.on_cancel is OnIncomplete.KEEP:
             return _complete(rebalance, _skip_unsent(execution), now, "cancelled", "Cancelled; the fills are kept.")
         return _compensate(rebalance, execution, now, "cancelled", "Cancelled; the fills are reversed.")
     refused = [order for order in ended if not order.filled]
-    if refused or (ended and execution.terms.on_partial_fill is Afterwards.COMPENSATE):
+    if refused or (ended and execution.policy.on_partial_fill is OnIncomplete.COMPENSATE):
         rule, outcome = ("order_refused", "Refused") if refused else ("partial_fill", "Filled in part")
         return _compensate(rebalance, execution, now, rule, _describe(outcome, refused or ended))
-    execution = execution.with_buys_paid_for()
+    execution = execution.fit_buys_to_proceeds()
     if execution.next_wave:
-        return WaveResult(rebalance.moved_to(_S.EXECUTING, now, execution=execution))
+        return WaveResult(rebalance.transition(_S.EXECUTING, now, execution=execution))
     return _complete(rebalance, execution, now, "executed", "Every order was filled.")
 
 
 def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveResult:
     """Return the rebalance with the first `count` unposted fills of its wave posted, in an unchanged state."""
     execution = journal_of(rebalance)
-    posted = execution.booked(execution.unbooked[:count])
-    return WaveResult(rebalance.moved_to(rebalance.status, now, execution=posted))
+    posted = execution.mark_posted(execution.unposted[:count])
+    return WaveResult(rebalance.transition(rebalance.status, now, execution=posted))
 
 
 def cancel_unsent(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:
     """Cancel a rebalance of which no order was sent."""
     execution = rebalance.execution and replace(_skip_unsent(rebalance.execution), lease_until=None, wake_at=None)
     why = _explain(rebalance, "cancelled", detail)
-    return rebalance.moved_to(_S.CANCELLED, now, why=why, execution=execution)
+    return rebalance.transition(_S.CANCELLED, now, reason=why, execution=execution)
 
 
 def give_up(rebalance: Rebalance, now: datetime) -> WaveResult:
@@ -245,13 +245,15 @@ def give_up(rebalance: Rebalance, now: datetime) -> WaveResult:
         reasons.append(f"the broker does not confirm or deny the orders for {', '.join(unknown[:MAX_NAMED])}")
     if still_open:
         reasons.append(f"still open at the broker, and not posted: {', '.join(still_open[:MAX_NAMED])}")
-    return mark_stale(rebalance, execution.booked(), now, "; ".join(reasons))
+    return mark_stale(rebalance, execution.mark_posted(), now, "; ".join(reasons))
 
 
 def mark_stale(rebalance: Rebalance, execution: Execution, now: datetime, reason: str) -> WaveResult:
     """Make rebalance and portfolio STALE: only an operator can tell what the portfolio holds."""
     why = _explain(rebalance, "stale", f"{reason[:1].upper()}{reason[1:]}.")
-    return WaveResult(rebalance.moved_to(_S.STALE, now, execution=_release(execution), why=why), stale_reason=reason)
+    return WaveResult(
+        rebalance.transition(_S.STALE, now, execution=_release(execution), reason=why), stale_reason=reason
+    )
 
 
 def mark_stale_if_overdrawn(
@@ -270,13 +272,13 @@ def mark_stale_if_overdrawn(
 def _settle_reversals(rebalance: Rebalance, execution: Execution, now: datetime, limits: RetryLimits) -> WaveResult:
     remaining = execution.net_fills()
     if not remaining:
-        return WaveResult(rebalance.moved_to(_S.ROLLED_BACK, now, execution=_release(execution)))
+        return WaveResult(rebalance.transition(_S.ROLLED_BACK, now, execution=_release(execution)))
     if execution.reversals >= MAX_REVERSALS:
         symbols = ", ".join(sorted(remaining)[:MAX_NAMED])
         return mark_stale(rebalance, execution, now, f"{symbols} could not be reversed in {MAX_REVERSALS} tries")
     wake_at = now + timedelta(seconds=limits.reversal_seconds)
-    retrying = replace(execution.reversing(rebalance.rebalance_id), wake_at=wake_at)
-    return WaveResult(rebalance.moved_to(_S.COMPENSATING, now, execution=retrying))
+    retrying = replace(execution.plan_reversals(rebalance.rebalance_id), wake_at=wake_at)
+    return WaveResult(rebalance.transition(_S.COMPENSATING, now, execution=retrying))
 
 
 def _complete(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> WaveResult:
@@ -285,14 +287,14 @@ def _complete(rebalance: Rebalance, execution: Execution, now: datetime, rule: s
     if not is_whole and rule == "executed":
         rule, detail = "adjusted", "Not every order was filled; `orders` shows the rest."
     why = _explain(rebalance, rule, detail)
-    moved = rebalance.moved_to(status, now, execution=_release(execution), why=why)
+    moved = rebalance.transition(status, now, execution=_release(execution), reason=why)
     return WaveResult(moved, rebalanced=any(order.filled for order in execution.orders))
 
 
 def _compensate(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> WaveResult:
-    reversing = replace(execution.reversing(rebalance.rebalance_id), wake_at=None)
+    reversing = replace(execution.plan_reversals(rebalance.rebalance_id), wake_at=None)
     why = _explain(rebalance, rule, detail)
-    return WaveResult(rebalance.moved_to(_S.COMPENSATING, now, execution=reversing, why=why))
+    return WaveResult(rebalance.transition(_S.COMPENSATING, now, execution=reversing, reason=why))
 
 
 def _release(execution: Execution) -> Execution:
@@ -301,7 +303,7 @@ def _release(execution: Execution) -> Execution:
 
 def _skip_unsent(execution: Execution) -> Execution:
     unsent = [order for order in execution.orders if order.status is OrderStatus.PLANNED]
-    return execution.changed(lambda order: replace(order, status=OrderStatus.SKIPPED, is_booked=True), unsent)
+    return execution.update_orders(lambda order: replace(order, status=OrderStatus.SKIPPED, is_posted=True), unsent)
 
 
 def _describe(outcome: str, orders: list[Order]) -> str:
@@ -309,10 +311,10 @@ def _describe(outcome: str, orders: list[Order]) -> str:
     return f"{outcome}: {', '.join(named)}."
 
 
-def _explain(rebalance: Rebalance, rule: str, detail: str) -> Why:
+def _explain(rebalance: Rebalance, code: str, message: str) -> Reason:
     """Return the reason for the end of a rebalance; the details of its decision are kept."""
-    decision = rebalance.why
-    facts = dict(decision.facts) if decision else {}
-    if decision is not None and "decided" not in facts:
-        facts["decided"] = decision.rule
-    return Why(rule, detail, facts)
+    decision = rebalance.reason
+    details = dict(decision.details) if decision else {}
+    if decision is not None and "decided" not in details:
+        details["decided"] = decision.code
+    return Reason(code, message, details)

@@ -76,7 +76,7 @@ class ExecutionWorker(Struct, frozen=True):
         portfolio, rebalance = self.store.portfolio_and_rebalance(tenant_id, portfolio_id, rebalance_id)
         if portfolio is None or rebalance is None or rebalance.execution is None:
             return None
-        if not rebalance.is_with_the_broker:
+        if not rebalance.is_in_execution:
             return rebalance
         now = self.clock()
         lease_until = rebalance.execution.lease_until
@@ -120,7 +120,7 @@ class _ExecutionRun(Struct):
         )
         # The sweeper's count is kept: only progress, not a lease, shows that the execution is alive.
         counted = {"resends": self.rebalance.resends, "is_stuck": self.rebalance.is_stuck}
-        taken = self.rebalance.moved_to(self.rebalance.status, now, execution=leased, **counted)
+        taken = self.rebalance.transition(self.rebalance.status, now, execution=leased, **counted)
         try:
             self.worker.store.put(taken)
         except ConditionFailed:
@@ -137,7 +137,7 @@ class _ExecutionRun(Struct):
             wake_at = self._perform(step)
             if wake_at is not None:
                 self._wait(wake_at)
-            if wake_at is not None or not self.rebalance.is_with_the_broker:
+            if wake_at is not None or not self.rebalance.is_in_execution:
                 return self.rebalance
         self._wait(self.worker.clock())
         return self.rebalance
@@ -199,9 +199,9 @@ class _ExecutionRun(Struct):
         self.is_new_wave, self.synced_at = False, now
 
         def synced(saved_at: datetime) -> tuple[Rebalance]:
-            journal = self.execution.changed(lambda order: refreshed[order.client_order_id], unfinished)
-            journal = replace(journal, passes=journal.passes + 1)
-            return (self.rebalance.moved_to(self.rebalance.status, saved_at, execution=journal),)
+            journal = self.execution.update_orders(lambda order: refreshed[order.client_order_id], unfinished)
+            journal = replace(journal, polls=journal.polls + 1)
+            return (self.rebalance.transition(self.rebalance.status, saved_at, execution=journal),)
 
         self._save(synced)
 
@@ -211,17 +211,17 @@ class _ExecutionRun(Struct):
 
     def _settle_wave(self) -> None:
         limits = self.worker.limits
-        self._conclude(lambda it, now: state_machine.settle_wave(it, journal_of(it).booked(), now, limits))
+        self._conclude(lambda it, now: state_machine.settle_wave(it, journal_of(it).mark_posted(), now, limits))
 
     def _wait(self, wake_at: datetime) -> None:
         """Release the lease and ask for a message; if the crash comes before the message, the sweeper sends one."""
 
         def waiting(now: datetime) -> tuple[Rebalance]:
             journal = replace(self.execution, lease_until=None, wake_at=wake_at)
-            return (self.rebalance.moved_to(self.rebalance.status, now, execution=journal),)
+            return (self.rebalance.transition(self.rebalance.status, now, execution=journal),)
 
         self._save(waiting)
-        if self.rebalance.is_with_the_broker:
+        if self.rebalance.is_in_execution:
             seconds = ceil((wake_at - self.worker.clock()).total_seconds())
             self.worker.queues.wake(self.rebalance, delay_seconds=max(0, seconds))
 
@@ -233,9 +233,9 @@ class _ExecutionRun(Struct):
         Fills that exceed one transaction are posted before, each batch with its mark in the journal.
         """
         before, most = self.rebalance, self.worker.max_fills_per_transaction
-        for _ in range((len(self.execution.unbooked) - 1) // most):
+        for _ in range((len(self.execution.unposted) - 1) // most):
             self._post(lambda it, now: state_machine.post_first_fills(it, most, now))
-            if not self.rebalance.is_with_the_broker:
+            if not self.rebalance.is_in_execution:
                 break  # the ledger refused the fills
         else:
             self._post(result_of)
@@ -245,7 +245,7 @@ class _ExecutionRun(Struct):
         """Save in one transaction: the result, the trades of as many fills as fit, and the portfolio after them."""
 
         def posted(now: datetime) -> tuple[Record, ...]:
-            unposted = self.execution.unbooked[: self.worker.max_fills_per_transaction]
+            unposted = self.execution.unposted[: self.worker.max_fills_per_transaction]
             result = result_of(self.rebalance, now)
             trades = trades_of_fills(self.portfolio, self.rebalance.rebalance_id, unposted, now)
             try:
@@ -305,7 +305,7 @@ class _ExecutionRun(Struct):
             raise LeaseLost
         self.portfolio, self.rebalance = portfolio, rebalance
         is_saved = rebalance in records
-        if not is_saved and (rebalance.execution.fence != journal_of(before).fence or not rebalance.is_with_the_broker):
+        if not is_saved and (rebalance.execution.fence != journal_of(before).fence or not rebalance.is_in_execution):
             raise LeaseLost
         return is_saved
 

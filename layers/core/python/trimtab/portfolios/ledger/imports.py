@@ -138,6 +138,6 @@ def _post_in_chunks(
         chunk = [trade.with_cash_effect(None, cash_is_tracked=tracked) for trade in chunk]
         holdings = update_holdings(portfolio, chunk, splits, now, load_posted)
         cash = None if portfolio.cash is None else sum((trade.cash_change for trade in chunk), portfolio.cash)
-        portfolio = portfolio.booked(now, holdings=holdings, cash=cash)
+        portfolio = portfolio.post(now, holdings=holdings, cash=cash)
         posted += chunk
         yield chunk, portfolio

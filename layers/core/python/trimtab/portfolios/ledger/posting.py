@@ -45,7 +45,7 @@ def post_trade(
         cash += after.cash_change - (before.cash_change if before else ZERO)
     replaces = before is not None and before.effect is not None
     if after.effect is None and not replaces:
-        return after, portfolio.booked(now, cash=cash)
+        return after, portfolio.post(now, cash=cash)
     holding = find_holding(portfolio, after)
 
     def load_other_trades() -> list[Trade]:
@@ -59,7 +59,7 @@ def post_trade(
         holding = fold_trades(holding, [*load_other_trades(), after], splits, now)
     else:
         holding = add_trades(holding, [after], splits, now, load_other_trades)
-    return after, portfolio.booked(now, holdings=[holding], cash=cash)
+    return after, portfolio.post(now, holdings=[holding], cash=cash)
 
 
 def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
@@ -77,7 +77,7 @@ def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade
 
     holdings = update_holdings(portfolio, trades, map_splits(quotes), now, load_trades)
     cash = sum((trade.cash_change for trade in trades), portfolio.cash or ZERO)
-    posted = portfolio.booked(now, holdings=holdings, cash=max(cash, ZERO))
+    posted = portfolio.post(now, holdings=holdings, cash=max(cash, ZERO))
     return replace(posted, cash=cash, version=portfolio.version)
 
 

@@ -121,4 +121,4 @@ def request_recalculation(portfolio: Portfolio, trade: Trade, now: datetime) -> 
         created_at=now,
         updated_at=now,
     )
-    return job, portfolio.locked(Lock(job.job_id, f"{trade.symbol} is being recalculated", now + LOCK_DURATION), now)
+    return job, portfolio.take_lock(Lock(job.job_id, f"{trade.symbol} is being recalculated", now + LOCK_DURATION), now)

@@ -28,7 +28,7 @@ class RecalculationWorker(Struct, frozen=True):
             if portfolio is None or job is None or not job.is_open:
                 return job
             now, trade = self.clock(), job.trade
-            portfolio = portfolio.unlocked_by(job_id, now)
+            portfolio = portfolio.release_lock_of(job_id, now)
             before = self.ledger.trade(tenant_id, portfolio_id, trade.ref_id)
             quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
             try:
@@ -37,7 +37,7 @@ class RecalculationWorker(Struct, frozen=True):
                 posted_trade, posted = post_trade(self.ledger, portfolio, quote, before, trade, now=now)
             except Refusal as refusal:
                 ended = job.reject(refusal.detail, now)
-                self.ledger.put(ended, portfolio.booked(now, cash=portfolio.cash))
+                self.ledger.put(ended, portfolio.post(now, cash=portfolio.cash))
                 return ended
             ended = job.complete(now)
             self.ledger.put(ended, posted_trade, posted)

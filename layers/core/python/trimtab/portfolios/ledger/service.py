@@ -116,7 +116,7 @@ class TradeService(Struct, frozen=True):
             else:
                 portfolio.require_tradable(now)
             entry = new.to_entry(portfolio, now)
-            self.ledger.put(entry, portfolio.booked(now, cash=entry.balance))
+            self.ledger.put(entry, portfolio.post(now, cash=entry.balance))
             return entry
 
         return retrying_on_conflict(attempt)

@@ -92,6 +92,7 @@ class CashEntry(Record, frozen=True):
         return {
             **item_key(self.tenant_id, self.portfolio_id, CASH_PREFIX + self.ref_id),
             "by_time": f"{CASH_PREFIX}{format_time(self.executed_at)}#{self.ref_id}",
+            **self.record_attributes(),
             "tenant_id": self.tenant_id,
             "type": self.type.value,
             "amount": plain(self.amount),

@@ -1,6 +1,5 @@
-"""A portfolio: a user's target allocation and the policy that keeps it, changed only through its version."""
+"""Portfolio aggregate: target, policy, holdings and cash of a user, changed only on the version before."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,18 +8,19 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.events import Event
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.records import Record
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, to_attributes, unpack
 from trimtab.kernel import ids
-from trimtab.kernel.clock import format_time, parse_time
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.portfolio import holdings_text
 from trimtab.portfolios.portfolio.holdings import Holding
-from trimtab.portfolios.portfolio.keys import instant_of, item_key, portfolio_id_in, time_text
-from trimtab.portfolios.portfolio.policy import Automation, Policy, policy_of
-from trimtab.portfolios.portfolio.watch_state import Trigger, WatchDue, Watching
+from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in, tenant_partition, user_partition
+from trimtab.portfolios.portfolio.policy import Automation, Policy
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
 from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weights
 
 Allocation = Mapping[str, Decimal]
@@ -28,33 +28,34 @@ MAX_HOLDINGS = 500
 
 
 class ReportMark(Struct, frozen=True, order=True):
-    """The newest drift report that was applied: later ones replace it, ties are broken by id."""
+    """Order of drift reports: the newest `as_of` counts, ties are broken by the rebalance id."""
 
     as_of: datetime
     rebalance_id: str
 
 
 class Lock(Struct, frozen=True):
-    """Holdings and cash are being changed by something long: until then, nobody else changes them.
+    """Exclusive right of one rebalance or recalculation to change holdings and cash.
 
-    Without an end it holds until its owner lets go: an owner that may have sent orders never just runs out of time.
+    A lock without an end holds until the owner releases the lock: an owner that may have sent orders must not expire.
     """
 
     owner: str
     reason: str
-    until: datetime | None
+    until: datetime | None = None
 
     def holds(self, now: datetime) -> bool:
-        """Whether it still keeps others out."""
+        """Return whether the lock still excludes others."""
         return self.until is None or self.until > now
 
 
 class Portfolio(Record, frozen=True):
-    """One aggregate: its target, its policy, its holdings and cash, and what the last reports and checks did.
+    """A portfolio: the aggregate that every change of target, policy, holdings and cash goes through.
 
-    `version` counts every write and guards the next one. `revision` counts the changes of target and policy only:
-    it is what a client compares. `rebalanced_at` is when a rebalance was last traded; `reported_at` is the `as_of` of
-    the last report that led to transactions, which nobody trades here.
+    `allocation` maps assets to target weights in percent, `holdings` symbols to holdings; `cash` is money, None where
+    cash is not tracked. `version` counts the writes, `revision` the changes of target, policy and status that a client
+    sees (the ETag). `last_report` is the newest applied drift report, `reported_at` the `as_of` of the newest report
+    with transactions, `rebalanced_at` the end of the newest traded rebalance.
     """
 
     tenant_id: str
@@ -76,270 +77,154 @@ class Portfolio(Record, frozen=True):
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
     stale_reason: str | None = None
-    watching: Watching = field(default_factory=Watching)
+    watch_state: WatchState = field(default_factory=WatchState)
 
-    def require_active(self) -> None:
-        """`Conflict` where the portfolio is closed."""
-        if self.status is PortfolioStatus.CLOSED:
-            raise Conflict("closed", "The portfolio is closed; create it again to open it.")
+    # Target, policy and status --------------------------------------------------------------------------------------
 
-    def changed(
+    def revise(
         self, now: datetime, *, allocation: Allocation | None = None, policy: Policy | None = None
     ) -> "Portfolio":
-        """With another target or policy: a new revision. A new target takes effect at once, so it ends a cooldown.
+        """Return the next revision with another target or policy, or the portfolio itself where both are the same.
 
-        The portfolio itself where it is so already: a repeat changes nothing.
+        A new target takes effect at once and so ends the cooldown. Raises `Conflict` (`closed`).
         """
-        self.require_active()
+        self.require_open()
         wanted = (self.allocation if allocation is None else allocation, self.policy if policy is None else policy)
         if wanted == (self.allocation, self.policy):
             return self
-        return replace(
-            self._revised(now, "portfolio.updated"),
+        revised = replace(
+            self._next_revision(now, "portfolio.updated"),
             allocation=wanted[0],
             policy=wanted[1],
             rebalanced_at=self.rebalanced_at if allocation is None else None,
             reported_at=self.reported_at if allocation is None else None,
-            watching=replace(self.watching, calendar_at=None),
-        ).to_be_watched(WatchDue.HOLDINGS if allocation is None else WatchDue.TARGET)
+            watch_state=replace(self.watch_state, calendar_at=None),
+        )
+        return revised.request_evaluation(EvaluationCause.HOLDINGS if allocation is None else EvaluationCause.TARGET)
 
-    def closed(self, now: datetime) -> "Portfolio":
-        """Closed: readable still, refusing everything else; the portfolio itself where it is closed already."""
+    def close(self, now: datetime) -> "Portfolio":
+        """Return the portfolio as closed, or the portfolio itself where it is closed; raises `Conflict` (`locked`)."""
         if self.status is PortfolioStatus.CLOSED:
             return self
         self._require_unlocked(now)
-        closed = replace(self._revised(now, "portfolio.closed"), status=PortfolioStatus.CLOSED)
-        return closed.to_be_watched(WatchDue.HOLDINGS)
+        closed = replace(self._next_revision(now, "portfolio.closed"), status=PortfolioStatus.CLOSED)
+        return closed.request_evaluation(EvaluationCause.HOLDINGS)
 
-    def reopened(self, wanted: "Portfolio") -> "Portfolio":
-        """Open again with what the new creation asks for; version and revision go on counting."""
+    def reopen(self, wanted: "Portfolio") -> "Portfolio":
+        """Return the closed portfolio as the new creation wants; version and revision continue to count.
+
+        Tracked cash keeps its balance: only the ledger changes tracked cash.
+        """
         return replace(
-            self._revised(wanted.created_at, "portfolio.created"),
+            self._next_revision(wanted.created_at, "portfolio.created"),
             status=PortfolioStatus.ACTIVE,
             currency=wanted.currency,
             allocation=wanted.allocation,
             policy=wanted.policy,
-            cash=wanted.cash if self.cash is None else self.cash,  # what its ledger says, if it says anything
+            cash=wanted.cash if self.cash is None else self.cash,
             request_hash=wanted.request_hash,
             rebalanced_at=None,
             reported_at=None,
-        ).to_be_watched(WatchDue.TARGET)
+        ).request_evaluation(EvaluationCause.TARGET)
 
-    def _revised(self, now: datetime, event: str) -> "Portfolio":
-        return replace(
-            self,
-            version=self.version + 1,
-            revision=self.revision + 1,
-            updated_at=now,
-            events=(portfolio_event(event, self.portfolio_id, self.user_id, self.name),),
-        )
+    def mark_stale(self, reason: str, now: datetime) -> "Portfolio":
+        """Return the portfolio as STALE, with the event that alerts an operator.
 
-    def advanced(self, now: datetime, report: ReportMark, *, rebalanced: bool) -> "Portfolio":
-        """After a drift report was applied; `rebalanced` where it led to transactions."""
-        return replace(
-            self,
-            last_report=report,
-            reported_at=report.as_of if rebalanced else self.reported_at,
-            version=self.version + 1,
-            updated_at=now,
-            events=(),
-        )
+        The lock stays: the lock names the rebalance that the operator resolves.
+        """
+        event = portfolio_event("portfolio.stale", self.portfolio_id, self.user_id, self.name)
+        event = Event(event.type, {**event.data, "reason": reason})
+        stale = self._next_version(now, status=PortfolioStatus.STALE, stale_reason=reason, events=(event,))
+        return stale.request_evaluation(EvaluationCause.HOLDINGS)
+
+    def resolve(self, now: datetime) -> "Portfolio":
+        """Return the STALE portfolio as active and unlocked, after an operator has said what the portfolio holds."""
+        event = portfolio_event("portfolio.resolved", self.portfolio_id, self.user_id, self.name)
+        active = self._next_version(now, status=PortfolioStatus.ACTIVE, stale_reason=None, lock=None, events=(event,))
+        return active.request_evaluation(EvaluationCause.REFUSED)
+
+    def require_open(self) -> None:
+        """Raise `Conflict` (`closed`) for a closed portfolio."""
+        if self.status is PortfolioStatus.CLOSED:
+            raise Conflict("closed", "The portfolio is closed. Create the portfolio again to open it.")
 
     def require_open_to_deposits(self) -> None:
-        """`Conflict` where not even cash may come in; a lock does not keep that out."""
-        self.require_active()
+        """Raise `Conflict` (`closed`, `stale`) where not even cash may come in; a lock does not keep deposits out."""
+        self.require_open()
         if self.status is PortfolioStatus.STALE:
             raise Conflict("stale", f"The portfolio is stale until an operator resolves it: {self.stale_reason}.")
 
     def require_tradable(self, now: datetime) -> None:
-        """`Conflict` where holdings and cash may not be changed now."""
+        """Raise `Conflict` (`closed`, `stale`, `locked`) where holdings and cash may not change now."""
         self.require_open_to_deposits()
         self._require_unlocked(now)
 
-    def _require_unlocked(self, now: datetime) -> None:
-        if self.lock is not None and self.lock.holds(now):
-            left = (self.lock.until - now).total_seconds() if self.lock.until else 60
-            wait = min(60, int(left) + 1)
-            raise Conflict("locked", f"The portfolio is locked: {self.lock.reason}.", retry_after_seconds=wait)
+    # Ledger and locks -----------------------------------------------------------------------------------------------
 
-    def locked(self, lock: Lock, now: datetime) -> "Portfolio":
-        """Closed to everybody but the lock's owner until it ends."""
-        return replace(self, lock=lock, version=self.version + 1, updated_at=now, events=())
+    def post(self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None) -> "Portfolio":
+        """Return the portfolio with these holdings and this cash.
 
-    def unlocked_by(self, owner: str, now: datetime) -> "Portfolio":
-        """Open again to its owner; `Conflict` while another one's lock holds. The next write stores it."""
+        Raises `Unprocessable` (`insufficient_cash`, `too_many_holdings`): tracked cash never goes below zero.
+        """
+        if cash is not None and cash < 0:
+            raise Unprocessable(
+                "insufficient_cash", f"The portfolio's cash would be {plain(cash)}. Deposit cash first."
+            )
+        changed = {**self.holdings, **{holding.symbol: holding for holding in holdings}}
+        if len(changed) > MAX_HOLDINGS:
+            raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
+        return self._next_version(now, holdings=changed, cash=cash).request_evaluation(EvaluationCause.HOLDINGS)
+
+    def take_lock(self, lock: Lock, now: datetime) -> "Portfolio":
+        """Return the portfolio locked by the owner of the lock."""
+        return self._next_version(now, lock=lock)
+
+    def release_lock_of(self, owner: str, now: datetime) -> "Portfolio":
+        """Return the portfolio without the owner's lock, in the same version: the owner's next write stores both.
+
+        Raises `Conflict` while another owner's lock holds.
+        """
         if self.lock is not None and self.lock.owner == owner:
             return replace(self, lock=None)
         self.require_tradable(now)
         return self
 
-    def booked(self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None) -> "Portfolio":
-        """With holdings and cash as the ledger has them now; tracked cash never goes below zero."""
-        if cash is not None and cash < 0:
-            raise Unprocessable("insufficient_cash", f"The portfolio's cash would be {plain(cash)}; deposit first.")
-        changed = {**self.holdings, **{holding.symbol: holding for holding in holdings}}
-        if len(changed) > MAX_HOLDINGS:
-            raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
-        after = replace(self, holdings=changed, cash=cash, version=self.version + 1, updated_at=now, events=())
-        return after.to_be_watched(WatchDue.HOLDINGS)
-
-    # Stored form -------------------------------------------------------------------------------------------------
-
-    def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the portfolio item."""
-        created = format_time(self.created_at)
-        return {
-            **item_key(self.tenant_id, self.portfolio_id),
-            "by_user_pk": user_partition(self.tenant_id, self.user_id),
-            "by_user_sk": created,
-            "by_tenant_pk": tenant_partition(self.tenant_id),
-            "by_tenant_sk": created,
-            "tenant_id": self.tenant_id,
-            "user_id": self.user_id,
-            "name": self.name,
-            "currency": self.currency,
-            "allocation": pack_weights(self.allocation),
-            "policy": _pack_policy(self.policy),
-            "cash": None if self.cash is None else plain(self.cash),
-            "request_hash": self.request_hash,
-            "status": self.status.value,
-            "version": self.version,
-            "revision": self.revision,
-            "last_as_of": self.last_report and format_time(self.last_report.as_of),
-            "last_report": self.last_report and self.last_report.rebalance_id,
-            "rebalanced_at": time_text(self.rebalanced_at),
-            "reported_at": time_text(self.reported_at),
-            "updated_at": format_time(self.updated_at),
-            "holdings": holdings_text.pack(self.holdings.values()),
-            "lock": self.lock and f"{time_text(self.lock.until) or ''}|{self.lock.owner}|{self.lock.reason}",
-            "stale_reason": self.stale_reason,
-            **self.watching.to_attributes(self.portfolio_id),
-            "events": pack_events(self.events),
-        }
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> "Portfolio":
-        """Return the portfolio of an item."""
-        last = ReportMark(parse_time(item["last_as_of"]), item["last_report"]) if "last_report" in item else None
-        return cls(
-            tenant_id=item["tenant_id"],
-            portfolio_id=portfolio_id_in(item["pk"]),
-            user_id=item["user_id"],
-            name=item["name"],
-            currency=item["currency"],
-            allocation=unpack_weights(item.get("allocation")),
-            policy=_unpack_policy(item.get("policy")),
-            cash=Decimal(item["cash"]) if "cash" in item else None,
-            request_hash=item["request_hash"],
-            created_at=parse_time(item["by_user_sk"]),
-            updated_at=parse_time(item["updated_at"]),
-            status=PortfolioStatus(item["status"]),
-            version=item["version"],
-            revision=item["revision"],
-            last_report=last,
-            rebalanced_at=instant_of(item.get("rebalanced_at")),
-            reported_at=instant_of(item.get("reported_at")),
-            holdings={holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
-            lock=_unpack_lock(item.get("lock")),
-            stale_reason=item.get("stale_reason"),
-            watching=Watching.from_attributes(item),
+    def lock_for_rebalance(self, rebalance_id: str, now: datetime, calendar_at: datetime | None) -> "Portfolio":
+        """Return the portfolio locked by a planned rebalance. Cash that was not tracked counts as zero from now on."""
+        watch_state = replace(
+            self.watch_state, evaluation_pending=None, calendar_at=calendar_at, deferred_trigger=None, retry_at=None
         )
+        cash = ZERO if self.cash is None else self.cash
+        lock = Lock(rebalance_id, "it is being rebalanced")
+        return self._next_version(now, lock=lock, cash=cash, watch_state=watch_state)
 
-    # Balancing ---------------------------------------------------------------------------------------------------
-
-    @property
-    def balances_itself(self) -> bool:
-        """Whether prices and the calendar rebalance it: active, automatic, with a target, holding something."""
-        wants = self.status is PortfolioStatus.ACTIVE and self.policy.automation is Automation.AUTO
-        return wants and bool(self.allocation) and any(holding.quantity for holding in self.holdings.values())
+    def release(self, now: datetime, cause: EvaluationCause, *, rebalanced: bool) -> "Portfolio":
+        """Return the portfolio unlocked after a rebalance; `rebalanced` (trades remain) starts the cooldown."""
+        unlocked = self._next_version(now, lock=None, rebalanced_at=now if rebalanced else self.rebalanced_at)
+        return unlocked.request_evaluation(cause)
 
     def is_busy(self, now: datetime) -> bool:
-        """Whether somebody else is changing its holdings just now; of a stale one nobody is."""
+        """Return whether a rebalance or recalculation is changing the holdings now; a STALE portfolio is not busy."""
         return self.status is PortfolioStatus.ACTIVE and self.lock is not None and self.lock.holds(now)
 
-    def to_be_watched(self, due: WatchDue) -> "Portfolio":
-        """With the mark that its watches have to be written again, where it has any or needs any.
+    def _require_unlocked(self, now: datetime) -> None:
+        if self.lock is not None and self.lock.holds(now):
+            seconds_left = (self.lock.until - now).total_seconds() if self.lock.until else 60
+            wait = min(60, int(seconds_left) + 1)
+            raise Conflict("locked", f"The portfolio is locked: {self.lock.reason}.", retry_after_seconds=wait)
 
-        What came to nothing is not tried again at once: what was kept meanwhile is forgotten.
-        """
-        if not (self.balances_itself or self.watching.symbols or self.watching.next_at):
-            return self
-        if self.watching.due is WatchDue.TARGET:
-            return self
-        kept = None if due is WatchDue.REFUSED else self.watching.kept
-        return replace(self, watching=replace(self.watching, due=due, kept=kept))
+    # Drift reports and cooldown -------------------------------------------------------------------------------------
 
-    def crossed_while_locked(self, now: datetime) -> "Portfolio":
-        """With a price that crossed an edge kept, until whoever has locked it lets go; itself where one is already."""
-        if self.watching.kept is not None:
-            return self
-        watching = replace(self.watching, kept=Trigger.CROSSED)
-        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
+    def record_report(self, now: datetime, report: ReportMark, *, rebalanced: bool) -> "Portfolio":
+        """Return the portfolio after a drift report; `rebalanced` where the report led to transactions."""
+        return self._next_version(now, last_report=report, reported_at=report.as_of if rebalanced else self.reported_at)
 
-    def evaluation_begun(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
-        """In the next epoch, with the symbols that may have rows until it is done."""
-        either = tuple(sorted({*self.watching.symbols, *symbols}))
-        begun, pending = self.watching.begun + 1, self.watching.reason
-        watching = replace(self.watching, begun=begun, symbols=either, due=None, pending=pending)
-        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
-
-    def evaluation_done(
-        self,
-        now: datetime,
-        symbols: Iterable[str],
-        *,
-        calendar_at: datetime | None,
-        kept: Trigger | None = None,
-        again_at: datetime | None = None,
-        is_waiting: bool = False,
-    ) -> "Portfolio":
-        """With all watches of the epoch in place; `is_waiting` where it left the decision to the next quote."""
-        watching = replace(
-            self.watching,
-            done=self.watching.begun,
-            decided=self.watching.decided if is_waiting else self.watching.begun,
-            symbols=tuple(sorted(symbols)),
-            pending=None,
-            calendar_at=calendar_at,
-            kept=kept,
-            again_at=again_at,
-        )
-        return replace(self, watching=watching, version=self.version + 1, updated_at=now, events=())
-
-    def rebalancing(self, rebalance_id: str, now: datetime, calendar_at: datetime | None) -> "Portfolio":
-        """Locked by a planned rebalance, until that lets go. Cash that was not tracked counts as none from here on."""
-        lock = Lock(rebalance_id, "it is being rebalanced", None)
-        watching = replace(self.watching, pending=None, calendar_at=calendar_at, kept=None, again_at=None)
-        cash = ZERO if self.cash is None else self.cash
-        return replace(self.locked(lock, now), cash=cash, watching=watching)
-
-    def released(self, now: datetime, due: WatchDue, *, rebalanced: bool) -> "Portfolio":
-        """Unlocked by the rebalance that locked it; `rebalanced` where it moved anything for good."""
-        free = replace(self, lock=None, version=self.version + 1, updated_at=now, events=())
-        return replace(free, rebalanced_at=now if rebalanced else self.rebalanced_at).to_be_watched(due)
-
-    def stale(self, reason: str, now: datetime) -> "Portfolio":
-        """Not known to be what it says: closed to trades and rebalances until an operator resolves it; one alert.
-
-        The lock stays: it names the rebalance that is to be resolved.
-        """
-        event = portfolio_event("portfolio.stale", self.portfolio_id, self.user_id, self.name)
-        told = (Event(event.type, {**event.data, "reason": reason}),)
-        marked = replace(self, status=PortfolioStatus.STALE, stale_reason=reason, version=self.version + 1)
-        return replace(marked, updated_at=now, events=told).to_be_watched(WatchDue.HOLDINGS)
-
-    def resolved(self, now: datetime) -> "Portfolio":
-        """Active again, as an operator has said what it holds."""
-        event = portfolio_event("portfolio.resolved", self.portfolio_id, self.user_id, self.name)
-        active = replace(self, status=PortfolioStatus.ACTIVE, stale_reason=None, lock=None, version=self.version + 1)
-        return replace(active, updated_at=now, events=(event,)).to_be_watched(WatchDue.REFUSED)
-
-    def cools_down_until(self) -> datetime | None:
-        """When the next rebalance may be traded, None if one may be at any time."""
+    def cooldown_end(self) -> datetime | None:
+        """Return the end of the cooldown after the newest traded rebalance, None without a cooldown."""
         return self._after_cooldown(self.rebalanced_at)
 
-    def reports_cool_down_until(self) -> datetime | None:
-        """When the next report may lead to transactions, None if one may at any time."""
+    def report_cooldown_end(self) -> datetime | None:
+        """Return the end of the cooldown for drift reports: after the newest trade or report with transactions."""
         return self._after_cooldown(max(filter(None, (self.rebalanced_at, self.reported_at)), default=None))
 
     def _after_cooldown(self, last: datetime | None) -> datetime | None:
@@ -347,37 +232,155 @@ class Portfolio(Record, frozen=True):
             return None
         return last + timedelta(seconds=self.policy.cooldown_seconds)
 
+    # Price watches --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_automatic(self) -> bool:
+        """True where prices and the calendar rebalance the portfolio: active, automatic, with target and holdings."""
+        wants = self.status is PortfolioStatus.ACTIVE and self.policy.automation is Automation.AUTO
+        return wants and bool(self.allocation) and any(holding.quantity for holding in self.holdings.values())
+
+    def request_evaluation(self, cause: EvaluationCause) -> "Portfolio":
+        """Return the portfolio with an evaluation of its watches due, where there are watches or a need for them.
+
+        After a rebalance that ended without trades, a deferred trigger is dropped: the same attempt would fail again.
+        """
+        state = self.watch_state
+        if not (self.is_automatic or state.watched_symbols or state.next_at):
+            return self
+        if state.evaluation_due is EvaluationCause.TARGET:
+            return self
+        deferred = None if cause is EvaluationCause.REFUSED else state.deferred_trigger
+        return replace(self, watch_state=replace(state, evaluation_due=cause, deferred_trigger=deferred))
+
+    def defer_price_trigger(self, now: datetime) -> "Portfolio":
+        """Return the locked portfolio with the price trigger deferred; the portfolio itself where one is deferred."""
+        if self.watch_state.deferred_trigger is not None:
+            return self
+        return self._next_version(now, watch_state=replace(self.watch_state, deferred_trigger=Trigger.PRICE))
+
+    def start_evaluation(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
+        """Return the portfolio in the next epoch; old and new symbols may have watches until the evaluation is done."""
+        state = self.watch_state
+        either = tuple(sorted({*state.watched_symbols, *symbols}))
+        started = replace(
+            state,
+            epoch_started=state.epoch_started + 1,
+            watched_symbols=either,
+            evaluation_due=None,
+            evaluation_pending=state.cause,
+        )
+        return self._next_version(now, watch_state=started)
+
+    def finish_evaluation(
+        self,
+        now: datetime,
+        symbols: Iterable[str],
+        *,
+        calendar_at: datetime | None,
+        deferred_trigger: Trigger | None = None,
+        retry_at: datetime | None = None,
+        awaits_quote: bool = False,
+    ) -> "Portfolio":
+        """Return the portfolio with all watches of the epoch written; `awaits_quote` where the next quote decides."""
+        state = self.watch_state
+        done = replace(
+            state,
+            epoch_done=state.epoch_started,
+            epoch_decided=state.epoch_decided if awaits_quote else state.epoch_started,
+            watched_symbols=tuple(sorted(symbols)),
+            evaluation_pending=None,
+            calendar_at=calendar_at,
+            deferred_trigger=deferred_trigger,
+            retry_at=retry_at,
+        )
+        return self._next_version(now, watch_state=done)
+
+    # Versions and stored form ---------------------------------------------------------------------------------------
+
+    def _next_version(self, now: datetime, **changes: Any) -> "Portfolio":
+        return replace(self, version=self.version + 1, updated_at=now, **{"events": (), **changes})
+
+    def _next_revision(self, now: datetime, event: str) -> "Portfolio":
+        events = (portfolio_event(event, self.portfolio_id, self.user_id, self.name),)
+        return self._next_version(now, revision=self.revision + 1, events=events)
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the portfolio item.
+
+        Weights, policy and holdings are JSON texts with named members: they are rewritten with every version, and maps
+        take up to twice the bytes. Status and revision are left out while they are ACTIVE and 1. The filter of the
+        stream looks at `evaluation_due`.
+        """
+        created, next_at = format_time(self.created_at), self.watch_state.next_at
+        return {
+            **item_key(self.tenant_id, self.portfolio_id),
+            "by_user_pk": user_partition(self.tenant_id, self.user_id),
+            "by_user_sk": created,
+            "by_tenant_pk": tenant_partition(self.tenant_id),
+            "by_tenant_sk": created,
+            "calendar_due_pk": f"DUE#{self.portfolio_id[-1]}" if next_at else None,
+            "calendar_due_sk": format_time(next_at) if next_at else None,
+            **self.record_attributes(),
+            **to_attributes(
+                {name: member for name in _ATTRIBUTES if (member := getattr(self, name)) != _DEFAULTS.get(name)}
+            ),
+            **to_attributes(self.watch_state),
+            **_prefix("lock", self.lock),
+            **_prefix("last_report", self.last_report),
+            "target": pack_weights(self.allocation),
+            "policy": pack(changes) if (changes := self.policy.non_defaults()) else None,
+            "holdings": holdings_text.pack(self.holdings.values()),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Portfolio":
+        """Return the portfolio of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                return cls._from_form_1(item)
+            case version:
+                raise UnknownForm("portfolio", version)
+
+    @classmethod
+    def _from_form_1(cls, item: Mapping[str, Any]) -> "Portfolio":
+        members = {name: item[name] for name in (*_ATTRIBUTES, "version") if name in item}
+        members |= {
+            "portfolio_id": portfolio_id_in(item["pk"]),
+            "created_at": item["by_user_sk"],
+            "cash": item.get("cash"),
+            "allocation": unpack_weights(item.get("target")),
+            "policy": unpack(item.get("policy", "{}"), Policy),
+            "holdings": {holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
+            "lock": _without_prefix("lock", item),
+            "last_report": _without_prefix("last_report", item),
+            "watch_state": from_attributes(item, WatchState),
+        }
+        return from_attributes(members, cls)
+
+
+_ATTRIBUTES = (
+    *("tenant_id", "user_id", "name", "currency", "cash", "request_hash", "updated_at", "status", "revision"),
+    *("rebalanced_at", "reported_at", "stale_reason"),
+)
+_DEFAULTS = {"status": PortfolioStatus.ACTIVE, "revision": 1}
+
+
+def _prefix(prefix: str, value: Struct | None) -> dict[str, Any]:
+    members = to_attributes(value) if value else {}
+    return {f"{prefix}_{name}": member for name, member in members.items()}
+
+
+def _without_prefix(prefix: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
+    members = {name.removeprefix(f"{prefix}_"): item[name] for name in item if name.startswith(f"{prefix}_")}
+    return members or None
+
 
 def portfolio_id_of(tenant_id: str, user_id: str, name: str) -> str:
-    """The id that this portfolio has: the same for every creation of it."""
+    """Return the id of a user's portfolio; every creation of the portfolio derives the same id."""
     return ids.derive_id(tenant_id, user_id, name)
 
 
 def portfolio_event(type: str, portfolio_id: str, user_id: str, name: str) -> Event:
-    """A fact about a portfolio."""
+    """Return an event about a portfolio."""
     return Event(type, {"portfolio_id": portfolio_id, "user_id": user_id, "name": name})
-
-
-def tenant_partition(tenant_id: str) -> str:
-    """Return the partition of the index `by_tenant` that lists the tenant's portfolios."""
-    return f"T#{tenant_id}"
-
-
-def user_partition(tenant_id: str, user_id: str) -> str:
-    """Return the partition of the index `by_user` that lists the user's portfolios."""
-    return f"T#{tenant_id}#U#{user_id}"
-
-
-def _unpack_lock(text: str | None) -> Lock | None:
-    if text is None:
-        return None
-    until, owner, reason = text.split("|", 2)
-    return Lock(owner, reason, parse_time(until) if until else None)
-
-
-def _pack_policy(policy: Policy) -> str | None:
-    return None if policy == Policy() else json.dumps(policy.columns(), separators=(",", ":"))
-
-
-def _unpack_policy(text: str | None) -> Policy:
-    return Policy() if text is None else policy_of(json.loads(text))

@@ -75,4 +75,4 @@ class PendingJob(Record, frozen=True, kw_only=True):
         """Return the keys of the sweeper's index while the job waits: a shard, and when the job is due."""
         if not self.is_open or self.is_stuck:
             return {}
-        return {"open_work_pk": f"OPEN#{job_id[-1]}", "open_work_sk": format_time(self.due_at)}
+        return {"pending_jobs_pk": f"OPEN#{job_id[-1]}", "pending_jobs_sk": format_time(self.due_at)}

@@ -1,4 +1,4 @@
-"""The policy of a portfolio as bodies give it and answers show it."""
+"""Policy of a portfolio in bodies and answers."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -11,14 +11,14 @@ from trimtab.kernel.money import to_percent
 from trimtab.portfolios.portfolio.policy import (
     HYBRID_PERCENT,
     HYBRID_POINTS,
-    Afterwards,
     Automation,
     Band,
     BandType,
     CalendarRule,
     Destination,
-    Every,
+    Frequency,
     Mode,
+    OnIncomplete,
     Policy,
 )
 
@@ -27,7 +27,7 @@ MAX_QUOTE_AGE_SECONDS = 366 * 24 * 3600
 
 
 class BandBody(Model):
-    """How far a weight may be from its target before it counts as drifted (strictly further).
+    """Tolerance band: a weight further from the target than the tolerance counts as drifted.
 
     `value` is percentage points for `absolute`, percent of the target for `relative` and `hybrid` (20 by default).
     `points` is the least tolerance of a hybrid band, 1 by default.
@@ -46,7 +46,7 @@ class BandBody(Model):
         return self
 
     def to_domain(self) -> Band:
-        """The band, with its defaults filled in."""
+        """Return the band with its defaults filled in."""
         if self.type is not BandType.HYBRID:
             return Band(self.type, self.value or Decimal(0))
         return Band(
@@ -57,43 +57,43 @@ class BandBody(Model):
 
 
 class CalendarBody(Model):
-    """A day that comes back. `day` is the day of the week (1 is Monday) of a weekly rule, else that of the month;
-    `month` is that of the year (annually) or of the quarter (1 to 3). A day that a month does not have, or that is no
-    trading day, moves to the trading day before it. Checked at 15:30 UTC.
+    """A recurring day. `day` is the day of the week (1 is Monday) of a weekly rule, else the day of the month;
+    `month` is the month of the year (annually) or of the quarter (1 to 3). A day that a month does not have, or a day
+    without trading, moves to the trading day before. Checked at 15:30 UTC.
     """
 
-    every: Every
+    frequency: Frequency
     day: Annotated[Whole, Field(ge=1, le=31)] = 1
     month: Annotated[Whole, Field(ge=1, le=12)] = 1
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "CalendarBody":
-        if self.every is Every.WEEKLY and self.day > 7:
+        if self.frequency is Frequency.WEEKLY and self.day > 7:
             raise ValueError("Give the day of the week: 1 is Monday, 7 is Sunday.")
-        most = {Every.QUARTERLY: 3, Every.ANNUALLY: 12}.get(self.every, 1)
+        most = {Frequency.QUARTERLY: 3, Frequency.ANNUALLY: 12}.get(self.frequency, 1)
         if self.month > most:
-            raise ValueError(f"A {self.every.value} rule has months 1 to {most}.")
+            raise ValueError(f"A {self.frequency.value} rule has months 1 to {most}.")
         return self
 
     def to_domain(self) -> CalendarRule:
-        """The rule."""
-        return CalendarRule(self.every, self.day, self.month)
+        """Return the rule."""
+        return CalendarRule(self.frequency, self.day, self.month)
 
 
 class PolicyBody(Model):
-    """A change of policy: what is left out stays, null goes back to the default.
+    """A change of policy: a member that is left out stays, null returns to the default.
 
-    `band` (percentage points or percent of the target) is how far a weight may drift: 5 points for prices and 0 for
-    drift reports by default; `total_drift` the share of the portfolio that may be in the wrong place (none);
-    `destination` where a rebalance ends (target): `band_edge` makes the smallest moves that bring every weight inside
-    its band, and goes to the target where all is inside already (somebody asked, the day of the calendar, the total
-    drift) or the total drift would stay too large. `cooldown_seconds` the least time between two (0). `automation`:
-    `auto` lets prices and the calendar rebalance a portfolio that holds something, `manual` only a person (auto).
-    `calendar` rebalances on a day that comes back (none). `mode`: `full`, `invest_cash` (buys only) or `sell_only`
-    (full). `minimum_trade` is money (1.00), `whole_shares` allows no fractions (false). `cash_target` is the weight of
-    cash (0), `cash_buffer` the cash that no buy goes below (0.25), both in percent. `max_slippage` is how many percent
-    worse than the planning quote an order may fill (1). A quote older than `max_quote_age_seconds` (86400) counts as
-    none. `on_partial_fill` and `on_cancel`: `compensate` reverses what was filled, `keep` keeps it (compensate).
+    Defaults are in parentheses. `band`: tolerance of each weight, in percentage points or percent of the target (5
+    points for price checks, 0 for drift reports). `total_drift`: share of the portfolio, in percent, that may be in the
+    wrong place (none). `destination` (target): `band_edge` makes the smallest moves that bring every weight inside the
+    band; a rebalance goes to the target all the same where every weight is inside already or the total drift would
+    stay too large. `cooldown_seconds`: least time between two rebalances (0). `automation`: `auto` lets prices and the
+    calendar rebalance a portfolio with holdings, `manual` only a person (auto). `calendar`: recurring day of a
+    rebalance (none). `mode`: `full`, `invest_cash` (buys only) or `sell_only` (full). `minimum_trade`: money (1.00).
+    `whole_shares`: no fractions (false). `cash_target`: target weight of cash (0), `cash_buffer`: cash that no buy goes
+    below (0.25), both in percent. `max_slippage`: percent by which a fill may be worse than the planning quote (1). A
+    quote older than `max_quote_age_seconds` (86400) counts as missing. `on_partial_fill` and `on_cancel`: `compensate`
+    reverses the fills, `keep` keeps the fills (compensate).
     """
 
     band: BandBody | None = None
@@ -109,11 +109,11 @@ class PolicyBody(Model):
     cash_buffer: Annotated[Percent, Field(ge=0, le=50)] | None = None
     max_slippage: Annotated[Percent, Field(gt=0, le=50)] | None = None
     max_quote_age_seconds: Annotated[Whole, Field(ge=1, le=MAX_QUOTE_AGE_SECONDS)] | None = None
-    on_partial_fill: Afterwards | None = None
-    on_cancel: Afterwards | None = None
+    on_partial_fill: OnIncomplete | None = None
+    on_cancel: OnIncomplete | None = None
 
     def apply(self, policy: Policy) -> Policy:
-        """The policy with this change."""
+        """Return the policy with this change."""
         default, changes = Policy(), {}
         for name in self.model_fields_set:
             value = getattr(self, name)
@@ -123,7 +123,7 @@ class PolicyBody(Model):
 
 
 class BandView(Model):
-    """A band, with its defaults filled in."""
+    """A band with its defaults filled in."""
 
     type: BandType
     value: str
@@ -133,13 +133,13 @@ class BandView(Model):
 class CalendarView(Model):
     """A calendar rule."""
 
-    every: Every
+    frequency: Frequency
     day: int
     month: int
 
 
 class PolicyView(Model):
-    """A policy, with its defaults filled in; `band` is null where it is the default: 5 points for prices, 0 for drift
+    """A policy with its defaults filled in. `band` is null for the default band: 5 points for price checks, 0 for drift
     reports."""
 
     band: BandView | None
@@ -155,29 +155,29 @@ class PolicyView(Model):
     cash_buffer: str
     max_slippage: str
     max_quote_age_seconds: int
-    on_partial_fill: Afterwards
-    on_cancel: Afterwards
+    on_partial_fill: OnIncomplete
+    on_cancel: OnIncomplete
 
 
-def policy_view(it: Policy) -> dict[str, Any]:
-    """See `PolicyView`."""
-    rule = it.calendar
+def policy_view(policy: Policy) -> dict[str, Any]:
+    """Return the members of a `PolicyView`."""
+    rule = policy.calendar
     return {
-        "band": it.band and _band_view(it.band),
-        "destination": it.destination.value,
-        "cooldown_seconds": it.cooldown_seconds,
-        "automation": it.automation.value,
-        "total_drift": None if it.total_drift is None else _percent(it.total_drift),
-        "calendar": rule and {"every": rule.every.value, "day": rule.day, "month": rule.month},
-        "mode": it.mode.value,
-        "minimum_trade": f"{it.minimum_trade:.2f}",
-        "whole_shares": it.whole_shares,
-        "cash_target": _percent(it.cash_target),
-        "cash_buffer": _percent(it.cash_buffer),
-        "max_slippage": _percent(it.max_slippage),
-        "max_quote_age_seconds": it.max_quote_age_seconds,
-        "on_partial_fill": it.on_partial_fill.value,
-        "on_cancel": it.on_cancel.value,
+        "band": policy.band and _band_view(policy.band),
+        "destination": policy.destination.value,
+        "cooldown_seconds": policy.cooldown_seconds,
+        "automation": policy.automation.value,
+        "total_drift": None if policy.total_drift is None else _percent(policy.total_drift),
+        "calendar": rule and {"frequency": rule.frequency.value, "day": rule.day, "month": rule.month},
+        "mode": policy.mode.value,
+        "minimum_trade": f"{policy.minimum_trade:.2f}",
+        "whole_shares": policy.whole_shares,
+        "cash_target": _percent(policy.cash_target),
+        "cash_buffer": _percent(policy.cash_buffer),
+        "max_slippage": _percent(policy.max_slippage),
+        "max_quote_age_seconds": policy.max_quote_age_seconds,
+        "on_partial_fill": policy.on_partial_fill.value,
+        "on_cancel": policy.on_cancel.value,
     }
 
 

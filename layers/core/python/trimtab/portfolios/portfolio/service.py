@@ -1,17 +1,17 @@
-"""Portfolios: create, read, change, close. Each is load, decide, save."""
+"""Portfolio service: create, read, change and close portfolios."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, not_found
-from trimtab.kernel.money import plain
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retrying_on_conflict
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
@@ -19,12 +19,12 @@ from trimtab.portfolios.portfolio.model import Portfolio, portfolio_event, portf
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
-Revised = Callable[[Portfolio], None]
-"""Refuses a portfolio whose revision is not the one that the client has seen."""
+RevisionCheck = Callable[[Portfolio], None]
+"""Raises where the portfolio is not in the revision that the client has seen."""
 
 
 class NewPortfolio(Struct, frozen=True):
-    """What a client asks for when it creates a portfolio."""
+    """Request for a new portfolio. `allocation` maps assets to percent, `cash` is money, None for untracked cash."""
 
     user_id: str
     name: str
@@ -33,22 +33,39 @@ class NewPortfolio(Struct, frozen=True):
     policy: Policy
     cash: Decimal | None
 
-    def request_hash(self) -> str:
-        """Tells the same creation again from another one of the same portfolio."""
-        weights = {asset: plain(weight) for asset, weight in self.allocation.items()}
-        return ids.fingerprint(
-            self.currency, weights, self.policy.columns(), None if self.cash is None else plain(self.cash)
-        )
+    def request_hash(self, version: int = 1) -> str:
+        """Return the versioned hash of the request; equal numbers have equal hashes however they are written."""
+        match version:
+            case 1:
+                policy = {
+                    name: to_builtins(member, builtin_types=(Decimal,))
+                    for name, member in self.policy.non_defaults().items()
+                }
+                fields = {
+                    "currency": self.currency,
+                    "allocation": self.allocation,
+                    "policy": policy or None,
+                    "cash": self.cash,
+                }
+                return ids.request_hash(version, fields)
+        raise UnknownForm("request hash of a portfolio", version)
+
+    def matches(self, stored: Portfolio) -> bool:
+        """Return whether the stored portfolio was created by the same request."""
+        return ids.is_same_request(stored.request_hash, self.request_hash)
 
 
-class Portfolios(Struct, frozen=True):
-    """The portfolios of the caller's tenant."""
+class PortfolioService(Struct, frozen=True):
+    """Portfolios of the caller's tenant."""
 
     store: PortfolioStore
     clock: Clock
 
     def create(self, caller: Caller, wanted: NewPortfolio) -> Portfolio:
-        """The new portfolio; the current one where the same creation came before; a closed one open again."""
+        """Create a portfolio, or open a closed one again; a repeated request returns the portfolio as it is now.
+
+        Raises `Conflict` (`exists`) where the user has a different portfolio of the same name.
+        """
         caller.require_acting_for(wanted.user_id)
         portfolio = self._first_version(caller.tenant_id, wanted)
 
@@ -57,52 +74,61 @@ class Portfolios(Struct, frozen=True):
             if existing is None:
                 return portfolio
             if existing.status is PortfolioStatus.CLOSED:
-                reopened = existing.reopened(portfolio)
-                self.store.put(reopened, *_deposited(existing, reopened))
+                reopened = existing.reopen(portfolio)
+                self.store.put(reopened, *_opening_deposit(existing, reopened))
                 return reopened
-            if existing.request_hash != portfolio.request_hash:
-                raise Conflict("exists", "The user has another portfolio of this name; change that one, or name this.")
+            if not wanted.matches(existing):
+                raise Conflict(
+                    "exists", "The user has a different portfolio of this name. Change that one, or choose a name."
+                )
             return existing
 
         return retrying_on_conflict(attempt)
 
     def get(self, caller: Caller, portfolio_id: str) -> Portfolio:
-        """The portfolio; `NotFound` for another tenant's, another user's, or none."""
+        """Return the portfolio; raises `NotFound` for an unknown one and for one of another tenant or user."""
         portfolio = self.store.portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
             raise not_found("portfolio")
         caller.require_owner(portfolio.user_id, "portfolio")
         return portfolio
 
-    def list(self, caller: Caller, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:
-        """The user's portfolios; without a user the tenant's, or those of an end user's own token."""
+    def list_portfolios(self, caller: Caller, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:
+        """Return a page of the user's portfolios, newest first; without a user, of all that the caller may see."""
         if user_id is not None:
             caller.require_acting_for(user_id)
         return self.store.portfolios(caller.tenant_id, user_id or caller.user_id, limit=limit, after=after)
 
     def change_policy(
-        self, caller: Caller, portfolio_id: str, change: Callable[[Policy], Policy], check: Revised
+        self, caller: Caller, portfolio_id: str, change: Callable[[Policy], Policy], check: RevisionCheck
     ) -> Portfolio:
-        """With the policy changed."""
-        return self._change(caller, portfolio_id, check, lambda it: it.changed(self.clock(), policy=change(it.policy)))
+        """Change the policy and return the portfolio."""
+        return self._change(
+            caller,
+            portfolio_id,
+            check,
+            lambda portfolio: portfolio.revise(self.clock(), policy=change(portfolio.policy)),
+        )
 
     def set_allocation(
-        self, caller: Caller, portfolio_id: str, allocation: Mapping[str, Decimal], check: Revised
+        self, caller: Caller, portfolio_id: str, allocation: Mapping[str, Decimal], check: RevisionCheck
     ) -> Portfolio:
-        """With another target."""
-        return self._change(caller, portfolio_id, check, lambda it: it.changed(self.clock(), allocation=allocation))
+        """Set another target and return the portfolio."""
+        return self._change(
+            caller, portfolio_id, check, lambda portfolio: portfolio.revise(self.clock(), allocation=allocation)
+        )
 
-    def close(self, caller: Caller, portfolio_id: str, check: Revised) -> None:
-        """Closes the portfolio; nothing happens to one that is closed."""
-        self._change(caller, portfolio_id, check, lambda it: it.closed(self.clock()))
+    def close(self, caller: Caller, portfolio_id: str, check: RevisionCheck) -> None:
+        """Close the portfolio; a closed portfolio stays as it is."""
+        self._change(caller, portfolio_id, check, lambda portfolio: portfolio.close(self.clock()))
 
     def _change(
-        self, caller: Caller, portfolio_id: str, check: Revised, change: Callable[[Portfolio], Portfolio]
+        self, caller: Caller, portfolio_id: str, check: RevisionCheck, change: Callable[[Portfolio], Portfolio]
     ) -> Portfolio:
         def attempt() -> Portfolio:
             portfolio = self.get(caller, portfolio_id)
             changed = change(portfolio)
-            # What is so already needs no precondition: this is how a repeat looks whose first answer got lost.
+            # No precondition where nothing changes: a repeat whose first answer got lost names the older revision.
             if changed is not portfolio:
                 check(portfolio)
                 self.store.put(changed)
@@ -129,10 +155,10 @@ class Portfolios(Struct, frozen=True):
         )
 
 
-def _deposited(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:
-    """The entry of the cash that a portfolio is opened again with, where it had a past without any.
+def _opening_deposit(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:
+    """Return the deposit of the cash that a portfolio is reopened with, where cash was not tracked before.
 
-    What a portfolio is created with was there from its first day on; this was not.
+    The cash of a first creation needs no entry: returns count it from the first day on.
     """
     if before.cash is not None or not reopened.cash:
         return []

@@ -1,7 +1,7 @@
-"""The store of the portfolio aggregate: the only writer of the table `portfolios`.
+"""Store of the portfolio aggregate, the only writer of the table `portfolios`.
 
-The store knows the portfolio; every other record of the partition writes and reads itself, and the stores of the
-modules above add their readers to this one.
+The store knows portfolios only: every other record of the partition writes and reads itself, and the stores of the
+higher modules add their readers.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.portfolio.keys import item_key, partition_of
-from trimtab.portfolios.portfolio.model import Portfolio, tenant_partition, user_partition
+from trimtab.portfolios.portfolio.keys import item_key, partition_of, tenant_partition, user_partition
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, get_item, serialize
 from trimtab.runtime.dynamodb.paging import Index, query_index
@@ -26,14 +26,14 @@ BY_TENANT = Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
 
 
 class Storable(Protocol):
-    """A value that writes itself as one item. Its `version` guards the write; None leaves the write unguarded."""
+    """A value stored as one item. The `version` of the item guards the write; None leaves the write unguarded."""
 
     def to_item(self) -> Item:
         """Return the plain values of the item; None stands for an absent attribute."""
 
 
 class PortfolioStore(Struct, frozen=True):
-    """Portfolios in DynamoDB, and the writer of everything beside them. Reads are strongly consistent."""
+    """Reader of portfolios, and writer of every record of the table. Reads are strongly consistent."""
 
     client: "DynamoDBClient"
     table: str
@@ -59,7 +59,7 @@ class PortfolioStore(Struct, frozen=True):
         return page.map(Portfolio.from_item)
 
     def put(self, *records: Storable) -> None:
-        """Store all records or none of them, each on the version before it.
+        """Store all records or none, each on the version before.
 
         Raises `ConditionFailed`, and changes nothing, where another version is stored.
         """
@@ -84,19 +84,19 @@ class PortfolioStore(Struct, frozen=True):
             self.put(record)
         except ConditionFailed as refused:
             if not refused.failed:
-                raise  # a transaction is at work on the item: nobody knows yet whether it will be there
+                raise  # a transaction holds the item: whether the item will exist is not known yet
             existing: Item = refused.failed[0]
             return existing
         return None
 
     def item(self, tenant_id: str, portfolio_id: str, *sort_key: str) -> Item | None:
-        """Return the portfolio's item, or the one at another sort key of its partition."""
+        """Return the portfolio's item, or the item at another sort key of the partition."""
         return get_item(self.client, self.table, item_key(tenant_id, portfolio_id, *sort_key))
 
     def portfolio_and_item(
         self, tenant_id: str, portfolio_id: str, sort_key: str
     ) -> tuple[Portfolio | None, Item | None]:
-        """Return the portfolio and another item of its partition, in one call."""
+        """Return the portfolio and another item of the partition, in one call."""
         keys = [item_key(tenant_id, portfolio_id), item_key(tenant_id, portfolio_id, sort_key)]
         found = {item["sk"]: item for item in batch_get(self.client, self.table, keys, consistent=True)}
         portfolio, other = (found.get(key["sk"]) for key in keys)

@@ -1,4 +1,4 @@
-"""The bodies that the portfolio routes read, and the answers that they give."""
+"""Bodies and answers of the portfolio routes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ EXAMPLE = {"stocks": 60, "bonds": 30, "gold": 10}
 
 
 class CreatePortfolio(Model):
-    """A new portfolio. Without an allocation it is never rebalanced."""
+    """A new portfolio. A portfolio without an allocation is never rebalanced."""
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
     allocation: Annotated[
@@ -34,7 +34,7 @@ class CreatePortfolio(Model):
     policy: PolicyBody = PolicyBody()
 
     def to_domain(self) -> NewPortfolio:
-        """What the client asks for, with the defaults filled in."""
+        """Return the request with its defaults filled in."""
         return NewPortfolio(
             user_id=self.user_id,
             name=self.name,
@@ -46,7 +46,7 @@ class CreatePortfolio(Model):
 
 
 class ChangePolicy(Model):
-    """`{"policy": {…}}`, or the members of the policy by themselves."""
+    """A change of policy: `{"policy": {…}}`, or the members of the policy alone."""
 
     policy: PolicyBody
 
@@ -57,21 +57,21 @@ class ChangePolicy(Model):
 
 
 class SetAllocation(Model):
-    """A new target."""
+    """A new target allocation."""
 
     allocation: Annotated[TargetAllocation, Field(examples=[EXAMPLE])]
 
 
-# Answers: documentation of their form; the functions below make them ----------------------------------------------
+# Answers: the models document the form, the functions below make it ------------------------------------------------
 
 
 PercentText = Annotated[str, Field(pattern=r"^\d{1,3}\.\d{4}$", examples=["10.0000"])]
 
 
 class PortfolioView(Model):
-    """A portfolio. `revision` is its ETag: it changes with the target, the policy and the status.
+    """A portfolio. `revision` is the ETag: a change of target, policy or status changes the revision.
 
-    `status_reason` says why it is STALE; `locked_by` names the rebalance or the job that is changing its holdings.
+    `status_reason` explains the status STALE; `locked_by` is the rebalance or the job that is changing the holdings.
     """
 
     portfolio_id: str
@@ -91,29 +91,29 @@ class PortfolioView(Model):
 
 
 class PortfolioList(Model):
-    """A page of portfolios, newest first; `next_cursor` is null on the last one."""
+    """A page of portfolios, newest first; `next_cursor` is null on the last page."""
 
     items: list[PortfolioView]
     next_cursor: str | None
 
 
-def portfolio_view(it: Portfolio) -> Answer:
-    """See `PortfolioView`."""
+def portfolio_view(portfolio: Portfolio) -> Answer:
+    """Return the members of a `PortfolioView`."""
     return {
-        "portfolio_id": it.portfolio_id,
-        "user_id": it.user_id,
-        "name": it.name,
-        "currency": it.currency,
-        "allocation": percent_texts(it.allocation) if it.allocation else None,
-        "policy": policy_view(it.policy),
-        "cash": None if it.cash is None else f"{it.cash:.2f}",
-        "status": it.status.value,
-        "status_reason": it.stale_reason,
-        "locked_by": it.lock and it.lock.owner,
-        "version": it.version,
-        "revision": it.revision,
-        "created_at": format_time(it.created_at),
-        "updated_at": format_time(it.updated_at),
+        "portfolio_id": portfolio.portfolio_id,
+        "user_id": portfolio.user_id,
+        "name": portfolio.name,
+        "currency": portfolio.currency,
+        "allocation": percent_texts(portfolio.allocation) if portfolio.allocation else None,
+        "policy": policy_view(portfolio.policy),
+        "cash": None if portfolio.cash is None else f"{portfolio.cash:.2f}",
+        "status": portfolio.status.value,
+        "status_reason": portfolio.stale_reason,
+        "locked_by": portfolio.lock and portfolio.lock.owner,
+        "version": portfolio.version,
+        "revision": portfolio.revision,
+        "created_at": format_time(portfolio.created_at),
+        "updated_at": format_time(portfolio.updated_at),
     }
 
 

@@ -1,9 +1,11 @@
-"""An execution: the journal of a rebalance that is being traded, and what each answer of the broker makes of it.
+"""Execution journal of a rebalance: its orders and what is known of each, written before every step.
 
-Orders go out in waves: sells, then the buys that they pay for; all at once where cash covers the buys already. What
-has to be reversed goes out in waves of its own. Everything here is a pure function of the journal.
+Orders are sent in waves: sells, then the buys that the sells pay for; all in one wave where cash covers the buys.
+Reversals are sent in later waves of their own. Everything here is a pure function of the journal.
 """
 
+import zlib
+from base64 import b85decode, b85encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
@@ -11,10 +13,11 @@ from decimal import ROUND_FLOOR, Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.stored_form import Table, UnknownForm, from_attributes, pack, to_table, unpack
 from trimtab.kernel import ids
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.policy import Afterwards, Policy
+from trimtab.portfolios.portfolio.policy import OnIncomplete, Policy
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, PlannedOrder, SkippedLeg
 
 SELLS, BUYS = 1, 2
@@ -23,175 +26,246 @@ _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 _CENT = Decimal("0.01")
 
 
-class Terms(Struct, frozen=True):
-    """What the policy said when the rebalance was planned; later changes of it do not touch the run."""
+class ExecutionPolicy(Struct, frozen=True):
+    """Members of the portfolio's policy when the rebalance was planned; later changes do not affect the execution."""
 
     minimum_trade: Decimal
     whole_shares: bool
-    on_partial_fill: Afterwards
-    on_cancel: Afterwards
+    on_partial_fill: OnIncomplete
+    on_cancel: OnIncomplete
 
 
 class Execution(Struct, frozen=True):
-    """The journal. `deadline` ends it; `wave` is the one that is being sent, 0 before the first.
+    """Journal of an execution.
 
-    `fence` counts the workers that took it; until `lease_until` (Unix time in milliseconds) nobody else may. `wake_at`
-    is when it wants to be looked at again. `passes` counts the looks at the present wave, `resumes` the leases that
-    were found expired.
+    `wave` is the wave that is being sent, 0 before the first. `fence` is the fencing token: each worker that takes the
+    execution raises `fence` and holds the lease until `lease_until` (Unix time in milliseconds). `wake_at` is the time
+    of the next step, `polls` counts the polls of the present wave, `resumes` the leases that had expired. After
+    `deadline` the execution is given up.
     """
 
     orders: tuple[Order, ...]
     skipped: tuple[SkippedLeg, ...]
-    terms: Terms
+    policy: ExecutionPolicy
     deadline: datetime
     wave: int = 0
     wave_started_at: datetime | None = None
     fence: int = 0
     lease_until: int | None = None
     wake_at: datetime | None = None
-    passes: int = 0
+    polls: int = 0
     resumes: int = 0
     is_cancelled: bool = False
 
     @property
     def current(self) -> tuple[Order, ...]:
-        """The orders of the present wave."""
-        return tuple(each for each in self.orders if each.wave == self.wave)
+        """Orders of the present wave."""
+        return tuple(order for order in self.orders if order.wave == self.wave)
 
     @property
     def is_wave_over(self) -> bool:
-        """Whether every order of the present wave has ended; so before the first."""
-        return all(each.status.is_over for each in self.current)
+        """True where every order of the present wave has a final status; so before the first wave."""
+        return all(order.status.is_over for order in self.current)
 
     @property
-    def is_wave_booked(self) -> bool:
-        """Whether the fills of the present wave are in the ledger."""
-        return all(each.is_booked for each in self.current)
+    def is_wave_posted(self) -> bool:
+        """True where the fills of the present wave are in the ledger."""
+        return all(order.is_posted for order in self.current)
 
     @property
     def next_wave(self) -> int | None:
-        """The wave after the present one, None where that is the last."""
-        return min((each.wave for each in self.orders if each.status is OrderStatus.PLANNED), default=None)
+        """The wave after the present one, None after the last."""
+        return min((order.wave for order in self.orders if order.status is OrderStatus.PLANNED), default=None)
 
     @property
     def reversals(self) -> int:
-        """How many waves of reversals there are."""
-        return max((each.wave - BUYS for each in self.orders if each.reverses), default=0)
-
-    def changed(self, change: Callable[[Order], Order], orders: Iterable[Order]) -> "Execution":
-        """With a change to some of the orders."""
-        chosen = {each.client_order_id for each in orders}
-        return replace(
-            self, orders=tuple(change(each) if each.client_order_id in chosen else each for each in self.orders)
-        )
-
-    def started(self, wave: int, now: datetime) -> "Execution":
-        """With the intent to send a wave: from here on each of its orders may be at the broker."""
-        begun = replace(self, wave=wave, wave_started_at=now, passes=0, wake_at=None)
-        # One that was skipped counts as booked: what it filled would never be.
-        unsent = [each for each in begun.current if each.status is OrderStatus.PLANNED]
-        return begun.changed(lambda it: replace(it, status=OrderStatus.SENT, attempts=1), unsent)
+        """Number of waves of reversals."""
+        return max((order.wave - BUYS for order in self.orders if order.reverses), default=0)
 
     @property
-    def unbooked(self) -> tuple[Order, ...]:
-        """The orders of the present wave that are over and whose fills are to be booked, what raises cash first."""
-        filled = (each for each in self.current if each.status.is_over and each.filled and not each.is_booked)
-        return tuple(sorted(filled, key=lambda it: it.side is Side.BUY))
+    def unposted(self) -> tuple[Order, ...]:
+        """Finished orders of the present wave with fills to post, sells first: they raise the cash for the buys."""
+        filled = (order for order in self.current if order.status.is_over and order.filled and not order.is_posted)
+        return tuple(sorted(filled, key=lambda order: order.side is Side.BUY))
 
-    def booked(self, orders: Iterable[Order] | None = None) -> "Execution":
-        """With the fills of these orders in the ledger, by itself with those of the present wave that are over."""
-        over = [each for each in self.current if each.status.is_over] if orders is None else orders
-        return self.changed(lambda it: replace(it, is_booked=True), over)
+    def update_orders(self, change: Callable[[Order], Order], orders: Iterable[Order]) -> "Execution":
+        """Return the journal with a change applied to these orders."""
+        chosen = {order.client_order_id for order in orders}
+        updated = (change(order) if order.client_order_id in chosen else order for order in self.orders)
+        return replace(self, orders=tuple(updated))
 
-    def with_buys_paid_for(self) -> "Execution":
-        """With the planned buys cut to what the sells brought: less by as much as those fell short of the plan.
+    def start_wave(self, wave: int, now: datetime) -> "Execution":
+        """Return the journal with the intent to send a wave: from now on each order may be at the broker.
 
-        What becomes smaller than the least trade is skipped.
+        Skipped orders stay skipped: they have no fills to post.
         """
-        sells = [each for each in self.orders if each.wave == SELLS and each.side is Side.SELL]
-        buys = [each for each in self.orders if each.status is OrderStatus.PLANNED and each.side is Side.BUY]
-        planned = sum((_worth(each.quantity, each.price) for each in sells), ZERO)
-        wanted = sum((_worth(each.quantity, each.price) for each in buys), ZERO)
-        short = planned - sum((each.amount - each.fees for each in sells), ZERO)
-        if short <= _CENT * len(sells) or not wanted:
-            return self  # fills are rounded to money, and the buffer bears that: a whole share is not to be lost by it
-        share = CONTEXT.divide(max(ZERO, wanted - short), wanted)
-        return self.changed(lambda it: self._cut(it, share), buys)
+        started = replace(self, wave=wave, wave_started_at=now, polls=0, wake_at=None)
+        unsent = [order for order in started.current if order.status is OrderStatus.PLANNED]
+        return started.update_orders(lambda order: replace(order, status=OrderStatus.SENT, attempts=1), unsent)
+
+    def mark_posted(self, orders: Iterable[Order] | None = None) -> "Execution":
+        """Return the journal with these orders marked as posted, by default the finished ones of the present wave."""
+        over = [order for order in self.current if order.status.is_over] if orders is None else orders
+        return self.update_orders(lambda order: replace(order, is_posted=True), over)
+
+    def fit_buys_to_proceeds(self) -> "Execution":
+        """Return the journal with the planned buys cut by as much as the sells fell short of the plan.
+
+        A buy that falls below the minimum trade is skipped. A shortfall of up to one cent a sell is rounding: the cash
+        buffer bears it, so that no whole share is lost.
+        """
+        sells = [order for order in self.orders if order.wave == SELLS and order.side is Side.SELL]
+        buys = [order for order in self.orders if order.status is OrderStatus.PLANNED and order.side is Side.BUY]
+        planned = sum((_value(order.quantity, order.price) for order in sells), ZERO)
+        wanted = sum((_value(order.quantity, order.price) for order in buys), ZERO)
+        shortfall = planned - sum((order.amount - order.fees for order in sells), ZERO)
+        if shortfall <= _CENT * len(sells) or not wanted:
+            return self
+        share = CONTEXT.divide(max(ZERO, wanted - shortfall), wanted)
+        return self.update_orders(lambda order: self._cut(order, share), buys)
 
     def _cut(self, order: Order, share: Decimal) -> Order:
-        unit = Decimal(1) if self.terms.whole_shares else _UNIT
+        unit = Decimal(1) if self.policy.whole_shares else _UNIT
         quantity = CONTEXT.multiply(order.quantity, share).quantize(unit, rounding=ROUND_FLOOR)
-        if not quantity or to_money(_worth(quantity, order.price)) < self.terms.minimum_trade:
-            return replace(order, status=OrderStatus.SKIPPED, is_booked=True, reason="not_paid_for")
+        if not quantity or to_money(_value(quantity, order.price)) < self.policy.minimum_trade:
+            return replace(order, status=OrderStatus.SKIPPED, is_posted=True, reason="not_paid_for")
         return replace(order, quantity=quantity)
 
     def net_fills(self) -> Mapping[str, Decimal]:
-        """By symbol, what was bought less what was sold, reversals included: zero everywhere once all is reversed."""
+        """Return bought less sold quantity by symbol, reversals included; empty once everything is reversed."""
         net: dict[str, Decimal] = {}
-        for each in self.orders:
-            sign = 1 if each.side is Side.BUY else -1
-            net[each.symbol] = net.get(each.symbol, ZERO) + sign * each.filled
+        for order in self.orders:
+            sign = 1 if order.side is Side.BUY else -1
+            net[order.symbol] = net.get(order.symbol, ZERO) + sign * order.filled
         return {symbol: quantity for symbol, quantity in net.items() if quantity}
 
-    def reversing(self, rebalance_id: str) -> "Execution":
-        """With the next wave of reversals planned: what was bought is sold again, what was sold is bought again.
+    def plan_reversals(self, rebalance_id: str) -> "Execution":
+        """Return the journal with the next wave of reversals, sells first: they pay for the buys.
 
-        Sells stand first, for they pay for the buys.
+        Reversals sell what was bought and buy back what was sold. Orders not sent yet are skipped.
         """
         wave = BUYS + self.reversals + 1
-        prices = {each.symbol: (each.price, each.client_order_id) for each in self.orders if not each.reverses}
-        new = [
+        originals = {order.symbol: order for order in self.orders if not order.reverses}
+        reversals = [
             Order(
-                client_order_id=order_id_of(rebalance_id, symbol, wave),
+                client_order_id=client_order_id_of(rebalance_id, symbol, wave),
                 symbol=symbol,
                 side=Side.SELL if quantity > 0 else Side.BUY,
                 quantity=abs(quantity),
-                price=prices[symbol][0],
+                price=originals[symbol].price,
                 wave=wave,
-                reverses=prices[symbol][1],
+                reverses=originals[symbol].client_order_id,
             )
             for symbol, quantity in self.net_fills().items()
         ]
-        new.sort(key=lambda it: (it.side is Side.BUY, it.symbol))
-        dropped = [each for each in self.orders if each.status is OrderStatus.PLANNED]
-        kept = self.changed(lambda it: replace(it, status=OrderStatus.SKIPPED, is_booked=True), dropped)
-        return replace(kept, orders=(*kept.orders, *new))
+        reversals.sort(key=lambda order: (order.side is Side.BUY, order.symbol))
+        unsent = [order for order in self.orders if order.status is OrderStatus.PLANNED]
+        rest = self.update_orders(lambda order: replace(order, status=OrderStatus.SKIPPED, is_posted=True), unsent)
+        return replace(rest, orders=(*rest.orders, *reversals))
 
 
-def planned(
+def new_execution(
     rebalance_id: str,
     orders: Iterable[PlannedOrder],
     skipped: Iterable[SkippedLeg],
     policy: Policy,
     *,
-    is_paid_for: bool,
+    is_funded: bool,
     deadline: datetime,
 ) -> Execution:
-    """The journal before the first send; `is_paid_for` where cash covers the buys without the sells."""
+    """Return the journal before the first order is sent; `is_funded` where cash covers the buys without the sells."""
     return Execution(
         orders=tuple(
             Order(
-                client_order_id=order_id_of(rebalance_id, each.symbol, SELLS),
-                symbol=each.symbol,
-                side=each.side,
-                quantity=each.quantity,
-                price=each.price,
-                limit_price=each.limit_price,
-                wave=SELLS if each.side is Side.SELL or is_paid_for else BUYS,
+                client_order_id=client_order_id_of(rebalance_id, order.symbol, SELLS),
+                symbol=order.symbol,
+                side=order.side,
+                quantity=order.quantity,
+                price=order.price,
+                limit_price=order.limit_price,
+                wave=SELLS if order.side is Side.SELL or is_funded else BUYS,
             )
-            for each in orders
+            for order in orders
         ),
         skipped=tuple(skipped),
-        terms=Terms(policy.minimum_trade, policy.whole_shares, policy.on_partial_fill, policy.on_cancel),
+        policy=ExecutionPolicy(policy.minimum_trade, policy.whole_shares, policy.on_partial_fill, policy.on_cancel),
         deadline=deadline,
     )
 
 
-def order_id_of(rebalance_id: str, symbol: str, wave: int) -> str:
-    """The client order id of a leg (waves 1 and 2 are one: a symbol has one leg), or of its reversal in a wave."""
+def client_order_id_of(rebalance_id: str, symbol: str, wave: int) -> str:
+    """Return the client order id of a symbol's order, or of its reversal in a wave after `BUYS`."""
     leg = ("leg", symbol) if wave <= BUYS else ("comp", symbol, wave - BUYS)
     return ids.derive_id(rebalance_id, *leg)
 
 
-def _worth(quantity: Decimal, price: Decimal) -> Decimal:
+def _value(quantity: Decimal, price: Decimal) -> Decimal:
     return CONTEXT.multiply(quantity, price)
+
+
+# Stored form -----------------------------------------------------------------------------------------------------
+
+COMPRESSED_FROM = 100_000
+"""Texts from this length on are compressed: an item holds at most 400 KB, and many reversals make a long journal."""
+_COMPRESSED = "zlib:"
+_DERIVED = ("client_order_id", "reverses")
+
+
+class _StoredExecution(Struct, frozen=True, omit_defaults=True):
+    v: int
+    orders: Table
+    skipped: Table
+    policy: ExecutionPolicy
+    deadline: datetime
+    wave: int = 0
+    wave_started_at: datetime | None = None
+    fence: int = 0
+    lease_until: int | None = None
+    wake_at: datetime | None = None
+    polls: int = 0
+    resumes: int = 0
+    is_cancelled: bool = False
+
+
+_PLAIN = tuple(name for name in Execution.__struct_fields__ if name not in {"orders", "skipped"})
+
+
+def pack_execution(execution: Execution) -> str:
+    """Return the journal as JSON text with named members, orders as a table with named columns.
+
+    The journal is written before every step of an execution, so bytes count. Client order ids are derived and not
+    stored; a text of 100,000 characters or more is compressed.
+    """
+    stored = _StoredExecution(
+        v=1,
+        orders=to_table(execution.orders, Order, without=_DERIVED),
+        skipped=to_table(execution.skipped, SkippedLeg),
+        **{name: getattr(execution, name) for name in _PLAIN},
+    )
+    text = pack(stored)
+    if len(text) < COMPRESSED_FROM:
+        return text
+    return _COMPRESSED + b85encode(zlib.compress(text.encode())).decode()
+
+
+def unpack_execution(text: str, rebalance_id: str) -> Execution:
+    """Return the journal of a text; raises `UnknownForm` for the form of a newer release."""
+    if text.startswith(_COMPRESSED):
+        text = zlib.decompress(b85decode(text.removeprefix(_COMPRESSED))).decode()
+    stored = unpack(text, _StoredExecution)
+    if stored.v != 1:
+        raise UnknownForm("execution journal", stored.v)
+    return Execution(
+        orders=tuple(_read_order(row, rebalance_id) for row in stored.orders.named_rows()),
+        skipped=tuple(from_attributes(row, SkippedLeg) for row in stored.skipped.named_rows()),
+        **{name: getattr(stored, name) for name in _PLAIN},
+    )
+
+
+def _read_order(row: dict[str, object], rebalance_id: str) -> Order:
+    symbol, wave = str(row["symbol"]), int(str(row["wave"]))
+    derived = {
+        "client_order_id": client_order_id_of(rebalance_id, symbol, wave),
+        "reverses": client_order_id_of(rebalance_id, symbol, BUYS) if wave > BUYS else None,
+    }
+    return from_attributes({**row, **derived}, Order)

@@ -1,4 +1,4 @@
-"""Views of an execution in the answers of the API: enough to prove that each order took effect once."""
+"""Views of an execution in answers: enough to prove that each order took effect once."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from trimtab.portfolios.rebalancing.orders import Order
 
 
 class BrokerOrderView(Model):
-    """An order sent to the broker: its terms, the number of submissions under its client order id, and its fills.
+    """An order at the broker: size and prices, the number of submissions under one client order id, and the fills.
 
     `reverses` is the client order id of the order that this order reverses. `is_posted`: the fill is a trade of the
     portfolio, with the client order id as its `ref_id`.
@@ -47,7 +47,7 @@ class SkippedOrderView(Model):
 class ExecutionView(Model):
     """The journal of an execution.
 
-    `fence` counts the workers that held its lease, `resumes` the expired leases that a worker took over. At `deadline`
+    `fence` counts the workers with the lease, `resumes` the expired leases that a worker took over. At `deadline`
     the execution ends.
     """
 
@@ -97,5 +97,5 @@ def _order_view(order: Order) -> dict[str, Any]:
         "fees": f"{order.fees:.2f}",
         "reason": order.reason,
         "reverses": order.reverses,
-        "is_posted": order.is_booked,
+        "is_posted": order.is_posted,
     }

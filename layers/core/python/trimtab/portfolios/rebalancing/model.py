@@ -1,39 +1,35 @@
-"""A rebalance: what asked for it, the decision about it and its reason, and the execution where there is one."""
+"""Rebalance: one decision about a portfolio with its reason, and the execution of the decision where one is traded."""
 
-import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.events import Event
 from trimtab.contracts.messages import CheckRequested, ExecutionRequested, RebalanceRequested, TenantMessage
-from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, to_attributes, unpack
 from trimtab.kernel import ids
-from trimtab.kernel.clock import format_time, parse_time
-from trimtab.kernel.money import HUNDRED, ZERO, plain
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
-from trimtab.portfolios.portfolio.model import Portfolio, ReportMark, portfolio_id_of
+from trimtab.portfolios.portfolio.model import ReportMark
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
-from trimtab.portfolios.portfolio.policy import Band, Mode
+from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weights
-from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing import journal_text
-from trimtab.portfolios.rebalancing.drift import CASH, Leg, Transaction
-from trimtab.portfolios.rebalancing.journal import Execution
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Transaction, list_transactions
+from trimtab.portfolios.rebalancing.journal import Execution, pack_execution, unpack_execution
 
 REBALANCE_PREFIX = "REBALANCE#"
-MAX_CLOCK_LEAD = timedelta(minutes=5)
-NO_BAND = Band()
 
 
 class RebalanceStatus(StrEnum):
-    """The states of a rebalance."""
+    """Status of a rebalance; `TRANSITIONS` has the order."""
 
     REQUESTED = "REQUESTED"
     NO_ACTION = "NO_ACTION"
@@ -58,10 +54,10 @@ TRANSITIONS: Mapping[RebalanceStatus, frozenset[RebalanceStatus]] = {
     _S.COMPENSATING: frozenset({_S.ROLLED_BACK, _S.STALE}),
     _S.STALE: frozenset({_S.RESOLVED}),
 }
-"""The one transition table; a state that it does not name is final."""
+"""The only transition table; a status without an entry is final."""
 
-WITH_THE_BROKER = frozenset({_S.PLANNED, _S.EXECUTING, _S.COMPENSATING})
-"""The states in which the portfolio is locked and the execution worker has something to do."""
+IN_EXECUTION = frozenset({_S.PLANNED, _S.EXECUTING, _S.COMPENSATING})
+"""Statuses in which the portfolio is locked and the execution worker has a next step."""
 
 _EVENTS = {
     _S.REJECTED: "rebalance.rejected",
@@ -74,35 +70,21 @@ _EVENTS = {
 }
 
 
-class Why(Struct, frozen=True):
-    """The reason of a decision: the rule that decided, in words, and the numbers that it looked at."""
+class Reason(Struct, frozen=True):
+    """Reason of a decision: a code for programs, a sentence for people, and the numbers behind the decision."""
 
-    rule: str
-    detail: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Report(Struct, frozen=True):
-    """What a client reports: the weights that a user's portfolio has come to, and when they were true."""
-
-    user_id: str
-    name: str
-    weights: Mapping[str, Decimal]
-    as_of: datetime | None
-    request_id: str
-
-    def hash(self) -> str:
-        """Tells a repeat of the report from another one under its request id, however the numbers are written."""
-        weights = {asset: plain(weight) for asset, weight in self.weights.items()}
-        return ids.fingerprint(self.user_id, self.name, weights, self.as_of and format_time(self.as_of))
+    code: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Rebalance(PendingJob, frozen=True, kw_only=True):
-    """One rebalance and what became of it.
+    """One rebalance of a portfolio, from the request to the outcome.
 
-    For a drift report, `weights` are the reported ones and `as_of` is when they were true; its outcome is a set of
-    transactions. For any other trigger `weights` are those that the check found, and `execution` is what the broker is
-    asked for. `note` is what was asked beside: the mode of a run, the resolution of a stale one.
+    For a drift report, `weights` are the reported weights (percent), `as_of` is their time, and the outcome is a set of
+    transactions. For every other trigger `weights` are the weights that the check found, and `execution` holds the
+    orders. `legs` are the weights with targets and planned changes once decided. `resolution` is what an operator found
+    about a STALE rebalance.
     """
 
     rebalance_id: str
@@ -118,50 +100,44 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     trigger: Trigger = Trigger.REPORT
     mode: Mode | None = None
     legs: tuple[Leg, ...] = ()
-    why: Why | None = None
+    reason: Reason | None = None
     execution: Execution | None = None
     resolution: Mapping[str, Any] | None = None
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
-        """What leads back to the target: sells first, each above zero; cash is not one of them."""
-        return tuple(each for each in plan.transactions(self.legs) if each.asset != CASH)
+        """Transactions that lead to the destination: sells first; cash is not among them."""
+        return tuple(each for each in list_transactions(self.legs) if each.asset != CASH)
 
     @property
-    def mark(self) -> ReportMark:
-        """Where the report stands in the order of reports."""
+    def report_mark(self) -> ReportMark:
+        """Place of the report in the order of reports."""
         return ReportMark(self.as_of, self.rebalance_id)
 
     @property
-    def is_with_the_broker(self) -> bool:
-        """Whether the execution worker has something to do about it."""
-        return self.status in WITH_THE_BROKER
+    def is_in_execution(self) -> bool:
+        """True while the execution worker has a next step."""
+        return self.status in IN_EXECUTION
 
     @property
     def is_open(self) -> bool:
-        """Whether a worker has something to do about it."""
-        return self.status is RebalanceStatus.REQUESTED or self.is_with_the_broker
+        """True while a worker has a next step."""
+        return self.status is RebalanceStatus.REQUESTED or self.is_in_execution
 
     @property
     def waits_from(self) -> datetime:
-        """When the rebalance began to wait for its worker; a delay that the worker asked for is no waiting."""
+        """Start of the wait for a worker: the last write, or the wake-up time that the worker has set."""
         wake_at = self.execution.wake_at if self.execution else None
         return max(self.updated_at, wake_at or self.updated_at)
 
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
-        """Return the message that wakes the worker of the present state."""
-        if self.is_with_the_broker:
-            return WorkerQueue.EXECUTIONS, ExecutionRequested(
-                tenant_id=self.tenant_id,
-                portfolio_id=self.portfolio_id,
-                rebalance_id=self.rebalance_id,
-            )
+        """Return the message that wakes the worker of the present status, and the queue of the worker."""
+        ids_of_portfolio = {"tenant_id": self.tenant_id, "portfolio_id": self.portfolio_id}
+        if self.is_in_execution:
+            return WorkerQueue.EXECUTIONS, ExecutionRequested(**ids_of_portfolio, rebalance_id=self.rebalance_id)
         if self.trigger is not Trigger.REPORT:
             return WorkerQueue.CHECKS, CheckRequested(
-                tenant_id=self.tenant_id,
-                portfolio_id=self.portfolio_id,
-                trigger="person",
-                rebalance_id=self.rebalance_id,
+                **ids_of_portfolio, trigger="manual", rebalance_id=self.rebalance_id
             )
         return WorkerQueue.REBALANCE_REQUESTS, RebalanceRequested(
             tenant_id=self.tenant_id,
@@ -177,86 +153,25 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         event = Event("rebalance.stuck", {"rebalance_id": self.rebalance_id, "portfolio_id": self.portfolio_id})
         return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
 
-    def moved_to(self, status: RebalanceStatus, now: datetime, **changes: Any) -> "Rebalance":
-        """In another state, with the event that says so where it is one for others to hear."""
+    def transition(self, status: RebalanceStatus, now: datetime, **changes: Any) -> "Rebalance":
+        """Return the next version with a status and other changes, and the event of a new status that has one.
+
+        Raises `ValueError` for a transition that `TRANSITIONS` does not have. Progress resets the sweeper's count.
+        """
         if status is not self.status and status not in TRANSITIONS.get(self.status, frozenset()):
             raise ValueError(f"a rebalance does not go from {self.status} to {status}")
-        moved = replace(
-            self,
-            status=status,
-            version=self.version + 1,
-            updated_at=now,
-            **{"resends": 0, "is_stuck": False, **changes},
-        )
-        told = status in _EVENTS and status is not self.status
-        return replace(moved, events=(moved._event(_EVENTS[status]),) if told else ())
+        changes = {"resends": 0, "is_stuck": False, **changes}
+        moved = replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
+        has_event = status in _EVENTS and status is not self.status
+        return replace(moved, events=(moved._event(_EVENTS[status]),) if has_event else ())
 
-    def decided(self, status: RebalanceStatus, why: Why, now: datetime, all_legs: tuple[Leg, ...] = ()) -> "Rebalance":
-        """With its outcome, and the event that says so; only a request is decided, and only once."""
+    def record_outcome(
+        self, status: RebalanceStatus, reason: Reason, now: datetime, legs: tuple[Leg, ...] = ()
+    ) -> "Rebalance":
+        """Return the request with its outcome and event; raises `ValueError` unless the status is REQUESTED."""
         if self.status is not RebalanceStatus.REQUESTED or status is self.status:
             raise ValueError(f"a decision does not go from {self.status} to {status}")
-        return self.moved_to(status, now, why=why, legs=all_legs, resends=self.resends, is_stuck=self.is_stuck)
-
-    # Stored form -------------------------------------------------------------------------------------------------
-
-    def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the rebalance's item."""
-        return {
-            **item_key(self.tenant_id, self.portfolio_id, REBALANCE_PREFIX + self.rebalance_id),
-            "by_time": REBALANCE_PREFIX + format_time(self.created_at),
-            **self.index_keys(self.rebalance_id),
-            "tenant_id": self.tenant_id,
-            "user_id": self.user_id,
-            "name": self.name,
-            "request_id": self.request_id,
-            "request_hash": self.request_hash,
-            # A decided leg names its reported weight: the weights are kept once.
-            "weights": None if self.legs else pack_weights(self.weights),
-            "legs": _pack_legs(self.legs) if self.legs else None,
-            "as_of": format_time(self.as_of),
-            "as_of_given": self.as_of_given,
-            "status": self.status.value,
-            "trigger": None if self.trigger is Trigger.REPORT else self.trigger.value,
-            "mode": self.mode and self.mode.value,
-            "execution": self.execution and journal_text.pack(self.execution),
-            "resolution": self.resolution and json.dumps(self.resolution, separators=(",", ":")),
-            "why": self.why and json.dumps([self.why.rule, self.why.detail, self.why.facts], separators=(",", ":")),
-            "resends": self.resends or None,
-            "is_stuck": self.is_stuck or None,
-            "version": self.version,
-            "updated_at": format_time(self.updated_at),
-            "events": pack_events(self.events),
-        }
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> "Rebalance":
-        """Return the rebalance of an item."""
-        legs = _unpack_legs(item["legs"]) if "legs" in item else ()
-        rebalance_id = item["sk"].removeprefix(REBALANCE_PREFIX)
-        return cls(
-            tenant_id=item["tenant_id"],
-            portfolio_id=portfolio_id_in(item["pk"]),
-            rebalance_id=rebalance_id,
-            user_id=item["user_id"],
-            name=item["name"],
-            request_id=item["request_id"],
-            request_hash=item["request_hash"],
-            weights={leg.asset: leg.drifted for leg in legs} if legs else unpack_weights(item.get("weights")),
-            as_of=parse_time(item["as_of"]),
-            as_of_given=item["as_of_given"],
-            created_at=parse_time(item["by_time"].removeprefix(REBALANCE_PREFIX)),
-            updated_at=parse_time(item["updated_at"]),
-            status=RebalanceStatus(item["status"]),
-            legs=legs,
-            trigger=Trigger(item.get("trigger", Trigger.REPORT)),
-            mode=Mode(item["mode"]) if "mode" in item else None,
-            why=Why(*json.loads(item["why"])) if "why" in item else None,
-            execution=journal_text.unpack(item["execution"], rebalance_id) if "execution" in item else None,
-            resolution=json.loads(item["resolution"]) if "resolution" in item else None,
-            resends=item.get("resends", 0),
-            is_stuck=item.get("is_stuck", False),
-            version=item["version"],
-        )
+        return self.transition(status, now, reason=reason, legs=legs, resends=self.resends, is_stuck=self.is_stuck)
 
     def _event(self, type: str) -> Event:
         data = {
@@ -265,109 +180,94 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
             "user_id": self.user_id,
             "request_id": self.request_id,
             "status": self.status.value,
-            "rule": self.why.rule if self.why else "",
+            "reason_code": self.reason.code if self.reason else "",
         }
         return Event(type, data)
 
+    # Stored form -------------------------------------------------------------------------------------------------
 
-def rebalance_id_of(portfolio_id: str, request_id: str) -> str:
-    """The id of the rebalance that this request asks for: the same for every repeat of it."""
-    return ids.derive_id(portfolio_id, request_id)
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the rebalance's item.
 
+        Weights, legs, reason, journal and resolution are JSON texts with named members or columns: maps take up to
+        twice the bytes. Legs contain the weights, so weights are stored only without legs.
+        """
+        return {
+            **item_key(self.tenant_id, self.portfolio_id, REBALANCE_PREFIX + self.rebalance_id),
+            "by_time": REBALANCE_PREFIX + format_time(self.created_at),
+            **self.index_keys(self.rebalance_id),
+            **self.record_attributes(),
+            **to_attributes({name: getattr(self, name) for name in _ATTRIBUTES}),
+            "resends": self.resends or None,
+            "is_stuck": self.is_stuck or None,
+            "weights": None if self.legs else pack_weights(self.weights),
+            "legs": _pack_legs(self.legs),
+            "reason": pack(self.reason) if self.reason else None,
+            "execution": pack_execution(self.execution) if self.execution else None,
+            "resolution": pack(self.resolution) if self.resolution else None,
+        }
 
-def requested(tenant_id: str, report: Report, as_of: datetime, now: datetime) -> Rebalance:
-    """The first version of the rebalance that the report asks for."""
-    portfolio_id = portfolio_id_of(tenant_id, report.user_id, report.name)
-    return Rebalance(
-        tenant_id=tenant_id,
-        portfolio_id=portfolio_id,
-        rebalance_id=rebalance_id_of(portfolio_id, report.request_id),
-        user_id=report.user_id,
-        name=report.name,
-        request_id=report.request_id,
-        request_hash=report.hash(),
-        weights=report.weights,
-        as_of=as_of,
-        as_of_given=report.as_of is not None,
-        created_at=now,
-        updated_at=now,
-    )
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Rebalance":
+        """Return the rebalance of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                return cls._from_form_1(item)
+            case version:
+                raise UnknownForm("rebalance", version)
 
-
-def refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> Why | None:
-    """The rule that turns the report down, None if it can be planned.
-
-    Over HTTP the same rules answer at once; on a queue they are the recorded outcome.
-    """
-    if portfolio is None:
-        return Why("unknown_portfolio", "The user has no portfolio of this name.")
-    total = sum(report.weights.values(), ZERO)
-    newest = portfolio.last_report
-    stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
-    rules = (
-        (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed; create it again to open it."),
-        (portfolio.status is PortfolioStatus.STALE, "stale", stale),
-        (total != HUNDRED, "not_100", f"The weights sum to {plain(total)}; they must sum to exactly 100."),
-        (not portfolio.allocation, "no_target", "The portfolio has no target allocation; set one first."),
-        (report.as_of > now + MAX_CLOCK_LEAD, "as_of_in_future", "as_of lies more than 5 minutes ahead."),
-        (
-            newest is not None and report.mark < newest,
-            "stale_as_of",
-            "A newer report was applied; this one is too old.",
-        ),
-    )
-    return next((Why(rule, detail) for holds, rule, detail in rules if holds), None)
-
-
-def decide(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> tuple[Rebalance, Portfolio | None]:
-    """The outcome of a report, and the portfolio after it (None where it is not touched).
-
-    Pure: the same portfolio, report and time always give the same outcome.
-    """
-    why = refusal(portfolio, report, now)
-    if portfolio is None or why is not None:
-        assert why is not None  # noqa: S101 - an unknown portfolio is always refused
-        superseded = why.rule == "stale_as_of"
-        status = RebalanceStatus.SUPERSEDED if superseded else RebalanceStatus.REJECTED
-        return report.decided(status, why, now), None
-    status, why, legs = evaluate(portfolio, report)
-    rebalanced = status is RebalanceStatus.COMPLETED
-    return report.decided(status, why, now, legs), portfolio.advanced(now, report.mark, rebalanced=rebalanced)
+    @classmethod
+    def _from_form_1(cls, item: Mapping[str, Any]) -> "Rebalance":
+        rebalance_id = item["sk"].removeprefix(REBALANCE_PREFIX)
+        members = {name: item[name] for name in (*_ATTRIBUTES, "resends", "is_stuck", "version") if name in item}
+        members |= {
+            "portfolio_id": portfolio_id_in(item["pk"]),
+            "rebalance_id": rebalance_id,
+            "created_at": item["by_time"].removeprefix(REBALANCE_PREFIX),
+            "weights": unpack_weights(item.get("weights")),
+        }
+        if "legs" in item:
+            legs = _unpack_legs(item["legs"])
+            members |= {"legs": legs, "weights": {leg.asset: leg.weight for leg in legs}}
+        packed = {
+            "reason": unpack(item["reason"], Reason) if "reason" in item else None,
+            "execution": unpack_execution(item["execution"], rebalance_id) if "execution" in item else None,
+            "resolution": unpack(item["resolution"], dict[str, Any]) if "resolution" in item else None,
+        }
+        return replace(from_attributes(members, cls), **packed)
 
 
-def evaluate(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, Why, tuple[Leg, ...]]:
-    """Whether the reported weights call for a rebalance, and where each leg moves then."""
-    legs = plan.legs(report.weights, portfolio.allocation)
-    band = portfolio.policy.band or NO_BAND
-    far = plan.outside(legs, plan.within(band))
-    cooldown_end = portfolio.reports_cool_down_until()
-    facts = _facts(portfolio, legs, band, far)
-    if not far:
-        return RebalanceStatus.NO_ACTION, Why("within_band", "Every weight is within its band.", facts), legs
-    if cooldown_end is not None and report.as_of < cooldown_end:
-        facts["cooldown_until"] = format_time(cooldown_end)
-        return RebalanceStatus.NO_ACTION, Why("cooldown", "The last rebalance was too short a time ago.", facts), legs
-    moved = plan.moved(legs, plan.within(band), portfolio.policy.destination)
-    return RebalanceStatus.COMPLETED, Why("outside_band", "At least one weight is outside its band.", facts), moved
+_ATTRIBUTES = (
+    *("tenant_id", "user_id", "name", "request_id", "request_hash", "as_of", "as_of_given", "status", "trigger"),
+    *("mode", "updated_at"),
+)
 
 
-def _facts(portfolio: Portfolio, legs: tuple[Leg, ...], band: Band, far: tuple[Leg, ...]) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "revision": portfolio.revision,
-        "drift": plain(plan.drift(legs)),
-        "band": {"type": band.type.value, "value": plain(band.value)},
-        "destination": portfolio.policy.destination.value,
-        "outside": len(far),
+class _LegColumns(Struct, frozen=True):
+    asset: list[str]
+    weight: list[Decimal]
+    target: list[Decimal]
+    change: list[Decimal]
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _pack_legs(legs: tuple[Leg, ...]) -> str | None:
+    """Return the legs as JSON lists by column with exact numbers: half the bytes of one object for each leg."""
+    columns = {
+        "asset": [leg.asset for leg in legs],
+        **{name: [Decimal(plain(getattr(leg, name))) for leg in legs] for name in ("weight", "target", "change")},
     }
-    if band.points:
-        facts["band"]["points"] = plain(band.points)
-    return facts
-
-
-def _pack_legs(legs: Iterable[Leg]) -> str:
-    return ",".join(f"{leg.asset}:{plain(leg.drifted)}:{plain(leg.target)}:{plain(leg.change)}" for leg in legs)
+    return _encoder.encode(columns).decode() if legs else None
 
 
 def _unpack_legs(text: str) -> tuple[Leg, ...]:
-    rows = (row.split(":") for row in text.split(","))
-    return tuple(Leg(asset, *(Decimal(number) for number in numbers)) for asset, *numbers in rows)
+    columns = msgspec.json.decode(text, type=_LegColumns)
+    rows = zip(columns.asset, columns.weight, columns.target, columns.change, strict=True)
+    return tuple(Leg(*row) for row in rows)
+
+
+def rebalance_id_of(portfolio_id: str, request_id: str) -> str:
+    """Return the id of the rebalance that a request asks for; every repeat of the request derives the same id."""
+    return ids.derive_id(portfolio_id, request_id)

@@ -1,4 +1,4 @@
-"""Orders: what a rebalance asks its broker for, and what the broker made of it."""
+"""Orders of a rebalance: what is planned, what is skipped, and what the broker made of each order."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -10,7 +10,10 @@ from trimtab.portfolios.portfolio.holdings import Side
 
 
 class PlannedOrder(Struct, frozen=True):
-    """Buy or sell this quantity (9 places, above zero), planned at `price` and filled no worse than `limit_price`."""
+    """An order to buy or sell `quantity` units (9 places, above zero).
+
+    `price` is the planning price, `limit_price` the worst price of a fill; both are prices of one unit.
+    """
 
     symbol: str
     side: Side
@@ -20,12 +23,12 @@ class PlannedOrder(Struct, frozen=True):
 
     @property
     def notional(self) -> Decimal:
-        """What it moves at the planning price, in money."""
+        """Value of the order at the planning price, in money."""
         return to_money(CONTEXT.multiply(self.quantity, self.price))
 
 
 class SkippedLeg(Struct, frozen=True):
-    """A move that would lead closer to the target and is not made: `reason` is one word a program can read."""
+    """A trade that would lead closer to the target and is not made; `reason` is a code for programs."""
 
     symbol: str
     side: Side
@@ -34,10 +37,10 @@ class SkippedLeg(Struct, frozen=True):
 
 
 class OrderStatus(StrEnum):
-    """PLANNED: not sent. SENT: sent or about to be, and nobody knows whether it arrived. OPEN: at the broker.
+    """Status of an order.
 
-    FILLED: wholly filled. ENDED: it is over, with less than all of it filled: refused, cancelled or expired. SKIPPED:
-    never sent, because nothing was left to send.
+    PLANNED: not sent. SENT: sent or about to be sent, arrival unknown. OPEN: at the broker. FILLED: filled completely.
+    ENDED: rejected, cancelled or expired with less than all filled. SKIPPED: never sent, nothing was left to send.
     """
 
     PLANNED = "PLANNED"
@@ -49,16 +52,16 @@ class OrderStatus(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """True for a final status."""
         return self in {OrderStatus.FILLED, OrderStatus.ENDED, OrderStatus.SKIPPED}
 
 
 class Order(Struct, frozen=True):
-    """One leg of a rebalance, or the reversal of one (`reverses` names its client order id then).
+    """One order of a rebalance, or the reversal of an order (`reverses` is the client order id of that order).
 
-    `quantity` is what is asked for, `filled` what came of it (9 places), for `amount` and `fees` in money. Its client
-    order id is derived and never changes, so that it takes effect once however often it is sent. Reversals have no
-    limit price.
+    `quantity` is the size of the order, `filled` the filled quantity (9 places) for `amount` and `fees` (money). The
+    client order id is derived and never changes, so an order that is sent again takes effect once. Reversals have no
+    limit price. `is_posted` is true once the fill is in the ledger.
     """
 
     client_order_id: str
@@ -69,11 +72,11 @@ class Order(Struct, frozen=True):
     wave: int
     limit_price: Decimal | None = None
     status: OrderStatus = OrderStatus.PLANNED
-    broker_id: str | None = None
     attempts: int = 0
     filled: Decimal = ZERO
     amount: Decimal = ZERO
     fees: Decimal = ZERO
+    is_posted: bool = False
+    broker_id: str | None = None
     reason: str | None = None
     reverses: str | None = None
-    is_booked: bool = False

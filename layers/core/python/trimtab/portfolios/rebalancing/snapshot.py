@@ -1,4 +1,4 @@
-"""The snapshot of a portfolio at the newest prices: value, weights, and the distance of each weight from its band."""
+"""Portfolio snapshot: value at the newest prices, weights, and the distance of each weight from its band."""
 
 from decimal import Decimal
 
@@ -16,13 +16,12 @@ from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.summary import summarise
-from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.drift import targets, tolerance_of
+from trimtab.portfolios.rebalancing.drift import compare_weights, policy_tolerance, target_weights
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 
 class PortfolioReader(Struct, frozen=True):
-    """Reads portfolios for other contexts."""
+    """Reader of portfolios for other contexts."""
 
     store: PortfolioStore
     holdings: HoldingsReader
@@ -39,7 +38,7 @@ class PortfolioReader(Struct, frozen=True):
 
 
 def take_snapshot(portfolio: Portfolio, holdings: HoldingsReader) -> PortfolioSnapshot:
-    """Return the portfolio at the newest prices."""
+    """Return the snapshot of a portfolio at the newest prices."""
     held = [quoted for quoted in holdings.read_holdings(portfolio) if quoted.holding.quantity]
     quantities = {quoted.holding.symbol: quoted.holding.quantity for quoted in held}
     prices = holdings.read_prices(held)
@@ -74,11 +73,11 @@ def _no_drift_reason(portfolio: Portfolio, is_priced: bool) -> NoDriftReason:
 
 
 def _legs(portfolio: Portfolio, valued: Valuation) -> tuple[SnapshotLeg, ...]:
-    tolerance = tolerance_of(portfolio.policy)
+    tolerance = policy_tolerance(portfolio.policy)
     found = []
-    for leg in plan.legs(valued.weights, targets(portfolio.allocation, portfolio.policy)):
+    for leg in compare_weights(valued.weights, target_weights(portfolio.allocation, portfolio.policy)):
         width = to_places(tolerance(leg), PERCENT_PLACES)
         edges = max(leg.target - width, ZERO), min(leg.target + width, HUNDRED)
         held: Decimal = to_money(valued.values.get(leg.asset, ZERO))
-        found.append(SnapshotLeg(leg.asset, leg.drifted, leg.target, *edges, held))
+        found.append(SnapshotLeg(leg.asset, leg.weight, leg.target, *edges, held))
     return tuple(found)

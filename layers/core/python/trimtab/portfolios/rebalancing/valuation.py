@@ -1,4 +1,4 @@
-"""What a portfolio is worth at given prices, and the weights that follow from it; cash counts as an asset."""
+"""Valuation of a portfolio at given prices: its value, and the weights with cash as an asset."""
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
@@ -13,9 +13,10 @@ EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
 
 
 class Valuation(Struct, frozen=True):
-    """A portfolio at one set of prices. Quantities above zero; values, with cash under `CASH`, unrounded in money.
+    """A portfolio at one set of prices. Mappings are by symbol; quantities are above zero.
 
-    `weights` are percents of 4 places that sum to exactly 100; none where the portfolio is worth nothing.
+    `values` are unrounded money, with cash under `CASH`. `weights` are percents of 4 places that sum to exactly 100,
+    empty where the portfolio is worth nothing.
     """
 
     quantities: Mapping[str, Decimal]
@@ -27,9 +28,12 @@ class Valuation(Struct, frozen=True):
 
 
 def value(quantities: Mapping[str, Decimal], prices: Mapping[str, Decimal], cash: Decimal) -> Valuation:
-    """The portfolio at these prices; a quantity of zero is not held and needs none.
+    """Return the valuation of quantities (by symbol) and cash at these prices; a quantity of zero needs no price.
 
-    `ValueError` where a price is missing or not above zero, or where a quantity or the cash is negative.
+    Raises `ValueError` where a price is missing or not above zero, or where a quantity or the cash is negative.
+
+    >>> value({"A": Decimal(3)}, {"A": Decimal(20)}, Decimal(40)).weights
+    {'A': Decimal('60.0000'), '$cash': Decimal('40.0000')}
     """
     held = {symbol: quantity for symbol, quantity in quantities.items() if quantity}
     if cash < 0 or any(quantity < 0 for quantity in held.values()):

@@ -1,4 +1,4 @@
-"""The bodies that the rebalance routes read, and the answers that they give."""
+"""Bodies and answers of the rebalance routes."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ _DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
 
 
 class RequestRebalance(Model):
-    """A drift report: what a user's portfolio has become. `request_id` makes it safe to send again."""
+    """A drift report: the weights that a user's portfolio has drifted to. `request_id` makes the request idempotent."""
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
     new_allocation: Annotated[
@@ -29,22 +29,22 @@ class RequestRebalance(Model):
 
 
 class PreviewRebalance(Model):
-    """Weights to plan for, without storing anything."""
+    """Weights to plan for; nothing is stored."""
 
     new_allocation: Annotated[Allocation, Field(examples=[_DRIFTED])]
     as_of: Time | None = None
 
 
-class MoveView(Model):
-    """Buy or sell this percent of the portfolio's value in the asset."""
+class WeightChangeView(Model):
+    """Buy or sell `rebalance_percent` of the portfolio's value in the asset."""
 
     action: Action
     asset: str
     rebalance_percent: PercentText
 
 
-class TransactionView(MoveView):
-    """A stored transaction: a move that a rebalance decided."""
+class TransactionView(WeightChangeView):
+    """A transaction that a rebalance decided."""
 
     user_id: str
     rebalance_id: str
@@ -59,25 +59,25 @@ class TransactionList(Model):
 
 
 class LegView(Model):
-    """One asset as the decision saw it."""
+    """Reported and target weight of one asset."""
 
     reported: PercentText
     target: PercentText
 
 
-class WhyView(Model):
-    """Why it was decided so: the rule, in words, and the numbers that the rule looked at."""
+class ReasonView(Model):
+    """Reason of a decision: a code for programs, a sentence for people, and the numbers behind the decision."""
 
-    rule: str
-    detail: str
-    facts: dict[str, Any]
+    code: str
+    message: str
+    details: dict[str, Any]
     weights: dict[str, LegView]
 
 
 class RebalanceView(Model):
-    """A rebalance: what asked for it, what was decided, why, and the transactions that lead back to the target.
+    """A rebalance: the trigger, the outcome with its reason, and the transactions that lead back to the target.
 
-    `execution` is there where a broker trades it: every order with what was asked for, sent and filled.
+    `execution` has the orders where a broker trades the rebalance, null elsewhere.
     """
 
     rebalance_id: str
@@ -90,7 +90,7 @@ class RebalanceView(Model):
     trigger: str
     mode: str | None
     transactions: list[TransactionView]
-    why: WhyView | None
+    reason: ReasonView | None
     execution: ExecutionView | None
     resolution: dict[str, Any] | None
     created_at: datetime
@@ -105,11 +105,11 @@ class RebalanceList(Model):
 
 
 class PreviewView(Model):
-    """What the worker would decide now."""
+    """The outcome that the worker would decide now."""
 
     status: str
-    transactions: list[MoveView]
-    why: WhyView
+    transactions: list[WeightChangeView]
+    reason: ReasonView
 
 
 class Links(Model):
@@ -121,7 +121,7 @@ class Links(Model):
 
 
 class AcceptedView(Model):
-    """The request is stored and will be decided; ask its `links.self`. Not `retry_safe`: a repeat is a new request."""
+    """The request is stored and will be decided; poll `links.self`. Without `retry_safe` a repeat is a new request."""
 
     rebalance_id: str
     portfolio_id: str
@@ -131,71 +131,81 @@ class AcceptedView(Model):
     links: Links
 
 
-def accepted_view(it: Rebalance, *, retry_safe: bool) -> Answer:
-    """See `AcceptedView`; the same for every repeat, whatever has become of the request."""
-    portfolio = f"/portfolios/{it.portfolio_id}"
+def accepted_view(rebalance: Rebalance, *, retry_safe: bool) -> Answer:
+    """Return the members of an `AcceptedView`, the same for every repeat of a request."""
+    portfolio = f"/portfolios/{rebalance.portfolio_id}"
     return {
-        "rebalance_id": it.rebalance_id,
-        "portfolio_id": it.portfolio_id,
-        "request_id": it.request_id,
+        "rebalance_id": rebalance.rebalance_id,
+        "portfolio_id": rebalance.portfolio_id,
+        "request_id": rebalance.request_id,
         "status": "REQUESTED",
         "retry_safe": retry_safe,
         "links": {
-            "self": f"{portfolio}/rebalances/{it.rebalance_id}",
+            "self": f"{portfolio}/rebalances/{rebalance.rebalance_id}",
             "portfolio": portfolio,
             "transactions": f"{portfolio}/transactions",
         },
     }
 
 
-def rebalance_view(it: Rebalance) -> Answer:
-    """See `RebalanceView`."""
+def rebalance_view(rebalance: Rebalance) -> Answer:
+    """Return the members of a `RebalanceView`."""
     return {
-        "rebalance_id": it.rebalance_id,
-        "portfolio_id": it.portfolio_id,
-        "user_id": it.user_id,
-        "request_id": it.request_id,
-        "status": it.status.value,
-        "as_of": format_time(it.as_of),
-        "new_allocation": percent_texts(it.weights),
-        "trigger": it.trigger.value,
-        "mode": it.mode and it.mode.value,
-        "transactions": [transaction_view(it, each) for each in it.transactions],
-        "why": why_view(it),
-        "execution": it.execution and execution_view(it.execution),
-        "resolution": it.resolution and dict(it.resolution),
-        "created_at": format_time(it.created_at),
-        "updated_at": format_time(it.updated_at),
+        "rebalance_id": rebalance.rebalance_id,
+        "portfolio_id": rebalance.portfolio_id,
+        "user_id": rebalance.user_id,
+        "request_id": rebalance.request_id,
+        "status": rebalance.status.value,
+        "as_of": format_time(rebalance.as_of),
+        "new_allocation": percent_texts(rebalance.weights),
+        "trigger": rebalance.trigger.value,
+        "mode": rebalance.mode and rebalance.mode.value,
+        "transactions": [transaction_view(rebalance, transaction) for transaction in rebalance.transactions],
+        "reason": reason_view(rebalance),
+        "execution": rebalance.execution and execution_view(rebalance.execution),
+        "resolution": rebalance.resolution and dict(rebalance.resolution),
+        "created_at": format_time(rebalance.created_at),
+        "updated_at": format_time(rebalance.updated_at),
     }
 
 
-def preview_view(it: Rebalance) -> Answer:
-    """See `PreviewView`."""
+def preview_view(rebalance: Rebalance) -> Answer:
+    """Return the members of a `PreviewView`."""
     return {
-        "status": it.status.value,
-        "transactions": [_move_view(each) for each in it.transactions],
-        "why": why_view(it),
+        "status": rebalance.status.value,
+        "transactions": [_weight_change_view(transaction) for transaction in rebalance.transactions],
+        "reason": reason_view(rebalance),
     }
 
 
-def transaction_view(it: Rebalance, each: Transaction) -> Answer:
-    """See `TransactionView`."""
+def transaction_view(rebalance: Rebalance, transaction: Transaction) -> Answer:
+    """Return the members of a `TransactionView`."""
     return {
-        "user_id": it.user_id,
-        "rebalance_id": it.rebalance_id,
-        **_move_view(each),
-        "created_at": format_time(it.updated_at),
+        "user_id": rebalance.user_id,
+        "rebalance_id": rebalance.rebalance_id,
+        **_weight_change_view(transaction),
+        "created_at": format_time(rebalance.updated_at),
     }
 
 
-def _move_view(each: Transaction) -> Answer:
-    return {"action": each.action.value, "asset": each.asset, "rebalance_percent": percent_text(each.percent)}
+def _weight_change_view(transaction: Transaction) -> Answer:
+    return {
+        "action": transaction.action.value,
+        "asset": transaction.asset,
+        "rebalance_percent": percent_text(transaction.percent),
+    }
 
 
-def why_view(it: Rebalance) -> Answer | None:
-    if it.why is None:
+def reason_view(rebalance: Rebalance) -> Answer | None:
+    """Return the members of a `ReasonView`, None for a rebalance that is not decided yet."""
+    if rebalance.reason is None:
         return None
     weights = {
-        leg.asset: {"reported": percent_text(leg.drifted), "target": percent_text(leg.target)} for leg in it.legs
+        leg.asset: {"reported": percent_text(leg.weight), "target": percent_text(leg.target)} for leg in rebalance.legs
     }
-    return {"rule": it.why.rule, "detail": it.why.detail, "facts": dict(it.why.facts), "weights": weights}
+    return {
+        "code": rebalance.reason.code,
+        "message": rebalance.reason.message,
+        "details": dict(rebalance.reason.details),
+        "weights": weights,
+    }

@@ -17,7 +17,7 @@ SYMBOLS = [
     "AMD KO PEP WFC TMO ACN ADBE LIN MCD CSCO ABT IBM GE PM CAT TXN QCOM VZ AMAT DHR INTU NOW ISRG SPGI RTX",
 ]
 FIFTY = [symbol for line in SYMBOLS for symbol in line.split()]
-INDEXED = TableShape(local_indexes=("by_time",), global_indexes=("open_work",))
+INDEXED = TableShape(local_indexes=("by_time",), global_indexes=("pending_jobs",))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_accepting_and_deciding_fifty_assets_takes_few_write_units(system: Syste
         status = system.http("GET", accepted.json["links"]["self"]).json
     assert status["status"] == "COMPLETED"
     assert len(status["transactions"]) > 45
-    # The budget was 14 for acceptance and decision; this is what they take. Half of the decision is the transaction's.
+    # Half of the units of a decision is the transaction.
     assert (created, on_acceptance, on_decision) == (3, 3, 8)
 
 
@@ -132,12 +132,12 @@ def an_item(size: int, **attributes: str) -> dict[str, Any]:
         (an_item(3000), an_item(1000), False, 3),
         (an_item(1000), an_item(3000), True, 6),
         (None, an_item(1000, by_time="1"), False, 1 + 1),
-        (None, an_item(1000, open_work_pk="1"), False, 1),
-        (None, an_item(1000, open_work_pk="1", open_work_sk="2"), False, 1 + 1),
+        (None, an_item(1000, pending_jobs_pk="1"), False, 1),
+        (None, an_item(1000, pending_jobs_pk="1", pending_jobs_sk="2"), False, 1 + 1),
         (an_item(1000, by_time="1"), an_item(2000, by_time="1"), False, 2),
         (an_item(1000, by_time="1"), an_item(1000, by_time="2"), False, 1 + 2),
-        (an_item(900, open_work_pk="1", open_work_sk="2"), an_item(900), False, 1 + 1),
-        (an_item(900, open_work_pk="1", open_work_sk="2"), an_item(900), True, 2 + 2),
+        (an_item(900, pending_jobs_pk="1", pending_jobs_sk="2"), an_item(900), False, 1 + 1),
+        (an_item(900, pending_jobs_pk="1", pending_jobs_sk="2"), an_item(900), True, 2 + 2),
     ],
 )
 def test_a_put_costs_the_larger_item_its_index_entries_and_double_in_a_transaction(

@@ -59,12 +59,12 @@ def test_an_accepted_report_says_where_to_look_and_when(system: System) -> None:
     assert (body["status"], body["portfolio_id"], body["retry_safe"]) == ("REQUESTED", it["portfolio_id"], False)
     assert urljoin("/rebalance", answer.headers["Location"]) == body["links"]["self"]
     pending = read(system, body)
-    assert (pending["status"], pending["transactions"], pending["why"]) == ("REQUESTED", [], None)
+    assert (pending["status"], pending["transactions"], pending["reason"]) == ("REQUESTED", [], None)
     assert pending["new_allocation"] == {"stocks": "70.0000", "bonds": "20.0000", "gold": "10.0000"}
     system.work_off()
     done = read(system, body)
     assert done["status"] == "COMPLETED"
-    assert done["why"]["weights"]["stocks"] == {"reported": "70.0000", "target": "60.0000"}
+    assert done["reason"]["weights"]["stocks"] == {"reported": "70.0000", "target": "60.0000"}
     assert {name: done[name] for name in ("new_allocation", "as_of", "created_at")} == {
         name: pending[name] for name in ("new_allocation", "as_of", "created_at")
     }
@@ -171,7 +171,7 @@ def test_newest_reports_win_in_whatever_order_they_are_decided(system: System) -
     for body in sorted(bodies, key=lambda it: '"old"' in it):
         system.work(sqs_record(body))
     assert [read(system, it)["status"] for it in (new, old)] == ["COMPLETED", "SUPERSEDED"]
-    assert read(system, old)["why"]["rule"] == "stale_as_of"
+    assert read(system, old)["reason"]["code"] == "stale_as_of"
 
 
 def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: System) -> None:
@@ -183,7 +183,7 @@ def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: Sy
     accepted = accept(system, "k")
     system.work_off()
     decided = read(system, accepted)
-    assert preview.json["why"] == decided["why"]
+    assert preview.json["reason"] == decided["reason"]
     moves = [
         {name: move[name] for name in ("action", "asset", "rebalance_percent")} for move in decided["transactions"]
     ]
@@ -213,7 +213,7 @@ def test_a_preview_is_refused_like_a_report(system: System, body: dict[str, Any]
 def test_a_weight_of_minus_zero_is_shown_as_zero(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/rebalances/preview"
     answer = system.http("POST", path, {"new_allocation": {"stocks": 60, "bonds": 40, "gold": "-0"}})
-    assert answer.json["why"]["weights"]["gold"]["reported"] == "0.0000"
+    assert answer.json["reason"]["weights"]["gold"]["reported"] == "0.0000"
 
 
 def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: System) -> None:
@@ -223,15 +223,15 @@ def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: System) -> 
     system.work_off()
     assert read(system, accepted)["status"] == "COMPLETED"
     done = read(system, inside)
-    assert (done["status"], done["transactions"], done["why"]["rule"]) == ("NO_ACTION", [], "within_band")
-    assert done["why"]["facts"] == {
+    assert (done["status"], done["transactions"], done["reason"]["code"]) == ("NO_ACTION", [], "within_band")
+    assert done["reason"]["details"] == {
         "revision": 1,
         "drift": "6",
         "band": {"type": "hybrid", "value": "20", "points": "1"},
         "destination": "target",
         "outside": 0,
     }
-    assert done["why"]["weights"]["gold"] == {"reported": "12.0000", "target": "10.0000"}
+    assert done["reason"]["weights"]["gold"] == {"reported": "12.0000", "target": "10.0000"}
 
 
 def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(system: System) -> None:
@@ -243,7 +243,7 @@ def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(syste
     system.work_off()
     done = [read(system, accepted) for accepted in reports]
     assert [each["status"] for each in done] == ["COMPLETED", "NO_ACTION", "COMPLETED"]
-    assert "cooldown_until" in done[1]["why"]["facts"]
+    assert "cooldown_until" in done[1]["reason"]["details"]
 
 
 def test_rebalances_are_listed_newest_first_over_pages(system: System) -> None:

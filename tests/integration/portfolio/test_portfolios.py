@@ -179,7 +179,7 @@ PATCHES: list[tuple[Any, dict[str, Any]]] = [
     ({"policy": {"cooldown_seconds": None}}, {"cooldown_seconds": 0}),
     ({}, {}),
     ({"automation": "manual", "mode": "invest_cash"}, {"automation": "manual", "mode": "invest_cash"}),
-    ({"calendar": {"every": "monthly", "day": 31}}, {"calendar": {"every": "monthly", "day": 31, "month": 1}}),
+    ({"calendar": {"frequency": "monthly", "day": 31}}, {"calendar": {"frequency": "monthly", "day": 31, "month": 1}}),
     ({"total_drift": 3, "cash_target": "2.5"}, {"total_drift": "3.0000", "cash_target": "2.5000"}),
     ({"cash_buffer": 0, "max_slippage": "0.5"}, {"cash_buffer": "0.0000", "max_slippage": "0.5000"}),
     ({"minimum_trade": 25, "whole_shares": True}, {"minimum_trade": "25.00", "whole_shares": True}),
@@ -188,10 +188,10 @@ PATCHES: list[tuple[Any, dict[str, Any]]] = [
 ]
 BAD_POLICIES: list[dict[str, Any]] = [
     {"automation": "sometimes"},
-    {"calendar": {"every": "weekly", "day": 8}},
-    {"calendar": {"every": "quarterly", "month": 4}},
-    {"calendar": {"every": "monthly", "month": 2}},
-    {"calendar": {"every": "daily"}},
+    {"calendar": {"frequency": "weekly", "day": 8}},
+    {"calendar": {"frequency": "quarterly", "month": 4}},
+    {"calendar": {"frequency": "monthly", "month": 2}},
+    {"calendar": {"frequency": "daily"}},
     {"total_drift": 0},
     {"cash_target": 100},
     {"cash_buffer": -1},

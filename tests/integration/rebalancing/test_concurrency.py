@@ -17,7 +17,7 @@ from tests.support.system import TABLE, System, sqs_record
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
-from trimtab.portfolios.rebalancing.decisions import Decisions
+from trimtab.portfolios.rebalancing.report_worker import ReportWorker
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.sqs.worker import read_record, sent_at
 
@@ -70,7 +70,7 @@ def work_at_once(records: list[Any], rendezvous: Rendezvous) -> list[Any]:
 
     def work(record: Any) -> Any:
         # As an invocation does, but with nothing shared: Powertools keeps its counters in the process.
-        decisions = Decisions(RebalanceStore(client, TABLE), utc_now)
+        decisions = ReportWorker(RebalanceStore(client, TABLE), utc_now)
         message = SQSRecord(record)
         try:
             decisions.decide(read_record(message, RebalanceRequested), sent_at(message))
@@ -97,7 +97,7 @@ def applied_in_order() -> list[str]:
     images = [record["dynamodb"]["NewImage"] for record in commits()]
     portfolios = [image for image in images if image["sk"]["S"] == "PORTFOLIO"]
     assert [int(image["version"]["N"]) for image in portfolios] == list(range(1, len(portfolios) + 1))
-    return [image["last_as_of"]["S"] for image in portfolios if "last_as_of" in image]
+    return [image["last_report_as_of"]["S"] for image in portfolios if "last_report_as_of" in image]
 
 
 def test_eight_workers_on_distinct_reports_of_a_portfolio_come_to_a_serial_outcome(

@@ -7,8 +7,16 @@ from hypothesis import given
 
 from tests.unit.samples import TARGET, allocations, bands, percents
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination
-from trimtab.portfolios.rebalancing import drift as plan
-from trimtab.portfolios.rebalancing.drift import Action, Transaction
+from trimtab.portfolios.rebalancing.drift import (
+    Action,
+    Transaction,
+    band_tolerance,
+    compare_weights,
+    legs_outside,
+    list_transactions,
+    measure_drift,
+    plan_changes,
+)
 
 Weights = dict[str, Decimal]
 NO_BAND = Band()
@@ -19,7 +27,7 @@ def planned(
     drifted: Weights, target: Weights, band: Band = NO_BAND, to: Destination = Destination.TARGET
 ) -> tuple[Transaction, ...]:
     """The transactions that lead back."""
-    return plan.transactions(plan.moved(plan.legs(drifted, target), plan.within(band), to))
+    return list_transactions(plan_changes(compare_weights(drifted, target), band_tolerance(band), to))
 
 
 def applied(transactions: tuple[Transaction, ...], weights: Weights) -> Weights:
@@ -69,16 +77,16 @@ def test_transactions_lead_from_any_weights_to_the_target_exactly(drifted: Weigh
 @given(allocations(zeros=False))
 def test_weights_on_target_need_no_transaction(target: Weights) -> None:
     assert planned(target, target) == ()
-    assert plan.drift(plan.legs(target, target)) == 0
+    assert measure_drift(compare_weights(target, target)) == 0
 
 
 @given(allocations(zeros=True), allocations(zeros=False), bands)
 def test_at_the_bands_edge_all_is_inside_with_the_least_turnover(drifted: Weights, target: Weights, band: Band) -> None:
-    legs = plan.legs(drifted, target)
-    ends = plan.moved(legs, plan.within(band), Destination.BAND_EDGE)
-    found = plan.transactions(ends)
+    legs = compare_weights(drifted, target)
+    ends = plan_changes(legs, band_tolerance(band), Destination.BAND_EDGE)
+    found = list_transactions(ends)
     assert_well_formed(found)
-    after = {leg.asset: leg.drifted + leg.change for leg in ends}
+    after = {leg.asset: leg.weight + leg.change for leg in ends}
     assert sum(after.values()) == 100
     too_much = too_little = Decimal(0)
     for leg in legs:
@@ -88,8 +96,8 @@ def test_at_the_bands_edge_all_is_inside_with_the_least_turnover(drifted: Weight
         assert 0 <= end == end.quantize(UNIT)
         upper = (leg.target + tolerance).quantize(UNIT, ROUND_FLOOR)
         lower = (leg.target - tolerance).quantize(UNIT, ROUND_CEILING)
-        too_much += max(Decimal(0), leg.drifted - upper)
-        too_little += max(Decimal(0), lower - leg.drifted)
+        too_much += max(Decimal(0), leg.weight - upper)
+        too_little += max(Decimal(0), lower - leg.weight)
     assert sum(each.percent for each in found if each.action is Action.SELL) == max(too_much, too_little)
 
 
@@ -124,10 +132,10 @@ def test_what_is_inside_pays_for_what_is_outside_in_proportion_to_its_drift() ->
     ],
 )
 def test_outside_is_strictly_further_than_the_tolerance(band: Band, target: str, weight: str, is_outside: bool) -> None:
-    legs = plan.legs(percents(it=weight), percents(it=target))
-    assert bool(plan.outside(legs, plan.within(band))) is is_outside
+    legs = compare_weights(percents(it=weight), percents(it=target))
+    assert bool(legs_outside(legs, band_tolerance(band))) is is_outside
 
 
 def test_drift_is_the_share_in_the_wrong_place() -> None:
-    assert plan.drift(plan.legs(percents(stocks=70, bonds=20, gold=10), TARGET)) == 10
-    assert plan.drift(plan.legs(percents(coins=100), TARGET)) == 100
+    assert measure_drift(compare_weights(percents(stocks=70, bonds=20, gold=10), TARGET)) == 10
+    assert measure_drift(compare_weights(percents(coins=100), TARGET)) == 100

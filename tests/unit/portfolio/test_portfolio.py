@@ -1,4 +1,4 @@
-"""How a portfolio changes: versions count writes, revisions count what a client compares."""
+"""Changes of a portfolio: versions count writes, revisions count the changes that a client sees."""
 
 from decimal import Decimal
 from typing import Any
@@ -35,58 +35,58 @@ WANTED: dict[str, Any] = {
 )
 def test_a_change_is_a_new_version_and_a_new_revision(change: dict[str, Any], event: str) -> None:
     before = portfolio(version=3, revision=2)
-    after = before.changed(LATER, **change)
+    after = before.revise(LATER, **change)
     assert (after.version, after.revision, after.updated_at, after.created_at) == (4, 3, LATER, NOW)
-    assert [it.type for it in after.events] == [event]
+    assert [each.type for each in after.events] == [event]
     assert {name: getattr(after, name) for name in change} == change
 
 
 def test_a_new_target_ends_a_cooldown_and_a_new_policy_does_not() -> None:
     before = portfolio(rebalanced_at=NOW, policy=Policy(cooldown_seconds=60))
-    assert before.cools_down_until() == LATER
-    assert before.changed(NOW, policy=Policy(cooldown_seconds=30)).cools_down_until() == NOW + MINUTE / 2
-    assert before.changed(NOW, allocation={"stocks": Decimal(100)}).cools_down_until() is None
+    assert before.cooldown_end() == LATER
+    assert before.revise(NOW, policy=Policy(cooldown_seconds=30)).cooldown_end() == NOW + MINUTE / 2
+    assert before.revise(NOW, allocation={"stocks": Decimal(100)}).cooldown_end() is None
 
 
-def test_a_report_cools_down_reports_and_no_checks() -> None:
+def test_a_report_starts_a_cooldown_for_reports_but_not_for_checks() -> None:
     policy = Policy(cooldown_seconds=60)
-    reported = portfolio(policy=policy).advanced(LATER, MARK, rebalanced=True)
-    assert (reported.cools_down_until(), reported.reports_cool_down_until()) == (None, LATER)
-    traded = portfolio(policy=policy, rebalanced_at=LATER).advanced(LATER, MARK, rebalanced=True)
-    assert (traded.cools_down_until(), traded.reports_cool_down_until()) == (LATER + MINUTE, LATER + MINUTE)
-    retargeted = reported.changed(LATER, allocation={"stocks": Decimal(100)})
-    assert retargeted.reports_cool_down_until() is None
+    reported = portfolio(policy=policy).record_report(LATER, MARK, rebalanced=True)
+    assert (reported.cooldown_end(), reported.report_cooldown_end()) == (None, LATER)
+    traded = portfolio(policy=policy, rebalanced_at=LATER).record_report(LATER, MARK, rebalanced=True)
+    assert (traded.cooldown_end(), traded.report_cooldown_end()) == (LATER + MINUTE, LATER + MINUTE)
+    retargeted = reported.revise(LATER, allocation={"stocks": Decimal(100)})
+    assert retargeted.report_cooldown_end() is None
 
 
-def test_a_report_is_a_version_and_no_revision_and_carries_no_event() -> None:
-    after = portfolio(events=portfolio().closed(NOW).events).advanced(LATER, MARK, rebalanced=True)
+def test_a_report_is_a_new_version_but_no_new_revision_and_has_no_event() -> None:
+    after = portfolio(events=portfolio().close(NOW).events).record_report(LATER, MARK, rebalanced=True)
     assert (after.version, after.revision, after.events) == (2, 1, ())
     assert (after.last_report, after.reported_at, after.rebalanced_at) == (MARK, NOW, None)
 
 
 def test_a_closed_portfolio_refuses_changes_until_it_is_reopened() -> None:
-    closed = portfolio(last_report=MARK, rebalanced_at=NOW, reported_at=NOW).closed(LATER)
+    closed = portfolio(last_report=MARK, rebalanced_at=NOW, reported_at=NOW).close(LATER)
     assert (closed.status, closed.version, closed.revision) == (PortfolioStatus.CLOSED, 2, 2)
-    assert [it.type for it in closed.events] == ["portfolio.closed"]
+    assert [event.type for event in closed.events] == ["portfolio.closed"]
     with pytest.raises(Conflict, match="closed"):
-        closed.changed(LATER, policy=Policy())
+        closed.revise(LATER, policy=Policy())
     wanted = portfolio(allocation=percents(cash=100), currency="EUR", cash=Decimal(5), created_at=LATER)
-    reopened = closed.reopened(wanted)
+    reopened = closed.reopen(wanted)
     assert (reopened.status, reopened.version, reopened.revision) == (PortfolioStatus.ACTIVE, 3, 3)
     assert (reopened.allocation, reopened.currency, reopened.cash) == (percents(cash=100), "EUR", Decimal(5))
     assert (reopened.created_at, reopened.updated_at) == (NOW, LATER)
     assert (reopened.rebalanced_at, reopened.reported_at) == (None, None)
     assert reopened.last_report == MARK, "a report older than the newest applied one stays too old"
-    assert [it.type for it in reopened.events] == ["portfolio.created"]
+    assert [event.type for event in reopened.events] == ["portfolio.created"]
 
 
-def test_a_portfolio_id_is_that_of_tenant_user_and_name() -> None:
+def test_the_portfolio_id_follows_from_tenant_user_and_name() -> None:
     ids = {portfolio_id_of(*parts) for parts in (("a", "b", "c"), ("a", "c", "b"), ("ab", "", "c"), ("a", "b", "c"))}
     assert len(ids) == 3
 
 
 def hash_with(**changes: Any) -> str:
-    """The hash of a creation with these changes."""
+    """Return the request hash of a creation with these changes."""
     return NewPortfolio(**(WANTED | changes)).request_hash()
 
 
@@ -98,11 +98,11 @@ def hash_with(**changes: Any) -> str:
         {"policy": replace(Policy(), cooldown_seconds=0)},
     ],
 )
-def test_a_creation_is_the_same_however_its_numbers_are_written(change: dict[str, Any]) -> None:
+def test_equal_creations_have_equal_hashes_however_their_numbers_are_written(change: dict[str, Any]) -> None:
     assert hash_with(**change) == hash_with()
 
 
-def test_a_creation_is_the_same_however_the_numbers_of_its_policy_are_written() -> None:
+def test_equal_policies_have_equal_hashes_however_their_numbers_are_written() -> None:
     one, other = (Policy(Band(BandType.HYBRID, Decimal(text), Decimal(text))) for text in ("5", "5.00"))
     assert hash_with(policy=one) == hash_with(policy=other)
 
@@ -119,7 +119,7 @@ def test_a_creation_is_the_same_however_the_numbers_of_its_policy_are_written() 
         {"policy": Policy(destination=Destination.BAND_EDGE)},
     ],
 )
-def test_any_other_creation_has_another_hash(change: dict[str, Any]) -> None:
+def test_a_different_creation_has_a_different_hash(change: dict[str, Any]) -> None:
     assert hash_with(**change) != hash_with()
 
 
@@ -133,13 +133,13 @@ def test_any_other_creation_has_another_hash(change: dict[str, Any]) -> None:
         ({"type": "relative", "value": "12.5"}, Band(BandType.RELATIVE, Decimal("12.5"))),
     ],
 )
-def test_a_hybrid_band_is_20_percent_of_the_target_or_1_point_unless_told_otherwise(
+def test_a_hybrid_band_is_by_default_20_percent_of_the_target_and_at_least_1_point(
     body: dict[str, Any], band: Band
 ) -> None:
     assert BandBody.model_validate(body).to_domain() == band
 
 
-def test_a_policy_keeps_what_a_change_leaves_out_and_null_goes_back_to_the_default() -> None:
+def test_a_policy_keeps_members_that_a_change_leaves_out_and_null_restores_the_default() -> None:
     before = Policy(Band(BandType.ABSOLUTE, Decimal(5)), Destination.BAND_EDGE, 60)
     cases: list[tuple[dict[str, Any], Policy]] = [
         ({}, before),

@@ -120,11 +120,11 @@ def test_what_is_understood_and_refused_is_recorded_with_its_event(
     (item,) = (it for it in stored(system) if it["request_id"]["S"] == "k")
     (event,) = unpack_events(item["events"]["S"])
     assert event.type == ("rebalance.completed" if status == "NO_ACTION" else "rebalance.rejected")
-    assert (event.data["status"], event.data["rule"], item["status"]["S"]) == (status, rule, status)
+    assert (event.data["status"], event.data["reason_code"], item["status"]["S"]) == (status, rule, status)
     user = change.get("user_id", "1")
     if user != "9":
         done = system.http("GET", path_of(user_id=user)).json
-        assert (done["status"], done["why"]["rule"], done["transactions"]) == (status, rule, [])
+        assert (done["status"], done["reason"]["code"], done["transactions"]) == (status, rule, [])
     before = system.items()
     assert system.work(record(**change)) == set()
     assert system.items() == before
@@ -136,7 +136,7 @@ def test_another_body_under_a_request_id_is_refused_on_record_and_the_first_one_
         assert system.work(record(new_allocation=weights)) == set()
     assert sorted(it["status"]["S"] for it in stored(system)) == ["COMPLETED", "REJECTED"]
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
-    rules = [unpack_events(item["events"]["S"])[0].data["rule"] for item in stored(system)]
+    rules = [unpack_events(item["events"]["S"])[0].data["reason_code"] for item in stored(system)]
     assert sorted(rules) == ["outside_band", "request_id_reused"]
 
 
@@ -238,7 +238,7 @@ def test_a_failure_of_the_table_returns_the_message_and_a_later_delivery_decides
 def test_a_report_that_came_before_its_portfolio_stays_refused_and_the_next_one_is_decided(system: System) -> None:
     system.work(record())
     system.portfolio()
-    assert system.http("GET", path_of()).json["why"]["rule"] == "unknown_portfolio"
+    assert system.http("GET", path_of()).json["reason"]["code"] == "unknown_portfolio"
     system.work(record(request_id="k2"))
     assert system.http("GET", path_of("k2")).json["status"] == "COMPLETED"
 

@@ -1,0 +1,146 @@
+"""Decision about a drift report: whether the reported weights call for a rebalance, and the changes that follow.
+
+Pure: the same portfolio, report and time always give the same outcome.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.contracts.stored_form import UnknownForm
+from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import HUNDRED, ZERO, plain
+from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
+from trimtab.portfolios.portfolio.policy import Band
+from trimtab.portfolios.rebalancing.drift import (
+    Leg,
+    band_tolerance,
+    compare_weights,
+    legs_outside,
+    measure_drift,
+    plan_changes,
+)
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, rebalance_id_of
+
+MAX_CLOCK_LEAD = timedelta(minutes=5)
+NO_BAND = Band()
+
+
+class DriftReport(Struct, frozen=True):
+    """Weights (percent) that a user's portfolio has drifted to, and the time of the weights where it is known."""
+
+    user_id: str
+    name: str
+    weights: Mapping[str, Decimal]
+    as_of: datetime | None
+    request_id: str
+
+    def request_hash(self, version: int = 1) -> str:
+        """Return the versioned hash of the report; equal numbers have equal hashes however they are written."""
+        match version:
+            case 1:
+                fields = {"user_id": self.user_id, "name": self.name, "weights": self.weights, "as_of": self.as_of}
+                return ids.request_hash(version, fields)
+        raise UnknownForm("request hash of a drift report", version)
+
+    def matches(self, stored: Rebalance) -> bool:
+        """Return whether the stored rebalance was requested by the same report."""
+        return ids.is_same_request(stored.request_hash, self.request_hash)
+
+
+def request_rebalance(tenant_id: str, report: DriftReport, as_of: datetime, now: datetime) -> Rebalance:
+    """Return the first version of the rebalance that a report asks for."""
+    portfolio_id = portfolio_id_of(tenant_id, report.user_id, report.name)
+    return Rebalance(
+        tenant_id=tenant_id,
+        portfolio_id=portfolio_id,
+        rebalance_id=rebalance_id_of(portfolio_id, report.request_id),
+        user_id=report.user_id,
+        name=report.name,
+        request_id=report.request_id,
+        request_hash=report.request_hash(),
+        weights=report.weights,
+        as_of=as_of,
+        as_of_given=report.as_of is not None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def find_refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> Reason | None:
+    """Return the reason to refuse a report, None where the report can be decided.
+
+    The API answers with the reason at once; the queue worker records the reason as the outcome.
+    """
+    if portfolio is None:
+        return Reason("unknown_portfolio", "The user has no portfolio of this name.")
+    total = sum(report.weights.values(), ZERO)
+    newest = portfolio.last_report
+    stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
+    rules = (
+        (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed. Create it again to open it."),
+        (portfolio.status is PortfolioStatus.STALE, "stale", stale),
+        (total != HUNDRED, "not_100", f"The weights sum to {plain(total)}; they must sum to exactly 100."),
+        (not portfolio.allocation, "no_target", "The portfolio has no target allocation. Set a target first."),
+        (report.as_of > now + MAX_CLOCK_LEAD, "as_of_in_future", "as_of is more than 5 minutes in the future."),
+        (
+            newest is not None and report.report_mark < newest,
+            "stale_as_of",
+            "A report with a later as_of has been applied already.",
+        ),
+    )
+    return next((Reason(code, message) for applies, code, message in rules if applies), None)
+
+
+def decide_report(portfolio: Portfolio | None, report: Rebalance, now: datetime) -> tuple[Rebalance, Portfolio | None]:
+    """Return the outcome of a report, and the portfolio after the report (None where the portfolio does not change)."""
+    refusal = find_refusal(portfolio, report, now)
+    if portfolio is None or refusal is not None:
+        assert refusal is not None  # noqa: S101 - a report without a portfolio is always refused
+        is_superseded = refusal.code == "stale_as_of"
+        status = RebalanceStatus.SUPERSEDED if is_superseded else RebalanceStatus.REJECTED
+        return report.record_outcome(status, refusal, now), None
+    status, reason, legs = evaluate_report(portfolio, report)
+    is_rebalanced = status is RebalanceStatus.COMPLETED
+    after = portfolio.record_report(now, report.report_mark, rebalanced=is_rebalanced)
+    return report.record_outcome(status, reason, now, legs), after
+
+
+def evaluate_report(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, Reason, tuple[Leg, ...]]:
+    """Return whether the reported weights call for a rebalance, the reason, and the legs with their changes."""
+    band = portfolio.policy.band or NO_BAND
+    tolerance = band_tolerance(band)
+    legs = compare_weights(report.weights, portfolio.allocation)
+    outside = legs_outside(legs, tolerance)
+    cooldown_end = portfolio.report_cooldown_end()
+    details = _details(portfolio, legs, band, outside)
+    if not outside:
+        return RebalanceStatus.NO_ACTION, Reason("within_band", "Every weight is within its band.", details), legs
+    if cooldown_end is not None and report.as_of < cooldown_end:
+        details["cooldown_until"] = format_time(cooldown_end)
+        reason = Reason("cooldown", "The cooldown after the last rebalance has not ended.", details)
+        return RebalanceStatus.NO_ACTION, reason, legs
+    changed = plan_changes(legs, tolerance, portfolio.policy.destination)
+    return (
+        RebalanceStatus.COMPLETED,
+        Reason("outside_band", "At least one weight is outside its band.", details),
+        changed,
+    )
+
+
+def _details(portfolio: Portfolio, legs: tuple[Leg, ...], band: Band, outside: tuple[Leg, ...]) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "revision": portfolio.revision,
+        "drift": plain(measure_drift(legs)),
+        "band": {"type": band.type.value, "value": plain(band.value)},
+        "destination": portfolio.policy.destination.value,
+        "outside": len(outside),
+    }
+    if band.points:
+        details["band"]["points"] = plain(band.points)
+    return details

@@ -1,0 +1,59 @@
+"""Worker of drift reports: decide each report once, and write the outcome with the portfolio after the report."""
+
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trimtab.contracts.messages import RebalanceRequested
+from trimtab.kernel import ids
+from trimtab.kernel.clock import Clock
+from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
+from trimtab.portfolios.rebalancing.report_decision import DriftReport, decide_report, request_rebalance
+from trimtab.portfolios.rebalancing.store import RebalanceStore
+
+
+class ReportWorker(Struct, frozen=True):
+    """Worker of the queue `rebalance-requests`."""
+
+    store: RebalanceStore
+    clock: Clock
+
+    def decide(self, message: RebalanceRequested, sent_at: datetime) -> Rebalance:
+        """Decide the report of a message and return the recorded outcome; a repeated message changes nothing.
+
+        Two calls: one read of portfolio and rebalance, one transaction. Raises `Conflict` while others keep changing
+        the portfolio: the message has to be delivered again.
+        """
+        report = DriftReport(message.user_id, message.name, message.new_allocation, message.as_of, message.request_id)
+        request = request_rebalance(message.tenant_id, report, message.as_of or sent_at, self.clock())
+
+        def attempt() -> Rebalance:
+            portfolio, stored = self.store.portfolio_and_rebalance(
+                request.tenant_id, request.portfolio_id, request.rebalance_id
+            )
+            if stored is not None and not report.matches(stored):
+                return self._refuse_reused_id(request)
+            if stored is not None and stored.status is not RebalanceStatus.REQUESTED:
+                return stored
+            outcome, after = decide_report(portfolio, stored or before_first_version(request), self.clock())
+            self.store.put(outcome, *([after] if after else []))
+            return outcome
+
+        return retrying_on_conflict(attempt)
+
+    def _refuse_reused_id(self, request: Rebalance) -> Rebalance:
+        """Record the refusal of a second body under a request id, and leave the outcome of the first body alone."""
+        own_id = ids.derive_id(request.portfolio_id, request.request_id, request.request_hash)
+        second = before_first_version(replace(request, rebalance_id=own_id))
+        reason = Reason(
+            "request_id_reused", "This request id came with a different body before. Use a new id for each request."
+        )
+        outcome = second.record_outcome(RebalanceStatus.REJECTED, reason, self.clock())
+        return self.store.insert_rebalance(outcome) or outcome
+
+
+def before_first_version(rebalance: Rebalance) -> Rebalance:
+    """Return a rebalance that is not stored yet in version 0: its outcome becomes version 1."""
+    return replace(rebalance, version=0)
