@@ -31,7 +31,7 @@ MESSAGES: list[Message] = [
             messages.QuoteBody(symbol="MSFT", price=Decimal(400), as_of=TIME),
         ]
     ),
-    messages.CheckRequested(tenant_id="demo", portfolio_id=PORTFOLIO, trigger="crossed", epoch=7),
+    messages.CheckRequested(tenant_id="demo", portfolio_id=PORTFOLIO, trigger="price", epoch=7),
     messages.ExecutionRequested(tenant_id="demo", portfolio_id=PORTFOLIO, rebalance_id=REBALANCE),
     messages.InsightReceived(
         tenant_id="demo",
