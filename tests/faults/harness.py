@@ -202,7 +202,7 @@ class Run:
         for record in commits():
             image = record["dynamodb"]["NewImage"]
             versions.setdefault(image["sk"]["S"], []).append(int(image["version"]["N"]))
-        decided = [record for record in commits() if record["dynamodb"]["NewImage"]["status"] == {"S": "COMPLETED"}]
+        decided = [record for record in commits() if record["dynamodb"]["NewImage"].get("status") == {"S": "COMPLETED"}]
         yield "outcomes", [each["status"] for each in rebalances], ["COMPLETED"]
         yield "transactions", [(it["action"], it["asset"], it["rebalance_percent"]) for it in moves], EXPECTED
         yield "version of the portfolio", portfolio["version"], 2

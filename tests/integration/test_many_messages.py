@@ -119,7 +119,10 @@ def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharme
         assert all(keys[key, item["sk"]["S"]] == 1 for item in mine if item is not portfolio)
         assert int(portfolio["version"]["N"]) == keys[key, "PORTFOLIO"] == 1 + len(applied)
         assert outcomes[newest[user]["request_id"]]["status"]["S"] == "COMPLETED"
-        assert portfolio["last_report"]["S"] == outcomes[newest[user]["request_id"]]["sk"]["S"].partition("#")[2]
+        assert (
+            portfolio["last_report_rebalance_id"]["S"]
+            == outcomes[newest[user]["request_id"]]["sk"]["S"].partition("#")[2]
+        )
         assert all(leads_back(item["legs"]["S"]) for item in applied)
 
 

@@ -118,7 +118,7 @@ def test_eight_workers_on_distinct_reports_of_a_portfolio_come_to_a_serial_outco
     assert set(statuses) <= {"COMPLETED", "SUPERSEDED"}
     assert decided[f"r{WORKERS - 1}"]["status"]["S"] == "COMPLETED"
     assert int(portfolio["version"]["N"]) == 1 + statuses.count("COMPLETED")
-    assert portfolio["last_report"]["S"] == decided[f"r{WORKERS - 1}"]["sk"]["S"].partition("#")[2]
+    assert portfolio["last_report_rebalance_id"]["S"] == decided[f"r{WORKERS - 1}"]["sk"]["S"].partition("#")[2]
     order = applied_in_order()
     assert order == sorted(order)  # a report was applied only where no later one had been
     assert len(order) == statuses.count("COMPLETED")
