@@ -16,25 +16,20 @@ from trimtab.portfolios.balancing.operator_actions import OperatorActions
 from trimtab.portfolios.execution.broker import Broker, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.halts import Halt, HaltStore
-from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.execution.wiring import RebalanceStores, StoreSettings, rebalance_stores
 from trimtab.portfolios.portfolio import views
 from trimtab.portfolios.portfolio.service import PortfolioService
-from trimtab.portfolios.portfolio.store import PortfolioStore
-from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.portfolios.rebalancing import views as rebalance_views
-from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, lambda_handler
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import IdempotencyKey, PortfolioId, RebalanceId, one_request_id
 from trimtab.runtime.http.responses import json_response, no_content, relative_location
-from trimtab.runtime.sqs.sender import sqs_client
 
 
-class BalancingSettings(QueueSettings, BrokerSettings):
-    """Environment of this function."""
+class BalancingSettings(StoreSettings, BrokerSettings):
+    """Environment of the function."""
 
-    portfolios_table: str
     auth: str
 
 
@@ -45,22 +40,26 @@ def settings() -> BalancingSettings:
 
 
 @lru_cache(maxsize=1)
+def stores() -> RebalanceStores:
+    """Return the stores and queues, wired to DynamoDB and SQS."""
+    return rebalance_stores(settings())
+
+
+@lru_cache(maxsize=1)
 def operator_actions() -> OperatorActions:
-    """Return the actions, wired to DynamoDB and SQS."""
-    table, market = settings().portfolios_table, settings().market_table
-    store, ledger = RebalanceStore(dynamodb_client(), table), LedgerStore(dynamodb_client(), table, market)
-    return OperatorActions(store, ledger, WorkerQueues(sqs_client(), settings()), utc_now)
+    """Return the actions of persons."""
+    return OperatorActions(stores().rebalances, stores().ledger, stores().queues, utc_now)
 
 
 @lru_cache(maxsize=1)
 def portfolios() -> PortfolioService:
-    """Return the portfolios, wired to DynamoDB."""
-    return PortfolioService(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
+    """Return the service of portfolios."""
+    return PortfolioService(stores().rebalances, utc_now)
 
 
 def halt_store() -> HaltStore:
-    """Return the halt switches, wired to DynamoDB."""
-    return HaltStore(dynamodb_client(), settings().portfolios_table)
+    """Return the store of halt switches."""
+    return stores().halts
 
 
 @lru_cache(maxsize=1)
@@ -106,7 +105,7 @@ def cancel_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Re
 
 @app.get("/portfolios/<portfolio_id>/checks/last", **rebalance_route("Read the last check", READ, schemas.CheckView))
 def read_last_check(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read the newest price check that traded nothing, with its reason."""
+    """Read the newest price check without trades, and the reason."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     checks = CheckStore(dynamodb_client(), settings().portfolios_table)
     note = checks.last_check(portfolio.tenant_id, portfolio.portfolio_id)

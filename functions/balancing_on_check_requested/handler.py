@@ -6,23 +6,17 @@ from trimtab.contracts.messages import CheckRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.balancing.price_checks import PriceChecker
 from trimtab.portfolios.balancing.watch_store import WatchStore
-from trimtab.portfolios.execution.halts import HaltStore
+from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.ledger.store import LedgerStore
-from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
-from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs.sender import sqs_client
 from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
-class CheckSettings(QueueSettings):
-    """Environment of this function; `run_seconds` is the deadline of a rebalance."""
+class CheckSettings(StoreSettings):
+    """Environment of the function; `run_seconds` is the deadline of a rebalance."""
 
-    portfolios_table: str
-    market_table: str
     watches_table: str
     watch_shards: int
     run_seconds: int
@@ -32,13 +26,13 @@ class CheckSettings(QueueSettings):
 def price_checker() -> PriceChecker:
     """Return the price checker, wired to DynamoDB and SQS."""
     settings = CheckSettings.load()
-    table = settings.portfolios_table
+    stores = rebalance_stores(settings)
     return PriceChecker(
-        RebalanceStore(dynamodb_client(), table),
-        HoldingsReader(LedgerStore(dynamodb_client(), table, settings.market_table), utc_now),
+        stores.rebalances,
+        HoldingsReader(stores.ledger, utc_now),
         WatchStore(dynamodb_client(), settings.watches_table, settings.watch_shards),
-        HaltStore(dynamodb_client(), table),
-        WorkerQueues(sqs_client(), settings),
+        stores.halts,
+        stores.queues,
         utc_now,
         settings.run_seconds,
     )

@@ -12,7 +12,7 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class CommitSettings(Settings):
-    """Environment of this function."""
+    """Environment of the function."""
 
     checks_queue_url: str
 

@@ -16,7 +16,7 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class SweepSettings(QueueSettings):
-    """Environment of this function."""
+    """Environment of the function."""
 
     portfolios_table: str
 

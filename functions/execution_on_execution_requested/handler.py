@@ -6,23 +6,18 @@ from functools import lru_cache
 from trimtab.contracts.messages import ExecutionRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.state_machine import RetryLimits
+from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
-from trimtab.portfolios.ledger.store import LedgerStore
-from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
-from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs.sender import sqs_client
 from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
-class ExecutionSettings(QueueSettings, BrokerSettings):
-    """Environment of this function; times are in seconds."""
+class ExecutionSettings(StoreSettings, BrokerSettings):
+    """Environment of the function; times are in seconds."""
 
-    portfolios_table: str
     lease_seconds: int
     order_seconds: int = 300
     reversal_seconds: int = 30
@@ -34,13 +29,13 @@ class ExecutionSettings(QueueSettings, BrokerSettings):
 def execution_worker() -> ExecutionWorker:
     """Return the worker, wired to DynamoDB, SQS and the broker. It sends up to `threads` orders at the same time."""
     settings = ExecutionSettings.load()
-    table = settings.portfolios_table
+    stores = rebalance_stores(settings)
     return ExecutionWorker(
-        RebalanceStore(dynamodb_client(), table),
-        LedgerStore(dynamodb_client(), table, settings.market_table),
+        stores.rebalances,
+        stores.ledger,
         broker_from(settings, dynamodb_client(), utc_now),
-        HaltStore(dynamodb_client(), table),
-        WorkerQueues(sqs_client(), settings),
+        stores.halts,
+        stores.queues,
         utc_now,
         settings.lease_seconds,
         RetryLimits(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.support.many_portfolios import Crowd
+from tests.support.many_portfolios import ManyPortfolios
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.portfolios.balancing.check_decision import REARM_MOVE
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -52,7 +52,7 @@ def worth(portfolio: Portfolio, prices: Mapping[str, Decimal]) -> Decimal:
     )
 
 
-def stands_after(market: Crowd, before: list[Portfolio], orders: int) -> dict[str, int]:
+def stands_after(market: ManyPortfolios, before: list[Portfolio], orders: int) -> dict[str, int]:
     """Count the portfolios after a wave of price changes: within their band, or outside for a recorded reason."""
     stands: dict[str, int] = {}
     lost = Decimal(0)

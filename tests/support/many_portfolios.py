@@ -1,4 +1,4 @@
-"""Many portfolios in one market, driven through the real functions: what prices make them do, and what it costs."""
+"""Many portfolios in one market, driven through the real functions, with counts of checks, rebalances and orders."""
 
 import random
 from collections import Counter
@@ -51,17 +51,20 @@ POLICIES = (
     Policy(Band(BandType.RELATIVE, Decimal(25)), minimum_trade=Decimal(250)),
     Policy(Band(BandType.ABSOLUTE, Decimal(1)), mode=Mode.SELL_ONLY),
 )
-"""A policy of each kind, as far as it bears on when and how prices rebalance."""
+"""Policies that differ in when and how prices lead to rebalances."""
 
 
 @dataclass
-class Wave:
-    """What a wave of price changes came to. `one_a_change` and `one_a_holder` are what looking at every holder of a
-    changed symbol would cost: once for each change, and once for each portfolio."""
+class WaveCounts:
+    """Counts of one wave of price changes.
+
+    `checks_per_change` and `checks_per_holder` are the checks of a system without watches: one for each change and
+    holder, or one for each portfolio that holds a changed symbol.
+    """
 
     changes: int
-    one_a_change: int
-    one_a_holder: int
+    checks_per_change: int
+    checks_per_holder: int
     crossed: int
     evaluated: int = 0
     rewatched: int = 0
@@ -70,8 +73,8 @@ class Wave:
 
 
 @dataclass
-class Crowd:
-    """Portfolios in one market. `now` is what every function's clock says."""
+class ManyPortfolios:
+    """Portfolios in one market. `now` is the time on the clock of every function."""
 
     system: System
     now: datetime
@@ -80,7 +83,7 @@ class Crowd:
     counted: Counter[str] = field(default_factory=Counter)
 
     def join(self, weights: Mapping[str, Any], policy: Policy, value: Decimal, cash: Decimal) -> Portfolio:
-        """A portfolio that holds its target at the prices of now, and this much cash."""
+        """Add a portfolio at its target weights at the present prices, with this cash."""
         number = str(len(self.portfolios))
         allocation = apportion(HUNDRED, {name: Decimal(str(each)) for name, each in weights.items()}, 4)
         holdings = {
@@ -100,10 +103,11 @@ class Crowd:
         return portfolio
 
     def quote(self, prices: Mapping[str, Decimal], seconds: float = 1) -> int:
-        """Quotes as the feed gives them, that much later; how many portfolios they cross."""
+        """Feed quotes after these seconds; return the number of portfolios whose bounds they cross."""
         self.now += timedelta(seconds=seconds)
         self.prices |= prices
-        rows = [{"symbol": it, "price": str(price), "as_of": self.now.isoformat()} for it, price in prices.items()]
+        as_of = self.now.isoformat()
+        rows = [{"symbol": symbol, "price": str(price), "as_of": as_of} for symbol, price in prices.items()]
         for start in range(0, len(rows), 500):
             body = {"quotes": rows[start : start + 500]}
             answer = self.system.http("POST", "/quotes", body, authorizer=FEED)
@@ -112,12 +116,12 @@ class Crowd:
         return len(waiting(self.system.checks_url))
 
     def settle(self) -> None:
-        """Lets stream, checks and executions run until nothing is left."""
+        """Run stream, checks and executions until nothing is left to do."""
         for _ in range(20):
             streamed = self._stream()
             if not self.system.check() + self.system.execute() + streamed:
                 return
-        raise AssertionError("does not come to rest")
+        raise AssertionError("does not settle")
 
     def _stream(self) -> int:
         shard = table().stream_shard
@@ -128,11 +132,11 @@ class Crowd:
             self.system.stream(marked)
         return len(marked)
 
-    def wave(self, prices: Mapping[str, Decimal]) -> Wave:
-        """One call of the feed and everything that follows from it."""
-        held = [sum(it in portfolio.holdings for it in prices) for portfolio in self.portfolios]
+    def wave(self, prices: Mapping[str, Decimal]) -> WaveCounts:
+        """Feed the prices in one call, settle, and return the counts."""
+        held = [sum(symbol in portfolio.holdings for symbol in prices) for portfolio in self.portfolios]
         crossed = self.quote(prices)
-        wave = Wave(len(prices), sum(held), sum(map(bool, held)), crossed)
+        wave = WaveCounts(len(prices), sum(held), sum(map(bool, held)), crossed)
         before = Counter(self.counted)
         self.system.check()
         wave.evaluated = self.counted["ChecksEvaluated"] - before["ChecksEvaluated"]
@@ -143,42 +147,44 @@ class Crowd:
         return wave
 
     def portfolio(self, number: int = 0) -> Portfolio:
-        """A portfolio as it is stored now."""
-        it = self.portfolios[number]
-        found = PortfolioStore(dynamodb_client(), TABLE).portfolio(it.tenant_id, it.portfolio_id)
+        """Return the stored portfolio of this number."""
+        portfolio = self.portfolios[number]
+        found = PortfolioStore(dynamodb_client(), TABLE).portfolio(portfolio.tenant_id, portfolio.portfolio_id)
         assert found is not None
         return found
 
     def last_check(self, number: int = 0) -> tuple[str, dict[str, Any]]:
-        """The code and the details of the reason of the newest check that decided nothing."""
-        it = self.portfolios[number]
-        note = CheckStore(dynamodb_client(), TABLE).last_check(it.tenant_id, it.portfolio_id)
+        """Return code and details of the reason of the last check that traded nothing."""
+        portfolio = self.portfolios[number]
+        note = CheckStore(dynamodb_client(), TABLE).last_check(portfolio.tenant_id, portfolio.portfolio_id)
         assert note is not None
         return note.reason.code, dict(note.reason.details)
 
     def newest(self, number: int = 0) -> Rebalance | None:
-        """The newest rebalance of a portfolio."""
+        """Return the newest rebalance of a portfolio."""
         pk = f"T#demo#P#{self.portfolios[number].portfolio_id}"
         of_it = table().items.get(DynamoType({"S": pk}), {})
         items = [deserialize(each.to_json()["Attributes"]) for each in of_it.values()]
         rebalances = [Rebalance.from_item(item) for item in items if item["sk"].startswith("REBALANCE#")]
-        return max(rebalances, key=lambda it: it.created_at, default=None)
+        return max(rebalances, key=lambda rebalance: rebalance.created_at, default=None)
 
 
 @contextmanager
-def crowd(system: System, prices: Mapping[str, Decimal], start: datetime | None = None) -> Iterator[Crowd]:
-    """A market with these prices and nobody in it yet."""
-    it = Crowd(system, start or datetime(2026, 11, 20, 15, tzinfo=UTC))
+def many_portfolios(
+    system: System, prices: Mapping[str, Decimal], start: datetime | None = None
+) -> Iterator[ManyPortfolios]:
+    """Yield a market with these prices and without portfolios."""
+    market = ManyPortfolios(system, start or datetime(2026, 11, 20, 15, tzinfo=UTC))
 
     def now() -> datetime:
-        return it.now
+        return market.now
 
     def count(name: str, amount: int = 1) -> None:
-        it.counted[name] += amount
+        market.counted[name] += amount
 
     def sent(broker: Any) -> Any:
         def submit(*arguments: Any) -> Any:
-            it.counted["orders"] += 1
+            market.counted["orders"] += 1
             return send(*arguments)
 
         send = broker.submit
@@ -194,28 +200,28 @@ def crowd(system: System, prices: Mapping[str, Decimal], start: datetime | None 
             mock.patch.object(execution_function, "broker_from", lambda *arguments: sent(build(*arguments)))
         )
         forget_cached()
-        it.quote(prices)
-        yield it
+        market.quote(prices)
+        yield market
 
 
-def invested(market: Crowd, portfolios: int, symbols: int, chance: random.Random) -> None:
-    """That many portfolios of that many symbols each, with every policy in turn, at their targets and watched."""
+def invested(market: ManyPortfolios, portfolios: int, symbols: int, chance: random.Random) -> None:
+    """Add portfolios of random symbols, with every policy in turn, at their targets and watched."""
     for number in range(portfolios):
-        weights = {it: chance.randint(1, 9) for it in chance.sample(sorted(market.prices), symbols)}
+        weights = {symbol: chance.randint(1, 9) for symbol in chance.sample(sorted(market.prices), symbols)}
         policy, value = POLICIES[number % len(POLICIES)], Decimal(chance.randint(100_000, 1_000_000))
         market.join(weights, policy, value, (value * policy.cash_target / 98 + value / 200).quantize(Decimal("0.01")))
     market.settle()
 
 
 def market_of(symbols: int, chance: random.Random, scale: Decimal = Decimal(1)) -> dict[str, Decimal]:
-    """That many symbols with prices between 5 and 500, times the scale."""
+    """Return random prices between 5 and 500, times the scale, for a number of symbols."""
     return {f"S{number:03}": scale * Decimal(chance.randint(500, 50_000)) / 100 for number in range(symbols)}
 
 
 def moved(
     prices: Mapping[str, Decimal], amount: int, chance: random.Random, spread: float = 0.15
 ) -> dict[str, Decimal]:
-    """That many of the prices, each moved by a random factor."""
+    """Return a random sample of the prices, each moved by a random factor."""
     chosen = chance.sample(sorted(prices), amount)
     factors = (Decimal(str(round(chance.lognormvariate(0, spread), 6))) for _ in chosen)
     return {

@@ -1,4 +1,4 @@
-"""Quote workers, evaluators and changes of holdings on one market, switched between at any call that leaves them."""
+"""Races between quote workers, evaluators and changes of holdings, which switch at any call to AWS."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from tests.support.faults import Crash
 from tests.support.invariants import is_within, seen
-from tests.support.many_portfolios import Crowd
+from tests.support.many_portfolios import ManyPortfolios
 from tests.support.moto_state import snapshot, stored_items, table
 from tests.support.system import MARKET_TABLE, sqs_record
 from trimtab.contracts.messages import CheckRequested, ExecutionRequested, QuoteReceived
@@ -38,32 +38,32 @@ from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatu
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
 from trimtab.runtime.sqs.worker import read_record
 
-Act = Callable[[], None]
+Actor = Callable[[], None]
 Choice = Callable[[Sequence[str]], str]
 CALLER = Caller("demo", frozenset(), subject="test")
-MOST_DELIVERIES = 200
+MAX_DELIVERIES = 200
 
 
 @dataclass
-class Stage:
-    """Runs actors one call at a time: before each call an actor is held until it is chosen to go on."""
+class TurnTaking:
+    """Runs actors one call at a time: before each call an actor blocks until it is chosen."""
 
     crashes: dict[str, int] = field(default_factory=dict)
-    """Before which of its calls an actor ends for good."""
+    """Number of the call before which an actor crashes."""
     _turns: dict[str, threading.Semaphore] = field(default_factory=dict)
     _back: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _ended: set[str] = field(default_factory=set)
     _raised: list[BaseException] = field(default_factory=list)
 
-    def play(self, actors: Mapping[str, Act], choose: Choice) -> list[str]:
-        """Everybody to the end; who went on at each step."""
+    def play(self, actors: Mapping[str, Actor], choose: Choice) -> list[str]:
+        """Run all actors to their end; return the actor of each step."""
         self._turns = {name: threading.Semaphore(0) for name in actors}
         self._ended, steps = set(), []
-        threads = [threading.Thread(target=self._act, args=it, name=it[0]) for it in actors.items()]
+        threads = [threading.Thread(target=self._act, args=actor, name=actor[0]) for actor in actors.items()]
         for thread in threads:
             thread.start()
-        while on_stage := sorted(set(actors) - self._ended):
-            steps.append(choose(on_stage))
+        while waiting_actors := sorted(set(actors) - self._ended):
+            steps.append(choose(waiting_actors))
             self._turns[steps[-1]].release()
             self._back.acquire()
         for thread in threads:
@@ -74,7 +74,7 @@ class Stage:
         return steps
 
     def pass_gate(self) -> None:
-        """Before a call: an actor gives way here, and everybody else passes."""
+        """Block an actor before its call until it is chosen; other threads pass."""
         name = threading.current_thread().name
         turn = self._turns.get(name)
         if turn is None:
@@ -86,7 +86,7 @@ class Stage:
             if self.crashes[name] < 0:
                 raise Crash
 
-    def _act(self, name: str, act: Act) -> None:
+    def _act(self, name: str, act: Actor) -> None:
         self._turns[name].acquire()
         try:
             act()
@@ -98,21 +98,21 @@ class Stage:
 
 
 @dataclass
-class Races:
-    """A market whose messages wait here until somebody takes them; what fails or crashes is delivered again."""
+class Race:
+    """A market whose messages wait here for delivery; a delivery that fails or crashes is repeated."""
 
-    market: Crowd
-    stage: Stage
+    market: ManyPortfolios
+    turns: TurnTaking
     waiting: list[tuple[str, str]]
-    """The messages of all queues: the queue's name and the body."""
+    """Messages of all queues: name of the queue, and body."""
     quoted: dict[str, tuple[datetime, Decimal]]
-    """The newest quote of each symbol that anybody has given."""
+    """Newest quote of each symbol so far."""
     changes: int = 0
 
-    def give(self, prices: Mapping[str, Decimal], seconds: float = 1) -> None:
-        """A message with quotes that are true that much later (or earlier) than now, put on the queue."""
+    def feed(self, prices: Mapping[str, Decimal], seconds: float = 1) -> None:
+        """Put a message with quotes on the queue, timed this many seconds after the present time."""
         self.changes += 1
-        at = self.market.now + timedelta(seconds=seconds, microseconds=self.changes)  # no two of one instant
+        at = self.market.now + timedelta(seconds=seconds, microseconds=self.changes)  # all times differ
         for symbol, price in prices.items():
             if symbol not in self.quoted or self.quoted[symbol][0] < at:
                 self.quoted[symbol] = (at, price)
@@ -120,50 +120,52 @@ class Races:
         message = {"schema_version": 1, "type": "quote.received", "quotes": rows}
         self.waiting.append(("quotes", json.dumps(message)))
 
-    def taken(self, position: int = 0, *, repeated: bool = False) -> Act:
-        """What delivers the message that stands there; `repeated` leaves it on the queue for a second delivery."""
+    def delivery(self, position: int = 0, *, repeated: bool = False) -> Actor:
+        """Return an actor that delivers the message at a position; `repeated` keeps the message on the queue."""
         message = self.waiting[position] if repeated else self.waiting.pop(position)
         return lambda: self.deliver(*message)
 
     def deliver(self, queue_name: str, body: str) -> None:
-        """One delivery to the function of that queue."""
+        """Deliver a message to the function of its queue."""
         try:
             _FUNCTIONS[queue_name](SQSRecord(sqs_record(body)))
         except (Refusal, ConditionFailed, Crash):
             self.waiting.append((queue_name, body))
 
     def stream(self) -> None:
-        """Hands the newest commits to the function that asks for checks, past its filter."""
+        """Hand new stream records that pass the event filter to the function that requests checks."""
         records = [each.to_json() for each in table().stream_shard.items]
         marked = [record for record in records if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
             try:
                 commit_function.handler({"Records": marked}, self.market.system.context)
             except Crash:
-                return  # the stream stays where it is, and delivers them again
+                return  # the stream delivers the records again
         del table().stream_shard.items[: len(records)]
 
-    def move_cash(self, number: int, amount: Decimal) -> Act:
-        """A deposit, or a withdrawal of what is below zero."""
+    def move_cash(self, number: int, amount: Decimal) -> Actor:
+        """Return an actor that records a deposit, or a withdrawal for a negative amount."""
         self.changes += 1
         ref_id, type = f"cash-{self.changes}", CashType.DEPOSIT if amount > 0 else CashType.WITHDRAWAL
         portfolio_id = self.market.portfolios[number].portfolio_id
         trades = api_function.trade_service()
-        return _refusable(lambda: trades.move_cash(CALLER, portfolio_id, NewCashEntry(ref_id, type, abs(amount))))
+        return _ignoring_refusals(
+            lambda: trades.move_cash(CALLER, portfolio_id, NewCashEntry(ref_id, type, abs(amount)))
+        )
 
-    def trade(self, number: int, symbol: str, share: Decimal) -> Act:
-        """That share of a holding is bought, or sold where it is below zero, at the newest price."""
+    def trade(self, number: int, symbol: str, share: Decimal) -> Actor:
+        """Return an actor that trades this share of a holding at the newest price; negative shares are sold."""
         self.changes += 1
-        it = self.market.portfolio(number)
-        quantity = (it.holdings[symbol].quantity * abs(share)).quantize(Decimal("0.001"))
+        portfolio = self.market.portfolio(number)
+        quantity = (portfolio.holdings[symbol].quantity * abs(share)).quantize(Decimal("0.001"))
         amount = (quantity * self.quoted[symbol][1]).quantize(Decimal("0.01"))
         side = Side.BUY if share > 0 else Side.SELL
         rest: Any = (SecurityType.STOCK, symbol, quantity, amount, Decimal(0), TradeStatus.SUCCESS, None)
         new, trades = NewTrade(f"trade-{self.changes}", side, *rest), api_function.trade_service()
-        return _refusable(lambda: trades.record_trade(CALLER, it.portfolio_id, new))
+        return _ignoring_refusals(lambda: trades.record_trade(CALLER, portfolio.portfolio_id, new))
 
     def settle(self) -> None:
-        """Delivers everything, one after the other; whoever planned and ended before it told is made up for later."""
+        """Deliver everything, one message at a time; then let the sweeper repair lost messages."""
         self._drain()
         if any(self.market.portfolio(number).lock for number in range(len(self.market.portfolios))):
             self.market.now += RESEND_AFTER
@@ -171,36 +173,36 @@ class Races:
             self._drain()
 
     def _drain(self) -> None:
-        for _ in range(MOST_DELIVERIES):
+        for _ in range(MAX_DELIVERIES):
             self.stream()
             if not self.waiting:
                 return
             self.market.now += timedelta(milliseconds=10)
-            self.taken()()
-        raise AssertionError(f"does not come to rest: {self.waiting[:3]}")
+            self.delivery()()
+        raise AssertionError(f"does not settle: {self.waiting[:3]}")
 
     def missed(self) -> list[str]:
-        """Brute force over everybody: whom the newest prices leave out of the band without anybody having looked."""
+        """Return by brute force the portfolios outside their band that no check has seen at the newest prices."""
         prices = {symbol: price for symbol, (_, price) in self.quoted.items()}
-        found = [] if stored_prices() == self.quoted else ["another quote than the newest is stored"]
+        found = [] if stored_prices() == self.quoted else ["the stored quotes are not the newest"]
         for number in range(len(self.market.portfolios)):
-            it = self.market.portfolio(number)
-            if it.lock is not None or it.watch_state.cause is not None:
-                found.append(f"portfolio {number} is not at rest")
-            elif not is_within(it, prices):
+            portfolio = self.market.portfolio(number)
+            if portfolio.lock is not None or portfolio.watch_state.cause is not None:
+                found.append(f"portfolio {number} is not settled")
+            elif not is_within(portfolio, prices):
                 rule, facts = self.market.last_check(number)
-                if seen(facts, it) != {name: prices[name] for name in it.holdings}:
+                if seen(facts, portfolio) != {name: prices[name] for name in portfolio.holdings}:
                     found.append(f"portfolio {number} is out of its band, and was checked ({rule}) at other prices")
         return found
 
     def leave_the_band(self, symbol: str, factor: Decimal) -> None:
-        """A quote that takes somebody out of the band, and as few steps further as brute force can tell."""
+        """Feed a quote that takes a portfolio out of its band, in the fewest steps of this factor."""
         prices = {name: price for name, (_, price) in self.quoted.items()}
         held = [self.market.portfolio(number) for number in range(len(self.market.portfolios))]
-        while all(is_within(it, prices) for it in held if symbol in it.holdings):
+        while all(is_within(portfolio, prices) for portfolio in held if symbol in portfolio.holdings):
             prices[symbol] = (prices[symbol] * factor).quantize(Decimal("0.0001"))
         self.market.now += timedelta(seconds=1)
-        self.give({symbol: prices[symbol]}, 0)
+        self.feed({symbol: prices[symbol]}, 0)
 
 
 _FUNCTIONS: Mapping[str, Callable[[SQSRecord], None]] = {
@@ -210,8 +212,8 @@ _FUNCTIONS: Mapping[str, Callable[[SQSRecord], None]] = {
 }
 
 
-def _refusable(change: Callable[[], object]) -> Act:
-    """The change; a client whose change is refused, or whose process ends, lets it be."""
+def _ignoring_refusals(change: Callable[[], object]) -> Actor:
+    """Return an actor that makes a change once and gives up after a refusal or crash."""
 
     def act() -> None:
         try:
@@ -223,7 +225,7 @@ def _refusable(change: Callable[[], object]) -> Act:
 
 
 def stored_prices() -> dict[str, tuple[datetime, Decimal]]:
-    """The quotes as the market keeps them."""
+    """Return the stored quotes."""
     return {
         item["pk"]["S"].removeprefix("ASSET#"): (parse_time(item["as_of"]["S"]), Decimal(item["price"]["S"]))
         for item in stored_items(MARKET_TABLE)
@@ -231,7 +233,7 @@ def stored_prices() -> dict[str, tuple[datetime, Decimal]]:
 
 
 def two_switches(first: str, calls: int, other_calls: int) -> Choice:
-    """`first` makes so many calls, then the others so many, then `first` goes to its end, and then they do."""
+    """Return a choice: `first` makes some calls, then the others some; then `first` ends, then the others."""
     counts = {True: 0, False: 0}
 
     def choose(names: Sequence[str]) -> str:
@@ -244,13 +246,13 @@ def two_switches(first: str, calls: int, other_calls: int) -> Choice:
 
 
 @contextmanager
-def racing(market: Crowd) -> Iterator[Callable[[], Races]]:
-    """What brings a market back to the rest that it is at now, as often as it is called, for another race."""
-    make, stage = BaseClient._make_api_call, Stage()  # type: ignore[attr-defined]
+def races(market: ManyPortfolios) -> Iterator[Callable[[], Race]]:
+    """Yield a function that restores the present state of the market and starts a race."""
+    make, turns = BaseClient._make_api_call, TurnTaking()  # type: ignore[attr-defined]
     now, bring_back, waiting = market.now, snapshot(), list[tuple[str, str]]()
 
     def call(client: Any, operation: str, arguments: Any) -> Any:
-        stage.pass_gate()
+        turns.pass_gate()
         if client.meta.service_model.service_name != "sqs":
             return make(client, operation, arguments)
         name = arguments["QueueUrl"].rpartition("/")[2]
@@ -259,19 +261,21 @@ def racing(market: Crowd) -> Iterator[Callable[[], Races]]:
         market.now += timedelta(seconds=arguments.get("DelaySeconds", 0))
         return {}
 
-    def anew() -> Races:
+    def start_race() -> Race:
         bring_back()
         waiting.clear()
         market.now = now
-        return Races(market, stage, waiting, stored_prices())
+        return Race(market, turns, waiting, stored_prices())
 
     with (
         mock.patch.object(BaseClient, "_make_api_call", call),
-        mock.patch.object(watches, "MAX_ACTIONS", 1),  # a row at a time, as a portfolio of hundreds writes them
+        mock.patch.object(
+            watches, "MAX_ACTIONS", 1
+        ),  # one row per transaction, like a portfolio of hundreds of symbols
         mock.patch("time.sleep"),
     ):
-        logging.disable()  # thousands of checks would write more than they do
+        logging.disable()  # logs of thousands of checks would take longer than the checks
         try:
-            yield anew
+            yield start_race
         finally:
             logging.disable(logging.NOTSET)

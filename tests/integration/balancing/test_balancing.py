@@ -1,4 +1,4 @@
-"""Price-driven balancing: quotes find the portfolios that left their bands, and nothing else is touched."""
+"""Price-driven balancing: quotes rebalance the portfolios that left their bands, and no others."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.execution_on_execution_requested import handler as execution_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.faults import Crash
-from tests.support.many_portfolios import crowd
+from tests.support.many_portfolios import many_portfolios
 from tests.support.moto_state import lose_messages, quick_transactions, waiting
 from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account, refused
@@ -32,22 +32,26 @@ def mine(system: System) -> Iterator[Balancing]:
 
 
 def rows() -> dict[str, Any]:
-    """The watches by symbol."""
+    """Return the watches by symbol."""
     items = boto3.client("dynamodb").scan(TableName="watches")["Items"]
     return {item["pk"]["S"].split("#")[1]: item for item in items}
 
 
 def scenario(monkeypatch: pytest.MonkeyPatch, *rules: Any) -> None:
-    """What the paper broker does from now on."""
+    """Set the scenario of the paper broker."""
     monkeypatch.setenv("PAPER_SCENARIO", json.dumps(rules))
     execution_function.execution_worker.cache_clear()
 
 
-def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing) -> None:
+def test_a_price_that_leaves_the_band_is_traded_back_and_posted(mine: Balancing) -> None:
     mine.move(AAPL=140)
-    (it,) = mine.rebalances()
-    assert (it["status"], it["trigger"], it["reason"]["details"]["decided"]) == ("COMPLETED", "price", "outside_band")
-    orders = it["execution"]["orders"]
+    (rebalance,) = mine.rebalances()
+    assert (rebalance["status"], rebalance["trigger"], rebalance["reason"]["details"]["decided"]) == (
+        "COMPLETED",
+        "price",
+        "outside_band",
+    )
+    orders = rebalance["execution"]["orders"]
     assert [(each["symbol"], each["side"], each["status"], each["attempts"]) for each in orders] == [
         ("AAPL", "SELL", "FILLED", 1),
         ("MSFT", "BUY", "FILLED", 1),
@@ -57,22 +61,22 @@ def test_a_price_that_leaves_the_band_is_traded_back_and_booked(mine: Balancing)
     assert mine.quantities()["MSFT"] == 50 + Decimal(orders[1]["filled_quantity"])
     assert mine.cash() == sold - bought
     assert 30 <= mine.cash() <= 60, "the buffer and what the limit prices could have cost more"
-    fills = [trade for trade in mine.account.trades()["items"] if trade["rebalance_id"] == it["rebalance_id"]]
+    fills = [trade for trade in mine.account.trades()["items"] if trade["rebalance_id"] == rebalance["rebalance_id"]]
     assert {trade["ref_id"] for trade in fills} == {each["client_order_id"] for each in orders}
     assert (mine.now()["locked_by"], mine.last_check()["reason"]["code"]) == (None, "within_band")
 
 
-def test_a_quote_inside_the_edges_costs_no_check(mine: Balancing) -> None:
+def test_a_quote_inside_the_price_bounds_requests_no_check(mine: Balancing) -> None:
     mine.quote(AAPL=101, MSFT=99)
     assert waiting(mine.system.checks_url) == []
 
 
-def test_however_many_symbols_cross_one_check_is_asked_for(mine: Balancing) -> None:
+def test_any_number_of_crossing_symbols_requests_one_check(mine: Balancing) -> None:
     mine.quote(AAPL=300, MSFT=20)
     assert len(waiting(mine.system.checks_url)) == 1
 
 
-def test_watches_have_edges_of_fixed_width_on_both_sides_of_the_price(mine: Balancing) -> None:
+def test_watches_have_bounds_of_fixed_width_on_both_sides_of_the_price(mine: Balancing) -> None:
     row = rows()["AAPL"]
     lower, upper = (row[f"{name}_bound"]["S"].partition("#")[0] for name in ("lower", "upper"))
     assert Decimal(lower) < 100 < Decimal(upper)
@@ -85,13 +89,13 @@ def test_a_new_target_is_rebalanced_at_once_even_in_a_cooldown(system: System) -
     target = {"allocation": {"AAPL": 20, "MSFT": 80}}
     system.http("PUT", f"{mine.account.home}/allocation", target)
     mine.settle()
-    assert [(it["trigger"], it["status"]) for it in mine.rebalances()] == [
+    assert [(rebalance["trigger"], rebalance["status"]) for rebalance in mine.rebalances()] == [
         ("target", "COMPLETED"),
         ("price", "COMPLETED"),
     ]
 
 
-def test_a_cooldown_holds_a_rebalance_back_and_time_wakes_it(system: System) -> None:
+def test_a_cooldown_delays_a_rebalance_until_its_end(system: System) -> None:
     mine = balanced(system, policy={"cooldown_seconds": 86_400})
     mine.move(AAPL=140)
     mine.move(AAPL=200)
@@ -105,7 +109,7 @@ def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine:
     mine.settle()
     assert (mine.rebalances(), mine.last_check()["reason"]["code"]) == ([], "awaiting_quote")
     mine.move(AAPL=100)
-    assert [(it["status"], it["trigger"]) for it in mine.rebalances()] == [("COMPLETED", "price")]
+    assert [(rebalance["status"], rebalance["trigger"]) for rebalance in mine.rebalances()] == [("COMPLETED", "price")]
 
 
 @pytest.mark.parametrize("change", [{"automation": "manual"}, None])
@@ -137,29 +141,29 @@ def test_a_symbol_without_a_quote_waits_for_any_and_then_is_bought(mine: Balanci
 @pytest.mark.parametrize(
     ("mode", "sides"), [("invest_cash", {"BUY"}), ("sell_only", {"SELL"}), ("full", {"BUY", "SELL"})]
 )
-def test_a_person_runs_a_rebalance_in_the_mode_of_the_day(mine: Balancing, mode: str, sides: set[str]) -> None:
+def test_a_person_runs_a_rebalance_in_a_chosen_mode(mine: Balancing, mode: str, sides: set[str]) -> None:
     mine.deposit(300, "more")
     mine.move(AAPL=108)
-    it = mine.run("r1", mode=mode)
-    assert (it["status"], it["trigger"], it["mode"]) == ("COMPLETED", "manual", mode)
-    assert {order["side"] for order in it["execution"]["orders"]} == sides
-    assert mine.run("r1", mode=mode) == it, "the same request again is the same run"
+    rebalance = mine.run("r1", mode=mode)
+    assert (rebalance["status"], rebalance["trigger"], rebalance["mode"]) == ("COMPLETED", "manual", mode)
+    assert {order["side"] for order in rebalance["execution"]["orders"]} == sides
+    assert mine.run("r1", mode=mode) == rebalance, "a repeated request is the same rebalance"
     again = {"mode": "full" if mode != "full" else "sell_only", "request_id": "r1"}
     refused(mine.system.http("POST", f"{mine.account.home}/rebalances", again), 409, "request_id_reused")
 
 
-def test_a_refused_order_reverses_what_was_filled(mine: Balancing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_order_reverses_the_fills(mine: Balancing, monkeypatch: pytest.MonkeyPatch) -> None:
     scenario(monkeypatch, {"match": {"symbol": "MSFT", "nth": 1}, "refuse": "not today"})
     before, cash = mine.quantities(), mine.cash()
     mine.move(AAPL=140)
-    (it,) = mine.rebalances()
-    assert (it["status"], it["reason"]["code"]) == ("ROLLED_BACK", "order_refused")
+    (rebalance,) = mine.rebalances()
+    assert (rebalance["status"], rebalance["reason"]["code"]) == ("ROLLED_BACK", "order_refused")
     assert (mine.quantities(), mine.cash()) == (before, cash)
     assert mine.now()["locked_by"] is None
 
 
 def nothing_can_be_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One order is refused, and then what would take back the other."""
+    """Refuse one order, and then the reversals of the other."""
     scenario(
         monkeypatch,
         {"match": {"symbol": "MSFT"}, "refuse": "not today"},
@@ -173,8 +177,12 @@ def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is
 ) -> None:
     nothing_can_be_reversed(monkeypatch)
     mine.move(AAPL=140)
-    (it,) = mine.rebalances()
-    assert (it["status"], mine.now()["status"], it["execution"]["reversal_waves"]) == ("STALE", "STALE", 3)
+    (rebalance,) = mine.rebalances()
+    assert (rebalance["status"], mine.now()["status"], rebalance["execution"]["reversal_waves"]) == (
+        "STALE",
+        "STALE",
+        3,
+    )
     trade = {"ref_id": "x", "side": "SELL", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 1}
     refused(mine.account.post_trade(trade), 409, "stale")
     body = {"reason": "The broker says so.", "holdings": {"AAPL": "42", "MSFT": "50"}, "cash": "1100.00"}
@@ -182,12 +190,12 @@ def test_a_reversal_that_fails_three_times_makes_the_portfolio_stale_until_it_is
     resolved = mine.system.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
     assert (resolved.status, resolved.json["status"]) == (200, "ACTIVE"), resolved.text
     assert (mine.quantities(), mine.cash()) == ({"AAPL": Decimal(42), "MSFT": Decimal(50)}, Decimal(1100))
-    audit = mine.rebalance(it["rebalance_id"])
+    audit = mine.rebalance(rebalance["rebalance_id"])
     assert (audit["status"], audit["resolution"]["reason"]) == ("RESOLVED", "The broker says so.")
     assert mine.account.post_trade(trade).status == 201
 
 
-def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_after_it(
+def test_a_resolution_after_a_split_is_compared_with_the_holding_after_the_split(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = ({"match": {"symbol": "MSFT"}, "refuse": "not today"}, {"match": {"side": "BUY"}, "refuse": "halted"})
@@ -204,8 +212,8 @@ def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_afte
     mine.move(AAPL=100, MSFT=50)
     with quick_transactions():
         mine.move(AAPL=140)
-    (it,) = mine.rebalances()
-    assert (it["status"], mine.quantities()["MSFT"]) == ("STALE", Decimal(100))
+    (rebalance,) = mine.rebalances()
+    assert (rebalance["status"], mine.quantities()["MSFT"]) == ("STALE", Decimal(100))
     body = {"reason": "Twenty more were bought by hand.", "holdings": {"MSFT": "120"}}
     resolved = system.http("POST", f"{mine.account.home}/resolve", body, authorizer=OPERATOR)
     assert resolved.status == 200, resolved.text
@@ -213,13 +221,13 @@ def test_what_an_operator_finds_after_a_split_is_compared_with_what_is_held_afte
     told = (adjustment["side"], Decimal(adjustment["quantity"]), Decimal(adjustment["amount"]))
     assert told == ("BUY", Decimal(20), Decimal(1000)), "at the average cost of now"
     assert mine.quantities()["MSFT"] == 120
-    assert mine.rebalance(it["rebalance_id"])["resolution"]["holdings"] == {"MSFT": ["100", "120"]}
+    assert mine.rebalance(rebalance["rebalance_id"])["resolution"]["holdings"] == {"MSFT": ["100", "120"]}
 
 
-def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: System) -> None:
-    with crowd(system, {f"S{number:03}": Decimal(100) for number in range(112)}) as market:
-        it = market.join(dict.fromkeys(market.prices, 1), Policy(), Decimal(1_000_000), Decimal(5_000))
-        system.http("PUT", f"/portfolios/{it.portfolio_id}/allocation", {"allocation": {"S000": 50, "S001": 50}})
+def test_more_fills_than_fit_into_a_transaction_are_posted_in_several(system: System) -> None:
+    with many_portfolios(system, {f"S{number:03}": Decimal(100) for number in range(112)}) as market:
+        portfolio = market.join(dict.fromkeys(market.prices, 1), Policy(), Decimal(1_000_000), Decimal(5_000))
+        system.http("PUT", f"/portfolios/{portfolio.portfolio_id}/allocation", {"allocation": {"S000": 50, "S001": 50}})
         market.settle()
         done, after = market.newest(), market.portfolio()
     assert done is not None
@@ -231,21 +239,21 @@ def test_more_fills_than_a_transaction_holds_are_booked_in_several(system: Syste
     assert (after.cash, after.lock) == (moved, None)
 
 
-def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_says_what_is_left(
+def test_fills_whose_fees_exceed_the_cash_are_posted_and_resolved_by_an_operator(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario(monkeypatch, {"fee": "0.70"})
     mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
     mine.deposit(100)
     mine.quote(AAPL=100, MSFT=100)
-    it = mine.run("r1", mode="invest_cash")
-    orders = it["execution"]["orders"]
+    rebalance = mine.run("r1", mode="invest_cash")
+    orders = rebalance["execution"]["orders"]
     assert [(each["status"], each["is_posted"]) for each in orders] == [("FILLED", True)] * 2
     left = 100 - sum((Decimal(each["filled_amount"]) for each in orders), Decimal("1.40"))
     assert left < 0
-    assert (it["status"], mine.now()["status"], mine.cash()) == ("STALE", "STALE", left)
+    assert (rebalance["status"], mine.now()["status"], mine.cash()) == ("STALE", "STALE", left)
     assert mine.quantities() == {each["symbol"]: Decimal(each["filled_quantity"]) for each in orders}
-    assert str(left) in it["reason"]["message"]
+    assert str(left) in rebalance["reason"]["message"]
     resolve = f"{mine.account.home}/resolve"
     found = {"reason": "seen there", "holdings": {"AAPL": "0.5"}}
     unsaid = mine.system.http("POST", resolve, found, authorizer=OPERATOR)
@@ -254,7 +262,7 @@ def test_fills_whose_fees_cost_more_than_there_is_are_booked_and_an_operator_say
     assert (mine.now()["status"], mine.cash(), mine.quantities()["AAPL"]) == ("ACTIVE", Decimal(0), Decimal("0.5"))
 
 
-def test_what_an_operator_watches_is_counted(
+def test_metrics_of_operators_are_counted(
     mine: Balancing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing_can_be_reversed(monkeypatch)
@@ -278,7 +286,7 @@ def test_what_an_operator_watches_is_counted(
     assert {name: counted[name] for name in wanted} == wanted
 
 
-def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
+def test_orders_are_halted_and_sent_again_afterwards(mine: Balancing) -> None:
     body = {"scope": "tenant", "reason": "The feed looks wrong."}
     assert mine.system.http("PUT", "/halt", body).status == 403
     assert mine.system.http("PUT", "/halt", body, authorizer=OPERATOR).status == 200
@@ -288,17 +296,17 @@ def test_orders_are_halted_and_go_out_again(mine: Balancing) -> None:
     assert (mine.rebalances(), mine.last_check()["reason"]["code"]) == ([], "halted")
     assert mine.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
     mine.move(AAPL=150)
-    assert [it["status"] for it in mine.rebalances()] == ["COMPLETED"]
+    assert [rebalance["status"] for rebalance in mine.rebalances()] == ["COMPLETED"]
 
 
 def test_a_planned_rebalance_locks_out_sells_and_is_cancelled_before_anything_is_sent(mine: Balancing) -> None:
     mine.quote(AAPL=140)
     mine.system.check()
-    (it,) = mine.rebalances()
-    assert it["status"] == "PLANNED"
+    (rebalance,) = mine.rebalances()
+    assert rebalance["status"] == "PLANNED"
     refused(mine.account.record("s", "SELL", 1, 100), 409, "locked")
     mine.deposit(10, "while-locked")
-    path = f"{mine.account.home}/rebalances/{it['rebalance_id']}/cancel"
+    path = f"{mine.account.home}/rebalances/{rebalance['rebalance_id']}/cancel"
     assert [mine.system.http("POST", path).json["status"] for _ in range(2)] == ["CANCELLED", "CANCELLED"]
     mine.settle()
     assert (mine.quantities(), mine.now()["locked_by"]) == ({"AAPL": Decimal(50), "MSFT": Decimal(50)}, None)
@@ -312,12 +320,12 @@ def test_a_cancel_before_anything_was_filled_starts_no_cooldown(
     mine.quote(AAPL=140)
     mine.system.check()
     mine.system.execute()
-    (it,) = mine.rebalances()
-    assert system.http("POST", f"{mine.account.home}/rebalances/{it['rebalance_id']}/cancel").status == 200
+    (rebalance,) = mine.rebalances()
+    assert system.http("POST", f"{mine.account.home}/rebalances/{rebalance['rebalance_id']}/cancel").status == 200
     mine.settle()
-    (it,) = mine.rebalances()
-    orders = [(each["status"], Decimal(each["filled_quantity"])) for each in it["execution"]["orders"]]
-    assert (it["status"], orders) == ("COMPLETED_ADJUSTED", [("ENDED", Decimal(0)), ("SKIPPED", Decimal(0))])
+    (rebalance,) = mine.rebalances()
+    orders = [(each["status"], Decimal(each["filled_quantity"])) for each in rebalance["execution"]["orders"]]
+    assert (rebalance["status"], orders) == ("COMPLETED_ADJUSTED", [("ENDED", Decimal(0)), ("SKIPPED", Decimal(0))])
     scenario(monkeypatch)
     mine.move(AAPL=170)
     assert [each["status"] for each in mine.rebalances()] == ["COMPLETED", "COMPLETED_ADJUSTED"]
@@ -330,15 +338,15 @@ def test_a_planned_rebalance_whose_message_is_lost_is_sent_again(
     mine.system.check()
     lose_messages()
     mine.settle()
-    assert ([it["status"] for it in mine.rebalances()], mine.system.sweep()["resent"]) == (["PLANNED"], 0)
+    assert ([rebalance["status"] for rebalance in mine.rebalances()], mine.system.sweep()["resent"]) == (["PLANNED"], 0)
     monkeypatch.setattr(sweep_function, "utc_now", lambda: datetime.now(UTC) + timedelta(minutes=5))
     sweep_function.sweeper.cache_clear()
     assert mine.system.sweep() == {"resent": 1, "stuck": 0, "due": 0}
     mine.settle()
-    assert ([it["status"] for it in mine.rebalances()], mine.now()["locked_by"]) == (["COMPLETED"], None)
+    assert ([rebalance["status"] for rebalance in mine.rebalances()], mine.now()["locked_by"]) == (["COMPLETED"], None)
 
 
-def test_another_tenant_can_steer_nothing(mine: Balancing) -> None:
+def test_another_tenant_can_change_nothing(mine: Balancing) -> None:
     mine.move(AAPL=140)
     home, id = mine.account.home, mine.rebalances()[0]["rebalance_id"]
     scopes = "operator portfolios:read portfolios:write"
@@ -362,7 +370,7 @@ def test_two_hundred_random_price_changes_leave_the_portfolio_in_its_band_or_say
         price[symbol] *= steps.uniform(0.93, 1.08)
         mine.move(**{symbol: round(price[symbol], 4)})
         assert mine.last_check()["reason"]["code"] in {"within_band", "nothing_to_trade"}
-    assert {it["status"] for it in mine.rebalances()} == {"COMPLETED"}
+    assert {rebalance["status"] for rebalance in mine.rebalances()} == {"COMPLETED"}
     held, cash = mine.quantities(), mine.cash()
     bought = {row["symbol"]: Decimal(row["market_value"]) for row in mine.account.holdings()["items"]}
     total = sum(bought.values()) + cash

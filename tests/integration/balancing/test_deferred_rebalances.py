@@ -1,4 +1,4 @@
-"""What cannot be decided now is decided later: after a lock, a halt, a cooldown, a change, or on its day."""
+"""Deferred rebalances: after a lock, a halt, a cooldown or a change, and on the days of the calendar rule."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from tests.support.balancing import OPERATOR
-from tests.support.many_portfolios import Crowd, crowd
+from tests.support.many_portfolios import ManyPortfolios, many_portfolios
 from tests.support.moto_state import snapshot, take_messages
 from tests.support.system import TABLE, in_process_system
 from tests.support.trading import FEED
@@ -25,68 +25,68 @@ START = {"A": Decimal(100), "B": Decimal(100)}
 
 
 @pytest.fixture(scope="module")
-def anew() -> Iterator[Callable[[], Crowd]]:
-    """What gives the same market again and again, with nobody in it."""
-    with in_process_system() as system, crowd(system, START) as it:
-        now, bring_back = it.now, snapshot()
+def start_market() -> Iterator[Callable[[], ManyPortfolios]]:
+    """Yield a function that restores the same market without portfolios."""
+    with in_process_system() as system, many_portfolios(system, START) as market:
+        now, bring_back = market.now, snapshot()
 
-        def begin() -> Crowd:
+        def begin() -> ManyPortfolios:
             bring_back()
-            it.now, it.prices, it.portfolios = now, dict(START), []
-            return it
+            market.now, market.prices, market.portfolios = now, dict(START), []
+            return market
 
         yield begin
 
 
 @pytest.fixture
-def market(anew: Callable[[], Crowd]) -> Crowd:
-    """Two symbols at 100, and nobody in it yet."""
-    return anew()
+def market(start_market: Callable[[], ManyPortfolios]) -> ManyPortfolios:
+    """A market of two symbols at 100, without portfolios."""
+    return start_market()
 
 
-def joined(market: Crowd, policy: Policy | None = None) -> Crowd:
-    """With a portfolio of half A and half B, and its watches in place."""
+def joined(market: ManyPortfolios, policy: Policy | None = None) -> ManyPortfolios:
+    """Add a watched portfolio of half A and half B."""
     market.join({"A": 50, "B": 50}, policy or Policy(), Decimal(10_000), Decimal(50))
     market.settle()
     return market
 
 
-def moved(market: Crowd, **prices: Any) -> None:
-    """A quote of each symbol, and everything that follows from it."""
+def moved(market: ManyPortfolios, **prices: Any) -> None:
+    """Feed a quote of each symbol and settle."""
     market.wave({symbol: Decimal(price) for symbol, price in prices.items()})
 
 
-def swept(market: Crowd) -> int:
-    """A pass of the sweeper, and everything that follows from it; how many portfolios it found due."""
+def swept(market: ManyPortfolios) -> int:
+    """Run the sweeper and settle; return the number of portfolios found due."""
     due = market.system.sweep()["due"]
     market.settle()
     return due
 
 
-def deposit(market: Crowd, amount: Any) -> None:
-    """Cash comes in, and everything that follows from it."""
+def deposit(market: ManyPortfolios, amount: Any) -> None:
+    """Record a deposit and settle."""
     body = {"ref_id": "more", "type": "deposit", "amount": amount}
     answer = market.system.http("POST", f"/portfolios/{market.portfolios[0].portfolio_id}/cash", body)
     assert answer.status == 201, answer.text
     market.settle()
 
 
-def delivered_again(market: Crowd) -> None:
-    """The quotes of the start once more, as a queue may deliver them, and everything that follows from them."""
+def delivered_again(market: ManyPortfolios) -> None:
+    """Deliver the first quotes a second time and settle."""
     rows = [{"symbol": symbol, "price": "100", "as_of": market.now.isoformat()} for symbol in START]
     assert market.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
     market.system.take_quotes()
     market.settle()
 
 
-def runs(market: Crowd) -> list[tuple[str, str]]:
-    """Trigger and status of each rebalance, oldest first."""
+def runs(market: ManyPortfolios) -> list[tuple[str, str]]:
+    """Return trigger and status of each rebalance, oldest first."""
     path = f"/portfolios/{market.portfolios[0].portfolio_id}/rebalances"
     items = market.system.http("GET", path).json["items"]
-    return [(it["trigger"], it["status"]) for it in reversed(items)]
+    return [(rebalance["trigger"], rebalance["status"]) for rebalance in reversed(items)]
 
 
-def test_the_day_of_the_calendar_rebalances_within_the_band(market: Crowd) -> None:
+def test_the_calendar_rule_rebalances_within_the_band(market: ManyPortfolios) -> None:
     joined(market, Policy(calendar=CalendarRule(Frequency.MONTHLY, 1)))
     market.now = datetime(2026, 12, 1, 15, 29, tzinfo=UTC)
     moved(market, A=102, B=100)
@@ -97,7 +97,7 @@ def test_the_day_of_the_calendar_rebalances_within_the_band(market: Crowd) -> No
     assert (swept(market), market.portfolio().watch_state.next_at) == (0, datetime(2026, 12, 31, 15, 30, tzinfo=UTC))
 
 
-def test_what_a_cooldown_refused_is_rebalanced_when_it_ends(market: Crowd) -> None:
+def test_a_rebalance_refused_by_a_cooldown_happens_when_the_cooldown_ends(market: ManyPortfolios) -> None:
     joined(market, Policy(cooldown_seconds=86_400))
     moved(market, A=140)
     ends = market.now + DAY
@@ -113,7 +113,7 @@ def test_what_a_cooldown_refused_is_rebalanced_when_it_ends(market: Crowd) -> No
     assert market.last_check()[0] == "within_band"
 
 
-def test_an_old_quote_is_none(market: Crowd) -> None:
+def test_an_old_quote_counts_as_no_quote(market: ManyPortfolios) -> None:
     joined(market)
     market.now += DAY + timedelta(seconds=1)
     moved(market, B=140)
@@ -124,7 +124,7 @@ def test_an_old_quote_is_none(market: Crowd) -> None:
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_a_price_that_crosses_during_a_rebalance_is_looked_at_after_it(market: Crowd, is_late: bool) -> None:
+def test_a_price_that_crosses_during_a_rebalance_is_checked_afterwards(market: ManyPortfolios, is_late: bool) -> None:
     joined(market)
     market.quote({"A": Decimal(140)})
     market.system.check()
@@ -140,7 +140,7 @@ def test_a_price_that_crosses_during_a_rebalance_is_looked_at_after_it(market: C
     assert market.last_check()[0] == "within_band"
 
 
-def test_a_price_that_crosses_during_a_rebalance_meets_the_cooldown_after_it(market: Crowd) -> None:
+def test_a_price_that_crosses_during_a_rebalance_respects_the_cooldown_afterwards(market: ManyPortfolios) -> None:
     joined(market, Policy(cooldown_seconds=86_400))
     market.quote({"A": Decimal(140)})
     market.system.check()
@@ -150,7 +150,7 @@ def test_a_price_that_crosses_during_a_rebalance_meets_the_cooldown_after_it(mar
     assert (runs(market), market.last_check()[0]) == ([("price", "COMPLETED")], "cooldown")
 
 
-def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Crowd) -> None:
+def test_a_rebalance_without_trades_is_not_repeated_at_once(market: ManyPortfolios) -> None:
     joined(market)
     market.quote({"A": Decimal(140)})
     market.system.check()
@@ -168,7 +168,7 @@ def test_a_rebalance_that_came_to_nothing_is_not_tried_again_at_once(market: Cro
     assert runs(market)[1:] == [("price", "COMPLETED")]
 
 
-def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> None:
+def test_a_rebalance_refused_by_a_halt_happens_after_the_halt(market: ManyPortfolios) -> None:
     joined(market)
     halt = {"scope": "tenant", "reason": "The feed looks wrong."}
     assert market.system.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
@@ -182,7 +182,7 @@ def test_what_a_halt_refused_is_rebalanced_after_it_is_lifted(market: Crowd) -> 
     assert (swept(market), runs(market)) == (1, [("price", "COMPLETED")])
 
 
-def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(market: Crowd) -> None:
+def test_after_a_deposit_only_a_new_quote_rebalances(market: ManyPortfolios) -> None:
     joined(market)
     deposit(market, 5_000)
     assert market.last_check()[0] == "awaiting_quote"
@@ -192,7 +192,7 @@ def test_after_a_deposit_only_a_quote_that_nobody_has_looked_at_rebalances(marke
     assert runs(market) == [("price", "COMPLETED")]
 
 
-def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_concurrent_operators_the_last_one_wins(market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch) -> None:
     others = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)]
     switches = HaltStore(dynamodb_client(), TABLE)
 
@@ -204,4 +204,4 @@ def test_of_two_operators_at_once_both_are_heard(market: Crowd, monkeypatch: pyt
 
     monkeypatch.setattr(halts, "get_item", read)
     switches.switch_on(Halt(None, "The feed looks wrong.", "me", market.now))
-    assert [(it.by, it.reason) for it in switches.active("demo")] == [("me", "The feed looks wrong.")]
+    assert [(halt.by, halt.reason) for halt in switches.active("demo")] == [("me", "The feed looks wrong.")]

@@ -1,4 +1,4 @@
-"""Portfolios to plan for, and what holds for every plan."""
+"""Cases for the order planner, and the invariants of every plan."""
 
 from decimal import Decimal, localcontext
 
@@ -21,7 +21,7 @@ FIVE_POINTS = Band(BandType.ABSOLUTE, Decimal(5))
 
 
 class Case(Struct, frozen=True):
-    """A portfolio to plan for."""
+    """A portfolio, its prices, its target and its policy."""
 
     held: Numbers
     prices: Numbers
@@ -34,7 +34,7 @@ class Case(Struct, frozen=True):
         return plan_orders(value(self.held, self.prices, self.cash), self.allocation, self.policy, self.mode)
 
     def after(self, orders: tuple[PlannedOrder, ...]) -> tuple[Numbers, Decimal]:
-        """Holdings and cash once these have filled at the planning price."""
+        """Return holdings and cash after these orders fill at the planning price."""
         held, cash = dict(self.held), self.cash
         with localcontext(EXACT):
             for order in orders:
@@ -50,12 +50,12 @@ class Case(Struct, frozen=True):
 
 
 def decimals(least: int, most: int, places: int) -> st.SearchStrategy[Decimal]:
-    """Numbers of that many places."""
+    """Return numbers with this number of decimal places."""
     return st.integers(least, most).map(lambda units: Decimal(units).scaleb(-places))
 
 
 def check(case: Case) -> OrderPlan:
-    """Everything that holds for every plan."""
+    """Verify the invariants of every plan and return the plan."""
     found, total = case.planned(), value(case.held, case.prices, case.cash).total
     held, cash = case.after(found.orders)
     check_orders(case, found)
@@ -69,8 +69,8 @@ def check(case: Case) -> OrderPlan:
 
 
 def cash_at_limits(case: Case, found: OrderPlan) -> Decimal:
-    """The cash if every order fills at the worst price, each amount rounded to the cent against the portfolio."""
-    amounts = ((it.side, it.quantity * it.limit_price) for it in found.orders)
+    """Return the cash if every order fills at its limit price, each amount rounded to the cent in the worst way."""
+    amounts = ((order.side, order.quantity * order.limit_price) for order in found.orders)
     cents = Decimal("0.01")
     return case.cash + sum(
         amount.quantize(cents, "ROUND_FLOOR") if side is Side.SELL else -amount.quantize(cents, "ROUND_CEILING")
@@ -81,7 +81,9 @@ def cash_at_limits(case: Case, found: OrderPlan) -> Decimal:
 def check_orders(case: Case, found: OrderPlan) -> None:
     policy = case.policy
     assert len({order.symbol for order in found.orders}) == len(found.orders)
-    assert list(found.orders) == sorted(found.orders, key=lambda it: (it.side is Side.BUY, -it.notional, it.symbol))
+    assert list(found.orders) == sorted(
+        found.orders, key=lambda order: (order.side is Side.BUY, -order.notional, order.symbol)
+    )
     slip = policy.max_slippage / 100
     for order in found.orders:
         assert order.quantity > 0
@@ -97,7 +99,7 @@ def check_orders(case: Case, found: OrderPlan) -> None:
 
 
 def check_report(case: Case, found: OrderPlan) -> None:
-    """What the plan says about itself is true."""
+    """Verify the drift, the legs and the skipped legs of a plan."""
     before, after = case.legs(case.held, case.cash), case.legs(*case.after(found.orders))
     rounding = Decimal(len(after)) * Decimal("0.0001")
     assert found.drift_before == drift.measure_drift(before)

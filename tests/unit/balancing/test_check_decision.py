@@ -1,4 +1,4 @@
-"""A check: what the quotes of now, the calendar and what came before call for."""
+"""The decision of a check, from quotes, calendar rule, cooldown and earlier checks."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,23 +23,23 @@ MONTHLY = CalendarRule(Frequency.MONTHLY, 1)
 
 
 def holding_of(symbol: str, quantity: Any) -> Holding:
-    """So much of a stock."""
+    """Return a holding of a stock."""
     return Holding(symbol, SecurityType.STOCK, Decimal(str(quantity)))
 
 
 def invested(quantities: dict[str, Any], policy: Policy | None = None, **changes: Any) -> Portfolio:
-    """A portfolio that wants half of A and half of B."""
+    """Return a portfolio whose target is half A and half B."""
     held = {symbol: holding_of(symbol, quantity) for symbol, quantity in quantities.items()}
     members = {"allocation": percents(A=50, B=50), "cash": Decimal(0), "policy": policy or Policy(), "holdings": held}
     return portfolio(**{**members, **changes})
 
 
-def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> CheckResult:
-    """What a check finds; everything costs 1 unless quotes say otherwise."""
-    known = quotes or [Quote(symbol, Decimal(1), NOW - timedelta(minutes=1)) for symbol in it.allocation]
+def at(portfolio: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> CheckResult:
+    """Return the result of a check; without quotes every price is 1."""
+    known = quotes or [Quote(symbol, Decimal(1), NOW - timedelta(minutes=1)) for symbol in portfolio.allocation]
     situation = DecisionInputs(
-        portfolio=it,
-        quantities={symbol: holding.quantity for symbol, holding in it.holdings.items()},
+        portfolio=portfolio,
+        quantities={symbol: holding.quantity for symbol, holding in portfolio.holdings.items()},
         quotes={quote.symbol: quote for quote in known},
         now=NOW,
         trigger=trigger,
@@ -56,7 +56,7 @@ def at(it: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None
         (timedelta(hours=9), "within_band"),
     ],
 )
-def test_a_quote_of_before_a_split_is_no_quote_for_what_is_held_after_it(quoted: timedelta, rule: str) -> None:
+def test_a_quote_from_before_a_split_counts_as_no_quote(quoted: timedelta, rule: str) -> None:
     midnight = datetime(2026, 12, 1, tzinfo=UTC)
     price = Decimal(400) if quoted < timedelta(0) else Decimal(100)
     quotes = [
@@ -67,18 +67,18 @@ def test_a_quote_of_before_a_split_is_no_quote_for_what_is_held_after_it(quoted:
     assert (found.reason.code, found.plan) == (rule, None)
     if rule == "no_quote":
         assert found.reason.details["missing"] == ["A"]
-        assert found.bounds["A"].upper == 0, "any newer quote of it wakes the check"
+        assert found.bounds["A"].upper == 0, "any newer quote requests a check"
 
 
-def test_a_split_that_is_still_to_come_leaves_the_quote_as_it_is() -> None:
+def test_a_future_split_does_not_affect_the_quote() -> None:
     tomorrow = Split(NOW + timedelta(seconds=1), Decimal(4), Decimal(1))
     quotes = [Quote(symbol, Decimal(100), NOW, splits=(tomorrow,)) for symbol in "AB"]
     assert at(invested({"A": 40, "B": 40}), Trigger.PRICE, quotes).reason.code == "within_band"
 
 
-def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the_message() -> None:
-    it = invested({"A": 54, "B": 46}, Policy(calendar=MONTHLY), watch_state=WatchState(calendar_at=DUE))
-    changed, due = at(it, None), at(it, Trigger.SCHEDULE)
+def test_a_change_before_the_message_of_a_calendar_day_leaves_the_day_undecided() -> None:
+    held = invested({"A": 54, "B": 46}, Policy(calendar=MONTHLY), watch_state=WatchState(calendar_at=DUE))
+    changed, due = at(held, None), at(held, Trigger.SCHEDULE)
     assert (changed.reason.code, changed.plan, changed.calendar_at) == ("within_band", None, DUE)
     assert (due.reason.code, due.plan is None, due.calendar_at) == (
         "calendar",
@@ -88,14 +88,14 @@ def test_a_change_between_the_calendar_day_and_its_message_leaves_the_day_to_the
 
 
 @pytest.mark.parametrize("day", [DUE, NOW + timedelta(days=5)])
-def test_what_is_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
+def test_a_rebalance_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
     policy = Policy(calendar=MONTHLY, cooldown_seconds=30 * 86_400)
-    it = invested(
+    held = invested(
         {"A": 60, "B": 40}, policy, watch_state=WatchState(calendar_at=day), rebalanced_at=NOW - timedelta(days=10)
     )
-    found, end = at(it, Trigger.SCHEDULE), NOW + timedelta(days=20)
+    found, end = at(held, Trigger.SCHEDULE), NOW + timedelta(days=20)
     assert (found.reason.code, found.calendar_at, found.retry_at) == ("cooldown", day, end)
-    done = it.finish_evaluation(
+    done = held.finish_evaluation(
         NOW, "AB", calendar_at=found.calendar_at, deferred_trigger=found.deferred_trigger, retry_at=found.retry_at
     )
     assert done.watch_state.next_at == end
@@ -110,7 +110,7 @@ def test_the_reason_of_a_planned_rebalance_has_the_cooldown() -> None:
     first = at(invested(drifted), Trigger.PRICE)
     assert first.plan is not None
     assert first.reason.details["cooldown"] == {"seconds": 0}
-    it = invested(drifted, Policy(cooldown_seconds=60), rebalanced_at=DUE)
-    again = at(it, Trigger.PRICE)
+    held = invested(drifted, Policy(cooldown_seconds=60), rebalanced_at=DUE)
+    again = at(held, Trigger.PRICE)
     assert again.plan is not None
     assert again.reason.details["cooldown"] == {"seconds": 60, "until": "2026-12-01T15:31:00.000000Z"}

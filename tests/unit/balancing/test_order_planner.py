@@ -32,7 +32,7 @@ policies = st.builds(
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Any portfolio, with prices that are also a hundred times as high or as low."""
+    """Draw any portfolio, at three scales of prices."""
     allocation = draw(allocations(zeros=False))
     scale = draw(st.sampled_from([Decimal("0.01"), Decimal(1), Decimal(100)]))
     price = decimals(1, 10**6, 2).map(lambda number: number * scale)
@@ -45,14 +45,14 @@ def cases(draw: st.DrawFn) -> Case:
 
 @settings(max_examples=250, deadline=None)
 @given(cases())
-def test_every_plan_keeps_every_promise(case: Case) -> None:
+def test_every_plan_keeps_every_invariant(case: Case) -> None:
     if value(case.held, case.prices, case.cash).total:
         check(case)
 
 
 @settings(max_examples=40, deadline=None)
 @given(cases())
-def test_equal_inputs_give_equal_plans_in_whatever_order_they_come(case: Case) -> None:
+def test_equal_inputs_give_equal_plans_in_any_order(case: Case) -> None:
     other = replace(
         case,
         held=dict(reversed(case.held.items())),
@@ -79,25 +79,28 @@ def test_after_a_full_rebalance_all_is_inside_its_band_or_the_plan_says_why(case
 
 
 def reserve(case: Case, found: OrderPlan, total: Decimal) -> Decimal:
-    """What the plan has to leave in cash beyond the target of cash: buffer, and slippage of its own orders."""
-    moved = sum((it.quantity * it.price for it in found.orders), Decimal(0))
+    """Return the cash that a plan has to leave beyond the cash target: the buffer and the slippage of its orders."""
+    moved = sum((symbol.quantity * symbol.price for symbol in found.orders), Decimal(0))
     kept = total * case.policy.cash_buffer / 100 + moved * case.policy.max_slippage / 100
     return kept - total * case.policy.cash_target / 100
 
 
 def misplaced(case: Case, orders: tuple[PlannedOrder, ...]) -> Decimal:
-    """The drift after these orders, cash among it, in money and unrounded."""
+    """Return the drift after these orders, cash included, in money and unrounded."""
     held, cash = case.after(orders)
     with localcontext(EXACT):
         worth = {symbol: quantity * case.prices[symbol] for symbol, quantity in held.items()} | {CASH: cash}
         target, total = target_weights(case.allocation, case.policy), sum(worth.values(), Decimal(0))
-        away = (abs(worth.get(it, Decimal(0)) - target.get(it, Decimal(0)) * total / 100) for it in {*worth, *target})
+        away = (
+            abs(worth.get(symbol, Decimal(0)) - target.get(symbol, Decimal(0)) * total / 100)
+            for symbol in {*worth, *target}
+        )
         return sum(away, Decimal(0)) / 2
 
 
 @settings(max_examples=120, deadline=None)
 @given(cases())
-def test_no_order_of_a_full_rebalance_is_without_use(case: Case) -> None:
+def test_no_order_of_a_full_rebalance_is_needless(case: Case) -> None:
     """Without any one of them the drift is greater, the buys are not paid for, or a leg is outside its band that the
     plan brings back; a sell does only where the plan ends inside all bands."""
     case = replace(case, mode=Mode.FULL)
@@ -139,7 +142,7 @@ def test_investing_cash_buys_nothing_further_than_its_target_and_keeps_the_cash_
     assert all(order.side is Side.BUY for order in found.orders)
     _, cash = case.after(found.orders)
     assert not found.orders or cash >= total * case.policy.cash_target / 100 - total / 10**6
-    assert all(it.reason == "mode" for it in found.skipped if it.side is Side.SELL)
+    assert all(leg.reason == "mode" for leg in found.skipped if leg.side is Side.SELL)
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,21 +153,21 @@ def test_selling_only_never_takes_cash(case: Case) -> None:
         return
     found = check(case)
     assert all(order.side is Side.SELL for order in found.orders)
-    assert all(it.reason == "mode" for it in found.skipped if it.side is Side.BUY)
+    assert all(leg.reason == "mode" for leg in found.skipped if leg.side is Side.BUY)
     assert case.after(found.orders)[1] >= case.cash
 
 
 def whole_outcomes(case: Case) -> Iterator[Decimal]:
-    """The drift, in money, of every combination of whole shares that can be had."""
+    """Yield the drift, in money, of every affordable combination of whole shares."""
     held, total = value(case.held, case.prices, case.cash), value(case.held, case.prices, case.cash).total
     wanted = {name: weight * total / 100 for name, weight in target_weights(case.allocation, case.policy).items()}
     symbols = sorted(case.prices)
-    for counts in product(*(range(int(total / case.prices[it]) + 1) for it in symbols)):
-        worth = {it: count * case.prices[it] for it, count in zip(symbols, counts, strict=True)}
+    for counts in product(*(range(int(total / case.prices[symbol]) + 1) for symbol in symbols)):
+        worth = {each: count * case.prices[each] for each, count in zip(symbols, counts, strict=True)}
         cash = total - sum(worth.values())
         if cash >= 0:
             worth[CASH] = cash
-            yield sum((abs(worth[it] - wanted[it]) for it in worth), Decimal(0)) / 2
+            yield sum((abs(worth[symbol] - wanted[symbol]) for symbol in worth), Decimal(0)) / 2
     assert held.total == total
 
 
@@ -173,7 +176,7 @@ def whole_outcomes(case: Case) -> Iterator[Decimal]:
     st.lists(st.tuples(st.integers(0, 4), st.integers(10, 40)), min_size=1, max_size=3),
     st.integers(0, 60),
 )
-def test_whole_shares_come_within_a_share_of_the_best_there_is(pairs: list[tuple[int, int]], cash: int) -> None:
+def test_whole_shares_end_within_one_share_of_the_optimum(pairs: list[tuple[int, int]], cash: int) -> None:
     names = "abc"[: len(pairs)]
     weights = dict(zip(names, [[100], [60, 40], [50, 30, 20]][len(names) - 1], strict=True))
     held = {name: Decimal(count) for name, (count, _) in zip(names, pairs, strict=True)}

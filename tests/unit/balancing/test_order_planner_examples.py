@@ -1,4 +1,4 @@
-"""Plans that are worked out by hand."""
+"""Order plans worked out by hand."""
 
 from decimal import Decimal
 
@@ -17,17 +17,17 @@ from trimtab.portfolios.rebalancing.drift import CASH, target_weights
 
 
 def simple(cash: str = "0", policy: Policy = FREE, mode: Mode = Mode.FULL, **held: float | str) -> Case:
-    """100 in `a`, `b` and cash at a price of 1, meant to be 50 and 50."""
+    """Return a portfolio of 100 in `a`, `b` and cash at prices of 1, with a target of 50 and 50."""
     return Case(percents(**held), percents(a=1, b=1), Decimal(cash), percents(a=50, b=50), policy, mode)
 
 
 def brief(found: OrderPlan) -> list[str]:
-    """Orders and skipped legs in words."""
-    orders = [f"{it.side.value} {it.symbol} {it.notional}" for it in found.orders]
-    return orders + [f"no {it.side.value} {it.symbol} {it.notional}: {it.reason}" for it in found.skipped]
+    """Return orders and skipped legs in words."""
+    orders = [f"{order.side.value} {order.symbol} {order.notional}" for order in found.orders]
+    return orders + [f"no {leg.side.value} {leg.symbol} {leg.notional}: {leg.reason}" for leg in found.skipped]
 
 
-def test_what_cannot_be_reinvested_is_not_sold() -> None:
+def test_proceeds_that_cannot_be_reinvested_are_not_raised() -> None:
     held, weights = dict(a=6500, **dict.fromkeys("bcdef", 700)), dict(a=50, **dict.fromkeys("bcdef", 10))
     policy = replace(FREE, band=FIVE_POINTS, minimum_trade=Decimal(600))
     case = Case(percents(**held), percents(**dict.fromkeys("abcdef", 1)), Decimal(0), percents(**weights), policy)
@@ -39,7 +39,7 @@ def test_what_cannot_be_reinvested_is_not_sold() -> None:
     assert brief(check(some))[:3] == ["SELL a 900.00", "BUY b 900.00", "no SELL a 600.00: no_use"]
 
 
-def test_what_a_whole_share_cannot_be_had_for_is_not_sold() -> None:
+def test_nothing_is_sold_for_less_than_a_whole_share() -> None:
     prices, policy = percents(a=10, brk=600_000), replace(FREE, whole_shares=True)
     case = Case(percents(a=10_000), prices, Decimal(0), percents(a=90, brk=10), policy)
     assert brief(check(case)) == ["no SELL a 10000.00: no_use", "no BUY brk 10000.00: whole_shares"]
@@ -50,11 +50,11 @@ def test_a_sell_is_kept_that_brings_all_inside_their_bands() -> None:
     policy = replace(FREE, band=FIVE_POINTS, minimum_trade=Decimal(2))
     case = Case(held, percents(**dict.fromkeys("abcdef", 1)), Decimal(0), percents(**weights), policy)
     found = check(case)
-    assert [it for it in brief(found) if "SELL" in it] == ["SELL a 2.00", "no SELL a 4.00: no_use"]
+    assert [line for line in brief(found) if "SELL" in line] == ["SELL a 2.00", "no SELL a 4.00: no_use"]
     assert found.within_band_after
 
 
-def test_what_is_over_is_sold_and_pays_for_what_is_under() -> None:
+def test_overweight_is_sold_and_pays_for_underweight() -> None:
     found = check(simple(a=70, b=30))
     assert brief(found) == ["SELL a 20.00", "BUY b 20.00"]
 
@@ -67,13 +67,13 @@ def test_the_slippage_and_the_buffer_stay_in_cash() -> None:
     assert [order.limit_price for order in found.orders] == [Decimal("1.1")] * 2
 
 
-def test_an_asset_without_a_target_is_sold_to_the_last_grain() -> None:
+def test_an_asset_without_a_target_is_sold_completely() -> None:
     case = Case({"x": Decimal("3.333333333"), "a": Decimal(1)}, percents(x=3, a=90), Decimal(0), percents(a=100), FREE)
     found = check(case)
     assert (found.orders[0].symbol, found.orders[0].quantity) == ("x", Decimal("3.333333333"))
 
 
-def test_to_the_bands_edge_moves_only_what_it_has_to() -> None:
+def test_the_edge_of_the_band_is_reached_with_the_least_trades() -> None:
     policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE)
     found = check(simple(a=70, b=30, policy=policy))
     assert brief(found)[0] == "SELL a 15.00"
@@ -90,14 +90,14 @@ def test_to_the_bands_edge_moves_only_what_it_has_to() -> None:
         (56, 44, 0, {"total_drift": Decimal(3)}, ["SELL a 6.00", "BUY b 6.00"]),  # the edge would leave 5 %
     ],
 )
-def test_what_the_bands_edge_cannot_satisfy_is_led_to_the_target(
+def test_the_target_is_the_destination_where_the_edge_of_the_band_does_not_suffice(
     a: int, b: int, cash: int, changes: dict[str, object], ends: list[str]
 ) -> None:
     policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, **changes)
     assert brief(check(simple(a=a, b=b, cash=str(cash), policy=policy, mode=policy.mode))) == ends
 
 
-def test_what_is_outside_its_band_is_served_before_the_largest_need() -> None:
+def test_assets_outside_their_band_are_bought_before_larger_amounts() -> None:
     # big lies 15 below 60 and inside its band; small lies 8 below 10 and outside: it gets the 5.2 to its edge first.
     policy = replace(FREE, band=Band(BandType.RELATIVE, Decimal(28)))
     held, prices = percents(big=45, small=2, rest=43), percents(big=1, small=1, rest=1)
@@ -109,10 +109,10 @@ def test_what_is_outside_its_band_is_served_before_the_largest_need() -> None:
 def test_short_cash_makes_few_orders_and_the_largest_first() -> None:
     held, prices = percents(a=30, b=35, c=15), percents(a=1, b=1, c=1, d=1)
     case = Case(held, prices, Decimal(10), percents(a=25, b=25, c=25, d=25), FREE, Mode.INVEST_CASH)
-    assert [it for it in brief(check(case)) if it.startswith("BUY")] == ["BUY d 10.00"]
+    assert [line for line in brief(check(case)) if line.startswith("BUY")] == ["BUY d 10.00"]
 
 
-def test_a_move_below_the_minimum_trade_is_skipped_with_its_reason() -> None:
+def test_a_change_below_the_minimum_trade_is_skipped_with_its_reason() -> None:
     found = check(simple(a="50.6", b="49.4", policy=replace(FREE, minimum_trade=Decimal(1))))
     assert brief(found) == ["no SELL a 0.60: minimum_trade", "no BUY b 0.60: minimum_trade"]
 
@@ -123,7 +123,7 @@ def test_cash_that_is_less_than_the_minimum_trade_starts_no_order() -> None:
     assert brief(found) == ["no SELL a 6.00: mode", "no BUY b 10.00: no_cash"]
 
 
-def test_modes_forbid_a_side_and_say_so() -> None:
+def test_modes_forbid_a_side_and_give_the_reason() -> None:
     assert brief(check(simple(a=70, b=30, mode=Mode.SELL_ONLY))) == ["SELL a 20.00", "no BUY b 20.00: mode"]
     assert brief(check(simple(a=60, b=30, cash="10", mode=Mode.INVEST_CASH)))[0] == "BUY b 10.00"
 
@@ -150,7 +150,7 @@ def test_cash_has_a_target_of_its_own() -> None:
 
 
 @given(allocations(zeros=False), decimals(0, 1_000_000, 4))
-def test_targets_sum_to_100_with_cash_among_them(allocation: Numbers, cash_target: Decimal) -> None:
+def test_targets_with_cash_sum_to_100(allocation: Numbers, cash_target: Decimal) -> None:
     found = target_weights(allocation, Policy(cash_target=cash_target))
     assert sum(found.values()) == 100
     assert found[CASH] == cash_target

@@ -104,7 +104,7 @@ class DecisionInputs(Struct, frozen=True):
 
 
 def symbols_of(portfolio: Portfolio) -> list[str]:
-    """Return the symbols held or targeted, each of which needs a quote."""
+    """Return the symbols held or targeted; a check needs a quote of each."""
     held = (symbol for symbol, holding in portfolio.holdings.items() if holding.quantity)
     return sorted({*held, *portfolio.allocation})
 
@@ -143,7 +143,7 @@ def _bounds(symbols: list[str], prices: Mapping[str, Decimal], move: Decimal) ->
 
 
 def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResult:
-    """Evaluate a portfolio that could be valued."""
+    """Evaluate a valued portfolio."""
     portfolio, policy = inputs.portfolio, inputs.portfolio.policy
     legs = drift.compare_weights(valuation.weights, drift.target_weights(portfolio.allocation, policy))
     move = safe_relative_move(legs, drift.policy_tolerance(policy), policy.total_drift)
@@ -176,7 +176,7 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
 
 
 def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[str, str] | None:
-    """Return the rule (and its sentence) that calls for a rebalance, None where no rule does."""
+    """Return the code and the sentence of the first rule for a rebalance, None if no rule applies."""
     policy, now_drift = inputs.portfolio.policy, drift.measure_drift(legs)
     is_drift_large = policy.total_drift is not None and now_drift > policy.total_drift
     rules = (
@@ -256,9 +256,9 @@ def _plan_details(plan: OrderPlan) -> dict[str, Any]:
 def begin_rebalance(
     inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None, *, run_seconds: int
 ) -> tuple[Rebalance, Portfolio]:
-    """Return the PLANNED rebalance of a check (the requested one, or a new one) and the portfolio locked by it.
+    """Return the PLANNED rebalance of a check (requested or new), and the portfolio locked by the rebalance.
 
-    Both must be saved in one transaction, so that the journal is stored before the first order is sent.
+    Both must be saved in the same transaction: the journal is stored before the first order is sent.
     """
     assert result.plan is not None  # noqa: S101 - called only with a plan
     portfolio, now = inputs.portfolio, inputs.now
@@ -305,7 +305,7 @@ def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Reb
 
 
 def _is_paid_for(portfolio: Portfolio, plan: OrderPlan, valuation: Valuation | None) -> bool:
-    """Return whether the cash above its buffer covers every buy at its limit price without waiting for the sells."""
+    """Return whether the cash above the buffer covers all buys at limit prices, without waiting for the sells."""
     buys = [order for order in plan.orders if order.side is Side.BUY]
     cost = sum((CONTEXT.multiply(order.quantity, order.limit_price) for order in buys), ZERO)
     total = valuation.total if valuation else ZERO

@@ -1,4 +1,4 @@
-"""Price checks in DynamoDB: the last one that decided nothing, and the portfolios that are due for one."""
+"""Price checks in DynamoDB: the last check without trades, and the portfolios due for a check."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ LAST_CHECK = "CHECK#last"
 
 
 class LastCheck(Struct, frozen=True):
-    """The newest check of a portfolio that traded nothing, with its reason."""
+    """The newest check of a portfolio without trades, and the reason."""
 
     tenant_id: str
     portfolio_id: str
@@ -55,7 +55,7 @@ class CheckStore(PortfolioStore, frozen=True):
     """Adds the readers of checks to the store of the aggregate."""
 
     def last_check(self, tenant_id: str, portfolio_id: str) -> LastCheck | None:
-        """Return the newest check that traded nothing, None if there was none."""
+        """Return the newest check without trades, None before the first."""
         item = self.item(tenant_id, portfolio_id, LAST_CHECK)
         return LastCheck.from_item(item) if item else None
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, format_time
@@ -36,9 +37,9 @@ MAX_ADJUSTED = 90
 
 
 class Resolution(Struct, frozen=True):
-    """The present state of a stale portfolio, as an operator found it.
+    """The present state of a stale portfolio, as found by an operator.
 
-    Quantities by symbol are those after any split; symbols that are left out, and a cash of None, stay as they were.
+    `holdings`: quantities by symbol, after any split. Omitted symbols, and a cash of None, stay unchanged.
     """
 
     reason: str
@@ -47,7 +48,7 @@ class Resolution(Struct, frozen=True):
 
 
 class OperatorActions(Struct, frozen=True):
-    """Actions that persons take on a portfolio and its rebalances."""
+    """Actions of persons on a portfolio and on rebalances."""
 
     store: RebalanceStore
     ledger: LedgerStore
@@ -63,7 +64,7 @@ class OperatorActions(Struct, frozen=True):
         if refusal is not None and stored is None:
             raise (Unprocessable if refusal.code == "no_target" else Conflict)(refusal.code, refusal.message)
         stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(requested))
-        if stored is not None and stored.request_hash != requested.request_hash:
+        if stored is not None and not ids.is_same_request(stored.request_hash, lambda form: _request_hash(mode, form)):
             raise Conflict(
                 "request_id_reused", "The request id was used with another body; use a new one for each request."
             )
@@ -143,6 +144,15 @@ class OperatorActions(Struct, frozen=True):
         return replace(portfolio, holdings=HoldingsReader(self.ledger, self.clock).apply_splits(portfolio, quotes))
 
 
+def _request_hash(mode: Mode | None, form: int = 1) -> str:
+    """Return the hash of a requested rebalance in this version of the hash."""
+    match form:
+        case 1:
+            return ids.request_hash(1, {"mode": mode})
+        case _:
+            raise UnknownForm("request hash of a rebalance", form)
+
+
 def _requested_rebalance(portfolio: Portfolio, mode: Mode | None, request_id: str, now: datetime) -> Rebalance:
     return Rebalance(
         tenant_id=portfolio.tenant_id,
@@ -151,7 +161,7 @@ def _requested_rebalance(portfolio: Portfolio, mode: Mode | None, request_id: st
         user_id=portfolio.user_id,
         name=portfolio.name,
         request_id=request_id,
-        request_hash=ids.request_hash(1, {"mode": mode}),
+        request_hash=_request_hash(mode),
         weights={},
         as_of=now,
         created_at=now,
@@ -162,7 +172,7 @@ def _requested_rebalance(portfolio: Portfolio, mode: Mode | None, request_id: st
 
 
 def _adjustments(portfolio: Portfolio, rebalance_id: str, actual: Mapping[str, Decimal], now: datetime) -> list[Trade]:
-    """Return one trade for each symbol whose actual quantity differs from the recorded one."""
+    """Return a trade for each symbol whose actual quantity differs from the recorded quantity."""
     held = {symbol: holding.quantity for symbol, holding in portfolio.holdings.items()}
     differences = {symbol: quantity - held.get(symbol, ZERO) for symbol, quantity in sorted(actual.items())}
     differences = {symbol: difference for symbol, difference in differences.items() if difference}

@@ -1,7 +1,7 @@
-"""The order planner: the orders that lead a portfolio back to its target, within its cash and its policy.
+"""The order planner: the orders that lead a portfolio back to the target, within cash and policy.
 
-Sells come first and pay for the buys. Numbers are exact until they become quantities, which are rounded towards not
-trading. Equal inputs always give equal plans.
+Sells come first and pay for the buys. Numbers are exact until they become quantities; quantities are rounded towards
+not trading. Equal inputs always give equal plans.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
@@ -107,7 +107,7 @@ def _plan_trades(
 
 
 def _spend_cash(buys: list[WeightChange], sizing: OrderSizing, sells: Quantities, cash_weight: Decimal) -> Quantities:
-    """Return the buys that cash pays for: first each asset outside its band to the edge, then the largest amounts."""
+    """Return the buys within the cash: first to the edge of the band where outside, then the largest amounts."""
     candidates = [change for change in buys if sizing.is_large_enough(change)]
     for _ in buys:
         bought = _fill_buys(candidates, sizing, sells, cash_weight)
@@ -152,7 +152,7 @@ def _fill_buys(buys: list[WeightChange], sizing: OrderSizing, sells: Quantities,
 def _add_whole_shares(
     changes: list[WeightChange], sizing: OrderSizing, trades: Quantities, cash_weight: Decimal
 ) -> Quantities:
-    """Add one whole share to a trade wherever the portfolio then ends closer to its target."""
+    """Add a whole share to each trade that then leads the portfolio closer to the target."""
     sells = [change for change in changes if change.side is Side.SELL]
     buys = [change for change in changes if change.side is Side.BUY]
     best = dict(trades)
@@ -210,7 +210,7 @@ def _gain_of_buy(
 
 
 def _drop_needless(sizing: OrderSizing, trades: Quantities) -> Quantities:
-    """Return the trades without needless ones, and without the part of a sell that only raises idle cash."""
+    """Return the needed trades, and sells without the part for idle cash only."""
     for _ in trades:
         reduced = _reduce_each(sizing, trades)
         if reduced == trades:
@@ -220,10 +220,10 @@ def _drop_needless(sizing: OrderSizing, trades: Quantities) -> Quantities:
 
 
 def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
-    """Reduce each trade, the smallest first, to the quantity that is needed.
+    """Reduce each trade, the smallest first, to the needed quantity.
 
-    A trade is needed if without it the drift were greater or the buys not paid for, or if it brings its leg inside the
-    band. A sell is needed for the band only if all legs end inside: otherwise it trades one excess for another.
+    A trade is needed if otherwise the drift were greater or the buys not paid for, or to bring the leg inside the band.
+    A sell is needed for the band only if all legs end inside: otherwise the sell trades an excess for another.
     """
     needed, all_inside = dict(trades), _ends_inside(sizing, trades)
 
@@ -264,7 +264,7 @@ def _without(symbol: str, trades: Quantities) -> Quantities:
 
 
 def _skipped_leg(change: WeightChange, sizing: OrderSizing, trades: Quantities, mode: Mode) -> SkippedLeg | None:
-    """Return the change, or the rest of it, for which there is no order."""
+    """Return the change, or the rest of the change, without an order."""
     unused = "no_use" if change.side is Side.SELL else "no_cash"
     if change.symbol in trades:
         rest = change.max_quantity - abs(trades[change.symbol])

@@ -23,7 +23,7 @@ _SMALLEST_PERCENT = Decimal(1).scaleb(-PERCENT_PLACES)
 
 
 class WeightChange(Struct, frozen=True):
-    """The change that leads one asset to its destination.
+    """The change that leads an asset to the destination.
 
     `amount` is the value to move (money), `max_quantity` the same in tradable steps. `min_quantity` brings an
     underweight asset inside its band; zero where the asset is inside already.
@@ -38,7 +38,7 @@ class WeightChange(Struct, frozen=True):
 
 
 class OrderSizing(Struct, frozen=True):
-    """Arithmetic of order planning for one portfolio: its valuation, target weights, policy and tolerances."""
+    """Arithmetic of order planning for a portfolio: valuation, target weights, policy and tolerances."""
 
     valuation: Valuation
     target: Weights
@@ -90,17 +90,17 @@ class OrderSizing(Struct, frozen=True):
         return WeightChange(symbol, Side.BUY, price, amount, most, least)
 
     def min_order_quantity(self, symbol: str) -> Decimal:
-        """Return the smallest quantity that reaches the minimum amount of an order."""
+        """Return the smallest quantity with the minimum amount of an order."""
         return self.round_to_steps(self.min_amount / self.valuation.prices[symbol], ROUND_CEILING)
 
     def quantity_into_band(self, symbol: str) -> Decimal:
-        """Return the quantity that brings the asset inside its band, zero where the asset is inside."""
+        """Return the quantity to bring the asset inside the band, zero if inside already."""
         tolerance = self.amount_of(self.tolerance(Leg(symbol, ZERO, self.target.get(symbol, ZERO))))
         excess = self.distance_from_target(symbol, self.valuation.values.get(symbol, ZERO)) - tolerance
         return max(ZERO, self.round_to_steps(excess / self.valuation.prices[symbol], ROUND_CEILING))
 
     def idle_quantity(self, symbol: str, trades: Quantities) -> Decimal:
-        """Return the part of a sell that only raises cash above its target and pays for no buy at limit prices."""
+        """Return the part of a sell beyond the cash target that pays for no buy at limit prices."""
         idle = (self.cash_after(trades) - self.amount_of(self.target[CASH])) / self.valuation.prices[symbol]
         if any(quantity > 0 for quantity in trades.values()):
             spendable = self.spendable_cash(trades).quantize(CENT, ROUND_FLOOR)
@@ -146,7 +146,7 @@ class OrderSizing(Struct, frozen=True):
         return value(quantities, self.valuation.prices, self.cash_after(trades)).weights
 
     def distance_from_target(self, symbol: str, worth: Decimal) -> Decimal:
-        """Return the distance of an asset of this value from its target, in money."""
+        """Return the distance between the value of an asset and the target, in money."""
         return abs(worth - self.amount_of(self.target.get(symbol, ZERO)))
 
     def total_distance(self, trades: Quantities) -> Decimal:

@@ -17,13 +17,13 @@ _HIGHEST_PRICE = Decimal("999999999999.999999999")
 
 
 class PriceBounds(Struct, frozen=True):
-    """Bounds of a price: strictly between them the portfolio stays as it is; at or beyond them it may have to trade."""
+    """Bounds of a price: strictly between the bounds nothing is traded; at or beyond a bound a check decides."""
 
     lower: Decimal
     upper: Decimal
 
     def are_crossed_by(self, price: Decimal) -> bool:
-        """Return whether a quote at this price requires an evaluation."""
+        """Return whether a quote at the price requires an evaluation."""
         return price <= self.lower or price >= self.upper
 
 
@@ -61,7 +61,7 @@ def _moves_to_band(leg: Leg, tolerance: Decimal) -> Iterator[Decimal]:
 
 
 def _move_between(less: Decimal, more: Decimal) -> Decimal:
-    """Return the move by which one asset rises and all others fall when its weight goes from `less` to `more`."""
+    """Return the move for a weight to rise from `less` to `more`: up for the asset, down for all others."""
     rising, falling = more * (HUNDRED - less), less * (HUNDRED - more)
     return (rising - falling) / (rising + falling)
 

@@ -32,7 +32,7 @@ NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, h
 
 
 class CheckOutcome(Struct, frozen=True):
-    """Outcome of one message: the rule that decided, and the rebalance that was begun or decided, if any."""
+    """Outcome of a message: the deciding rule, and the rebalance begun or decided, if any."""
 
     rule: str
     rebalance: Rebalance | None = None
@@ -43,7 +43,7 @@ SKIPPED = CheckOutcome("skipped", is_evaluated=False)
 
 
 class PriceChecker(Struct, frozen=True):
-    """Consumer of the queue `checks`. `run_seconds` is the deadline of the rebalances that it begins."""
+    """Consumer of the queue `checks`. New rebalances end after `run_seconds` at the latest."""
 
     store: RebalanceStore
     holdings: HoldingsReader

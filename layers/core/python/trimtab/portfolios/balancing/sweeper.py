@@ -32,7 +32,7 @@ class SweepResult(Struct):
 
 
 class Sweeper(Struct, frozen=True):
-    """Performs one pass every five minutes."""
+    """Performs a pass every five minutes."""
 
     store: PendingJobStore
     checks: CheckStore

@@ -50,7 +50,7 @@ class SwitchHalt(Model):
 
 
 class HaltView(Model):
-    """An active halt switch: its scope, its reason, and the person and time of the switch."""
+    """An active halt switch: scope, reason, and the person and time of the switch."""
 
     scope: str
     reason: str
@@ -73,7 +73,7 @@ class CheckReasonView(Model):
 
 
 class CheckView(Model):
-    """The newest check that traded nothing, with the reason."""
+    """The newest check without trades, and the reason."""
 
     trigger: str
     at: datetime

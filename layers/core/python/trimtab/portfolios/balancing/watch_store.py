@@ -49,13 +49,13 @@ class BoundKey(Struct, frozen=True):
 
     @classmethod
     def from_text(cls, text: str) -> "BoundKey":
-        """Return the key that `to_text` wrote."""
+        """Return the key from the text of `to_text`."""
         bound, *seen_at, epoch = text.split("#")
         return cls(Decimal(bound), parse_time(seen_at[0]) if seen_at else None, int(epoch))
 
 
 class PriceWatch(Struct, frozen=True):
-    """The watch of one portfolio on one symbol, written in an epoch that saw the quote of `seen_at`."""
+    """The watch of a portfolio on a symbol, written in an epoch after the quote of `seen_at`."""
 
     tenant_id: str
     portfolio_id: str
@@ -102,9 +102,9 @@ class WatchStore(Struct, frozen=True):
         quotes: Mapping[str, Quote],
         dropped: Iterable[str],
     ) -> None:
-        """Replace the watches of a portfolio by those of its present epoch, and delete those of dropped symbols.
+        """Replace the watches of a portfolio in the present epoch, and delete the watches of dropped symbols.
 
-        `quotes` are the quotes that the evaluation saw. Writes transactions of up to a hundred rows. Raises
+        `quotes` are the quotes of the evaluation. Writes transactions of up to a hundred rows. Raises
         `ConditionFailed` where a newer evaluation has written one of the rows.
         """
         owner, epoch = (portfolio.tenant_id, portfolio.portfolio_id), portfolio.watch_state.epoch_started
@@ -118,9 +118,9 @@ class WatchStore(Struct, frozen=True):
             transact(self.client, actions[start : start + MAX_ACTIONS])
 
     def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[CrossedPortfolio]:
-        """Yield the portfolios whose watches this quote crosses, by strongly consistent reads.
+        """Yield the portfolios whose watches the quote crosses, by strongly consistent reads.
 
-        Watches whose evaluation saw this quote or a newer one are left out. A watch crossed at both bounds is yielded
+        Watches whose evaluation saw the same or a newer quote are left out. A watch crossed at both bounds is yielded
         twice.
         """
         text = sortable_price(price)

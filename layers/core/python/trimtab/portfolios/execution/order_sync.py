@@ -27,9 +27,9 @@ class OrderSync(Struct, frozen=True):
     log_error: Callable[[Exception], None]
 
     def refresh(self, order: Order) -> Order:
-        """Synchronise one order with the broker; resend it under its own id if the broker never received it.
+        """Synchronise one order with the broker; resend the order under its own id if the broker never received it.
 
-        Any exception of the broker leaves the outcome of this order unknown, and does not affect other orders.
+        An exception of the broker leaves the outcome of the order unknown, and does not affect other orders.
         """
         order_id = order.client_order_id
         try:
@@ -63,7 +63,7 @@ class OrderSync(Struct, frozen=True):
 
 
 def to_broker_order(order: Order) -> BrokerOrder:
-    """Return the order in the form that the broker takes."""
+    """Return the order in the form of the port `Broker`."""
     return BrokerOrder(order.client_order_id, order.symbol, order.side, order.quantity, order.limit_price)
 
 

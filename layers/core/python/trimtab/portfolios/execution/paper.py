@@ -29,7 +29,7 @@ _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 
 
 class PaperOrder(Struct, frozen=True):
-    """An order that has arrived, with the rule that applies to it. `due_at` is set until the order is executed."""
+    """An order that has arrived, and the scenario rule applied to it. `due_at` is set until the execution."""
 
     account: str
     order: BrokerOrder
@@ -46,7 +46,7 @@ class PaperOrder(Struct, frozen=True):
 
     @property
     def report(self) -> BrokerReport:
-        """The state of the order as the broker reports it."""
+        """The report of the broker on this order."""
         order_id = self.order.client_order_id
         return BrokerReport(
             order_id, self.status, f"paper-{order_id}", self.filled, self.amount, self.fees, self.reason
@@ -67,11 +67,11 @@ class PaperOrder(Struct, frozen=True):
         return self.due_at is not None and self.due_at <= now
 
     def end(self, reason: str) -> "PaperOrder":
-        """Return the order ended with its present fill."""
+        """Return the order ended with the present fill."""
         return replace(self, status=BrokerStatus.ENDED, reason=reason, due_at=None)
 
     def execute(self, quote: Decimal | None) -> "PaperOrder":
-        """Return the order filled at the quote according to its rule, or ended where that is not possible."""
+        """Return the order filled at the quote according to the rule, or ended if a fill is impossible."""
         if self.rule.refuse is not None:
             return self.end(self.rule.refuse)
         if quote is None:
@@ -229,7 +229,7 @@ class PaperBroker(Struct, frozen=True):
         return next((rule for rule in self.scenario if rule.match.fits(account, order, nth)), ScenarioRule())
 
     def _count_time_out(self, account: str, client_order_id: str, times: int) -> bool:
-        """Return whether this submission is one of the first `times`, which time out; the version counts them."""
+        """Return whether the submission is among the first `times`; the version of the item counts submissions."""
         key = _item_key(account, TIME_OUTS + client_order_id)
         item = get_item(self.client, self.table, key)
         count = item["version"] if item else 0

@@ -87,7 +87,7 @@ class ScenarioRule(Model):
 
     @property
     def latency(self) -> timedelta:
-        """Time between the arrival of an order and its execution."""
+        """Time between arrival and execution of an order."""
         return timedelta(microseconds=int(self.latency_seconds * 1_000_000))
 
     def pack(self) -> str:
@@ -102,7 +102,7 @@ def unpack_rule(text: str) -> ScenarioRule:
 
 
 def parse_scenario(text: str) -> tuple[ScenarioRule, ...]:
-    """Return the rules of a scenario from its JSON text; raises `ScenarioError`."""
+    """Return the rules of a scenario; raises `ScenarioError` for an invalid JSON text."""
     try:
         return TypeAdapter(tuple[ScenarioRule, ...]).validate_python(strict_json.loads(text))
     except ValidationError as error:

@@ -65,7 +65,7 @@ class NextStep(StrEnum):
 
 
 def journal_of(rebalance: Rebalance) -> Execution:
-    """Return the journal of a rebalance that is being executed."""
+    """Return the journal of a rebalance in execution."""
     assert rebalance.execution is not None  # noqa: S101 - the worker never loads a rebalance without a journal
     return rebalance.execution
 
@@ -73,10 +73,10 @@ def journal_of(rebalance: Rebalance) -> Execution:
 def next_step(
     rebalance: Rebalance, now: datetime, limits: RetryLimits, *, synced_at: datetime | None = None
 ) -> NextStep:
-    """Return the next step of a rebalance that is PLANNED, EXECUTING or COMPENSATING.
+    """Return the next step of a PLANNED, EXECUTING or COMPENSATING rebalance.
 
-    `synced_at` is the time at which the caller synchronised the orders of the present wave, None if it did not: an
-    order is never given up before one more look at the broker.
+    `synced_at` is the time at which the caller synchronised the orders of the present wave, None before the first
+    synchronisation: no order is given up before another look at the broker.
     """
     execution = journal_of(rebalance)
     if not execution.is_wave_over:
@@ -102,8 +102,8 @@ def _may_start(execution: Execution) -> bool:
 def wake_time(execution: Execution, now: datetime, limits: RetryLimits) -> datetime:
     """Return the time at which a waiting execution continues.
 
-    While orders are open, the pause between two polls doubles up to its limit. Otherwise the stored time is returned,
-    not a later one: two messages for one rebalance would postpone each other forever.
+    While orders are open, the pause between two polls doubles up to the limit. Otherwise return the stored time, not a
+    later time: two messages for the same rebalance would postpone each other forever.
     """
     if execution.is_wave_over and execution.wake_at is not None:
         return execution.wake_at
@@ -146,10 +146,9 @@ def must_give_up(execution: Execution, limits: RetryLimits) -> bool:
 
 
 class WaveResult(Struct, frozen=True):
-    """The next version of a rebalance, and its effect on the portfolio.
+    """The next version of a rebalance, and the effect on the portfolio.
 
-    `rebalanced` means that fills stay, so that the cooldown begins. `stale_reason` is set where the portfolio becomes
-    STALE.
+    `rebalanced`: fills are kept, so the cooldown begins. `stale_reason` is set if the portfolio becomes STALE.
     """
 
     rebalance: Rebalance
@@ -158,7 +157,7 @@ class WaveResult(Struct, frozen=True):
 
     @property
     def is_final(self) -> bool:
-        """Whether the execution ends and the portfolio is unlocked."""
+        """True if the execution ends and the portfolio is unlocked."""
         return not self.rebalance.is_in_execution
 
     def apply_to(self, portfolio: Portfolio, now: datetime) -> Portfolio:
@@ -221,7 +220,7 @@ def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveRes
 
 
 def cancel_unsent(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:
-    """Cancel a rebalance of which no order was sent."""
+    """Cancel a rebalance before any order was sent."""
     execution = rebalance.execution and replace(_skip_unsent(rebalance.execution), lease_until=None, wake_at=None)
     why = _explain(rebalance, "cancelled", detail)
     return rebalance.transition(_S.CANCELLED, now, reason=why, execution=execution)

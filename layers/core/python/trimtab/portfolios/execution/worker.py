@@ -69,7 +69,7 @@ class ExecutionWorker(Struct, frozen=True):
     max_fills_per_transaction: int = MAX_FILLS_PER_TRANSACTION
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
-        """Advance the rebalance until it ends or has to wait, and return it; None if there is no such execution.
+        """Advance the rebalance until the end or the next wait, and return the rebalance; None if not found.
 
         Raises `LeaseLost` where another worker has taken over, `Conflict` where concurrent writes persist.
         """
@@ -93,10 +93,10 @@ def _milliseconds(instant: datetime) -> int:
 
 
 class _ExecutionRun(Struct):
-    """One invocation: the newest versions of portfolio and rebalance, under the lease of this worker.
+    """State of an invocation: the newest versions of portfolio and rebalance, under the lease of the worker.
 
-    `is_new_wave`: the present wave was started by this invocation, so the broker cannot have its orders yet.
-    `synced_at`: time of the newest synchronisation of the present wave by this invocation.
+    `is_new_wave`: the invocation started the present wave, so the broker cannot have any of the orders yet.
+    `synced_at`: time of the newest synchronisation of the present wave.
     """
 
     worker: ExecutionWorker
@@ -143,7 +143,7 @@ class _ExecutionRun(Struct):
         return self.rebalance
 
     def _perform(self, step: NextStep) -> datetime | None:
-        """Perform one step; return the time until which to wait after it, None to continue at once."""
+        """Perform a step; return the time to wait for afterwards, None to continue at once."""
         match step:
             case NextStep.START_WAVE:
                 return self._start_wave()
@@ -170,7 +170,9 @@ class _ExecutionRun(Struct):
             return self.worker.clock() + timedelta(seconds=self.worker.limits.halt_seconds)
         if not self._can_pay_for_reversals():
             reason = "buying back what was sold costs more than the portfolio's cash"
-            self._conclude(lambda it, now: state_machine.mark_stale(it, journal_of(it), now, reason))
+            self._conclude(
+                lambda rebalance, now: state_machine.mark_stale(rebalance, journal_of(rebalance), now, reason)
+            )
             return None
         self._save(lambda now: (state_machine.start_wave(self.rebalance, now),))
         self.is_new_wave, self.synced_at = self.execution.wave == wave, None
@@ -210,8 +212,11 @@ class _ExecutionRun(Struct):
         return is_unknown and self.worker.halts.reason(self.portfolio.tenant_id) is not None
 
     def _settle_wave(self) -> None:
-        limits = self.worker.limits
-        self._conclude(lambda it, now: state_machine.settle_wave(it, journal_of(it).mark_posted(), now, limits))
+        def settled(rebalance: Rebalance, now: datetime) -> WaveResult:
+            posted = journal_of(rebalance).mark_posted()
+            return state_machine.settle_wave(rebalance, posted, now, self.worker.limits)
+
+        self._conclude(settled)
 
     def _wait(self, wake_at: datetime) -> None:
         """Release the lease and ask for a message; if the crash comes before the message, the sweeper sends one."""
@@ -228,13 +233,13 @@ class _ExecutionRun(Struct):
     # Writes ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, result_of: Callable[[Rebalance, datetime], WaveResult]) -> None:
-        """Save the result of a step together with the trades of all unposted fills and the portfolio after them.
+        """Save the result of a step, the trades of all unposted fills, and the portfolio after the trades.
 
-        Fills that exceed one transaction are posted before, each batch with its mark in the journal.
+        Fills beyond the size of a transaction are posted before, in batches marked in the journal.
         """
         before, most = self.rebalance, self.worker.max_fills_per_transaction
         for _ in range((len(self.execution.unposted) - 1) // most):
-            self._post(lambda it, now: state_machine.post_first_fills(it, most, now))
+            self._post(lambda rebalance, now: state_machine.post_first_fills(rebalance, most, now))
             if not self.rebalance.is_in_execution:
                 break  # the ledger refused the fills
         else:
