@@ -1,4 +1,4 @@
-"""The calendar rule of a policy: the days on which a rebalance is due, whatever the drift is."""
+"""The calendar rule of a policy: the days on which a rebalance is due, regardless of drift."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,18 +15,18 @@ _MONTHS = {Frequency.MONTHLY: 1, Frequency.QUARTERLY: 3, Frequency.ANNUALLY: 12}
 def next_due(rule: CalendarRule, after: datetime) -> datetime:
     """Return the first time strictly after `after` at which the rule is due, in UTC.
 
-    The rule is due exactly once in each week, month, quarter or year, at 15:30 UTC. A day that is no trading day moves
-    to the trading day before, which may lie in the period before.
+    The rule is due once for each week, month, quarter or year, at 15:30 UTC. A day that is not a trading day moves to
+    the trading day before, which may be in the previous period.
     """
     now = after.astimezone(UTC)
-    # Due days only move back, so earlier periods are over. Three periods suffice: this one may be over, and the due
-    # day of the next one may have moved into this one and be over, too.
+    # Due days move only backwards, so those of earlier periods are past. Three periods suffice: the due day of the
+    # present period may be past, and that of the next period may have moved into the present one and be past too.
     due = (datetime.combine(on_or_before(_day(rule, now.date(), ahead)), DUE_AT) for ahead in range(3))
     return next(instant for instant in due if instant > now)
 
 
 def _day(rule: CalendarRule, today: date, ahead: int) -> date:
-    """Return the day of the rule in the period that is `ahead` periods after today's, trading day or not."""
+    """Return the day that the rule names in the period `ahead` periods after the present one; any day of the week."""
     if rule.frequency is Frequency.WEEKLY:
         return today + timedelta(days=rule.day - today.isoweekday(), weeks=ahead)
     length = _MONTHS[rule.frequency]

@@ -1,7 +1,7 @@
 """The order planner: the orders that lead a portfolio back to the target, within cash and policy.
 
-Sells come first and pay for the buys. Numbers are exact until they become quantities; quantities are rounded towards
-not trading. Equal inputs always give equal plans.
+Sells come first and pay for the buys. Calculations are exact; only quantities are rounded, towards zero. The planner is
+deterministic.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
@@ -55,8 +55,8 @@ def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
 def choose_destination(legs: tuple[Leg, ...], policy: Policy) -> Policy:
     """Return the policy with a destination that satisfies the trigger of the rebalance.
 
-    The edge of the band is no destination where every leg is inside its band, nor where the total drift would still
-    be too large at the edges: then the target weights are the destination.
+    If every leg is inside its band, or if the total drift would still be too large with the outside legs at their
+    edges, then the destination is the target weights and not the edge of the band.
     """
     if policy.destination is Destination.TARGET:
         return policy
@@ -118,7 +118,7 @@ def _spend_cash(buys: list[WeightChange], sizing: OrderSizing, sells: Quantities
         ]
         if not too_small:
             return bought
-        # Without the smallest buy, its cash goes to the others.
+        # Dropping the smallest buy leaves its cash to the others.
         candidates.remove(min(too_small, key=lambda change: (change.amount, change.symbol)))
     return {}
 
@@ -160,7 +160,7 @@ def _add_whole_shares(
     def by_gain(change: WeightChange) -> tuple[Decimal, str]:
         return -_gain_of_leg(change, sizing, trades.get(change.symbol, ZERO)), change.symbol
 
-    # One more share sold is worth the buys that it pays for, so the buys are planned again.
+    # Selling one more share may pay for further buys, so the buys are planned again for each candidate.
     for change in sorted(sells, key=by_gain):
         sold = {symbol: quantity for symbol, quantity in best.items() if quantity < 0}
         sold[change.symbol] = sold.get(change.symbol, ZERO) - 1
@@ -180,9 +180,9 @@ def _add_whole_shares(
 
 
 def _gain_of_leg(change: WeightChange, sizing: OrderSizing, traded: Decimal) -> Decimal:
-    """Return by how much money one more share brings the leg closer to its target; zero where no share may be added.
+    """Return the money by which one more share reduces the leg's distance from target; zero if none may be added.
 
-    With the edge of the band as destination, only legs still outside their band may get another share.
+    If the destination is the edge of the band, shares are added only to legs that are still outside their band.
     """
     symbol, more = change.symbol, traded + (1 if change.side is Side.BUY else -1)
     if sizing.valuation.quantities.get(symbol, ZERO) + more < 0 or not sizing.is_large_enough(change, abs(more)):
@@ -199,7 +199,7 @@ def _gain_of_leg(change: WeightChange, sizing: OrderSizing, traded: Decimal) -> 
 def _gain_of_buy(
     change: WeightChange, sizing: OrderSizing, traded: Decimal, spendable: Decimal, cash: Decimal
 ) -> Decimal:
-    """Return by how much money one more share bought brings the portfolio closer; zero where none may be bought."""
+    """Return the money by which one more share bought reduces the distance of asset and cash from target, or zero."""
     gain = _gain_of_leg(change, sizing, traded)
     if not gain or sizing.limit_price(change.symbol, Side.BUY) > spendable.quantize(CENT, ROUND_FLOOR):
         return ZERO
@@ -222,8 +222,9 @@ def _drop_needless(sizing: OrderSizing, trades: Quantities) -> Quantities:
 def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
     """Reduce each trade, the smallest first, to the needed quantity.
 
-    A trade is needed if otherwise the drift were greater or the buys not paid for, or to bring the leg inside the band.
-    A sell is needed for the band only if all legs end inside: otherwise the sell trades an excess for another.
+    A trade is needed if the drift would be greater without the trade, if cash would not pay for the buys, or if the
+    trade brings its leg inside the band. The last condition holds for a sell only if all legs end inside: otherwise the
+    sell would only replace one excess by another, usually of cash.
     """
     needed, all_inside = dict(trades), _ends_inside(sizing, trades)
 
@@ -299,7 +300,7 @@ def _order_plan(
 
 
 def _legs_with_changes(legs: tuple[Leg, ...], weights: Weights, trades: Quantities) -> tuple[Leg, ...]:
-    """Return the legs with the changes that the trades make: untraded assets do not change, cash takes up the rest."""
+    """Return the legs with the changes by the trades: assets without a trade have none, cash has the remainder."""
     changes: dict[str, Decimal] = {}
     for leg in legs:
         change, traded = weights.get(leg.asset, ZERO) - leg.weight, trades.get(leg.asset, ZERO)

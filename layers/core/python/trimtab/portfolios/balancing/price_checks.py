@@ -1,8 +1,9 @@
 """Price checks: the worker that evaluates portfolios whose price bounds were crossed, that are due, or that changed.
 
-No crossing is lost: a quote is stored before watches are queried, an evaluation writes its watches before it reads the
-quotes again, and both reads are strongly consistent, so one of the two sees the other. Evaluations do not mix: each
-takes an epoch on the portfolio, and a watch row is replaced only by a row of a higher epoch.
+No crossing is missed: a quote is stored before watches are queried, an evaluation writes its watches before it reads
+the quotes again, and both reads are strongly consistent. So at least one of the two reads sees the other's write.
+Concurrent evaluations do not interfere: each starts a new epoch of the portfolio, and a watch row is replaced only by a
+row of a higher epoch.
 """
 
 from msgspec import Struct
@@ -26,13 +27,13 @@ from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceSta
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ROUNDS = 3
-"""Evaluations of one message while new quotes keep crossing the bounds; then the message is delivered again."""
+"""Maximum number of evaluations for one message if quotes keep crossing the new bounds; then the message is retried."""
 IN_PROGRESS = Reason("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
 NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
 
 
 class CheckOutcome(Struct, frozen=True):
-    """Outcome of a message: the deciding rule, and the rebalance begun or decided, if any."""
+    """Outcome of one message: the code of the reason, and the rebalance that was started or decided, if any."""
 
     rule: str
     rebalance: Rebalance | None = None
@@ -43,7 +44,7 @@ SKIPPED = CheckOutcome("skipped", is_evaluated=False)
 
 
 class PriceChecker(Struct, frozen=True):
-    """Consumer of the queue `checks`. New rebalances end after `run_seconds` at the latest."""
+    """Consumer of the queue `checks`. Rebalances that a check starts have a deadline after `run_seconds`."""
 
     store: RebalanceStore
     holdings: HoldingsReader
@@ -54,9 +55,9 @@ class PriceChecker(Struct, frozen=True):
     run_seconds: int = 6 * 3600
 
     def run(self, message: CheckRequested) -> CheckOutcome | None:
-        """Perform one check; return None where the portfolio or the rebalance does not exist.
+        """Run one check; return None if the portfolio or the rebalance does not exist.
 
-        Raises `Conflict` where concurrent writes to the portfolio or its watches persist.
+        Raises `Conflict` if concurrent writes to the portfolio or its watches prevent every attempt.
         """
         rebalance_id = message.rebalance_id
         if rebalance_id is not None:
@@ -118,7 +119,7 @@ class PriceChecker(Struct, frozen=True):
         return CheckOutcome(IN_PROGRESS.code, is_evaluated=False)
 
     def _evaluate(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome:
-        """Evaluate until no quote crosses the new bounds while they are being written."""
+        """Evaluate, and repeat the evaluation if a new quote has crossed the new bounds before they were written."""
         for _ in range(MAX_ROUNDS):
             outcome = self._evaluate_once(portfolio, trigger)
             if isinstance(outcome, CheckOutcome):
@@ -127,7 +128,7 @@ class PriceChecker(Struct, frozen=True):
         raise Conflict("contended", "Quotes arrive faster than the portfolio is evaluated.", retry_after_seconds=1)
 
     def _evaluate_once(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome | Portfolio:
-        """Evaluate in a new epoch; return the portfolio where a new quote crossed its bounds meanwhile."""
+        """Evaluate in a new epoch; return the portfolio instead of an outcome if a new quote crossed the new bounds."""
         symbols = check_decision.symbols_of(portfolio) if portfolio.is_automatic else []
         now, dropped = self.clock(), set(portfolio.watch_state.watched_symbols) - set(symbols)
         portfolio = portfolio.start_evaluation(now, symbols)
@@ -192,9 +193,9 @@ def _is_newer(quote: Quote, seen: Quote | None) -> bool:
 
 
 def _trigger_of(requested: str, watch_state: WatchState) -> Trigger | None:
-    """Return the trigger that the check decides by; a change alone only rewrites the watches, unless one is deferred.
+    """Return the trigger of the check, or None if the check only writes the watches again.
 
-    A new target takes precedence, and a crossed bound over any deferred trigger but a new target.
+    Order of precedence: a new target (also a deferred one), a crossed price, another deferred trigger, a due date.
     """
     if watch_state.cause is EvaluationCause.TARGET:
         return Trigger.TARGET

@@ -23,7 +23,7 @@ from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 
 _S = RebalanceStatus
 MAX_NAMED = 10
-"""Symbols that one reason names at most."""
+"""Maximum number of symbols that a reason names."""
 
 
 class RetryLimits(Struct, frozen=True):
@@ -32,8 +32,8 @@ class RetryLimits(Struct, frozen=True):
     * `order_seconds`: an order still open after this time is cancelled.
     * `reversal_seconds`: pause before refused reversals are sent again.
     * `halt_seconds`: pause before the halt switches are read again.
-    * `max_attempts`: submissions of an order that was never answered.
-    * `extra_attempts`: further submissions while other orders of the wave are still being cancelled.
+    * `max_attempts`: number of submissions without an answer after which an order is lost.
+    * `extra_attempts`: further submissions of a lost order while other orders of the wave are still being cancelled.
     * `max_pause_seconds`: longest pause between two polls of the broker.
     """
 
@@ -51,8 +51,8 @@ class NextStep(StrEnum):
     * `START_WAVE`: record the intent to send the next wave; nothing is sent yet.
     * `SYNC_ORDERS`: send or look up the unfinished orders of the wave, and record the answers.
     * `SETTLE_WAVE`: post the fills of a finished wave, together with the state that the wave leads to.
-    * `WAIT`: release the lease and ask for a message at `wake_time`.
-    * `CANCEL`: the deadline passed before anything was sent.
+    * `WAIT`: release the lease and request a message at `wake_time`.
+    * `CANCEL`: cancel the rebalance, because its deadline passed before any order was sent.
     * `GIVE_UP`: leave the rebalance STALE for an operator.
     """
 
@@ -75,8 +75,8 @@ def next_step(
 ) -> NextStep:
     """Return the next step of a PLANNED, EXECUTING or COMPENSATING rebalance.
 
-    `synced_at` is the time at which the caller synchronised the orders of the present wave, None before the first
-    synchronisation: no order is given up before another look at the broker.
+    `synced_at` is the time at which the caller synchronised the orders of the present wave, None before that. A
+    rebalance is given up only after such a synchronisation, so that a late answer of the broker counts.
     """
     execution = journal_of(rebalance)
     if not execution.is_wave_over:
@@ -135,7 +135,7 @@ def lost_orders(execution: Execution, limits: RetryLimits) -> tuple[Order, ...]:
 
 
 def must_give_up(execution: Execution, limits: RetryLimits) -> bool:
-    """Return whether orders are lost and no other order of the wave can still be ended within a few polls."""
+    """Return whether to give up: orders are lost, and no open order is left or the extra attempts are used up."""
     lost = lost_orders(execution, limits)
     if any(order.status is OrderStatus.OPEN for order in execution.current):
         return any(order.attempts >= limits.max_attempts + limits.extra_attempts for order in lost)
@@ -157,7 +157,7 @@ class WaveResult(Struct, frozen=True):
 
     @property
     def is_final(self) -> bool:
-        """True if the execution ends and the portfolio is unlocked."""
+        """True if the execution has ended, so that the portfolio is unlocked or stale."""
         return not self.rebalance.is_in_execution
 
     def apply_to(self, portfolio: Portfolio, now: datetime) -> Portfolio:
@@ -185,7 +185,7 @@ def next_reversals(execution: Execution) -> tuple[Order, ...]:
 
 
 def can_pay_for(reversals: Iterable[Order], cash: Decimal, quotes: Mapping[str, Quote]) -> bool:
-    """Return whether cash covers the reversals at the present quotes; without a quote the planning price counts."""
+    """Return whether cash covers the reversals at the present quotes, or at the planning price without a quote."""
     for order in reversals:
         quote = quotes.get(order.symbol)
         amount = CONTEXT.multiply(order.quantity, (quote and quote.price) or order.price)
@@ -204,7 +204,7 @@ def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limit
         return _compensate(rebalance, execution, now, "cancelled", "Cancelled; the fills are reversed.")
     refused = [order for order in ended if not order.filled]
     if refused or (ended and execution.policy.on_partial_fill is OnIncomplete.COMPENSATE):
-        rule, outcome = ("order_refused", "Refused") if refused else ("partial_fill", "Filled in part")
+        rule, outcome = ("order_refused", "Refused") if refused else ("partial_fill", "Partially filled")
         return _compensate(rebalance, execution, now, rule, _describe(outcome, refused or ended))
     execution = execution.fit_buys_to_proceeds()
     if execution.next_wave:
@@ -258,13 +258,13 @@ def mark_stale(rebalance: Rebalance, execution: Execution, now: datetime, reason
 def mark_stale_if_overdrawn(
     result: WaveResult, rebalance: Rebalance, cash: Decimal | None, now: datetime
 ) -> WaveResult:
-    """Return the result, or STALE where the execution would end with negative cash (fees that no plan knew of).
+    """Return the result, or STALE if the execution would end with negative cash, for example after unplanned fees.
 
-    Before the end, cash may be negative: a reversal restores the balance.
+    Cash may be negative while the execution goes on, because reversals can restore the balance.
     """
     if cash is None or cash >= 0 or not result.is_final or result.stale_reason is not None:
         return result
-    reason = f"with the fills and their fees posted, cash is {plain(cash)}"
+    reason = f"after posting the fills and their fees, cash is {plain(cash)}"
     return mark_stale(rebalance, result.rebalance.execution or journal_of(rebalance), now, reason)
 
 
