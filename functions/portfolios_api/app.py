@@ -1,4 +1,4 @@
-"""What the routes of portfolios share: the settings, the services as they are wired, the parameters."""
+"""Settings, wired services and parameters of the portfolio routes."""
 
 from functools import lru_cache
 from typing import Annotated
@@ -22,7 +22,7 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 
 class ApiSettings(QueueSettings):
-    """What this function is told by its environment."""
+    """Environment variables of this function."""
 
     portfolios_table: str
     market_table: str
@@ -31,13 +31,13 @@ class ApiSettings(QueueSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> ApiSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return ApiSettings.load()
 
 
 @lru_cache(maxsize=1)
 def portfolios() -> PortfolioService:
-    """The portfolios, wired to DynamoDB."""
+    """Return the portfolio service, created once for each execution environment."""
     return PortfolioService(PortfolioStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 

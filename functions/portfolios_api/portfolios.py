@@ -1,4 +1,4 @@
-"""The routes of portfolios and rebalances."""
+"""Routes of portfolios and rebalances."""
 
 from functools import partial
 from http import HTTPStatus
@@ -35,7 +35,7 @@ creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.
 @app.post("/portfolio", **creates_portfolio)
 @app.post("/portfolios", **creates_portfolio)
 def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
-    """Create the user's portfolio of that name; the same request again answers with the portfolio as it is now."""
+    """Create a portfolio of a user, unique by name; a repeated request answers with the portfolio as it is now."""
     portfolio = portfolios().create(app.caller, body.to_domain())
     headers = {**_etag(portfolio), "Location": relative_location(app, f"portfolios/{portfolio.portfolio_id}")}
     return json_response(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
@@ -47,12 +47,12 @@ def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = 
     query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "")
     after = decode_cursor(cursor, *query)
     page = portfolios().list_portfolios(app.caller, user_id, limit=limit, after=after)
-    return page_response([schemas.portfolio_view(it) for it in page.items], page.next_position, *query)
+    return page_response([schemas.portfolio_view(portfolio) for portfolio in page.items], page.next_position, *query)
 
 
 @app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.ValuedPortfolioView))
 def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
-    """Read a portfolio and what it is worth at the newest quotes; the ETag is its revision."""
+    """Read a portfolio with its value at the newest quotes. The ETag is the revision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return json_response(
         value_views.valued_portfolio_view(portfolio, holdings_reader().read_value(portfolio)), headers=_etag(portfolio)
@@ -61,7 +61,7 @@ def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
 
 @app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change the policy", WRITE, schemas.PortfolioView))
 def change_policy(portfolio_id: PortfolioId, body: schemas.ChangePolicy, if_match: IfMatch = None) -> Response[Any]:
-    """Change members of the policy: what is left out stays, null goes back to the default."""
+    """Change members of the policy: a member that is left out stays, null returns to the default."""
     return _portfolio(
         portfolios().change_policy(app.caller, portfolio_id, body.policy.apply, _revision_check(if_match))
     )
@@ -78,7 +78,7 @@ def set_allocation(portfolio_id: PortfolioId, body: schemas.SetAllocation, if_ma
     **portfolio_route("Close a portfolio", WRITE, status=HTTPStatus.NO_CONTENT),
 )
 def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Response[Any]:
-    """Close a portfolio: it stays readable and refuses everything else until it is created again."""
+    """Close a portfolio. A closed portfolio is readable and refuses changes until another creation opens it."""
     portfolios().close(app.caller, portfolio_id, _revision_check(if_match))
     return no_content()
 
@@ -88,7 +88,7 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
     **rebalance_route("Report a drifted allocation", WRITE, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
 )
 def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
-    """Report what a user's portfolio has become; a worker decides which transactions lead back to the target."""
+    """Report the weights of a drifted portfolio. A worker decides the transactions that lead back to the target."""
     request_id = one_request_id(idempotency_key, body.request_id)
     report = DriftReport(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
     view = rebalance_views.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
@@ -101,7 +101,7 @@ def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: I
     **rebalance_route("Preview a rebalance", READ, rebalance_views.PreviewView),
 )
 def preview_rebalance(portfolio_id: PortfolioId, body: rebalance_views.PreviewRebalance) -> Response[Any]:
-    """What the worker would decide about these weights now; nothing is stored."""
+    """Preview the decision of the worker about these weights; nothing is stored."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return json_response(rebalance_views.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
 
@@ -115,7 +115,9 @@ def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor
     query = (app.caller.tenant_id, "rebalances", portfolio_id)
     after = decode_cursor(cursor, *query)
     page = rebalances().list_rebalances(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
-    return page_response([rebalance_views.rebalance_view(it) for it in page.items], page.next_position, *query)
+    return page_response(
+        [rebalance_views.rebalance_view(rebalance) for rebalance in page.items], page.next_position, *query
+    )
 
 
 @app.get(
@@ -123,7 +125,7 @@ def list_rebalances(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Cursor
     **rebalance_route("Read a rebalance", READ, rebalance_views.RebalanceView),
 )
 def get_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
-    """Read a rebalance: its status, its transactions, and why it was decided so."""
+    """Read a rebalance: status, transactions and reason."""
     rebalance = rebalances().get(portfolios().get(app.caller, portfolio_id), rebalance_id)
     return json_response(rebalance_views.rebalance_view(rebalance))
 

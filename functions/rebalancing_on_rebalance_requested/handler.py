@@ -1,4 +1,4 @@
-"""Decides drift reports from the queue `rebalance-requests`."""
+"""Worker of the queue `rebalance-requests`: decides drift reports."""
 
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from trimtab.runtime.sqs.worker import SQSRecord, require_sender, sent_at, worke
 
 
 class WorkerSettings(Settings):
-    """What this function is told by its environment."""
+    """Environment variables of this function."""
 
     portfolios_table: str
     sender_tenants: Json[dict[str, list[str]]]
@@ -24,18 +24,18 @@ class WorkerSettings(Settings):
 
 @lru_cache(maxsize=1)
 def settings() -> WorkerSettings:
-    """The settings, read on first use."""
+    """Return the settings, read on first use."""
     return WorkerSettings.load()
 
 
 @lru_cache(maxsize=1)
 def report_worker() -> ReportWorker:
-    """Return the worker, wired to DynamoDB."""
+    """Return the worker, created once for each execution environment."""
     return ReportWorker(RebalanceStore(dynamodb_client(), settings().portfolios_table), utc_now)
 
 
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:
-    """Decides one report; raising returns it to the queue."""
+    """Decide one report; an exception returns the message to the queue."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
     outcome = report_worker().decide(message, sent_at(record))
     count(f"Rebalance{outcome.status.value.title().replace('_', '')}")

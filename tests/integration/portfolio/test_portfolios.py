@@ -33,18 +33,23 @@ DEFAULT_POLICY = {
 HYBRID = {"type": "hybrid", "value": "20.0000", "points": "1.0000"}
 
 
-def test_a_new_portfolio_is_answered_in_full_and_can_be_read_where_location_says(system: System) -> None:
+def test_a_new_portfolio_is_answered_in_full_and_readable_at_its_location(system: System) -> None:
     created = system.http("POST", "/portfolio", {"user_id": "1", "allocation": TARGET, "cash": "12.5"})
     assert created.status == 201
     assert set(created.json) == MEMBERS
-    it = created.json
-    assert it["allocation"] == {"stocks": "60.0000", "bonds": "30.0000", "gold": "10.0000"}
-    assert (it["name"], it["currency"], it["cash"], it["policy"]) == ("default", "USD", "12.50", DEFAULT_POLICY)
-    assert (it["status"], it["version"], it["revision"]) == ("ACTIVE", 1, 1)
+    portfolio = created.json
+    assert portfolio["allocation"] == {"stocks": "60.0000", "bonds": "30.0000", "gold": "10.0000"}
+    assert (portfolio["name"], portfolio["currency"], portfolio["cash"], portfolio["policy"]) == (
+        "default",
+        "USD",
+        "12.50",
+        DEFAULT_POLICY,
+    )
+    assert (portfolio["status"], portfolio["version"], portfolio["revision"]) == ("ACTIVE", 1, 1)
     assert created.headers["ETag"] == '"1"'
     path = urljoin("/portfolio", created.headers["Location"])
     read = system.http("GET", path)
-    assert (read.status, read.json, read.headers["ETag"]) == (200, it, '"1"')
+    assert (read.status, read.json, read.headers["ETag"]) == (200, portfolio, '"1"')
 
 
 @pytest.mark.parametrize("path", ["/portfolio", "/portfolio/", "/portfolios", "/portfolios/"])
@@ -143,26 +148,26 @@ def pages(system: System, path: str, **query: str) -> list[list[Any]]:
         assert len(found) < 50
 
 
-def test_lists_are_newest_first_and_their_pages_meet(system: System) -> None:
+def test_lists_are_newest_first_and_pages_follow_each_other_without_gaps(system: System) -> None:
     for number in range(7):
         system.portfolio(str(number % 2), name=f"n{number}")
     system.http("POST", "/portfolio", {"user_id": "0"}, authorizer=authorized("acme"))
     tenant = pages(system, "/portfolios", limit="3")
-    assert [[it["name"] for it in page] for page in tenant][:3] == [["n6", "n5", "n4"], ["n3", "n2", "n1"], ["n0"]]
-    assert [it["name"] for page in pages(system, "/portfolios", user_id="1", limit="2") for it in page] == [
+    assert [[each["name"] for each in page] for page in tenant][:3] == [["n6", "n5", "n4"], ["n3", "n2", "n1"], ["n0"]]
+    assert [each["name"] for page in pages(system, "/portfolios", user_id="1", limit="2") for each in page] == [
         *("n5", "n3", "n1"),
     ]
     assert pages(system, "/portfolios", user_id="nobody") == [[]]
     assert set(tenant[0][0]) == MEMBERS
 
 
-def test_a_portfolio_created_between_two_pages_moves_nothing(system: System) -> None:
+def test_a_portfolio_created_between_two_pages_shifts_no_page(system: System) -> None:
     for number in range(4):
         system.portfolio(name=f"n{number}")
     first = system.http("GET", "/portfolios", query={"limit": "2"}).json
     system.portfolio(name="late")
     second = system.http("GET", "/portfolios", query={"limit": "2", "cursor": first["next_cursor"]}).json
-    assert [it["name"] for it in first["items"] + second["items"]] == ["n3", "n2", "n1", "n0"]
+    assert [each["name"] for each in first["items"] + second["items"]] == ["n3", "n2", "n1", "n0"]
 
 
 PATCHES: list[tuple[Any, dict[str, Any]]] = [
@@ -205,7 +210,7 @@ BAD_POLICIES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("policy", BAD_POLICIES)
-def test_a_policy_that_makes_no_sense_is_refused_and_changes_nothing(system: System, policy: dict[str, Any]) -> None:
+def test_an_invalid_policy_is_refused_and_changes_nothing(system: System, policy: dict[str, Any]) -> None:
     before = system.portfolio()
     path = f"/portfolios/{before['portfolio_id']}"
     assert system.http("PATCH", path, policy).status == 400
@@ -262,11 +267,11 @@ def test_a_change_is_made_only_at_the_revision_that_if_match_names(
         assert answer.headers["ETag"] == '"2"'
 
 
-def test_provider_traffic_does_not_defeat_if_match(system: System) -> None:
-    it = system.portfolio()
+def test_drift_reports_of_providers_do_not_change_the_revision_that_if_match_names(system: System) -> None:
+    portfolio = system.portfolio()
     system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": {"cash": 100}})
     system.work_off()
-    path = f"/portfolios/{it['portfolio_id']}"
+    path = f"/portfolios/{portfolio['portfolio_id']}"
     assert system.http("GET", path).json["version"] == 2
     body = {"allocation": {"cash": 100}}
     assert system.http("PUT", f"{path}/allocation", body, headers={"If-Match": '"1"'}).status == 200
@@ -279,7 +284,7 @@ def test_a_closed_portfolio_is_readable_and_refuses_everything_else(system: Syst
         assert (closed.status, closed.text) == (204, "")
     read = system.http("GET", path).json
     assert (read["status"], read["version"]) == ("CLOSED", 2)
-    assert [it["status"] for it in system.http("GET", "/portfolios", query={"user_id": "1"}).json["items"]] == [
+    assert [each["status"] for each in system.http("GET", "/portfolios", query={"user_id": "1"}).json["items"]] == [
         "CLOSED"
     ]
     weights = {"new_allocation": TARGET}
@@ -295,9 +300,9 @@ def test_a_closed_portfolio_is_readable_and_refuses_everything_else(system: Syst
 
 
 def test_a_portfolio_without_a_target_gets_one_later(system: System) -> None:
-    it = system.http("POST", "/portfolio", {"user_id": "1"}).json
-    assert it["allocation"] is None
-    changed = system.http("PUT", f"/portfolios/{it['portfolio_id']}/allocation", {"allocation": TARGET})
+    portfolio = system.http("POST", "/portfolio", {"user_id": "1"}).json
+    assert portfolio["allocation"] is None
+    changed = system.http("PUT", f"/portfolios/{portfolio['portfolio_id']}/allocation", {"allocation": TARGET})
     assert changed.json["allocation"]["stocks"] == "60.0000"
 
 

@@ -1,4 +1,4 @@
-"""What a request may cost: AWS calls, counted at the client, and write units, by our own calculator."""
+"""Budgets of requests: AWS calls, counted at the client, and write units, computed from item sizes."""
 
 import json
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ def test_accepting_and_deciding_fifty_assets_takes_few_write_units(system: Syste
 
 
 def direct_message(allocation: dict[str, Any]) -> str:
-    """A report of user 1 as a provider sends it."""
+    """Return a drift report of user 1 as a provider sends the message."""
     report = {"tenant_id": "demo", "request_id": "k1", "user_id": "1", "new_allocation": allocation}
     return json.dumps({"schema_version": 1, "type": "rebalance.requested", **report})
 

@@ -40,7 +40,7 @@ class Rendezvous:
                 return
 
     def leave(self) -> None:
-        """A worker is done: the others go on without it."""
+        """Let the other workers continue without a worker that is done."""
         self._barrier.abort()
 
 

@@ -52,13 +52,13 @@ def test_a_message_has_the_effect_of_the_request_and_is_read_over_http(system: S
     assert system.work(record()) == set()
     done = system.http("GET", path_of()).json
     assert done["status"] == "COMPLETED"
-    assert [(it["action"], it["asset"], it["rebalance_percent"]) for it in done["transactions"]] == [
+    assert [(each["action"], each["asset"], each["rebalance_percent"]) for each in done["transactions"]] == [
         ("SELL", "stocks", "10.0000"),
         ("BUY", "bonds", "10.0000"),
     ]
 
 
-def test_a_message_counts_as_of_when_it_was_sent_unless_it_says_so(system: System) -> None:
+def test_a_message_without_as_of_counts_from_the_time_at_which_the_message_was_sent(system: System) -> None:
     system.portfolio()
     assert system.work(sqs_record(json.dumps(MESSAGE), SentTimestamp="1000000000123")) == set()
     assert system.http("GET", path_of()).json["as_of"] == "2001-09-09T01:46:40.123000Z"
@@ -68,7 +68,9 @@ def test_a_message_counts_as_of_when_it_was_sent_unless_it_says_so(system: Syste
 
 @pytest.mark.parametrize("as_of", [GONE, "2026-01-01T00:00:00Z"])
 @pytest.mark.parametrize("http_first", [False, True])
-def test_a_message_and_a_request_of_the_same_id_are_one(system: System, http_first: bool, as_of: Any) -> None:
+def test_a_message_and_a_request_with_the_same_id_are_the_same_report(
+    system: System, http_first: bool, as_of: Any
+) -> None:
     system.portfolio()
     report = {"user_id": "1", "new_allocation": {"gold": "10", "bonds": "20.0", "stocks": 70}, "request_id": "k"}
     report |= {} if as_of is GONE else {"as_of": as_of}
@@ -109,7 +111,7 @@ OUTCOMES: list[tuple[str, dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(
     ("change", "status", "rule"), [case[1:] for case in OUTCOMES], ids=[case[0] for case in OUTCOMES]
 )
-def test_what_is_understood_and_refused_is_recorded_with_its_event(
+def test_a_report_that_a_rule_refuses_is_recorded_with_its_event(
     system: System, change: dict[str, Any], status: str, rule: str
 ) -> None:
     system.portfolio()
@@ -117,7 +119,7 @@ def test_what_is_understood_and_refused_is_recorded_with_its_event(
     system.http("POST", "/portfolio", {"user_id": "untargeted"})
     system.http("DELETE", f"/portfolios/{system.portfolio('closed')['portfolio_id']}")
     assert system.work(record(**change)) == set()
-    (item,) = (it for it in stored(system) if it["request_id"]["S"] == "k")
+    (item,) = (each for each in stored(system) if each["request_id"]["S"] == "k")
     (event,) = unpack_events(item["events"]["S"])
     assert event.type == ("rebalance.completed" if status == "NO_ACTION" else "rebalance.rejected")
     assert (event.data["status"], event.data["reason_code"], item["status"]["S"]) == (status, rule, status)
@@ -130,11 +132,11 @@ def test_what_is_understood_and_refused_is_recorded_with_its_event(
     assert system.items() == before
 
 
-def test_another_body_under_a_request_id_is_refused_on_record_and_the_first_one_stays(system: System) -> None:
+def test_a_second_body_under_a_request_id_is_recorded_as_refused_and_the_first_outcome_stays(system: System) -> None:
     system.portfolio()
     for weights in (WEIGHTS, TARGET, TARGET):
         assert system.work(record(new_allocation=weights)) == set()
-    assert sorted(it["status"]["S"] for it in stored(system)) == ["COMPLETED", "REJECTED"]
+    assert sorted(each["status"]["S"] for each in stored(system)) == ["COMPLETED", "REJECTED"]
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
     rules = [unpack_events(item["events"]["S"])[0].data["reason_code"] for item in stored(system)]
     assert sorted(rules) == ["outside_band", "request_id_reused"]
@@ -169,7 +171,7 @@ POISON: dict[str, Any] = {
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
 @pytest.mark.parametrize("position", [0, 1])
-def test_what_cannot_be_understood_is_returned_and_its_neighbours_are_done(
+def test_an_invalid_message_is_returned_and_the_others_of_the_batch_are_decided(
     system: System, poison: Any, position: int
 ) -> None:
     system.portfolio()
@@ -177,10 +179,10 @@ def test_what_cannot_be_understood_is_returned_and_its_neighbours_are_done(
     good = record(request_id="good")
     bad["messageId"], good["messageId"] = "bad", "good"
     assert system.work(*([bad, good] if position == 0 else [good, bad])) == {"bad"}
-    assert [it["request_id"]["S"] for it in stored(system)] == ["good"]
+    assert [each["request_id"]["S"] for each in stored(system)] == ["good"]
 
 
-def test_a_batch_of_nothing_but_poison_names_each_message(system: System) -> None:
+def test_a_batch_of_invalid_messages_returns_every_message(system: System) -> None:
     assert system.work(*(sqs_record("x", message_id=f"m{n}") for n in range(10))) == {f"m{n}" for n in range(10)}
 
 
@@ -201,16 +203,16 @@ def test_a_batch_of_nothing_but_poison_names_each_message(system: System) -> Non
         ({"": ["acme"]}, "", False),
     ],
 )
-def test_a_sender_speaks_for_its_own_tenants_only(
+def test_a_sender_may_send_for_its_own_tenants_only(
     system: System, mapping: dict[str, list[str]], sender: str, is_admitted: bool
 ) -> None:
     system.portfolio()
-    it = record()
-    it["attributes"]["SenderId"] = sender
+    message = record()
+    message["attributes"]["SenderId"] = sender
     with mock.patch.dict("os.environ", SENDER_TENANTS=json.dumps(mapping)):
         forget_cached()
-        returned = system.work(it)
-    assert returned == (set() if is_admitted else {it["messageId"]})
+        returned = system.work(message)
+    assert returned == (set() if is_admitted else {message["messageId"]})
     assert bool(stored(system)) is is_admitted
 
 
@@ -227,11 +229,11 @@ def test_a_failure_of_the_table_returns_the_message_and_a_later_delivery_decides
             raise ClientError({"Error": {"Code": code, "Message": "no"}}, name)
         return call(client, name, arguments)
 
-    it = record()
+    message = record()
     with mock.patch.object(BaseClient, "_make_api_call", failing):
-        assert system.work(it) == {it["messageId"]}
+        assert system.work(message) == {message["messageId"]}
     assert stored(system) == []
-    assert system.work(it) == set()
+    assert system.work(message) == set()
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
 
 
@@ -257,6 +259,8 @@ def test_events_of_decisions_reach_the_bus(system: System) -> None:
         assert answer == {"batchItemFailures": []}
     received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     details = [json.loads(message["Body"]) for message in received]
-    assert sorted(it["detail-type"] for it in details) == ["portfolio.created", "rebalance.completed"]
-    assert all(it["detail"]["tenantid"] == "demo" and it["detail"]["type"] == it["detail-type"] for it in details)
-    assert len({it["detail"]["id"] for it in details}) == 2
+    assert sorted(each["detail-type"] for each in details) == ["portfolio.created", "rebalance.completed"]
+    assert all(
+        each["detail"]["tenantid"] == "demo" and each["detail"]["type"] == each["detail-type"] for each in details
+    )
+    assert len({each["detail"]["id"] for each in details}) == 2

@@ -1,4 +1,4 @@
-"""Drift reports over HTTP: accepted once, decided by the worker, read back with their why."""
+"""Drift reports over HTTP: accepted once, decided by the worker, read back with their reason."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,24 +20,24 @@ PROBLEM = "urn:trimtab:problem:"
 
 
 def ago(**span: float) -> str:
-    """A time in the past."""
+    """Return a time in the past."""
     return format_time(datetime.now(UTC) - timedelta(**span))
 
 
 def accept(system: System, request_id: str, **changes: Any) -> Any:
-    """The answer to an accepted report."""
+    """Send a report and return the answer that accepts the report."""
     answer = system.http("POST", "/rebalance", {**REPORT, "request_id": request_id, **changes})
     assert answer.status == 202, answer.text
     return answer.json
 
 
 def read(system: System, accepted: Any) -> Any:
-    """The rebalance as it is now."""
+    """Read the rebalance of an accepted report."""
     return system.http("GET", accepted["links"]["self"]).json
 
 
 def lose_messages(system: System) -> list[str]:
-    """Takes away what is on the queue, as if it had never arrived; the bodies."""
+    """Remove the messages on the queue, as if they were lost, and return their bodies."""
     sqs, lost = boto3.client("sqs"), []
     while messages := sqs.receive_message(QueueUrl=system.queue_url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
@@ -47,16 +47,16 @@ def lose_messages(system: System) -> list[str]:
 
 
 def rebalances(system: System) -> list[dict[str, Any]]:
-    """The stored items of rebalances."""
+    """Return the stored items of rebalances."""
     return [item for item in system.items() if item["sk"]["S"].startswith("REBALANCE#")]
 
 
-def test_an_accepted_report_says_where_to_look_and_when(system: System) -> None:
-    it = system.portfolio()
+def test_an_accepted_report_names_the_rebalance_to_poll_and_the_delay(system: System) -> None:
+    portfolio = system.portfolio()
     answer = system.http("POST", "/rebalance", {"UserID": "1", "NewAllocation": WEIGHTS})
     assert (answer.status, answer.headers["Retry-After"]) == (202, "1")
     body = answer.json
-    assert (body["status"], body["portfolio_id"], body["retry_safe"]) == ("REQUESTED", it["portfolio_id"], False)
+    assert (body["status"], body["portfolio_id"], body["retry_safe"]) == ("REQUESTED", portfolio["portfolio_id"], False)
     assert urljoin("/rebalance", answer.headers["Location"]) == body["links"]["self"]
     pending = read(system, body)
     assert (pending["status"], pending["transactions"], pending["reason"]) == ("REQUESTED", [], None)
@@ -97,7 +97,7 @@ def test_without_a_request_id_each_report_is_another_request(system: System) -> 
 
 
 def test_a_repeat_gets_the_same_answer_at_any_time_and_has_no_second_effect(system: System) -> None:
-    it = system.portfolio()
+    portfolio = system.portfolio()
     first = accept(system, "k1")
     assert accept(system, "k1", new_allocation={"gold": "10.0", "bonds": "20", "stocks": 70}) == first
     assert system.work_off() == 2
@@ -105,7 +105,7 @@ def test_a_repeat_gets_the_same_answer_at_any_time_and_has_no_second_effect(syst
     newer = accept(system, "k2")
     system.work_off()
     assert accept(system, "k1") == first
-    system.http("DELETE", f"/portfolios/{it['portfolio_id']}")
+    system.http("DELETE", f"/portfolios/{portfolio['portfolio_id']}")
     assert accept(system, "k1") == first
     assert accept(system, "k2") == newer
     assert system.work_off() == 0
@@ -148,7 +148,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 @pytest.mark.parametrize(
     ("change", "status", "type"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
-def test_what_a_rule_refuses_is_answered_at_once_and_leaves_nothing(
+def test_a_report_that_a_rule_refuses_is_answered_at_once_and_stores_nothing(
     system: System, change: dict[str, Any], status: int, type: str
 ) -> None:
     system.portfolio()
@@ -168,16 +168,16 @@ def test_newest_reports_win_in_whatever_order_they_are_decided(system: System) -
     new = accept(system, "new", as_of=ago(hours=1))
     bodies = lose_messages(system)
     assert len(bodies) == 2
-    for body in sorted(bodies, key=lambda it: '"old"' in it):
+    for body in sorted(bodies, key=lambda each: '"old"' in each):
         system.work(sqs_record(body))
-    assert [read(system, it)["status"] for it in (new, old)] == ["COMPLETED", "SUPERSEDED"]
+    assert [read(system, each)["status"] for each in (new, old)] == ["COMPLETED", "SUPERSEDED"]
     assert read(system, old)["reason"]["code"] == "stale_as_of"
 
 
-def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: System) -> None:
-    it = system.portfolio(policy={"band": {"type": "absolute", "value": 5}, "destination": "band_edge"})
+def test_a_preview_equals_the_decision_of_the_worker_and_stores_nothing(system: System) -> None:
+    portfolio = system.portfolio(policy={"band": {"type": "absolute", "value": 5}, "destination": "band_edge"})
     before = system.items()
-    path = f"/portfolios/{it['portfolio_id']}/rebalances/preview"
+    path = f"/portfolios/{portfolio['portfolio_id']}/rebalances/preview"
     preview = system.http("POST", path, {"new_allocation": WEIGHTS})
     assert (preview.status, system.items(), system.work_off()) == (200, before, 0)
     accepted = accept(system, "k")
@@ -206,8 +206,8 @@ def test_a_preview_is_what_the_worker_would_decide_and_stores_nothing(system: Sy
     ],
 )
 def test_a_preview_is_refused_like_a_report(system: System, body: dict[str, Any], status: int) -> None:
-    it = system.portfolio()
-    assert system.http("POST", f"/portfolios/{it['portfolio_id']}/rebalances/preview", body).status == status
+    portfolio = system.portfolio()
+    assert system.http("POST", f"/portfolios/{portfolio['portfolio_id']}/rebalances/preview", body).status == status
 
 
 def test_a_weight_of_minus_zero_is_shown_as_zero(system: System) -> None:
@@ -216,7 +216,7 @@ def test_a_weight_of_minus_zero_is_shown_as_zero(system: System) -> None:
     assert answer.json["reason"]["weights"]["gold"]["reported"] == "0.0000"
 
 
-def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: System) -> None:
+def test_a_report_inside_the_band_ends_with_no_action_and_the_reason(system: System) -> None:
     system.portfolio(policy={"band": {"type": "hybrid"}})
     accepted = accept(system, "k", new_allocation={"stocks": 70, "bonds": 24, "gold": 6})
     inside = accept(system, "k2", new_allocation={"stocks": 64, "bonds": 24, "gold": 12})
@@ -235,10 +235,12 @@ def test_inside_the_band_nothing_is_done_and_the_why_says_so(system: System) -> 
 
 
 def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(system: System) -> None:
-    it = system.portfolio(policy={"cooldown_seconds": 3600})
+    portfolio = system.portfolio(policy={"cooldown_seconds": 3600})
     reports = [accept(system, str(n), as_of=ago(minutes=30 - n)) for n in range(2)]
     system.work_off()
-    system.http("PUT", f"/portfolios/{it['portfolio_id']}/allocation", {"allocation": {"stocks": 50, "bonds": 50}})
+    system.http(
+        "PUT", f"/portfolios/{portfolio['portfolio_id']}/allocation", {"allocation": {"stocks": 50, "bonds": 50}}
+    )
     reports.append(accept(system, "2"))
     system.work_off()
     done = [read(system, accepted) for accepted in reports]
@@ -247,12 +249,12 @@ def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(syste
 
 
 def test_rebalances_are_listed_newest_first_over_pages(system: System) -> None:
-    it = system.portfolio()
+    portfolio = system.portfolio()
     names = [f"k{number}" for number in range(5)]
     for name in names:
         accept(system, name)
     system.work_off()
-    path, cursor, found = f"/portfolios/{it['portfolio_id']}/rebalances", None, []
+    path, cursor, found = f"/portfolios/{portfolio['portfolio_id']}/rebalances", None, []
     while True:
         page = system.http("GET", path, query={"limit": "2", **({"cursor": cursor} if cursor else {})}).json
         found += [each["request_id"] for each in page["items"]]
@@ -272,13 +274,13 @@ def test_a_rebalance_of_another_portfolio_is_not_found(system: System) -> None:
 
 
 def transactions(system: System, path: str, limit: int) -> list[list[str]]:
-    """All pages of a list of transactions, each as `request:ACTION:asset`."""
-    names = {it["sk"]["S"].removeprefix("REBALANCE#"): it["request_id"]["S"] for it in rebalances(system)}
+    """Return all pages of a list of transactions, each transaction as `request:ACTION:asset`."""
+    names = {each["sk"]["S"].removeprefix("REBALANCE#"): each["request_id"]["S"] for each in rebalances(system)}
     pages: list[list[str]] = []
     cursor = None
     while cursor is not None or not pages:
         page = system.http("GET", path, query={"limit": str(limit), **({"cursor": cursor} if cursor else {})}).json
-        pages.append([f"{names[it['rebalance_id']]}:{it['action']}:{it['asset']}" for it in page["items"]])
+        pages.append([f"{names[each['rebalance_id']]}:{each['action']}:{each['asset']}" for each in page["items"]])
         cursor = page["next_cursor"]
         assert len(pages) < 100
     return pages
@@ -299,16 +301,19 @@ def test_transactions_are_split_over_pages_and_none_is_lost(system: System, limi
 
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
-def test_transactions_are_found_behind_many_rebalances_that_did_nothing(system: System) -> None:
+def test_transactions_are_found_behind_many_rebalances_without_transactions(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     accept(system, "first")
     for number in range(110):
         accept(system, str(number), new_allocation={"stocks": 60, "bonds": 30, "gold": 10})
     system.work_off()
-    assert [it for page in transactions(system, path, 10) for it in page] == ["first:SELL:stocks", "first:BUY:bonds"]
+    assert [each for page in transactions(system, path, 10) for each in page] == [
+        "first:SELL:stocks",
+        "first:BUY:bonds",
+    ]
 
 
-def test_a_page_of_transactions_goes_on_where_the_last_one_ended_though_newer_ones_came(system: System) -> None:
+def test_the_next_page_of_transactions_continues_after_the_last_one_although_newer_ones_exist(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     old = accept(system, "old")
     system.work_off()
@@ -316,11 +321,11 @@ def test_a_page_of_transactions_goes_on_where_the_last_one_ended_though_newer_on
     accept(system, "new", new_allocation={"coins": 100})
     system.work_off()
     second = system.http("GET", path, query={"limit": "1", "cursor": first["next_cursor"]}).json
-    found = [(it["rebalance_id"], it["action"]) for it in first["items"] + second["items"]]
+    found = [(each["rebalance_id"], each["action"]) for each in first["items"] + second["items"]]
     assert found == [(old["rebalance_id"], "SELL"), (old["rebalance_id"], "BUY")]
 
 
-def test_a_lost_message_is_sent_again_three_times_and_then_an_event_says_so(system: System) -> None:
+def test_a_lost_message_is_resent_three_times_and_then_an_event_alerts(system: System) -> None:
     system.portfolio()
     accepted, now = accept(system, "k"), datetime.now(UTC)
     lose_messages(system)
@@ -342,7 +347,7 @@ def test_a_lost_message_is_sent_again_three_times_and_then_an_event_says_so(syst
     assert read(system, accepted)["status"] == "COMPLETED"
 
 
-def test_what_was_decided_is_not_swept(system: System) -> None:
+def test_a_decided_rebalance_is_not_swept(system: System) -> None:
     system.portfolio()
     accept(system, "k")
     system.work_off()
@@ -352,9 +357,7 @@ def test_what_was_decided_is_not_swept(system: System) -> None:
 
 
 @pytest.mark.parametrize("body", [{"user_id": "1", "allocation": {"cash": 100}}, {**REPORT, "request_id": "k"}])
-def test_a_write_that_meets_a_transaction_on_its_item_is_no_internal_error(
-    system: System, body: dict[str, Any]
-) -> None:
+def test_a_write_that_conflicts_with_a_transaction_is_no_internal_error(system: System, body: dict[str, Any]) -> None:
     """DynamoDB refuses a put with TransactionConflictException while the worker's transaction holds the item."""
     if "new_allocation" in body:
         system.portfolio()

@@ -1,4 +1,4 @@
-"""The planner: whatever drifted is led back, exactly, and with the least that is needed."""
+"""Weights and drift: changes lead back to the target exactly, or to the edge of the band with the least turnover."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -23,15 +23,15 @@ NO_BAND = Band()
 UNIT = Decimal("0.0001")
 
 
-def planned(
+def transactions_to(
     drifted: Weights, target: Weights, band: Band = NO_BAND, to: Destination = Destination.TARGET
 ) -> tuple[Transaction, ...]:
-    """The transactions that lead back."""
+    """Return the transactions from drifted weights to the destination."""
     return list_transactions(plan_changes(compare_weights(drifted, target), band_tolerance(band), to))
 
 
-def applied(transactions: tuple[Transaction, ...], weights: Weights) -> Weights:
-    """The weights after the transactions, without the assets that are gone."""
+def apply_transactions(transactions: tuple[Transaction, ...], weights: Weights) -> Weights:
+    """Return the weights after the transactions, without the assets sold completely."""
     after = dict(weights)
     for each in transactions:
         after[each.asset] = after.get(each.asset, Decimal(0)) + each.percent * (1 if each.action is Action.BUY else -1)
@@ -39,49 +39,51 @@ def applied(transactions: tuple[Transaction, ...], weights: Weights) -> Weights:
 
 
 def assert_well_formed(found: tuple[Transaction, ...]) -> None:
-    """What holds for every plan: buys are paid for by sells, sells come first, the largest first, ties by name."""
+    """Check the rules of every plan: sells pay for buys, sells come first, the largest first, ties by name."""
     assert all(each.percent > 0 for each in found)
     sums = {side: sum(each.percent for each in found if each.action is side) for side in Action}
     assert sums[Action.SELL] == sums[Action.BUY]
-    assert list(found) == sorted(found, key=lambda it: (it.action is Action.BUY, -it.percent, it.asset))
+    assert list(found) == sorted(found, key=lambda each: (each.action is Action.BUY, -each.percent, each.asset))
     assert len({each.asset for each in found}) == len(found)
 
 
-def test_the_example_of_the_issue() -> None:
+def test_the_overweight_asset_is_sold_and_the_underweight_asset_bought() -> None:
     drifted = percents(stocks=70, bonds=20, gold=10)
     expected = (Transaction(Action.SELL, "stocks", Decimal(10)), Transaction(Action.BUY, "bonds", Decimal(10)))
-    assert planned(drifted, TARGET) == expected
+    assert transactions_to(drifted, TARGET) == expected
 
 
 def test_a_missing_asset_is_bought_back_and_an_unknown_one_is_sold() -> None:
-    found = planned(percents(stocks=60, coins=40), TARGET)
-    assert [(it.action.value, it.asset, int(it.percent)) for it in found] == [
+    found = transactions_to(percents(stocks=60, coins=40), TARGET)
+    assert [(each.action.value, each.asset, int(each.percent)) for each in found] == [
         ("SELL", "coins", 40),
         ("BUY", "bonds", 30),
         ("BUY", "gold", 10),
     ]
 
 
-def test_ties_go_by_name() -> None:
-    found = planned(percents(d=50, b=50), percents(z=25, a=25, c=50))
-    assert [it.asset for it in found] == ["b", "d", "c", "a", "z"]
+def test_transactions_of_equal_size_are_sorted_by_name() -> None:
+    found = transactions_to(percents(d=50, b=50), percents(z=25, a=25, c=50))
+    assert [each.asset for each in found] == ["b", "d", "c", "a", "z"]
 
 
 @given(allocations(zeros=True), allocations(zeros=False))
 def test_transactions_lead_from_any_weights_to_the_target_exactly(drifted: Weights, target: Weights) -> None:
-    found = planned(drifted, target)
-    assert applied(found, drifted) == target
+    found = transactions_to(drifted, target)
+    assert apply_transactions(found, drifted) == target
     assert_well_formed(found)
 
 
 @given(allocations(zeros=False))
 def test_weights_on_target_need_no_transaction(target: Weights) -> None:
-    assert planned(target, target) == ()
+    assert transactions_to(target, target) == ()
     assert measure_drift(compare_weights(target, target)) == 0
 
 
 @given(allocations(zeros=True), allocations(zeros=False), bands)
-def test_at_the_bands_edge_all_is_inside_with_the_least_turnover(drifted: Weights, target: Weights, band: Band) -> None:
+def test_at_the_edge_of_the_band_every_leg_is_inside_with_the_least_turnover(
+    drifted: Weights, target: Weights, band: Band
+) -> None:
     legs = compare_weights(drifted, target)
     ends = plan_changes(legs, band_tolerance(band), Destination.BAND_EDGE)
     found = list_transactions(ends)
@@ -101,9 +103,9 @@ def test_at_the_bands_edge_all_is_inside_with_the_least_turnover(drifted: Weight
     assert sum(each.percent for each in found if each.action is Action.SELL) == max(too_much, too_little)
 
 
-def test_what_is_inside_pays_for_what_is_outside_in_proportion_to_its_drift() -> None:
+def test_legs_inside_their_band_absorb_the_excess_in_proportion_to_their_drift() -> None:
     # gold comes down by 1 to its edge; bonds and cash lie 2 and 4 below their targets, so they take it 1 : 2, rounded.
-    found = planned(
+    found = transactions_to(
         percents(gold=16, bonds=38, cash=46),
         percents(gold=10, bonds=40, cash=50),
         Band(BandType.ABSOLUTE, Decimal(5)),
@@ -132,7 +134,7 @@ def test_what_is_inside_pays_for_what_is_outside_in_proportion_to_its_drift() ->
     ],
 )
 def test_outside_is_strictly_further_than_the_tolerance(band: Band, target: str, weight: str, is_outside: bool) -> None:
-    legs = compare_weights(percents(it=weight), percents(it=target))
+    legs = compare_weights(percents(each=weight), percents(each=target))
     assert bool(legs_outside(legs, band_tolerance(band))) is is_outside
 
 

@@ -1,4 +1,4 @@
-"""What a portfolio is worth."""
+"""Valuation of a portfolio at given prices."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +14,7 @@ numbers = st.integers(1, 10**21 - 1).map(lambda units: Decimal(units).scaleb(-9)
 holdings = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(numbers, numbers), max_size=8)
 
 
-def test_values_are_unrounded_and_cash_is_one_of_them() -> None:
+def test_values_are_unrounded_and_include_cash() -> None:
     found = value(
         {"a": Decimal("1.5"), "b": Decimal("0.000000001")}, {"a": Decimal(50), "b": Decimal("0.5")}, Decimal(25)
     )
@@ -27,7 +27,9 @@ def test_values_are_unrounded_and_cash_is_one_of_them() -> None:
 def test_weights_sum_to_100_and_values_to_the_total_however_large(
     held: dict[str, tuple[Decimal, Decimal]], cash: Decimal
 ) -> None:
-    found = value({it: pair[0] for it, pair in held.items()}, {it: pair[1] for it, pair in held.items()}, cash)
+    found = value(
+        {symbol: pair[0] for symbol, pair in held.items()}, {symbol: pair[1] for symbol, pair in held.items()}, cash
+    )
     exact = {name: Fraction(quantity) * Fraction(price) for name, (quantity, price) in held.items()} | {
         CASH: Fraction(cash)
     }
@@ -50,7 +52,9 @@ def test_a_portfolio_worth_nothing_has_no_weights() -> None:
     ("quantity", "price", "cash"),
     [("1", None, "0"), ("1", "0", "0"), ("1", "-1", "9"), ("-1", "1", "9"), ("1", "1", "-1")],
 )
-def test_what_cannot_be_valued_raises(quantity: str, price: str | None, cash: str) -> None:
+def test_missing_prices_and_negative_quantities_or_cash_are_refused(
+    quantity: str, price: str | None, cash: str
+) -> None:
     prices = {"a": Decimal(price)} if price else {}
     with pytest.raises(ValueError, match=r"must not be negative|needs a price"):
         value({"a": Decimal(quantity)}, prices, Decimal(cash))
