@@ -35,7 +35,7 @@ def report_worker() -> ReportWorker:
 
 
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:
-    """Decide one report; an exception returns the message to the queue."""
+    """Decide a report; an exception returns the message to the queue."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
     outcome = report_worker().decide(message, sent_at(record))
     count(f"Rebalance{outcome.status.value.title().replace('_', '')}")

@@ -1,4 +1,4 @@
-"""Several workers at once on one portfolio: the outcome is that of one after the other, and no message is lost."""
+"""Several workers at once on the same portfolio: the outcome equals a serial outcome, and no message is lost."""
 
 import json
 import threading
@@ -66,7 +66,7 @@ def report(number: int) -> Any:
 
 
 def work_at_once(records: list[Any], rendezvous: Rendezvous) -> list[Any]:
-    """Each record to a worker of its own, all at once; the records that were returned to the queue."""
+    """Give each record to a worker of its own, all at the same time; return the records returned to the queue."""
 
     def work(record: Any) -> Any:
         # As an invocation does, but with nothing shared: Powertools keeps its counters in the process.

@@ -42,7 +42,7 @@ def stored(system: System, kind: str = "REBALANCE#") -> list[dict[str, Any]]:
 
 
 def path_of(request_id: str = "k", user_id: str = "1") -> str:
-    """Where the outcome of the message is read over HTTP."""
+    """Return the path of the rebalance that a message asked for."""
     portfolio_id = portfolio_id_of("demo", user_id, "default")
     return f"/portfolios/{portfolio_id}/rebalances/{rebalance_id_of(portfolio_id, request_id)}"
 

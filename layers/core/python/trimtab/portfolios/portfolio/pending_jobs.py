@@ -1,4 +1,4 @@
-"""Pending jobs: records that wait for a worker, and that the sweeper watches until they are done."""
+"""Pending jobs: records waiting for a worker, watched by the sweeper until the worker is done."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ MAX_RESENDS = 3
 
 
 class WorkerQueue(StrEnum):
-    """The queues that wake the workers of pending jobs."""
+    """Queues of the workers of pending jobs."""
 
     REBALANCE_REQUESTS = "rebalance-requests"
     RECALCULATIONS = "recalculations"
@@ -24,9 +24,9 @@ class WorkerQueue(StrEnum):
 
 
 class PendingJob(Record, frozen=True, kw_only=True):
-    """A record that waits for a worker. `resends` counts how often the sweeper sent its message again.
+    """A record waiting for a worker. `resends` counts the messages that the sweeper has sent again.
 
-    `is_stuck` marks a job that the sweeper has given up; a late message still completes it.
+    `is_stuck` is true once the sweeper has given up; a late message still completes a stuck job.
     """
 
     tenant_id: str
@@ -37,16 +37,16 @@ class PendingJob(Record, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether a worker still has to do something about the job."""
+        """True while a worker has a next step."""
         raise NotImplementedError
 
     @property
     def waits_from(self) -> datetime:
-        """When the job began to wait for its worker."""
+        """Start of the wait for a worker."""
         return self.updated_at
 
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
-        """Return the message that wakes the worker of the job, and the queue of that worker."""
+        """Return the message for the worker of the job, and the queue of the worker."""
         raise NotImplementedError
 
     def mark_stuck(self, now: datetime) -> Self:
@@ -55,16 +55,16 @@ class PendingJob(Record, frozen=True, kw_only=True):
 
     @property
     def due_at(self) -> datetime:
-        """When the job should be done: five minutes after it began to wait, twice as long after each resend."""
+        """Time from which the job is overdue: five minutes after the start of the wait, doubled with each resend."""
         return self.waits_from + RESEND_AFTER * (1 << self.resends)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether the message of the job seems to be lost."""
+        """Return whether the message of the job was probably lost."""
         return self.is_open and not self.is_stuck and self.due_at <= now
 
     @property
     def is_out_of_resends(self) -> bool:
-        """Whether the message was sent again as often as it will be."""
+        """True once the sweeper has sent the message as often as allowed."""
         return self.resends >= MAX_RESENDS
 
     def count_resend(self, now: datetime) -> Self:

@@ -86,7 +86,7 @@ class PortfolioService(Struct, frozen=True):
         return retrying_on_conflict(attempt)
 
     def get(self, caller: Caller, portfolio_id: str) -> Portfolio:
-        """Return the portfolio; raises `NotFound` for an unknown one and for one of another tenant or user."""
+        """Return the portfolio; raises `NotFound` for an unknown portfolio and for one of another tenant or user."""
         portfolio = self.store.portfolio(caller.tenant_id, portfolio_id)
         if portfolio is None:
             raise not_found("portfolio")
@@ -119,7 +119,7 @@ class PortfolioService(Struct, frozen=True):
         )
 
     def close(self, caller: Caller, portfolio_id: str, check: RevisionCheck) -> None:
-        """Close the portfolio; a closed portfolio stays as it is."""
+        """Close the portfolio; a closed portfolio does not change."""
         self._change(caller, portfolio_id, check, lambda portfolio: portfolio.close(self.clock()))
 
     def _change(

@@ -79,7 +79,7 @@ class PortfolioStore(Struct, frozen=True):
     # For the stores of the modules above -------------------------------------------------------------------------
 
     def insert_item(self, record: Storable) -> Item | None:
-        """Store a first version unless an item stands at its key; return that item then."""
+        """Store a first version unless an item exists at the key; return the existing item then."""
         try:
             self.put(record)
         except ConditionFailed as refused:

@@ -1,4 +1,4 @@
-"""Watch state of a portfolio: how far the evaluations of its price watches are, and what asks for the next one."""
+"""Watch state of a portfolio: progress of the evaluations of price watches, and the cause of the next evaluation."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The queues that wake the workers of pending jobs, as senders see them."""
+"""Sender of the messages that wake the workers of pending jobs."""
 
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class QueueSettings(Settings):
-    """URLs of the workers' queues; a function has those that it sends to."""
+    """URLs of the workers' queues; a function has the URLs of the queues to which the function sends."""
 
     rebalance_requests_queue_url: str = ""
     recalculations_queue_url: str = ""
@@ -36,7 +36,7 @@ class QueueSettings(Settings):
 
 
 class WorkerQueues(Struct, frozen=True):
-    """Sends each pending job the message that wakes its worker."""
+    """Sender of wake-up messages to the workers of pending jobs."""
 
     client: "SQSClient"
     urls: QueueSettings

@@ -1,4 +1,4 @@
-"""Rebalance: one decision about a portfolio with its reason, and the execution of the decision where one is traded."""
+"""Rebalance: a decision about a portfolio with the reason, and the execution of a decision to trade."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -154,7 +154,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
 
     def transition(self, status: RebalanceStatus, now: datetime, **changes: Any) -> "Rebalance":
-        """Return the next version with a status and other changes, and the event of a new status that has one.
+        """Return the next version with a status, other changes, and the event of the new status.
 
         Raises `ValueError` for a transition that `TRANSITIONS` does not have. Progress resets the sweeper's count.
         """

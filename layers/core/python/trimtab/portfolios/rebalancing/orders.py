@@ -1,4 +1,4 @@
-"""Orders of a rebalance: what is planned, what is skipped, and what the broker made of each order."""
+"""Orders of a rebalance: planned orders, skipped trades, and orders with their fills."""
 
 from decimal import Decimal
 from enum import StrEnum

@@ -32,7 +32,7 @@ NO_BAND = Band()
 
 
 class DriftReport(Struct, frozen=True):
-    """Weights (percent) that a user's portfolio has drifted to, and the time of the weights where it is known."""
+    """Reported weights (percent) of a user's drifted portfolio; `as_of` is the time of the weights, None if unknown."""
 
     user_id: str
     name: str

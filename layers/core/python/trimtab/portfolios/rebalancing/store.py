@@ -1,4 +1,4 @@
-"""Rebalances in DynamoDB, beside the portfolio that they belong to."""
+"""Store of rebalances, in the partition of their portfolio."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ class RebalanceStore(PortfolioStore, frozen=True):
     def portfolio_and_rebalance(
         self, tenant_id: str, portfolio_id: str, rebalance_id: str
     ) -> tuple[Portfolio | None, Rebalance | None]:
-        """Return the portfolio and one of its rebalances, in one call."""
+        """Return the portfolio and a rebalance, in one call."""
         portfolio, item = self.portfolio_and_item(tenant_id, portfolio_id, REBALANCE_PREFIX + rebalance_id)
         return portfolio, Rebalance.from_item(item) if item else None
 
