@@ -156,7 +156,7 @@ def test_a_field_that_does_not_fit_is_named(system: System, change: dict[str, An
 def test_a_sum_that_is_not_100_is_told(system: System) -> None:
     problem = refused(system, {"user_id": "1", "new_allocation": {"a": "99.9999"}}, "/rebalance")
     assert problem["errors"] == [
-        {"field": "new_allocation", "detail": "The weights sum to 99.9999; they must sum to exactly 100."}
+        {"field": "new_allocation", "detail": "The weights sum to 99.9999; the sum must be exactly 100."}
     ]
 
 
