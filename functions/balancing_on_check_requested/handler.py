@@ -45,7 +45,9 @@ def check(message: CheckRequested, _: SQSRecord) -> None:
         raise PoisonError(f"portfolio {message.portfolio_id} or rebalance {message.rebalance_id} not found")
     count("ChecksEvaluated" if outcome.is_evaluated else "ChecksSkipped")
     count("RebalancesPlanned", int(outcome.rebalance is not None and outcome.rebalance.execution is not None))
-    logger.info("portfolio checked", portfolio_id=message.portfolio_id, trigger=message.trigger, rule=outcome.rule)
+    logger.info(
+        "portfolio checked", portfolio_id=message.portfolio_id, trigger=message.trigger, code=outcome.reason_code
+    )
 
 
 handler = worker(CheckRequested, check)

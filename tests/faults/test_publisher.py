@@ -7,7 +7,7 @@ import pytest
 from functions.events_on_commit import handler as publisher_function
 from tests.faults.harness import Laboratory
 from tests.support.system import payload
-from trimtab.kernel.retry import TRIES
+from trimtab.kernel.retry import MAX_ATTEMPTS
 
 FUNCTION_TIMEOUT_SECONDS = 30
 
@@ -39,5 +39,5 @@ def test_a_bus_that_never_answers_leaves_the_publisher_time_to_save_the_events(l
     """A function that runs out of time is delivered the same records until the stream gives them up as metadata."""
     config: Any = publisher_function.publisher().bus.meta.config
     attempts = int((config.retries or {}).get("total_max_attempts", 5))
-    slowest = TRIES * attempts * max(config.connect_timeout, config.read_timeout)
+    slowest = MAX_ATTEMPTS * attempts * max(config.connect_timeout, config.read_timeout)
     assert slowest < FUNCTION_TIMEOUT_SECONDS

@@ -8,7 +8,7 @@ from tests.support.faults import CrashBefore, injecting
 from tests.support.moto_state import quick_transactions, stored_items
 from tests.support.system import EVENTS, System
 from tests.support.trading import Account, account, csv_file, day, ledger_items, refused, split, trade
-from trimtab.kernel.retry import TRIES
+from trimtab.kernel.retry import MAX_ATTEMPTS
 
 SAMPLE = (EVENTS / "direct/trades.csv").read_text()
 
@@ -211,7 +211,7 @@ def test_a_split_between_the_rows_of_a_file_is_applied(mine: Account) -> None:
 @pytest.mark.volume
 @pytest.mark.usefixtures("quick")
 def test_an_import_continues_after_concurrent_trades(mine: Account) -> None:
-    concurrent = iter(range(TRIES - 1))
+    concurrent = iter(range(MAX_ATTEMPTS - 1))
     with injecting() as faults:
 
         def record_concurrently(call: Any) -> None:
@@ -221,5 +221,5 @@ def test_an_import_continues_after_concurrent_trades(mine: Account) -> None:
 
         faults.on_answer = record_concurrently
         assert mine.upload(csv_file(buys(300))).json == imported(300, 0)
-    assert mine.sums() == (str(300 + TRIES - 1), f"{2 * (300 + TRIES - 1)}.00", "0.00")
+    assert mine.sums() == (str(300 + MAX_ATTEMPTS - 1), f"{2 * (300 + MAX_ATTEMPTS - 1)}.00", "0.00")
     assert day(0)[:4] in mine.trades()["items"][-1]["executed_at"]

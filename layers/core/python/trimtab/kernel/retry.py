@@ -9,7 +9,7 @@ from trimtab.kernel.errors import Conflict
 
 T = TypeVar("T")
 
-TRIES = 3
+MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = 0.05
 
 
@@ -25,14 +25,14 @@ class ConditionFailed(Exception):
         self.failed = failed
 
 
-def retrying_on_conflict(attempt: Callable[[], T], tries: int = TRIES) -> T:
-    """Return the value of the attempt, which reads, decides and writes; retry it when its condition fails.
+def retry_on_conflict(attempt: Callable[[], T], attempts: int = MAX_ATTEMPTS) -> T:
+    """Return the result of `attempt`, a function that reads, decides and writes; repeat it on `ConditionFailed`.
 
-    Raises `Conflict` after `tries` failed attempts, because other writers keep changing the same aggregate.
+    Raises `Conflict` (`contended`, 409 with `Retry-After`) if the condition of all `attempts` failed.
     """
-    for number in range(tries):
+    for number in range(attempts):
         if number:
-            pause(number)
+            sleep_before_retry(number)
         try:
             return attempt()
         except ConditionFailed:
@@ -40,6 +40,6 @@ def retrying_on_conflict(attempt: Callable[[], T], tries: int = TRIES) -> T:
     raise Conflict("contended", "The resource was modified concurrently. Retry the request.", retry_after_seconds=1)
 
 
-def pause(number: int) -> None:
+def sleep_before_retry(number: int) -> None:
     """Sleep before retry `number` (1, 2, …): exponential backoff with full jitter."""
     time.sleep(random.uniform(0, BACKOFF_SECONDS * 2**number))  # noqa: S311 - jitter needs no secrecy

@@ -9,7 +9,7 @@ from trimtab.contracts.portfolios import PortfolioSummary
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import not_found
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.notifications.adapters import ContactStore, SesMailer
 from trimtab.notifications.domain import Contacts, DeliveryRejected, MailMessage, MailRejected, SentMail
 
@@ -41,7 +41,7 @@ class ContactBook(Struct, frozen=True):
             self.store.put(after)
             return after
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _require_owner(self, caller: Caller, portfolio_id: str) -> None:
         portfolio = self.find_portfolio(caller.tenant_id, portfolio_id)

@@ -11,7 +11,7 @@ from trimtab.analytics.domain.alerts import AlertRule
 from trimtab.analytics.domain.series_state import SeriesState
 from trimtab.contracts.portfolios import PortfolioSummary
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 
 
 class AlertRules(Struct, frozen=True):
@@ -56,6 +56,6 @@ class AlertRules(Struct, frozen=True):
             self.store.put(after)
             return after
 
-        state = retrying_on_conflict(attempt)
+        state = retry_on_conflict(attempt)
         self.queues.request_valuations([(portfolio.tenant_id, portfolio.portfolio_id)], None)
         return state

@@ -16,7 +16,7 @@ from trimtab.analytics.service.sources import LedgerSource, MarketSource, Portfo
 from trimtab.contracts.portfolios import CashMovement, LedgerTrade, PortfolioStatus, PortfolioSummary
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.money import ZERO
-from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
 
 MAX_YEARS = 20
@@ -66,7 +66,7 @@ class Valuations(Struct, frozen=True):
             unknown = tuple(sorted({str(rule["kind"]) for rule in after.unknown_rules}))
             return ValuationResult(days.written, len(after.events), unknown)
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _recompute(
         self, portfolio: PortfolioSummary, state: SeriesState | None, since: date | None, last: date

@@ -23,7 +23,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, not_found
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 
 
 class OrderLimits(Struct, frozen=True):
@@ -89,7 +89,7 @@ class BetOrders(Struct, frozen=True):
             self.store.place_order(order, position, totals_of_order(order), self.limits.max_exposure)
             return PlacedOrder(order, position)
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _check_size(self, new: NewOrder) -> None:
         if new.stake > self.limits.max_stake:
@@ -150,7 +150,7 @@ class BetOrders(Struct, frozen=True):
             self.store.change_orders([changed], position, change, open_market=True)
             return ChangedOrder(changed, is_repeat=False)
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
 
 def require_platform(caller: Caller) -> None:

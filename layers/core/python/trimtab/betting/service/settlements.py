@@ -17,7 +17,7 @@ from trimtab.betting.service.orders import require_platform
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unavailable, not_found
-from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class MarketSettlements(Struct, frozen=True):
         requested = close_market(
             caller.tenant_id, market_id, winners, voids, commission_rate, by=caller.subject, now=self.clock()
         )
-        stored = retrying_on_conflict(lambda: self._close(requested), CLOSING_TRIES)
+        stored = retry_on_conflict(lambda: self._close(requested), CLOSING_TRIES)
         if stored is None:
             return self._with_progress(requested)
         require_same_settlement(stored, requested)
@@ -159,7 +159,7 @@ class MarketSettlements(Struct, frozen=True):
                 if not refused.failed:
                     raise  # the transaction of an order that will be refused holds the item; else another check won
 
-        retrying_on_conflict(attempt, CLOSING_TRIES)
+        retry_on_conflict(attempt, CLOSING_TRIES)
 
     def settle_user(self, tenant_id: str, market_id: str, user_id: str, tries: int = 0) -> list[BetOrder]:
         """Settle the open orders of a user in a closed market, 90 in a transaction, and return those settled here.
@@ -204,7 +204,7 @@ class MarketSettlements(Struct, frozen=True):
             self.store.change_orders([], after, after.totals.minus(position.totals), open_market=False)
             return False
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _settle_batch(self, market: ClosedMarket, user_id: str, order_ids: Sequence[str]) -> list[BetOrder]:
         def attempt() -> list[BetOrder]:
@@ -224,7 +224,7 @@ class MarketSettlements(Struct, frozen=True):
             self.store.change_orders(settled, after, after.totals.minus(position.totals), open_market=False)
             return settled
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def request_after_commits(self, orders: Iterable[tuple[str, str, str]], markets: Iterable[tuple[str, str]]) -> int:
         """Request what the committed orders (tenant, market, user) and closed markets (tenant, market) need.

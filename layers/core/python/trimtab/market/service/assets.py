@@ -9,7 +9,7 @@ from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.kernel.errors import Invalid, not_found
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
 from trimtab.market.domain.assets import enter_asset
@@ -31,7 +31,7 @@ class AssetService(Struct, frozen=True):
                 self.store.put_asset(after)
             return after
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def get(self, symbol: str) -> AssetRecord:
         """Return the asset; raises `NotFound` for an unknown symbol."""

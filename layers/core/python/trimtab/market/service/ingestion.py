@@ -13,7 +13,7 @@ from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel import trading_days
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.domain.bars import (
     MAX_JUMP_PERCENT,
     BarFault,
@@ -153,7 +153,7 @@ class Ingestion(Struct, frozen=True):
             version = unannounced.version + 1
             self.bars.put(UnannouncedDays(since=None, version=version, updated_at=self.clock(), events=(event,)))
 
-        retrying_on_conflict(attempt)
+        retry_on_conflict(attempt)
 
     def _record_unannounced(self, day: date) -> None:
         unannounced = self.bars.unannounced_days()
@@ -185,7 +185,7 @@ class Ingestion(Struct, frozen=True):
                 self.bars.put(after)
             return IngestionResult(after, faults)
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _provided_rows(self, day: date, symbols: Sequence[str]) -> Rows:
         known = set(symbols)

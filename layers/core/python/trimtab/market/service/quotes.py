@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.domain.quotes import NewQuote, add_split, entered_split, is_in_future, newest_by_symbol
 
@@ -54,4 +54,4 @@ class QuoteService(Struct, frozen=True):
                 self.store.put_split(after, entered_split(symbol, split, self.clock()))
             return after
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)

@@ -14,7 +14,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, format_time
 from trimtab.kernel.errors import Conflict, Unprocessable, not_found
 from trimtab.kernel.money import ZERO, plain
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
 from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
@@ -63,7 +63,7 @@ class OperatorActions(Struct, frozen=True):
         stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, requested.rebalance_id) if refusal else None
         if refusal is not None and stored is None:
             raise (Unprocessable if refusal.code == "no_target" else Conflict)(refusal.code, refusal.message)
-        stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(requested))
+        stored = stored or retry_on_conflict(lambda: self.store.insert_rebalance(requested))
         if stored is not None and not ids.is_same_request(stored.request_hash, lambda form: _request_hash(mode, form)):
             raise Conflict(
                 "request_id_reused", "The request id was used with another body; use a new one for each request."
@@ -101,7 +101,7 @@ class OperatorActions(Struct, frozen=True):
                 raise Conflict("too_late", f"The rebalance is {rebalance.status}; it can no longer be cancelled.")
             return ended
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def resolve_portfolio(self, caller: Caller, portfolio_id: str, resolution: Resolution) -> Portfolio:
         """Make a stale portfolio active again, with the holdings and cash that an operator found.
@@ -136,7 +136,7 @@ class OperatorActions(Struct, frozen=True):
             self.ledger.put(resolved, after, *trades, *([entry] if entry else []))
             return after
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _after_splits(self, portfolio: Portfolio, symbols: Iterable[str]) -> Portfolio:
         """Return the portfolio with the splits since the last trade applied to its holdings of these symbols."""

@@ -12,7 +12,7 @@ from trimtab.contracts.messages import CheckRequested
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
 from trimtab.portfolios.balancing.check_decision import CheckResult, DecisionInputs
 from trimtab.portfolios.balancing.check_store import LastCheck
@@ -35,7 +35,7 @@ NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, h
 class CheckOutcome(Struct, frozen=True):
     """Outcome of one message: the code of the reason, and the rebalance that was started or decided, if any."""
 
-    rule: str
+    reason_code: str
     rebalance: Rebalance | None = None
     is_evaluated: bool = True
 
@@ -61,8 +61,8 @@ class PriceChecker(Struct, frozen=True):
         """
         rebalance_id = message.rebalance_id
         if rebalance_id is not None:
-            return retrying_on_conflict(lambda: self._decide_requested(message, rebalance_id))
-        return retrying_on_conflict(lambda: self._check(message))
+            return retry_on_conflict(lambda: self._decide_requested(message, rebalance_id))
+        return retry_on_conflict(lambda: self._check(message))
 
     # Rebalances requested by a person ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import format_time, parse_time
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, Key, get_item
 from trimtab.runtime.dynamodb.writes import put_item
@@ -83,7 +83,7 @@ class HaltStore(Struct, frozen=True):
             version = (before["version"] if before else 0) + 1
             put_item(self.client, self.table, {**halt_key(tenant_id), **attributes, FORM: 1, "version": version})
 
-        retrying_on_conflict(attempt)
+        retry_on_conflict(attempt)
 
 
 def halt_key(tenant_id: str | None) -> Key:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import Clock, format_time, parse_time
 from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, plain, to_money
-from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.execution.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
 from trimtab.portfolios.execution.paper_scenario import ScenarioRule, unpack_rule
 from trimtab.portfolios.portfolio.holdings import Side
@@ -276,7 +276,7 @@ class PaperBroker(Struct, frozen=True):
             return written
 
         # An order is executed once and ended once, so the third attempt always succeeds.
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _orders(self, account: str) -> Iterator[PaperOrder]:
         pages = self.client.get_paginator("query").paginate(

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
 from trimtab.kernel.money import ZERO
-from trimtab.kernel.retry import TRIES, ConditionFailed, pause
+from trimtab.kernel.retry import MAX_ATTEMPTS, ConditionFailed, sleep_before_retry
 from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.execution.broker import Broker
 from trimtab.portfolios.execution.halts import HaltStore
@@ -277,9 +277,9 @@ class _ExecutionRun(Struct):
 
     def _save(self, records_at: Callable[[datetime], tuple[Record, ...]]) -> None:
         """Write the records that follow from the newest versions; after a concurrent write, compute them again."""
-        for number in range(TRIES):
+        for number in range(MAX_ATTEMPTS):
             if number:
-                pause(number)
+                sleep_before_retry(number)
             records = records_at(self.worker.clock())
             if records == (self.rebalance,):
                 return

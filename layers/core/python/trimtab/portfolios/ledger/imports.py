@@ -15,7 +15,7 @@ from trimtab.contracts.quotes import Split
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.posting import map_splits, update_holdings
 from trimtab.portfolios.ledger.service import require_owned
@@ -70,7 +70,7 @@ class TradeImporter(Struct, frozen=True):
                 for trades, after in self._plan_chunks(portfolio, missing, now):
                     self.ledger.put(*trades, after)
 
-        retrying_on_conflict(attempt)
+        retry_on_conflict(attempt)
         return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
 
     def _missing_trades(self, portfolio: Portfolio, rows: Sequence[ImportRow], now: datetime) -> list[Trade]:

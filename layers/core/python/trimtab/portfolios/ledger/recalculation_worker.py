@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import LedgerStore
@@ -43,4 +43,4 @@ class RecalculationWorker(Struct, frozen=True):
             self.ledger.put(ended, posted_trade, posted)
             return ended
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)

@@ -13,7 +13,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal, not_found
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import ConditionFailed, retrying_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import TooManyTrades, post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
@@ -58,7 +58,7 @@ class TradeService(Struct, frozen=True):
                     raise _ref_id_reused() from None
                 return stored.first_revision()
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def correct_trade(
         self, caller: Caller, portfolio_id: str, ref_id: str, changes: Mapping[str, Any]
@@ -82,7 +82,7 @@ class TradeService(Struct, frozen=True):
             quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
             return self._write(portfolio, quote, trade, corrected)
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def get_recalculation(self, portfolio: Portfolio, job_id: str) -> Recalculation:
         """Return a recalculation of the portfolio; raises `NotFound` where there is none."""
@@ -119,7 +119,7 @@ class TradeService(Struct, frozen=True):
             self.ledger.put(entry, portfolio.post(now, cash=entry.balance))
             return entry
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _write(
         self, portfolio: Portfolio, quote: Quote | None, before: Trade | None, after: Trade

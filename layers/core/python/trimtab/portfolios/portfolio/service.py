@@ -13,7 +13,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_event, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Policy
@@ -83,7 +83,7 @@ class PortfolioService(Struct, frozen=True):
                 )
             return existing
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def get(self, caller: Caller, portfolio_id: str) -> Portfolio:
         """Return the portfolio; raises `NotFound` for an unknown portfolio and for one of another tenant or user."""
@@ -134,7 +134,7 @@ class PortfolioService(Struct, frozen=True):
                 self.store.put(changed)
             return changed
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _first_version(self, tenant_id: str, wanted: NewPortfolio) -> Portfolio:
         now = self.clock()

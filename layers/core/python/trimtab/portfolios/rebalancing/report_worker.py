@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.report_decision import DriftReport, decide_report, request_rebalance
 from trimtab.portfolios.rebalancing.store import RebalanceStore
@@ -41,7 +41,7 @@ class ReportWorker(Struct, frozen=True):
             self.store.put(outcome, *([after] if after else []))
             return outcome
 
-        return retrying_on_conflict(attempt)
+        return retry_on_conflict(attempt)
 
     def _refuse_reused_id(self, request: Rebalance) -> Rebalance:
         """Record the refusal of a second body under a request id, and leave the outcome of the first body alone."""

@@ -11,7 +11,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Invalid, NotFound, Refusal, Unprocessable, invalid_cursor, not_found
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import retrying_on_conflict
+from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.drift import Transaction
@@ -51,7 +51,7 @@ class RebalanceService(Struct, frozen=True):
         stored = self._stored(rebalance) if refusal and portfolio else None
         if refusal is not None and stored is None:
             raise _error_of(refusal)
-        stored = stored or retrying_on_conflict(lambda: self.store.insert_rebalance(rebalance))
+        stored = stored or retry_on_conflict(lambda: self.store.insert_rebalance(rebalance))
         if stored is not None and not report.matches(stored):
             raise Conflict(
                 "request_id_reused", "This request id came with a different body before. Use a new id for each request."

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.kernel.errors import Unavailable
-from trimtab.kernel.retry import TRIES, pause
+from trimtab.kernel.retry import MAX_ATTEMPTS, sleep_before_retry
 from trimtab.runtime.dynamodb.client import Item, Key, deserialize, serialize
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def batch_get_tables(
         for table, of_table in keys.items()
         if of_table
     }
-    for attempt in range(TRIES):
+    for attempt in range(MAX_ATTEMPTS):
         if not wanted:
             return found
         if attempt:
-            pause(attempt)
+            sleep_before_retry(attempt)
         answer = client.batch_get_item(RequestItems=wanted)
         for table, items in answer["Responses"].items():
             found[table] += [deserialize(item) for item in items]
@@ -67,7 +67,7 @@ def _batch_write(client: "DynamoDBClient", table: str, requests: Sequence[Any]) 
         left = list(requests[start : start + MAX_PUTS])
         for attempt in range(PUT_TRIES):
             if attempt:
-                pause(attempt)
+                sleep_before_retry(attempt)
             left = list(client.batch_write_item(RequestItems={table: left}).get("UnprocessedItems", {}).get(table, []))
             if not left:
                 break

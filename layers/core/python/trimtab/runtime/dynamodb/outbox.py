@@ -13,7 +13,7 @@ from msgspec import MsgspecError, Struct
 from trimtab.contracts.events import SOURCE, cloud_event, event_id, unpack_events
 from trimtab.kernel.clock import parse_time
 from trimtab.kernel.errors import Refusal
-from trimtab.kernel.retry import TRIES, pause
+from trimtab.kernel.retry import MAX_ATTEMPTS, sleep_before_retry
 from trimtab.runtime.dynamodb.client import deserialize
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -66,9 +66,9 @@ class Publisher(Struct, frozen=True):
 
     def _put(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the events that the bus refused three times; `PutEvents` reports refusals in a successful answer."""
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             if attempt:
-                pause(attempt)
+                sleep_before_retry(attempt)
             try:
                 answer = self.bus.put_events(Entries=[self._entry(event) for event in events])
             except (ClientError, BotoCoreError):
