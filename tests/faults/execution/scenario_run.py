@@ -57,7 +57,7 @@ class ManualClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class ScenarioAction:
     """An action of a person or of the market, once `when` holds; repeated until the request is answered."""
 
     when: Callable[["ScenarioRun"], bool]
@@ -77,7 +77,7 @@ class Scenario:
     ends: tuple[str, ...] = ("COMPLETED",)
     scripts: OrderScripts = field(default_factory=dict)
     policy: Policy = field(default_factory=dict)
-    actions: tuple[Action, ...] = ()
+    actions: tuple[ScenarioAction, ...] = ()
     paper: tuple[Any, ...] | None = None
     from_quote: bool = False
     knows_ids: bool = True
@@ -91,7 +91,7 @@ class Scenario:
 
 
 @dataclass(slots=True)
-class Message:
+class QueuedMessage:
     """A message on a queue."""
 
     queue: str
@@ -108,15 +108,15 @@ class ScenarioRun:
     runner: "ScenarioRunner"
     scenario: Scenario
     broker: ScriptedBroker
-    waiting: list[Message]
+    waiting: list[QueuedMessage]
     is_fed: bool
     visibility: int = 120
     prices: dict[str, Decimal] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
-    delivered: list[Message] = field(default_factory=list)
+    delivered: list[QueuedMessage] = field(default_factory=list)
     _streamed: int = 0
     _sent: int = 0
-    _actions: list[Action] = field(default_factory=list)
+    _actions: list[ScenarioAction] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._actions = list(self.scenario.actions)
@@ -189,9 +189,9 @@ class ScenarioRun:
             for body, delay in take_messages(url):
                 self._sent += 1
                 due = self.clock.now + timedelta(seconds=delay)
-                self.waiting.append(Message(queue, body, due, f"m{self._sent}"))
+                self.waiting.append(QueuedMessage(queue, body, due, f"m{self._sent}"))
 
-    def take(self, queue: str) -> list[Message]:
+    def take(self, queue: str) -> list[QueuedMessage]:
         """Take the due messages of a queue."""
         self.collect()
         due = [message for message in self.waiting if message.queue == queue and message.due <= self.clock.now]
@@ -203,7 +203,7 @@ class ScenarioRun:
         self.delivered += due
         return due
 
-    def bring_back(self, message: Message) -> None:
+    def bring_back(self, message: QueuedMessage) -> None:
         """Deliver an unacknowledged message again after its visibility timeout."""
         message.due = self.clock.now + timedelta(seconds=self.visibility)
         self.waiting.append(message)
@@ -250,7 +250,7 @@ class ScenarioRun:
         self.runner.faults.set()
         bodies = {(message.queue, message.body) for message in self.delivered}
         for number, (queue, body) in enumerate(sorted(bodies)):
-            self.waiting.append(Message(queue, body, self.clock.now, f"again{number}"))
+            self.waiting.append(QueuedMessage(queue, body, self.clock.now, f"again{number}"))
         self._streamed = 0
         return self.settle()
 

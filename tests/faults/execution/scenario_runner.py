@@ -15,7 +15,15 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_api import handler as market_function
 from functions.portfolios_api import app as api_function
-from tests.faults.execution.scenario_run import DEPOSIT, HELD, WORKERS, ManualClock, Message, Scenario, ScenarioRun
+from tests.faults.execution.scenario_run import (
+    DEPOSIT,
+    HELD,
+    WORKERS,
+    ManualClock,
+    QueuedMessage,
+    Scenario,
+    ScenarioRun,
+)
 from tests.faults.execution.scripted_broker import ScriptedBroker
 from tests.support.fast_moto import quick_items
 from tests.support.faults import Fault, Faults, injecting
@@ -53,7 +61,7 @@ class ScenarioRunner:
             bring_back, now, waiting = self._base(scenario)
             bring_back()
         self.clock.now = now
-        messages = [Message(each.queue, each.body, each.due, each.id) for each in waiting]
+        messages = [QueuedMessage(each.queue, each.body, each.due, each.id) for each in waiting]
         self.run = self._fresh(scenario, messages, is_fed=not scenario.from_quote, **options)
         self._choose_broker(scenario)
         return self.run
@@ -64,7 +72,7 @@ class ScenarioRunner:
         self.faults.set(*faults)
         return run.settle()
 
-    def _fresh(self, scenario: Scenario, waiting: list[Message], *, is_fed: bool, **options: Any) -> ScenarioRun:
+    def _fresh(self, scenario: Scenario, waiting: list[QueuedMessage], *, is_fed: bool, **options: Any) -> ScenarioRun:
         prices = {"AAPL": Decimal(100), "MSFT": Decimal(100), "NVDA": Decimal(60 if is_fed else 100)}
         broker = ScriptedBroker(self.faults, lambda symbol: prices[symbol], scenario.scripts, scenario.knows_ids)
         return ScenarioRun(self, scenario, broker, waiting, is_fed, prices=prices, **options)

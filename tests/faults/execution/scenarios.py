@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from tests.faults.execution.scenario_run import Action, Scenario, ScenarioRun
+from tests.faults.execution.scenario_run import Scenario, ScenarioAction, ScenarioRun
 from tests.faults.execution.scripted_broker import OrderScript
 from tests.support.moto_state import stored_items
 from tests.support.system import ALL_SCOPES, authorized
@@ -86,9 +86,11 @@ SOLD = answered("POST", "{home}/trades", SALE, 409)
 HALTED, GOES_ON = answered("PUT", "/halt", {"reason": "test"}, 200, 204), answered("DELETE", "/halt", None, 200, 204)
 ROLLED_BACK, STALE, ADJUSTED, CANCELLED = ("ROLLED_BACK",), ("STALE",), ("COMPLETED_ADJUSTED",), ("CANCELLED",)
 
-MOVED = Scenario(ROLLED_BACK, {("NVDA", 1): HALF_AND_OPEN}, actions=(Action(buying, prices(AAPL="101", MSFT="102")),))
+MOVED = Scenario(
+    ROLLED_BACK, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="101", MSFT="102")),)
+)
 """Prices change before the reversal."""
-TOO_DEAR = Scenario(STALE, {("NVDA", 1): HALF_AND_OPEN}, actions=(Action(buying, prices(AAPL="900")),))
+TOO_DEAR = Scenario(STALE, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="900")),))
 """Buying back what was sold costs more than the cash."""
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -114,34 +116,40 @@ SCENARIOS: Mapping[str, Scenario] = {
         ROLLED_BACK, {("AAPL", 1): REFUSED, ("MSFT", 1): OrderScript(time_out="late")}
     ),
     "never an answer": Scenario(STALE, {("AAPL", 1): OrderScript(time_out="before", times=99)}),
-    "cancelled before a send": Scenario(CANCELLED, actions=(Action(planned, CANCEL),)),
+    "cancelled before a send": Scenario(CANCELLED, actions=(ScenarioAction(planned, CANCEL),)),
     "cancelled under way, reversed": Scenario(
-        ROLLED_BACK, {("AAPL", 1): HALF_AND_OPEN}, actions=(Action(under_way, CANCEL),)
+        ROLLED_BACK, {("AAPL", 1): HALF_AND_OPEN}, actions=(ScenarioAction(under_way, CANCEL),)
     ),
-    "cancelled under way, kept": Scenario(ADJUSTED, {("AAPL", 1): HALF_AND_OPEN}, KEEP, (Action(under_way, CANCEL),)),
+    "cancelled under way, kept": Scenario(
+        ADJUSTED, {("AAPL", 1): HALF_AND_OPEN}, KEEP, (ScenarioAction(under_way, CANCEL),)
+    ),
     "deposit and new target under way": Scenario(
         ("COMPLETED", "COMPLETED"),
         {("AAPL", 1): SLOW},
-        actions=(Action(under_way, DEPOSITED), Action(under_way, RETARGETED)),
+        actions=(ScenarioAction(under_way, DEPOSITED), ScenarioAction(under_way, RETARGETED)),
     ),
     "a client sells while it is locked": Scenario(
         scripts={("AAPL", 1): SLOW, ("NVDA", 1): SLOW},
-        actions=(Action(under_way, SOLD), Action(buying, SOLD)),
+        actions=(ScenarioAction(under_way, SOLD), ScenarioAction(buying, SOLD)),
     ),
     "halted between the waves": Scenario(
         scripts={("AAPL", 1): SLOW},
-        actions=(Action(under_way, HALTED), Action(halted_for(2), GOES_ON)),
+        actions=(ScenarioAction(under_way, HALTED), ScenarioAction(halted_for(2), GOES_ON)),
     ),
     "cancelled between the waves while halted": Scenario(
         ADJUSTED,
         {("AAPL", 1): SLOW},
         KEEP,
-        (Action(under_way, HALTED), Action(halted_for(2), CANCEL), Action(halted_for(5), GOES_ON)),
+        (
+            ScenarioAction(under_way, HALTED),
+            ScenarioAction(halted_for(2), CANCEL),
+            ScenarioAction(halted_for(5), GOES_ON),
+        ),
     ),
     "a broker that does not know ids": Scenario(scripts={("AAPL", 1): OrderScript(time_out="after")}, knows_ids=False),
-    "too late to begin": Scenario(CANCELLED, actions=(Action(planned, seven_hours_pass),)),
-    "too late to end": Scenario(STALE, {("AAPL", 1): SLOW}, actions=(Action(under_way, seven_hours_pass),)),
-    "message lost": Scenario(actions=(Action(planned, lose_executions),)),
+    "too late to begin": Scenario(CANCELLED, actions=(ScenarioAction(planned, seven_hours_pass),)),
+    "too late to end": Scenario(STALE, {("AAPL", 1): SLOW}, actions=(ScenarioAction(under_way, seven_hours_pass),)),
+    "message lost": Scenario(actions=(ScenarioAction(planned, lose_executions),)),
     "given up in parts": Scenario(
         STALE,
         {("NVDA", 1): FILLED_HALF, ("AAPL", 2): OrderScript(time_out="before", times=99), ("MSFT", 2): HALF_AND_OPEN},

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from tests.faults.execution.invariants import checked, events, violations
-from tests.faults.execution.scenario_run import HELD, Action, Scenario, ScenarioRun
+from tests.faults.execution.scenario_run import HELD, Scenario, ScenarioAction, ScenarioRun
 from tests.faults.execution.scenario_runner import ScenarioRunner, scenario_runner
 from tests.faults.execution.scenarios import (
     HALF_AND_OPEN,
@@ -34,7 +34,7 @@ from trimtab.portfolios.rebalancing.orders import Order
 BEFORE = {symbol: Decimal(quantity) for symbol, quantity in HELD.items()}
 CASH = Decimal(100)
 NEVER = OrderScript(time_out="before", times=99)
-TOO_LATE = Scenario(STALE, actions=(Action(under_way, seven_hours_pass),))
+TOO_LATE = Scenario(STALE, actions=(ScenarioAction(under_way, seven_hours_pass),))
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_a_client_that_sells_while_the_portfolio_is_locked_gets_retry_after(runn
         refused(answer, 409, "locked")
         return 0 < int(answer.headers["Retry-After"]) <= 60
 
-    run = runner.settled(Scenario(scripts={("AAPL", 1): SLOW}, actions=(Action(under_way, sells),)))
+    run = runner.settled(Scenario(scripts={("AAPL", 1): SLOW}, actions=(ScenarioAction(under_way, sells),)))
     assert checked(run) == []
     assert run.system.http("POST", f"{run.home}/trades", SALE).status == 201
 
@@ -201,7 +201,7 @@ def test_a_client_that_sells_while_the_portfolio_is_locked_gets_retry_after(runn
 def test_after_the_lease_has_expired_a_rebalance_is_resumed_and_never_replanned(
     runner: ScenarioRunner, call: int
 ) -> None:
-    moved = Action(lambda run: bool(run.runner.faults.met), prices(AAPL="101", MSFT="99", NVDA="60.5"))
+    moved = ScenarioAction(lambda run: bool(run.runner.faults.met), prices(AAPL="101", MSFT="99", NVDA="60.5"))
     run = runner.start(Scenario(actions=(moved,)))
     planned = plan_of(run)
     runner.faults.set(CrashAfter(call))

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from functions.execution_on_execution_requested import handler as execution_function
-from tests.faults.execution.scenario_run import Message, ScenarioRun
+from tests.faults.execution.scenario_run import QueuedMessage, ScenarioRun
 from tests.faults.harness import survive
 from tests.support.faults import Faults
 from tests.support.system import sqs_record
@@ -55,11 +55,11 @@ class Turns:
 
 
 @dataclass
-class Worker:
+class WorkerThread:
     """An execution worker in a thread of its own."""
 
     name: str
-    message: Message
+    message: QueuedMessage
     turns: Turns
     is_done: bool = False
     _thread: threading.Thread | None = None
@@ -91,7 +91,7 @@ def two_workers(run: ScenarioRun, turns: list[tuple[str, float]], on_switch: Cal
     switches = iter(range(1_000))
     (message,) = run.take("executions")
     schedule = Turns([*turns], lambda: on_switch(next(switches)))
-    workers = [Worker("a", message, schedule), Worker("b", message, schedule)]
+    workers = [WorkerThread("a", message, schedule), WorkerThread("b", message, schedule)]
     faults: Faults = run.runner.faults
     faults.set()
     faults.gate = schedule.pass_gate

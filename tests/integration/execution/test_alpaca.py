@@ -37,7 +37,7 @@ def alpaca(tables: "DynamoDBClient") -> Iterator[AlpacaSetup]:
 UNANSWERED = ("silence", "reset", "rubbish", 500, 503, 429)
 
 
-class TestContract(BrokerContract):
+class TestAlpacaContract(BrokerContract):
     """The Alpaca adapter fulfils the contract of a broker."""
 
     @pytest.fixture

@@ -86,7 +86,7 @@ def setup() -> Iterator[PaperSetup]:
         yield PaperSetup(client)
 
 
-class TestContract(BrokerContract):
+class TestPaperContract(BrokerContract):
     """The paper broker fulfils the contract of a broker."""
 
     @pytest.fixture

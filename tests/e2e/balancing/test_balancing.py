@@ -1,4 +1,4 @@
-"""A price move on the deployed system, over HTTP only: band left, orders filled by the paper broker, band regained."""
+"""A price move on the deployed system, over HTTP only: the paper broker fills the orders that restore the target."""
 
 import json
 import time
@@ -29,22 +29,22 @@ def test_a_price_move_is_traded_back_into_the_band(system: System) -> None:
     rebalance = _until(lambda: _ended(client, path), "the rebalance has ended")
 
     assert (rebalance["status"], rebalance["trigger"]) == ("COMPLETED", "price"), rebalance
-    assert [(it["side"], it["status"]) for it in rebalance["execution"]["orders"]] == [
+    assert [(order["side"], order["status"]) for order in rebalance["execution"]["orders"]] == [
         ("SELL", "FILLED"),
         ("BUY", "FILLED"),
     ]
     holdings = client.get(f"{path}/holdings").json
-    values = [Decimal(it["market_value"]) for it in holdings["items"]]
+    values = [Decimal(holding["market_value"]) for holding in holdings["items"]]
     total = sum(values) + Decimal(holdings["cash"])
     assert all(abs(value / total * 100 - 50) < 5 for value in values)
-    fills = [it for it in client.get(f"{path}/trades").json["items"] if it["rebalance_id"]]
-    assert {it["rebalance_id"] for it in fills} == {rebalance["rebalance_id"]}
+    fills = [trade for trade in client.get(f"{path}/trades").json["items"] if trade["rebalance_id"]]
+    assert {trade["rebalance_id"] for trade in fills} == {rebalance["rebalance_id"]}
     assert len(fills) == 2
     late = client.post(f"{path}/rebalances/{rebalance['rebalance_id']}/cancel", {})
     assert (late.status, late.json["type"].rpartition(":")[2]) == (409, "too_late")
 
 
-def test_a_quote_put_straight_on_the_queue_moves_a_portfolio_and_a_person_runs_one(system: System) -> None:
+def test_a_quote_injected_on_the_queue_is_used_by_a_requested_rebalance(system: System) -> None:
     client, symbol = system.client(tenant="injected"), f"E2E-{uuid.uuid4().hex[:8]}"
     path = _portfolio(client, {symbol: 100})
     client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "1000"})
@@ -56,8 +56,8 @@ def test_a_quote_put_straight_on_the_queue_moves_a_portfolio_and_a_person_runs_o
     def run() -> Any:
         asked = client.post(f"{path}/rebalances", {"mode": "invest_cash", "request_id": uuid.uuid4().hex})
         assert asked.status == 202, asked.text
-        it = _until(lambda: _ended(client, path), "the run has ended")
-        return it if it["status"] == "COMPLETED" else None
+        rebalance = _until(lambda: _ended(client, path), "the run has ended")
+        return rebalance if rebalance["status"] == "COMPLETED" else None
 
     _until(run, "the quote is stored and the cash invested")
     (holding,) = client.get(f"{path}/holdings").json["items"]
@@ -68,7 +68,7 @@ def test_orders_are_halted_by_an_operator(system: System) -> None:
     operator = system.client(tenant="halted", scopes=["operator"])
     assert system.client(tenant="halted", scopes=PLATFORM).call("PUT", "/halt", {"reason": "not mine"}).status == 403
     halted = operator.call("PUT", "/halt", {"reason": "The feed looks wrong."})
-    assert (halted.status, halted.json["halts"][0]["reach"]) == (200, "tenant")
+    assert (halted.status, halted.json["halts"][0]["scope"]) == (200, "tenant")
     assert operator.call("DELETE", "/halt").status == 204
     assert operator.get("/halt").json == {"halts": []}
 
@@ -95,15 +95,15 @@ def _rule(client: Client, path: str) -> str | None:
 
 
 def _ended(client: Client, path: str) -> Any:
-    """The newest rebalance, once it has ended."""
+    """Return the newest rebalance if it has ended."""
     items = client.get(f"{path}/rebalances").json["items"]
     return items[0] if items and items[0]["status"] not in {"REQUESTED", "PLANNED", "EXECUTING"} else None
 
 
 def _until(found: Callable[[], Any], what: str) -> Any:
-    """What is found, within a minute."""
+    """Poll for up to a minute; return what is found."""
     for _ in range(150):
-        if it := found():
-            return it
+        if result := found():
+            return result
         time.sleep(0.4)
     raise AssertionError(f"not within a minute: {what}")
