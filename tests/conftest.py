@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.fast_moto import quick_items
+from tests.support.fast_moto import fast_items
 from tests.support.system import System, in_process_system
 
 # `make test` tries the same examples each time, so that what it finds is what a change did; `make proof` tries others.
@@ -15,9 +15,9 @@ settings.load_profile("default")
 
 
 @pytest.fixture
-def quick() -> Iterator[None]:
+def fast_moto() -> Iterator[None]:
     """Use the fast path to moto. Request it before `system`, whose lock serialises concurrent calls on top of it."""
-    with quick_items():
+    with fast_items():
         yield
 
 

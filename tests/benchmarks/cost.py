@@ -42,8 +42,8 @@ def _write_units(*, accepted: bool) -> int:
         created = meter.total
         if accepted:
             assert system.http("POST", "/rebalance", report).status == 202
-            system.work_off()
+            system.drain_queue()
         else:
             message = {"schema_version": 1, "type": "rebalance.requested", "tenant_id": "demo", **report}
-            assert system.work(sqs_record(json.dumps(message))) == set()
+            assert system.invoke_worker(sqs_record(json.dumps(message))) == set()
         return meter.total - created

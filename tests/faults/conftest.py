@@ -1,14 +1,14 @@
-"""What the fault tests share."""
+"""Fixtures of the fault tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.harness import Laboratory, laboratory
+from tests.faults.harness import FaultTestBench, fault_test_bench
 
 
 @pytest.fixture
-def lab() -> Iterator[Laboratory]:
-    """A laboratory of its own."""
-    with laboratory() as fresh:
+def bench() -> Iterator[FaultTestBench]:
+    """Provide a test bench with its own system."""
+    with fault_test_bench() as fresh:
         yield fresh

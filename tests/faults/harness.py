@@ -1,6 +1,6 @@
-"""Runs of the system under faults, the repairs that it has, and what must hold when they are done.
+"""Runs of the system under faults, its own repairs, and the invariants at the end of a run.
 
-A run is one portfolio and one report. It is driven as AWS drives it: the client repeats until it is answered, the
+A run has one portfolio and one report and is driven like AWS drives it: the client repeats until it is answered, the
 queue delivers until the worker acknowledges, the stream until the publisher does, and time passes for the sweeper.
 """
 
@@ -23,9 +23,9 @@ from tests.support.faults import FOR_EVER, BusRefusal, Crash, Fault, Faults, inj
 from tests.support.moto_state import (
     carries_events,
     commits,
-    forget_everything,
+    clear_all,
     lose_messages,
-    quick_transactions,
+    fast_transactions,
     stored_items,
     waiting,
 )
@@ -47,18 +47,18 @@ SHARD = rebalance_id_of(portfolio_id_of("demo", "1", "default"), "k1")[-1]
 
 @dataclass
 class MovableClock:
-    """The system's clock, which a test can move ahead."""
+    """The clock of the system, which a test can move ahead."""
 
     ahead: timedelta = timedelta()
 
     def __call__(self) -> datetime:
-        """Now, as the system sees it."""
+        """Return the time of the system."""
         return utc_now() + self.ahead
 
 
 @dataclass
 class Run:
-    """One portfolio, one report, and everything that happens to them."""
+    """One portfolio, one report, and all calls for them."""
 
     system: System
     faults: Faults
@@ -78,7 +78,7 @@ class Run:
         with self.faults.paused():
             self.faults.clear()
             self.faults.reached_the_bus.clear()
-            forget_everything()
+            clear_all()
             self.portfolio = self.system.portfolio()
             if self.on_queue:
                 self._send(self.message)
@@ -95,7 +95,7 @@ class Run:
     # What drives the system ------------------------------------------------------------------------------------
 
     def accept(self) -> int | None:
-        """The client sends its request; the status, None where the function ended before it answered."""
+        """Send the client's request. Return its status, None if the function ended before it answered."""
 
         def post() -> int:
             headers = {"Idempotency-Key": "k1"}
@@ -114,12 +114,12 @@ class Run:
         return status
 
     def deliver(self) -> None:
-        """The queue hands what it has to the worker, and takes back what that does not acknowledge."""
+        """Deliver all messages to the worker; those that it does not acknowledge stay on the queue."""
         with self.faults.paused():
             received = self._receive()
             self._delivered += received
         records = [_record(message) for message in received]
-        failed = survive(lambda: self.system.work(*records)) if records else set()
+        failed = survive(lambda: self.system.invoke_worker(*records)) if records else set()
         with self.faults.paused():
             for message in received:
                 handle = {"QueueUrl": self.system.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
@@ -131,10 +131,10 @@ class Run:
                     self.complaints.append("acknowledged without an outcome")
 
     def publish(self) -> None:
-        """The stream hands what is new to the publisher, and goes on only when that returns."""
+        """Pass new stream records to the publisher, and advance only if it returns."""
         new = commits()[self._published :]
         records = [record for record in new if carries_events(record)]
-        if records and survive(lambda: self.system.publish(records)) is None:
+        if records and survive(lambda: self.system.publish_events(records)) is None:
             return
         self._published += len(new)
         if missing := {each for record in records for each in event_ids(record)} - {it["id"] for it in self.events()}:
@@ -143,7 +143,7 @@ class Run:
     def sweep_later(self) -> None:
         """An hour passes, and the sweeper runs."""
         self.clock.ahead += timedelta(hours=1)
-        survive(self.system.sweep)
+        survive(self.system.run_sweeper)
 
     def settle(self) -> "Run":
         """Lets everything run until nothing is left to do, then once more, as if all answers had been lost."""
@@ -284,16 +284,16 @@ SCENARIOS = {
     "message lost": ["Query", "BatchGetItem", "PutItem", "SendMessage", "Query", *DECIDE, *PUBLISH],
     "bus down": ACCEPT + DECIDE + PUBLISH * 3 + ["SendMessage"] * 2,
 }
-"""What can happen to a report, and the calls that it takes when nothing goes wrong."""
+"""Scenarios of a report, with their calls if nothing fails."""
 
 
 def faults_of(scenario: str) -> list[Fault]:
-    """The faults that make the scenario."""
+    """Return the faults that make a scenario."""
     return [BusRefusal(0, FOR_EVER)] if scenario == "bus down" else []
 
 
 @dataclass
-class Laboratory:
+class FaultTestBench:
     """An in-process system with fault injection and a clock, in which runs follow each other."""
 
     system: System
@@ -301,13 +301,13 @@ class Laboratory:
     clock: MovableClock
 
     def run(self, scenario: str, *faults: Fault) -> Run:
-        """A run of the scenario in which these faults happen, to its end."""
+        """Run a scenario with these faults to its end."""
         run = self.start(scenario)
         self.faults.set(*faults)
         return run.settle()
 
     def start(self, scenario: str) -> Run:
-        """A run of the scenario, before its first call."""
+        """Return a run of a scenario before its first call."""
         self.clock.ahead = timedelta()
         return Run(
             self.system,
@@ -320,14 +320,14 @@ class Laboratory:
 
 
 @contextmanager
-def laboratory() -> Iterator[Laboratory]:
-    """A fresh laboratory."""
+def fault_test_bench() -> Iterator[FaultTestBench]:
+    """Provide a new test bench."""
     clock = MovableClock()
     with ExitStack() as stack:
         for function in (api_function, worker_function, sweep_function):
             stack.enter_context(mock.patch.object(function, "utc_now", clock))
         stack.enter_context(mock.patch.object(sweeping, "SHARDS", SHARD))
         here = stack.enter_context(in_process_system())
-        stack.enter_context(quick_transactions())
+        stack.enter_context(fast_transactions())
         faults = stack.enter_context(injecting())
-        yield Laboratory(here, faults, clock)
+        yield FaultTestBench(here, faults, clock)

@@ -5,7 +5,7 @@ import pytest
 from infra.contexts.balancing import SWEEP_ACTIONS
 from infra.contexts.portfolio import API_ACTIONS
 from infra.contexts.rebalancing import WORKER_ACTIONS
-from tests.faults.harness import SCENARIOS, Laboratory
+from tests.faults.harness import SCENARIOS, FaultTestBench
 
 pytestmark = pytest.mark.xdist_group("infra")  # importing the CDK takes seconds: one worker pays for it
 TRANSACTION = {"TransactWriteItems": "PutItem"}  # a transaction needs what each of its actions needs
@@ -21,11 +21,11 @@ TRANSACTION = {"TransactWriteItems": "PutItem"}  # a transaction needs what each
     ids=["accept", "decide", "sweep"],
 )
 def test_a_function_may_make_the_calls_that_it_makes(
-    lab: Laboratory, scenario: str, calls: slice, allowed: set[str]
+    bench: FaultTestBench, scenario: str, calls: slice, allowed: set[str]
 ) -> None:
-    run = lab.start(scenario)
-    lab.faults.set()
+    run = bench.start(scenario)
+    bench.faults.set()
     run.try_once()
-    made = lab.faults.operations[calls]
+    made = bench.faults.operations[calls]
     assert made == SCENARIOS[scenario][calls]
     assert {TRANSACTION.get(operation, operation) for operation in made} - allowed == set()

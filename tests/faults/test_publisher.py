@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from functions.events_on_commit import handler as publisher_function
-from tests.faults.harness import Laboratory
+from tests.faults.harness import FaultTestBench
 from tests.support.system import payload
 from trimtab.kernel.retry import MAX_ATTEMPTS
 
@@ -27,15 +27,15 @@ FUNCTION_TIMEOUT_SECONDS = 30
     ids=["text", "no data", "unknown form version", "number", "no version", "no tenant", "bad time", "numeric time"],
 )
 def test_an_unreadable_item_goes_whole_to_the_undelivered_and_holds_up_no_other(
-    lab: Laboratory, break_image: Any
+    bench: FaultTestBench, break_image: Any
 ) -> None:
     records = payload("events_on_commit/stream.json")["Records"]
     break_image(records[0]["dynamodb"]["NewImage"])
-    assert lab.system.publish(records) == {"batchItemFailures": []}
-    assert [event["type"] for event in lab.faults.reached_the_bus] == ["rebalance.completed"]
+    assert bench.system.publish_events(records) == {"batchItemFailures": []}
+    assert [event["type"] for event in bench.faults.reached_the_bus] == ["rebalance.completed"]
 
 
-def test_a_bus_that_never_answers_leaves_the_publisher_time_to_save_the_events(lab: Laboratory) -> None:
+def test_a_bus_that_never_answers_leaves_the_publisher_time_to_save_the_events(bench: FaultTestBench) -> None:
     """A function that runs out of time is delivered the same records until the stream gives them up as metadata."""
     config: Any = publisher_function.publisher().bus.meta.config
     attempts = int((config.retries or {}).get("total_max_attempts", 5))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.harness import Laboratory
+from tests.faults.harness import FaultTestBench
 from tests.support.moto_state import commits, stored_items
 from tests.support.system import sqs_record
 
@@ -30,46 +30,52 @@ def report(user_id: str, request_id: str, minutes_ago: float, stocks: int) -> st
 
 
 @pytest.mark.parametrize("times", range(2, 11))
-def test_each_repeated_delivery_costs_one_read_and_changes_nothing(lab: Laboratory, times: int) -> None:
-    lab.system.portfolio()
+def test_each_repeated_delivery_costs_one_read_and_changes_nothing(bench: FaultTestBench, times: int) -> None:
+    bench.system.portfolio()
     record = sqs_record(report("1", "k1", 1, 70))
-    assert lab.system.work(record) == set()
+    assert bench.system.invoke_worker(record) == set()
     before, written = stored_items(), len(commits())
-    lab.faults.set()
+    bench.faults.set()
     for _ in range(times - 1):
-        assert lab.system.work(record) == set()
-    assert lab.faults.operations == ["BatchGetItem"] * (times - 1)
+        assert bench.system.invoke_worker(record) == set()
+    assert bench.faults.operations == ["BatchGetItem"] * (times - 1)
     assert (stored_items(), len(commits())) == (before, written)
 
 
-def test_a_batch_that_holds_one_report_ten_times_decides_it_once(lab: Laboratory) -> None:
-    lab.system.portfolio()
-    lab.faults.set()
-    assert lab.system.work(*(sqs_record(report("1", "k1", 1, 70), message_id=f"m{n}") for n in range(10))) == set()
-    assert lab.faults.operations == ["BatchGetItem", "TransactWriteItems"] + ["BatchGetItem"] * 9
+def test_a_batch_that_holds_one_report_ten_times_decides_it_once(bench: FaultTestBench) -> None:
+    bench.system.portfolio()
+    bench.faults.set()
+    assert (
+        bench.system.invoke_worker(*(sqs_record(report("1", "k1", 1, 70), message_id=f"m{n}") for n in range(10)))
+        == set()
+    )
+    assert bench.faults.operations == ["BatchGetItem", "TransactWriteItems"] + ["BatchGetItem"] * 9
 
 
 @pytest.mark.parametrize("days", [1, 4, 14, 30])
-def test_a_redrive_days_later_costs_one_read_and_changes_nothing(lab: Laboratory, days: int) -> None:
-    lab.system.portfolio()
-    lab.system.work(sqs_record(report("1", "k1", 1, 70)))
+def test_a_redrive_days_later_costs_one_read_and_changes_nothing(bench: FaultTestBench, days: int) -> None:
+    bench.system.portfolio()
+    bench.system.invoke_worker(sqs_record(report("1", "k1", 1, 70)))
     before = stored_items()
-    lab.clock.ahead = timedelta(days=days)
-    lab.faults.set()
+    bench.clock.ahead = timedelta(days=days)
+    bench.faults.set()
     sent = str(int((NOW + timedelta(days=days)).timestamp() * 1000))
-    assert lab.system.work(sqs_record(report("1", "k1", 1, 70), message_id="redriven", SentTimestamp=sent)) == set()
-    assert lab.faults.operations == ["BatchGetItem"]
+    assert (
+        bench.system.invoke_worker(sqs_record(report("1", "k1", 1, 70), message_id="redriven", SentTimestamp=sent))
+        == set()
+    )
+    assert bench.faults.operations == ["BatchGetItem"]
     assert stored_items() == before
 
 
-def test_five_reports_in_any_of_their_120_orders_leave_the_same_portfolio(lab: Laboratory) -> None:
+def test_five_reports_in_any_of_their_120_orders_leave_the_same_portfolio(bench: FaultTestBench) -> None:
     # Two of them are of the same moment: their ids order them. Ids follow from the user, so the user is the same.
     reports = [report("1", f"k{n}", age, 65 + n) for n, age in enumerate([5, 4, 3, 2, 2])]
     ends = []
     for order in permutations(reports):
-        lab.start("put on the queue")
+        bench.start("put on the queue")
         for number, body in enumerate(order):
-            assert lab.system.work(sqs_record(body, message_id=f"m{number}")) == set()
+            assert bench.system.invoke_worker(sqs_record(body, message_id=f"m{number}")) == set()
         ends.append(final_state())
     assert len(ends) == 120
     assert all(end == ends[0] for end in ends)

@@ -1,4 +1,4 @@
-"""The harness itself: each known bug, put in on purpose, is found by it."""
+"""The harness finds each known bug that is put in on purpose."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
-from tests.faults.harness import SCENARIOS, Laboratory, faults_of
+from tests.faults.harness import SCENARIOS, FaultTestBench, faults_of
 from tests.support.faults import FOR_EVER, CrashAfter, CrashBefore, Fault, Throttle
 from tests.support.patching import patch_everywhere
 from trimtab.portfolios.portfolio.store import PortfolioStore
@@ -80,15 +80,15 @@ SEEDS: list[tuple[Seed, str, list[Callable[[int], Fault]]]] = [
 ]
 
 
-def finds_something(lab: Laboratory, scenario: str, kinds: list[Callable[[int], Fault]]) -> bool:
+def finds_something(bench: FaultTestBench, scenario: str, kinds: list[Callable[[int], Fault]]) -> bool:
     """Whether the harness complains, with a fault of these kinds at each call in turn."""
     for kind in kinds:
         for call in range(len(SCENARIOS[scenario])):
-            run = lab.start(scenario)
-            lab.faults.set(*faults_of(scenario), kind(call))
+            run = bench.start(scenario)
+            bench.faults.set(*faults_of(scenario), kind(call))
             run.try_once()
             if kinds is THROTTLES:
-                lab.faults.clear()
+                bench.faults.clear()
             if run.settle().violations():
                 return True
     return False
@@ -96,7 +96,7 @@ def finds_something(lab: Laboratory, scenario: str, kinds: list[Callable[[int], 
 
 @pytest.mark.parametrize(("seed", "scenario", "kinds"), SEEDS, ids=[f"{it[0].__name__}, {it[1]}" for it in SEEDS])
 def test_the_harness_finds_a_system_that(
-    lab: Laboratory, monkeypatch: pytest.MonkeyPatch, seed: Seed, scenario: str, kinds: Any
+    bench: FaultTestBench, monkeypatch: pytest.MonkeyPatch, seed: Seed, scenario: str, kinds: Any
 ) -> None:
     seed(monkeypatch)
-    assert finds_something(lab, scenario, kinds)
+    assert finds_something(bench, scenario, kinds)

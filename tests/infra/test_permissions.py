@@ -37,9 +37,9 @@ from tests.infra.conftest import Synthesised, functions_of, listed, statements_o
 from tests.support import trading
 from tests.support.analytics import ValuedPortfolio, at_time
 from tests.support.balancing import OPERATOR, Balancing, balanced
-from tests.support.fast_moto import quick_items
-from tests.support.fast_quotes import quick_quotes
-from tests.support.moto_state import quick_transactions
+from tests.support.fast_moto import fast_items
+from tests.support.fast_quotes import fast_quotes
+from tests.support.moto_state import fast_transactions
 from tests.support.system import BARS_BUCKET, System, payload
 from trimtab.market.domain.ingested_days import sessions_up_to
 
@@ -176,9 +176,9 @@ def calls() -> set[Call]:
     with (
         in_process_system() as system,
         faults,
-        quick_transactions(),
-        quick_items(),
-        quick_quotes(),
+        fast_transactions(),
+        fast_items(),
+        fast_quotes(),
         recorder.recording(),
     ):
         _run_scenarios(system)
@@ -204,7 +204,7 @@ def _run_scenarios(system: System) -> None:
     system.http("PATCH", home, {"automation": "manual"})
     mine.settle()
     _go_stale_and_be_resolved(system)
-    system.sweep()
+    system.run_sweeper()
     _read_the_market(system)
     _value_and_report(system)
 
@@ -218,21 +218,21 @@ def _value_and_report(system: System) -> None:
         boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=text.encode())
     morning = datetime(2026, 11, 21, 13, tzinfo=UTC)
     with at_time(morning), mock.patch.object(night_function, "utc_now", return_value=morning):
-        system.night()
+        system.run_night()
         system.http("PUT", f"{past.path}/contacts", {"emails": ["ada@example.com"]})
         past.cash("deposit", "deposit", 10_000, days[0])
         past.trade("buy", "BUY", "AAPL", 10, 100, days[0])
         rules = [{"rule_id": "drift", "kind": "drift_above", "threshold": 1}, {"rule_id": "no", "kind": "missing_data"}]
         system.http("PUT", f"{past.path}/alert-rules", {"rules": rules})
         past.run_workers()
-        system.after_night(payload("analytics_on_night/bars_late.json"))
+        system.request_valuations(payload("analytics_on_night/bars_late.json"))
         for resource in ("sectors", "drift", "performance", "risk", "history", "alert-rules", "contacts"):
             assert past.get(resource).status == 200, resource
         assert past.get("performance", benchmark="AAPL").status == 200
         assert system.http("POST", f"{past.path}/reports", {"month": "2026-10"}).status == 202
-        system.report()
+        system.process_reports()
     with at_time(datetime(2026, 12, 1, 6, tzinfo=UTC)):
-        system.after_night(payload("analytics_on_night/first_of_month.json"))
+        system.request_valuations(payload("analytics_on_night/first_of_month.json"))
 
 
 def _read_the_market(system: System) -> None:

@@ -186,7 +186,7 @@ IDS = {**BETTING_IDS, "portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8
 def test_every_answer_is_one_that_the_document_describes(system: System) -> None:
     for method, path, body, status in FLOW:
         if method == "WORK":
-            system.work_off()
+            system.drain_queue()
             continue
         headers = {"Idempotency-Key": "bet"} if body == BET else {}
         answer = system.http(method, path.format(**IDS), body, headers=headers)
@@ -244,7 +244,7 @@ def test_every_event_fits_its_schema(system: System) -> None:
         ("POST", "/rebalance", {**report, "user_id": "2", "request_id": "stuck"}),
     ):
         if method == "WORK":
-            system.work_off()
+            system.drain_queue()
         else:
             headers = {"Idempotency-Key": "bet" if body == BET else "other"} if path == "/orders" else {}
             assert system.http(method, path, body, headers=headers).status < 300
@@ -253,7 +253,7 @@ def test_every_event_fits_its_schema(system: System) -> None:
     with mock.patch.object(sweep_function, "utc_now", side_effect=lambda: clock["now"]):
         for _ in range(4):
             clock["now"] += timedelta(days=1)
-            system.sweep()
+            system.run_sweeper()
     look()
     schemas = {path.stem for path in (EVENTS / "schemas").iterdir()}
     # A recalculation takes more than 10,000 trades: its event is held by the tests of recalculations. Those of

@@ -10,7 +10,7 @@ def test_a_drift_report_leads_back_to_the_target(system: System) -> None:
     report = {"user_id": "1", "new_allocation": {"stocks": 70, "bonds": 20, "gold": 10}}
     accepted = system.http("POST", "/rebalance", report, headers={"Idempotency-Key": "k1"})
     assert accepted.status == 202, accepted.text
-    assert system.work_off() == 1
+    assert system.drain_queue() == 1
 
     status = system.http("GET", accepted.json["links"]["self"]).json
     assert status["status"] == "COMPLETED"

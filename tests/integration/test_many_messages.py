@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support.moto_state import commits, quick_transactions, stored_items, waiting
+from tests.support.moto_state import commits, fast_transactions, stored_items, waiting
 from tests.support.system import System, sqs_record
 
 MESSAGES, PORTFOLIOS, DUPLICATES, POISON = 1000, 200, 50, 10
@@ -39,7 +39,7 @@ def dead_letters(system: System) -> Iterator[str]:
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
     attributes: Any = {"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(policy)}
     sqs.set_queue_attributes(QueueUrl=system.queue_url, Attributes=attributes)
-    with quick_transactions():
+    with fast_transactions():
         yield url
 
 
@@ -75,7 +75,7 @@ def work_off(system: System) -> Counter[str]:
     ).get("Messages"):
         deliveries.update(message["MessageId"] for message in messages)
         records = [sqs_record(it["Body"], message_id=it["MessageId"], **it["Attributes"]) for it in messages]
-        failed = system.work(*records)
+        failed = system.invoke_worker(*records)
         for message in messages:
             if message["MessageId"] not in failed:
                 sqs.delete_message(QueueUrl=system.queue_url, ReceiptHandle=message["ReceiptHandle"])

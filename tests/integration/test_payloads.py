@@ -34,7 +34,7 @@ def decided(system: System) -> None:
     system.portfolio()
     body = {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "drift-2026-11-21"}
     assert system.http("POST", "/rebalance", body).status == 202
-    system.work_off()
+    system.drain_queue()
 
 
 def creates(path: str) -> Callable[[System], None]:
@@ -83,7 +83,7 @@ def sets_the_allocation(system: System) -> None:
 def is_accepted(system: System) -> None:
     system.portfolio()
     assert http("portfolios_api/request_rebalance.json", 202)["request_id"] == "drift-2026-11-21"
-    assert system.work_off() == 1
+    assert system.drain_queue() == 1
 
 
 def statuses(system: System) -> dict[str, str]:
@@ -111,7 +111,7 @@ def is_a_message(path: str) -> Callable[[System], None]:
 
     def check(system: System) -> None:
         system.portfolio()
-        assert system.work(sqs_record((EVENTS / path).read_text())) == set()
+        assert system.invoke_worker(sqs_record((EVENTS / path).read_text())) == set()
         assert statuses(system) == {"drift-2026-11-21": "COMPLETED"}
 
     return check
@@ -174,7 +174,7 @@ def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
     def check(system: System) -> None:
         traded(system)
         assert http("market_api/store_quotes.json", 202) == {"accepted": 2}
-        assert system.take_quotes() == 1
+        assert system.process_quotes() == 1
         assert http(f"portfolios_api/{path}.json", 200)[member] == value
 
     return check
@@ -208,7 +208,7 @@ def quotes_are_stored(path: str) -> Callable[[System], Any]:
         for _ in range(2):
             if path.startswith("direct/"):
                 record = sqs_record((EVENTS / path).read_text())
-                assert system.work(record, worker=quote_function) == set()
+                assert system.invoke_worker(record, worker=quote_function) == set()
             else:
                 assert run(path) == {"batchItemFailures": []}
         stored = boto3.client("dynamodb").scan(TableName="market")["Items"]
@@ -246,7 +246,7 @@ def runs_a_rebalance(system: System) -> None:
     system.portfolio()
     accepted = http("balancing_api/run_rebalance.json", 202)
     assert accepted["request_id"] == "run-2026-11-21"
-    assert system.check() == 1
+    assert system.process_checks() == 1
     found = system.http("GET", f"/portfolios/{accepted['portfolio_id']}/rebalances").json["items"]
     assert [(it["status"], it["trigger"], it["reason"]["code"]) for it in found] == [
         ("NO_ACTION", "manual", "no_quote")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.invariants import stands_after
 from tests.support.many_portfolios import POLICIES, ManyPortfolios, WaveCounts, invested, many_portfolios
-from tests.support.reference_rebalancer import ByHand
+from tests.support.reference_rebalancer import ReferenceRebalancer
 from tests.support.system import System
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
@@ -77,7 +77,7 @@ FIGURES = (
 def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them(
     system: System, capsys: pytest.CaptureFixture[str], points: str
 ) -> None:
-    """The simulation has a planner of its own (`ByHand`): holdings and cash are equal to the grain and the cent after
+    """The simulation has a planner of its own (`ReferenceRebalancer`): holdings and cash are equal to the grain and the cent after
     each day, and so are the weights."""
     (start, prices), *rest = days(2010, 2019)
     with many_portfolios(system, prices, start) as market:
@@ -98,7 +98,9 @@ def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them
     assert rebalanced == simulated.rebalances > 0
 
 
-def by_hand(it: Portfolio, band: Fraction) -> ByHand:
+def by_hand(it: Portfolio, band: Fraction) -> ReferenceRebalancer:
     """The portfolio as it stands, to be traded by hand."""
     held = {symbol: Fraction(holding.quantity) for symbol, holding in it.holdings.items()}
-    return ByHand({name: Fraction(each) for name, each in it.allocation.items()}, band, held, Fraction(it.cash or 0))
+    return ReferenceRebalancer(
+        {name: Fraction(each) for name, each in it.allocation.items()}, band, held, Fraction(it.cash or 0)
+    )

@@ -106,7 +106,7 @@ class ValuedPortfolio:
         """Store quotes."""
         rows = [{"symbol": name, "price": str(price), "as_of": at.isoformat()} for name, price in prices.items()]
         assert self.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
-        self.system.take_quotes()
+        self.system.process_quotes()
 
     def events(self, *tables: str) -> list[dict[str, Any]]:
         """Return the events of the tables' streams since the last call, as the bus gets them."""
@@ -130,7 +130,7 @@ class ValuedPortfolio:
     def deliver_alert(self, event: Any) -> set[str]:
         """Deliver an alert to the worker that mails alerts; return the ids of the failed messages."""
         self.deliveries.append(event)
-        return self.system.work(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
+        return self.system.invoke_worker(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
 
     def run_workers(self) -> list[dict[str, Any]]:
         """Run the bus and the workers of valuations and alerts until nothing is left; return the alerts raised."""
@@ -143,7 +143,7 @@ class ValuedPortfolio:
                 if event["type"] == "alert.raised":
                     alerts.append(event)
                     sqs.send_message(QueueUrl=self.system.mails_url, MessageBody=envelope)
-            if not self.system.value() + self.system.tell():
+            if not self.system.process_valuations() + self.system.process_mails():
                 break
         return alerts
 

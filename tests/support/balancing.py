@@ -27,7 +27,7 @@ class Balancing:
         rows = [{"symbol": name, "price": str(price), "as_of": self.at.isoformat()} for name, price in prices.items()]
         answer = self.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED)
         assert answer.status == 202, answer.text
-        self.system.take_quotes()
+        self.system.process_quotes()
 
     def move(self, **prices: Any) -> None:
         """Feed a quote of each symbol and settle."""
@@ -40,13 +40,13 @@ class Balancing:
         self._streamed += len(new)
         marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
-            self.system.stream(marked)
+            self.system.pass_stream(marked)
 
     def settle(self) -> None:
         """Run stream, checks and executions until nothing is left to do."""
         for _ in range(20):
             self.stream()
-            taken = self.system.check() + self.system.execute()
+            taken = self.system.process_checks() + self.system.process_executions()
             if not taken and self._streamed == len(commits()):
                 return
         raise AssertionError("does not settle")

@@ -113,13 +113,13 @@ def settle_market(system: System, winners: list[str], market_id: str = MARKET, *
 
 def process_stream(system: System) -> None:
     """Pass all stream records so far to the function betting_on_commit."""
-    system.stream_betting([record for record in commits(BETTING_TABLE) if needs_settling(record)])
+    system.pass_betting_stream([record for record in commits(BETTING_TABLE) if needs_settling(record)])
 
 
 def process_stream_and_queue(system: System) -> None:
     """Process the stream, then the queue `settlements` until empty."""
     process_stream(system)
-    system.settle()
+    system.process_settlements()
 
 
 def insight_body(value: str = "0.05", minutes_ago: float = 10, selection_id: str = "home", **members: Any) -> str:

@@ -43,7 +43,7 @@ def settles_the_market(worker: str) -> Callable[[System], None]:
         assert http("betting_api/settle_market.json", 202)["orders_open"] == 1
         for path in (worker, worker, "betting_on_settlement_requested/check.json"):
             assert run(path) == {"batchItemFailures": []}
-            system.settle()
+            system.process_settlements()
         done = http("betting_api/read_settlement.json", 200)
         assert (done["status"], done["orders_open"]) == ("SETTLED", 0)
         # A winning LAY of 10 at 3.50 earns 10, less 5 % commission.
@@ -58,7 +58,7 @@ def stores_the_insight(path: str) -> Callable[[System], None]:
     def check(system: System) -> None:
         for _ in range(2):
             if path.startswith("direct/"):
-                assert system.work(sqs_record(payload_text(path)), worker=insight_function) == set()
+                assert system.invoke_worker(sqs_record(payload_text(path)), worker=insight_function) == set()
             else:
                 assert run(path) == {"batchItemFailures": []}
         assert http("betting_api/place_order.json", 201)["insight"]["expected_value"] == "0.085"

@@ -116,7 +116,7 @@ _SHORT = {
 
 
 @contextmanager
-def quick_items() -> Iterator[None]:
+def fast_items() -> Iterator[None]:
     """Use the fast path inside the `with` block. The limit on item sizes is not checked there."""
     make = BaseClient._make_api_call  # type: ignore[attr-defined]
 

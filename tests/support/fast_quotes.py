@@ -32,7 +32,7 @@ def _stored(asked: Any) -> bool:
 
 
 @contextmanager
-def quick_quotes() -> Iterator[None]:
+def fast_quotes() -> Iterator[None]:
     """Use the fast path inside the `with` block."""
     make = BaseClient._make_api_call  # type: ignore[attr-defined]
 

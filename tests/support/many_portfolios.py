@@ -19,9 +19,9 @@ from functions.execution_on_execution_requested import handler as execution_func
 from functions.market_api import handler as market_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
-from tests.support.fast_moto import quick_items
-from tests.support.fast_quotes import quick_quotes
-from tests.support.moto_state import quick_transactions, table, waiting
+from tests.support.fast_moto import fast_items
+from tests.support.fast_quotes import fast_quotes
+from tests.support.moto_state import fast_transactions, table, waiting
 from tests.support.system import TABLE, System, forget_cached
 from tests.support.trading import FEED
 from trimtab.kernel.money import HUNDRED, apportion
@@ -112,14 +112,14 @@ class ManyPortfolios:
             body = {"quotes": rows[start : start + 500]}
             answer = self.system.http("POST", "/quotes", body, authorizer=FEED)
             assert answer.status == 202, answer.text
-        self.system.take_quotes()
+        self.system.process_quotes()
         return len(waiting(self.system.checks_url))
 
     def settle(self) -> None:
         """Run stream, checks and executions until nothing is left to do."""
         for _ in range(20):
             streamed = self._stream()
-            if not self.system.check() + self.system.execute() + streamed:
+            if not self.system.process_checks() + self.system.process_executions() + streamed:
                 return
         raise AssertionError("does not settle")
 
@@ -129,7 +129,7 @@ class ManyPortfolios:
         shard.items.clear()
         marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
         if marked:
-            self.system.stream(marked)
+            self.system.pass_stream(marked)
         return len(marked)
 
     def wave(self, prices: Mapping[str, Decimal]) -> WaveCounts:
@@ -138,7 +138,7 @@ class ManyPortfolios:
         crossed = self.quote(prices)
         wave = WaveCounts(len(prices), sum(held), sum(map(bool, held)), crossed)
         before = Counter(self.counted)
-        self.system.check()
+        self.system.process_checks()
         wave.evaluated = self.counted["ChecksEvaluated"] - before["ChecksEvaluated"]
         self.settle()
         wave.rewatched = self.counted["ChecksEvaluated"] - before["ChecksEvaluated"] - wave.evaluated
@@ -191,7 +191,7 @@ def many_portfolios(
         return mock.Mock(wraps=broker, submit=submit)
 
     build = broker_from
-    with ExitStack() as patches, quick_transactions(), quick_items(), quick_quotes():
+    with ExitStack() as patches, fast_transactions(), fast_items(), fast_quotes():
         for function in CLOCKED:
             patches.enter_context(mock.patch.object(function, "utc_now", now))
         for function in COUNTING:

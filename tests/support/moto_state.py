@@ -80,7 +80,7 @@ def snapshot() -> Callable[[], None]:
     return restore
 
 
-def forget_everything(of_table: str = TABLE) -> None:
+def clear_all(of_table: str = TABLE) -> None:
     """Remove all items and stream records of a table and all messages of every queue."""
     table(of_table).items.clear()
     table(of_table).stream_shard.items.clear()
@@ -88,7 +88,7 @@ def forget_everything(of_table: str = TABLE) -> None:
 
 
 @contextmanager
-def quick_transactions() -> Iterator[None]:
+def fast_transactions() -> Iterator[None]:
     """Make moto's backup before each transaction cheaper; a deep copy of a table takes minutes in large tests.
 
     Puts replace items and never modify one in place, so copying the maps is enough. Totals of bettors are changed in

@@ -249,7 +249,7 @@ def two_switches(first: str, calls: int, other_calls: int) -> Choice:
 def races(market: ManyPortfolios) -> Iterator[Callable[[], Race]]:
     """Yield a function that restores the present state of the market and starts a race."""
     make, turns = BaseClient._make_api_call, TurnTaking()  # type: ignore[attr-defined]
-    now, bring_back, waiting = market.now, snapshot(), list[tuple[str, str]]()
+    now, restore, waiting = market.now, snapshot(), list[tuple[str, str]]()
 
     def call(client: Any, operation: str, arguments: Any) -> Any:
         turns.pass_gate()
@@ -262,7 +262,7 @@ def races(market: ManyPortfolios) -> Iterator[Callable[[], Race]]:
         return {}
 
     def start_race() -> Race:
-        bring_back()
+        restore()
         waiting.clear()
         market.now = now
         return Race(market, turns, waiting, stored_prices())

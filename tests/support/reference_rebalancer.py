@@ -23,7 +23,7 @@ def up(number: Fraction, unit: Fraction) -> Fraction:
     return ceil(number / unit) * unit
 
 
-class ByHand:
+class ReferenceRebalancer:
     """A portfolio that is weighed every day, and traded to its target if a weight is outside its band (points).
 
     Assets above their target are sold down to the target. Cash less the buffer then buys, assuming that every order

@@ -201,16 +201,16 @@ class System:
         headers = {name: values[0] for name, values in raw.get("multiValueHeaders", {}).items()}
         return Answer(raw["statusCode"], headers, raw["body"])
 
-    def work(self, *records: Any, worker: Any = worker_function) -> set[str]:
+    def invoke_worker(self, *records: Any, worker: Any = worker_function) -> set[str]:
         """Invoke a worker with a batch; return the ids of the messages that it returned to the queue."""
         response = worker.handler({"Records": list(records)}, self.context)
         return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
-    def recalculate(self) -> int:
+    def process_recalculations(self) -> int:
         """Process every message on the queue of recalculations; return the number of messages."""
-        return self.work_off(self.recalculations_url, recalculation_function)
+        return self.drain_queue(self.recalculations_url, recalculation_function)
 
-    def work_off(self, url: str = "", worker: Any = worker_function) -> int:
+    def drain_queue(self, url: str = "", worker: Any = worker_function) -> int:
         """Process every message on a queue with a worker; return the number of messages."""
         sqs, taken, url = boto3.client("sqs"), 0, url or self.queue_url
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
@@ -220,66 +220,66 @@ class System:
                 sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
                 for message in messages
             ]
-            failed = self.work(*records, worker=worker)
+            failed = self.invoke_worker(*records, worker=worker)
             for message in messages:
                 if message["MessageId"] not in failed:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             taken += len(messages)
         return taken
 
-    def take_quotes(self) -> int:
+    def process_quotes(self) -> int:
         """Process every message on the queue of quotes; return the number of messages."""
-        return self.work_off(self.quotes_url, quote_function)
+        return self.drain_queue(self.quotes_url, quote_function)
 
-    def check(self) -> int:
+    def process_checks(self) -> int:
         """Process every message on the queue of checks; return the number of messages."""
-        return self.work_off(self.checks_url, check_function)
+        return self.drain_queue(self.checks_url, check_function)
 
-    def execute(self) -> int:
+    def process_executions(self) -> int:
         """Process every message on the queue of executions; return the number of messages."""
-        return self.work_off(self.executions_url, execution_function)
+        return self.drain_queue(self.executions_url, execution_function)
 
-    def take_insights(self) -> int:
+    def process_insights(self) -> int:
         """Process every message on the queue of insights; return the number of messages."""
-        return self.work_off(self.insights_url, insight_function)
+        return self.drain_queue(self.insights_url, insight_function)
 
-    def settle(self) -> int:
+    def process_settlements(self) -> int:
         """Process every message on the queue of settlements; return the number of messages."""
-        return self.work_off(self.settlements_url, settlement_function)
+        return self.drain_queue(self.settlements_url, settlement_function)
 
-    def stream_betting(self, records: list[Any]) -> Any:
+    def pass_betting_stream(self, records: list[Any]) -> Any:
         """Pass stream records of the betting table to the function that requests settlements."""
         return closing_function.handler({"Records": records}, self.context)
 
-    def stream(self, records: list[Any]) -> Any:
+    def pass_stream(self, records: list[Any]) -> Any:
         """Pass stream records of the portfolios table to the function that requests checks."""
         return commit_function.handler({"Records": records}, self.context)
 
-    def sweep(self) -> dict[str, int]:
+    def run_sweeper(self) -> dict[str, int]:
         """Run the sweeper once."""
         return dict(sweep_function.handler(payload("balancing_on_sweep/schedule.json"), self.context))
 
-    def night(self) -> dict[str, int]:
+    def run_night(self) -> dict[str, int]:
         """Run the nightly ingestion of bars once."""
         return dict(night_function.handler(payload("market_on_night/schedule.json"), self.context))
 
-    def value(self) -> int:
+    def process_valuations(self) -> int:
         """Process every message on the queue of valuations; return the number of messages."""
-        return self.work_off(self.valuations_url, valuation_function)
+        return self.drain_queue(self.valuations_url, valuation_function)
 
-    def report(self) -> int:
+    def process_reports(self) -> int:
         """Process every message on the queue of reports; return the number of messages."""
-        return self.work_off(self.reports_url, report_function)
+        return self.drain_queue(self.reports_url, report_function)
 
-    def tell(self) -> int:
+    def process_mails(self) -> int:
         """Process every message on the queue of mails; return the number of messages."""
-        return self.work_off(self.mails_url, alert_function)
+        return self.drain_queue(self.mails_url, alert_function)
 
-    def after_night(self, event: Any) -> dict[str, int]:
+    def request_valuations(self, event: Any) -> dict[str, int]:
         """Pass an event of the bus or the schedule to the function that requests valuations and reports."""
         return dict(analytics_night_function.handler(event, self.context))
 
-    def publish(self, records: list[Any]) -> Any:
+    def publish_events(self, records: list[Any]) -> Any:
         """Pass stream records to the event publisher and return its answer."""
         return publisher_function.handler({"Records": records}, self.context)
 

@@ -110,7 +110,7 @@ def quote(system: System, price: Any, symbol: str = "AAPL", at: float = 300) -> 
     """Send a quote as the price feed does, and process the message."""
     body = {"quotes": [{"symbol": symbol, "price": price, "as_of": day(at)}]}
     answer = system.http("POST", "/quotes", body, authorizer=FEED)
-    system.take_quotes()
+    system.process_quotes()
     return answer
 
 

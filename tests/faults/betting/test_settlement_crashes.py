@@ -24,7 +24,7 @@ from tests.support.betting import (
     settle_market,
     stored_orders,
 )
-from tests.support.fast_moto import quick_items
+from tests.support.fast_moto import fast_items
 from tests.support.faults import (
     FOR_EVER,
     CrashAfter,
@@ -37,7 +37,7 @@ from tests.support.faults import (
     TransactionConflict,
     injecting,
 )
-from tests.support.moto_state import commits, forget_everything, quick_transactions, stored_items, table
+from tests.support.moto_state import commits, clear_all, fast_transactions, stored_items, table
 from tests.support.system import BETTING_TABLE, System, sqs_record
 from tests.support.trading import refused
 from trimtab.betting.domain.orders import BetOrder, NewOrder, derive_order_id
@@ -55,7 +55,7 @@ BATCH_CALLS = ["BatchGetItem", "TransactWriteItems"]
 @pytest.fixture
 def faults(system: System) -> Iterator[Faults]:
     """Inject faults into the calls of the system."""
-    with quick_transactions(), no_waits(), injecting() as faults:
+    with fast_transactions(), no_waits(), injecting() as faults:
         yield faults
 
 
@@ -67,7 +67,7 @@ def no_waits() -> Any:
 @pytest.fixture
 def crashes(system: System) -> Iterator[Faults]:
     """Inject crashes only: items skip the serialization, which faults on the wire need."""
-    with quick_transactions(), quick_items(), no_waits(), injecting() as faults:
+    with fast_transactions(), fast_items(), no_waits(), injecting() as faults:
         yield faults
 
 
@@ -100,7 +100,7 @@ def deliver(system: System, url: str, crash: Fault | None, faults: Faults) -> bo
     (message,) = found
     record = sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
     faults.set(*([crash] if crash else []))
-    failed = survive(lambda: system.work(record, worker=settlement_function))
+    failed = survive(lambda: system.invoke_worker(record, worker=settlement_function))
     faults.clear()
     with faults.paused():
         if failed is None or failed:
@@ -141,7 +141,7 @@ def snapshot() -> tuple[Any, Any]:
 
 def restore(state: tuple[Any, Any]) -> None:
     """Restore the contents of the table and its stream, and empty the queues."""
-    forget_everything(BETTING_TABLE)
+    clear_all(BETTING_TABLE)
     table(BETTING_TABLE).items.update(copy.deepcopy(state[0]))
     table(BETTING_TABLE).stream_shard.items.extend(state[1])
 
@@ -151,7 +151,7 @@ def test_a_hundred_orders_with_a_crash_at_each_call_are_each_settled_once(system
     place(100, users=1)
     settle_market(system, ["home"], commission_rate=5)
     closing, state = commits(BETTING_TABLE)[-1:], snapshot()
-    system.stream_betting(closing)
+    system.pass_betting_stream(closing)
     assert deliver(system, system.settlements_url, None, faults)  # requests the only user with open orders
     faults.set()
     assert deliver(system, system.settlements_url, None, faults)
@@ -163,7 +163,7 @@ def test_a_hundred_orders_with_a_crash_at_each_call_are_each_settled_once(system
         for call in range(len(calls)):
             restore(state)
             with faults.paused():
-                system.stream_betting(closing)
+                system.pass_betting_stream(closing)
             assert deliver(system, system.settlements_url, None, faults)
             assert deliver(system, system.settlements_url, kind(call), faults)
             finish(system, faults)
@@ -200,7 +200,7 @@ def test_a_crash_at_each_call_of_requesting_charging_and_checking_loses_and_doub
     for crash_at, crash in [(-1, None), *CRASHES]:
         restore(state)
         with faults.paused():
-            system.stream_betting(closing)
+            system.pass_betting_stream(closing)
         for step, calls in enumerate(STEPS):
             assert deliver(system, system.settlements_url, crash if step == crash_at else None, faults)
             assert crash or faults.operations == calls
@@ -292,7 +292,7 @@ def only_order_id() -> str:
 
 def start_with_one_order(system: System) -> Bettor:
     """Empty the table and return a user with a single order."""
-    forget_everything(BETTING_TABLE)
+    clear_all(BETTING_TABLE)
     bettor = Bettor(system)
     bettor.place_successfully("BACK", 10, "2.00")
     return bettor
@@ -356,6 +356,6 @@ def test_a_market_whose_closing_crashed_is_settled(system: System, faults: Fault
     faults.set(CrashAfter(0))
     assert survive(lambda: settle_market(system, ["home"])) is None
     faults.clear()
-    system.stream_betting([record for record in commits(BETTING_TABLE) if needs_settling(record)])
-    system.settle()
+    system.pass_betting_stream([record for record in commits(BETTING_TABLE) if needs_settling(record)])
+    system.process_settlements()
     assert count_statuses() == {"SETTLED": 1}

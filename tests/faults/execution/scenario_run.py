@@ -203,7 +203,7 @@ class ScenarioRun:
         self.delivered += due
         return due
 
-    def bring_back(self, message: QueuedMessage) -> None:
+    def restore(self, message: QueuedMessage) -> None:
         """Deliver an unacknowledged message again after its visibility timeout."""
         message.due = self.clock.now + timedelta(seconds=self.visibility)
         self.waiting.append(message)
@@ -214,17 +214,17 @@ class ScenarioRun:
         if not taken:
             return False
         records = [sqs_record(message.body, message_id=message.id) for message in taken]
-        failed = survive(lambda: self.system.work(*records, worker=WORKERS[queue]))
+        failed = survive(lambda: self.system.invoke_worker(*records, worker=WORKERS[queue]))
         for message in taken:
             if failed is None or message.id in failed:
-                self.bring_back(message)
+                self.restore(message)
         return True
 
     def _stream(self) -> bool:
         """Hand new stream records that pass the event filter to the function that requests checks."""
         new = commits()[self._streamed :]
         marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
-        if not marked or survive(lambda: self.system.stream(marked)) is not None:
+        if not marked or survive(lambda: self.system.pass_stream(marked)) is not None:
             self._streamed += len(new)
         return bool(marked)
 
@@ -242,7 +242,7 @@ class ScenarioRun:
         self.clock.wait(3600)
         shards = "".join(sorted({rebalance.rebalance_id[-1] for rebalance in pending}))
         with mock.patch.object(sweeping, "SHARDS", shards):
-            survive(self.system.sweep)
+            survive(self.system.run_sweeper)
         return True
 
     def repeat_everything(self) -> "ScenarioRun":

@@ -25,9 +25,9 @@ from tests.faults.execution.scenario_run import (
     ScenarioRun,
 )
 from tests.faults.execution.scripted_broker import ScriptedBroker
-from tests.support.fast_moto import quick_items
+from tests.support.fast_moto import fast_items
 from tests.support.faults import Fault, Faults, injecting
-from tests.support.moto_state import quick_transactions, snapshot
+from tests.support.moto_state import fast_transactions, snapshot
 from tests.support.system import System, in_process_system
 from tests.support.trading import Account
 from trimtab.portfolios.execution.brokers import broker_from
@@ -58,8 +58,8 @@ class ScenarioRunner:
         """Prepare a run of the scenario, before its first call."""
         with self.faults.paused():
             self.faults.set()
-            bring_back, now, waiting = self._base(scenario)
-            bring_back()
+            restore, now, waiting = self._base(scenario)
+            restore()
         self.clock.now = now
         messages = [QueuedMessage(each.queue, each.body, each.due, each.id) for each in waiting]
         self.run = self._fresh(scenario, messages, is_fed=not scenario.from_quote, **options)
@@ -141,8 +141,8 @@ def scenario_runner(*, is_quick: bool = True) -> Iterator[ScenarioRunner]:
             stack.enter_context(mock.patch.object(function, "utc_now", clock))
         stack.enter_context(_quiet())
         here = stack.enter_context(in_process_system())
-        stack.enter_context(quick_transactions())
+        stack.enter_context(fast_transactions())
         if is_quick:
-            stack.enter_context(quick_items())
+            stack.enter_context(fast_items())
         faults = stack.enter_context(injecting())
         yield ScenarioRunner(here, faults, clock)

@@ -103,7 +103,7 @@ def two_workers(run: ScenarioRun, turns: list[tuple[str, float]], on_switch: Cal
     finally:
         faults.gate = None
     if not all(worker.is_done for worker in workers):
-        run.bring_back(message)
+        run.restore(message)
     return workers[0].is_done, workers[1].is_done
 
 

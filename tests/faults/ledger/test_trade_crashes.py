@@ -22,7 +22,7 @@ from tests.support.faults import (
     TransactionThrottle,
     injecting,
 )
-from tests.support.moto_state import carries_events, commits, forget_everything, quick_transactions, stored_items
+from tests.support.moto_state import carries_events, commits, clear_all, fast_transactions, stored_items
 from tests.support.system import System
 from tests.support.trading import Account, account, csv_file, day, trade
 
@@ -53,13 +53,13 @@ UNTIMED = {"by_time", "by_symbol", "executed_at", "events", "holdings"}
 @pytest.fixture
 def faults(system: System) -> Iterator[Faults]:
     """Faults injected into the AWS calls of the system."""
-    with quick_transactions(), injecting() as faults:
+    with fast_transactions(), injecting() as faults:
         yield faults
 
 
 def start(system: System) -> Account:
     """A portfolio with two trades and cash."""
-    forget_everything()
+    clear_all()
     mine = account(system, cash="1500")
     mine.record("a", "BUY", 10, 1000, 1)
     mine.record("b", "SELL", 3, 400, 2)
@@ -82,7 +82,7 @@ def check_commits(system: System, faults: Faults) -> None:
         versions.setdefault(image["sk"]["S"], []).append(int(image.get("version", {"N": "1"})["N"]))
     assert all(each == list(range(1, len(each) + 1)) for each in versions.values()), versions
     records = [record for record in commits() if carries_events(record)]
-    system.publish(records)
+    system.publish_events(records)
     ids = [each for record in records for each in event_ids(record)]
     assert sorted(event["id"] for event in faults.reached_the_bus) == sorted(ids)
     assert len(set(ids)) == len(ids)

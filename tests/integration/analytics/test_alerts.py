@@ -141,7 +141,7 @@ def test_a_failed_night_raises_one_alert_when_its_bars_are_late(past: ValuedPort
     late = datetime(day.year, day.month, day.day, 12, 5, tzinfo=UTC) + timedelta(days=1)
     for minutes, alerts in ((0, 1), (1, 0)):
         with at_time(late + timedelta(minutes=minutes)):
-            assert past.system.after_night(payload("analytics_on_night/bars_late.json")) == {"valuations": 1}
+            assert past.system.request_valuations(payload("analytics_on_night/bars_late.json")) == {"valuations": 1}
             assert len(past.run_workers()) == alerts
 
 
@@ -170,7 +170,7 @@ def test_a_rejected_address_does_not_hold_up_the_others_and_is_retried(past: Val
         store_bars({"ALFA": {day: 80}})
         with at_time(bars_late_after(day)):
             past.request_valuation(day)
-            past.system.value()
+            past.system.process_valuations()
         (event,) = [event for event in past.events() if event["type"] == "alert.raised"]
         for expected in ([BOB], [BOB], [BOB, ADA], [BOB, ADA]):
             failed = past.deliver_alert(event)

@@ -349,5 +349,5 @@ def test_valuing_again_writes_nothing(own_past: ValuedPortfolio) -> None:
             boto3.client("sqs").send_message(
                 QueueUrl=own_past.system.valuations_url, MessageBody=json.dumps({**message, **since})
             )
-            own_past.system.value()
+            own_past.system.process_valuations()
         assert mock.call("DaysValued", 0) in count.call_args_list, since

@@ -51,7 +51,7 @@ def request_report(past: ValuedPortfolio, month: str | None = None) -> Any:
 def run_report_worker(past: ValuedPortfolio) -> None:
     """Run the worker of reports."""
     with at_time(NOW):
-        past.system.report()
+        past.system.process_reports()
 
 
 def test_a_report_has_a_text_part_an_html_part_and_charts(past: ValuedPortfolio) -> None:
@@ -89,7 +89,7 @@ def test_the_first_trading_day_of_a_month_requests_every_report(past: ValuedPort
     with at_time(NOW):
         ValuedPortfolio(past.system, past.system.portfolio("2", {"ALFA": 100})).run_workers()
         for _ in range(2):
-            assert past.system.after_night(payload(SCHEDULE)) == {"reports": 2}
+            assert past.system.request_valuations(payload(SCHEDULE)) == {"reports": 2}
     run_report_worker(past)
     assert mailed_addresses() == [ADA, BOB]
 
@@ -97,7 +97,7 @@ def test_the_first_trading_day_of_a_month_requests_every_report(past: ValuedPort
 @pytest.mark.parametrize("days", [-1, 1, 2])
 def test_no_report_is_requested_on_another_day(past: ValuedPortfolio, days: int) -> None:
     with at_time(NOW + timedelta(days=days)):
-        assert past.system.after_night(payload(SCHEDULE)) == {"reports": 0}
+        assert past.system.request_valuations(payload(SCHEDULE)) == {"reports": 0}
     assert waiting(past.system.reports_url) == []
 
 
@@ -136,7 +136,7 @@ def test_a_month_without_values_has_no_figures_and_names_the_days_of_the_rest(pa
     later = datetime(2027, 1, 4, 6, tzinfo=UTC)
     with at_time(later):
         assert past.system.http("POST", f"{past.path}/reports", {"month": "2026-12"}).status == 202
-        past.system.report()
+        past.system.process_reports()
     body = sent_mails()[-1].get_body(("plain",))
     assert body is not None
     text = " ".join(body.get_content().split())

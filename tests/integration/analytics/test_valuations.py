@@ -12,7 +12,7 @@ from functions.analytics_on_valuation_requested import handler as valuation_func
 from functions.portfolios_api import app as portfolios_app
 from infra.tables import ANALYTICS
 from tests.support.analytics import ValuedPortfolio, at_time, rising_closes, store_bars, trading_days
-from tests.support.fast_moto import quick_items
+from tests.support.fast_moto import fast_items
 from tests.support.faults import Crash, CrashAfter, CrashBefore, injecting
 from tests.support.moto_state import snapshot, stored_items, table, waiting
 from tests.support.system import System, payload, sqs_record
@@ -72,8 +72,8 @@ def test_a_late_split_corrects_the_stored_values(past: ValuedPortfolio) -> None:
         assert past.system.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200
         (event,) = past.events("market")
         news = {"detail-type": event["type"], "detail": event}
-        assert past.system.after_night(news) == {"valuations": 1}
-        past.system.value()
+        assert past.system.request_valuations(news) == {"valuations": 1}
+        past.system.process_valuations()
         after = [Decimal(day["value"]) for day in past.get("history", window="all").json["days"]]
         assert past.system.http("PUT", url, {"ratio": "2"}, authorizer=FEED).status == 200, "the same again"
         assert past.events("market") == []
@@ -81,7 +81,7 @@ def test_a_late_split_corrects_the_stored_values(past: ValuedPortfolio) -> None:
     doubled = [*before[:3], *(cash + 2 * (value - cash) for value in before[3:])]
     assert after == pytest.approx(doubled, abs=Decimal("0.01")), "each is rounded to a cent"
     with at_time(datetime.combine(DAYS[3], time(1), UTC)):
-        assert past.system.after_night(news) == {"valuations": 0}, "no day of it is valued yet"
+        assert past.system.request_valuations(news) == {"valuations": 0}, "no day of it is valued yet"
 
 
 def traded_portfolio(system: System) -> ValuedPortfolio:
@@ -105,7 +105,7 @@ def test_the_values_of_a_failed_trade_are_removed_after_any_crash(past: ValuedPo
         correct_trade(portfolio, status="failed")
         restore, asked = snapshot(), sqs_record(json.dumps({**ASK, **_since(portfolio, FIRST)}))
         faults.set()
-        assert past.system.work(asked, worker=valuation_function) == set()
+        assert past.system.invoke_worker(asked, worker=valuation_function) == set()
         calls, whole = len(faults.calls), stored()
         assert [row["sk"]["S"] for row in whole if row["pk"]["S"].endswith(portfolio.portfolio["portfolio_id"])] == [
             "SERIES"
@@ -115,12 +115,12 @@ def test_the_values_of_a_failed_trade_are_removed_after_any_crash(past: ValuedPo
             restore()
             faults.set(CrashBefore(number))
             with pytest.raises(Crash):
-                past.system.work(asked, worker=valuation_function)
+                past.system.invoke_worker(asked, worker=valuation_function)
             faults.set()
-            assert past.system.work(asked, worker=valuation_function) == set()
+            assert past.system.invoke_worker(asked, worker=valuation_function) == set()
             assert stored() == whole, number
         portfolio.request_valuation(LAST)
-        past.system.value()
+        past.system.process_valuations()
         assert stored() == whole, "a night has no daily value to continue from"
 
 
@@ -167,14 +167,14 @@ def test_a_night_requests_every_open_portfolio_and_no_closed_one(past: ValuedPor
             portfolio.run_workers()
         assert past.system.http("DELETE", closed.path).status == 204
         closed.run_workers()
-        assert past.system.after_night(bars_ingested()) == {"valuations": 2}
+        assert past.system.request_valuations(bars_ingested()) == {"valuations": 2}
         asked = "".join(message.body for message in waiting(past.system.valuations_url))
         assert [portfolio.portfolio["portfolio_id"] in asked for portfolio in (past, closed, second)] == [
             True,
             False,
             True,
         ]
-        assert past.system.value() == 2
+        assert past.system.process_valuations() == 2
 
 
 def test_without_new_bars_the_stored_values_answer_with_their_age(past: ValuedPortfolio) -> None:
@@ -196,7 +196,7 @@ def test_a_crashed_valuation_that_is_repeated_leaves_the_same_table(past: Valued
     restore = snapshot()
     with at_time(NOW), injecting() as faults:
         faults.set()
-        assert past.system.work(record(past), worker=valuation_function) == set()
+        assert past.system.invoke_worker(record(past), worker=valuation_function) == set()
         calls, whole = len(faults.calls), stored()
         assert len(whole) == len(DAYS) + 1
         for number in range(calls):
@@ -204,9 +204,9 @@ def test_a_crashed_valuation_that_is_repeated_leaves_the_same_table(past: Valued
                 restore()
                 faults.set(kind(number))
                 with pytest.raises(Crash):
-                    past.system.work(record(past), worker=valuation_function)
+                    past.system.invoke_worker(record(past), worker=valuation_function)
                 faults.set()
-                assert past.system.work(record(past), worker=valuation_function) == set()
+                assert past.system.invoke_worker(record(past), worker=valuation_function) == set()
                 assert stored() == whole, (number, kind)
 
 
@@ -214,7 +214,7 @@ def test_a_crashed_valuation_that_is_repeated_leaves_the_same_table(past: Valued
 def test_an_overtaken_valuation_leaves_the_table_of_a_single_one(past: ValuedPortfolio, step: str) -> None:
     """The other valuation sees a deposit that the first did not, so the values of the first must not stay."""
     with at_time(NOW):
-        assert past.system.work(record(past), worker=valuation_function) == set()
+        assert past.system.invoke_worker(record(past), worker=valuation_function) == set()
         past.cash("late", "deposit", 100, FIRST)
         overtaking, real = [True], getattr(SeriesStore, step)
 
@@ -227,10 +227,10 @@ def test_an_overtaken_valuation_leaves_the_table_of_a_single_one(past: ValuedPor
 
         with mock.patch.object(SeriesStore, step, overtaken):
             past.request_valuation(FIRST)
-            past.system.value()
+            past.system.process_valuations()
         interleaved = stored()
         table("analytics").items.clear()
-        assert past.system.work(record(past), worker=valuation_function) == set()
+        assert past.system.invoke_worker(record(past), worker=valuation_function) == set()
     assert [item for item in interleaved if item["sk"]["S"] != "SERIES"] == [
         item for item in stored() if item["sk"]["S"] != "SERIES"
     ]
@@ -239,7 +239,7 @@ def test_an_overtaken_valuation_leaves_the_table_of_a_single_one(past: ValuedPor
 def measure_night(system: System, portfolios: int) -> tuple[int, int]:
     """Return the calls and the write units of a night with a number of portfolios."""
     store_bars({"ALFA": rising_closes(DAYS, 100, 0.01)})
-    with at_time(NOW - timedelta(days=1)), quick_items():
+    with at_time(NOW - timedelta(days=1)), fast_items():
         first = invested_portfolio(system, "0")
         for user in range(1, portfolios):
             invested_portfolio(system, str(user))
@@ -247,10 +247,10 @@ def measure_night(system: System, portfolios: int) -> tuple[int, int]:
                 first.run_workers()
         first.run_workers()
     before = {(item["pk"]["S"], item["sk"]["S"]): item for item in stored_items("analytics")}
-    with at_time(NOW), quick_items(), injecting() as faults:
+    with at_time(NOW), fast_items(), injecting() as faults:
         faults.set()
-        assert system.after_night(bars_ingested()) == {"valuations": portfolios}
-        assert system.value() == portfolios
+        assert system.request_valuations(bars_ingested()) == {"valuations": portfolios}
+        assert system.process_valuations() == portfolios
         calls = len(faults.calls)
     after = {(item["pk"]["S"], item["sk"]["S"]): item for item in stored_items("analytics")}
     units = sum(put_units(before.get(key), item, ANALYTICS) for key, item in after.items() if before.get(key) != item)

@@ -17,7 +17,7 @@ from functions.execution_on_execution_requested import handler as execution_func
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.faults import Crash
 from tests.support.many_portfolios import many_portfolios
-from tests.support.moto_state import lose_messages, quick_transactions, waiting
+from tests.support.moto_state import lose_messages, fast_transactions, waiting
 from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account, refused
 from trimtab.portfolios.execution.worker import _ExecutionRun
@@ -27,7 +27,7 @@ from trimtab.portfolios.portfolio.policy import Policy
 @pytest.fixture
 def mine(system: System) -> Iterator[Balancing]:
     """A balanced portfolio."""
-    with quick_transactions():
+    with fast_transactions():
         yield balanced(system)
 
 
@@ -210,7 +210,7 @@ def test_a_resolution_after_a_split_is_compared_with_the_holding_after_the_split
     split = system.http("PUT", "/assets/MSFT/splits/2020-08-31", {"ratio": 4}, authorizer=FEED)
     assert split.status == 200, split.text
     mine.move(AAPL=100, MSFT=50)
-    with quick_transactions():
+    with fast_transactions():
         mine.move(AAPL=140)
     (rebalance,) = mine.rebalances()
     assert (rebalance["status"], mine.quantities()["MSFT"]) == ("STALE", Decimal(100))
@@ -267,7 +267,7 @@ def test_metrics_of_operators_are_counted(
 ) -> None:
     nothing_can_be_reversed(monkeypatch)
     mine.quote(AAPL=140)
-    mine.system.check()
+    mine.system.process_checks()
     names = ("demo", mine.now()["portfolio_id"], mine.rebalances()[0]["rebalance_id"])
     with monkeypatch.context() as patch:
         patch.setattr(_ExecutionRun, "advance", mock.Mock(side_effect=Crash))
@@ -301,7 +301,7 @@ def test_orders_are_halted_and_sent_again_afterwards(mine: Balancing) -> None:
 
 def test_a_planned_rebalance_locks_out_sells_and_is_cancelled_before_anything_is_sent(mine: Balancing) -> None:
     mine.quote(AAPL=140)
-    mine.system.check()
+    mine.system.process_checks()
     (rebalance,) = mine.rebalances()
     assert rebalance["status"] == "PLANNED"
     refused(mine.account.record("s", "SELL", 1, 100), 409, "locked")
@@ -318,8 +318,8 @@ def test_a_cancel_before_anything_was_filled_starts_no_cooldown(
     mine = balanced(system, policy={"on_cancel": "keep", "cooldown_seconds": 86_400})
     scenario(monkeypatch, {"match": {"nth": 1}, "latency_seconds": 3_600})
     mine.quote(AAPL=140)
-    mine.system.check()
-    mine.system.execute()
+    mine.system.process_checks()
+    mine.system.process_executions()
     (rebalance,) = mine.rebalances()
     assert system.http("POST", f"{mine.account.home}/rebalances/{rebalance['rebalance_id']}/cancel").status == 200
     mine.settle()
@@ -335,13 +335,16 @@ def test_a_planned_rebalance_whose_message_is_lost_is_sent_again(
     mine: Balancing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine.quote(AAPL=140)
-    mine.system.check()
+    mine.system.process_checks()
     lose_messages()
     mine.settle()
-    assert ([rebalance["status"] for rebalance in mine.rebalances()], mine.system.sweep()["resent"]) == (["PLANNED"], 0)
+    assert ([rebalance["status"] for rebalance in mine.rebalances()], mine.system.run_sweeper()["resent"]) == (
+        ["PLANNED"],
+        0,
+    )
     monkeypatch.setattr(sweep_function, "utc_now", lambda: datetime.now(UTC) + timedelta(minutes=5))
     sweep_function.sweeper.cache_clear()
-    assert mine.system.sweep() == {"resent": 1, "stuck": 0, "due": 0}
+    assert mine.system.run_sweeper() == {"resent": 1, "stuck": 0, "due": 0}
     mine.settle()
     assert ([rebalance["status"] for rebalance in mine.rebalances()], mine.now()["locked_by"]) == (["COMPLETED"], None)
 
@@ -362,7 +365,7 @@ def test_another_tenant_can_change_nothing(mine: Balancing) -> None:
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_two_hundred_random_price_changes_leave_the_portfolio_in_its_band_or_say_why(mine: Balancing) -> None:
     steps, price = random.Random(7), {"AAPL": 100.0, "MSFT": 100.0}  # noqa: S311 - a walk, no secret
     for _ in range(200):

@@ -28,10 +28,10 @@ START = {"A": Decimal(100), "B": Decimal(100)}
 def start_market() -> Iterator[Callable[[], ManyPortfolios]]:
     """Yield a function that restores the same market without portfolios."""
     with in_process_system() as system, many_portfolios(system, START) as market:
-        now, bring_back = market.now, snapshot()
+        now, restore = market.now, snapshot()
 
         def begin() -> ManyPortfolios:
-            bring_back()
+            restore()
             market.now, market.prices, market.portfolios = now, dict(START), []
             return market
 
@@ -58,7 +58,7 @@ def moved(market: ManyPortfolios, **prices: Any) -> None:
 
 def swept(market: ManyPortfolios) -> int:
     """Run the sweeper and settle; return the number of portfolios found due."""
-    due = market.system.sweep()["due"]
+    due = market.system.run_sweeper()["due"]
     market.settle()
     return due
 
@@ -75,7 +75,7 @@ def delivered_again(market: ManyPortfolios) -> None:
     """Deliver the first quotes a second time and settle."""
     rows = [{"symbol": symbol, "price": "100", "as_of": market.now.isoformat()} for symbol in START]
     assert market.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED).status == 202
-    market.system.take_quotes()
+    market.system.process_quotes()
     market.settle()
 
 
@@ -127,10 +127,10 @@ def test_an_old_quote_counts_as_no_quote(market: ManyPortfolios) -> None:
 def test_a_price_that_crosses_during_a_rebalance_is_checked_afterwards(market: ManyPortfolios, is_late: bool) -> None:
     joined(market)
     market.quote({"A": Decimal(140)})
-    market.system.check()
+    market.system.process_checks()
     market.quote({"B": Decimal(40)})
     late = take_messages(market.system.checks_url) if is_late else []
-    market.system.check()
+    market.system.process_checks()
     assert is_late or market.last_check()[0] == "in_progress"
     market.settle()
     for body, _ in late:
@@ -143,9 +143,9 @@ def test_a_price_that_crosses_during_a_rebalance_is_checked_afterwards(market: M
 def test_a_price_that_crosses_during_a_rebalance_respects_the_cooldown_afterwards(market: ManyPortfolios) -> None:
     joined(market, Policy(cooldown_seconds=86_400))
     market.quote({"A": Decimal(140)})
-    market.system.check()
+    market.system.process_checks()
     market.quote({"B": Decimal(40)})
-    market.system.check()
+    market.system.process_checks()
     market.settle()
     assert (runs(market), market.last_check()[0]) == ([("price", "COMPLETED")], "cooldown")
 
@@ -153,9 +153,9 @@ def test_a_price_that_crosses_during_a_rebalance_respects_the_cooldown_afterward
 def test_a_rebalance_without_trades_is_not_repeated_at_once(market: ManyPortfolios) -> None:
     joined(market)
     market.quote({"A": Decimal(140)})
-    market.system.check()
+    market.system.process_checks()
     market.quote({"A": Decimal("140.5")})
-    market.system.check()
+    market.system.process_checks()
     newest = market.newest()
     assert newest is not None
     home = f"/portfolios/{newest.portfolio_id}/rebalances"

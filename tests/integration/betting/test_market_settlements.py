@@ -22,7 +22,7 @@ from tests.support.betting import (
     stored_orders,
 )
 from tests.support.faults import TransactionConflict, injecting
-from tests.support.moto_state import commits, quick_transactions, take_messages, waiting
+from tests.support.moto_state import commits, fast_transactions, take_messages, waiting
 from tests.support.system import BETTING_TABLE, System, sqs_record
 from tests.support.trading import refused
 from trimtab.betting.adapters import store
@@ -96,7 +96,7 @@ def test_a_user_whose_orders_were_settled_before_the_market_pays_its_commission_
     settle_market(system, ["home"], voids=["away"], commission_rate=5)
     assert not one.compare_totals().is_consistent  # the commission is not charged yet
     for user_id in ("1", "2", "1"):
-        assert system.work(settlement_record(user_id), worker=settlement_function) == set()
+        assert system.invoke_worker(settlement_record(user_id), worker=settlement_function) == set()
     for user, selection_id, pnl in ((one, "home", "100.00"), (two, "away", "0.00")):
         assert (user.metrics()["commission"], user.position()["market_commission"]) == ("5.00", "5.00")
         assert user.metrics()["profit"] == "95.00"
@@ -123,7 +123,7 @@ def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(s
         {"winners": ["x", "home"], "voids": ["y"], "commission_rate": 1},
     ):
         refused(system.http("POST", f"/markets/{MARKET}/settle", body), 409, "market_settled")
-    assert system.settle() >= 1  # requested by the repeat, as the stream was not processed
+    assert system.process_settlements() >= 1  # requested by the repeat, as the stream was not processed
     assert count_statuses() == {"SETTLED": 1}
 
 
@@ -153,15 +153,15 @@ def test_an_order_that_the_index_shows_too_late_is_found_by_its_stream_record(sy
     (order,) = stored_orders()
     hidden = {name: order.pop(name) for name in ("by_open_market_pk", "by_open_market_sk")}
     _replace(order)
-    assert system.work(settlement_record(), worker=settlement_function) == set()
+    assert system.invoke_worker(settlement_record(), worker=settlement_function) == set()
     assert count_statuses() == {"OPEN": 1}
     _replace({**order, **hidden})
     (record,) = [each for each in commits(BETTING_TABLE) if each["eventName"] == "INSERT" and _is_order(each)]
-    assert system.stream_betting([record]) == {"batchItemFailures": []}
+    assert system.pass_betting_stream([record]) == {"batchItemFailures": []}
     messages = take_messages(system.settlements_url)
     ((body, wait),) = [(body, wait) for body, wait in messages if "user_id" in json.loads(body)]
     assert wait == 0
-    assert system.work(sqs_record(body), worker=settlement_function) == set()
+    assert system.invoke_worker(sqs_record(body), worker=settlement_function) == set()
     assert count_statuses() == {"SETTLED": 1}
 
 
@@ -178,8 +178,8 @@ def test_an_order_that_the_index_hides_is_found_by_the_position_and_the_market_i
     (order,) = stored_orders()
     hidden = {name: order.pop(name) for name in ("by_open_market_pk", "by_open_market_sk")}
     _replace(order)
-    system.stream_betting(closing)
-    system.settle()
+    system.pass_betting_stream(closing)
+    system.process_settlements()
     late = take_messages(system.settlements_url)
     late.sort(key=lambda message: json.loads(message[0])["check"])
     assert ["user_id" in json.loads(body) for body, _ in late] == [True, False]
@@ -189,7 +189,7 @@ def test_an_order_that_the_index_hides_is_found_by_the_position_and_the_market_i
     take_messages(system.settlements_url)
     _replace({**order, **hidden})
     for body, _ in late:
-        assert system.work(sqs_record(body), worker=settlement_function) == set()
+        assert system.invoke_worker(sqs_record(body), worker=settlement_function) == set()
     done = settle_market(system, ["home"]).json
     assert (done["status"], done["orders"], count_statuses()) == ("SETTLED", 1, {"SETTLED": 1})
     assert bettor.compare_totals().is_consistent
@@ -202,15 +202,15 @@ def test_a_market_is_settled_once_all_pages_of_its_users_are_and_this_write_requ
         Bettor(system, user_id).place_successfully("BACK", 10, "3.50", key="k")
     settle_market(system, ["home"])
     with mock.patch.object(store, "USERS_PER_PAGE", 2):
-        assert system.work(settlement_record("1"), settlement_record("3"), worker=settlement_function) == set()
-        assert system.work(settlement_record(check=True), worker=settlement_function) == set()
+        assert system.invoke_worker(settlement_record("1"), settlement_record("3"), worker=settlement_function) == set()
+        assert system.invoke_worker(settlement_record(check=True), worker=settlement_function) == set()
         requested = [json.loads(body) for body, _ in take_messages(system.settlements_url)]
         assert [(body.get("user_id"), body.get("tries", 0)) for body in requested] == [("2", 0), (None, 1)]
-        assert system.work(settlement_record("2"), worker=settlement_function) == set()
+        assert system.invoke_worker(settlement_record("2"), worker=settlement_function) == set()
         seen = len(commits(BETTING_TABLE))
-        assert system.work(settlement_record(check=True, tries=1), worker=settlement_function) == set()
+        assert system.invoke_worker(settlement_record(check=True, tries=1), worker=settlement_function) == set()
         assert settle_market(system, ["home"]).json["status"] == "SETTLING"  # there is another page
-        system.settle()
+        system.process_settlements()
     (settled,) = commits(BETTING_TABLE)[seen:]
     assert not needs_settling(settled)
     done = settle_market(system, ["home"]).json
@@ -224,12 +224,12 @@ def test_a_market_that_cannot_be_settled_moves_to_the_dead_letter_queue(system: 
     settle_market(system, ["home"])
     with mock.patch.object(store.BettingStore, "find_open_orders", return_value=()):
         for record in (settlement_record("1", tries=19), settlement_record(check=True, tries=19)):
-            assert system.work(record, worker=settlement_function) == set()
+            assert system.invoke_worker(record, worker=settlement_function) == set()
         bodies = take_messages(system.settlements_url)
         assert [json.loads(body)["tries"] for body, _ in bodies] == [20, 20]
         assert all(450 <= wait <= 900 for _, wait in bodies)
         for record in (settlement_record("1", tries=20), settlement_record(check=True, tries=20)):
-            assert system.work(record, worker=settlement_function) == {"m"}
+            assert system.invoke_worker(record, worker=settlement_function) == {"m"}
 
 
 def test_the_open_orders_of_a_user_are_requested_again_whoever_settled_the_others(system: System) -> None:
@@ -257,7 +257,7 @@ def test_the_open_orders_of_a_user_are_requested_again_whoever_settled_the_other
             assert len(settlements.settle_user("demo", MARKET, "1")) == settled_by_another[0] == 2
     assert count_statuses() == {"SETTLED": 4, "OPEN": 2}
     assert [wait for _, wait in take_messages(system.settlements_url)] == [0, 0]
-    assert system.work(settlement_record("1"), worker=settlement_function) == set()
+    assert system.invoke_worker(settlement_record("1"), worker=settlement_function) == set()
     assert count_statuses() == {"SETTLED": 6}
 
 
@@ -266,10 +266,10 @@ def test_a_user_whose_totals_are_contended_is_requested_again_some_seconds_later
     settle_market(system, ["home"])
     with injecting() as faults:
         faults.set(TransactionConflict(0, times=3))
-        assert system.work(settlement_record("1"), worker=settlement_function) == set()
+        assert system.invoke_worker(settlement_record("1"), worker=settlement_function) == set()
     ((body, wait),) = take_messages(system.settlements_url)
     assert 3 <= wait <= 5
-    assert system.work(sqs_record(body), worker=settlement_function) == set()
+    assert system.invoke_worker(sqs_record(body), worker=settlement_function) == set()
     assert count_statuses() == {"SETTLED": 1}
 
 
@@ -288,9 +288,9 @@ def test_an_order_in_an_open_market_requests_nothing(system: System) -> None:
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_the_orders_of_a_market_are_settled_in_batches_by_user(system: System) -> None:
-    with quick_transactions():
+    with fast_transactions():
         _place_orders(range(92), "1")
         _place_orders(range(3), "2")
         settle_market(system, ["home"])
@@ -309,9 +309,9 @@ def _place_orders(numbers: range, user_id: str) -> None:
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_two_workers_at_once_settle_each_order_once(system: System) -> None:
-    with quick_transactions():
+    with fast_transactions():
         _place_orders(range(100), "1")
         settle_market(system, ["home"], commission_rate=5)
         queue = SettlementQueue(boto3.client("sqs"), system.settlements_url)
@@ -357,7 +357,7 @@ def test_two_settlements_of_one_order_at_once_have_one_effect(system: System) ->
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_limit(system: System) -> None:
     def write(writer: int) -> int:
         # The service without the handler: Powertools keeps the request in the process, which the threads share.
@@ -376,7 +376,7 @@ def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_lim
                 break
         return placed
 
-    with quick_transactions(), ThreadPoolExecutor(WRITERS) as pool:
+    with fast_transactions(), ThreadPoolExecutor(WRITERS) as pool:
         placed = sum(pool.map(write, range(WRITERS)))
     exposures = [
         int(image["open_exposure"]["N"])

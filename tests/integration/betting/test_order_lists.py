@@ -109,7 +109,7 @@ def test_an_end_user_places_its_own_orders_only_and_settles_none(bettor: Bettor)
 def receive(system: System, *bodies: str) -> set[str]:
     """Return the ids of the messages that the worker of insights returns to the queue."""
     records = [sqs_record(body, message_id=f"m{number}") for number, body in enumerate(bodies)]
-    return system.work(*records, worker=insight_function)
+    return system.invoke_worker(*records, worker=insight_function)
 
 
 def test_the_newest_insight_is_stored_with_the_order(bettor: Bettor) -> None:

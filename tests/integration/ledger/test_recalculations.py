@@ -47,7 +47,7 @@ def test_a_correction_among_many_trades_is_recorded_by_a_worker_while_the_portfo
     assert (locked.status, locked.json["type"]) == (409, "urn:trimtab:problem:locked")
     assert int(locked.headers["Retry-After"]) > 0
 
-    assert system.recalculate() == 1
+    assert system.process_recalculations() == 1
     assert system.http("GET", asked.json["links"]["self"]).json["status"] == "COMPLETED"
     assert quantity(system, path) == "18.000000000"
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
@@ -58,7 +58,7 @@ def test_a_back_dated_trade_that_sells_too_much_is_rejected_with_a_reason_and_un
 ) -> None:
     asked = record(system, path, "late", "SELL", "9", 2)
     assert asked.status == 202, asked.text
-    assert system.recalculate() == 1
+    assert system.process_recalculations() == 1
     job = system.http("GET", asked.json["links"]["self"]).json
     assert (job["status"], "t2 sells 4 AAPL, but the portfolio holds 1" in job["reason"]) == ("REJECTED", True)
     assert quantity(system, path) == "8.000000000"
@@ -69,8 +69,8 @@ def test_a_lost_message_is_resent_and_a_repeated_one_has_no_second_effect(system
     asked = record(system, path, "late", "BUY", "5", 1)
     later = parse_time(asked.json["created_at"]) + RESEND_AFTER
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
-        assert system.sweep() == {"resent": 1, "stuck": 0, "due": 0}
-    assert system.recalculate() == 2
+        assert system.run_sweeper() == {"resent": 1, "stuck": 0, "due": 0}
+    assert system.process_recalculations() == 2
     assert quantity(system, path) == "13.000000000"
     versions = [item["version"]["N"] for item in system.items() if item["sk"]["S"] == "TRADE#C#late"]
     assert versions == ["1"]
@@ -83,7 +83,7 @@ def test_a_recalculation_that_no_worker_completes_ends_in_an_event_for_operators
     with mock.patch.object(sweep_function, "utc_now", side_effect=lambda: now):
         for resend in range(4):
             now += RESEND_AFTER * (1 << resend)
-            swept.append(system.sweep())
+            swept.append(system.run_sweeper())
     assert swept == [{"resent": 1, "stuck": 0, "due": 0}] * 3 + [{"resent": 0, "stuck": 1, "due": 0}]
     (job,) = [item for item in system.items() if item["sk"]["S"].startswith("JOB#")]
     (event,) = events_of({"dynamodb": {"NewImage": job}})

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from tests.support.faults import Faults, injecting
-from tests.support.moto_state import commits, quick_transactions
+from tests.support.moto_state import commits, fast_transactions
 from tests.support.system import MARKET_TABLE, TABLE, TABLES, System
 from tests.support.trading import account, csv_file, ledger_items, quote, split, trade
 from tests.support.write_units import metering
@@ -89,7 +89,7 @@ def test_an_import_reads_a_hundred_and_writes_ninety_rows_a_call(system: System,
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_eight_concurrent_writers_lose_no_trade(system: System) -> None:
     portfolio_id = account(system).portfolio["portfolio_id"]
     ledger = LedgerStore(boto3.client("dynamodb"), TABLE, MARKET_TABLE)
@@ -114,7 +114,7 @@ def test_eight_concurrent_writers_lose_no_trade(system: System) -> None:
                     assert repeats < 500
         return repeats
 
-    with quick_transactions(), ThreadPoolExecutor(WRITERS) as pool:
+    with fast_transactions(), ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(write, range(WRITERS)))
     trades = ledger.trades_of("demo", portfolio_id, "A")
     portfolio, _ = ledger.portfolio_and_quote("demo", portfolio_id, "A")

@@ -121,7 +121,7 @@ def test_a_trade_moves_in_the_lists_when_its_time_is_corrected(mine: Account) ->
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_a_trade_is_corrected_a_hundred_times_at_most(mine: Account) -> None:
     mine.record("a", "BUY", 1, 1, 1)
     for number in range(100):

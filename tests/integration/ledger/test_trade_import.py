@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.faults import CrashBefore, injecting
-from tests.support.moto_state import quick_transactions, stored_items
+from tests.support.moto_state import fast_transactions, stored_items
 from tests.support.system import EVENTS, System
 from tests.support.trading import Account, account, csv_file, day, ledger_items, refused, split, trade
 from trimtab.kernel.retry import MAX_ATTEMPTS
@@ -120,7 +120,7 @@ def test_an_invalid_file_is_refused(mine: Account, text: str, type: str) -> None
 def test_2000_rows_are_imported_and_one_more_is_not(mine: Account) -> None:
     refused(mine.upload(csv_file(buys(2001))), 400, "too_many_rows")
     assert ledger_items() == []
-    with quick_transactions(), injecting() as calls:
+    with fast_transactions(), injecting() as calls:
         assert mine.upload(csv_file(buys(2000))).json == imported(2000, 0)
     writes = [len(call.arguments["TransactItems"]) for call in calls.calls if call.operation == "TransactWriteItems"]
     assert len(writes) == -(-2000 // 90)
@@ -177,7 +177,7 @@ def test_the_same_file_completes_an_import_that_crashed_between_two_chunks(mine:
     rows = buys(200)
     rows[5::10] = [row | {"side": "SELL", "amount": 3} for row in rows[5::10]]
     from_the_start = account(mine.system, "2")
-    with quick_transactions(), injecting() as faults:
+    with fast_transactions(), injecting() as faults:
         from_the_start.upload(csv_file(rows))
         first_write = faults.operations.index("TransactWriteItems")
         faults.set(CrashBefore(first_write + crash_at))
@@ -209,7 +209,7 @@ def test_a_split_between_the_rows_of_a_file_is_applied(mine: Account) -> None:
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_an_import_continues_after_concurrent_trades(mine: Account) -> None:
     concurrent = iter(range(MAX_ATTEMPTS - 1))
     with injecting() as faults:

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.support.moto_state import forget_everything, quick_transactions
+from tests.support.moto_state import clear_all, fast_transactions
 from tests.support.system import in_process_system
 from tests.support.trading import Account, account, csv_file, day, split, trade
 
@@ -100,8 +100,8 @@ class Trading(RuleBasedStateMachine):
 
     @initialize(cash=st.sampled_from([None, 0, 300]))
     def open(self, cash: int | None) -> None:
-        forget_everything()
-        forget_everything("market")
+        clear_all()
+        clear_all("market")
         members: dict[str, Any] = {} if cash is None else {"cash": cash}
         self.mine: Account = account(self.system, "1", **members)
         self.model = ExpectedLedger(None if cash is None else Fraction(cash))
@@ -203,7 +203,7 @@ class Trading(RuleBasedStateMachine):
 @pytest.fixture
 def trading() -> Iterator[type[Trading]]:
     """The state machine, with a system shared by all examples."""
-    with in_process_system() as system, quick_transactions():
+    with in_process_system() as system, fast_transactions():
         Trading.system = system
         yield Trading
 

@@ -27,7 +27,7 @@ def test_the_newest_quote_wins_whatever_order_they_come_in(system: System) -> No
     mine = account(system)
     mine.record("a", "BUY", 1, 1, 1)
     assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {"accepted": 2}
-    assert system.take_quotes() == 1
+    assert system.process_quotes() == 1
     for price, at in ((4, 4), (6, 5)):  # an older one, and another one of the same instant
         assert quote(system, price, at=at).status == 202
         assert mine.holding()["quote"] == "5.000000000"
@@ -35,12 +35,12 @@ def test_the_newest_quote_wins_whatever_order_they_come_in(system: System) -> No
     assert mine.holding()["quote"] == "6.000000001"
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_quotes_that_are_dropped_are_counted(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     newer = AT | {"price": 5, "as_of": day(5)}
     for quotes in ((newer,), (AT, newer | {"symbol": "MSFT"})):  # of the second two, one is older than what is known
         store(system, *quotes)
-        system.take_quotes()
+        system.process_quotes()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
     assert [(line["QuotesStored"], line["QuotesDiscarded"]) for line in lines if "QuotesStored" in line] == [
         ([1], [0]),

@@ -97,13 +97,13 @@ def told() -> list[Any]:
 
 def test_a_night_stores_every_session_and_tells_of_each_once(system: System) -> None:
     ready()
-    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 0}
+    assert system.run_night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 0}
     before = stored()
     assert closes("AAPL") == {str(day): "100" for day in DAYS}
     assert [(event["type"], event["tenantid"], event["data"]["day"]) for event in told()] == [
         ("bars.ingested", "platform", str(day)) for day in DAYS
     ]
-    assert system.night() == {"days": 1, "stored": 3, "changed": 0, "rejected": 0}
+    assert system.run_night() == {"days": 1, "stored": 3, "changed": 0, "rejected": 0}
     assert stored() == before
     assert len(told()) == 10
 
@@ -113,16 +113,16 @@ def test_either_form_of_a_file_is_read(system: System, form: str) -> None:
     enter(*GOOD)
     for day in DAYS:
         deliver(day, GOOD, form)
-    assert system.night()["stored"] == 30
+    assert system.run_night()["stored"] == 30
 
 
 def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: System) -> None:
     ready()
-    system.night()
+    system.run_night()
     new = {f"S{n:03}": "100" for n in range(60)}
     enter(*GOOD, *new)
     deliver(LAST, {"AAPL": "0", "MSFT": "x", "XOM": "51", **dict.fromkeys(list(new)[:30], "-1")})
-    assert system.night()["rejected"] > 60
+    assert system.run_night()["rejected"] > 60
     alert = next(event for event in reversed(told()) if event["type"] == "alert.raised")
     assert alert["tenantid"] == "platform"
     assert alert["data"]["episode"] == "bars-2026-11-20"
@@ -138,11 +138,11 @@ def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: Syst
 
 def test_a_split_explains_a_jump_whoever_enters_it(system: System) -> None:
     ready()
-    system.night()
+    system.run_night()
     deliver(LAST, {"AAPL": "25", "MSFT": "20", "XOM": "25"})
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
     assert system.http("PUT", f"/assets/MSFT/splits/{LAST}", {"ratio": 10}, authorizer=FEED).status == 200
-    assert system.night()["rejected"] == 1
+    assert system.run_night()["rejected"] == 1
     assert [closes(symbol)[str(LAST)] for symbol in GOOD] == ["25", "20", "50"]
     assert told()[-1]["data"]["text"].startswith("Rejected: XOM: close 25 is 50 % away from 50")
     splits = system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 4}, authorizer=FEED).json["splits"]
@@ -153,7 +153,7 @@ def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system
     ready()
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\nMSFT,none,1\nOTHER,2,1\n")
     assert system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 3}, authorizer=FEED).status == 200
-    assert system.night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 2}
+    assert system.run_night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 2}
     assert told()[-1]["data"]["details"] == {"day": "2026-11-20", "split": "2"}
 
 
@@ -163,11 +163,11 @@ def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_
     for day in (DAYS[3], LAST):
         s3.delete_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv")
     with pytest.raises(NightlyIngestionFailed, match=f"{DAYS[3]}: no file of"):
-        system.night()
+        system.run_night()
     assert len(closes("AAPL")) == 8
     deliver(DAYS[3], GOOD)
     deliver(LAST, GOOD)
-    assert system.night()["days"] == 2
+    assert system.run_night()["days"] == 2
     assert len(closes("AAPL")) == 10
 
 
@@ -186,7 +186,7 @@ def test_a_file_of_another_form_fails_its_day_and_no_other(system: System, text:
     ready()
     put_file(f"{DAYS[3]}.csv", text)
     with pytest.raises(NightlyIngestionFailed):
-        system.night()
+        system.run_night()
     assert set(closes("AAPL")) == {str(day) for day in DAYS} - {str(DAYS[3])}
 
 
@@ -196,14 +196,14 @@ def test_a_line_that_is_no_object_fails_its_day(system: System, line: str) -> No
     boto3.client("s3").delete_object(Bucket=BARS_BUCKET, Key=f"daily/{LAST}.csv")
     put_file(f"{LAST}.jsonl", f'{{"symbol": "AAPL"}}\n{line}\n')
     with pytest.raises(NightlyIngestionFailed):
-        system.night()
+        system.run_night()
 
 
 def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: System) -> None:
     ready()
     for day in DAYS[-2:]:
         deliver(day, GOOD | {"AAPL": "1000"})
-    assert system.night()["rejected"] == 1
+    assert system.run_night()["rejected"] == 1
     assert str(DAYS[-2]) not in closes("AAPL")
     assert closes("AAPL")[str(LAST)] == "1000"
     assert [event["data"]["details"] for event in told() if event["type"] == "alert.raised"] == [
@@ -216,9 +216,9 @@ def test_an_asset_that_is_entered_later_gets_the_last_ten_sessions(system: Syste
     ready()
     for day in DAYS:
         deliver(day, GOOD | {"NEW": "7"})
-    system.night()
+    system.run_night()
     enter(*GOOD, "NEW")
-    assert system.night()["days"] == 10
+    assert system.run_night()["days"] == 10
     assert len(closes("NEW")) == 10
 
 
@@ -230,7 +230,7 @@ def one_night_left(system: System) -> None:
     ready()
     deliver(LAST, {})
     with pytest.raises(NightlyIngestionFailed):
-        system.night()
+        system.run_night()
     deliver(LAST, GOOD | {"AAPL": "25", "XOM": "0"})
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
 
@@ -248,7 +248,7 @@ def once(system: System, faults: Faults, *some: Fault) -> bool:
     """Run a nightly ingestion under faults; return True if the run completed."""
     faults.set(*some)
     try:
-        system.night()
+        system.run_night()
     except (Crash, Exception):  # noqa: BLE001 - whatever ends a night
         return False
     finally:
@@ -257,7 +257,7 @@ def once(system: System, faults: Faults, *some: Fault) -> bool:
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_a_crash_before_or_after_any_call_is_mended_by_the_next_try(system: System) -> None:
     one_night_left(system)
     before = stored()
@@ -299,7 +299,7 @@ def test_what_a_batch_leaves_undone_is_written_again(system: System) -> None:
         return {"UnprocessedItems": {MARKET_TABLE: rows[1:]}} if rows[1:] else {}
 
     with mock.patch.object(client, "batch_write_item", half), mock.patch("time.sleep"):
-        assert system.night()["stored"] == 30
+        assert system.run_night()["stored"] == 30
     assert left[:3] == [2, 1, 0]
     assert len(closes("AAPL")) == 10
 
@@ -318,12 +318,12 @@ def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int)
     with mock.patch.object(Ingestion, "run_night", _last_night):
         with injecting() as faults, metering(MARKET) as meter:
             faults.set()
-            system.night()
+            system.run_night()
             calls = {name: faults.operations.count(name) for name in sorted(set(faults.operations))}
         writes = meter.total
         meter.spent.clear()
         with metering(MARKET) as again:
-            system.night()
+            system.run_night()
     assert calls["BatchWriteItem"] == amount // 25
     assert calls["BatchGetItem"] <= amount // 50 + 11 + amount // 100 + 2
     assert calls["Query"] <= 12 + amount // 100
@@ -342,7 +342,7 @@ def _last_night(ingestion: Any) -> Any:
 
 def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> None:
     ready()
-    system.night()
+    system.run_night()
     file_reader = BarStore(dynamodb_client(), MARKET_TABLE)
     found = file_reader.bars("AAPL", DAYS[2], DAYS[5])
     assert [bar.day for bar in found] == DAYS[2:6]

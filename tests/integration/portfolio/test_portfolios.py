@@ -270,7 +270,7 @@ def test_a_change_is_made_only_at_the_revision_that_if_match_names(
 def test_drift_reports_of_providers_do_not_change_the_revision_that_if_match_names(system: System) -> None:
     portfolio = system.portfolio()
     system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": {"cash": 100}})
-    system.work_off()
+    system.drain_queue()
     path = f"/portfolios/{portfolio['portfolio_id']}"
     assert system.http("GET", path).json["version"] == 2
     body = {"allocation": {"cash": 100}}

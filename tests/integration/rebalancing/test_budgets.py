@@ -49,16 +49,16 @@ def test_accepting_takes_three_calls_deciding_two_a_duplicate_one_read_and_creat
     )
     assert made() == ["GetItem", "PutItem", "SendMessage"]
     (message,) = waiting(system.queue_url)
-    assert system.work(sqs_record(message.body)) == set()
+    assert system.invoke_worker(sqs_record(message.body)) == set()
     assert made() == ["BatchGetItem", "TransactWriteItems"]
-    assert system.work(sqs_record(message.body)) == set()
+    assert system.invoke_worker(sqs_record(message.body)) == set()
     assert made() == ["BatchGetItem"]
 
 
 def test_a_report_put_straight_on_the_queue_takes_two_calls_too(system: System, calls: Faults) -> None:
     system.portfolio()
     calls.set()
-    assert system.work(sqs_record(direct_message({"stocks": 70, "bonds": 20, "gold": 10}))) == set()
+    assert system.invoke_worker(sqs_record(direct_message({"stocks": 70, "bonds": 20, "gold": 10}))) == set()
     assert calls.operations == ["BatchGetItem", "TransactWriteItems"]
 
 
@@ -70,7 +70,7 @@ def test_accepting_and_deciding_fifty_assets_takes_few_write_units(system: Syste
         accepted = system.http("POST", "/rebalance", report)
         assert accepted.status == 202, accepted.text
         on_acceptance = meter.total - created
-        system.work_off()
+        system.drain_queue()
         on_decision = meter.total - created - on_acceptance
         status = system.http("GET", accepted.json["links"]["self"]).json
     assert status["status"] == "COMPLETED"

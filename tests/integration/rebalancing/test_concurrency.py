@@ -151,10 +151,10 @@ def test_a_message_whose_portfolio_others_keep_changing_is_returned_and_decided_
                 faults.on_answer = intrude
 
     faults.on_answer = intrude
-    assert system.work(report(0)) == {"m0"}
+    assert system.invoke_worker(report(0)) == {"m0"}
     assert state()[1] == {}
     faults.on_answer = None
-    assert system.work(report(0)) == set()
+    assert system.invoke_worker(report(0)) == set()
     (outcome,) = state()[1].values()
     assert outcome["status"]["S"] == "COMPLETED"
     assert int(state()[0]["version"]["N"]) == 1 + 3 + 1

@@ -49,7 +49,7 @@ def path_of(request_id: str = "k", user_id: str = "1") -> str:
 
 def test_a_message_has_the_effect_of_the_request_and_is_read_over_http(system: System) -> None:
     system.portfolio()
-    assert system.work(record()) == set()
+    assert system.invoke_worker(record()) == set()
     done = system.http("GET", path_of()).json
     assert done["status"] == "COMPLETED"
     assert [(each["action"], each["asset"], each["rebalance_percent"]) for each in done["transactions"]] == [
@@ -60,9 +60,9 @@ def test_a_message_has_the_effect_of_the_request_and_is_read_over_http(system: S
 
 def test_a_message_without_as_of_counts_from_the_time_at_which_the_message_was_sent(system: System) -> None:
     system.portfolio()
-    assert system.work(sqs_record(json.dumps(MESSAGE), SentTimestamp="1000000000123")) == set()
+    assert system.invoke_worker(sqs_record(json.dumps(MESSAGE), SentTimestamp="1000000000123")) == set()
     assert system.http("GET", path_of()).json["as_of"] == "2001-09-09T01:46:40.123000Z"
-    assert system.work(record(request_id="k2", as_of="2002-01-01T01:00:00+01:00")) == set()
+    assert system.invoke_worker(record(request_id="k2", as_of="2002-01-01T01:00:00+01:00")) == set()
     assert system.http("GET", path_of("k2")).json["as_of"] == "2002-01-01T00:00:00.000000Z"
 
 
@@ -75,12 +75,12 @@ def test_a_message_and_a_request_with_the_same_id_are_the_same_report(
     report = {"user_id": "1", "new_allocation": {"gold": "10", "bonds": "20.0", "stocks": 70}, "request_id": "k"}
     report |= {} if as_of is GONE else {"as_of": as_of}
     steps: list[Callable[[], Any]] = [
-        lambda: system.work(record(as_of=as_of)),
+        lambda: system.invoke_worker(record(as_of=as_of)),
         lambda: system.http("POST", "/rebalance", report),
     ]
     for step in (steps[::-1] if http_first else steps) * 2:
         step()
-        system.work_off()
+        system.drain_queue()
     assert system.http("POST", "/rebalance", report).status == 202
     assert len(stored(system)) == 1
     assert stored(system, "PORTFOLIO")[0]["version"]["N"] == "2"
@@ -89,10 +89,10 @@ def test_a_message_and_a_request_with_the_same_id_are_the_same_report(
 
 def test_a_duplicate_in_one_batch_or_ten_later_ones_changes_nothing(system: System) -> None:
     system.portfolio()
-    assert system.work(*(sqs_record(json.dumps(MESSAGE), message_id=f"m{n}") for n in range(3))) == set()
+    assert system.invoke_worker(*(sqs_record(json.dumps(MESSAGE), message_id=f"m{n}") for n in range(3))) == set()
     before = system.items()
     for number in range(10):
-        assert system.work(sqs_record(json.dumps(MESSAGE), message_id=f"again-{number}")) == set()
+        assert system.invoke_worker(sqs_record(json.dumps(MESSAGE), message_id=f"again-{number}")) == set()
     assert system.items() == before
 
 
@@ -115,10 +115,10 @@ def test_a_report_that_a_rule_refuses_is_recorded_with_its_event(
     system: System, change: dict[str, Any], status: str, rule: str
 ) -> None:
     system.portfolio()
-    system.work(record(request_id="first"))
+    system.invoke_worker(record(request_id="first"))
     system.http("POST", "/portfolio", {"user_id": "untargeted"})
     system.http("DELETE", f"/portfolios/{system.portfolio('closed')['portfolio_id']}")
-    assert system.work(record(**change)) == set()
+    assert system.invoke_worker(record(**change)) == set()
     (item,) = (each for each in stored(system) if each["request_id"]["S"] == "k")
     (event,) = unpack_events(item["events"]["S"])
     assert event.type == ("rebalance.completed" if status == "NO_ACTION" else "rebalance.rejected")
@@ -128,14 +128,14 @@ def test_a_report_that_a_rule_refuses_is_recorded_with_its_event(
         done = system.http("GET", path_of(user_id=user)).json
         assert (done["status"], done["reason"]["code"], done["transactions"]) == (status, rule, [])
     before = system.items()
-    assert system.work(record(**change)) == set()
+    assert system.invoke_worker(record(**change)) == set()
     assert system.items() == before
 
 
 def test_a_second_body_under_a_request_id_is_recorded_as_refused_and_the_first_outcome_stays(system: System) -> None:
     system.portfolio()
     for weights in (WEIGHTS, TARGET, TARGET):
-        assert system.work(record(new_allocation=weights)) == set()
+        assert system.invoke_worker(record(new_allocation=weights)) == set()
     assert sorted(each["status"]["S"] for each in stored(system)) == ["COMPLETED", "REJECTED"]
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
     rules = [unpack_events(item["events"]["S"])[0].data["reason_code"] for item in stored(system)]
@@ -178,12 +178,14 @@ def test_an_invalid_message_is_returned_and_the_others_of_the_batch_are_decided(
     bad = record(poison) if isinstance(poison, str) else record(**poison)
     good = record(request_id="good")
     bad["messageId"], good["messageId"] = "bad", "good"
-    assert system.work(*([bad, good] if position == 0 else [good, bad])) == {"bad"}
+    assert system.invoke_worker(*([bad, good] if position == 0 else [good, bad])) == {"bad"}
     assert [each["request_id"]["S"] for each in stored(system)] == ["good"]
 
 
 def test_a_batch_of_invalid_messages_returns_every_message(system: System) -> None:
-    assert system.work(*(sqs_record("x", message_id=f"m{n}") for n in range(10))) == {f"m{n}" for n in range(10)}
+    assert system.invoke_worker(*(sqs_record("x", message_id=f"m{n}") for n in range(10))) == {
+        f"m{n}" for n in range(10)
+    }
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_a_sender_may_send_for_its_own_tenants_only(
     message["attributes"]["SenderId"] = sender
     with mock.patch.dict("os.environ", SENDER_TENANTS=json.dumps(mapping)):
         forget_cached()
-        returned = system.work(message)
+        returned = system.invoke_worker(message)
     assert returned == (set() if is_admitted else {message["messageId"]})
     assert bool(stored(system)) is is_admitted
 
@@ -231,17 +233,17 @@ def test_a_failure_of_the_table_returns_the_message_and_a_later_delivery_decides
 
     message = record()
     with mock.patch.object(BaseClient, "_make_api_call", failing):
-        assert system.work(message) == {message["messageId"]}
+        assert system.invoke_worker(message) == {message["messageId"]}
     assert stored(system) == []
-    assert system.work(message) == set()
+    assert system.invoke_worker(message) == set()
     assert system.http("GET", path_of()).json["status"] == "COMPLETED"
 
 
 def test_a_report_that_came_before_its_portfolio_stays_refused_and_the_next_one_is_decided(system: System) -> None:
-    system.work(record())
+    system.invoke_worker(record())
     system.portfolio()
     assert system.http("GET", path_of()).json["reason"]["code"] == "unknown_portfolio"
-    system.work(record(request_id="k2"))
+    system.invoke_worker(record(request_id="k2"))
     assert system.http("GET", path_of("k2")).json["status"] == "COMPLETED"
 
 
@@ -254,8 +256,8 @@ def test_events_of_decisions_reach_the_bus(system: System) -> None:
     system.portfolio()
     for is_decided in (False, True):
         if is_decided:
-            assert system.work(record()) == set()
-        answer = system.publish([{"dynamodb": {"NewImage": item}} for item in system.items()])
+            assert system.invoke_worker(record()) == set()
+        answer = system.publish_events([{"dynamodb": {"NewImage": item}} for item in system.items()])
         assert answer == {"batchItemFailures": []}
     received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     details = [json.loads(message["Body"]) for message in received]

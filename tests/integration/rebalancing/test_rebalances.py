@@ -61,7 +61,7 @@ def test_an_accepted_report_names_the_rebalance_to_poll_and_the_delay(system: Sy
     pending = read(system, body)
     assert (pending["status"], pending["transactions"], pending["reason"]) == ("REQUESTED", [], None)
     assert pending["new_allocation"] == {"stocks": "70.0000", "bonds": "20.0000", "gold": "10.0000"}
-    system.work_off()
+    system.drain_queue()
     done = read(system, body)
     assert done["status"] == "COMPLETED"
     assert done["reason"]["weights"]["stocks"] == {"reported": "70.0000", "target": "60.0000"}
@@ -100,15 +100,15 @@ def test_a_repeat_gets_the_same_answer_at_any_time_and_has_no_second_effect(syst
     portfolio = system.portfolio()
     first = accept(system, "k1")
     assert accept(system, "k1", new_allocation={"gold": "10.0", "bonds": "20", "stocks": 70}) == first
-    assert system.work_off() == 2
+    assert system.drain_queue() == 2
     assert accept(system, "k1") == first
     newer = accept(system, "k2")
-    system.work_off()
+    system.drain_queue()
     assert accept(system, "k1") == first
     system.http("DELETE", f"/portfolios/{portfolio['portfolio_id']}")
     assert accept(system, "k1") == first
     assert accept(system, "k2") == newer
-    assert system.work_off() == 0
+    assert system.drain_queue() == 0
     assert len(rebalances(system)) == 2
     assert system.http("GET", first["links"]["portfolio"]).json["version"] == 4
 
@@ -119,10 +119,10 @@ def test_the_same_request_id_with_another_body_is_refused(system: System, decide
     system.portfolio()
     first = accept(system, "k1")
     if decided:
-        system.work_off()
+        system.drain_queue()
     answer = system.http("POST", "/rebalance", {**REPORT, "request_id": "k1", **change})
     assert (answer.status, answer.json["type"]) == (409, f"{PROBLEM}request_id_reused")
-    system.work_off()
+    system.drain_queue()
     assert read(system, first)["new_allocation"]["stocks"] == "70.0000"
     assert len(rebalances(system)) == 1
 
@@ -153,13 +153,13 @@ def test_a_report_that_a_rule_refuses_is_answered_at_once_and_stores_nothing(
 ) -> None:
     system.portfolio()
     accept(system, "first")
-    system.work_off()
+    system.drain_queue()
     system.http("POST", "/portfolio", {"user_id": "untargeted"})
     system.http("DELETE", f"/portfolios/{system.portfolio('closed')['portfolio_id']}")
     before = system.items()
     answer = system.http("POST", "/rebalance", {**REPORT, "request_id": "k", **change})
     assert (answer.status, answer.json["type"]) == (status, PROBLEM + type)
-    assert (system.items(), system.work_off()) == (before, 0)
+    assert (system.items(), system.drain_queue()) == (before, 0)
 
 
 def test_newest_reports_win_in_whatever_order_they_are_decided(system: System) -> None:
@@ -169,7 +169,7 @@ def test_newest_reports_win_in_whatever_order_they_are_decided(system: System) -
     bodies = lose_messages(system)
     assert len(bodies) == 2
     for body in sorted(bodies, key=lambda each: '"old"' in each):
-        system.work(sqs_record(body))
+        system.invoke_worker(sqs_record(body))
     assert [read(system, each)["status"] for each in (new, old)] == ["COMPLETED", "SUPERSEDED"]
     assert read(system, old)["reason"]["code"] == "stale_as_of"
 
@@ -179,9 +179,9 @@ def test_a_preview_equals_the_decision_of_the_worker_and_stores_nothing(system: 
     before = system.items()
     path = f"/portfolios/{portfolio['portfolio_id']}/rebalances/preview"
     preview = system.http("POST", path, {"new_allocation": WEIGHTS})
-    assert (preview.status, system.items(), system.work_off()) == (200, before, 0)
+    assert (preview.status, system.items(), system.drain_queue()) == (200, before, 0)
     accepted = accept(system, "k")
-    system.work_off()
+    system.drain_queue()
     decided = read(system, accepted)
     assert preview.json["reason"] == decided["reason"]
     moves = [
@@ -220,7 +220,7 @@ def test_a_report_inside_the_band_ends_with_no_action_and_the_reason(system: Sys
     system.portfolio(policy={"band": {"type": "hybrid"}})
     accepted = accept(system, "k", new_allocation={"stocks": 70, "bonds": 24, "gold": 6})
     inside = accept(system, "k2", new_allocation={"stocks": 64, "bonds": 24, "gold": 12})
-    system.work_off()
+    system.drain_queue()
     assert read(system, accepted)["status"] == "COMPLETED"
     done = read(system, inside)
     assert (done["status"], done["transactions"], done["reason"]["code"]) == ("NO_ACTION", [], "within_band")
@@ -237,12 +237,12 @@ def test_a_report_inside_the_band_ends_with_no_action_and_the_reason(system: Sys
 def test_a_cooldown_holds_back_the_next_rebalance_until_a_new_target_comes(system: System) -> None:
     portfolio = system.portfolio(policy={"cooldown_seconds": 3600})
     reports = [accept(system, str(n), as_of=ago(minutes=30 - n)) for n in range(2)]
-    system.work_off()
+    system.drain_queue()
     system.http(
         "PUT", f"/portfolios/{portfolio['portfolio_id']}/allocation", {"allocation": {"stocks": 50, "bonds": 50}}
     )
     reports.append(accept(system, "2"))
-    system.work_off()
+    system.drain_queue()
     done = [read(system, accepted) for accepted in reports]
     assert [each["status"] for each in done] == ["COMPLETED", "NO_ACTION", "COMPLETED"]
     assert "cooldown_until" in done[1]["reason"]["details"]
@@ -253,7 +253,7 @@ def test_rebalances_are_listed_newest_first_over_pages(system: System) -> None:
     names = [f"k{number}" for number in range(5)]
     for name in names:
         accept(system, name)
-    system.work_off()
+    system.drain_queue()
     path, cursor, found = f"/portfolios/{portfolio['portfolio_id']}/rebalances", None, []
     while True:
         page = system.http("GET", path, query={"limit": "2", **({"cursor": cursor} if cursor else {})}).json
@@ -292,7 +292,7 @@ def test_transactions_are_split_over_pages_and_none_is_lost(system: System, limi
     expected = []
     for name, weights in (("a", WEIGHTS), ("b", {"stocks": 60, "bonds": 30, "gold": 10}), ("c", {"coins": 100})):
         accept(system, name, new_allocation=weights)
-        system.work_off()
+        system.drain_queue()
     expected = ["c:SELL:coins", "c:BUY:stocks", "c:BUY:bonds", "c:BUY:gold", "a:SELL:stocks", "a:BUY:bonds"]
     pages = transactions(system, path, limit)
     assert [each for page in pages for each in page] == expected
@@ -300,13 +300,13 @@ def test_transactions_are_split_over_pages_and_none_is_lost(system: System, limi
 
 
 @pytest.mark.volume
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("fast_moto")
 def test_transactions_are_found_behind_many_rebalances_without_transactions(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     accept(system, "first")
     for number in range(110):
         accept(system, str(number), new_allocation={"stocks": 60, "bonds": 30, "gold": 10})
-    system.work_off()
+    system.drain_queue()
     assert [each for page in transactions(system, path, 10) for each in page] == [
         "first:SELL:stocks",
         "first:BUY:bonds",
@@ -316,10 +316,10 @@ def test_transactions_are_found_behind_many_rebalances_without_transactions(syst
 def test_the_next_page_of_transactions_continues_after_the_last_one_although_newer_ones_exist(system: System) -> None:
     path = f"/portfolios/{system.portfolio()['portfolio_id']}/transactions"
     old = accept(system, "old")
-    system.work_off()
+    system.drain_queue()
     first = system.http("GET", path, query={"limit": "1"}).json
     accept(system, "new", new_allocation={"coins": 100})
-    system.work_off()
+    system.drain_queue()
     second = system.http("GET", path, query={"limit": "1", "cursor": first["next_cursor"]}).json
     found = [(each["rebalance_id"], each["action"]) for each in first["items"] + second["items"]]
     assert found == [(old["rebalance_id"], "SELL"), (old["rebalance_id"], "BUY")]
@@ -333,27 +333,27 @@ def test_a_lost_message_is_resent_three_times_and_then_an_event_alerts(system: S
     with mock.patch.object(sweep_function, "utc_now", side_effect=lambda: clock["now"]):
         for minutes, expected in ((4, (0, 0)), (6, (1, 0)), (6, (0, 0)), (17, (1, 0)), (38, (1, 0)), (77, (0, 0))):
             clock["now"] = now + timedelta(minutes=minutes)
-            swept = system.sweep()
+            swept = system.run_sweeper()
             assert (swept["resent"], swept["stuck"]) == expected, minutes
             lose_messages(system)
         clock["now"] = now + timedelta(minutes=79)
-        assert system.sweep() == {"resent": 0, "stuck": 1, "due": 0}
+        assert system.run_sweeper() == {"resent": 0, "stuck": 1, "due": 0}
         (item,) = rebalances(system)
         assert "rebalance.stuck" in item["events"]["S"]
         clock["now"] = now + timedelta(days=30)
-        assert system.sweep() == {"resent": 0, "stuck": 0, "due": 0}
+        assert system.run_sweeper() == {"resent": 0, "stuck": 0, "due": 0}
     assert accept(system, "k") == accepted
-    assert system.work_off() == 1
+    assert system.drain_queue() == 1
     assert read(system, accepted)["status"] == "COMPLETED"
 
 
 def test_a_decided_rebalance_is_not_swept(system: System) -> None:
     system.portfolio()
     accept(system, "k")
-    system.work_off()
+    system.drain_queue()
     later = datetime.now(UTC) + timedelta(days=1)
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
-        assert system.sweep() == {"resent": 0, "stuck": 0, "due": 0}
+        assert system.run_sweeper() == {"resent": 0, "stuck": 0, "due": 0}
 
 
 @pytest.mark.parametrize("body", [{"user_id": "1", "allocation": {"cash": 100}}, {**REPORT, "request_id": "k"}])

@@ -210,7 +210,7 @@ def filled(system: System) -> str:
     for number in range(2):
         weights = {"stocks": 70, "bonds": 20, "gold": 10}
         system.http("POST", "/rebalance", {"user_id": "1", "new_allocation": weights, "request_id": f"r{number}"})
-    system.work_off()
+    system.drain_queue()
     system.portfolio("2")
     return str(portfolio_id)
 

@@ -116,9 +116,9 @@ def _fill(system: System) -> None:
     assert send(system, "PUT", "/assets/{symbol}", authorizer=authorized(scope="market:write")).status == 200
     assert send(system, "POST", "/rebalance").status == 202
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/trades", TRADE).status == 201
-    system.work_off()
-    system.stream([record for record in commits() if "evaluation_due" in record["dynamodb"]["NewImage"]])
-    system.check()
+    system.drain_queue()
+    system.pass_stream([record for record in commits() if "evaluation_due" in record["dynamodb"]["NewImage"]])
+    system.process_checks()
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/rebalances", {"request_id": "run"}).status == 202
     assert system.http("POST", "/orders", BET, headers={"Idempotency-Key": "bet"}).status == 201
     assert system.http("POST", "/markets/closed/settle", {"winners": []}).status == 202

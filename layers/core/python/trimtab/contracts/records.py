@@ -1,5 +1,6 @@
 """Records: values stored as one item each, with a version for optimistic locking and the events of the newest write."""
 
+from abc import abstractmethod
 from typing import Any
 
 from msgspec import Struct
@@ -19,12 +20,12 @@ class Record(Struct, frozen=True, kw_only=True):
     version: int = 1
     events: tuple[Event, ...] = ()
 
+    @abstractmethod
     def to_item(self) -> dict[str, Any]:
         """Return the item as plain values: keys, index keys, named attributes, `v`, `version` and `events`.
 
         Values that are None are not stored.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no stored form.")
 
     def record_attributes(self, form: int = 1) -> dict[str, Any]:
         """Return the attributes of every record: form version, record version and packed events."""

@@ -1,5 +1,6 @@
 """Pending jobs: records waiting for a worker, watched by the sweeper until the worker is done."""
 
+from abc import abstractmethod
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
@@ -36,22 +37,22 @@ class PendingJob(Record, frozen=True, kw_only=True):
     is_stuck: bool = False
 
     @property
+    @abstractmethod
     def is_open(self) -> bool:
         """True while a worker has a next step."""
-        raise NotImplementedError
 
     @property
     def waits_from(self) -> datetime:
         """Start of the wait for a worker."""
         return self.updated_at
 
+    @abstractmethod
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
         """Return the message for the worker of the job, and the queue of the worker."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mark_stuck(self, now: datetime) -> Self:
         """Return the job as given up, with the event that alerts an operator."""
-        raise NotImplementedError
 
     @property
     def due_at(self) -> datetime:
