@@ -22,10 +22,10 @@ from functions.rebalancing_on_rebalance_requested import handler as worker_funct
 from tests.support.faults import FOR_EVER, BusRefusal, Crash, Fault, Faults, injecting
 from tests.support.moto_state import (
     carries_events,
-    commits,
     clear_all,
-    lose_messages,
+    commits,
     fast_transactions,
+    lose_messages,
     stored_items,
     waiting,
 )

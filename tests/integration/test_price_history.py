@@ -77,8 +77,7 @@ FIGURES = (
 def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them(
     system: System, capsys: pytest.CaptureFixture[str], points: str
 ) -> None:
-    """The simulation has a planner of its own (`ReferenceRebalancer`): holdings and cash are equal to the grain and the cent after
-    each day, and so are the weights."""
+    """Holdings, cash and weights equal those of an independent planner (`ReferenceRebalancer`) after each day."""
     (start, prices), *rest = days(2010, 2019)
     with many_portfolios(system, prices, start) as market:
         policy = Policy(Band(BandType.ABSOLUTE, Decimal(points)))

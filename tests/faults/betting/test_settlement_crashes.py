@@ -37,7 +37,7 @@ from tests.support.faults import (
     TransactionConflict,
     injecting,
 )
-from tests.support.moto_state import commits, clear_all, fast_transactions, stored_items, table
+from tests.support.moto_state import clear_all, commits, fast_transactions, stored_items, table
 from tests.support.system import BETTING_TABLE, System, sqs_record
 from tests.support.trading import refused
 from trimtab.betting.domain.orders import BetOrder, NewOrder, derive_order_id

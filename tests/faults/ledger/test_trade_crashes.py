@@ -22,7 +22,7 @@ from tests.support.faults import (
     TransactionThrottle,
     injecting,
 )
-from tests.support.moto_state import carries_events, commits, clear_all, fast_transactions, stored_items
+from tests.support.moto_state import carries_events, clear_all, commits, fast_transactions, stored_items
 from tests.support.system import System
 from tests.support.trading import Account, account, csv_file, day, trade
 

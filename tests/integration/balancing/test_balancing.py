@@ -17,7 +17,7 @@ from functions.execution_on_execution_requested import handler as execution_func
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.faults import Crash
 from tests.support.many_portfolios import many_portfolios
-from tests.support.moto_state import lose_messages, fast_transactions, waiting
+from tests.support.moto_state import fast_transactions, lose_messages, waiting
 from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account, refused
 from trimtab.portfolios.execution.worker import _ExecutionRun

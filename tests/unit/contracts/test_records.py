@@ -1,5 +1,7 @@
 """Equality of records, and the text of secrets."""
 
+from typing import Any
+
 import pytest
 
 from trimtab.contracts.events import Event
@@ -12,6 +14,10 @@ class Note(Record, frozen=True):
     """A record with one member of its own."""
 
     text: str
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the text as the only attribute."""
+        return {"text": self.text, **self.record_attributes()}
 
 
 class Memo(Note, frozen=True):

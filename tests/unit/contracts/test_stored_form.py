@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 import pytest
@@ -97,13 +98,16 @@ def test_packed_events_of_an_unknown_version_are_an_error() -> None:
         unpack_events('{"v":9,"events":[]}')
 
 
+class Bare(Record, frozen=True):
+    """A record without members of its own."""
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the attributes that every record has."""
+        return self.record_attributes()
+
+
 def test_a_record_stores_its_form_its_version_and_its_events() -> None:
-    attributes = Record(version=3, events=(Event("a.b", {}),)).record_attributes()
+    attributes = Bare(version=3, events=(Event("a.b", {}),)).to_item()
     assert attributes == {"v": 1, "version": 3, "events": '{"v":1,"events":[{"type":"a.b","data":{}}]}'}
     assert form_version(attributes) == 1
     assert form_version({}) is None
-
-
-def test_records_are_equal_whatever_their_events_are() -> None:
-    assert Record(version=3, events=(Event("a.b", {}),)) == Record(version=3)
-    assert Record(version=3) != Record(version=4)
