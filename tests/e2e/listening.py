@@ -1,4 +1,4 @@
-"""Ears of the end-to-end tests: queues that hear what the deployed system publishes."""
+"""Temporary queues that receive what the deployed system publishes."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ from tests.e2e.conftest import System
 
 @contextmanager
 def queue(system: System) -> Iterator[tuple[str, str]]:
-    """A queue to listen with: its url and its ARN."""
+    """Provide a temporary queue: its URL and its ARN."""
     sqs = system.aws("sqs")
     url = sqs.create_queue(QueueName=f"e2e-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     try:
@@ -23,7 +23,7 @@ def queue(system: System) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def bus(system: System, pattern: dict[str, Any]) -> Iterator[str]:
-    """The url of a queue that hears those events on the bus that match the pattern."""
+    """Provide the URL of a temporary queue that receives the events of the bus that match a pattern."""
     events = system.aws("events")
     rule = {"Name": f"e2e-{uuid.uuid4().hex[:8]}", "EventBusName": system.stack.event_bus}
     targets = {"Rule": rule["Name"], "EventBusName": rule["EventBusName"]}
@@ -38,7 +38,7 @@ def bus(system: System, pattern: dict[str, Any]) -> Iterator[str]:
 
 
 def received(system: System, url: str, patience_seconds: float = 30) -> str:
-    """The body of the first message that arrives; it stays in the queue, hidden."""
+    """Return the body of the first message; the message stays in the queue, hidden."""
     answer = demo.poll(
         lambda: system.aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1),
         lambda answer: bool(answer.get("Messages")),
@@ -49,6 +49,6 @@ def received(system: System, url: str, patience_seconds: float = 30) -> str:
 
 
 def arn_of(system: System, url: str) -> str:
-    """The ARN of a queue."""
+    """Return the ARN of a queue."""
     attributes = system.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     return str(attributes["QueueArn"])

@@ -1,7 +1,7 @@
-"""A stand-in for Alpaca: a real HTTP server on a free port that keeps to the published contract of its trading API.
+"""A stand-in for Alpaca: a real HTTP server on a free port that follows the published contract of the trading API.
 
-It knows what our adapter uses: orders, positions and the account, their refusals with Alpaca's codes, and faults that
-are set beforehand.
+The server supports what the adapter uses: orders, positions, the account, refusals with Alpaca's codes, and faults that
+a test sets beforehand.
 """
 
 import json
@@ -25,10 +25,10 @@ Reply = tuple[int, Any]
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` requests of that method.
+    """A fault of the next `times` requests with this method.
 
-    `kind`: a status (with `headers`), `silence` (no answer until the client gives up), `reset` (of the connection) or
-    `rubbish` (an answer that is no JSON). `after`: the request takes effect first.
+    `kind` is a status (with `headers`), `silence` (no answer until the client gives up), `reset` (of the connection) or
+    `rubbish` (an answer that is not JSON). With `after` the request takes effect first.
     """
 
     method: str
@@ -40,10 +40,9 @@ class Fault:
 
 @dataclass
 class FakeAlpaca:
-    """The state of the account, and what a test may set of it.
+    """The state of the account; a test may set the members.
 
-    An order is taken (`accepted`) and then filled at `prices`, unless its symbol is in `slow`, or its limit is not
-    met: then it stays `new`.
+    An order is accepted and then filled at `prices`. It stays `new` if its symbol is in `slow` or its limit is not met.
     """
 
     url: str = ""
@@ -60,11 +59,11 @@ class FakeAlpaca:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def count(self, method: str) -> int:
-        """How many requests of that method came."""
+        """Return the number of requests with this method."""
         return sum(each[0] == method for each in self.requests)
 
     def fault(self, method: str) -> Fault | None:
-        """The fault that the next request of that method meets."""
+        """Return the fault of the next request with this method, None if there is none."""
         for each in self.faults:
             if each.method == method and each.times:
                 each.times -= 1
@@ -72,7 +71,7 @@ class FakeAlpaca:
         return None
 
     def reply(self, method: str, target: str, headers: dict[str, str], text: bytes) -> Reply:
-        """The answer to a request, and its effect."""
+        """Process a request and return its answer."""
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if (headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")) != self.keys:
             return self.refusal_of_keys
@@ -88,7 +87,7 @@ class FakeAlpaca:
         return routes.get((method, path), lambda: (404, {"message": "endpoint not found."}))()
 
     def place(self, body: dict[str, Any]) -> Reply:
-        """POST /v2/orders."""
+        """Process POST /v2/orders."""
         refusal = self.refusal(body)
         if refusal:
             return refusal
@@ -112,7 +111,7 @@ class FakeAlpaca:
         return 200, accepted
 
     def refusal(self, body: dict[str, Any]) -> Reply | None:
-        """Why Alpaca does not take an order, if it does not."""
+        """Return Alpaca's refusal of an order, None if the order is accepted."""
         if ("qty" in body) == ("notional" in body):
             return 422, {"code": 40010001, "message": "qty or notional is required, not both"}
         numbers = [body[name] for name in ("qty", "notional", "limit_price") if name in body]
@@ -129,7 +128,7 @@ class FakeAlpaca:
         return self.refusal_by_state(body, qty)
 
     def refusal_by_state(self, body: dict[str, Any], qty: Decimal) -> Reply | None:
-        """Why it does not take this order now."""
+        """Return the refusal that follows from the state of the account, None if the order is accepted."""
         symbol, limit = body["symbol"], Decimal(body.get("limit_price", "1.00"))
         if symbol not in self.prices:
             return 422, {"code": 42210000, "message": f'asset "{symbol}" not found'}
@@ -147,7 +146,7 @@ class FakeAlpaca:
         return None
 
     def execute(self, order: dict[str, Any]) -> None:
-        """Fills the order if the market takes it."""
+        """Fill the order if its symbol has a price and its limit is met."""
         price, limit = self.prices[order["symbol"]], order["limit_price"]
         buys = order["side"] == "buy"
         met = limit is None or (price <= Decimal(limit) if buys else price >= Decimal(limit))
@@ -157,7 +156,7 @@ class FakeAlpaca:
             self.fill(order["client_order_id"], order["qty"], str(price), "filled")
 
     def fill(self, client_order_id: str, qty: str, price: str, status: str) -> None:
-        """Fills that much of an order at that average price, and gives it that status."""
+        """Fill `qty` of an order at an average price and set its status."""
         order = self.orders[client_order_id]
         order |= {"filled_qty": qty, "filled_avg_price": price, "status": status}
         change = Decimal(qty) if order["side"] == "buy" else -Decimal(qty)
@@ -167,14 +166,14 @@ class FakeAlpaca:
         self.cash -= change * Decimal(price)
 
     def by_client_order_id(self, client_order_id: str) -> Reply:
-        """GET /v2/orders:by_client_order_id."""
+        """Process GET /v2/orders:by_client_order_id."""
         order = self.orders.get(client_order_id)
         if order is None:
             return 404, {"code": 40410000, "message": f"order not found for {client_order_id}"}
         return 200, order
 
     def cancel(self, order_id: str) -> Reply:
-        """DELETE /v2/orders/{order_id}."""
+        """Process DELETE /v2/orders/{order_id}."""
         order = next((order for order in self.orders.values() if order["id"] == order_id), None)
         if order is None:
             return 404, {"code": 40410000, "message": f"order not found for {order_id}"}
@@ -185,12 +184,12 @@ class FakeAlpaca:
 
 
 def places(number: Decimal) -> int:
-    """How many decimals it is written with."""
+    """Return the number of decimal places of a number as written."""
     return max(0, -int(number.as_tuple().exponent))
 
 
 class Fake(Protocol):
-    """What is served: its answers, what goes wrong with them, and a record of what was asked."""
+    """A stand-in that is served: its answers, its faults, and a record of its requests."""
 
     url: str
     requests: list[tuple[str, str, dict[str, str], Any]]
@@ -198,21 +197,21 @@ class Fake(Protocol):
     closing: threading.Event
 
     def fault(self, method: str) -> Fault | None:
-        """The fault that the next request of that method meets."""
+        """Return the fault of the next request with this method, None if there is none."""
 
     def reply(self, method: str, target: str, headers: dict[str, str], text: bytes) -> Reply:
-        """The answer to a request, and its effect."""
+        """Process a request and return its answer."""
 
 
 def handler_of(fake: Fake) -> type[BaseHTTPRequestHandler]:
-    """The server's handler for that account."""
+    """Return the HTTP handler that serves a stand-in."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # else every answer waits for the client's delayed acknowledgement
 
         def serve(self) -> None:
-            """Any request."""
+            """Serve a request with any method."""
             text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             with fake.lock:
@@ -229,7 +228,7 @@ def handler_of(fake: Fake) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_DELETE = serve  # noqa: N815 - the names that http.server calls
 
         def fail(self, fault: Fault) -> None:
-            """Goes wrong as the fault says."""
+            """Fail as the fault says."""
             match fault.kind:
                 case "silence":
                     fake.closing.wait(2)
@@ -244,7 +243,7 @@ def handler_of(fake: Fake) -> type[BaseHTTPRequestHandler]:
                     self.answer(int(fault.kind), b'{"message": "no"}', fault.headers)
 
         def answer(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-            """Sends an answer."""
+            """Send an answer."""
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -254,7 +253,7 @@ def handler_of(fake: Fake) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     return Handler
 
@@ -269,7 +268,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def fake_alpaca() -> Iterator[FakeAlpaca]:
-    """An account with that API at `url`; both end with the context."""
+    """Provide a served account; account and server end with the `with` block."""
     with serving(FakeAlpaca()) as fake:
         yield fake
 
@@ -279,7 +278,7 @@ F = TypeVar("F", bound=Fake)
 
 @contextmanager
 def serving(fake: F) -> Iterator[F]:
-    """The fake behind a real HTTP server at `url`; both end with the context."""
+    """Serve a stand-in over HTTP at its `url`; the server ends with the `with` block."""
     server = _Server(("127.0.0.1", 0), handler_of(fake))
     fake.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -19,7 +19,7 @@ SPLITS = "/v3/reference/splits"
 
 @dataclass
 class FakeMassive:
-    """What Massive knows, by day, and how it pages."""
+    """The bars and splits of Massive by day, and the size of its pages."""
 
     url: str = ""
     key: str = "key-1"
@@ -33,12 +33,12 @@ class FakeMassive:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def goes_wrong(self, kind: int | str, times: int = 1, **headers: str) -> None:
-        """A fault to come."""
+        """Add a fault for the next requests."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.faults.append(Fault("GET", kind, times=times, headers=named))
 
     def fault(self, method: str) -> Fault | None:
-        """The fault that the next request meets."""
+        """Return the fault of the next request, None if there is none."""
         for each in self.faults:
             if each.method == method and each.times:
                 each.times -= 1
@@ -46,7 +46,7 @@ class FakeMassive:
         return None
 
     def reply(self, method: str, target: str, headers: dict[str, str], text: bytes) -> Reply:
-        """The answer to a request."""
+        """Return the answer to a request."""
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if method != "GET" or text:
@@ -60,14 +60,14 @@ class FakeMassive:
         return 404, {"status": "NOT_FOUND", "request_id": "r1", "message": "Resource not found."}
 
     def grouped(self, day: str, query: dict[str, str]) -> Reply:
-        """GET /v2/aggs/grouped/locale/us/market/stocks/{date}."""
+        """Process GET /v2/aggs/grouped/locale/us/market/stocks/{date}."""
         rows = self.bars.get(day, [])
         answer = {"status": "OK", "request_id": "r1", "adjusted": query.get("adjusted") != "false"}
         answer |= {"queryCount": len(rows), "resultsCount": len(rows)}
         return 200, answer | ({"results": rows} if rows else {})
 
     def splits(self, query: dict[str, str]) -> Reply:
-        """GET /v3/reference/splits; a page and where the next one is."""
+        """Process GET /v3/reference/splits: a page with the address of the next page."""
         if "cursor" in query:
             day, start = json.loads(query["cursor"])
         else:
@@ -81,16 +81,16 @@ class FakeMassive:
 
 
 def bar(symbol: str, close: Any = 100, **members: Any) -> dict[str, Any]:
-    """A row of the grouped bars."""
+    """Return a row of the grouped bars."""
     row = {"T": symbol, "o": close, "h": close, "l": close, "c": close, "v": 1000, "vw": close, "n": 5}
     return {**row, "t": 1732136400000, **members}
 
 
 def split(ticker: str, day: str, to: Any = 4, of: Any = 1) -> dict[str, Any]:
-    """A row of the splits."""
+    """Return a row of the splits."""
     return {"id": f"E-{ticker}", "execution_date": day, "split_from": of, "split_to": to, "ticker": ticker}
 
 
 def fake_massive() -> AbstractContextManager[FakeMassive]:
-    """That API at `url`; both end with the context."""
+    """Provide a served stand-in; the server ends with the `with` block."""
     return serving(FakeMassive())

@@ -1,4 +1,4 @@
-"""A portfolio with two years behind it on the deployed system: its figures and pictures, an alert, mails."""
+"""Figures, charts, an alert and mail of a portfolio with two years of history, on the deployed system."""
 
 import json
 import re
@@ -24,14 +24,14 @@ FIGURES = ("time_weighted", "money_weighted", "simple", "benchmark", "excess")
 
 @pytest.fixture(scope="module")
 def client(system: System) -> Client:
-    """A tenant of its own, on a system that has the sample's assets and bars."""
+    """Provide a client with a tenant of its own; the system has the assets and bars of the sample."""
     sample_data.load(system.aws("dynamodb"), system.stack.tables["market"], datetime.now(UTC))
     return system.client(tenant=f"analysed-{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture(scope="module")
 def path(client: Client) -> str:
-    """A portfolio with deposits and trades over two years, once it is valued up to the last day."""
+    """Provide a portfolio with deposits and trades over two years, valued up to the last day."""
     body = {"user_id": "1", "name": "two-years", "allocation": {"AAPL": 40, "XOM": 30, "JPM": 30}}
     at = f"/portfolios/{expected(client.post('/portfolio', body), 201)['portfolio_id']}"
     for number, days in enumerate((700, 300)):
@@ -45,7 +45,7 @@ def path(client: Client) -> str:
 
     def is_valued() -> bool:
         days = expected(client.get(f"{at}/history?window=all"), 200)["days"]
-        return bool(days) and days[-1]["day"] == last and sum(Decimal(it["flow"]) for it in days) == 40_000
+        return bool(days) and days[-1]["day"] == last and sum(Decimal(day["flow"]) for day in days) == 40_000
 
     until(is_valued, "the portfolio is valued from its first day to the last")
     return at
@@ -60,8 +60,8 @@ def test_the_sample_has_assets_of_every_sector(client: Client, path: str) -> Non
 
 def test_figures_follow_from_two_years_of_trades(client: Client, path: str) -> None:
     sectors = expected(client.get(f"{path}/sectors"), 200)["sectors"]
-    assert {"Information Technology", "Energy", "Financials", "Cash"} == {it["name"] for it in sectors}
-    assert sum(Decimal(it["weight"]) for it in sectors) == 100
+    assert {"Information Technology", "Energy", "Financials", "Cash"} == {sector["name"] for sector in sectors}
+    assert sum(Decimal(sector["weight"]) for sector in sectors) == 100
     performance = expected(client.get(f"{path}/performance?window=1Y&benchmark=SPY"), 200)
     for name in FIGURES:
         assert Decimal(performance[name]["value"]).is_finite(), name
@@ -105,7 +105,9 @@ def test_an_alert_reaches_the_topic_and_the_contacts_and_a_report_the_contacts(
     expected(client.call("PUT", f"{path}/contacts", {"emails": [address]}), 200)
     with listening.queue(system) as (url, arn):
         topic = next(
-            it["TopicArn"] for it in system.aws("sns").list_topics()["Topics"] if it["TopicArn"].endswith("-alerts")
+            topic["TopicArn"]
+            for topic in system.aws("sns").list_topics()["Topics"]
+            if topic["TopicArn"].endswith("-alerts")
         )
         subscription = system.aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
         try:
@@ -125,17 +127,17 @@ def test_an_alert_reaches_the_topic_and_the_contacts_and_a_report_the_contacts(
 
 
 def expected(answer: ApiResponse, status: int) -> Any:
-    """The body of an answer of that status."""
+    """Return the body of an answer after checking its status."""
     assert answer.status == status, answer.text
     return answer.json
 
 
 def until(found: Callable[[], Any], what: str, seconds: float = 40) -> Any:
-    """What is found, within that time."""
+    """Poll until `found` returns a true value, and return the value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if it := found():
-            return it
+        if value := found():
+            return value
         time.sleep(0.4)
     raise AssertionError(f"not in time: {what}")
 
@@ -155,7 +157,7 @@ def _close(client: Client, symbol: str, days: int) -> str:
 
 
 def _heard(system: System, url: str, path: str) -> Any:
-    """The alert of the portfolio among the messages that have come; other tests' alerts are heard too."""
+    """Return the alert of the portfolio among the received messages, None if there is none; other alerts arrive too."""
     sqs = system.aws("sqs")
     for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
         event = json.loads(json.loads(message["Body"])["Message"])["detail"]
@@ -165,10 +167,10 @@ def _heard(system: System, url: str, path: str) -> Any:
 
 
 def _mails(system: System, address: str) -> list[str]:
-    """What the local mail server took for the address: all that it knows of each, as text."""
+    """Return the text of every message that the local mail server received for the address."""
     place = "_aws/ses" if system.cloud_name == "localstack" else "_ministack/ses/messages"
     with urllib.request.urlopen(f"{system.stack.endpoint_url}/{place}", timeout=5) as answer:  # noqa: S310 - local
         found = json.load(answer)
     by_account = found["messages"]  # one list, or one for each account
-    taken = by_account if isinstance(by_account, list) else [it for each in by_account.values() for it in each]
-    return [text for it in taken if address in (text := json.dumps(it))]
+    taken = by_account if isinstance(by_account, list) else [mail for mails in by_account.values() for mail in mails]
+    return [text for mail in taken if address in (text := json.dumps(mail))]
