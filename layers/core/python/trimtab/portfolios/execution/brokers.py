@@ -1,7 +1,7 @@
 """Choice of the broker: paper, unless Alpaca is configured."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, assert_never
 from urllib.parse import urlsplit
 
 from pydantic import model_validator
@@ -46,7 +46,13 @@ def broker_from(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock
 
     Raises `ValueError` for an invalid scenario or base URL.
     """
-    return _alpaca(settings, client) if settings.broker == "alpaca" else _paper(settings, client, clock)
+    match settings.broker:
+        case "paper":
+            return _paper(settings, client, clock)
+        case "alpaca":
+            return _alpaca(settings, client)
+        case _:
+            assert_never(settings.broker)
 
 
 def _paper(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> Broker:
