@@ -1,4 +1,4 @@
-"""Shared by the routes of analytics: settings, wired services, parameters, and the choice between JSON and SVG."""
+"""Settings, services and parameters of the analytics routes, and the choice between JSON and SVG."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -31,7 +31,7 @@ JSON = "application/json"
 
 
 class AnalyticsSettings(AnalyticsQueueSettings, AnalysisSettings):
-    """Settings of the function, from the environment."""
+    """Environment variables of this function."""
 
     links_secret_id: str
     public_url: str
@@ -46,25 +46,25 @@ def settings() -> AnalyticsSettings:
 
 @lru_cache(maxsize=1)
 def analysis() -> Analysis:
-    """Return the analysis, wired on first use."""
+    """Return the analysis service, created once for each execution environment."""
     return composition.analysis(settings(), utc_now)
 
 
 @lru_cache(maxsize=1)
 def queues() -> AnalyticsQueues:
-    """Return the queues of valuations and reports."""
+    """Return the sender to the queues of valuations and reports."""
     return AnalyticsQueues(sqs_client(), settings())
 
 
 @lru_cache(maxsize=1)
 def alert_rules() -> AlertRules:
-    """Return the alert rules, wired on first use."""
+    """Return the service of alert rules, created once for each execution environment."""
     return AlertRules(analysis().store, queues(), utc_now)
 
 
 @lru_cache(maxsize=1)
 def signing_key() -> bytes:
-    """Return the signing key of links."""
+    """Return the key that signs links, read on first use."""
     return read_secret(settings().links_secret_id).encode()
 
 
@@ -76,7 +76,7 @@ From = Annotated[
     Day | None, Query(alias="from", description="The opening day of a custom window; returns count from the day after.")
 ]
 To = Annotated[Day | None, Query(description="The last day of a custom window.")]
-BenchmarkSymbol = Annotated[Asset | None, Query(description="A symbol to compare with.")]
+BenchmarkSymbol = Annotated[Asset | None, Query(description="The symbol of a benchmark to compare with.")]
 Format = Annotated[
     Literal["json", "svg"] | None,
     Query(description="`svg` for a chart, `json` for figures; without a format the header `Accept` decides."),
@@ -85,7 +85,7 @@ ChartTheme = Annotated[Theme, Query(description="The background of the chart.")]
 
 
 def json_or_chart(format: str | None, view: Callable[[], dict[str, Any]], draw: Callable[[], str]) -> Response[Any]:
-    """Return JSON or a chart, as `format` says or else the request's `Accept` prefers."""
+    """Return JSON or a chart by `format`; without `format`, by the `Accept` header of the request."""
     accept = str(app.current_event.headers.get("accept") or "")
     is_chart = format == "svg" if format else prefers(accept, SVG, JSON)
     answer = svg_response(draw()) if is_chart else json_response(view())
@@ -94,7 +94,7 @@ def json_or_chart(format: str | None, view: Callable[[], dict[str, Any]], draw: 
 
 
 def svg_response(svg: str) -> Response[Any]:
-    """Return a chart for browsers: cached for a minute, without the right to run scripts."""
+    """Return a chart with headers for browsers: cache for one minute, run no scripts."""
     headers = {
         "Cache-Control": "private, max-age=60",
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

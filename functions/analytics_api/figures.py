@@ -27,9 +27,11 @@ from trimtab.charts.svg import Theme
 from trimtab.contracts.fields import Percent, Whole
 from trimtab.runtime.http.parameters import PortfolioId
 
-Confidence = Annotated[Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="A share: 0.95 is 95 %.")]
-Horizon = Annotated[Whole, Query(ge=1, le=60, description="Trading days.")]
-RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="A share per year: 0.03 is 3 %.")]
+Confidence = Annotated[
+    Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="The confidence level: 0.95 is 95 %.")
+]
+Horizon = Annotated[Whole, Query(ge=1, le=60, description="The horizon in trading days.")]
+RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="The risk-free rate per year: 0.03 is 3 %.")]
 
 
 @app.get("/portfolios/<portfolio_id>/sectors", **analytics_route("Read sectors", READ, snapshots.SectorsView))

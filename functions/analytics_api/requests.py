@@ -1,4 +1,4 @@
-"""Routes of alert rules, links to charts, and reports."""
+"""Routes of alert rules, chart links and reports."""
 
 from datetime import timedelta
 from http import HTTPStatus

@@ -33,7 +33,7 @@ MAX_BYTES = 256 * 1024
 
 
 class MarketSettings(Settings):
-    """The settings of the market routes."""
+    """Environment variables of this function."""
 
     market_table: str
     quotes_queue_url: str
@@ -83,7 +83,10 @@ def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
 
 @app.put("/assets/<symbol>", **asset_route("Enter an asset", "market:write", schemas.AssetView))
 def enter_asset(symbol: Symbol, body: schemas.EnterAsset) -> Response[Any]:
-    """Enter the reference data of an asset. Equal data change nothing; bars of active assets are ingested nightly."""
+    """Enter the reference data of an asset. An asset with equal data is not written again.
+
+    The bars of active assets are ingested every night.
+    """
     return json_response(schemas.asset_view(assets().enter(body.to_domain(symbol))))
 
 
@@ -116,7 +119,7 @@ def list_bars(
 def enter_split(
     symbol: Annotated[Asset, Path()], effective_on: Annotated[Day, Path()], body: schemas.EnterSplit
 ) -> Response[Any]:
-    """Enter a split of a symbol; holdings are adjusted from the start of the day (UTC) on."""
+    """Enter a split of a symbol; the split takes effect on holdings at the start of the day (UTC)."""
     split = Split(datetime.combine(effective_on, time(), UTC), body.ratio, body.per)
     return json_response(schemas.splits_view(quotes().enter_split(symbol, split)))
 

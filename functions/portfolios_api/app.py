@@ -1,4 +1,4 @@
-"""Settings, wired services and parameters of the portfolio routes."""
+"""Settings, services and parameters of the portfolio routes."""
 
 from functools import lru_cache
 from typing import Annotated
@@ -43,7 +43,7 @@ def portfolios() -> PortfolioService:
 
 @lru_cache(maxsize=1)
 def rebalances() -> RebalanceService:
-    """The rebalances, wired to DynamoDB and SQS."""
+    """Return the rebalance service, created once for each execution environment."""
     return RebalanceService(RebalanceStore(dynamodb_client(), settings().portfolios_table), _requests(), utc_now)
 
 
@@ -79,4 +79,4 @@ app = Api(auth=lambda: settings().auth, bodies={IMPORT: Body("text/csv", 2 * 102
 
 RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]
 JobId = Annotated[Identifier, Path(description="The `job_id` of a recalculation.")]
-UserId = Annotated[Identifier | None, Query(description="Only this user's; without it, the tenant's.")]
+UserId = Annotated[Identifier | None, Query(description="Only portfolios of this user.")]

@@ -1,4 +1,4 @@
-"""Portfolios, rebalances, trades and holdings over HTTP: importing the routes puts them on the API."""
+"""Portfolios, rebalances, trades and holdings over HTTP; importing the route modules registers their routes."""
 
 from functions.portfolios_api import portfolios, trades
 from functions.portfolios_api.app import app

@@ -35,7 +35,7 @@ creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.
 @app.post("/portfolio", **creates_portfolio)
 @app.post("/portfolios", **creates_portfolio)
 def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
-    """Create a portfolio of a user, unique by name; a repeated request answers with the portfolio as it is now."""
+    """Create a portfolio; the name is unique for each user. A repeated request returns the current portfolio."""
     portfolio = portfolios().create(app.caller, body.to_domain())
     headers = {**_etag(portfolio), "Location": relative_location(app, f"portfolios/{portfolio.portfolio_id}")}
     return json_response(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
@@ -43,7 +43,7 @@ def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
 
 @app.get("/portfolios", **portfolio_route("List portfolios", READ, schemas.PortfolioList))
 def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
-    """List the user's portfolios, or the tenant's, newest first."""
+    """List the portfolios of a user, newest first; without `user_id`, the caller's own or the tenant's."""
     query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "")
     after = decode_cursor(cursor, *query)
     page = portfolios().list_portfolios(app.caller, user_id, limit=limit, after=after)
@@ -61,7 +61,7 @@ def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
 
 @app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change the policy", WRITE, schemas.PortfolioView))
 def change_policy(portfolio_id: PortfolioId, body: schemas.ChangePolicy, if_match: IfMatch = None) -> Response[Any]:
-    """Change members of the policy: a member that is left out stays, null returns to the default."""
+    """Change members of the policy: an omitted member keeps its value, null restores the default."""
     return _portfolio(
         portfolios().change_policy(app.caller, portfolio_id, body.policy.apply, _revision_check(if_match))
     )
@@ -78,7 +78,7 @@ def set_allocation(portfolio_id: PortfolioId, body: schemas.SetAllocation, if_ma
     **portfolio_route("Close a portfolio", WRITE, status=HTTPStatus.NO_CONTENT),
 )
 def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Response[Any]:
-    """Close a portfolio. A closed portfolio is readable and refuses changes until another creation opens it."""
+    """Close a portfolio. A closed portfolio can be read but not changed; creating the portfolio again reopens it."""
     portfolios().close(app.caller, portfolio_id, _revision_check(if_match))
     return no_content()
 
@@ -88,7 +88,7 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
     **rebalance_route("Report a drifted allocation", WRITE, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
 )
 def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
-    """Report the weights of a drifted portfolio. A worker decides the transactions that lead back to the target."""
+    """Report the weights of a drifted portfolio. A worker computes the transactions that restore the target."""
     request_id = one_request_id(idempotency_key, body.request_id)
     report = DriftReport(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
     view = rebalance_views.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
@@ -101,7 +101,7 @@ def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: I
     **rebalance_route("Preview a rebalance", READ, rebalance_views.PreviewView),
 )
 def preview_rebalance(portfolio_id: PortfolioId, body: rebalance_views.PreviewRebalance) -> Response[Any]:
-    """Preview the decision of the worker about these weights; nothing is stored."""
+    """Preview the decision that the worker would make for these weights, without storing the decision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     return json_response(rebalance_views.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
 

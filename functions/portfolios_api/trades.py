@@ -97,10 +97,10 @@ def list_trades(
 
 @app.post("/portfolios/<portfolio_id>/trades/import", **trade_route("Import trades", WRITE, views.ImportView))
 def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
-    """Import trades from CSV. Nothing is recorded unless every row is valid and can be recorded.
+    """Import trades from CSV. All rows are validated first: one invalid row rejects the whole file.
 
-    A large file is written in several transactions: after a failure some rows may be recorded. Send the same file
-    again to complete the import; recorded rows are skipped.
+    A large file is written in several transactions: a failure between transactions leaves some rows recorded. Send
+    the same file again to complete the import; recorded rows are skipped.
     """
     rows = read_csv(app.current_event.decoded_body or "")
     return json_response(views.import_view(trade_importer().import_rows(app.caller, portfolio_id, rows)))
@@ -111,7 +111,7 @@ def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
     **trade_route("Move cash", WRITE, views.CashView, HTTPStatus.CREATED),
 )
 def move_cash(portfolio_id: PortfolioId, body: views.MoveCash) -> Response[Any]:
-    """Record a cash entry. From the first entry on cash is tracked, and the balance cannot become negative."""
+    """Record a deposit or withdrawal. Cash is tracked from the first entry on; the balance cannot become negative."""
     entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
     return json_response(views.cash_view(entry), HTTPStatus.CREATED)
 
@@ -139,7 +139,7 @@ def read_summary(
     portfolio_id: Annotated[Identifier, Query(description="The portfolio.")],
     user_id: Annotated[Identifier, Query(description="The owner of the portfolio.")],
 ) -> Response[Any]:
-    """Read the present holdings in the format of the earlier API."""
+    """Read the current holdings in the format of the earlier API."""
     portfolio = portfolios().get(app.caller, portfolio_id)
     if portfolio.user_id != user_id:
         raise not_found("portfolio")

@@ -1,4 +1,4 @@
-"""Worker of the queue `rebalance-requests`: decides drift reports."""
+"""Lambda worker of the queue `rebalance-requests`: decides drift reports."""
 
 from functools import lru_cache
 
@@ -35,11 +35,11 @@ def report_worker() -> ReportWorker:
 
 
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:
-    """Decide a report; an exception returns the message to the queue."""
+    """Decide a drift report; after an exception the queue delivers the message again."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
     outcome = report_worker().decide(message, sent_at(record))
     count(f"Rebalance{outcome.status.value.title().replace('_', '')}")
-    logger.info("decided", rebalance_id=outcome.rebalance_id, status=outcome.status.value)
+    logger.info("drift report decided", rebalance_id=outcome.rebalance_id, status=outcome.status.value)
 
 
 handler = worker(RebalanceRequested, decide)

@@ -1,4 +1,4 @@
-"""A thousand messages as they come: repeated, out of order, some of them unreadable."""
+"""A thousand messages on the request queue: some repeated, some unreadable, all out of order."""
 
 import json
 import random
@@ -32,7 +32,7 @@ UNREADABLE = [
 
 @pytest.fixture
 def dead_letters(system: System) -> Iterator[str]:
-    """The dead-letter queue of the requests; a message that is not acknowledged comes back at once."""
+    """Return the URL of the dead-letter queue; an unacknowledged message is visible again at once."""
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="rebalance-requests-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -44,7 +44,7 @@ def dead_letters(system: System) -> Iterator[str]:
 
 
 def requests() -> Iterator[tuple[str, str]]:
-    """Each request, as its user and its message: five reports or so of each portfolio, all out of the band."""
+    """Yield user id and message body of each request: about five reports for each portfolio, all outside the band."""
     for number in range(MESSAGES - DUPLICATES - POISON):
         user, stocks = f"u{number % PORTFOLIOS}", 61 + number % 20
         message = {
@@ -60,7 +60,7 @@ def requests() -> Iterator[tuple[str, str]]:
 
 
 def send(url: str, bodies: list[str]) -> None:
-    """Puts messages on the queue as a provider does, in batches."""
+    """Send the bodies to the queue in batches of ten, as a provider does."""
     for start in range(0, len(bodies), 10):
         batch = enumerate(bodies[start : start + 10])
         entries: Any = [{"Id": str(number), "MessageBody": body, "MessageGroupId": "demo"} for number, body in batch]
@@ -68,13 +68,16 @@ def send(url: str, bodies: list[str]) -> None:
 
 
 def work_off(system: System) -> Counter[str]:
-    """Lets the worker take messages until none comes any more; how often each message id was delivered."""
+    """Process messages until the queue is empty; return the number of deliveries of each message id."""
     sqs, deliveries = boto3.client("sqs"), Counter[str]()
     while messages := sqs.receive_message(
         QueueUrl=system.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
     ).get("Messages"):
         deliveries.update(message["MessageId"] for message in messages)
-        records = [sqs_record(it["Body"], message_id=it["MessageId"], **it["Attributes"]) for it in messages]
+        records = [
+            sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
+            for message in messages
+        ]
         failed = system.invoke_worker(*records)
         for message in messages:
             if message["MessageId"] not in failed:
@@ -93,11 +96,12 @@ def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharme
     assert len(bodies) == MESSAGES
     ordered.shuffle(bodies)
     deliveries = Counter[str]()
-    for start in range(0, MESSAGES, WAVE):  # the worker keeps up: moto walks over all that waits at every call
+    for start in range(0, MESSAGES, WAVE):  # small waves: moto scans the whole queue at every call
         send(system.queue_url, bodies[start : start + WAVE])
         deliveries += work_off(system)
 
-    # Everything is acknowledged but the poison, which is delivered as often as allowed and then set aside as it was.
+    # All messages are acknowledged except poison messages: those move unchanged to the dead-letter queue after the
+    # maximum number of receives.
     assert waiting(system.queue_url) == []
     assert sorted(message.body for message in waiting(dead_letters)) == sorted(poison)
     assert Counter(deliveries.values()) == {1: MESSAGES - POISON, MAX_RECEIVES: POISON}
@@ -108,8 +112,9 @@ def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharme
     assert outcomes.keys() == {f"r{number}" for number in range(len(good))}
     assert {item["status"]["S"] for item in outcomes.values()} == {"COMPLETED", "SUPERSEDED"}
 
-    # Each outcome was committed once; each portfolio went one version further with each report that was applied.
-    keys = Counter((it["dynamodb"]["Keys"]["pk"]["S"], it["dynamodb"]["Keys"]["sk"]["S"]) for it in commits())
+    # Each outcome was committed once, and each applied report raised the version of its portfolio by one.
+    commit_keys = [commit["dynamodb"]["Keys"] for commit in commits()]
+    keys = Counter((key["pk"]["S"], key["sk"]["S"]) for key in commit_keys)
     newest = {json.loads(body)["user_id"]: json.loads(body) for body in good}
     for user, portfolio_id in portfolios.items():
         key = f"T#demo#P#{portfolio_id}"
@@ -127,7 +132,7 @@ def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharme
 
 
 def leads_back(legs: str) -> bool:
-    """Whether the changes lead from the reported weights to the target of the example."""
+    """Return True if reported weights plus changes equal the target of the seeded portfolio."""
     rows = [leg.split(":") for leg in legs.split(",")]
     ends = {asset: int(drifted) + int(change) for asset, drifted, _, change in rows}
     return ends == {"stocks": 60, "bonds": 30, "gold": 10}

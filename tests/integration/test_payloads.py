@@ -1,4 +1,4 @@
-"""Every payload of `events/`, through the real handler of the function whose folder it lies in."""
+"""Every payload of `events/`, passed to the real handler of the function that its folder names."""
 
 import importlib
 import json
@@ -30,7 +30,7 @@ WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 
 
 def decided(system: System) -> None:
-    """The portfolio and the rebalance that payloads name by id."""
+    """Create the portfolio and the decided rebalance whose ids the payloads contain."""
     system.portfolio()
     body = {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "drift-2026-11-21"}
     assert system.http("POST", "/rebalance", body).status == 202
@@ -38,7 +38,7 @@ def decided(system: System) -> None:
 
 
 def creates(path: str) -> Callable[[System], None]:
-    """The payload creates what it asks for."""
+    """Return a check that the payload creates the portfolio of its user."""
 
     def check(system: System) -> None:
         created, asked = http(path, 201), json.loads(payload(path)["body"])
@@ -49,7 +49,7 @@ def creates(path: str) -> Callable[[System], None]:
 
 
 def answers(path: str, status: int, member: str, value: Any) -> Callable[[System], None]:
-    """About a decided rebalance the payload answers with this member."""
+    """Return a check that, after a decided rebalance, the response to the payload has this member."""
 
     def check(system: System) -> None:
         decided(system)
@@ -59,7 +59,7 @@ def answers(path: str, status: int, member: str, value: Any) -> Callable[[System
 
 
 def lists(path: str, amount: int) -> Callable[[System], None]:
-    """The payload lists that many items."""
+    """Return a check that, after a decided rebalance, the payload lists this number of items."""
 
     def check(system: System) -> None:
         decided(system)
@@ -87,7 +87,7 @@ def is_accepted(system: System) -> None:
 
 
 def statuses(system: System) -> dict[str, str]:
-    """The status of each stored rebalance by its request."""
+    """Return the status of each stored rebalance by request id."""
     return {item["request_id"]["S"]: item["status"]["S"] for item in system.items() if "request_id" in item}
 
 
@@ -107,7 +107,7 @@ def is_decided(system: System) -> None:
 
 
 def is_a_message(path: str) -> Callable[[System], None]:
-    """The payload is the body of a message that the worker decides."""
+    """Return a check that the worker decides a message with the payload as its body."""
 
     def check(system: System) -> None:
         system.portfolio()
@@ -118,7 +118,7 @@ def is_a_message(path: str) -> Callable[[System], None]:
 
 
 def undelivered(system: System) -> list[Any]:
-    """What lies on the queue of the undelivered."""
+    """Return the bodies of the messages on the queue of undelivered events."""
     answer = boto3.client("sqs").receive_message(QueueUrl=system.undelivered_url, MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
@@ -140,11 +140,13 @@ def is_swept(system: System) -> None:
 
 def an_unknown_job_is_returned(_: System) -> None:
     response = run("ledger_on_recalculation_requested/unknown_job.json")
-    assert [it["itemIdentifier"] for it in response["batchItemFailures"]] == ["059f36b4-87a3-44ab-83d2-661975830001"]
+    assert [failure["itemIdentifier"] for failure in response["batchItemFailures"]] == [
+        "059f36b4-87a3-44ab-83d2-661975830001"
+    ]
 
 
 def traded(system: System) -> None:
-    """The portfolio and the trade that payloads name by id."""
+    """Create the portfolio and the trade whose ids the payloads contain."""
     system.portfolio()
     trade = http("portfolios_api/record_trade.json", 201)
     assert (trade["ref_id"], trade["amount"], trade["price"]) == ("broker-4711", "1500.00", "150.000000000")
@@ -152,7 +154,8 @@ def traded(system: System) -> None:
 
 def lists_the_trade(system: System) -> None:
     traded(system)
-    assert [it["ref_id"] for it in http("portfolios_api/list_trades.json", 200)["items"]] == ["broker-4711"]
+    trades = http("portfolios_api/list_trades.json", 200)["items"]
+    assert [trade["ref_id"] for trade in trades] == ["broker-4711"]
 
 
 def is_corrected(system: System) -> None:
@@ -169,7 +172,7 @@ def is_imported(system: System) -> None:
 
 
 def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
-    """After the trade and a quote of 187.42 the payload answers with this member."""
+    """Return a check that, after the trade and a quote of 187.42, the response to the payload has this member."""
 
     def check(system: System) -> None:
         traded(system)
@@ -189,7 +192,9 @@ def splits(system: System) -> None:
     traded(system)
     (split,) = http("market_api/enter_split.json", 200)["splits"]
     assert (split["ratio"], split["effective_at"][:10]) == ("4", "2026-06-10")
-    assert http("portfolios_api/read_holdings.json", 200)["items"][0]["quantity"] == "10.000000000"  # bought later
+    assert (
+        http("portfolios_api/read_holdings.json", 200)["items"][0]["quantity"] == "10.000000000"
+    )  # unchanged: bought after the split
 
 
 def is_authorized_once_its_token_is_good(system: System) -> None:
@@ -202,7 +207,7 @@ def is_authorized_once_its_token_is_good(system: System) -> None:
 
 
 def quotes_are_stored(path: str) -> Callable[[System], Any]:
-    """Both quotes are stored, and a repeat changes nothing."""
+    """Return a check that both quotes are stored once, although the payload is processed twice."""
 
     def check(system: System) -> None:
         for _ in range(2):
@@ -219,7 +224,7 @@ def quotes_are_stored(path: str) -> Callable[[System], Any]:
 
 
 def entered(_: System) -> Any:
-    """The asset that payloads name."""
+    """Enter the asset whose symbol the payloads contain, and return the response."""
     asset = http("market_api/enter_asset.json", 200)
     assert (asset["sector_code"], asset["version"]) == (45, 1)
     return asset
@@ -248,7 +253,7 @@ def runs_a_rebalance(system: System) -> None:
     assert accepted["request_id"] == "run-2026-11-21"
     assert system.process_checks() == 1
     found = system.http("GET", f"/portfolios/{accepted['portfolio_id']}/rebalances").json["items"]
-    assert [(it["status"], it["trigger"], it["reason"]["code"]) for it in found] == [
+    assert [(rebalance["status"], rebalance["trigger"], rebalance["reason"]["code"]) for rebalance in found] == [
         ("NO_ACTION", "manual", "no_quote")
     ]
 
@@ -329,7 +334,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
 
 @pytest.mark.parametrize("path", FILES)
 def test_a_payload_does_what_it_documents(system: System, path: str) -> None:
-    assert path in EXPECTED, "a payload without an expectation documents nothing: add it here"
+    assert path in EXPECTED, "add a check of this payload to EXPECTED"
     with mock.patch.multiple(worker_function, utc_now=now), mock.patch.multiple(api_function, utc_now=now):
         EXPECTED[path](system)
 

@@ -1,6 +1,6 @@
-"""Years of a real market, day after day: the closes of twenty stocks of the S&P 500 through the real functions.
+"""Replay of real daily closes of twenty S&P 500 stocks, over several years, through the real functions.
 
-`make proof` installs the closes, from the data sets of the package skfolio.
+`make proof` installs the closes from the data sets of the package skfolio.
 """
 
 import csv
@@ -28,8 +28,8 @@ Day = tuple[datetime, dict[str, Decimal]]
 
 
 def days(first: int, last: int) -> Iterator[Day]:
-    """The closes of each trading day in these years: when the exchange closed, in winter, and the price by symbol."""
-    assert CLOSES.exists(), "the price history is not there: `make proof` installs it"
+    """Yield the trading days of the years `first` to `last`: 21:00 UTC of the day, and the close by symbol."""
+    assert CLOSES.exists(), "the price history is not installed: run `make proof`"
     with gzip.open(CLOSES, "rt", newline="") as lines:
         for row in csv.DictReader(lines):
             at = datetime.fromisoformat(row.pop("Date")).replace(hour=21, tzinfo=UTC)
@@ -38,7 +38,7 @@ def days(first: int, last: int) -> Iterator[Day]:
 
 
 def replayed(market: ManyPortfolios, closes: list[Day]) -> Iterator[tuple[WaveCounts, dict[str, int]]]:
-    """What each day came to; after each one every portfolio is looked at."""
+    """Replay the days; yield for each day its counts and the portfolios by state (`stands_after`)."""
     for at, prices in closes:
         before = [market.portfolio(number) for number in range(len(market.portfolios))]
         market.now = at
@@ -81,9 +81,9 @@ def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them
     (start, prices), *rest = days(2010, 2019)
     with many_portfolios(system, prices, start) as market:
         policy = Policy(Band(BandType.ABSOLUTE, Decimal(points)))
-        it = market.join(dict.fromkeys(prices, 1), policy, Decimal(1_000_000), Decimal(5_000))
+        portfolio = market.join(dict.fromkeys(prices, 1), policy, Decimal(1_000_000), Decimal(5_000))
         market.settle()
-        simulated, rebalanced = by_hand(it, Fraction(points)), 0
+        simulated, rebalanced = by_hand(portfolio, Fraction(points)), 0
         for at, closes in rest:
             market.now = at
             rebalanced += market.wave(closes).rebalanced
@@ -97,9 +97,12 @@ def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them
     assert rebalanced == simulated.rebalances > 0
 
 
-def by_hand(it: Portfolio, band: Fraction) -> ReferenceRebalancer:
-    """The portfolio as it stands, to be traded by hand."""
-    held = {symbol: Fraction(holding.quantity) for symbol, holding in it.holdings.items()}
+def by_hand(portfolio: Portfolio, band: Fraction) -> ReferenceRebalancer:
+    """Return a reference rebalancer with the holdings, cash and targets of the portfolio; `band` in points."""
+    held = {symbol: Fraction(holding.quantity) for symbol, holding in portfolio.holdings.items()}
     return ReferenceRebalancer(
-        {name: Fraction(each) for name, each in it.allocation.items()}, band, held, Fraction(it.cash or 0)
+        {name: Fraction(weight) for name, weight in portfolio.allocation.items()},
+        band,
+        held,
+        Fraction(portfolio.cash or 0),
     )

@@ -1,4 +1,4 @@
-"""The sample that `make up` brings, and the command that fills in more of it."""
+"""The sample market data that `make up` loads, and the backfill command."""
 
 import io
 from datetime import UTC, date, datetime
@@ -33,13 +33,13 @@ STACK = Stack("", "", "", "us-east-1", {}, {"market": MARKET_TABLE}, "")
 
 @pytest.fixture
 def few_days() -> object:
-    """Eight sessions instead of two years."""
+    """Limit the sample to eight sessions instead of two years."""
     with mock.patch.object(sample_data, "SESSIONS", 8), mock.patch.object(sample_data, "FIRST_DAY", date(2026, 9, 1)):
         yield
 
 
 def test_every_sector_has_assets_and_the_benchmark_has_none() -> None:
-    records = {it.record.symbol: it.record for it in sample_data.sample()}
+    records = {asset.record.symbol: asset.record for asset in sample_data.sample()}
     assert len(records) >= 41
     assert {record.sector for record in records.values()} == {*Sector, None}
     benchmark = records[sample_data.BENCHMARK]
@@ -60,7 +60,7 @@ def test_the_walks_are_the_same_whenever_they_are_made_good_and_move_together() 
             assert validate(bar.symbol, day, [row], known, source="x").fault is None
             assert bar.source == "synthetic-sample"
             previous[bar.symbol] = bar
-    moves = {symbol: [b / a for a, b in pairwise(it)] for symbol, it in closes.items()}
+    moves = {symbol: [after / before for before, after in pairwise(prices)] for symbol, prices in closes.items()}
     assert all(0.2 < correlation(moves["SPY"], each) < 0.95 for symbol, each in moves.items() if symbol != "SPY")
 
 
@@ -78,7 +78,7 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
 
 
 def said(wanted: BackfillRequest) -> str:
-    """What the command prints."""
+    """Run the backfill command and return its output."""
     console = Console(file=io.StringIO(), width=200, highlight=False)
     with (
         mock.patch.dict("os.environ"),

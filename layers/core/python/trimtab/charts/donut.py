@@ -28,11 +28,11 @@ _MAX_SECTOR = 80
 _APART = {UNKNOWN: "unknown", CASH: "cash"}
 _OUTER, _INNER, _CENTRE_X = 118, 72, 150
 _LEGEND_X, _ROW, _TOP = 306, 23, 58
-_ROOM_FOR_FIGURES = 30  # degrees of the ring that a percentage needs
+_ROOM_FOR_FIGURES = 30  # minimum angle, in degrees, of a slice with its percentage drawn inside
 
 
 class Slice(Struct, frozen=True):
-    """A named weight in percent; the names `Unknown` and `Cash` have colours of their own."""
+    """A named weight in percent; the names `Unknown` and `Cash` have reserved colours."""
 
     name: str
     weight: Decimal
@@ -47,8 +47,8 @@ class _Part(Struct, frozen=True):
 def draw_sector_donut(slices: Sequence[Slice], title: str, theme: Theme = Theme.AUTO) -> str:
     """Return the weights as an SVG ring, largest first, `Unknown` and `Cash` last, with all percentages in a legend.
 
-    Beyond 12 sectors the 11 largest are drawn and the others combined into one slice named with their number. A weight
-    of zero or less appears in the legend only. Without slices the chart is a message.
+    Beyond 12 sectors the 11 largest are drawn and the others combined into one slice such as "3 other sectors". A
+    weight of zero or less appears in the legend only. Without slices the chart is a message.
     """
     if not slices:
         return render_message(title, "No sectors yet: nothing is held.", theme)

@@ -41,7 +41,7 @@ class DriftBar(Struct, frozen=True):
 
     @property
     def drift(self) -> Decimal:
-        """Weight less target, in percentage points."""
+        """Weight minus target, in percentage points."""
         return self.weight - self.target
 
     @property
@@ -55,8 +55,8 @@ def draw_drift_bars(
 ) -> str:
     """Return one row for each asset, heaviest first: bar, band, target and numbers, highlighted outside the band.
 
-    Of more than 40 assets those outside their band are drawn first, then the heaviest; a line sums up the others.
-    Without bars the chart is a message with the reason `missing`.
+    At most 40 assets are drawn: those outside their band have priority, then the heaviest. A last line gives the
+    number and total weight of the others. Without bars the chart is a message with the reason `missing`.
     """
     if not bars:
         return render_message(title, fit_text(f"No drift to show: {clean(missing)}.", WIDTH - 2 * MARGIN, 15), theme)

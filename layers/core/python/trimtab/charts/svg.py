@@ -43,7 +43,7 @@ _COLOURS: dict[str, tuple[str, str, str]] = {  # class: property, light, dark
     "alarm": ("fill", "#a84300", "#f0a060"),
     "target": ("stroke", "#1b1f24", "#f0f6fc"),
 }
-_FILLS: dict[str, tuple[str, str]] = {  # of slices: light, dark
+_FILLS: dict[str, tuple[str, str]] = {  # fill colours of donut slices: light, dark
     "others": ("#8b95a0", "#76828e"),
     "unknown": ("#4a535d", "#b4bfca"),
     "cash": ("#c9d1d9", "#3d4854"),
@@ -52,7 +52,7 @@ _FILLS: dict[str, tuple[str, str]] = {  # of slices: light, dark
 
 
 def _ink_on(fill: str) -> str:
-    """Return white or nearly black, the more legible on the colour (relative luminance of WCAG 2)."""
+    """Return white or near-black, whichever has more contrast with the fill (relative luminance of WCAG 2)."""
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
         for part in (int(fill[place : place + 2], 16) / 255 for place in (1, 3, 5))
@@ -81,7 +81,7 @@ def px(position: float) -> str:
 def draw_text(
     x: float, y: float, text: str, style: str = "ink", *, size: float = SIZE, anchor: str = "start", bold: bool = False
 ) -> str:
-    """Return a line of text; `y` is the base line."""
+    """Return a line of text; `y` is the position of the baseline."""
     weight = ' font-weight="700"' if bold else ""
     end = f' text-anchor="{anchor}"' if anchor != "start" else ""
     return f'<text class="{style}" x="{px(x)}" y="{px(y)}" font-size="{px(size)}"{end}{weight}>{escape(text)}</text>'

@@ -1,4 +1,4 @@
-"""Contacts and sent mails in the table `notifications`; the mail server SES."""
+"""The store of contacts and sent mails in the table `notifications`, and delivery of mail through Amazon SES."""
 
 from email.message import EmailMessage
 from functools import lru_cache
@@ -30,36 +30,36 @@ _TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard
 
 @lru_cache(maxsize=1)
 def ses() -> "SESClient":
-    """Return the client, created on first use."""
+    """Return the SES client, created on first use."""
     return boto3.client("ses", config=_TIMEOUTS)
 
 
 class ContactStore(Struct, frozen=True):
-    """Reads and writes contacts, and the notes of sent mails."""
+    """Reads and writes contacts and the records of sent mails."""
 
     client: "DynamoDBClient"
     table: str
 
     def contacts(self, tenant_id: str, portfolio_id: str) -> Contacts:
-        """Return the contacts of a portfolio, without addresses where none are stored."""
+        """Return the contacts of a portfolio, with no addresses if nothing is stored."""
         item = get_item(self.client, self.table, contacts_key(tenant_id, portfolio_id))
         if item is None:
             return Contacts(tenant_id=tenant_id, portfolio_id=portfolio_id)
         return Contacts.from_item(tenant_id, portfolio_id, item)
 
     def put(self, contacts: Contacts) -> None:
-        """Store contacts on the version before; raises `ConditionFailed` where another version is stored."""
+        """Store contacts (optimistic locking); raises `ConditionFailed` for a concurrent write."""
         put_records(self.client, self.table, contacts)
 
     def sent_addresses(self, contacts: Contacts, message_id: str) -> set[str]:
-        """Return the addresses with a note for the message."""
+        """Return the addresses of the contacts to which the message was sent."""
         names = (contacts.tenant_id, contacts.portfolio_id, message_id)
         keys = [sent_mail_key(*names, email) for email in contacts.emails]
         items = batch_get(self.client, self.table, keys, consistent=True)
         return {item["sk"].partition("#")[2].partition("#")[2] for item in items}
 
     def put_sent(self, mail: SentMail) -> None:
-        """Store the note of a sent mail."""
+        """Store the record of a sent mail."""
         batch_put(self.client, self.table, [mail.to_item()])
 
 
@@ -70,7 +70,7 @@ class SesMailer(Struct, frozen=True):
     sender: str
 
     def send(self, email: str, message: MailMessage) -> None:
-        """Hand a message to SES; raises `MailRejected` where SES does not accept the message."""
+        """Send a message; raises `MailRejected` if SES refuses the message or cannot be reached."""
         raw = to_mime(self.sender, email, message).as_bytes()
         try:
             self.client.send_raw_email(Source=self.sender, Destinations=[email], RawMessage={"Data": raw})
@@ -79,7 +79,7 @@ class SesMailer(Struct, frozen=True):
 
 
 def to_mime(sender: str, email: str, message: MailMessage) -> EmailMessage:
-    """Return the message in MIME: the text part, and as alternative the HTML part with its images."""
+    """Return the MIME message: the text, and as an alternative the HTML part with its images."""
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = sender, email, message.subject
     mail.set_content(message.text)

@@ -1,4 +1,4 @@
-"""Bodies and answers about contacts."""
+"""Request and response bodies of contacts."""
 
 from typing import Annotated, Any
 
@@ -20,13 +20,13 @@ Email = Annotated[
 
 
 class ReplaceContacts(Model):
-    """All e-mail addresses that get the alerts and reports of the portfolio; an empty list ends both."""
+    """All e-mail addresses that receive the alerts and reports of the portfolio; an empty list stops both."""
 
     emails: Annotated[list[Email], Field(max_length=MAX_CONTACTS, examples=[["ada@example.com"]])]
 
 
 class ContactsView(Model):
-    """The e-mail addresses that get the alerts and reports of a portfolio."""
+    """The e-mail addresses that receive the alerts and reports of a portfolio."""
 
     portfolio_id: str
     emails: list[str]

@@ -14,7 +14,7 @@ from trimtab.notifications.adapters import ContactStore, SesMailer
 from trimtab.notifications.domain import Contacts, DeliveryRejected, MailMessage, MailRejected, SentMail
 
 FindPortfolio = Callable[[str, str], PortfolioSummary | None]
-"""Returns the portfolio of a tenant id and a portfolio id; None where there is none."""
+"""Returns the portfolio of a tenant id and a portfolio id; None for an unknown portfolio."""
 
 
 class ContactBook(Struct, frozen=True):
@@ -24,7 +24,7 @@ class ContactBook(Struct, frozen=True):
     store: ContactStore
 
     def read(self, caller: Caller, portfolio_id: str) -> Contacts:
-        """Return the contacts of a portfolio; raises `NotFound`, also for a portfolio of another user."""
+        """Return the contacts of a portfolio; raises `NotFound` for an unknown portfolio or another user's."""
         self._require_owner(caller, portfolio_id)
         return self.store.contacts(caller.tenant_id, portfolio_id)
 
@@ -58,15 +58,15 @@ class MailService(Struct, frozen=True):
     clock: Clock
 
     def has_contacts(self, tenant_id: str, portfolio_id: str) -> bool:
-        """Return True where a portfolio has any contact."""
+        """Return True if the portfolio has at least one contact."""
         return bool(self.store.contacts(tenant_id, portfolio_id).emails)
 
     def deliver(self, tenant_id: str, portfolio_id: str, message_id: str, message: MailMessage) -> int:
-        """Send a message to each contact that has not got the message yet; return the number sent.
+        """Send a message to each contact that has not received the message yet; return the number of mails sent.
 
-        The sent note is stored after the mail server has accepted the mail, so a crash in between sends the mail twice
-        rather than never. A rejected address does not hold up the others; `DeliveryRejected` is raised at the end, and
-        a repeat sends the missing mails only.
+        Each mail is recorded as sent after the mail server has accepted the mail, so a crash in between sends the mail
+        twice rather than never. All contacts are tried; if any mail was rejected, `DeliveryRejected` is raised at the
+        end, and a repeat sends only the missing mails.
         """
         contacts = self.store.contacts(tenant_id, portfolio_id)
         if not contacts.emails:

@@ -1,4 +1,4 @@
-"""Sector exposure: the share of a portfolio in each sector. Needs current values and no history."""
+"""Sector exposure: the share of a portfolio in each sector. Computed from current values only."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal

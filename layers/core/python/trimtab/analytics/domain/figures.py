@@ -14,14 +14,16 @@ _LARGEST = 1e12
 
 
 class FigureUnit(StrEnum):
-    """PERCENT has 4 places (12.5 is an eighth); RATIO is a plain number with 6 places."""
+    """Unit of a figure: PERCENT has 4 decimal places (12.5 is 12.5 %), RATIO is a number with 6 decimal places."""
 
     PERCENT = "percent"
     RATIO = "ratio"
 
 
 class Figure(Struct, frozen=True):
-    """A computed number with its provenance. Without a number, `value` is None and `reason` is a code for the cause.
+    """A computed number with its provenance.
+
+    If no number can be computed, `value` is None and `reason` is a code for the cause.
 
     `method` names the formula, `basis` the data it was applied to, `window` the days covered and `observations` the
     number of inputs.
@@ -46,9 +48,9 @@ def make_figure(
     observations: int,
     reason: str | None = None,
 ) -> Figure:
-    """Return the rounded number as a figure.
+    """Return the rounded number as a figure; for the unit PERCENT `number` is a share (0.125 becomes 12.5).
 
-    `reason` is kept only where there is no number; a number too large to show has the reason `too_large`.
+    `reason` is used only if `number` is None. NaN, infinity and numbers of 10^12 or more have the reason `too_large`.
     """
     value = None if number is None else round_figure(number, unit)
     if value is not None:

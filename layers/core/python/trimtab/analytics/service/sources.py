@@ -18,14 +18,14 @@ class PortfolioSource(Protocol):
     """Reads portfolios."""
 
     def summary(self, tenant_id: str, portfolio_id: str) -> PortfolioSummary | None:
-        """Return a portfolio; None where there is none."""
+        """Return a portfolio; None for an unknown portfolio."""
 
     def snapshot(self, tenant_id: str, portfolio_id: str) -> PortfolioSnapshot | None:
-        """Return a portfolio at the newest prices; None where there is no such portfolio."""
+        """Return a portfolio valued at the newest prices; None for an unknown portfolio."""
 
 
 class LedgerSource(Protocol):
-    """Reads the ledger of a portfolio, oldest entry first; `since` None reads all of it."""
+    """Reads the ledger of a portfolio, oldest entry first; without `since`, from the first entry on."""
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> Sequence[LedgerTrade]:
         """Return the executed trades."""
@@ -34,14 +34,14 @@ class LedgerSource(Protocol):
         """Return the cash entries."""
 
     def splits(self, symbols: Iterable[str]) -> Mapping[str, Sequence[Split]]:
-        """Return the splits by symbol, of the symbols that have any."""
+        """Return the splits by symbol; symbols without a split may be left out."""
 
 
 class MarketSource(Protocol):
     """Reads stored bars and assets."""
 
     def bars(self, symbol: str, first: date, last: date) -> Sequence[Bar]:
-        """Return the bars of a symbol from `first` to `last`, both inclusive, by day."""
+        """Return the bars of a symbol from `first` to `last`, both inclusive, oldest first."""
 
     def assets(self, symbols: Sequence[str]) -> Mapping[str, AssetRecord]:
         """Return the known assets by symbol."""

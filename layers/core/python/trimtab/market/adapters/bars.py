@@ -1,6 +1,6 @@
 """The store of daily bars and ingested days, in the table `market`.
 
-A range of bars of one symbol is one query.
+The bars of one symbol are one item collection, sorted by day: a range of days is read by a query.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _MAX_PAGES = 20
-"""Twenty thousand bars: eighty years of a symbol."""
+"""Limit of pages for one range: 20,000 bars, about eighty years of one symbol."""
 
 
 class BarStore(Struct, frozen=True):
-    """The store of bars."""
+    """Reads and writes daily bars and the records of their ingestion."""
 
     client: "DynamoDBClient"
     table: str
@@ -36,7 +36,10 @@ class BarStore(Struct, frozen=True):
     # Reads of other contexts --------------------------------------------------------------------------------------
 
     def bars(self, symbol: str, first: date, last: date) -> list[Bar]:
-        """Return the bars of a symbol from the first to the last day, inclusive, oldest first, read consistently."""
+        """Return the bars of a symbol from the first to the last day, inclusive, oldest first.
+
+        Reads consistently, and at most 20,000 bars.
+        """
         bars: list[Bar] = []
         after: Any = None
         for _ in range(_MAX_PAGES):
@@ -48,12 +51,12 @@ class BarStore(Struct, frozen=True):
         return bars
 
     def last_bar(self, symbol: str, on_or_before: date) -> Bar | None:
-        """Return the newest bar of a symbol on or before a day, None if no such bar exists; one read."""
+        """Return the newest bar of a symbol on or before a day, None if there is no such bar."""
         page = self._range(symbol, date.min, on_or_before, limit=1, after=None, newest_first=True)
         return page.items[0] if page.items else None
 
     def assets(self, symbols: Sequence[str]) -> dict[str, AssetRecord]:
-        """Return the known assets by symbol; one read for every hundred symbols."""
+        """Return the known assets by symbol; one call for every hundred symbols."""
         keys = [asset_key(symbol) for symbol in sorted(set(symbols))]
         items = batch_get_many(self.client, self.table, keys, consistent=False)
         return {asset.symbol: asset for asset in map(AssetRecord.from_item, items)}
@@ -75,7 +78,7 @@ class BarStore(Struct, frozen=True):
         batch_put(self.client, self.table, [bar.to_item() for bar in bars])
 
     def splits_of(self, symbols: Sequence[str]) -> dict[str, Sequence[Split]]:
-        """Return the splits of the symbols that have a quote or a split, read consistently."""
+        """Return the splits by symbol, read consistently; a symbol with neither a quote nor a split is left out."""
         keys = [quote_key(symbol) for symbol in symbols]
         items = batch_get_many(self.client, self.table, keys, consistent=True)
         return {quote.symbol: quote.splits for quote in map(Quote.from_item, items)}
@@ -92,7 +95,7 @@ class BarStore(Struct, frozen=True):
         return UnannouncedDays.from_item(item) if item else None
 
     def put(self, record: IngestedDay | UnannouncedDays) -> None:
-        """Write the record and its events on the version before; raises `ConditionFailed` otherwise."""
+        """Write the record and its events (optimistic locking); raises `ConditionFailed` for a concurrent write."""
         put_records(self.client, self.table, record)
 
     def _range(self, symbol: str, first: date, last: date, *, limit: int, after: Any, newest_first: bool) -> Page[Bar]:

@@ -16,13 +16,13 @@ from trimtab.market.domain.assets import enter_asset
 
 
 class AssetService(Struct, frozen=True):
-    """The use cases of assets and bars."""
+    """Enters and reads assets, and reads their daily bars."""
 
     store: AssetStore
     bars: BarStore
 
     def enter(self, asset: AssetRecord) -> AssetRecord:
-        """Store the asset and return its current version; equal data change nothing."""
+        """Store the asset and return its current version; an asset with equal data is not written again."""
 
         def attempt() -> AssetRecord:
             stored = self.store.asset(asset.symbol)
@@ -45,7 +45,10 @@ class AssetService(Struct, frozen=True):
         return self.store.list_assets(sector, limit=limit, after=after)
 
     def list_bars(self, symbol: str, first: date, last: date, *, limit: int, after: Any) -> Page[Bar]:
-        """Return a page of the bars of an asset, newest first; raises `NotFound` for an unknown symbol."""
+        """Return a page of the bars of an asset, newest first.
+
+        Raises `Invalid` if `first` is after `last`, and `NotFound` for an unknown symbol.
+        """
         if first > last:
             raise Invalid("invalid_range", "`from` must not be after `to`.")
         self.get(symbol)

@@ -1,4 +1,4 @@
-"""The nightly ingestion of daily bars. Repeating any part of an ingestion changes nothing."""
+"""The nightly ingestion of daily bars. Every step is idempotent."""
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -40,7 +40,7 @@ from trimtab.market.domain.ingested_days import (
 from trimtab.market.domain.providers import BarProvider, ProviderFailed
 
 SYMBOLS_PER_READ = 50
-"""Two bars a symbol are read together, a hundred items a call."""
+"""Two bars are read for each symbol, and one `BatchGetItem` call reads at most 100 items."""
 
 Rows = dict[str, list[ProvidedBar]]
 
@@ -64,7 +64,7 @@ class IngestedBars(Protocol):
         """Return the record of unannounced days, read consistently, None if no such record was ever written."""
 
     def put(self, record: IngestedDay | UnannouncedDays) -> None:
-        """Write the record and its events on the version before; raises `ConditionFailed` otherwise."""
+        """Write the record and its events (optimistic locking); raises `ConditionFailed` for a concurrent write."""
 
 
 class NightlyResult(Struct, frozen=True):
@@ -85,8 +85,9 @@ class IngestionResult(Struct, frozen=True):
 class Ingestion(Struct, frozen=True):
     """Stores the daily bars of a provider.
 
-    The record of a day is written after all valid bars of the day. So an interrupted run is repeated, and the
-    repetition writes only what is missing. With `max_jump_percent` None every close is accepted.
+    The record of a day is written after all valid bars of the day. After an interruption the day has no record, so the
+    next run repeats the day and writes only the missing bars. `max_jump_percent` is the largest accepted change of a
+    close since the previous bar, in percent; None accepts every change.
     """
 
     provider: BarProvider
@@ -97,9 +98,10 @@ class Ingestion(Struct, frozen=True):
     max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
 
     def run_night(self) -> NightlyResult:
-        """Ingest the session before today, and the incomplete days of the last ten sessions, oldest first.
+        """Ingest the last session before today and the incomplete days of the nine sessions before, oldest first.
 
-        A day for which the provider fails does not prevent the ingestion of the other days.
+        A day for which the provider fails does not prevent the ingestion of the other days. If no day failed and today
+        is a trading day, the splits of today are entered too.
         """
         today = self.clock().date()
         sessions = sessions_up_to(today - timedelta(days=1))
@@ -115,17 +117,19 @@ class Ingestion(Struct, frozen=True):
                 done.append(self.ingest(day, symbols).record)
             except ProviderFailed as error:
                 failed.append((day, str(error)))
-        self._publish_unannounced()  # an interrupted backfill may have left unannounced days
+        self._publish_unannounced()  # days that an interrupted backfill stored without an event
         if not failed and trading_days.is_trading_day(today):
-            self._enter_splits(today, symbols)  # before the session: no trade sees a quantity before the split
+            self._enter_splits(
+                today, symbols
+            )  # before the session opens, so that trades of today find adjusted quantities
         return NightlyResult(done, failed)
 
     def backfill(self, first: date, last: date) -> Generator[IngestionResult]:
         """Ingest every session between two days, oldest first; complete days are skipped.
 
-        A backfill raises no alerts. One event `bars.ingested` announces all new bars from the first such day on, when
-        the generator ends or is closed; after an interruption the next run announces them. Raises `ProviderFailed` if
-        the provider fails; repeat the backfill then.
+        A backfill raises no alerts. When the generator ends or is closed, one event `bars.ingested` with the first day
+        that has new bars is published for all days; after a crash the next run publishes the event. Raises
+        `ProviderFailed` if the provider fails; the backfill can then be repeated.
         """
         symbols = self.active_symbols()
         assets = assets_fingerprint(symbols)
@@ -142,7 +146,7 @@ class Ingestion(Struct, frozen=True):
             self._publish_unannounced()
 
     def _publish_unannounced(self) -> None:
-        """Publish one event for all unannounced days."""
+        """Publish one event for all days whose new bars no event has announced yet."""
 
         def attempt() -> None:
             unannounced = self.bars.unannounced_days()
@@ -166,7 +170,7 @@ class Ingestion(Struct, frozen=True):
         split_faults = self._enter_splits(day, symbols)
         rows = self._provided_rows(day, symbols)
         if symbols and not rows:
-            raise ProviderFailed(f"{self.provider.name} has no bars of {day.isoformat()}.")
+            raise ProviderFailed(f"{self.provider.name} has no bars for {day.isoformat()}.")
 
         def attempt() -> IngestionResult:
             results = [
@@ -191,7 +195,7 @@ class Ingestion(Struct, frozen=True):
         known = set(symbols)
         rows: defaultdict[str, list[ProvidedBar]] = defaultdict(list)
         for row in self.provider.daily_bars(day):
-            if row.symbol in known and len(rows[row.symbol]) < 2:  # two rows suffice to find a difference
+            if row.symbol in known and len(rows[row.symbol]) < 2:  # two rows are enough to detect contradicting rows
                 rows[row.symbol].append(row)
         return dict(rows)
 
@@ -238,7 +242,7 @@ class Ingestion(Struct, frozen=True):
     def _rejected_closes(
         self, symbols: Sequence[str], earlier: Sequence[date], previous: Mapping[str, Bar]
     ) -> dict[str, DailyClose]:
-        """Return the last close of each symbol that was rejected as a jump since the last bar."""
+        """Return by symbol the newest close that was rejected as a jump after the symbol's last stored bar."""
         records = self.bars.ingested_days(earlier) if symbols else {}
         return {
             symbol: DailyClose(day, records[day].jumps[symbol])
@@ -251,14 +255,14 @@ class Ingestion(Struct, frozen=True):
         return needs_splits(row, previous, self.max_jump_percent)
 
     def _enter_splits(self, day: date, symbols: Sequence[str]) -> list[BarFault]:
-        """Enter the splits of a day, and return the faults; known splits are not faults."""
+        """Enter the splits of a day, and return the faults; a split that is stored already is not a fault."""
         known = set(symbols)
         splits = [split for split in self.provider.splits(day) if split.symbol in known and split.day == day]
         return [fault for split in splits if (fault := self._enter_provided_split(split))]
 
     def _enter_provided_split(self, provided: ProvidedSplit) -> BarFault | None:
         if not provided.new or not provided.old:
-            return BarFault(provided.symbol, FaultKind.SPLIT, "the ratio of a split is unreadable")
+            return BarFault(provided.symbol, FaultKind.SPLIT, "the ratio of the split is not a number above zero")
         split = Split(datetime.combine(provided.day, time(), UTC), provided.new, provided.old)
         try:
             self.enter_split(provided.symbol, split)

@@ -4,9 +4,9 @@ A holding is the fold of all successful trades of a symbol in execution order, b
 method (IAS 2, paragraph 27: the average is recalculated "as each additional shipment is received"):
 
 * a buy adds its amount and fees to the cost basis;
-* a sell removes the sold share of the cost basis, rounded half up to cents; amount less fees less the removed cost is
-  realised profit;
-* a split changes the quantity and nothing else.
+* a sell removes the sold share of the cost basis, rounded half up to cents; its realised profit is the amount less
+  fees less the removed cost;
+* a split changes only the quantity.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,12 +66,12 @@ class TradeEffect(Struct, frozen=True):
 
     @property
     def cash_change(self) -> Decimal:
-        """Change of the portfolio's cash: negative for a buy. Fees are always paid."""
+        """Change of the portfolio's cash after fees: negative for a buy."""
         return -(self.amount + self.fees) if self.side is Side.BUY else self.amount - self.fees
 
     @property
     def sort_key(self) -> tuple[datetime, str]:
-        """Place in execution order; trades of one instant are ordered by `ref_id`."""
+        """Sort key of the execution order; trades executed at the same time are ordered by `ref_id`."""
         return self.executed_at, self.ref_id
 
 
@@ -79,8 +79,8 @@ class Holding(Struct, frozen=True):
     """Quantity (9 decimal places), cost basis and realised profit (money) of one symbol.
 
     The security type is that of the earliest trade. `last_trade` is the sort key of the newest trade in the holding;
-    `trade_count`, `split_count` and `last_split_at` decide whether a further trade or split can be appended, or
-    whether the holding has to be folded again from all trades.
+    `last_trade`, `split_count` and `last_split_at` decide whether a further trade or split can be appended, or whether
+    the holding has to be recomputed from all trades; `trade_count` tells how many trades a recomputation reads.
     """
 
     symbol: str
@@ -144,12 +144,12 @@ class Holding(Struct, frozen=True):
         )
 
     def with_split(self, split: Split) -> "Holding":
-        """Return the holding after a split: another quantity, the same cost basis."""
+        """Return the holding after a split: the quantity changes, the cost basis does not."""
         quantity = split.of(self.quantity)
         return replace(self, quantity=quantity, split_count=self.split_count + 1, last_split_at=split.effective_at)
 
     def without_trades(self) -> "Holding":
-        """Return an empty holding of the same symbol, to fold its trades again."""
+        """Return an empty holding of the same symbol, from which to recompute the holding."""
         return Holding(self.symbol, self.security_type)
 
     def can_append(self, trade: TradeEffect) -> bool:
@@ -159,8 +159,8 @@ class Holding(Struct, frozen=True):
     def pending_splits(self, splits: Sequence[Split], now: datetime) -> list[Split] | None:
         """Return the splits effective by `now` and not yet in the holding, to be appended to the holding.
 
-        Returns None where a split was entered late, with an effective time before a trade or a split in the holding:
-        then the holding has to be folded again.
+        Returns None if a split was entered late, with an effective time before a trade or a split in the holding: the
+        holding then has to be recomputed from all trades.
         """
         effective = [split for split in splits if split.effective_at <= now]
         new = [split for split in effective if self.last_split_at is None or split.effective_at > self.last_split_at]

@@ -1,9 +1,9 @@
-"""Holdings of a portfolio as one text attribute: a JSON table whose columns are named once.
+"""Holdings of a portfolio as one text attribute: a JSON table with one list of column names.
 
-Every write of a portfolio rewrites its holdings, and DynamoDB charges a write unit for each kilobyte begun. A row of
-the table takes about 80 bytes; a JSON object or a DynamoDB map for each holding would take more than twice as many.
-The reader finds columns by name: an unknown column is ignored, and a missing column or a missing end of a row is read
-as defaults.
+Every write of a portfolio rewrites its holdings, and DynamoDB charges one write unit for each started kilobyte. A row
+of the table takes about 80 bytes; a JSON object or a DynamoDB map for each holding would take more than twice as many.
+The reader finds columns by name: an unknown column is ignored, and a missing column, or a value missing at the end of a
+row, is read as its default.
 
 The text of one holding, without the line breaks:
 

@@ -1,4 +1,4 @@
-"""Policy of a portfolio in bodies and answers."""
+"""Request and response bodies of a portfolio's policy."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -57,9 +57,11 @@ class BandBody(Model):
 
 
 class CalendarBody(Model):
-    """A recurring day. `day` is the day of the week (1 is Monday) of a weekly rule, else the day of the month;
-    `month` is the month of the year (annually) or of the quarter (1 to 3). A day that a month does not have, or a day
-    without trading, moves to the trading day before. Checked at 15:30 UTC.
+    """Calendar rule: a recurring rebalance day, checked at 15:30 UTC.
+
+    `day` is the day of the week (1 is Monday) of a weekly rule, otherwise the day of the month. `month` is the month of
+    the year (1 to 12) of an annual rule, or the month of the quarter (1 to 3) of a quarterly rule. If the day does not
+    exist in the month, or the exchange is closed, the trading day before is used.
     """
 
     frequency: Frequency
@@ -72,28 +74,29 @@ class CalendarBody(Model):
             raise ValueError("Give the day of the week: 1 is Monday, 7 is Sunday.")
         most = {Frequency.QUARTERLY: 3, Frequency.ANNUALLY: 12}.get(self.frequency, 1)
         if self.month > most:
-            raise ValueError(f"A {self.frequency.value} rule has months 1 to {most}.")
+            raise ValueError(f"The `month` of a {self.frequency.value} rule must be at most {most}.")
         return self
 
     def to_domain(self) -> CalendarRule:
-        """Return the rule."""
+        """Return the calendar rule of the domain."""
         return CalendarRule(self.frequency, self.day, self.month)
 
 
 class PolicyBody(Model):
-    """A change of policy: a member that is left out stays, null returns to the default.
+    """A change of policy: an omitted member keeps its value, null restores the default.
 
     Defaults are in parentheses. `band`: tolerance of each weight, in percentage points or percent of the target (5
-    points for price checks, 0 for drift reports). `total_drift`: share of the portfolio, in percent, that may be in the
-    wrong place (none). `destination` (target): `band_edge` makes the smallest moves that bring every weight inside the
-    band; a rebalance goes to the target all the same where every weight is inside already or the total drift would
-    stay too large. `cooldown_seconds`: least time between two rebalances (0). `automation`: `auto` lets prices and the
-    calendar rebalance a portfolio with holdings, `manual` only a person (auto). `calendar`: recurring day of a
-    rebalance (none). `mode`: `full`, `invest_cash` (buys only) or `sell_only` (full). `minimum_trade`: money (1.00).
-    `whole_shares`: no fractions (false). `cash_target`: target weight of cash (0), `cash_buffer`: cash that no buy goes
-    below (0.25), both in percent. `max_slippage`: percent by which a fill may be worse than the planning quote (1). A
-    quote older than `max_quote_age_seconds` (86400) counts as missing. `on_partial_fill` and `on_cancel`: `compensate`
-    reverses the fills, `keep` keeps the fills (compensate).
+    points for price checks, 0 for drift reports). `total_drift`: largest tolerated total drift, in percent of the
+    portfolio's value (none). `destination` (target): `target` restores the target weights; `band_edge` trades only
+    enough to bring every weight inside its band, and restores the target weights if every weight is inside already or
+    the total drift would stay too large. `cooldown_seconds`: minimum time between two rebalances (0). `automation`:
+    with `auto`, prices and the calendar rebalance a portfolio with holdings; with `manual`, only a person does (auto).
+    `calendar`: recurring rebalance day (none). `mode`: `full`, `invest_cash` (buys only) or `sell_only` (full).
+    `minimum_trade`: smallest order, in money (1.00). `whole_shares`: orders without fractions (false). `cash_target`:
+    target weight of cash (0), `cash_buffer`: weight of cash that buys must leave (0.25), both in percent.
+    `max_slippage`: percent by which a fill may be worse than the planning quote (1). `max_quote_age_seconds`: age from
+    which a quote counts as missing (86400). `on_partial_fill` and `on_cancel`: `compensate` reverses the fills, `keep`
+    keeps the fills (compensate).
     """
 
     band: BandBody | None = None

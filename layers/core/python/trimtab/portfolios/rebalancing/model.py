@@ -1,4 +1,4 @@
-"""Rebalance: a decision about a portfolio with the reason, and the execution of a decision to trade."""
+"""Rebalance of a portfolio: the decision with its reason, and the orders that execute the decision."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ REBALANCE_PREFIX = "REBALANCE#"
 
 
 class RebalanceStatus(StrEnum):
-    """Status of a rebalance; `TRANSITIONS` has the order."""
+    """Status of a rebalance; `TRANSITIONS` lists the valid changes of status."""
 
     REQUESTED = "REQUESTED"
     NO_ACTION = "NO_ACTION"
@@ -83,8 +83,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
 
     For a drift report, `weights` are the reported weights (percent), `as_of` is their time, and the outcome is a set of
     transactions. For every other trigger `weights` are the weights that the check found, and `execution` holds the
-    orders. `legs` are the weights with targets and planned changes once decided. `resolution` is what an operator found
-    about a STALE rebalance.
+    orders. `legs` hold the weight, target and planned change of each asset (percent), empty until decided.
+    `resolution` records how an operator resolved a STALE rebalance.
     """
 
     rebalance_id: str
@@ -106,12 +106,12 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
-        """Transactions that lead to the destination: sells first; cash is not among them."""
+        """Transactions that produce the planned weights, sells first; the change of cash is not included."""
         return tuple(each for each in list_transactions(self.legs) if each.asset != CASH)
 
     @property
     def report_mark(self) -> ReportMark:
-        """Place of the report in the order of reports."""
+        """Key by which a portfolio orders its drift reports: time, then rebalance id."""
         return ReportMark(self.as_of, self.rebalance_id)
 
     @property
@@ -126,7 +126,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
 
     @property
     def waits_from(self) -> datetime:
-        """Start of the wait for a worker: the last write, or the wake-up time that the worker has set."""
+        """Time since which a worker is due: the last write, or the worker's own wake-up time if that is later."""
         wake_at = self.execution.wake_at if self.execution else None
         return max(self.updated_at, wake_at or self.updated_at)
 
@@ -149,17 +149,18 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         )
 
     def mark_stuck(self, now: datetime) -> "Rebalance":
-        """Return the rebalance as given up, with the event that alerts an operator."""
+        """Return the rebalance marked as stuck (no longer resent), with the event that alerts an operator."""
         event = Event("rebalance.stuck", {"rebalance_id": self.rebalance_id, "portfolio_id": self.portfolio_id})
         return replace(self, is_stuck=True, version=self.version + 1, updated_at=now, events=(event,))
 
     def transition(self, status: RebalanceStatus, now: datetime, **changes: Any) -> "Rebalance":
         """Return the next version with a status, other changes, and the event of the new status.
 
-        Raises `ValueError` for a transition that `TRANSITIONS` does not have. Progress resets the sweeper's count.
+        `resends` and `is_stuck` are reset, because the rebalance has made progress. Raises `ValueError` for a change of
+        status that is not in `TRANSITIONS`.
         """
         if status is not self.status and status not in TRANSITIONS.get(self.status, frozenset()):
-            raise ValueError(f"a rebalance does not go from {self.status} to {status}")
+            raise ValueError(f"invalid transition of a rebalance from {self.status} to {status}")
         changes = {"resends": 0, "is_stuck": False, **changes}
         moved = replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
         has_event = status in _EVENTS and status is not self.status
@@ -170,7 +171,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     ) -> "Rebalance":
         """Return the request with its outcome and event; raises `ValueError` unless the status is REQUESTED."""
         if self.status is not RebalanceStatus.REQUESTED or status is self.status:
-            raise ValueError(f"a decision does not go from {self.status} to {status}")
+            raise ValueError(f"invalid outcome of a rebalance: transition from {self.status} to {status}")
         return self.transition(status, now, reason=reason, legs=legs, resends=self.resends, is_stuck=self.is_stuck)
 
     def _event(self, type: str) -> Event:
@@ -189,8 +190,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the rebalance's item.
 
-        Weights, legs, reason, journal and resolution are JSON texts with named members or columns: maps take up to
-        twice the bytes. Legs contain the weights, so weights are stored only without legs.
+        Weights, legs, reason, execution and resolution are JSON texts with named members or columns; DynamoDB maps
+        would take up to twice the bytes. Legs contain the weights, so `weights` is stored only if there are no legs.
         """
         return {
             **item_key(self.tenant_id, self.portfolio_id, REBALANCE_PREFIX + self.rebalance_id),
@@ -254,7 +255,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def _pack_legs(legs: tuple[Leg, ...]) -> str | None:
-    """Return the legs as JSON lists by column with exact numbers: half the bytes of one object for each leg."""
+    """Return the legs as one JSON list for each column, half the size of one object for each leg; numbers are exact."""
     columns = {
         "asset": [leg.asset for leg in legs],
         **{name: [Decimal(plain(getattr(leg, name))) for leg in legs] for name in ("weight", "target", "change")},
@@ -269,5 +270,5 @@ def _unpack_legs(text: str) -> tuple[Leg, ...]:
 
 
 def rebalance_id_of(portfolio_id: str, request_id: str) -> str:
-    """Return the id of the rebalance that a request asks for; every repeat of the request derives the same id."""
+    """Derive the rebalance id from a request id; a repeated request gets the same rebalance id."""
     return ids.derive_id(portfolio_id, request_id)

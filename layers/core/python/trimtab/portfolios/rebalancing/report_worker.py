@@ -1,4 +1,4 @@
-"""Worker of drift reports: decide each report once, and write the outcome with the portfolio after the report."""
+"""Worker of drift reports: decide each report once; write the outcome and the changed portfolio atomically."""
 
 from datetime import datetime
 
@@ -23,8 +23,8 @@ class ReportWorker(Struct, frozen=True):
     def decide(self, message: RebalanceRequested, sent_at: datetime) -> Rebalance:
         """Decide the report of a message and return the recorded outcome; a repeated message changes nothing.
 
-        Two calls: one read of portfolio and rebalance, one transaction. Raises `Conflict` while others keep changing
-        the portfolio: the message has to be delivered again.
+        Makes two calls: a read of portfolio and rebalance, and one transaction. Raises `Conflict` if concurrent changes
+        of the portfolio exhaust the retries; the message must then be delivered again.
         """
         report = DriftReport(message.user_id, message.name, message.new_allocation, message.as_of, message.request_id)
         request = request_rebalance(message.tenant_id, report, message.as_of or sent_at, self.clock())
@@ -44,16 +44,16 @@ class ReportWorker(Struct, frozen=True):
         return retry_on_conflict(attempt)
 
     def _refuse_reused_id(self, request: Rebalance) -> Rebalance:
-        """Record the refusal of a second body under a request id, and leave the outcome of the first body alone."""
+        """Record a REJECTED rebalance for another body under a used request id; the first one is unchanged."""
         own_id = ids.derive_id(request.portfolio_id, request.request_id, request.request_hash)
         second = before_first_version(replace(request, rebalance_id=own_id))
         reason = Reason(
-            "request_id_reused", "This request id came with a different body before. Use a new id for each request."
+            "request_id_reused", "This request id was used before with a different body. Use a new id for each request."
         )
         outcome = second.record_outcome(RebalanceStatus.REJECTED, reason, self.clock())
         return self.store.insert_rebalance(outcome) or outcome
 
 
 def before_first_version(rebalance: Rebalance) -> Rebalance:
-    """Return a rebalance that is not stored yet in version 0: its outcome becomes version 1."""
+    """Return a rebalance that is not stored yet with version 0, so that its outcome is stored as version 1."""
     return replace(rebalance, version=0)

@@ -21,7 +21,7 @@ from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 TRANSACTION_PAGE = 25
 TRANSACTION_PAGES = 4
-ALL_LISTED = 1_000  # more than a rebalance has transactions
+ALL_LISTED = 1_000  # position after the last transaction of any rebalance
 _ERRORS: Mapping[str, type[Refusal]] = {
     "unknown_portfolio": NotFound,
     "closed": Conflict,
@@ -31,37 +31,40 @@ _ERRORS: Mapping[str, type[Refusal]] = {
 
 
 class RebalanceService(Struct, frozen=True):
-    """Rebalances of portfolios."""
+    """Accepts drift reports, previews decisions and reads rebalances."""
 
     store: RebalanceStore
     requests: WorkerQueues
     clock: Clock
 
     def accept(self, caller: Caller, report: DriftReport) -> Rebalance:
-        """Store the request of a drift report and wake the worker: three calls, the same answer to every repeat.
+        """Store the request of a drift report and queue the request for the worker. Idempotent by request id.
 
-        A crash between the store and the queue is repaired by the client's repeat or by the sweeper.
+        If a crash prevents the queue message, a repeat by the client or the sweeper sends the message. Raises
+        `Conflict` (`request_id_reused`) for another body under the same request id, and `NotFound`, `Invalid`,
+        `Conflict` or `Unprocessable` for a report that is refused.
         """
         caller.require_acting_for(report.user_id)
         now = self.clock()
         rebalance = request_rebalance(caller.tenant_id, report, report.as_of or now, now)
         portfolio = self.store.portfolio(caller.tenant_id, rebalance.portfolio_id)
         refusal = find_refusal(portfolio, rebalance, now)
-        # An accepted request gets the same answer again, whatever has become of the portfolio.
+        # A repeat of an accepted request gets the stored answer, even if the portfolio was closed in the meantime.
         stored = self._stored(rebalance) if refusal and portfolio else None
         if refusal is not None and stored is None:
             raise _error_of(refusal)
         stored = stored or retry_on_conflict(lambda: self.store.insert_rebalance(rebalance))
         if stored is not None and not report.matches(stored):
             raise Conflict(
-                "request_id_reused", "This request id came with a different body before. Use a new id for each request."
+                "request_id_reused",
+                "This request id was used before with a different body. Use a new id for each request.",
             )
         if stored is None or stored.status is RebalanceStatus.REQUESTED:
             self.requests.wake(stored or rebalance)
         return stored or rebalance
 
     def preview(self, portfolio: Portfolio, weights: Mapping[str, Decimal], as_of: datetime | None) -> Rebalance:
-        """Return the outcome that the worker would decide now; nothing is stored."""
+        """Return the outcome that the worker would decide now, without storing the outcome."""
         now = self.clock()
         report = DriftReport(portfolio.user_id, portfolio.name, weights, as_of, "preview")
         rebalance = request_rebalance(portfolio.tenant_id, report, as_of or now, now)
@@ -85,8 +88,9 @@ class RebalanceService(Struct, frozen=True):
     def list_transactions(self, portfolio: Portfolio, *, limit: int, after: Any) -> Page[tuple[Rebalance, Transaction]]:
         """Return a page of the transactions of a portfolio, newest rebalance first.
 
-        A position is a rebalance and the number of its transactions already listed, so newer rebalances shift nothing.
-        A bounded number of rebalances is read: a page may be short and still have a successor.
+        A position names a rebalance and the number of its transactions already listed, so rebalances created in the
+        meantime do not shift the pages. At most 100 further rebalances are read for a page: a page may have fewer than
+        `limit` transactions although more follow.
         """
         found: list[tuple[Rebalance, Transaction]] = []
         position, listed = None, 0
