@@ -152,7 +152,8 @@ def _interpreter(version: str) -> str | None:
     """Return the path of a Python of this version (`3.13`), or None. Python ignores byte code of other versions."""
     candidates = [sys.executable, shutil.which(f"python{version}")]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
+    if os.access(pyenv, os.R_OK | os.X_OK):  # the variable may name the directory of another user
+        candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
     check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
     for candidate in candidates:
         if candidate and subprocess.run([candidate, "-c", check], check=False, capture_output=True).returncode == 0:
