@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trimtab.betting.domain.insights import Insight, require_expected_value
 from trimtab.betting.domain.markets import close_market
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest
 from trimtab.betting.domain.positions import BettingPosition, compute_worst_case, fold_orders
@@ -392,18 +391,3 @@ def test_commission_is_charged_once_on_the_net_winnings_in_the_market() -> None:
     assert done.charge(market) is done
     assert market.compute_commission(D(33), D(2)) == 0  # the commission of single orders counts
     assert market.compute_commission(D(-1), D(0)) == 0
-
-
-@pytest.mark.parametrize(
-    ("side", "value", "is_accepted"),
-    [("BACK", "0.05", True), ("BACK", "0.04", False), ("LAY", "0.05", False), ("LAY", "-0.05", True)],
-)
-def test_an_order_needs_the_minimum_expected_value_of_the_policy(side: str, value: str, is_accepted: bool) -> None:
-    insight = Insight("m", "s", D("0.5"), D(value), D(0), NOW)
-    require_expected_value(insight, BetSide(side), None)
-    require_expected_value(None, BetSide(side), D("0.05"))
-    if is_accepted:
-        require_expected_value(insight, BetSide(side), D("0.05"))
-    else:
-        with pytest.raises(Unprocessable):
-            require_expected_value(insight, BetSide(side), D("0.05"))

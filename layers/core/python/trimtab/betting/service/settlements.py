@@ -26,12 +26,12 @@ BATCH_SIZE = 90
 MAX_ORDERS_PER_MESSAGE = 20 * BATCH_SIZE
 MAX_ENTRIES_PER_MESSAGE = 20_000
 MAX_TRIES = 20
-"""With the waits between them the tries take about two hours; then the message moves to the dead-letter queue."""
+"""Tries of a message before the dead-letter queue: about two hours, waits included."""
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 5, 900
 CHECKS_PER_RESEND = 5
 """Every fifth check of a page requests the settlement of its unsettled users again; the checks between only read."""
 CLOSING_TRIES = 6
-"""With the pauses between them about 1.5 s: an order that is being placed in the market holds up the closing."""
+"""Tries to close a market: about 1.5 s, pauses included. An order being placed in the market delays the closing."""
 
 
 class MarketSettlement(Struct, frozen=True):

@@ -37,7 +37,7 @@ from trimtab.portfolios.rebalancing.store import RebalanceStore
 MAX_STEPS = 24
 """Steps of one invocation: four waves (orders and reversals), each started, synchronised and settled, and a margin."""
 MAX_FILLS_PER_TRANSACTION = 90
-"""With portfolio and rebalance fewer than the 100 items of one DynamoDB transaction."""
+"""Fills in one transaction: portfolio and rebalance included, DynamoDB allows 100 items."""
 
 ParallelMap = Callable[[Callable[[Order], Order], Iterable[Order]], Iterable[Order]]
 """`map`, or the `map` of a thread pool."""

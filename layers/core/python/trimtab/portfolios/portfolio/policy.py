@@ -101,7 +101,7 @@ class Policy(Struct, frozen=True):
     """Policy of a portfolio. Percents are of the portfolio's value, money is in the portfolio's currency.
 
     `band` is the tolerance of the weights; without a band a drift report tolerates no drift, and a price check 5
-    points. `total_drift` is the share of the portfolio (percent) that may be in the wrong place, a trigger of its own.
+    points. `total_drift` is the largest allowed drift of the whole portfolio (percent), a trigger of its own.
     `cooldown_seconds` is the least time between two rebalances. `cash_target` is the target weight of cash,
     `cash_buffer` the share of cash that no buy goes below (both percent). `max_slippage` is how many percent worse than
     the planning quote an order may fill. `minimum_trade` is money; `max_quote_age_seconds` is the age from which a

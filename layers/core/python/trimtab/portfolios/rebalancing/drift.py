@@ -86,7 +86,7 @@ def compare_weights(weights: Weights, targets: Weights) -> tuple[Leg, ...]:
 
 
 def measure_drift(legs: tuple[Leg, ...]) -> Decimal:
-    """Return the share of the portfolio in the wrong place: half the sum of the distances from target.
+    """Return the drift of the portfolio, in percent: half the sum of the distances of all weights from their targets.
 
     >>> measure_drift(compare_weights({"A": Decimal(70), "B": Decimal(30)}, {"A": Decimal(60), "B": Decimal(40)}))
     Decimal('10')

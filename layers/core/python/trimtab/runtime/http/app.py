@@ -151,7 +151,7 @@ def _check_text(body: str, max_bytes: int) -> None:
 
 
 def _object(value: Any) -> Any:
-    # Of a list with one element Powertools would validate that element as the body.
+    # Powertools would validate the only element of a list as the body.
     if not isinstance(value, dict):
         raise Invalid("invalid_request", "Send a JSON object.")
     return value
