@@ -19,13 +19,11 @@ from typing import Any
 from msgspec import Struct
 
 from trimtab.contracts import stored_form
-from trimtab.contracts.stored_form import UnknownForm
+from trimtab.contracts.stored_form import Table, UnknownForm, to_table
 from trimtab.portfolios.portfolio.holdings import Holding
 
-COLUMNS = Holding.__struct_fields__
 
-
-class _Table(Struct, frozen=True):
+class _StoredHoldings(Struct, frozen=True):
     v: int
     columns: list[str]
     rows: list[list[Any]]
@@ -33,26 +31,17 @@ class _Table(Struct, frozen=True):
 
 def pack(holdings: Iterable[Holding]) -> str | None:
     """Return the text of the holdings, None where there are none."""
-    rows = [_to_row(holding) for holding in holdings]
-    return stored_form.pack(_Table(1, list(COLUMNS), rows)) if rows else None
+    table = to_table(holdings, Holding)
+    return stored_form.pack(_StoredHoldings(1, table.columns, table.rows)) if table.rows else None
 
 
 def unpack(text: str) -> list[Holding]:
     """Return the holdings of a text written by `pack`; raises `UnknownForm` for the form of a newer release."""
     if not text:
         return []
-    table = stored_form.unpack(text, _Table)
-    match table.v:
+    stored = stored_form.unpack(text, _StoredHoldings)
+    match stored.v:
         case 1:
-            named_rows = (dict(zip(table.columns, row, strict=False)) for row in table.rows)
+            named_rows = Table(stored.columns, stored.rows).named_rows()
             return [stored_form.from_attributes(row, Holding) for row in named_rows]
-    raise UnknownForm("holdings", table.v)
-
-
-def _to_row(holding: Holding) -> list[Any]:
-    row = [getattr(holding, column) for column in COLUMNS]
-    for default in reversed(Holding.__struct_defaults__):
-        if row[-1] != default:
-            break
-        row.pop()
-    return row
+    raise UnknownForm("holdings", stored.v)
