@@ -67,7 +67,7 @@ def send(url: str, bodies: list[str]) -> None:
         boto3.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
 
 
-def work_off(system: System) -> Counter[str]:
+def drain_queue(system: System) -> Counter[str]:
     """Process messages until the queue is empty; return the number of deliveries of each message id."""
     sqs, deliveries = boto3.client("sqs"), Counter[str]()
     while messages := sqs.receive_message(
@@ -98,7 +98,7 @@ def test_a_thousand_messages_have_each_their_effect_once_and_poison_ends_unharme
     deliveries = Counter[str]()
     for start in range(0, MESSAGES, WAVE):  # small waves: moto scans the whole queue at every call
         send(system.queue_url, bodies[start : start + WAVE])
-        deliveries += work_off(system)
+        deliveries += drain_queue(system)
 
     # All messages are acknowledged except poison messages: those move unchanged to the dead-letter queue after the
     # maximum number of receives.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.invariants import stands_after
+from tests.support.invariants import count_by_reason
 from tests.support.many_portfolios import POLICIES, ManyPortfolios, WaveCounts, invested, many_portfolios
 from tests.support.reference_rebalancer import ReferenceRebalancer
 from tests.support.system import System
@@ -38,13 +38,13 @@ def days(first: int, last: int) -> Iterator[Day]:
 
 
 def replayed(market: ManyPortfolios, closes: list[Day]) -> Iterator[tuple[WaveCounts, dict[str, int]]]:
-    """Replay the days; yield for each day its counts and the portfolios by state (`stands_after`)."""
+    """Replay the days; yield for each day its counts and the portfolios by state (`count_by_reason`)."""
     for at, prices in closes:
         before = [market.portfolio(number) for number in range(len(market.portfolios))]
         market.now = at
         wave = market.wave(prices)
         assert wave.evaluated <= wave.crossed <= wave.checks_per_holder, at
-        yield wave, stands_after(market, before, wave.orders)
+        yield wave, count_by_reason(market, before, wave.orders)
 
 
 @pytest.mark.proof
@@ -83,7 +83,7 @@ def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them
         policy = Policy(Band(BandType.ABSOLUTE, Decimal(points)))
         portfolio = market.join(dict.fromkeys(prices, 1), policy, Decimal(1_000_000), Decimal(5_000))
         market.settle()
-        simulated, rebalanced = by_hand(portfolio, Fraction(points)), 0
+        simulated, rebalanced = reference_of(portfolio, Fraction(points)), 0
         for at, closes in rest:
             market.now = at
             rebalanced += market.wave(closes).rebalanced
@@ -97,7 +97,7 @@ def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them
     assert rebalanced == simulated.rebalances > 0
 
 
-def by_hand(portfolio: Portfolio, band: Fraction) -> ReferenceRebalancer:
+def reference_of(portfolio: Portfolio, band: Fraction) -> ReferenceRebalancer:
     """Return a reference rebalancer with the holdings, cash and targets of the portfolio; `band` in points."""
     held = {symbol: Fraction(holding.quantity) for symbol, holding in portfolio.holdings.items()}
     return ReferenceRebalancer(

@@ -52,7 +52,7 @@ def worth(portfolio: Portfolio, prices: Mapping[str, Decimal]) -> Decimal:
     )
 
 
-def stands_after(market: ManyPortfolios, before: list[Portfolio], orders: int) -> dict[str, int]:
+def count_by_reason(market: ManyPortfolios, before: list[Portfolio], orders: int) -> dict[str, int]:
     """Count the portfolios after a wave of price changes: within their band, or outside for a recorded reason."""
     stands: dict[str, int] = {}
     lost = Decimal(0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.invariants import stands_after
+from tests.support.invariants import count_by_reason
 from tests.support.many_portfolios import (
     POLICIES,
     ManyPortfolios,
@@ -28,7 +28,7 @@ def run(
         before = [market.portfolio(number) for number in range(len(market.portfolios))]
         wave = market.wave(moved(market.prices, size, chance, spread))
         assert wave.evaluated <= wave.crossed <= wave.checks_per_holder
-        found.append((wave, stands_after(market, before, wave.orders)))
+        found.append((wave, count_by_reason(market, before, wave.orders)))
     return found
 
 
@@ -88,4 +88,4 @@ def test_a_market_whose_prices_all_move_by_one_factor_keeps_every_invariant(syst
         before = [market.portfolio(number) for number in range(len(POLICIES))]
         wave = market.wave({symbol: price * Decimal(factor) for symbol, price in market.prices.items()})
         assert wave.evaluated == wave.crossed == len(POLICIES)
-        stands_after(market, before, wave.orders)
+        count_by_reason(market, before, wave.orders)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.alpaca import fake_alpaca
-from tests.support.brokers import Bench, BrokerContract, an_order, broker_tables, told
+from tests.support.brokers import BrokerContract, BrokerSetup, an_order, broker_tables, members_of
 from tests.support.fake_alpaca_broker import AlpacaSetup
 from trimtab.portfolios.execution.broker import BrokerStatus, OutcomeUnknown
 
@@ -41,10 +41,10 @@ class TestAlpacaContract(BrokerContract):
     """The Alpaca adapter fulfils the contract of a broker."""
 
     @pytest.fixture
-    def bench(self, alpaca: AlpacaSetup) -> Bench:
-        """The set-up as a bench of the contract."""
+    def broker_setup(self, alpaca: AlpacaSetup) -> BrokerSetup:
+        """Provide the broker under test to the contract."""
         alpaca.fake.slow.add("SLOW")
-        return Bench(alpaca.broker(), lambda symbol, price: alpaca.fake.prices.update({symbol: Decimal(price)}))
+        return BrokerSetup(alpaca.broker(), lambda symbol, price: alpaca.fake.prices.update({symbol: Decimal(price)}))
 
 
 def test_an_order_is_sent_with_numbers_as_text_and_for_the_day(alpaca: AlpacaSetup) -> None:
@@ -90,7 +90,7 @@ def test_a_limit_is_rounded_to_the_increment_and_never_worse(
 
 def test_an_accepted_order_is_open_and_not_filled(alpaca: AlpacaSetup) -> None:
     report = alpaca.broker().submit("p1", an_order())
-    assert told(report, "status", "filled", "amount") == (OPEN, 0, 0)
+    assert members_of(report, "status", "filled", "amount") == (OPEN, 0, 0)
 
 
 STATUSES = {
@@ -112,7 +112,7 @@ def test_every_status_of_alpaca_is_mapped_and_keeps_the_fill(
     alpaca.fake.fill("o1", "1.5", "10.003333", name)
     report = broker.look_up("p1", "o1")
     assert report
-    assert told(report, "status", "filled", "amount") == (status, Decimal("1.5"), Decimal("15.00"))
+    assert members_of(report, "status", "filled", "amount") == (status, Decimal("1.5"), Decimal("15.00"))
     assert report.reason == (name if status is ENDED else None)
 
 
@@ -123,14 +123,14 @@ def test_an_order_with_a_complete_fill_is_filled(alpaca: AlpacaSetup, name: str)
     alpaca.fake.orders["o1"]["status"] = name
     report = broker.look_up("p1", "o1")
     assert report
-    assert told(report, "status", "reason") == (FILLED, None)
+    assert members_of(report, "status", "reason") == (FILLED, None)
 
 
 @pytest.mark.parametrize("kind", UNANSWERED)
 def test_an_order_that_arrived_without_an_answer_is_found(alpaca: AlpacaSetup, kind: int | str) -> None:
     alpaca.add_fault("POST", kind, after=True)
     report = alpaca.broker().submit("p1", an_order())
-    assert told(report, "status", "filled") == (FILLED, 3)
+    assert members_of(report, "status", "filled") == (FILLED, 3)
     assert (alpaca.fake.count("POST"), alpaca.fake.count("GET")) == (1, 1)
 
 
@@ -179,7 +179,7 @@ def test_a_duplicate_that_is_not_found_yet_is_unknown(alpaca: AlpacaSetup) -> No
 )
 def test_a_refused_order_has_ended_with_alpacas_reason(alpaca: AlpacaSetup, order: Any, reason: str) -> None:
     report = alpaca.broker().submit("p1", order)
-    assert told(report, "status", "reason", "filled") == (ENDED, reason, 0)
+    assert members_of(report, "status", "reason", "filled") == (ENDED, reason, 0)
 
 
 @pytest.mark.parametrize(("kind", "after"), [(404, True), (422, True), (204, False)])

@@ -17,11 +17,11 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.support.brokers import (
     MARKET_TABLE,
     PAPER_TABLE,
-    Bench,
     BrokerContract,
+    BrokerSetup,
     an_order,
     broker_tables,
-    told,
+    members_of,
 )
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.retry import ConditionFailed
@@ -90,10 +90,10 @@ class TestPaperContract(BrokerContract):
     """The paper broker fulfils the contract of a broker."""
 
     @pytest.fixture
-    def bench(self, setup: PaperSetup) -> Bench:
-        """The set-up as a bench of the contract."""
+    def broker_setup(self, setup: PaperSetup) -> BrokerSetup:
+        """Provide the broker under test to the contract."""
         setup.prices, setup.rules = {}, (NEVER_FILLED,)
-        return Bench(setup.broker, lambda symbol, price: setup.prices.update({symbol: Decimal(price)}))
+        return BrokerSetup(setup.broker, lambda symbol, price: setup.prices.update({symbol: Decimal(price)}))
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ class TestPaperContract(BrokerContract):
 )
 def test_a_limit_not_met_by_the_quote_ends_the_order(setup: PaperSetup, sells: bool, limit: str, met: bool) -> None:
     report = setup.submit(sells=sells, limit=limit)
-    assert told(report, "status", "reason") == ((FILLED, None) if met else (ENDED, "limit_not_met"))
-    assert told(report, "filled", "amount") == ((3, 30) if met else (0, 0))
+    assert members_of(report, "status", "reason") == ((FILLED, None) if met else (ENDED, "limit_not_met"))
+    assert members_of(report, "filled", "amount") == ((3, 30) if met else (0, 0))
 
 
 def test_an_order_without_a_quote_ends_for_good(setup: PaperSetup) -> None:
     first = setup.submit(symbol="NONE")
-    assert told(first, "status", "reason") == (ENDED, "no_quote")
+    assert members_of(first, "status", "reason") == (ENDED, "no_quote")
     setup.prices["NONE"] = Decimal(1)
     assert setup.submit(symbol="NONE") == first
 
@@ -128,7 +128,7 @@ def test_an_order_stays_open_for_its_latency_and_is_filled_at_the_later_quote(se
     assert setup.broker.positions("p1") == {}
     setup.now, setup.prices["AAPL"], setup.rules = setup.now + timedelta(seconds=0.1), Decimal(11), ()
     filled = setup.look_up_order()
-    assert told(filled, "status", "amount") == (FILLED, 33)
+    assert members_of(filled, "status", "amount") == (FILLED, 33)
     setup.prices["AAPL"] = Decimal(12)
     assert setup.look_up_order() == filled
     assert setup.submit() == filled
@@ -141,7 +141,7 @@ def test_a_cancellation_ends_a_waiting_order_and_is_too_late_for_a_due_one(setup
     setup.broker.cancel("p1", "o1")
     setup.now += timedelta(seconds=10)
     setup.broker.cancel("p1", "o2")
-    assert told(setup.look_up_order("o1"), "status", "reason") == (ENDED, "cancelled")
+    assert members_of(setup.look_up_order("o1"), "status", "reason") == (ENDED, "cancelled")
     assert setup.look_up_order("o2").status is FILLED
 
 
@@ -151,25 +151,25 @@ def test_an_order_with_a_partial_fill_ends_or_stays_open_until_cancelled(setup: 
         {"fill_percent": 50, "ends": False, "fee": "0.35"},
     )
     gold = setup.submit("o1", "GOLD", "1")
-    assert told(gold, "status", "filled", "amount") == (ENDED, Decimal("0.333333"), Decimal("2.33"))
+    assert members_of(gold, "status", "filled", "amount") == (ENDED, Decimal("0.333333"), Decimal("2.33"))
     assert gold.reason == "partial_fill"
     still = setup.submit("o2")
-    assert told(still, "status", "filled", "amount", "fees") == (OPEN, Decimal("1.5"), 15, Decimal("0.35"))
+    assert members_of(still, "status", "filled", "amount", "fees") == (OPEN, Decimal("1.5"), 15, Decimal("0.35"))
     setup.broker.cancel("p1", "o2")
-    assert told(setup.look_up_order("o2"), "status", "filled") == (ENDED, Decimal("1.5"))
+    assert members_of(setup.look_up_order("o2"), "status", "filled") == (ENDED, Decimal("1.5"))
     assert setup.broker.account("p1").cash == Decimal("-17.68")
 
 
 def test_a_part_is_never_the_whole(setup: PaperSetup) -> None:
     setup.rules = ({"fill_percent": "99.9999"},)
     report = setup.submit(quantity="0.000000001")
-    assert told(report, "status", "filled", "amount") == (ENDED, 0, 0)
+    assert members_of(report, "status", "filled", "amount") == (ENDED, 0, 0)
 
 
 def test_a_refusal_has_its_reason_and_no_fill(setup: PaperSetup) -> None:
     setup.rules = ({"match": {"side": "SELL", "account": "p1"}, "refuse": "halted"},)
     refused = setup.submit(sells=True)
-    assert told(refused, "status", "reason", "filled") == (ENDED, "halted", 0)
+    assert members_of(refused, "status", "reason", "filled") == (ENDED, "halted", 0)
     assert setup.submit("o2").status is FILLED
     assert setup.broker.submit("p2", an_order(sells=True)).status is FILLED
 
@@ -210,7 +210,7 @@ def test_a_time_out_before_arrival_leaves_no_order_and_is_counted_across_invocat
 def test_a_time_out_after_arrival_leaves_the_order(setup: PaperSetup) -> None:
     setup.rules = ({"time_out": "after", "fill_percent": 50},)
     setup.submit_without_answer()
-    assert told(setup.look_up_order(), "status", "filled") == (ENDED, Decimal("1.5"))
+    assert members_of(setup.look_up_order(), "status", "filled") == (ENDED, Decimal("1.5"))
     assert setup.submit() == setup.look_up_order()
 
 
@@ -232,7 +232,7 @@ def test_of_two_concurrent_look_ups_one_executes_and_both_report_it(setup: Paper
     setup.submit()
     setup.now += timedelta(seconds=1)
     setup.before_price = lambda: setup.broker.cancel("p1", "o1")
-    assert told(setup.look_up_order(), "status", "amount") == (FILLED, 30)
+    assert members_of(setup.look_up_order(), "status", "amount") == (FILLED, 30)
 
 
 def test_a_conflict_without_a_stored_order_leaves_the_outcome_unknown(setup: PaperSetup) -> None:
@@ -325,7 +325,7 @@ def test_paper_is_the_broker_unless_alpaca_is_configured(setup: PaperSetup) -> N
     settings = BrokerSettings(market_table=MARKET_TABLE, paper_table=PAPER_TABLE, paper_scenario='[{"fee": 1}]')
     broker = broker_from(settings, setup.client, lambda: setup.now)
     report = broker.submit("p1", an_order())
-    assert told(report, "amount", "fees") == (Decimal("13.50"), 1)
+    assert members_of(report, "amount", "fees") == (Decimal("13.50"), 1)
     assert broker.submit("p1", an_order("o2", "NONE")).reason == "no_quote"
 
 
