@@ -46,6 +46,14 @@ class OnIncomplete(StrEnum):
     KEEP = "keep"
 
 
+class Restriction(StrEnum):
+    """Sides of a symbol that may not be traded."""
+
+    NO_BUY = "no_buy"
+    NO_SELL = "no_sell"
+    FROZEN = "frozen"
+
+
 class Frequency(StrEnum):
     """Frequency of a calendar rule."""
 

@@ -1,12 +1,31 @@
 """Orders of a rebalance: planned orders, skipped trades, and orders with their fills."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 
 from msgspec import Struct
 
-from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
+
+
+class Commission(Struct, frozen=True):
+    """Commission of a broker for one order: an amount of money for each order, and a percent of its value.
+
+    >>> Commission(per_order=Decimal(1), percent=Decimal("0.1")).of(Decimal(500))
+    Decimal('1.50')
+    """
+
+    per_order: Decimal = ZERO
+    percent: Decimal = ZERO
+
+    def of(self, notional: Decimal) -> Decimal:
+        """Return the commission of an order of this value, in money, rounded up to the cent."""
+        share = CONTEXT.divide(CONTEXT.multiply(notional, self.percent), HUNDRED)
+        return (self.per_order + share).quantize(Decimal("0.01"), rounding=ROUND_CEILING)
+
+
+NO_COMMISSION = Commission()
 
 
 class PlannedOrder(Struct, frozen=True):
