@@ -1,10 +1,12 @@
 """Known bugs of price watches, seeded on purpose: the search for missed drifts must find each of them."""
 
+import sys
 from typing import Any
 
 import pytest
 
 from functions.market_on_quote_received import handler as quote_function
+from trimtab.contracts.quotes import StoredPrice
 from trimtab.market.schemas import to_domain
 from trimtab.portfolios.balancing import watch_store
 from trimtab.portfolios.balancing.price_checks import PriceChecker
@@ -36,7 +38,9 @@ def never_rereads_quotes(patch: pytest.MonkeyPatch) -> None:
 def queries_watches_before_storing_quotes(patch: pytest.MonkeyPatch) -> None:
     def store(messages: Any) -> None:
         quotes = [quote for message in messages for quote in to_domain(message.quotes)]
-        quote_function.watch_matcher().request_checks({quote.symbol: (quote.price, quote.as_of) for quote in quotes})
+        quote_function.watch_matcher().request_checks(
+            {quote.symbol: StoredPrice(quote.price, sys.maxsize) for quote in quotes}
+        )
         quote_function.quote_service().store_quotes(quotes)
 
     patch.setattr(quote_function, "store", store)

@@ -31,15 +31,15 @@ WATCH = PriceWatch(
     portfolio_id="11111111-2222-5333-8444-555555555555",
     symbol="AAPL",
     bounds=PriceBounds(Decimal("91.350000001"), Decimal("111.65")),
-    seen_at=TIME,
+    seen=1234,
     epoch=17,
 )
-WATCHES = {"price_watch": WATCH, "price_watch_without_quote": replace(WATCH, seen_at=None)}
+WATCHES = {"price_watch": WATCH, "price_watch_without_quote": replace(WATCH, seen=0)}
 
 
-def stored(kind: str) -> dict[str, Any]:
-    """Return the golden item of a kind."""
-    item: dict[str, Any] = json.loads((GOLDEN / f"{kind}.v1.json").read_text())
+def stored(kind: str, form: int = 1) -> dict[str, Any]:
+    """Return the golden item of a kind and form."""
+    item: dict[str, Any] = json.loads((GOLDEN / f"{kind}.v{form}.json").read_text())
     return item
 
 
@@ -58,9 +58,17 @@ def test_unknown_attributes_and_members_of_a_check_are_ignored_and_unknown_forms
 
 @pytest.mark.parametrize("kind", WATCHES)
 def test_the_golden_watch_is_written_unchanged_and_its_sort_keys_are_read(kind: str) -> None:
-    watch, item = WATCHES[kind], stored(kind)
+    watch, item = WATCHES[kind], stored(kind, form=2)
     assert watch.to_item(SHARDS) == item
     assert item["sk"].rpartition("#")[::2] == (watch.tenant_id, watch.portfolio_id)
     keys = [BoundKey.from_text(item[name]) for name in ("lower_bound", "upper_bound")]
     bounds = (watch.bounds.lower, watch.bounds.upper)
-    assert keys == [BoundKey(bound, watch.seen_at, watch.epoch) for bound in bounds]
+    assert keys == [BoundKey(bound, watch.seen, watch.epoch) for bound in bounds]
+
+
+@pytest.mark.parametrize("kind", WATCHES)
+def test_every_quote_counts_as_newer_than_a_watch_of_form_1(kind: str) -> None:
+    item = stored(kind)
+    keys = [BoundKey.from_text(item[name]) for name in ("lower_bound", "upper_bound")]
+    bounds = (WATCH.bounds.lower, WATCH.bounds.upper)
+    assert keys == [BoundKey(bound, 0, WATCH.epoch) for bound in bounds]

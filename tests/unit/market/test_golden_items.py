@@ -48,6 +48,7 @@ ITEMS: dict[str, Any] = {
         (SPLIT, Split(datetime(2026, 9, 1, tzinfo=UTC), new=Decimal(1), old=Decimal(10))),
         version=1236,
     ),
+    "quote_with_time_of_storing": Quote("AAPL", Decimal("201.000000001"), TIME, "feed", stored_at=TIME, version=1234),
     "splits_without_quote": Quote("NEW", splits=(SPLIT,)),
     "bar": BAR,
     "ingested_day": record_day(None, DAY, ["AAPL", "MSFT"], bars=[BAR], faults=[JUMP], now=TIME),

@@ -37,7 +37,7 @@ class Split(Struct, frozen=True):
 class Quote(Record, frozen=True):
     """The newest price of a symbol and the time of the price (both None before the first quote), and all splits.
 
-    `splits` are ordered by time.
+    `splits` are ordered by time. `stored_at` is the time at which Trimtab stored the price, on Trimtab's own clock.
     """
 
     symbol: str
@@ -45,6 +45,7 @@ class Quote(Record, frozen=True):
     as_of: datetime | None = None
     source: str | None = None
     splits: tuple[Split, ...] = ()
+    stored_at: datetime | None = None
 
     def to_item(self) -> dict[str, Any]:
         """Return the quote as plain values, with the keys of the table `market`."""
@@ -58,6 +59,13 @@ class Quote(Record, frozen=True):
                 return from_attributes(item, cls)
             case version:
                 raise UnknownForm("quote", version)
+
+
+class StoredPrice(Struct, frozen=True):
+    """The valid price of one unit, and the version of the quote in which the price is stored."""
+
+    price: Decimal
+    version: int
 
 
 def quote_key(symbol: str) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """The store of quotes and splits, in the table `market`: one item a symbol."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from trimtab.contracts.quotes import Quote, quote_key
+from trimtab.contracts.quotes import Quote, StoredPrice, quote_key
 from trimtab.contracts.stored_form import FORM
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
@@ -24,7 +25,7 @@ class QuoteStore(Struct, frozen=True):
     client: "DynamoDBClient"
     table: str
 
-    def advance(self, quote: NewQuote) -> Decimal | None:
+    def advance(self, quote: NewQuote, stored_at: datetime) -> StoredPrice | None:
         """Write the quote if it is newer than the stored quote: one conditional update and no read.
 
         Returns the price that is valid afterwards: the new price, or the stored price if both quotes have the same
@@ -36,16 +37,17 @@ class QuoteStore(Struct, frozen=True):
             ":price": plain(quote.price),
             ":as_of": format_time(quote.as_of),
             ":source": quote.source or "unnamed",
+            ":stored_at": format_time(stored_at),
             ":form": 1,
             ":one": 1,
         }
-        assignments = "symbol = :symbol, price = :price, as_of = :as_of, #source = :source, #form = :form"
+        assignments = "symbol = :symbol, price = :price, as_of = :as_of, #source = :source, stored_at = :stored_at"
         try:
-            update_item(
+            written = update_item(
                 self.client,
                 TableName=self.table,
                 Key=serialize(quote_key(quote.symbol)),
-                UpdateExpression=f"SET {assignments} ADD #version :one",
+                UpdateExpression=f"SET {assignments}, #form = :form ADD #version :one",
                 ConditionExpression="attribute_not_exists(as_of) OR as_of < :as_of",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=serialize(values),
@@ -54,8 +56,9 @@ class QuoteStore(Struct, frozen=True):
             stored = refused.failed.get(0)
             if stored is None:
                 raise  # a concurrent transaction enters a split: which quote is newer is not known yet
-            return Decimal(stored["price"]) if stored["as_of"] == format_time(quote.as_of) else None
-        return quote.price
+            is_same = stored["as_of"] == format_time(quote.as_of)
+            return StoredPrice(Decimal(stored["price"]), int(stored["version"])) if is_same else None
+        return StoredPrice(quote.price, int(written["version"]))
 
     def quote(self, symbol: str) -> Quote | None:
         """Return the quote and the splits of a symbol, read consistently, None for an unknown symbol."""

@@ -1,12 +1,10 @@
 """Quotes and splits: read by all tenants, written by the platform."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
 
 from msgspec import Struct
 
-from trimtab.contracts.quotes import Quote, Split
+from trimtab.contracts.quotes import Quote, Split, StoredPrice
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.adapters.quotes import QuoteStore
@@ -16,11 +14,11 @@ from trimtab.market.domain.quotes import NewQuote, add_split, entered_split, is_
 class StoredQuotes(Struct, frozen=True):
     """The result of storing quotes.
 
-    `prices` maps each symbol whose quote was not outdated to the price and the time valid now. `discarded` counts the
-    quotes that were older than the stored quote or in the future.
+    `prices` maps each symbol whose quote was not outdated to the price that is valid now. `discarded` counts the quotes
+    that were older than the stored quote or in the future.
     """
 
-    prices: Mapping[str, tuple[Decimal, datetime]]
+    prices: Mapping[str, StoredPrice]
     discarded: int
 
 
@@ -37,8 +35,8 @@ class QuoteService(Struct, frozen=True):
         """
         now = self.clock()
         newest = newest_by_symbol([quote for quote in quotes if not is_in_future(quote, now)])
-        prices = [(quote, self.store.advance(quote)) for quote in newest]
-        valid = {quote.symbol: (price, quote.as_of) for quote, price in prices if price is not None}
+        prices = [(quote.symbol, self.store.advance(quote, self.clock())) for quote in newest]
+        valid = {symbol: price for symbol, price in prices if price is not None}
         return StoredQuotes(valid, len(quotes) - len(valid))
 
     def enter_split(self, symbol: str, split: Split) -> Quote:

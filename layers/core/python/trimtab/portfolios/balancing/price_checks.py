@@ -189,7 +189,7 @@ class PriceChecker(Struct, frozen=True):
 
 
 def _is_newer(quote: Quote, seen: Quote | None) -> bool:
-    return quote.as_of is not None and (seen is None or seen.as_of is None or quote.as_of > seen.as_of)
+    return seen is None or quote.version > seen.version
 
 
 def _trigger_of(requested: str, watch_state: WatchState) -> Trigger | None:

@@ -1,16 +1,14 @@
 """Watch matching: finds the portfolios whose price bounds a quote crosses, and requests one check of each."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal
 
 from msgspec import Struct
 
+from trimtab.contracts.quotes import StoredPrice
 from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.portfolios.balancing.watch_store import CrossedPortfolio, WatchStore
 
-PricedSymbol = tuple[str, tuple[Decimal, datetime]]
-"""A symbol with its price and the time of the price."""
+PricedSymbol = tuple[str, StoredPrice]
 ParallelQuery = Callable[
     [Callable[[PricedSymbol], list[CrossedPortfolio]], Iterable[PricedSymbol]], Iterable[list[CrossedPortfolio]]
 ]
@@ -24,7 +22,7 @@ class WatchMatcher(Struct, frozen=True):
     checks: CheckQueue
     parallel_map: ParallelQuery = map
 
-    def request_checks(self, prices: Mapping[str, tuple[Decimal, datetime]]) -> int:
+    def request_checks(self, prices: Mapping[str, StoredPrice]) -> int:
         """Request one check of each portfolio whose bounds the prices cross; return the number of portfolios.
 
         Each message carries the highest epoch of the crossed watches of its portfolio.
@@ -39,5 +37,5 @@ class WatchMatcher(Struct, frozen=True):
         return len(newest)
 
     def _matches(self, priced: PricedSymbol) -> list[CrossedPortfolio]:
-        symbol, (price, as_of) = priced
-        return list(self.watches.crossed(symbol, price, as_of))
+        symbol, stored = priced
+        return list(self.watches.crossed(symbol, stored))

@@ -1,20 +1,21 @@
 """Price watches in DynamoDB (table `watches`): for each symbol, the price bounds of every portfolio that needs it.
 
 Two local indexes of keys sort the watches of a symbol by upper and by lower bound. Their sort keys are packed,
-`<bound>#<time of the quote seen>#<epoch>`, because a keys-only entry must tell a quote apart from an older one and the
-range condition must sort by the bound alone. Another form of these keys would need another index.
+`<bound>#<version of the quote seen>#<epoch>`, because a keys-only entry must tell a quote apart from an older one and
+the range condition must sort by the bound alone. Another form of these keys would need another index.
+
+Versions of a quote are compared, not times: a withdrawn or corrected price is a new version with an older or equal
+time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trimtab.contracts.quotes import Quote
+from trimtab.contracts.quotes import Quote, StoredPrice
 from trimtab.contracts.stored_form import FORM
-from trimtab.kernel.clock import format_time, parse_time
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, sortable_price
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.client import Item, Key, serialize
@@ -33,45 +34,47 @@ AFTER_ALL = "~"
 
 
 class BoundKey(Struct, frozen=True):
-    """Sort key of a watch in an index: the bound, the time of the quote that the evaluation saw, and its epoch.
+    """Sort key of a watch in an index: the bound, the version of the quote that the evaluation saw, and its epoch.
 
-    `seen_at` is None where the evaluation found no quote of the symbol.
+    `seen` is 0 where the evaluation found no quote of the symbol.
     """
 
     bound: Decimal
-    seen_at: datetime | None
+    seen: int
     epoch: int
 
     def to_text(self) -> str:
         """Return the key; keys sort like their bounds."""
-        parts = [sortable_price(self.bound), *([format_time(self.seen_at)] if self.seen_at else []), str(self.epoch)]
-        return "#".join(parts)
+        return f"{sortable_price(self.bound)}#{self.seen}#{self.epoch}"
 
     @classmethod
     def from_text(cls, text: str) -> "BoundKey":
-        """Return the key from the text of `to_text`."""
-        bound, *seen_at, epoch = text.split("#")
-        return cls(Decimal(bound), parse_time(seen_at[0]) if seen_at else None, int(epoch))
+        """Return the key from the text of `to_text`.
+
+        Keys of form 1 have no version or the time of the quote instead: every quote counts as newer.
+        """
+        bound, *seen, epoch = text.split("#")
+        return cls(Decimal(bound), int(seen[0]) if seen and seen[0].isdecimal() else 0, int(epoch))
 
 
 class PriceWatch(Struct, frozen=True):
-    """The watch of a portfolio on a symbol, written in an epoch after the quote of `seen_at`."""
+    """The watch of a portfolio on a symbol, written in an epoch that saw this version of the quote (0: no quote)."""
 
     tenant_id: str
     portfolio_id: str
     symbol: str
     bounds: PriceBounds
-    seen_at: datetime | None
+    seen: int
     epoch: int
 
     def to_item(self, shards: int) -> Item:
         """Return the plain values of the item; `shards` is the number of partitions of a symbol."""
         return {
             **watch_key(self.tenant_id, self.portfolio_id, self.symbol, shards),
-            "upper_bound": BoundKey(self.bounds.upper, self.seen_at, self.epoch).to_text(),
-            "lower_bound": BoundKey(self.bounds.lower, self.seen_at, self.epoch).to_text(),
+            "upper_bound": BoundKey(self.bounds.upper, self.seen, self.epoch).to_text(),
+            "lower_bound": BoundKey(self.bounds.lower, self.seen, self.epoch).to_text(),
             "epoch": self.epoch,
-            FORM: 1,
+            FORM: 2,
         }
 
 
@@ -109,7 +112,7 @@ class WatchStore(Struct, frozen=True):
         """
         owner, epoch = (portfolio.tenant_id, portfolio.portfolio_id), portfolio.watch_state.epoch_started
         watches = (
-            PriceWatch(*owner, symbol, around, quotes[symbol].as_of if symbol in quotes else None, epoch)
+            PriceWatch(*owner, symbol, around, quotes[symbol].version if symbol in quotes else 0, epoch)
             for symbol, around in sorted(bounds.items())
         )
         actions = [self._put(watch) for watch in watches]
@@ -117,13 +120,13 @@ class WatchStore(Struct, frozen=True):
         for start in range(0, len(actions), MAX_ACTIONS):
             transact(self.client, actions[start : start + MAX_ACTIONS])
 
-    def crossed(self, symbol: str, price: Decimal, as_of: datetime) -> Iterator[CrossedPortfolio]:
-        """Yield the portfolios whose watches the quote crosses, by strongly consistent reads.
+    def crossed(self, symbol: str, stored: StoredPrice) -> Iterator[CrossedPortfolio]:
+        """Yield the portfolios whose watches the stored price crosses, by strongly consistent reads.
 
-        Watches whose evaluation saw the same or a newer quote are left out. A watch crossed at both bounds is yielded
-        twice.
+        Watches whose evaluation saw the same or a newer version of the quote are left out. A watch crossed at both
+        bounds is yielded twice.
         """
-        text = sortable_price(price)
+        text = sortable_price(stored.price)
         for shard in range(self.shards):
             partition = f"SYM#{symbol}#{shard}"
             for index, condition in (
@@ -132,7 +135,7 @@ class WatchStore(Struct, frozen=True):
             ):
                 for entry in query_keys(self.client, self.table, index, partition, condition):
                     key = BoundKey.from_text(entry[index.sort])
-                    if key.seen_at is None or key.seen_at < as_of:
+                    if key.seen < stored.version:
                         tenant_id, _, portfolio_id = entry["sk"].rpartition("#")
                         yield CrossedPortfolio(tenant_id, portfolio_id, key.epoch)
 

@@ -1,7 +1,7 @@
 """Conditional writes and transactions: refused writes raise `ConditionFailed`, failed calls raise `ClientError`."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import ClientError
 
@@ -48,12 +48,14 @@ def put_records(client: "DynamoDBClient", table: str, *records: Record) -> None:
         transact(client, [{"Put": versioned_put(table, item)} for item in items])
 
 
-def update_item(client: "DynamoDBClient", **arguments: Any) -> None:
-    """Call `UpdateItem`; raises `ConditionFailed` with the item that is stored instead."""
+def update_item(client: "DynamoDBClient", **arguments: Any) -> Item:
+    """Call `UpdateItem` and return the updated attributes; raises `ConditionFailed` with the item stored instead."""
+    returned: dict[str, Any] = {"ReturnValues": "UPDATED_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     try:
-        client.update_item(ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+        answer = client.update_item(**returned, **arguments)
     except ClientError as error:
         _raise_refusal(error)
+    return deserialize(answer.get("Attributes", {}))
 
 
 def transact(client: "DynamoDBClient", actions: Sequence[Any]) -> None:
@@ -64,7 +66,7 @@ def transact(client: "DynamoDBClient", actions: Sequence[Any]) -> None:
         _raise_refusal(error)
 
 
-def _raise_refusal(error: ClientError) -> None:
+def _raise_refusal(error: ClientError) -> NoReturn:
     code = error.response["Error"]["Code"]
     answer: dict[str, Any] = dict(error.response)
     if code == "ConditionalCheckFailedException":
