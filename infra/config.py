@@ -114,10 +114,12 @@ class Paper:
     """The paper broker: orders fill at the stored quotes.
 
     `scenario` is the path of a file with faults to simulate, relative to the repository (examples:
-    `infra/local/scenarios`). Without a scenario every order fills.
+    `infra/local/scenarios`). Without a scenario every order fills. With `sessions` orders are sent only in the sessions
+    of the exchange, as with Alpaca.
     """
 
     scenario: str | None = None
+    sessions: bool = False
 
 
 @dataclass(frozen=True)

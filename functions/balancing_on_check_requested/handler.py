@@ -4,8 +4,10 @@ from functools import lru_cache
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.kernel.clock import utc_now
+from trimtab.portfolios.balancing.decision_reader import DecisionReader
 from trimtab.portfolios.balancing.price_checks import PriceChecker
 from trimtab.portfolios.balancing.watch_store import WatchStore
+from trimtab.portfolios.execution.brokers import BrokerTermsSettings
 from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.runtime.dynamodb.client import dynamodb_client
@@ -14,7 +16,7 @@ from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
 
 
-class CheckSettings(StoreSettings):
+class CheckSettings(StoreSettings, BrokerTermsSettings):
     """Environment of the function; `run_seconds` is the deadline of a rebalance."""
 
     watches_table: str
@@ -29,9 +31,9 @@ def price_checker() -> PriceChecker:
     stores = rebalance_stores(settings)
     return PriceChecker(
         stores.rebalances,
-        HoldingsReader(stores.ledger, utc_now),
+        stores.ledger,
+        DecisionReader(HoldingsReader(stores.ledger, utc_now), stores.halts, settings.terms, utc_now),
         WatchStore(dynamodb_client(), settings.watches_table, settings.watch_shards),
-        stores.halts,
         stores.queues,
         utc_now,
         settings.run_seconds,

@@ -90,6 +90,7 @@ class BalancingFunctions(Construct):
 
     def _add_check_worker(self) -> None:
         config = self._context.config
+        broker = BrokerAccess(config.broker, self._execution, self._market)
         worker = Worker(
             self,
             "OnCheckRequested",
@@ -100,6 +101,7 @@ class BalancingFunctions(Construct):
             memory_mb=1024,
             timeout_seconds=config.worker_timeout_seconds,
             environment={
+                **broker.terms(),
                 "PORTFOLIOS_TABLE": self._portfolios.table_name,
                 "MARKET_TABLE": self._market.table.table_name,
                 "WATCHES_TABLE": self._balancing.watches.table_name,

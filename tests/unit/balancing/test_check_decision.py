@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from tests.unit.samples import percents, portfolio
 from trimtab.contracts.quotes import Quote, Split
-from trimtab.portfolios.balancing.check_decision import CheckResult, DecisionInputs, evaluate
+from trimtab.portfolios.balancing.check_decision import CheckResult, evaluate
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, Policy

@@ -11,20 +11,17 @@ from typing import Any, assert_never
 from msgspec import Struct, field
 
 from trimtab.contracts.portfolios import PortfolioStatus
-from trimtab.contracts.quotes import Quote
-from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
-from trimtab.portfolios.balancing import calendar, order_planner
+from trimtab.kernel.money import CONTEXT, ZERO, plain
+from trimtab.portfolios.balancing import order_planner
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
-from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Automation, Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
-from trimtab.portfolios.rebalancing import drift, journal
+from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
-from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Reason
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 REARM_MOVE = Decimal("0.01")
@@ -54,59 +51,6 @@ class CheckResult(Struct, frozen=True):
     deferred_trigger: Trigger | None = None
     retry_at: datetime | None = None
     awaits_quote: bool = False
-
-
-class DecisionInputs(Struct, frozen=True):
-    """Inputs of a check.
-
-    Quantities are the present ones, splits included. `trigger` is None where only the watches have to be written
-    again. `halt_reason` is set while orders are halted. `was_refused`: the last rebalance traded nothing.
-    """
-
-    portfolio: Portfolio
-    quantities: Mapping[str, Decimal]
-    quotes: Mapping[str, Quote]
-    now: datetime
-    trigger: Trigger | None
-    mode: Mode
-    halt_reason: str | None = None
-    was_refused: bool = False
-
-    def prices(self) -> dict[str, Decimal]:
-        """Return the usable prices: of quotes that are neither too old nor from before a split."""
-        oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
-        return {
-            symbol: quote.price
-            for symbol, quote in self.quotes.items()
-            if quote.price is not None
-            and quote.as_of is not None
-            and quote.as_of >= oldest
-            and not any(quote.as_of < split.effective_at <= self.now for split in quote.splits)
-        }
-
-    def calendar_at(self) -> datetime | None:
-        """Return the next day of the calendar rule; the day may be past and not decided yet."""
-        rule, known = self.portfolio.policy.calendar, self.portfolio.watch_state.calendar_at
-        if rule is None or self.portfolio.policy.automation is Automation.MANUAL:
-            return None
-        return known or calendar.next_due(rule, self.now)
-
-    def is_calendar_due(self) -> bool:
-        """Return whether the day of the calendar rule has come."""
-        due = self.calendar_at()
-        return due is not None and due <= self.now
-
-    def next_calendar_at(self) -> datetime | None:
-        """Return the day of the calendar rule after this check; a check without a trigger decides no day."""
-        rule, due = self.portfolio.policy.calendar, self.calendar_at()
-        is_decided = self.trigger is not None and self.is_calendar_due()
-        return calendar.next_due(rule, self.now) if rule and is_decided else due
-
-
-def symbols_of(portfolio: Portfolio) -> list[str]:
-    """Return the symbols held or targeted; a check needs a quote of each."""
-    held = (symbol for symbol, holding in portfolio.holdings.items() if holding.quantity)
-    return sorted({*held, *portfolio.allocation})
 
 
 def find_refusal(portfolio: Portfolio) -> Reason | None:
@@ -248,66 +192,3 @@ def _plan_details(plan: OrderPlan) -> dict[str, Any]:
         "within_band_after": plan.within_band_after,
         "skipped": [[leg.symbol, leg.side.value, plain(leg.notional), leg.reason] for leg in plan.skipped],
     }
-
-
-# The rebalance that a check begins -----------------------------------------------------------------------------------
-
-
-def begin_rebalance(
-    inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None, *, run_seconds: int
-) -> tuple[Rebalance, Portfolio]:
-    """Return the PLANNED rebalance of a check (requested or new), and the portfolio locked by the rebalance.
-
-    Both must be saved in the same transaction: the journal is stored before the first order is sent.
-    """
-    assert result.plan is not None  # noqa: S101 - called only with a plan
-    portfolio, now = inputs.portfolio, inputs.now
-    rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
-    execution = journal.new_execution(
-        rebalance.rebalance_id,
-        result.plan.orders,
-        result.plan.skipped,
-        portfolio.policy,
-        is_funded=_is_paid_for(portfolio, result.plan, result.valuation),
-        deadline=now + timedelta(seconds=run_seconds),
-    )
-    planned = rebalance.transition(
-        RebalanceStatus.PLANNED,
-        now,
-        reason=result.reason,
-        legs=result.plan.legs,
-        weights={leg.asset: leg.weight for leg in result.plan.legs},
-        execution=execution,
-        mode=inputs.mode,
-    )
-    return planned, portfolio.lock_for_rebalance(planned.rebalance_id, now, result.calendar_at)
-
-
-def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
-    """Return an automatic rebalance; its id is derived from the epoch of the price watches."""
-    epoch = portfolio.watch_state.epoch_started
-    request_id = f"{trigger.value}-{epoch}"
-    return Rebalance(
-        tenant_id=portfolio.tenant_id,
-        portfolio_id=portfolio.portfolio_id,
-        rebalance_id=rebalance_id_of(portfolio.portfolio_id, f"check#{epoch}"),
-        user_id=portfolio.user_id,
-        name=portfolio.name,
-        request_id=request_id,
-        request_hash=ids.request_hash(1, {"request_id": request_id}),
-        weights={},
-        as_of=now,
-        created_at=now,
-        updated_at=now,
-        trigger=trigger,
-        version=0,
-    )
-
-
-def _is_paid_for(portfolio: Portfolio, plan: OrderPlan, valuation: Valuation | None) -> bool:
-    """Return whether the cash above the buffer covers all buys at limit prices, without waiting for the sells."""
-    buys = [order for order in plan.orders if order.side is Side.BUY]
-    cost = sum((CONTEXT.multiply(order.quantity, order.limit_price) for order in buys), ZERO)
-    total = valuation.total if valuation else ZERO
-    buffer = CONTEXT.divide(CONTEXT.multiply(total, portfolio.policy.cash_buffer), HUNDRED)
-    return cost <= (portfolio.cash or ZERO) - buffer

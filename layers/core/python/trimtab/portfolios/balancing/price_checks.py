@@ -14,13 +14,14 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
-from trimtab.portfolios.balancing.check_decision import CheckResult, DecisionInputs
+from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.check_store import LastCheck
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
+from trimtab.portfolios.balancing.decision_reader import DecisionReader
+from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
 from trimtab.portfolios.balancing.watch_store import WatchStore
-from trimtab.portfolios.execution.halts import HaltStore
-from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
@@ -47,9 +48,9 @@ class PriceChecker(Struct, frozen=True):
     """Consumer of the queue `checks`. Rebalances that a check starts have a deadline after `run_seconds`."""
 
     store: RebalanceStore
-    holdings: HoldingsReader
+    ledger: LedgerStore
+    decisions: DecisionReader
     watches: WatchStore
-    halts: HaltStore
     queues: WorkerQueues
     clock: Clock
     run_seconds: int = 6 * 3600
@@ -79,8 +80,7 @@ class PriceChecker(Struct, frozen=True):
             return self._save_decision(rebalance.record_outcome(RebalanceStatus.REJECTED, refusal, now))
         if portfolio.is_busy(now):
             return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, IN_PROGRESS, now))
-        inputs = self._decision_inputs(portfolio, Trigger.MANUAL, rebalance.mode)
-        result = check_decision.evaluate(inputs)
+        inputs, result = self.decisions.decide(portfolio, Trigger.MANUAL, rebalance.mode)
         if result.plan is None:
             return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now))
         return self._begin_rebalance(inputs, result, rebalance)
@@ -129,14 +129,13 @@ class PriceChecker(Struct, frozen=True):
 
     def _evaluate_once(self, portfolio: Portfolio, trigger: Trigger | None) -> CheckOutcome | Portfolio:
         """Evaluate in a new epoch; return the portfolio instead of an outcome if a new quote crossed the new bounds."""
-        symbols = check_decision.symbols_of(portfolio) if portfolio.is_automatic else []
+        symbols = symbols_of(portfolio) if portfolio.is_automatic else []
         now, dropped = self.clock(), set(portfolio.watch_state.watched_symbols) - set(symbols)
         portfolio = portfolio.start_evaluation(now, symbols)
         self.store.put(portfolio)
         result, inputs = CheckResult(NOT_WATCHED), None
         if symbols:
-            inputs = self._decision_inputs(portfolio, trigger)
-            result = check_decision.evaluate(inputs)
+            inputs, result = self.decisions.decide(portfolio, trigger)
             if result.plan is not None:
                 return self._begin_rebalance(inputs, result, None)
         self.watches.write(portfolio, result.bounds, inputs.quotes if inputs else {}, dropped)
@@ -155,7 +154,7 @@ class PriceChecker(Struct, frozen=True):
         return CheckOutcome(result.reason.code)
 
     def _is_crossed_by_newer_quote(self, inputs: DecisionInputs, result: CheckResult) -> bool:
-        quotes = self.holdings.ledger.quotes(sorted(result.bounds))
+        quotes = self.ledger.quotes(sorted(result.bounds))
         return any(
             quote.price is not None
             and _is_newer(quote, inputs.quotes.get(symbol))
@@ -163,26 +162,10 @@ class PriceChecker(Struct, frozen=True):
             for symbol, quote in quotes.items()
         )
 
-    def _decision_inputs(
-        self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None = None
-    ) -> DecisionInputs:
-        quotes = self.holdings.ledger.quotes(check_decision.symbols_of(portfolio))
-        held = self.holdings.apply_splits(portfolio, quotes)
-        return DecisionInputs(
-            portfolio=portfolio,
-            quantities={symbol: holding.quantity for symbol, holding in held.items()},
-            quotes=quotes,
-            now=self.clock(),
-            trigger=trigger,
-            mode=mode or portfolio.policy.mode,
-            halt_reason=self.halts.reason(portfolio.tenant_id) if trigger else None,
-            was_refused=portfolio.watch_state.cause is EvaluationCause.REFUSED,
-        )
-
     def _begin_rebalance(
         self, inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None
     ) -> CheckOutcome:
-        rebalance, locked = check_decision.begin_rebalance(inputs, result, requested, run_seconds=self.run_seconds)
+        rebalance, locked = begin_rebalance(inputs, result, requested, run_seconds=self.run_seconds)
         self.store.put(rebalance, locked)
         self.queues.wake(rebalance)
         return CheckOutcome(result.reason.code, rebalance)

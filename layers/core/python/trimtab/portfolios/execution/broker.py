@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission
 
 
 class OutcomeUnknown(Exception):
@@ -20,6 +21,16 @@ class OrderNotSent(OutcomeUnknown):
 
     An earlier call for the same order may have had an effect.
     """
+
+
+class BrokerTerms(Struct, frozen=True):
+    """Terms of a broker on which a plan depends.
+
+    `trades_by_session`: orders fill only in the sessions of the exchange. `commission` is the cost of one order.
+    """
+
+    trades_by_session: bool = False
+    commission: Commission = NO_COMMISSION
 
 
 class BrokerStatus(StrEnum):

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from trimtab.contracts import quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import Clock
-from trimtab.portfolios.execution.broker import Broker
+from trimtab.portfolios.execution.broker import Broker, BrokerTerms
 from trimtab.runtime.dynamodb.client import get_item
 from trimtab.runtime.settings import Settings
 
@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from trimtab.portfolios.execution.paper import PriceLookup
 
 
-class BrokerSettings(Settings):
+class BrokerTermsSettings(Settings):
+    """Environment of a function that plans orders: the broker, and the sessions of the paper broker.
+
+    Alpaca fills orders in the sessions of the exchange only. The paper broker fills orders at any time, unless
+    `paper_sessions` is set.
+    """
+
+    broker: Literal["paper", "alpaca"] = "paper"
+    paper_sessions: bool = False
+
+    @property
+    def terms(self) -> BrokerTerms:
+        """Terms of the configured broker."""
+        return BrokerTerms(trades_by_session=self.broker == "alpaca" or self.paper_sessions)
+
+
+class BrokerSettings(BrokerTermsSettings):
     """Environment of a function that talks to the broker.
 
     * `paper_table`: orders of the paper broker, and the circuit breaker of Alpaca.
@@ -27,7 +43,6 @@ class BrokerSettings(Settings):
     * `alpaca_secret_id`: name of the secret with the API keys of Alpaca.
     """
 
-    broker: Literal["paper", "alpaca"] = "paper"
     market_table: str
     paper_table: str
     paper_scenario: str = "[]"

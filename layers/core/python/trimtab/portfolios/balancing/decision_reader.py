@@ -1,0 +1,45 @@
+"""Decisions at the present quotes: reads the inputs of a decision, and decides."""
+
+from msgspec import Struct
+
+from trimtab.kernel.clock import Clock
+from trimtab.portfolios.balancing import check_decision
+from trimtab.portfolios.balancing.check_decision import CheckResult
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
+from trimtab.portfolios.execution.broker import BrokerTerms
+from trimtab.portfolios.execution.halts import HaltStore
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.policy import Mode
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
+
+
+class DecisionReader(Struct, frozen=True):
+    """Reads quotes, holdings and halts of a portfolio, and decides. Nothing is written."""
+
+    holdings: HoldingsReader
+    halts: HaltStore
+    terms: BrokerTerms
+    clock: Clock
+
+    def decide(
+        self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None = None
+    ) -> tuple[DecisionInputs, CheckResult]:
+        """Return the decision at the present quotes, and its inputs; the mode of the policy is the default."""
+        inputs = self._read(portfolio, trigger, mode)
+        return inputs, check_decision.evaluate(inputs)
+
+    def _read(self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None) -> DecisionInputs:
+        quotes = self.holdings.ledger.quotes(symbols_of(portfolio))
+        held = self.holdings.apply_splits(portfolio, quotes)
+        return DecisionInputs(
+            portfolio=portfolio,
+            quantities={symbol: holding.quantity for symbol, holding in held.items()},
+            quotes=quotes,
+            now=self.clock(),
+            trigger=trigger,
+            mode=mode or portfolio.policy.mode,
+            terms=self.terms,
+            halt_reason=self.halts.reason(portfolio.tenant_id) if trigger else None,
+            was_refused=portfolio.watch_state.cause is EvaluationCause.REFUSED,
+        )

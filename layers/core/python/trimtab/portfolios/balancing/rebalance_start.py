@@ -1,0 +1,75 @@
+"""The rebalance that a decision starts: the planned rebalance, and the portfolio locked by the rebalance."""
+
+from datetime import datetime, timedelta
+
+from trimtab.kernel import ids
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
+from trimtab.portfolios.balancing.check_decision import CheckResult
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
+from trimtab.portfolios.balancing.order_planner import OrderPlan
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.watch_state import Trigger
+from trimtab.portfolios.rebalancing import journal
+from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.valuation import Valuation
+
+
+def begin_rebalance(
+    inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None, *, run_seconds: int
+) -> tuple[Rebalance, Portfolio]:
+    """Return the PLANNED rebalance of a check (requested or new), and the portfolio locked by the rebalance.
+
+    Both must be saved in the same transaction: the journal is stored before the first order is sent.
+    """
+    assert result.plan is not None  # noqa: S101 - called only with a plan
+    portfolio, now = inputs.portfolio, inputs.now
+    rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
+    execution = journal.new_execution(
+        rebalance.rebalance_id,
+        result.plan.orders,
+        result.plan.skipped,
+        portfolio.policy,
+        is_funded=_is_paid_for(portfolio, result.plan, result.valuation),
+        deadline=now + timedelta(seconds=run_seconds),
+    )
+    planned = rebalance.transition(
+        RebalanceStatus.PLANNED,
+        now,
+        reason=result.reason,
+        legs=result.plan.legs,
+        weights={leg.asset: leg.weight for leg in result.plan.legs},
+        execution=execution,
+        mode=inputs.mode,
+    )
+    return planned, portfolio.lock_for_rebalance(planned.rebalance_id, now, result.calendar_at)
+
+
+def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
+    """Return an automatic rebalance; its id is derived from the epoch of the price watches."""
+    epoch = portfolio.watch_state.epoch_started
+    request_id = f"{trigger.value}-{epoch}"
+    return Rebalance(
+        tenant_id=portfolio.tenant_id,
+        portfolio_id=portfolio.portfolio_id,
+        rebalance_id=rebalance_id_of(portfolio.portfolio_id, f"check#{epoch}"),
+        user_id=portfolio.user_id,
+        name=portfolio.name,
+        request_id=request_id,
+        request_hash=ids.request_hash(1, {"request_id": request_id}),
+        weights={},
+        as_of=now,
+        created_at=now,
+        updated_at=now,
+        trigger=trigger,
+        version=0,
+    )
+
+
+def _is_paid_for(portfolio: Portfolio, plan: OrderPlan, valuation: Valuation | None) -> bool:
+    """Return whether the cash above the buffer covers all buys at limit prices, without waiting for the sells."""
+    buys = [order for order in plan.orders if order.side is Side.BUY]
+    cost = sum((CONTEXT.multiply(order.quantity, order.limit_price) for order in buys), ZERO)
+    total = valuation.total if valuation else ZERO
+    buffer = CONTEXT.divide(CONTEXT.multiply(total, portfolio.policy.cash_buffer), HUNDRED)
+    return cost <= (portfolio.cash or ZERO) - buffer
