@@ -17,13 +17,13 @@ from decimal import Decimal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.kernel.clock import utc_now
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
 from trimtab.market.adapters.files import BarFiles, file_reader
 from trimtab.market.adapters.massive import MassiveKey, connect, parse_key
 from trimtab.market.adapters.quotes import QuoteStore
-from trimtab.market.domain.bars import MAX_JUMP_PERCENT
 from trimtab.market.domain.ingested_days import sessions_between
 from trimtab.market.domain.providers import BarProvider, ProviderFailed
 from trimtab.market.service.ingestion import Ingestion, IngestionResult

@@ -58,6 +58,8 @@ def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing
         "currency": "USD",
         "exchange": "XNAS",
         "active": True,
+        "halted": False,
+        "max_jump_percent": "40",
         "version": 1,
     }
     assert enter(system).json == entered.json == read(system, "/assets/AAPL")
@@ -65,6 +67,14 @@ def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing
     assert (moved["sector_code"], moved["active"], moved["version"]) == (50, False, 2)
     assert read(system, "/assets", sector="information_technology")["items"] == []
     refused(system.http("GET", "/assets/NONE", authorizer=FEED), 404, "not_found")
+
+
+@pytest.mark.parametrize("limit", ["12.5", None, "40"])
+def test_an_asset_is_halted_and_has_its_own_largest_jump(system: System, limit: str | None) -> None:
+    entered = enter(system, halted=True, max_jump_percent=limit).json
+    assert (entered["halted"], entered["max_jump_percent"]) == (True, limit)
+    assert read(system, "/assets/AAPL") == entered
+    assert enter(system, halted=True, max_jump_percent=limit).json["version"] == 1
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
@@ -150,6 +160,8 @@ def test_a_query_of_another_form_is_refused(system: System, path: str, query: di
         {"exchange": ""},
         {"asset_class": "thing"},
         {"active": "yes please"},
+        {"max_jump_percent": 0},
+        {"max_jump_percent": "off"},
         {"unknown": 1},
     ],
 )

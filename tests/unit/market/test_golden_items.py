@@ -11,7 +11,7 @@ import pytest
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import unpack_events
-from trimtab.contracts.quotes import Quote, Split
+from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.market.domain.bars import BarFault, FaultKind
 from trimtab.market.domain.ingested_days import IngestedDay, UnannouncedDays, bars_ingested, record_day
@@ -36,9 +36,14 @@ BAR = Bar(
     revision=2,
 )
 JUMP = BarFault("MSFT", FaultKind.JUMP, "close 700 is 75 % away from 400, and no split explains it", Decimal(700))
+HELD = HeldPrice(Decimal(10000), TIME, "feed", HoldReason.PRICE_JUMP, Decimal(100), Decimal(9900), TIME)
 ITEMS: dict[str, Any] = {
     "asset": AssetRecord("AAPL", "Apple Inc.", "stock", Sector.INFORMATION_TECHNOLOGY, "USD", "XNAS", True, version=3),
     "asset_without_sector": AssetRecord("SPY", "SPDR S&P 500", "etf", None, "USD", "ARCX", False),
+    "asset_halted": AssetRecord(
+        "MEME", "Meme", "stock", None, "USD", "XNYS", True, halted=True, max_jump_percent=Decimal("62.5")
+    ),
+    "asset_without_limit": AssetRecord("BTC", "Bitcoin", "crypto", None, "USD", "CRYPTO", True, max_jump_percent=None),
     "quote": Quote("AAPL", Decimal("201.000000001"), TIME, "feed", version=1234),
     "quote_with_splits": Quote(
         "AAPL",
@@ -49,6 +54,7 @@ ITEMS: dict[str, Any] = {
         version=1236,
     ),
     "quote_with_time_of_storing": Quote("AAPL", Decimal("201.000000001"), TIME, "feed", stored_at=TIME, version=1234),
+    "quote_held": Quote("AAPL", Decimal(100), TIME, "feed", held=HELD, version=7),
     "splits_without_quote": Quote("NEW", splits=(SPLIT,)),
     "bar": BAR,
     "ingested_day": record_day(None, DAY, ["AAPL", "MSFT"], bars=[BAR], faults=[JUMP], now=TIME),

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.market.domain.bars import MAX_JUMP_PERCENT, ProvidedBar, ProvidedSplit
+from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.domain.ingested_days import IngestedDay, UnannouncedDays, sessions_between, sessions_up_to
 from trimtab.market.domain.providers import ProviderFailed
 from trimtab.market.domain.quotes import add_split

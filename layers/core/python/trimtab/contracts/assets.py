@@ -1,11 +1,18 @@
 """The reference data of assets: the read model that the market context stores and other contexts read."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
+from trimtab.kernel.money import plain
+
+MAX_JUMP_PERCENT = Decimal(40)
+"""The largest plausible change between two prices, in percent, for assets without a limit of their own."""
+_OFF = "off"
+"""The stored limit of an asset without a limit: an absent attribute means the default."""
 
 
 class Sector(StrEnum):
@@ -40,7 +47,8 @@ _CODES = {sector: 10 + 5 * place for place, sector in enumerate(Sector)}
 class AssetRecord(Record, frozen=True):
     """The reference data of an asset. `sector` is None for assets without a sector, such as a fund of the whole market.
 
-    Daily bars are ingested for `active` assets only.
+    Daily bars are ingested for `active` assets only. Orders are sent for assets that are `active` and not `halted`.
+    `max_jump_percent` is the largest plausible change between two prices of the asset; None accepts every change.
     """
 
     symbol: str
@@ -50,12 +58,17 @@ class AssetRecord(Record, frozen=True):
     currency: str
     exchange: str
     active: bool
+    halted: bool = False
+    max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
 
     def to_item(self) -> dict[str, Any]:
         """Return the asset as plain values, with the keys of the table `market`."""
-        attributes = to_attributes(self)
+        limit = self.max_jump_percent
+        changed_limit = None if limit == MAX_JUMP_PERCENT else _OFF if limit is None else plain(limit)
         return {
-            **attributes,
+            **to_attributes(self),
+            "halted": self.halted or None,
+            "max_jump_percent": changed_limit,
             **asset_key(self.symbol),
             "by_sector_pk": sector_partition(self.sector),
             "by_sector_sk": self.symbol,
@@ -67,7 +80,9 @@ class AssetRecord(Record, frozen=True):
         """Return the asset of an item; raises `UnknownForm` for an item of a newer release."""
         match form_version(item):
             case 1:
-                return from_attributes({"sector": None, **item}, cls)
+                limit = item.get("max_jump_percent", MAX_JUMP_PERCENT)
+                members = {"sector": None, **item, "max_jump_percent": None if limit == _OFF else limit}
+                return from_attributes(members, cls)
             case version:
                 raise UnknownForm("asset", version)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
@@ -34,10 +35,35 @@ class Split(Struct, frozen=True):
         return to_places(CONTEXT.divide(CONTEXT.multiply(quantity, self.new), self.old), QUANTITY_PLACES)
 
 
+class HoldReason(StrEnum):
+    """The reasons for holding a price."""
+
+    PRICE_JUMP = "price_jump"
+    SPLIT_CONTRADICTED = "split_contradicted"
+
+
+class HeldPrice(Struct, frozen=True):
+    """An implausible price that is not used until a person or other market data confirm the price.
+
+    `expected` is the accepted price that the held price was compared with, per unit after all splits;
+    `change_percent` is the distance from `expected` in percent. `held_at` is the time at which the episode began.
+    """
+
+    price: Decimal
+    as_of: datetime
+    source: str
+    reason: HoldReason
+    expected: Decimal
+    change_percent: Decimal
+    held_at: datetime
+
+
 class Quote(Record, frozen=True):
-    """The newest price of a symbol and the time of the price (both None before the first quote), and all splits.
+    """The newest accepted price of a symbol and its time (both None before the first quote), and all splits.
 
     `splits` are ordered by time. `stored_at` is the time at which Trimtab stored the price, on Trimtab's own clock.
+    `held` is a later price that is not used because it is implausible; while a price is held, no order is sent for the
+    symbol.
     """
 
     symbol: str
@@ -46,6 +72,7 @@ class Quote(Record, frozen=True):
     source: str | None = None
     splits: tuple[Split, ...] = ()
     stored_at: datetime | None = None
+    held: HeldPrice | None = None
 
     def to_item(self) -> dict[str, Any]:
         """Return the quote as plain values, with the keys of the table `market`."""

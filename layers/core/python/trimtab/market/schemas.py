@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from trimtab.contracts.assets import AssetRecord, Sector
+from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord, Sector
 from trimtab.contracts.bars import NUMBERS, Bar
-from trimtab.contracts.fields import Identifier, Model, Quantity
+from trimtab.contracts.fields import Identifier, Model, Percent, Quantity
 from trimtab.contracts.messages import QuoteBody, Quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
@@ -36,7 +36,11 @@ AssetClass = Literal["stock", "etf", "fund", "bond", "crypto", "commodity", "oth
 
 
 class EnterAsset(Model):
-    """The reference data of an asset. Daily bars are ingested for active assets only."""
+    """The reference data of an asset. Daily bars are ingested for active assets only.
+
+    No orders are sent for an asset that is halted or not active. A price further than `max_jump_percent` from the
+    newest accepted price is held until it is confirmed; null accepts every price.
+    """
 
     name: Annotated[Name, Field(examples=["Apple Inc."])]
     asset_class: AssetClass = "stock"
@@ -44,6 +48,8 @@ class EnterAsset(Model):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
     exchange: Annotated[Identifier, Field(examples=["XNAS"])]
     active: bool = True
+    halted: bool = False
+    max_jump_percent: Annotated[Percent, Field(gt=0, le=1_000_000)] | None = MAX_JUMP_PERCENT
 
     def to_domain(self, symbol: str) -> AssetRecord:
         """Return the asset with the symbol."""
@@ -55,6 +61,8 @@ class EnterAsset(Model):
             currency=self.currency,
             exchange=self.exchange,
             active=self.active,
+            halted=self.halted,
+            max_jump_percent=self.max_jump_percent,
         )
 
 
@@ -69,6 +77,8 @@ class AssetView(Model):
     currency: str
     exchange: str
     active: bool
+    halted: bool
+    max_jump_percent: str | None
     version: int
 
 
@@ -148,6 +158,8 @@ def asset_view(asset: AssetRecord) -> JsonObject:
         "currency": asset.currency,
         "exchange": asset.exchange,
         "active": asset.active,
+        "halted": asset.halted,
+        "max_jump_percent": None if asset.max_jump_percent is None else plain(asset.max_jump_percent),
         "version": asset.version,
     }
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from trimtab.market.domain.bars import MAX_JUMP_PERCENT
+from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.market.domain.providers import BarProvider
 from trimtab.runtime.settings import Settings
 

@@ -8,12 +8,12 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.contracts.bars import NUMBERS, Bar
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.ids import fingerprint
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_percent
 
-MAX_JUMP_PERCENT = Decimal(40)
 _PRICES = ("open", "high", "low", "close")
 _OPTIONAL = ("vwap", "pre_market", "after_hours")
 

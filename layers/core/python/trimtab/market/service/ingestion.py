@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel import trading_days
@@ -15,7 +16,6 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.domain.bars import (
-    MAX_JUMP_PERCENT,
     BarFault,
     DailyClose,
     FaultKind,
