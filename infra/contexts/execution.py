@@ -87,20 +87,15 @@ class BrokerAccess:
     def terms(self) -> dict[str, str]:
         """Return the environment variables of a function that plans orders for the broker."""
         match self._broker:
-            case Paper(_, sessions):
-                return {"BROKER": "paper", "PAPER_SESSIONS": str(sessions).lower()}
-            case Alpaca():
-                return {"BROKER": "alpaca"}
+            case Paper(scenario, sessions):
+                paper = {"PAPER_SESSIONS": str(sessions).lower(), "PAPER_SCENARIO": scenario_text(scenario)}
+                return {"BROKER": "paper", **paper}
+            case Alpaca(secret_name, base_url):
+                return {"BROKER": "alpaca", "ALPACA_BASE_URL": base_url, "ALPACA_SECRET_ID": secret_name}
 
     def settings(self) -> dict[str, str]:
         """Return the environment variables of a function that calls the broker."""
-        tables = {"MARKET_TABLE": self._market.table_name, "PAPER_TABLE": self._paper.table_name}
-        match self._broker:
-            case Paper(scenario):
-                return {**tables, **self.terms(), "PAPER_SCENARIO": scenario_text(scenario)}
-            case Alpaca(secret_name, base_url):
-                alpaca = {"ALPACA_BASE_URL": base_url, "ALPACA_SECRET_ID": secret_name}
-                return {**tables, **self.terms(), **alpaca}
+        return {"MARKET_TABLE": self._market.table_name, "PAPER_TABLE": self._paper.table_name, **self.terms()}
 
     def allow_trading(self, function: LambdaFunction) -> None:
         """Grant sending orders."""

@@ -242,7 +242,7 @@ def test_more_fills_than_fit_into_a_transaction_are_posted_in_several(system: Sy
 def test_fills_whose_fees_exceed_the_cash_are_posted_and_resolved_by_an_operator(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scenario(monkeypatch, {"fee": "0.70"})
+    scenario(monkeypatch, *({"match": {"symbol": symbol}, "fee": "0.70"} for symbol in ("AAPL", "MSFT")))
     mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
     mine.deposit(100)
     mine.quote(AAPL=100, MSFT=100)

@@ -12,6 +12,7 @@ from tests.support.alpaca import fake_alpaca
 from tests.support.brokers import BrokerContract, BrokerSetup, an_order, broker_tables, members_of
 from tests.support.fake_alpaca_broker import AlpacaSetup
 from trimtab.portfolios.execution.broker import BrokerStatus, OutcomeUnknown
+from trimtab.portfolios.rebalancing.orders import RefusalKind
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -180,6 +181,25 @@ def test_a_duplicate_that_is_not_found_yet_is_unknown(alpaca: AlpacaSetup) -> No
 def test_a_refused_order_has_ended_with_alpacas_reason(alpaca: AlpacaSetup, order: Any, reason: str) -> None:
     report = alpaca.broker().submit("p1", order)
     assert members_of(report, "status", "reason", "filled") == (ENDED, reason, 0)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("insufficient buying power", RefusalKind.TEMPORARY),
+        ("market is closed", RefusalKind.TEMPORARY),
+        ('asset "AAPL" not found', RefusalKind.PERMANENT),
+        ("asset AAPL is not tradable", RefusalKind.PERMANENT),
+        ("asset AAPL is not active", RefusalKind.PERMANENT),
+        ('asset "AAPL" is not fractionable', RefusalKind.PERMANENT),
+        ("trading of AAPL is restricted", RefusalKind.PERMANENT),
+    ],
+)
+def test_a_refusal_is_permanent_where_the_symbol_cannot_be_traded(
+    alpaca: AlpacaSetup, monkeypatch: pytest.MonkeyPatch, message: str, kind: RefusalKind
+) -> None:
+    monkeypatch.setattr(alpaca.fake, "refusal", lambda _: (422, {"code": 42210000, "message": message}))
+    assert alpaca.broker().submit("p1", an_order()).refusal is kind
 
 
 @pytest.mark.parametrize(("kind", "after"), [(404, True), (422, True), (204, False)])

@@ -26,10 +26,11 @@ from tests.support.brokers import (
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.execution import paper
-from trimtab.portfolios.execution.broker import BrokerReport, BrokerStatus, OutcomeUnknown
-from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
+from trimtab.portfolios.execution.broker import BrokerReport, BrokerStatus, BrokerTerms, OutcomeUnknown
+from trimtab.portfolios.execution.brokers import BrokerSettings, BrokerTermsSettings, broker_from
 from trimtab.portfolios.execution.paper import PaperBroker
 from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, RefusalKind
 from trimtab.runtime.dynamodb.client import deserialize, get_item, serialize
 from trimtab.runtime.dynamodb.writes import put_item
 
@@ -297,6 +298,8 @@ BAD_SCENARIOS: list[tuple[str, str]] = [
     ('[{"times": 2}]', "only together with `time_out`"),
     ('[{"ends": true}]', "only together with `fill_percent`"),
     ('[{"refuse": "x", "fee": 1}]', "excludes"),
+    ('[{"refuse": "x", "fee_percent": 1}]', "excludes"),
+    ('[{"refusal": "permanent"}]', "only together with `refuse`"),
     ('[{"fill_percent": 101}]', "rule 1.fill_percent"),
     ('[{"fill_percent": 1e3}]', "plain digits"),
     ('[{"fee": "1.001"}]', "at most 2 decimals"),
@@ -318,6 +321,44 @@ def test_the_example_scenarios_are_scenarios() -> None:
     files = sorted((ROOT / "infra/local/scenarios").glob("*.json"))
     assert len(files) == 3
     assert all(parse_scenario(file.read_text()) for file in files)
+
+
+def test_a_refusal_has_the_kind_that_the_scenario_gives(setup: PaperSetup) -> None:
+    setup.rules = (
+        {"match": {"symbol": "AAPL"}, "refuse": "not tradable", "refusal": "permanent"},
+        {"match": {"symbol": "GOLD"}, "refuse": "busy"},
+    )
+    kinds = [setup.submit(symbol, symbol).refusal for symbol in ("AAPL", "GOLD", "NONE")]
+    assert kinds == [RefusalKind.PERMANENT, RefusalKind.TEMPORARY, RefusalKind.TEMPORARY]
+
+
+def test_an_order_that_was_filled_in_part_or_cancelled_was_not_refused(setup: PaperSetup) -> None:
+    setup.rules = ({"match": {"symbol": "AAPL"}, "fill_percent": 50}, NEVER_FILLED)
+    assert setup.submit().refusal is None
+    setup.prices["SLOW"] = Decimal(1)
+    setup.submit("o2", "SLOW")
+    setup.broker.cancel("p1", "o2")
+    assert setup.look_up_order("o2").refusal is None
+
+
+def test_the_fees_of_the_rule_without_conditions_are_the_commission_that_planning_knows(setup: PaperSetup) -> None:
+    rules: tuple[Any, ...] = (
+        {"match": {"symbol": "GOLD"}, "fee": 9},
+        {"fee": "1.00", "fee_percent": "0.5"},
+    )
+    terms = BrokerTermsSettings(paper_scenario=json.dumps(rules)).terms
+    setup.rules = rules
+    report = setup.submit(quantity="30")
+    assert (terms.commission.of(report.amount), report.fees) == (Decimal("2.50"), Decimal("2.50"))
+    assert setup.submit("o2", "GOLD").fees == 9
+
+
+def test_alpaca_charges_no_commission_trades_by_session_and_has_one_account() -> None:
+    terms = BrokerTermsSettings(broker="alpaca", alpaca_secret_id="keys").terms
+    account = "paper-api.alpaca.markets/keys"
+    assert terms == BrokerTerms(trades_by_session=True, commission=NO_COMMISSION, shared_account=account)
+    assert BrokerTermsSettings().terms == BrokerTerms()
+    assert BrokerTermsSettings(paper_sessions=True).terms.trades_by_session
 
 
 def test_paper_is_the_broker_unless_alpaca_is_configured(setup: PaperSetup) -> None:

@@ -77,8 +77,12 @@ class Table(Struct, frozen=True):
         return (dict(zip(self.columns, row, strict=False)) for row in self.rows)
 
 
-def to_table(values: Iterable[Struct], type: type[Struct], *, without: Collection[str] = ()) -> Table:
+def to_table(
+    values: Iterable[Struct], type: type[Struct], *, without: Collection[str] = (), optional: Collection[str] = ()
+) -> Table:
     """Return the values as a table whose columns are the members of `type`, except those in `without`.
+
+    Columns in `optional` are left out where every value has the default.
 
     >>> class Line(Struct):
     ...     name: str
@@ -88,7 +92,9 @@ def to_table(values: Iterable[Struct], type: type[Struct], *, without: Collectio
     """
     required = len(type.__struct_fields__) - len(type.__struct_defaults__)
     defaults = dict(zip(type.__struct_fields__[required:], type.__struct_defaults__, strict=True))
-    columns = [name for name in type.__struct_fields__ if name not in without]
+    values = tuple(values)
+    unused = {name for name in optional if all(getattr(value, name) == defaults[name] for value in values)}
+    columns = [name for name in type.__struct_fields__ if name not in {*without, *unused}]
     rows = []
     for value in values:
         row = [getattr(value, name) for name in columns]

@@ -20,6 +20,7 @@ from trimtab.portfolios.execution.broker import (
     OutcomeUnknown,
 )
 from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.rebalancing.orders import RefusalKind
 from trimtab.runtime.http_client import HttpResponse
 
 ORDERS = "/v2/orders"
@@ -46,6 +47,10 @@ _STATUSES = {
     # Orders are placed for the day, so `done_for_day` is final.
     **dict.fromkeys(("done_for_day", "canceled", "expired", "rejected", "replaced"), BrokerStatus.ENDED),
 }
+
+
+_PERMANENT = re.compile(r"not (found|tradable|active|fractionable)|restricted", re.IGNORECASE)
+"""Messages of refusals that concern the symbol, so that the same order would be refused again."""
 
 
 class AlpacaBroker(Struct, frozen=True):
@@ -86,7 +91,9 @@ class AlpacaBroker(Struct, frozen=True):
         if "client_order_id" in answer.message and "unique" in answer.message:
             text = f"Alpaca refused {order.client_order_id} as a duplicate, but does not find the order yet."
             raise OutcomeUnknown(text)
-        return BrokerReport(order.client_order_id, BrokerStatus.ENDED, reason=answer.message)
+        return BrokerReport(
+            order.client_order_id, BrokerStatus.ENDED, reason=answer.message, refusal=_refusal_kind(answer.message)
+        )
 
     def look_up(self, account: str, client_order_id: str) -> BrokerReport | None:  # noqa: ARG002 - see the class
         """See `Broker.look_up`."""
@@ -132,6 +139,11 @@ def rounded_limit(order: BrokerOrder) -> Decimal | None:
     return order.limit_price.quantize(unit, rounding=ROUND_FLOOR if order.side is Side.BUY else ROUND_CEILING)
 
 
+def _refusal_kind(message: str) -> RefusalKind:
+    """Return the kind of a refusal by Alpaca's message: codes such as 42210000 stand for many different faults."""
+    return RefusalKind.PERMANENT if _PERMANENT.search(message) else RefusalKind.TEMPORARY
+
+
 def _request(order: BrokerOrder) -> dict[str, str]:
     limit = rounded_limit(order)
     priced = {"type": "market"} if limit is None else {"type": "limit", "limit_price": plain(limit)}
@@ -161,6 +173,7 @@ def _report(body: Any) -> BrokerReport:
         amount=to_money(CONTEXT.multiply(filled, price)),
         fees=to_money(_number(body, "commission", ZERO)),
         reason=name if status is BrokerStatus.ENDED else None,
+        refusal=RefusalKind.TEMPORARY if name == "rejected" else None,
     )
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, RefusalKind
 
 
 class OutcomeUnknown(Exception):
@@ -27,10 +27,12 @@ class BrokerTerms(Struct, frozen=True):
     """Terms of a broker on which a plan depends.
 
     `trades_by_session`: orders fill only in the sessions of the exchange. `commission` is the cost of one order.
+    `shared_account` names the one account that all portfolios would share; None where each portfolio has its own.
     """
 
     trades_by_session: bool = False
     commission: Commission = NO_COMMISSION
+    shared_account: str | None = None
 
 
 class BrokerStatus(StrEnum):
@@ -52,7 +54,10 @@ class BrokerOrder(Struct, frozen=True):
 
 
 class BrokerReport(Struct, frozen=True):
-    """State of an order at the broker: filled quantity, gross amount and fees so far (money), reason of the end."""
+    """State of an order at the broker: filled quantity, gross amount and fees so far (money), reason of the end.
+
+    `refusal` is set where the broker refused the order.
+    """
 
     client_order_id: str
     status: BrokerStatus
@@ -61,6 +66,7 @@ class BrokerReport(Struct, frozen=True):
     amount: Decimal = ZERO
     fees: Decimal = ZERO
     reason: str | None = None
+    refusal: RefusalKind | None = None
 
 
 class BrokerAccount(Struct, frozen=True):
@@ -73,7 +79,7 @@ class BrokerAccount(Struct, frozen=True):
 
 
 class Broker(Protocol):
-    """A broker with one account per portfolio. A client order id takes effect at most once."""
+    """A broker. A client order id takes effect at most once; `account` is the id of a portfolio."""
 
     def submit(self, account: str, order: BrokerOrder) -> BrokerReport:
         """Send an order; return the report of the accepted, filled or refused (ENDED, with a reason) order.

@@ -10,6 +10,7 @@ from trimtab.contracts import quotes
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import Clock
 from trimtab.portfolios.execution.broker import Broker, BrokerTerms
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission
 from trimtab.runtime.dynamodb.client import get_item
 from trimtab.runtime.settings import Settings
 
@@ -19,33 +20,20 @@ if TYPE_CHECKING:
     from trimtab.portfolios.execution.paper import PriceLookup
 
 
+NO_SCENARIO = "[]"
+
+
 class BrokerTermsSettings(Settings):
-    """Environment of a function that plans orders: the broker, and the sessions of the paper broker.
+    """Environment of a function that plans orders: the broker and its terms.
 
-    Alpaca fills orders in the sessions of the exchange only. The paper broker fills orders at any time, unless
-    `paper_sessions` is set.
-    """
-
-    broker: Literal["paper", "alpaca"] = "paper"
-    paper_sessions: bool = False
-
-    @property
-    def terms(self) -> BrokerTerms:
-        """Terms of the configured broker."""
-        return BrokerTerms(trades_by_session=self.broker == "alpaca" or self.paper_sessions)
-
-
-class BrokerSettings(BrokerTermsSettings):
-    """Environment of a function that talks to the broker.
-
-    * `paper_table`: orders of the paper broker, and the circuit breaker of Alpaca.
+    * `paper_sessions`: the paper broker fills orders only in the sessions of the exchange, as Alpaca does.
     * `paper_scenario`: rules of the paper broker as JSON, see `paper_scenario`.
     * `alpaca_secret_id`: name of the secret with the API keys of Alpaca.
     """
 
-    market_table: str
-    paper_table: str
-    paper_scenario: str = "[]"
+    broker: Literal["paper", "alpaca"] = "paper"
+    paper_sessions: bool = False
+    paper_scenario: str = NO_SCENARIO
     alpaca_base_url: str = "https://paper-api.alpaca.markets"
     alpaca_secret_id: str = ""
 
@@ -54,6 +42,36 @@ class BrokerSettings(BrokerTermsSettings):
         if self.broker == "alpaca" and not self.alpaca_secret_id:
             raise ValueError("BROKER is alpaca: set ALPACA_SECRET_ID to the name of the secret with its API keys.")
         return self
+
+    @property
+    def terms(self) -> BrokerTerms:
+        """Terms of the configured broker. Alpaca charges no commission, and has one account for its API keys."""
+        match self.broker:
+            case "paper":
+                return BrokerTerms(self.paper_sessions, _paper_commission(self.paper_scenario))
+            case "alpaca":
+                account = f"{urlsplit(self.alpaca_base_url).netloc}/{self.alpaca_secret_id}"
+                return BrokerTerms(trades_by_session=True, shared_account=account)
+            case _:
+                assert_never(self.broker)
+
+
+class BrokerSettings(BrokerTermsSettings):
+    """Environment of a function that talks to the broker.
+
+    `paper_table` has the orders of the paper broker, and the circuit breaker of Alpaca.
+    """
+
+    market_table: str
+    paper_table: str
+
+
+def _paper_commission(scenario: str) -> Commission:
+    if scenario == NO_SCENARIO:
+        return NO_COMMISSION
+    from trimtab.portfolios.execution import paper_scenario  # noqa: PLC0415 - see `broker_from`
+
+    return paper_scenario.commission_of(paper_scenario.parse_scenario(scenario))
 
 
 def broker_from(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> Broker:

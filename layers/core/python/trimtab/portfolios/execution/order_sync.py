@@ -76,4 +76,5 @@ def _update(order: Order, report: BrokerReport) -> Order:
         amount=report.amount,
         fees=report.fees,
         reason=report.reason,
+        refusal=report.refusal,
     )

@@ -15,6 +15,7 @@ from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.execution.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
 from trimtab.portfolios.execution.paper_scenario import ScenarioRule, unpack_rule
 from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.rebalancing.orders import RefusalKind
 from trimtab.runtime.dynamodb.client import Item, Key, deserialize, get_item, serialize
 from trimtab.runtime.dynamodb.writes import put_item
 
@@ -26,6 +27,7 @@ PriceLookup = Callable[[str], Decimal | None]
 
 ACCOUNT, ORDER, TIME_OUTS = "ACCOUNT#", "ORDER#", "TIME_OUTS#"
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
+_CANCELLED, _PARTIAL_FILL = "cancelled", "partial_fill"
 
 
 class PaperOrder(Struct, frozen=True):
@@ -48,9 +50,15 @@ class PaperOrder(Struct, frozen=True):
     def report(self) -> BrokerReport:
         """The report of the broker on this order."""
         order_id = self.order.client_order_id
-        return BrokerReport(
-            order_id, self.status, f"paper-{order_id}", self.filled, self.amount, self.fees, self.reason
-        )
+        fill = (self.filled, self.amount, self.fees)
+        return BrokerReport(order_id, self.status, f"paper-{order_id}", *fill, self.reason, self.refusal)
+
+    @property
+    def refusal(self) -> RefusalKind | None:
+        """Kind of the refusal, None for an order that was not refused."""
+        if self.status is not BrokerStatus.ENDED or self.reason in {_CANCELLED, _PARTIAL_FILL}:
+            return None
+        return RefusalKind.TEMPORARY if self.rule.refuse is None else self.rule.refusal
 
     @property
     def quantity_change(self) -> Decimal:
@@ -80,16 +88,17 @@ class PaperOrder(Struct, frozen=True):
         if not _meets_limit(self.order, price):
             return self.end("limit_not_met")
         filled = _part(self.order.quantity, self.rule.fill_percent)
+        amount = to_money(CONTEXT.multiply(filled, price))
         executed = replace(
             self,
             due_at=None,
             filled=filled,
-            amount=to_money(CONTEXT.multiply(filled, price)),
-            fees=self.rule.fee if filled else ZERO,
+            amount=amount,
+            fees=self.rule.commission.of(amount) if filled else ZERO,
         )
         if filled == self.order.quantity:
             return replace(executed, status=BrokerStatus.FILLED)
-        return executed.end("partial_fill") if self.rule.ends else executed
+        return executed.end(_PARTIAL_FILL) if self.rule.ends else executed
 
     # Stored form -------------------------------------------------------------------------------------------------
 
@@ -203,7 +212,7 @@ class PaperBroker(Struct, frozen=True):
         """See `Broker.cancel`. An order whose latency is over is executed first."""
 
         def cancelled(order: PaperOrder) -> PaperOrder:
-            return order.end("cancelled") if order.status is BrokerStatus.OPEN else order
+            return order.end(_CANCELLED) if order.status is BrokerStatus.OPEN else order
 
         self._update(account, client_order_id, cancelled)
 

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, TypeAdapter, ValidationError, model_validator
 
-from trimtab.contracts.fields import Asset, Model, Money, Quantity, Weight, Whole
+from trimtab.contracts.fields import Asset, Model, Money, Percent, Quantity, Weight, Whole
 from trimtab.kernel import strict_json
 from trimtab.kernel.errors import Refusal
 from trimtab.portfolios.execution.broker import BrokerOrder
 from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, RefusalKind
 
 Word = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -53,11 +54,12 @@ class ScenarioRule(Model):
     """Behaviour of the broker for the orders that match.
 
     * `latency_seconds`: the order is open for this time, then executed at the quote of its next look-up.
-    * `refuse`: the order ends with this reason and without a fill.
+    * `refuse`: the order ends with this reason and without a fill; `refusal` is `temporary` (default) or `permanent`.
     * `fill_percent`: only this percentage is filled; the order then ends, or with `ends: false` stays open until
       cancelled.
     * `price_factor`: the order is executed at the quote times this factor, which the limit price applies to.
-    * `fee`: charged once per order with a fill, in money.
+    * `fee` and `fee_percent`: charged for an order with a fill, in money and in percent of the filled amount. The fees
+      of a rule without `match` are the broker's commission, which planning knows; those of other rules are a surprise.
     * `time_out`: the submission is not answered, `before` or `after` it took effect; `times` submissions per order
       (default 1).
     * `note`: a comment.
@@ -66,10 +68,12 @@ class ScenarioRule(Model):
     match: OrderMatch = Field(default_factory=OrderMatch)
     latency_seconds: Annotated[Quantity, Field(ge=0, le=86_400)] = Decimal(0)
     refuse: Word | None = None
+    refusal: RefusalKind = RefusalKind.TEMPORARY
     fill_percent: Weight | None = None
     ends: StrictBool = True
     price_factor: Annotated[Quantity, Field(gt=0, le=1_000)] = Decimal(1)
     fee: Annotated[Money, Field(ge=0)] = Decimal(0)
+    fee_percent: Annotated[Percent, Field(ge=0, le=100)] = Decimal(0)
     time_out: Literal["before", "after"] | None = None
     times: Annotated[Whole, Field(ge=1, le=1_000)] = 1
     note: str | None = None
@@ -81,9 +85,16 @@ class ScenarioRule(Model):
             raise ValueError("`times` is allowed only together with `time_out`.")
         if "ends" in given and self.fill_percent is None:
             raise ValueError("`ends` is allowed only together with `fill_percent`.")
-        if self.refuse is not None and given & {"fill_percent", "price_factor", "fee"}:
-            raise ValueError("`refuse` excludes `fill_percent`, `price_factor` and `fee`.")
+        if self.refuse is not None and given & {"fill_percent", "price_factor", "fee", "fee_percent"}:
+            raise ValueError("`refuse` excludes `fill_percent`, `price_factor`, `fee` and `fee_percent`.")
+        if "refusal" in given and self.refuse is None:
+            raise ValueError("`refusal` is allowed only together with `refuse`.")
         return self
+
+    @property
+    def commission(self) -> Commission:
+        """Commission of an order with a fill."""
+        return Commission(self.fee, self.fee_percent)
 
     @property
     def latency(self) -> timedelta:
@@ -110,6 +121,12 @@ def parse_scenario(text: str) -> tuple[ScenarioRule, ...]:
         raise ScenarioError(f"The paper broker's scenario: {faults}") from None
     except Refusal as refusal:
         raise ScenarioError(f"The paper broker's scenario: {refusal.detail}") from None
+
+
+def commission_of(scenario: tuple[ScenarioRule, ...]) -> Commission:
+    """Return the commission of the rule for orders without conditions, none without such a rule."""
+    general = (rule.commission for rule in scenario if rule.match == OrderMatch())
+    return next(general, NO_COMMISSION)
 
 
 def _describe(fault: Any) -> str:

@@ -209,6 +209,7 @@ COMPRESSED_FROM = 100_000
 """Texts from this length on are compressed: an item holds at most 400 KB, and many reversals make a long journal."""
 _COMPRESSED = "zlib:"
 _DERIVED = ("client_order_id", "reverses")
+_OPTIONAL = ("refusal",)
 
 
 class _StoredExecution(Struct, frozen=True, omit_defaults=True):
@@ -238,7 +239,7 @@ def pack_execution(execution: Execution) -> str:
     """
     stored = _StoredExecution(
         v=1,
-        orders=to_table(execution.orders, Order, without=_DERIVED),
+        orders=to_table(execution.orders, Order, without=_DERIVED, optional=_OPTIONAL),
         skipped=to_table(execution.skipped, SkippedLeg),
         **{name: getattr(execution, name) for name in _PLAIN},
     )

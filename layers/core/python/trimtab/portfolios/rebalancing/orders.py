@@ -55,6 +55,16 @@ class SkippedLeg(Struct, frozen=True):
     reason: str
 
 
+class RefusalKind(StrEnum):
+    """Kind of a broker's refusal: TEMPORARY where the same order may be accepted later, PERMANENT where not.
+
+    A permanent refusal concerns the symbol: it is unknown, not tradable, not fractionable or restricted.
+    """
+
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+
+
 class OrderStatus(StrEnum):
     """Status of an order.
 
@@ -80,7 +90,8 @@ class Order(Struct, frozen=True):
 
     `quantity` is the size of the order, `filled` the filled quantity (9 places) for `amount` and `fees` (money). The
     client order id is derived and never changes, so an order that is sent again takes effect once. Reversals have no
-    limit price. `is_posted` is true once the fill is in the ledger.
+    limit price. `is_posted` is true once the fill is in the ledger. `refusal` is set for an order that the broker
+    refused.
     """
 
     client_order_id: str
@@ -99,3 +110,4 @@ class Order(Struct, frozen=True):
     broker_id: str | None = None
     reason: str | None = None
     reverses: str | None = None
+    refusal: RefusalKind | None = None
