@@ -20,7 +20,10 @@ from infra.constructs.identity import Identity
 from infra.constructs.queues import WorkQueue
 from infra.constructs.table import RetainedTable
 
-ALERT_EVENTS = ("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised")
+ALERT_EVENTS = (
+    *("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "portfolio.backing_off", "symbol.quarantined"),
+    "alert.raised",
+)
 # Only writes that carry events are worth an invocation. `exists` matches leaves only, hence the `S`.
 _CARRIES_EVENTS = {"events": {"S": lambda_.FilterRule.exists()}}
 

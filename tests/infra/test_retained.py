@@ -179,7 +179,7 @@ def test_events_that_a_person_has_to_see_go_to_the_alerts_topic(production: Synt
             "EventPattern": {
                 "source": ["trimtab"],
                 "detail-type": Match.array_with(
-                    ["rebalance.stuck", "recalculation.stuck", "portfolio.stale", "alert.raised"]
+                    ["rebalance.stuck", "recalculation.stuck", "portfolio.stale", "portfolio.backing_off"]
                 ),
             },
             "Targets": [Match.object_like({"DeadLetterConfig": Match.any_value()})],

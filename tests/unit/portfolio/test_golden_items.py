@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from trimtab.contracts.events import Event
 from trimtab.contracts.stored_form import UnknownForm
+from trimtab.portfolios.portfolio.brake import Brake, Quarantine
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Lock, Portfolio, ReportMark
 from trimtab.portfolios.portfolio.policy import (
@@ -22,6 +24,7 @@ from trimtab.portfolios.portfolio.policy import (
     Mode,
     OnIncomplete,
     Policy,
+    Restriction,
 )
 from trimtab.portfolios.portfolio.service import NewPortfolio
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
@@ -96,8 +99,35 @@ IN_USE = replace(
         retry_at=TIME + 3 * HOUR,
     ),
 )
-STALE = CREATED.mark_stale("fees exceed the cash", TIME + HOUR)
-RECORDS = {"portfolio": CREATED, "portfolio_in_use": IN_USE, "portfolio_stale": STALE}
+_STALE_DATA = {"portfolio_id": CREATED.portfolio_id, "user_id": "1", "name": "default"}
+STALE = replace(
+    CREATED.mark_stale("fees exceed the cash", TIME + HOUR),
+    events=(Event("portfolio.stale", {**_STALE_DATA, "reason": "fees exceed the cash"}),),
+)
+BACKING_OFF = replace(
+    CREATED,
+    brake=Brake(
+        failures=2,
+        failing_since=TIME,
+        failed_rebalance_id="66666666-7777-5888-8999-000000000000",
+        blocked_until=TIME + HOUR,
+        quarantine={
+            "AAPL": Quarantine(
+                Restriction.NO_BUY,
+                "not_tradable",
+                "66666666-7777-5888-8999-000000000000",
+                TIME,
+                TIME + 24 * HOUR,
+            )
+        },
+    ),
+)
+RECORDS = {
+    "portfolio": CREATED,
+    "portfolio_in_use": IN_USE,
+    "portfolio_stale": STALE,
+    "portfolio_backing_off": BACKING_OFF,
+}
 
 
 def golden(name: str) -> dict[str, Any]:

@@ -66,9 +66,43 @@ class RebalanceData(Model):
 
 
 class StaleData(PortfolioData):
-    """A portfolio that became STALE, with the reason. An operator has to resolve the portfolio."""
+    """A portfolio that became STALE: the reason, the rebalance that led to it, and what an operator has to do."""
 
     reason: str
+    rebalance_id: str
+    remedy: str
+
+
+class BackingOffData(PortfolioData):
+    """A portfolio whose automatic rebalances wait until a time (UTC), because a rebalance was rolled back.
+
+    One event for each episode: later rollbacks before the next completed rebalance only lengthen the pause.
+    """
+
+    reason_code: str
+    rebalance_id: str
+    until: datetime
+    remedy: str
+
+
+class QuarantineData(PortfolioData):
+    """A symbol that the portfolio does not trade until a time (UTC), because the broker refused an order permanently.
+
+    `restriction` names the sides: `no_buy`, `no_sell` or `frozen`.
+    """
+
+    symbol: str
+    restriction: str
+    reason_code: str
+    rebalance_id: str
+    until: datetime
+    remedy: str
+
+
+class ReleasedSymbolData(PortfolioData):
+    """A symbol whose quarantine a person lifted."""
+
+    symbol: str
 
 
 class StuckData(Model):
@@ -199,7 +233,10 @@ DATA: Mapping[str, type[Model]] = {
     "portfolio.updated": PortfolioData,
     "portfolio.closed": PortfolioData,
     "portfolio.stale": StaleData,
+    "portfolio.backing_off": BackingOffData,
     "portfolio.resolved": PortfolioData,
+    "symbol.quarantined": QuarantineData,
+    "symbol.released": ReleasedSymbolData,
     "rebalance.completed": RebalanceData,
     "rebalance.rejected": RebalanceData,
     "rebalance.cancelled": RebalanceData,

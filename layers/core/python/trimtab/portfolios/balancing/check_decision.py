@@ -144,6 +144,12 @@ def _deferral(inputs: DecisionInputs, trigger: Trigger, details: Mapping[str, An
     """Return the reason why nothing may be traded now, and the time of the next try; None where trading is allowed."""
     if inputs.halt_reason is not None:
         return Reason("halted", f"Orders are halted: {inputs.halt_reason}.", details), inputs.now + HALT_RETRY
+    brake = inputs.portfolio.brake
+    if trigger is not Trigger.MANUAL and brake.blocked_until is not None and brake.blocks(inputs.now):
+        details = {**details, "until": format_time(brake.blocked_until), "failures": brake.failures}
+        return Reason(
+            "backing_off", "The pause after a rolled back rebalance has not ended.", details
+        ), brake.blocked_until
     end = inputs.portfolio.cooldown_end()
     if _respects_cooldown(trigger) and end is not None and inputs.now < end:
         details = {**details, "until": format_time(end)}

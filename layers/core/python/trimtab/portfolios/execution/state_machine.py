@@ -22,6 +22,8 @@ from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceSta
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 
 _S = RebalanceStatus
+CANCELLED_CODE = "cancelled"
+"""Reason code of a rebalance that a person cancelled."""
 MAX_NAMED = 10
 """Maximum number of symbols that a reason names."""
 
@@ -160,12 +162,25 @@ class WaveResult(Struct, frozen=True):
         """True if the execution has ended, so that the portfolio is unlocked or stale."""
         return not self.rebalance.is_in_execution
 
+    @property
+    def is_failure(self) -> bool:
+        """True if the rebalance was rolled back, and not because a person cancelled it."""
+        return self.rebalance.status is _S.ROLLED_BACK and self._reason_code != CANCELLED_CODE
+
+    @property
+    def _reason_code(self) -> str:
+        return self.rebalance.reason.code if self.rebalance.reason else ""
+
     def apply_to(self, portfolio: Portfolio, now: datetime) -> Portfolio:
         """Return the next version of the portfolio; the lock stays while the execution goes on."""
         if self.stale_reason is not None:
             return portfolio.mark_stale(self.stale_reason, now)
         if not self.is_final:
             return replace(portfolio, version=portfolio.version + 1, updated_at=now, events=())
+        if self.is_failure:
+            return portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, {})
+        if self.rebalance.status is _S.ROLLED_BACK:
+            return portfolio.release_after_cancellation(now)
         due = EvaluationCause.HOLDINGS if self.rebalanced else EvaluationCause.REFUSED
         return portfolio.release(now, due, rebalanced=self.rebalanced)
 
@@ -200,8 +215,8 @@ def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limit
     ended = [order for order in execution.current if order.status is OrderStatus.ENDED]
     if execution.is_cancelled and (ended or execution.next_wave):
         if execution.policy.on_cancel is OnIncomplete.KEEP:
-            return _complete(rebalance, _skip_unsent(execution), now, "cancelled", "Cancelled; the fills are kept.")
-        return _compensate(rebalance, execution, now, "cancelled", "Cancelled; the fills are reversed.")
+            return _complete(rebalance, _skip_unsent(execution), now, CANCELLED_CODE, "Cancelled; the fills are kept.")
+        return _compensate(rebalance, execution, now, CANCELLED_CODE, "Cancelled; the fills are reversed.")
     refused = [order for order in ended if not order.filled]
     if refused or (ended and execution.policy.on_partial_fill is OnIncomplete.COMPENSATE):
         rule, outcome = ("order_refused", "Refused") if refused else ("partial_fill", "Partially filled")
@@ -222,7 +237,7 @@ def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveRes
 def cancel_unsent(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:
     """Cancel a rebalance before any order was sent."""
     execution = rebalance.execution and replace(_skip_unsent(rebalance.execution), lease_until=None, wake_at=None)
-    why = _explain(rebalance, "cancelled", detail)
+    why = _explain(rebalance, CANCELLED_CODE, detail)
     return rebalance.transition(_S.CANCELLED, now, reason=why, execution=execution)
 
 

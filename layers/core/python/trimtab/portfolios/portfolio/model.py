@@ -8,20 +8,23 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.records import Record
-from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, to_attributes, unpack
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes
 from trimtab.kernel import ids
-from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import ZERO, plain
-from trimtab.portfolios.portfolio import holdings_text
+from trimtab.portfolios.portfolio import portfolio_item
+from trimtab.portfolios.portfolio.brake import Brake, Quarantine
 from trimtab.portfolios.portfolio.holdings import Holding
-from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in, tenant_partition, user_partition
 from trimtab.portfolios.portfolio.policy import Automation, Policy
+from trimtab.portfolios.portfolio.portfolio_events import (
+    backing_off_event,
+    portfolio_event,
+    quarantined_event,
+    stale_event,
+)
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
-from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weights
 
 Allocation = Mapping[str, Decimal]
 MAX_HOLDINGS = 500
@@ -78,6 +81,7 @@ class Portfolio(Record, frozen=True):
     lock: Lock | None = None
     stale_reason: str | None = None
     watch_state: WatchState = field(default_factory=WatchState)
+    brake: Brake = field(default_factory=Brake)
 
     # Target, policy and status --------------------------------------------------------------------------------------
 
@@ -132,8 +136,8 @@ class Portfolio(Record, frozen=True):
 
         The lock stays: the lock names the rebalance that the operator resolves.
         """
-        event = portfolio_event("portfolio.stale", self.portfolio_id, self.user_id, self.name)
-        event = Event(event.type, {**event.data, "reason": reason})
+        owner = self.lock.owner if self.lock else ""
+        event = stale_event(self.portfolio_id, self.user_id, self.name, reason=reason, rebalance_id=owner)
         stale = self._next_version(now, status=PortfolioStatus.STALE, stale_reason=reason, events=(event,))
         return stale.request_evaluation(EvaluationCause.HOLDINGS)
 
@@ -199,9 +203,49 @@ class Portfolio(Record, frozen=True):
         return self._next_version(now, lock=lock, cash=cash, watch_state=watch_state)
 
     def release(self, now: datetime, cause: EvaluationCause, *, rebalanced: bool) -> "Portfolio":
-        """Return the portfolio unlocked after a rebalance; `rebalanced` (trades remain) starts the cooldown."""
-        unlocked = self._next_version(now, lock=None, rebalanced_at=now if rebalanced else self.rebalanced_at)
-        return unlocked.request_evaluation(cause)
+        """Return the portfolio unlocked after a rebalance; `rebalanced` (trades remain) starts the cooldown.
+
+        `rebalanced` also ends an episode of rolled back rebalances.
+        """
+        if not rebalanced:
+            return self._next_version(now, lock=None).request_evaluation(cause)
+        brake = self.brake.record_success(now)
+        return self._next_version(now, lock=None, rebalanced_at=now, brake=brake).request_evaluation(cause)
+
+    def release_after_rollback(
+        self, now: datetime, rebalance_id: str, reason_code: str, quarantine: Mapping[str, Quarantine]
+    ) -> "Portfolio":
+        """Return the portfolio unlocked after a rolled back rebalance, with automatic rebalances blocked for a while.
+
+        `quarantine` holds the symbols that the broker refused permanently. The first rollback of an episode and each
+        new quarantine alert an operator. The check at the end of the pause decides by the present prices.
+        """
+        brake = self.brake.record_failure(rebalance_id, self.policy.cooldown_seconds, now).isolate(quarantine, now)
+        names = (self.portfolio_id, self.user_id, self.name)
+        events = [
+            quarantined_event(*names, symbol=symbol, quarantine=each) for symbol, each in sorted(quarantine.items())
+        ]
+        if brake.failures == 1 and brake.blocked_until is not None:
+            ids_of_failure = {"reason_code": reason_code, "rebalance_id": rebalance_id}
+            events.insert(0, backing_off_event(*names, **ids_of_failure, until=brake.blocked_until))
+        released = self._next_version(now, lock=None, brake=brake, events=tuple(events))
+        return released._request_decision()
+
+    def release_after_cancellation(self, now: datetime) -> "Portfolio":
+        """Return the portfolio unlocked after a person's cancellation with reversed fills: a pause, not a failure."""
+        brake = self.brake.pause(self.policy.cooldown_seconds, now)
+        return self._next_version(now, lock=None, brake=brake).request_evaluation(EvaluationCause.REFUSED)
+
+    def lift_quarantine(self, symbol: str, now: datetime) -> "Portfolio":
+        """Return the portfolio with the symbol tradable again; the portfolio is checked at once."""
+        event = portfolio_event("symbol.released", self.portfolio_id, self.user_id, self.name, symbol=symbol)
+        return self._next_version(now, brake=self.brake.lift(symbol, now), events=(event,))._request_decision()
+
+    def _request_decision(self) -> "Portfolio":
+        """Return the portfolio with an evaluation due that may rebalance at the present prices."""
+        due = self.request_evaluation(EvaluationCause.REFUSED)
+        deferred = due.watch_state.deferred_trigger or Trigger.PRICE
+        return replace(due, watch_state=replace(due.watch_state, deferred_trigger=deferred)) if due is not self else due
 
     def is_busy(self, now: datetime) -> bool:
         """Return whether a rebalance or recalculation is changing the holdings now; a STALE portfolio is not busy."""
@@ -306,81 +350,19 @@ class Portfolio(Record, frozen=True):
         return self._next_version(now, revision=self.revision + 1, events=events)
 
     def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the portfolio item.
-
-        Weights, policy and holdings are JSON texts with named members: they are rewritten with every version, and maps
-        take up to twice the bytes. Status and revision are left out while they are ACTIVE and 1. The filter of the
-        stream looks at `evaluation_due`.
-        """
-        created, next_at = format_time(self.created_at), self.watch_state.next_at
-        return {
-            **item_key(self.tenant_id, self.portfolio_id),
-            "by_user_pk": user_partition(self.tenant_id, self.user_id),
-            "by_user_sk": created,
-            "by_tenant_pk": tenant_partition(self.tenant_id),
-            "by_tenant_sk": created,
-            "calendar_due_pk": f"DUE#{self.portfolio_id[-1]}" if next_at else None,
-            "calendar_due_sk": format_time(next_at) if next_at else None,
-            **self.record_attributes(),
-            **to_attributes(
-                {name: member for name in _ATTRIBUTES if (member := getattr(self, name)) != _DEFAULTS.get(name)}
-            ),
-            **to_attributes(self.watch_state),
-            **_prefix("lock", self.lock),
-            **_prefix("last_report", self.last_report),
-            "target": pack_weights(self.allocation),
-            "policy": pack(changes) if (changes := self.policy.non_defaults()) else None,
-            "holdings": holdings_text.pack(self.holdings.values()),
-        }
+        """Return the plain values of the portfolio item; see `portfolio_item`."""
+        return portfolio_item.attributes_of(self)
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Portfolio":
         """Return the portfolio of an item; raises `UnknownForm` for an item of a newer release."""
         match form_version(item):
             case 1:
-                return cls._from_form_1(item)
+                return from_attributes(portfolio_item.members_of(item), cls)
             case version:
                 raise UnknownForm("portfolio", version)
-
-    @classmethod
-    def _from_form_1(cls, item: Mapping[str, Any]) -> "Portfolio":
-        members = {name: item[name] for name in (*_ATTRIBUTES, "version") if name in item}
-        members |= {
-            "portfolio_id": portfolio_id_in(item["pk"]),
-            "created_at": item["by_user_sk"],
-            "cash": item.get("cash"),
-            "allocation": unpack_weights(item.get("target")),
-            "policy": unpack(item.get("policy", "{}"), Policy),
-            "holdings": {holding.symbol: holding for holding in holdings_text.unpack(item.get("holdings", ""))},
-            "lock": _without_prefix("lock", item),
-            "last_report": _without_prefix("last_report", item),
-            "watch_state": from_attributes(item, WatchState),
-        }
-        return from_attributes(members, cls)
-
-
-_ATTRIBUTES = (
-    *("tenant_id", "user_id", "name", "currency", "cash", "request_hash", "updated_at", "status", "revision"),
-    *("rebalanced_at", "reported_at", "stale_reason"),
-)
-_DEFAULTS = {"status": PortfolioStatus.ACTIVE, "revision": 1}
-
-
-def _prefix(prefix: str, value: Struct | None) -> dict[str, Any]:
-    members = to_attributes(value) if value else {}
-    return {f"{prefix}_{name}": member for name, member in members.items()}
-
-
-def _without_prefix(prefix: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
-    members = {name.removeprefix(f"{prefix}_"): item[name] for name in item if name.startswith(f"{prefix}_")}
-    return members or None
 
 
 def portfolio_id_of(tenant_id: str, user_id: str, name: str) -> str:
     """Return the id of a user's portfolio; every creation of the portfolio derives the same id."""
     return ids.derive_id(tenant_id, user_id, name)
-
-
-def portfolio_event(type: str, portfolio_id: str, user_id: str, name: str) -> Event:
-    """Return an event about a portfolio."""
-    return Event(type, {"portfolio_id": portfolio_id, "user_id": user_id, "name": name})

@@ -15,8 +15,9 @@ from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
-from trimtab.portfolios.portfolio.model import Portfolio, portfolio_event, portfolio_id_of
+from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Policy
+from trimtab.portfolios.portfolio.portfolio_events import portfolio_event
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
 RevisionCheck = Callable[[Portfolio], None]
