@@ -115,5 +115,5 @@ def check_report(case: Case, found: OrderPlan) -> None:
         assert leg.change * (1 if sides.get(leg.asset) is Side.BUY else -1) >= 0 or leg.asset == CASH
         assert abs(leg.weight + leg.change - ends.get(leg.asset, Decimal(0))) <= rounding
     for skipped in found.skipped:
-        assert skipped.reason in {"mode", "minimum_trade", "whole_shares", "no_cash", "no_use"}
+        assert skipped.reason in {"mode", "minimum_trade", "whole_shares", "no_cash", "no_use", "restricted"}
         assert skipped.reason in {"no_cash", "no_use"} or skipped.symbol not in sides

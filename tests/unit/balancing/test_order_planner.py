@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents
-from trimtab.portfolios.balancing import order_planner
+from trimtab.portfolios.balancing import order_planner, order_sizing
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
@@ -191,4 +191,4 @@ def test_whole_shares_end_within_one_share_of_the_optimum(pairs: list[tuple[int,
 
 
 def test_every_mode_has_its_sides() -> None:
-    assert set(order_planner.ALLOWED_SIDES) == set(Mode)
+    assert set(order_sizing.ALLOWED_SIDES) == set(Mode)

@@ -10,10 +10,12 @@ from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, Case, Numbers, ch
 from tests.unit.samples import allocations, percents
 from trimtab.kernel.money import to_money
 from trimtab.portfolios.balancing import order_planner
-from trimtab.portfolios.balancing.order_planner import OrderPlan
-from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy
+from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy, Restriction
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, target_weights
+from trimtab.portfolios.rebalancing.trade_limits import TradeLimit
+from trimtab.portfolios.rebalancing.valuation import value
 
 
 def simple(cash: str = "0", policy: Policy = FREE, mode: Mode = Mode.FULL, **held: float | str) -> Case:
@@ -178,3 +180,24 @@ def test_amounts_of_twelve_digits_are_planned_exactly() -> None:
     found = check(Case(held, {"a": price, "b": price}, Decimal(0), percents(a=50, b=50), Policy()))
     assert found.within_band_after
     assert to_money(found.orders[0].quantity * price) > to_money(Decimal(10) ** 23)
+
+
+def test_a_frozen_leg_keeps_its_value_and_the_rest_is_balanced() -> None:
+    # c is worth 40 instead of 20 and has no quote: a and b share the other 60 equally.
+    prices, weights = percents(a=1, b=1, c=1), percents(a=40, b=40, c=20)
+    frozen = {"c": TradeLimit(Restriction.FROZEN, "no_quote")}
+    found = plan_orders(value(percents(a=50, b=10, c=40), prices, Decimal(0)), weights, FREE, Mode.FULL, limits=frozen)
+    assert brief(found) == ["SELL a 20.00", "BUY b 20.00", "no SELL c 20.00: no_quote"]
+
+
+def test_a_symbol_that_may_not_be_bought_needs_no_price_and_leaves_its_part_to_the_others() -> None:
+    inactive = {"x": TradeLimit(Restriction.NO_BUY, "inactive")}
+    weights = percents(a=40, b=40, x=20)
+    cash = value({}, percents(a=1, b=1), Decimal(100))
+    found = plan_orders(cash, weights, FREE, Mode.FULL, limits=inactive)
+    assert brief(found) == ["BUY a 50.00", "BUY b 50.00", "no BUY x 20.00: inactive"]
+
+
+def test_the_restrictions_of_the_policy_are_planned() -> None:
+    found = check(simple(a=70, b=20, cash="10", policy=replace(FREE, restrictions={"a": Restriction.NO_SELL})))
+    assert brief(found) == ["BUY b 10.00", "no SELL a 20.00: restricted"]

@@ -4,6 +4,7 @@ Sells come first and pay for the buys. Calculations are exact; only quantities a
 deterministic.
 """
 
+from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from msgspec import Struct
@@ -14,26 +15,23 @@ from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantit
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.rebalancing import drift
-from trimtab.portfolios.rebalancing.drift import CASH, Leg, Weights
-from trimtab.portfolios.rebalancing.orders import PlannedOrder, SkippedLeg
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder, SkippedLeg
+from trimtab.portfolios.rebalancing.reachable_targets import ReachableTargets, find_reachable_targets
+from trimtab.portfolios.rebalancing.trade_limits import NO_LIMITS, TradeLimits, merge_limits, policy_limits
 from trimtab.portfolios.rebalancing.valuation import EXACT, Valuation
-
-ALLOWED_SIDES = {
-    Mode.FULL: frozenset({Side.SELL, Side.BUY}),
-    Mode.INVEST_CASH: frozenset({Side.BUY}),
-    Mode.SELL_ONLY: frozenset({Side.SELL}),
-}
-"""Sides that each mode may trade."""
 
 
 class OrderPlan(Struct, frozen=True):
     """The orders of a rebalance (sells first, the largest first), and their effect at the planning prices.
 
     Legs are changes in percent of the portfolio, cash included; they sum to zero. Drift is in percent and counts cash
-    as an asset; orders never increase it. A skipped leg is a change, or the rest of one, without an order. Its reason:
+    as an asset. Orders never increase the drift from the reachable targets. `fees` are the expected commissions
+    (money). A skipped leg is a change, or the rest of one, without an order. Its reason is the reason of a trade limit,
+    or one of these:
 
     * `mode`: the mode forbids this side.
-    * `minimum_trade`: the amount is below the minimum of the policy.
+    * `minimum_trade`: the amount is below the minimum of the policy, or not above its commission.
     * `whole_shares`: the amount is less than one share.
     * `no_cash`: the cash does not pay for the buy.
     * `no_use`: the sell would only raise cash above its target.
@@ -45,6 +43,7 @@ class OrderPlan(Struct, frozen=True):
     drift_before: Decimal
     drift_after: Decimal
     within_band_after: bool
+    fees: Decimal = ZERO
 
 
 def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
@@ -52,7 +51,7 @@ def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
     return drift.legs_outside(legs, drift.policy_tolerance(policy))
 
 
-def choose_destination(legs: tuple[Leg, ...], policy: Policy) -> Policy:
+def choose_destination(legs: tuple[Leg, ...], policy: Policy, tolerance: Tolerance) -> Policy:
     """Return the policy with a destination that satisfies the trigger of the rebalance.
 
     If every leg is inside its band, or if the total drift would still be too large with the outside legs at their
@@ -60,47 +59,71 @@ def choose_destination(legs: tuple[Leg, ...], policy: Policy) -> Policy:
     """
     if policy.destination is Destination.TARGET:
         return policy
-    moved = drift.plan_changes(legs, drift.policy_tolerance(policy), policy.destination)
+    moved = drift.plan_changes(legs, tolerance, policy.destination)
     at_edges = tuple(replace(leg, weight=leg.weight + leg.change) for leg in moved)
     is_enough = policy.total_drift is None or drift.measure_drift(at_edges) <= policy.total_drift
-    return policy if outside(legs, policy) and is_enough else replace(policy, destination=Destination.TARGET)
+    is_outside = bool(drift.legs_outside(legs, tolerance))
+    return policy if is_outside and is_enough else replace(policy, destination=Destination.TARGET)
 
 
-def plan_orders(valuation: Valuation, allocation: Weights, policy: Policy, mode: Mode) -> OrderPlan:
+def plan_orders(
+    valuation: Valuation,
+    allocation: Weights,
+    policy: Policy,
+    mode: Mode,
+    *,
+    limits: TradeLimits = NO_LIMITS,
+    commission: Commission = NO_COMMISSION,
+) -> OrderPlan:
     """Return the orders that lead the portfolio to the destination of its policy, at the prices of the valuation.
 
-    Guarantees: no sell exceeds the holding, no order is below the minimum trade, no leg passes its target by more than
-    part of a share, and even if every order fills at its limit price the buys leave the cash buffer untouched. The
-    edge of the band is a destination only under the conditions of `choose_destination`. Raises `KeyError` where the
-    valuation lacks the price of an allocated symbol.
+    `limits` and the restrictions of the policy forbid sides of symbols. A leg that may not be traded towards its target
+    keeps its value, and the others share the rest (`find_reachable_targets`). `commission` is the price of an order.
+
+    Guarantees: no sell exceeds the holding, no order is below the minimum trade, no leg passes its reachable target by
+    more than part of a share, and even if every order fills at its limit price the buys and all commissions leave the
+    cash buffer untouched. The edge of the band is a destination only under the conditions of `choose_destination`.
+    Raises `KeyError` where the valuation lacks the price of an allocated symbol that may be traded.
     """
     if not valuation.total:
         return OrderPlan((), (), (), ZERO, ZERO, True)
     with localcontext(EXACT):
+        limits = merge_limits(policy_limits(policy), limits)
         target = drift.target_weights(allocation, policy)
         legs = drift.compare_weights(valuation.weights, target)
-        policy = choose_destination(legs, policy)
-        moved = drift.plan_changes(legs, drift.policy_tolerance(policy), policy.destination)
-        sizing = OrderSizing(valuation, target, policy, drift.policy_tolerance(policy))
+        reachable = find_reachable_targets(valuation.weights, target, limits)
+        tolerance = drift.tolerances_of(legs, policy)
+        to_reach = drift.compare_weights(valuation.weights, reachable.weights)
+        policy = choose_destination(to_reach, policy, tolerance)
+        moved = drift.plan_changes(to_reach, tolerance, policy.destination)
+        sizing = OrderSizing(valuation, reachable.weights, policy, tolerance, mode, limits, commission)
         changes = tuple(sizing.change_for(leg) for leg in moved if leg.change and leg.asset != CASH)
         cash_weight = next((leg.weight + leg.change for leg in moved if leg.asset == CASH), ZERO)
-        trades = _plan_trades(changes, sizing, mode, cash_weight)
+        trades = _plan_trades(changes, sizing, cash_weight)
         orders = (sizing.planned_order(symbol, quantity) for symbol, quantity in trades.items())
-        skipped = (leg for change in changes if (leg := _skipped_leg(change, sizing, trades, mode)))
+        skipped = [leg for change in changes if (leg := _skipped_leg(change, sizing, trades))]
+        skipped += _limited_legs(drift.plan_changes(legs, tolerance, policy.destination), sizing, reachable)
         return _order_plan(sizing, legs, trades, tuple(sorted(orders, key=_rank)), tuple(sorted(skipped, key=_rank)))
 
 
-def _plan_trades(
-    changes: tuple[WeightChange, ...], sizing: OrderSizing, mode: Mode, cash_weight: Decimal
-) -> Quantities:
+def _limited_legs(legs: tuple[Leg, ...], sizing: OrderSizing, reachable: ReachableTargets) -> Iterator[SkippedLeg]:
+    """Yield the legs that a trade limit keeps from their targets."""
+    for leg in legs:
+        side = Side.BUY if leg.change > 0 else Side.SELL
+        notional = to_money(sizing.amount_of(abs(leg.change)))
+        if leg.asset in reachable.fixed and notional:
+            yield SkippedLeg(leg.asset, side, notional, sizing.limits[leg.asset].reason)
+
+
+def _plan_trades(changes: tuple[WeightChange, ...], sizing: OrderSizing, cash_weight: Decimal) -> Quantities:
     """Return the quantities to trade; `cash_weight` is the weight that cash has at the destination."""
-    allowed = [change for change in changes if change.side in ALLOWED_SIDES[mode]]
+    allowed = [change for change in changes if sizing.find_refusal(change.symbol, change.side) is None]
     sells = [change for change in allowed if change.side is Side.SELL and sizing.is_large_enough(change)]
     trades = {change.symbol: -change.max_quantity for change in sells}
     trades |= _spend_cash([change for change in allowed if change.side is Side.BUY], sizing, trades, cash_weight)
     if sizing.policy.whole_shares:
         trades = _add_whole_shares(allowed, sizing, trades, cash_weight)
-    return _drop_needless(sizing, trades) if mode is Mode.FULL else trades
+    return _drop_needless(sizing, trades) if sizing.mode is Mode.FULL else trades
 
 
 # Buys ----------------------------------------------------------------------------------------------------------------
@@ -254,7 +277,8 @@ def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
 def _ends_inside(sizing: OrderSizing, trades: Quantities) -> bool:
     if not sizing.can_afford(trades):
         return False
-    return not outside(drift.compare_weights(sizing.weights_after(trades), sizing.target), sizing.policy)
+    after = drift.compare_weights(sizing.weights_after(trades), sizing.target)
+    return not drift.legs_outside(after, sizing.tolerance)
 
 
 def _without(symbol: str, trades: Quantities) -> Quantities:
@@ -264,15 +288,16 @@ def _without(symbol: str, trades: Quantities) -> Quantities:
 # The plan ------------------------------------------------------------------------------------------------------------
 
 
-def _skipped_leg(change: WeightChange, sizing: OrderSizing, trades: Quantities, mode: Mode) -> SkippedLeg | None:
+def _skipped_leg(change: WeightChange, sizing: OrderSizing, trades: Quantities) -> SkippedLeg | None:
     """Return the change, or the rest of the change, without an order."""
     unused = "no_use" if change.side is Side.SELL else "no_cash"
     if change.symbol in trades:
         rest = change.max_quantity - abs(trades[change.symbol])
         notional = to_money(max(ZERO, rest) * change.price)
         return SkippedLeg(change.symbol, change.side, notional, unused) if notional else None
-    if change.side not in ALLOWED_SIDES[mode]:
-        reason = "mode"
+    refusal = sizing.find_refusal(change.symbol, change.side)
+    if refusal is not None:
+        reason = refusal
     elif sizing.policy.whole_shares and not change.max_quantity:
         reason = "whole_shares"
     else:
@@ -292,11 +317,21 @@ def _order_plan(
     skipped: tuple[SkippedLeg, ...],
 ) -> OrderPlan:
     weights = sizing.weights_after(trades)
-    after, drift_before = drift.compare_weights(weights, sizing.target), drift.measure_drift(legs)
-    # The exact drift never grows; only weights rounded to 4 places may let it appear larger.
-    drift_after = min(drift.measure_drift(after), drift_before)
-    changed = _legs_with_changes(legs, weights, trades)
-    return OrderPlan(orders, skipped, changed, drift_before, drift_after, not outside(after, sizing.policy))
+    targets = {leg.asset: leg.target for leg in legs}
+    after = drift.compare_weights(weights, targets)
+    drift_before, drift_after = drift.measure_drift(legs), drift.measure_drift(after)
+    if sizing.target == targets:
+        # The exact drift never grows; only weights rounded to 4 places may let it appear larger.
+        drift_after = min(drift_after, drift_before)
+    return OrderPlan(
+        orders,
+        skipped,
+        _legs_with_changes(legs, weights, trades),
+        drift_before,
+        drift_after,
+        not drift.legs_outside(after, sizing.tolerance),
+        sizing.fees(trades),
+    )
 
 
 def _legs_with_changes(legs: tuple[Leg, ...], weights: Weights, trades: Quantities) -> tuple[Leg, ...]:

@@ -5,17 +5,25 @@ Numbers are exact (the caller sets the decimal context `EXACT`) until they becom
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from trimtab.kernel.money import HUNDRED, MONEY_PLACES, PERCENT_PLACES, QUANTITY_PLACES, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.policy import Policy
+from trimtab.portfolios.portfolio.policy import Mode, Policy
 from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights
-from trimtab.portfolios.rebalancing.orders import PlannedOrder
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder
+from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 Quantities = dict[str, Decimal]
 """Quantities to trade by symbol: bought above zero, sold below zero."""
+
+ALLOWED_SIDES = {
+    Mode.FULL: frozenset({Side.SELL, Side.BUY}),
+    Mode.INVEST_CASH: frozenset({Side.BUY}),
+    Mode.SELL_ONLY: frozenset({Side.SELL}),
+}
+"""Sides that each mode may trade."""
 
 CENT = Decimal(1).scaleb(-MONEY_PLACES)
 _SMALLEST_QUANTITY = Decimal(1).scaleb(-QUANTITY_PLACES)
@@ -38,12 +46,25 @@ class WeightChange(Struct, frozen=True):
 
 
 class OrderSizing(Struct, frozen=True):
-    """Arithmetic of order planning for a portfolio: valuation, target weights, policy and tolerances."""
+    """Arithmetic of order planning for a portfolio.
+
+    `target` are the reachable target weights; `tolerance` are the tolerances around the targets of the policy.
+    """
 
     valuation: Valuation
     target: Weights
     policy: Policy
     tolerance: Tolerance
+    mode: Mode = Mode.FULL
+    limits: TradeLimits = field(default_factory=dict)
+    commission: Commission = NO_COMMISSION
+
+    def find_refusal(self, symbol: str, side: Side) -> str | None:
+        """Return the code of the reason why the symbol may not be traded on this side, None where orders may be."""
+        if side not in ALLOWED_SIDES[self.mode]:
+            return "mode"
+        limit = self.limits.get(symbol)
+        return limit.reason if limit is not None and limit.forbids(side) else None
 
     @property
     def step(self) -> Decimal:
@@ -114,10 +135,10 @@ class OrderSizing(Struct, frozen=True):
     def is_large_enough(self, change: WeightChange, quantity: Decimal | None = None) -> bool:
         """Return whether this quantity (by default the whole change) reaches the minimum amount of an order.
 
-        The amount must reach the minimum both before and after rounding to cents.
+        The amount must reach the minimum both before and after rounding to cents, and exceed its commission.
         """
         amount = (change.max_quantity if quantity is None else quantity) * change.price
-        return min(amount, to_money(amount)) >= self.min_amount
+        return min(amount, to_money(amount)) >= self.min_amount and amount > self.commission.of(amount)
 
     def planned_order(self, symbol: str, quantity: Decimal) -> PlannedOrder:
         """Return the order for a signed quantity."""
@@ -126,18 +147,26 @@ class OrderSizing(Struct, frozen=True):
         return PlannedOrder(symbol, side, abs(quantity).quantize(_SMALLEST_QUANTITY), price, limit_price)
 
     def spendable_cash(self, trades: Quantities) -> Decimal:
-        """Return the cash above the buffer if all trades fill at their limit prices, each rounded to the cent."""
+        """Return the cash above the buffer if all trades fill at their limit prices, commissions paid.
+
+        Each amount is rounded to the cent.
+        """
         cash = self.valuation.cash - self.amount_of(self.policy.cash_buffer)
         for symbol, quantity in trades.items():
             # The cost of a buy is rounded up, the proceeds of a sell down: the floor of the signed amount.
-            limit_price = self.limit_price(symbol, Side.BUY if quantity > 0 else Side.SELL)
-            cash += (-quantity * limit_price).quantize(CENT, ROUND_FLOOR)
+            amount = -quantity * self.limit_price(symbol, Side.BUY if quantity > 0 else Side.SELL)
+            cash += amount.quantize(CENT, ROUND_FLOOR) - self.commission.of(abs(amount))
         return cash
 
+    def fees(self, trades: Quantities) -> Decimal:
+        """Return the commissions if all trades fill at their planning prices."""
+        amounts = (abs(quantity) * self.valuation.prices[symbol] for symbol, quantity in trades.items())
+        return sum((self.commission.of(amount) for amount in amounts), ZERO)
+
     def cash_after(self, trades: Quantities) -> Decimal:
-        """Return the cash if all trades fill at their planning prices, unrounded."""
+        """Return the cash if all trades fill at their planning prices, commissions paid, unrounded."""
         cost = (quantity * self.valuation.prices[symbol] for symbol, quantity in trades.items())
-        return self.valuation.cash - sum(cost, ZERO)
+        return self.valuation.cash - sum(cost, ZERO) - self.fees(trades)
 
     def weights_after(self, trades: Quantities) -> Weights:
         """Return the weights if all trades fill at their planning prices."""

@@ -1,10 +1,11 @@
 """Policy of a portfolio: when to rebalance, how far weights may drift, and how to trade."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 
@@ -113,7 +114,8 @@ class Policy(Struct, frozen=True):
     `cooldown_seconds` is the least time between two rebalances. `cash_target` is the target weight of cash,
     `cash_buffer` the share of cash that no buy goes below (both percent). `max_slippage` is how many percent worse than
     the planning quote an order may fill. `minimum_trade` is money; `max_quote_age_seconds` is the age from which a
-    quote counts as missing.
+    quote counts as missing. `bands` are the bands of single symbols, instead of `band`; `restrictions` the sides of
+    single symbols that are never traded.
 
     Members equal to their defaults are neither stored nor hashed. A changed default therefore needs a new form version
     of the portfolio item and a new version of the request hash.
@@ -134,6 +136,8 @@ class Policy(Struct, frozen=True):
     max_quote_age_seconds: int = 86_400
     on_partial_fill: OnIncomplete = OnIncomplete.COMPENSATE
     on_cancel: OnIncomplete = OnIncomplete.COMPENSATE
+    bands: Mapping[str, Band] = field(default_factory=dict)
+    restrictions: Mapping[str, Restriction] = field(default_factory=dict)
 
     @property
     def price_band(self) -> Band:

@@ -75,8 +75,19 @@ def policy_tolerance(policy: Policy) -> Tolerance:
 
     Without the extra point, the cash that a plan has to leave would call for the next rebalance.
     """
-    band, for_cash = policy.price_band, policy.cash_buffer + 1
-    return lambda leg: max(band.tolerance(leg.target), for_cash) if leg.asset == CASH else band.tolerance(leg.target)
+
+    def tolerance(leg: Leg) -> Decimal:
+        found = policy.bands.get(leg.asset, policy.price_band).tolerance(leg.target)
+        return max(found, policy.cash_buffer + 1) if leg.asset == CASH else found
+
+    return tolerance
+
+
+def tolerances_of(legs: tuple[Leg, ...], policy: Policy) -> Tolerance:
+    """Return the tolerance of price checks that each leg has around this target, whatever target a leg has later."""
+    tolerance = policy_tolerance(policy)
+    by_asset = {leg.asset: tolerance(leg) for leg in legs}
+    return lambda leg: by_asset[leg.asset]
 
 
 def compare_weights(weights: Weights, targets: Weights) -> tuple[Leg, ...]:
