@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, assert_never
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import format_time
@@ -18,6 +19,7 @@ from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
@@ -30,6 +32,8 @@ CALENDAR_RETRY = timedelta(hours=1)
 """Pause after a calendar day on which nothing could be decided."""
 HALT_RETRY = timedelta(minutes=5)
 """Pause after a rebalance that was refused because orders are halted."""
+MARKET_CLOSED = "market_closed"
+"""Reason code while the exchange of an order is closed, at a broker that trades in sessions only."""
 MAX_NAMED, MAX_LISTED = 10, 90
 """Missing symbols named in a sentence, and listed in the details."""
 
@@ -40,6 +44,7 @@ class CheckResult(Struct, frozen=True):
     * `plan`: orders to execute, None where nothing is traded; then `bounds` are the price bounds by symbol.
     * `calendar_at`: next day of the calendar rule.
     * `deferred_trigger`, `retry_at`: a trigger that was refused for a while, and the end of that while.
+    * `is_deposit_due`: a deposit still waits to be invested.
     * `awaits_quote`: a change took the portfolio out of its band, and the next quote decides.
     """
 
@@ -51,6 +56,7 @@ class CheckResult(Struct, frozen=True):
     deferred_trigger: Trigger | None = None
     retry_at: datetime | None = None
     awaits_quote: bool = False
+    is_deposit_due: bool = False
 
 
 def find_refusal(portfolio: Portfolio) -> Reason | None:
@@ -61,6 +67,29 @@ def find_refusal(portfolio: Portfolio) -> Reason | None:
         (not portfolio.allocation, "no_target", "The portfolio has no target allocation. Set a target first."),
     )
     return next((Reason(code, message) for applies, code, message in rules if applies), None)
+
+
+def decide(inputs: DecisionInputs) -> tuple[DecisionInputs, CheckResult]:
+    """Return the decision for the trigger or, where that trades nothing, for a deposit to invest; with its inputs."""
+    result = evaluate(inputs)
+    if result.plan is not None or inputs.trigger is Trigger.MANUAL or not inputs.has_deposit_to_invest:
+        return inputs, result
+    investing = replace(inputs, trigger=Trigger.DEPOSIT, mode=Mode.INVEST_CASH)
+    return investing, _join_results(result, evaluate(investing))
+
+
+def _join_results(result: CheckResult, invested: CheckResult) -> CheckResult:
+    """Return the result of a check that trades nothing, together with the result for a deposit.
+
+    A trigger that the check deferred stays deferred. The deposit stays due where its investment has to wait.
+    """
+    if invested.plan is not None:
+        deferred = {"deferred_trigger": result.deferred_trigger, "retry_at": result.retry_at}
+        return replace(invested, calendar_at=result.calendar_at, **deferred)
+    if invested.retry_at is None and invested.valuation is not None:
+        return result
+    retry_at = min(filter(None, (result.retry_at, invested.retry_at)), default=None)
+    return replace(result, reason=invested.reason, retry_at=retry_at, is_deposit_due=True)
 
 
 def evaluate(inputs: DecisionInputs) -> CheckResult:
@@ -116,6 +145,13 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
     if not plan.orders:
         reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
         return CheckResult(reason, bounds(REARM_MOVE), valuation=valuation, calendar_at=inputs.next_calendar_at())
+    closed = inputs.closed_exchanges(order.symbol for order in plan.orders)
+    if closed:
+        reason, retry_at = _await_open(closed, details)
+        day = inputs.calendar_at()
+        return CheckResult(
+            reason, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at
+        )
     return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at())
 
 
@@ -125,11 +161,21 @@ def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[
     is_drift_large = policy.total_drift is not None and now_drift > policy.total_drift
     rules = (
         (inputs.trigger is Trigger.MANUAL, "requested", "A person requested the rebalance."),
+        (inputs.trigger is Trigger.DEPOSIT, "deposit", "The policy invests deposits at once."),
         (bool(order_planner.outside(legs, policy)), "outside_band", "At least one weight is outside its band."),
         (is_drift_large, "total_drift", "The total drift is too large."),
         (inputs.trigger is not None and inputs.is_calendar_due(), "calendar", "The calendar rule is due."),
     )
     return next(((rule, detail) for holds, rule, detail in rules if holds), None)
+
+
+def _await_open(closed: Mapping[str, datetime], details: Mapping[str, Any]) -> tuple[Reason, datetime]:
+    """Return the reason why orders wait for the open of their exchanges, and the time of the last open."""
+    opening = max(closed.values())
+    names = ", ".join([*closed][:MAX_NAMED])
+    detail = f"Orders wait until {format_time(opening)}: the exchange is closed for {names}."
+    details = {**details, "until": format_time(opening), "closed": [*closed][:MAX_LISTED]}
+    return Reason(MARKET_CLOSED, detail, details), opening
 
 
 def _await_quote(inputs: DecisionInputs, details: Mapping[str, Any]) -> Reason:
@@ -161,7 +207,7 @@ def _respects_cooldown(trigger: Trigger) -> bool:
     match trigger:
         case Trigger.PRICE | Trigger.SCHEDULE:
             return True
-        case Trigger.REPORT | Trigger.TARGET | Trigger.MANUAL:
+        case Trigger.REPORT | Trigger.TARGET | Trigger.DEPOSIT | Trigger.MANUAL:
             return False
         case _:
             assert_never(trigger)

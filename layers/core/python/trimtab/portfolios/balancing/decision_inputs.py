@@ -1,16 +1,18 @@
 """Inputs of a decision: the portfolio, quotes and assets, and the prices and days that follow from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.quotes import Quote
+from trimtab.kernel import sessions
 from trimtab.portfolios.balancing import calendar
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Automation, Mode
+from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit
 from trimtab.portfolios.portfolio.watch_state import Trigger
 
 
@@ -18,8 +20,8 @@ class DecisionInputs(Struct, frozen=True):
     """Inputs of a check.
 
     Quantities are the present ones, splits included. `trigger` is None where only the watches have to be written
-    again. `terms` are those of the broker. `halt_reason` is set while orders are halted. `was_refused`: the last
-    rebalance traded nothing.
+    again. `assets` are the reference data by symbol, empty until they are read. `terms` are those of the broker.
+    `halt_reason` is set while orders are halted. `was_refused`: the last rebalance traded nothing.
     """
 
     portfolio: Portfolio
@@ -29,6 +31,7 @@ class DecisionInputs(Struct, frozen=True):
     trigger: Trigger | None
     mode: Mode
     terms: BrokerTerms = BrokerTerms()
+    assets: Mapping[str, AssetRecord] = field(default_factory=dict)
     halt_reason: str | None = None
     was_refused: bool = False
 
@@ -43,6 +46,21 @@ class DecisionInputs(Struct, frozen=True):
             and quote.as_of >= oldest
             and not any(quote.as_of < split.effective_at <= self.now for split in quote.splits)
         }
+
+    def closed_exchanges(self, symbols: Iterable[str]) -> dict[str, datetime]:
+        """Return the symbols whose exchange is closed, with its next opening; none where the broker always trades."""
+        if not self.terms.trades_by_session:
+            return {}
+        exchanges = {symbol: self.assets[symbol].exchange for symbol in symbols if symbol in self.assets}
+        openings = {symbol: sessions.next_open(exchange, self.now) for symbol, exchange in exchanges.items()}
+        return {symbol: opening for symbol, opening in sorted(openings.items()) if opening > self.now}
+
+    @property
+    def has_deposit_to_invest(self) -> bool:
+        """True where a deposit waits to be invested and the policy still invests deposits."""
+        policy = self.portfolio.policy
+        invests = policy.on_deposit is OnDeposit.INVEST and policy.mode is not Mode.SELL_ONLY
+        return self.portfolio.watch_state.is_deposit_due and invests
 
     def calendar_at(self) -> datetime | None:
         """Return the next day of the calendar rule; the day may be past and not decided yet."""

@@ -1,6 +1,7 @@
 """Decisions at the present quotes: reads the inputs of a decision, and decides."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.kernel.clock import Clock
 from trimtab.portfolios.balancing import check_decision
@@ -25,13 +26,21 @@ class DecisionReader(Struct, frozen=True):
     def decide(
         self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None = None
     ) -> tuple[DecisionInputs, CheckResult]:
-        """Return the decision at the present quotes, and its inputs; the mode of the policy is the default."""
+        """Return the decision at the present quotes, and its inputs; the mode of the policy is the default.
+
+        Assets are read only where something would be traded, and the decision is then made again with the assets.
+        """
         inputs = self._read(portfolio, trigger, mode)
-        return inputs, check_decision.evaluate(inputs)
+        decided = check_decision.decide(inputs)
+        if decided[1].plan is None:
+            return decided
+        assets = self.holdings.ledger.assets(symbols_of(portfolio))
+        return check_decision.decide(replace(inputs, assets=assets))
 
     def _read(self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None) -> DecisionInputs:
         quotes = self.holdings.ledger.quotes(symbols_of(portfolio))
         held = self.holdings.apply_splits(portfolio, quotes)
+        may_trade = trigger is not None or portfolio.watch_state.is_deposit_due
         return DecisionInputs(
             portfolio=portfolio,
             quantities={symbol: holding.quantity for symbol, holding in held.items()},
@@ -40,6 +49,6 @@ class DecisionReader(Struct, frozen=True):
             trigger=trigger,
             mode=mode or portfolio.policy.mode,
             terms=self.terms,
-            halt_reason=self.halts.reason(portfolio.tenant_id) if trigger else None,
+            halt_reason=self.halts.reason(portfolio.tenant_id) if may_trade else None,
             was_refused=portfolio.watch_state.cause is EvaluationCause.REFUSED,
         )

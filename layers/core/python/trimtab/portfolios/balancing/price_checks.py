@@ -6,6 +6,8 @@ Concurrent evaluations do not interfere: each starts a new epoch of the portfoli
 row of a higher epoch.
 """
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from trimtab.contracts.messages import CheckRequested
@@ -14,7 +16,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
-from trimtab.portfolios.balancing.check_decision import CheckResult
+from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, CheckResult
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
@@ -81,9 +83,11 @@ class PriceChecker(Struct, frozen=True):
         if portfolio.is_busy(now):
             return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, IN_PROGRESS, now))
         inputs, result = self.decisions.decide(portfolio, Trigger.MANUAL, rebalance.mode)
-        if result.plan is None:
-            return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now))
-        return self._begin_rebalance(inputs, result, rebalance)
+        if result.plan is not None:
+            return self._begin_rebalance(inputs, result, rebalance)
+        if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
+            return self._save_decision(rebalance.wait_until(result.retry_at, result.reason, now))
+        return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now))
 
     def _save_decision(self, rebalance: Rebalance) -> CheckOutcome:
         self.store.put(rebalance)
@@ -109,7 +113,7 @@ class PriceChecker(Struct, frozen=True):
             return SKIPPED
         if portfolio.is_busy(now):
             return self._note_in_progress(portfolio, message.trigger)
-        return self._evaluate(portfolio, _trigger_of(message.trigger, watch_state))
+        return self._evaluate(portfolio, _trigger_of(message.trigger, watch_state, now))
 
     def _note_in_progress(self, portfolio: Portfolio, trigger: str) -> CheckOutcome:
         now = self.clock()
@@ -148,6 +152,7 @@ class PriceChecker(Struct, frozen=True):
             deferred_trigger=result.deferred_trigger,
             retry_at=result.retry_at,
             awaits_quote=result.awaits_quote,
+            is_deposit_due=result.is_deposit_due,
         )
         trigger_name = trigger.value if trigger else "change"
         self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.reason))
@@ -175,7 +180,7 @@ def _is_newer(quote: Quote, seen: Quote | None) -> bool:
     return seen is None or quote.version > seen.version
 
 
-def _trigger_of(requested: str, watch_state: WatchState) -> Trigger | None:
+def _trigger_of(requested: str, watch_state: WatchState, now: datetime) -> Trigger | None:
     """Return the trigger of the check, or None if the check only writes the watches again.
 
     Order of precedence: a new target (also a deferred one), a crossed price, another deferred trigger, a due date.
@@ -184,4 +189,6 @@ def _trigger_of(requested: str, watch_state: WatchState) -> Trigger | None:
         return Trigger.TARGET
     if requested == "price" and watch_state.deferred_trigger is not Trigger.TARGET:
         return Trigger.PRICE
-    return watch_state.deferred_trigger or (Trigger.SCHEDULE if requested == "schedule" else None)
+    is_day = watch_state.calendar_at is not None and watch_state.calendar_at <= now
+    is_scheduled = requested == "schedule" and (is_day or not watch_state.is_deposit_due)
+    return watch_state.deferred_trigger or (Trigger.SCHEDULE if is_scheduled else None)

@@ -9,6 +9,7 @@ from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import journal
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
@@ -42,7 +43,15 @@ def begin_rebalance(
         execution=execution,
         mode=inputs.mode,
     )
-    return planned, portfolio.lock_for_rebalance(planned.rebalance_id, now, result.calendar_at)
+    locked = portfolio.lock_for_rebalance(
+        planned.rebalance_id,
+        now,
+        calendar_at=result.calendar_at,
+        deferred_trigger=result.deferred_trigger,
+        retry_at=result.retry_at,
+        is_deposit_due=inputs.mode is Mode.SELL_ONLY and portfolio.watch_state.is_deposit_due,
+    )
+    return planned, locked
 
 
 def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:

@@ -19,7 +19,7 @@ from trimtab.portfolios.ledger.posting import TooManyTrades, post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
 from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade, require_not_in_future
-from trimtab.portfolios.portfolio.cash import CashEntry
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 
@@ -116,7 +116,8 @@ class TradeService(Struct, frozen=True):
             else:
                 portfolio.require_tradable(now)
             entry = new.to_entry(portfolio, now)
-            self.ledger.put(entry, portfolio.post(now, cash=entry.balance))
+            posted = portfolio.post(now, cash=entry.balance)
+            self.ledger.put(entry, posted.request_investment() if new.type is CashType.DEPOSIT else posted)
             return entry
 
         return retry_on_conflict(attempt)

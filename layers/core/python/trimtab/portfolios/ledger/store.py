@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from trimtab.contracts import bars, quotes
+from trimtab.contracts.assets import AssetRecord, asset_key
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
@@ -130,6 +131,12 @@ class LedgerStore(PortfolioStore, frozen=True):
         keys = [quotes.quote_key(symbol) for symbol in symbols]
         found = map(Quote.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
         return {quote.symbol: quote for quote in found}
+
+    def assets(self, symbols: Sequence[str]) -> dict[str, AssetRecord]:
+        """Return the reference data of assets by symbol; unknown symbols are left out."""
+        keys = [asset_key(symbol) for symbol in symbols]
+        found = map(AssetRecord.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
+        return {asset.symbol: asset for asset in found}
 
     def closes(self, symbols: Sequence[str], day: date) -> dict[str, Bar]:
         """Return the last bar on or before a day by symbol; symbols without a bar are left out.

@@ -17,7 +17,7 @@ from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.portfolio import portfolio_item
 from trimtab.portfolios.portfolio.brake import Brake, Quarantine
 from trimtab.portfolios.portfolio.holdings import Holding
-from trimtab.portfolios.portfolio.policy import Automation, Policy
+from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit, Policy
 from trimtab.portfolios.portfolio.portfolio_events import (
     backing_off_event,
     portfolio_event,
@@ -179,6 +179,16 @@ class Portfolio(Record, frozen=True):
             raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
         return self._next_version(now, holdings=changed, cash=cash).request_evaluation(EvaluationCause.HOLDINGS)
 
+    def request_investment(self) -> "Portfolio":
+        """Return the portfolio with a deposit that the policy invests at once, in the same version.
+
+        Returns the portfolio itself where the policy holds deposits in cash.
+        """
+        if self.policy.on_deposit is OnDeposit.HOLD or self.policy.mode is Mode.SELL_ONLY:
+            return self
+        due = replace(self, watch_state=replace(self.watch_state, is_deposit_due=True))
+        return due if self.watch_state.evaluation_due else due.request_evaluation(EvaluationCause.HOLDINGS)
+
     def take_lock(self, lock: Lock, now: datetime) -> "Portfolio":
         """Return the portfolio locked by the owner of the lock."""
         return self._next_version(now, lock=lock)
@@ -193,10 +203,24 @@ class Portfolio(Record, frozen=True):
         self.require_tradable(now)
         return self
 
-    def lock_for_rebalance(self, rebalance_id: str, now: datetime, calendar_at: datetime | None) -> "Portfolio":
+    def lock_for_rebalance(
+        self,
+        rebalance_id: str,
+        now: datetime,
+        *,
+        calendar_at: datetime | None,
+        deferred_trigger: Trigger | None = None,
+        retry_at: datetime | None = None,
+        is_deposit_due: bool = False,
+    ) -> "Portfolio":
         """Return the portfolio locked by a planned rebalance. Cash that was not tracked counts as zero from now on."""
         watch_state = replace(
-            self.watch_state, evaluation_pending=None, calendar_at=calendar_at, deferred_trigger=None, retry_at=None
+            self.watch_state,
+            evaluation_pending=None,
+            calendar_at=calendar_at,
+            deferred_trigger=deferred_trigger,
+            retry_at=retry_at,
+            is_deposit_due=is_deposit_due,
         )
         cash = ZERO if self.cash is None else self.cash
         lock = Lock(rebalance_id, "it is being rebalanced")
@@ -280,9 +304,11 @@ class Portfolio(Record, frozen=True):
 
     @property
     def is_automatic(self) -> bool:
-        """True where prices and the calendar rebalance the portfolio: active, automatic, with target and holdings."""
+        """True where prices and the calendar rebalance the portfolio: active, automatic, with a target, and with
+        holdings or a deposit to invest."""
         wants = self.status is PortfolioStatus.ACTIVE and self.policy.automation is Automation.AUTO
-        return wants and bool(self.allocation) and any(holding.quantity for holding in self.holdings.values())
+        is_invested = any(holding.quantity for holding in self.holdings.values())
+        return wants and bool(self.allocation) and (is_invested or self.watch_state.is_deposit_due)
 
     def request_evaluation(self, cause: EvaluationCause) -> "Portfolio":
         """Return the portfolio with an evaluation of its watches due, where there are watches or a need for them.
@@ -325,6 +351,7 @@ class Portfolio(Record, frozen=True):
         deferred_trigger: Trigger | None = None,
         retry_at: datetime | None = None,
         awaits_quote: bool = False,
+        is_deposit_due: bool = False,
     ) -> "Portfolio":
         """Return the portfolio with all watches of the epoch written; `awaits_quote` where the next quote decides."""
         state = self.watch_state
@@ -337,6 +364,7 @@ class Portfolio(Record, frozen=True):
             calendar_at=calendar_at,
             deferred_trigger=deferred_trigger,
             retry_at=retry_at,
+            is_deposit_due=is_deposit_due,
         )
         return self._next_version(now, watch_state=done)
 

@@ -47,6 +47,13 @@ class OnIncomplete(StrEnum):
     KEEP = "keep"
 
 
+class OnDeposit(StrEnum):
+    """Treatment of a deposit: hold it as cash until the next rebalance, or invest it at once."""
+
+    HOLD = "hold"
+    INVEST = "invest"
+
+
 class Restriction(StrEnum):
     """Sides of a symbol that may not be traded."""
 
@@ -115,7 +122,8 @@ class Policy(Struct, frozen=True):
     `cash_buffer` the share of cash that no buy goes below (both percent). `max_slippage` is how many percent worse than
     the planning quote an order may fill. `minimum_trade` is money; `max_quote_age_seconds` is the age from which a
     quote counts as missing. `bands` are the bands of single symbols, instead of `band`; `restrictions` the sides of
-    single symbols that are never traded.
+    single symbols that are never traded. `on_deposit` with INVEST buys with a deposit at once, also while every weight
+    is inside its band.
 
     Members equal to their defaults are neither stored nor hashed. A changed default therefore needs a new form version
     of the portfolio item and a new version of the request hash.
@@ -138,6 +146,7 @@ class Policy(Struct, frozen=True):
     on_cancel: OnIncomplete = OnIncomplete.COMPENSATE
     bands: Mapping[str, Band] = field(default_factory=dict)
     restrictions: Mapping[str, Restriction] = field(default_factory=dict)
+    on_deposit: OnDeposit = OnDeposit.HOLD
 
     @property
     def price_band(self) -> Band:

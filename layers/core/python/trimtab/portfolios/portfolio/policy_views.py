@@ -18,6 +18,7 @@ from trimtab.portfolios.portfolio.policy import (
     Destination,
     Frequency,
     Mode,
+    OnDeposit,
     OnIncomplete,
     Policy,
 )
@@ -96,7 +97,8 @@ class PolicyBody(Model):
     target weight of cash (0), `cash_buffer`: weight of cash that buys must leave (0.25), both in percent.
     `max_slippage`: percent by which a fill may be worse than the planning quote (1). `max_quote_age_seconds`: age from
     which a quote counts as missing (86400). `on_partial_fill` and `on_cancel`: `compensate` reverses the fills, `keep`
-    keeps the fills (compensate).
+    keeps the fills (compensate). `on_deposit`: `invest` buys with a deposit at once, also while every weight is inside
+    its band; `hold` leaves the deposit in cash until the next rebalance (hold).
     """
 
     band: BandBody | None = None
@@ -114,6 +116,7 @@ class PolicyBody(Model):
     max_quote_age_seconds: Annotated[Whole, Field(ge=1, le=MAX_QUOTE_AGE_SECONDS)] | None = None
     on_partial_fill: OnIncomplete | None = None
     on_cancel: OnIncomplete | None = None
+    on_deposit: OnDeposit | None = None
 
     def apply(self, policy: Policy) -> Policy:
         """Return the policy with this change."""
@@ -160,6 +163,7 @@ class PolicyView(Model):
     max_quote_age_seconds: int
     on_partial_fill: OnIncomplete
     on_cancel: OnIncomplete
+    on_deposit: OnDeposit
 
 
 def policy_view(policy: Policy) -> dict[str, Any]:
@@ -181,6 +185,7 @@ def policy_view(policy: Policy) -> dict[str, Any]:
         "max_quote_age_seconds": policy.max_quote_age_seconds,
         "on_partial_fill": policy.on_partial_fill.value,
         "on_cancel": policy.on_cancel.value,
+        "on_deposit": policy.on_deposit.value,
     }
 
 

@@ -7,12 +7,13 @@ from msgspec import Struct
 
 
 class Trigger(StrEnum):
-    """Cause of a rebalance: a drift report, a price outside its bounds, a schedule, a new target, or a person."""
+    """Cause of a rebalance: a drift report, a price, a schedule, a new target, a deposit or a person."""
 
     REPORT = "report"
     PRICE = "price"
     SCHEDULE = "schedule"
     TARGET = "target"
+    DEPOSIT = "deposit"
     MANUAL = "manual"
 
 
@@ -37,6 +38,7 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
     evaluation, `evaluation_pending` the cause of an evaluation that started and is not done. `calendar_at` is the next
     day of the calendar rule. `deferred_trigger` asked for a rebalance while the portfolio was locked, orders were
     halted or a cooldown ran: the next evaluation, at `retry_at` at the latest, decides by the deferred trigger.
+    `is_deposit_due` is true while a deposit waits to be invested.
     """
 
     epoch_started: int = 0
@@ -48,6 +50,7 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
     calendar_at: datetime | None = None
     deferred_trigger: Trigger | None = None
     retry_at: datetime | None = None
+    is_deposit_due: bool = False
 
     @property
     def cause(self) -> EvaluationCause | None:

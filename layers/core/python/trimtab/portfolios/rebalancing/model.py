@@ -84,7 +84,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     For a drift report, `weights` are the reported weights (percent), `as_of` is their time, and the outcome is a set of
     transactions. For every other trigger `weights` are the weights that the check found, and `execution` holds the
     orders. `legs` hold the weight, target and planned change of each asset (percent), empty until decided.
-    `resolution` records how an operator resolved a STALE rebalance.
+    `resolution` records how an operator resolved a STALE rebalance. `decide_at` is the time until which a requested
+    rebalance waits.
     """
 
     rebalance_id: str
@@ -100,6 +101,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     trigger: Trigger = Trigger.REPORT
     mode: Mode | None = None
     legs: tuple[Leg, ...] = ()
+    decide_at: datetime | None = None
     reason: Reason | None = None
     execution: Execution | None = None
     resolution: Mapping[str, Any] | None = None
@@ -129,6 +131,16 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         """Time since which a worker is due: the last write, or the worker's own wake-up time if that is later."""
         wake_at = self.execution.wake_at if self.execution else None
         return max(self.updated_at, wake_at or self.updated_at)
+
+    @property
+    def due_at(self) -> datetime:
+        """Time from which the job is overdue; a requested rebalance that waits is woken at the end of its wait."""
+        is_waiting = self.decide_at is not None and self.decide_at > self.updated_at
+        return self.decide_at if self.decide_at and is_waiting else super().due_at
+
+    def wait_until(self, decide_at: datetime, reason: Reason, now: datetime) -> "Rebalance":
+        """Return the requested rebalance that is decided later: the sweeper wakes the worker at `decide_at`."""
+        return self.transition(RebalanceStatus.REQUESTED, now, reason=reason, decide_at=decide_at)
 
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
         """Return the message that wakes the worker of the present status, and the queue of the worker."""
@@ -161,7 +173,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         """
         if status is not self.status and status not in TRANSITIONS.get(self.status, frozenset()):
             raise ValueError(f"invalid transition of a rebalance from {self.status} to {status}")
-        changes = {"resends": 0, "is_stuck": False, **changes}
+        changes = {"resends": 0, "is_stuck": False, "decide_at": None, **changes}
         moved = replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
         has_event = status in _EVENTS and status is not self.status
         return replace(moved, events=(moved._event(_EVENTS[status]),) if has_event else ())
@@ -240,7 +252,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
 
 _ATTRIBUTES = (
     *("tenant_id", "user_id", "name", "request_id", "request_hash", "as_of", "as_of_given", "status", "trigger"),
-    *("mode", "updated_at"),
+    *("mode", "decide_at", "updated_at"),
 )
 
 

@@ -77,7 +77,8 @@ class ReasonView(Model):
 class RebalanceView(Model):
     """A rebalance: the trigger, the outcome with its reason, and the transactions that lead back to the target.
 
-    `execution` has the orders where a broker trades the rebalance, null elsewhere.
+    `execution` has the orders where a broker trades the rebalance, null elsewhere. `decide_at` is the time until which
+    a requested rebalance waits, for example for the open of an exchange; `reason` then says why.
     """
 
     rebalance_id: str
@@ -89,6 +90,7 @@ class RebalanceView(Model):
     new_allocation: dict[str, PercentText]
     trigger: str
     mode: str | None
+    decide_at: datetime | None
     transactions: list[TransactionView]
     reason: ReasonView | None
     execution: ExecutionView | None
@@ -160,6 +162,7 @@ def rebalance_view(rebalance: Rebalance) -> Answer:
         "new_allocation": percent_texts(rebalance.weights),
         "trigger": rebalance.trigger.value,
         "mode": rebalance.mode and rebalance.mode.value,
+        "decide_at": rebalance.decide_at and format_time(rebalance.decide_at),
         "transactions": [transaction_view(rebalance, transaction) for transaction in rebalance.transactions],
         "reason": reason_view(rebalance),
         "execution": rebalance.execution and execution_view(rebalance.execution),
