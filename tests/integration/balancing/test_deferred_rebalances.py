@@ -11,11 +11,12 @@ import pytest
 from tests.support.balancing import OPERATOR
 from tests.support.many_portfolios import ManyPortfolios, many_portfolios
 from tests.support.moto_state import snapshot, take_messages
-from tests.support.system import TABLE, in_process_system
+from tests.support.system import TABLE, forget_cached, in_process_system
 from tests.support.trading import FEED
 from trimtab.portfolios.execution import halts
 from trimtab.portfolios.execution.halts import Halt, HaltStore
-from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Policy
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, OnDeposit, Policy
 from trimtab.runtime.dynamodb.client import dynamodb_client, get_item
 
 DAY = timedelta(days=1)
@@ -205,3 +206,103 @@ def test_of_two_concurrent_operators_the_last_one_wins(market: ManyPortfolios, m
     monkeypatch.setattr(halts, "get_item", read)
     switches.switch_on(Halt(None, "The feed looks wrong.", "me", market.now))
     assert [(halt.by, halt.reason) for halt in switches.active("demo")] == [("me", "The feed looks wrong.")]
+
+
+# Deposits -------------------------------------------------------------------------------------------------------------
+
+INVESTING = Policy(on_deposit=OnDeposit.INVEST)
+
+
+def test_a_deposit_is_invested_at_once_where_the_policy_says_so(market: ManyPortfolios) -> None:
+    joined(market, INVESTING)
+    deposit(market, 200)
+    assert runs(market) == [("deposit", "COMPLETED")]
+    newest = market.newest()
+    assert newest is not None
+    assert newest.execution is not None
+    assert {order.side for order in newest.execution.orders} == {Side.BUY}
+    assert newest.mode is Mode.INVEST_CASH
+    assert market.last_check()[0] == "within_band"
+    assert not market.portfolio().watch_state.is_deposit_due
+
+
+def test_the_first_deposit_of_an_empty_portfolio_buys_the_target(market: ManyPortfolios) -> None:
+    market.join({"A": 50, "B": 50}, INVESTING, Decimal(0), Decimal(0))
+    deposit(market, 1_000)
+    assert runs(market) == [("deposit", "COMPLETED")]
+    assert {symbol for symbol, held in market.portfolio().holdings.items() if held.quantity} == {"A", "B"}
+
+
+def test_a_deposit_during_a_rebalance_is_invested_afterwards(market: ManyPortfolios) -> None:
+    joined(market, INVESTING)
+    market.quote({"A": Decimal(140)})
+    market.system.process_checks()
+    deposit(market, 1_000)
+    assert runs(market) == [("price", "COMPLETED"), ("deposit", "COMPLETED")]
+
+
+def test_a_deposit_during_a_halt_is_invested_after_the_halt(market: ManyPortfolios) -> None:
+    joined(market, INVESTING)
+    halt = {"scope": "tenant", "reason": "The feed looks wrong."}
+    assert market.system.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
+    deposit(market, 200)
+    assert (market.last_check()[0], runs(market)) == ("halted", [])
+    assert market.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
+    market.now += timedelta(minutes=5)
+    assert (swept(market), runs(market)) == (1, [("deposit", "COMPLETED")])
+
+
+# Sessions -------------------------------------------------------------------------------------------------------------
+
+NIGHT = datetime(2026, 12, 1, 3, tzinfo=UTC)
+OPENING = datetime(2026, 12, 1, 14, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def night(market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch) -> ManyPortfolios:
+    """The market at night, with a broker that trades in the sessions of New York only."""
+    for symbol in START:
+        body = {"name": symbol, "exchange": "XNYS"}
+        assert market.system.http("PUT", f"/assets/{symbol}", body, authorizer=FEED).status == 200
+    joined(market)
+    monkeypatch.setenv("PAPER_SESSIONS", "true")
+    forget_cached()
+    market.now = NIGHT
+    return market
+
+
+def test_a_price_out_of_session_is_traded_at_the_open(night: ManyPortfolios) -> None:
+    moved(night, A=140, B=100)
+    assert (runs(night), night.last_check()[0]) == ([], "market_closed")
+    assert night.last_check()[1]["until"] == "2026-12-01T14:30:00.000000Z"
+    night.now = OPENING - timedelta(seconds=1)
+    assert swept(night) == 0
+    night.now = OPENING
+    assert (swept(night), runs(night)) == (1, [("price", "COMPLETED")])
+
+
+def test_a_rebalance_requested_out_of_session_waits_for_the_open_and_says_so(night: ManyPortfolios) -> None:
+    moved(night, A=102, B=100)
+    home = f"/portfolios/{night.portfolios[0].portfolio_id}/rebalances"
+    asked = night.system.http("POST", home, {}, headers={"Idempotency-Key": "k"}).json["links"]["self"]
+    night.settle()
+    waiting = night.system.http("GET", asked).json
+    assert (waiting["status"], waiting["reason"]["code"]) == ("REQUESTED", "market_closed")
+    assert waiting["decide_at"] == "2026-12-01T14:30:00.000000Z"
+    night.now = OPENING - timedelta(seconds=1)
+    assert night.system.run_sweeper()["resent"] == 0
+    night.now = OPENING
+    assert night.system.run_sweeper()["resent"] == 1
+    night.settle()
+    done = night.system.http("GET", asked).json
+    assert (done["status"], done["decide_at"]) == ("COMPLETED", None)
+
+
+def test_a_rebalance_that_waits_for_the_open_can_be_cancelled(night: ManyPortfolios) -> None:
+    moved(night, A=102, B=100)
+    home = f"/portfolios/{night.portfolios[0].portfolio_id}/rebalances"
+    asked = night.system.http("POST", home, {}, headers={"Idempotency-Key": "k"}).json["links"]["self"]
+    night.settle()
+    assert night.system.http("POST", f"{asked}/cancel").json["status"] == "CANCELLED"
+    night.now = OPENING + timedelta(minutes=5)
+    assert night.system.run_sweeper()["resent"] == 0

@@ -29,6 +29,7 @@ DEFAULT_POLICY = {
     "max_quote_age_seconds": 86_400,
     "on_partial_fill": "compensate",
     "on_cancel": "compensate",
+    "on_deposit": "hold",
 }
 HYBRID = {"type": "hybrid", "value": "20.0000", "points": "1.0000"}
 
@@ -190,6 +191,7 @@ PATCHES: list[tuple[Any, dict[str, Any]]] = [
     ({"minimum_trade": 25, "whole_shares": True}, {"minimum_trade": "25.00", "whole_shares": True}),
     ({"max_quote_age_seconds": 60}, {"max_quote_age_seconds": 60}),
     ({"on_partial_fill": "keep", "on_cancel": "keep"}, {"on_partial_fill": "keep", "on_cancel": "keep"}),
+    ({"on_deposit": "invest"}, {"on_deposit": "invest"}),
 ]
 BAD_POLICIES: list[dict[str, Any]] = [
     {"automation": "sometimes"},
@@ -206,6 +208,7 @@ BAD_POLICIES: list[dict[str, Any]] = [
     {"max_quote_age_seconds": 0},
     {"mode": "none"},
     {"on_cancel": "forget"},
+    {"on_deposit": "spend"},
 ]
 
 

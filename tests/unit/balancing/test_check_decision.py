@@ -8,12 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import percents, portfolio
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.quotes import Quote, Split
-from trimtab.portfolios.balancing.check_decision import CheckResult, evaluate
+from trimtab.portfolios.balancing.check_decision import HALT_RETRY, CheckResult, decide, evaluate
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
-from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
+from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
+from trimtab.portfolios.execution.broker import BrokerTerms
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, Policy
+from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, OnDeposit, Policy
 from trimtab.portfolios.portfolio.watch_state import Trigger, WatchState
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
@@ -35,8 +38,10 @@ def invested(quantities: dict[str, Any], policy: Policy | None = None, **changes
     return portfolio(**{**members, **changes})
 
 
-def at(portfolio: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> CheckResult:
-    """Return the result of a check; without quotes every price is 1."""
+def inputs_at(
+    portfolio: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any
+) -> DecisionInputs:
+    """Return the inputs of a check; without quotes every price is 1."""
     known = quotes or [Quote(symbol, Decimal(1), NOW - timedelta(minutes=1)) for symbol in portfolio.allocation]
     situation = DecisionInputs(
         portfolio=portfolio,
@@ -46,7 +51,12 @@ def at(portfolio: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None
         trigger=trigger,
         mode=Mode.FULL,
     )
-    return evaluate(replace(situation, **changes))
+    return replace(situation, **changes)
+
+
+def at(portfolio: Portfolio, trigger: Trigger | None, quotes: list[Quote] | None = None, **changes: Any) -> CheckResult:
+    """Return the result of a check; without quotes every price is 1."""
+    return evaluate(inputs_at(portfolio, trigger, quotes, **changes))
 
 
 @pytest.mark.parametrize(
@@ -115,3 +125,90 @@ def test_the_reason_of_a_planned_rebalance_has_the_cooldown() -> None:
     again = at(held, Trigger.PRICE)
     assert again.plan is not None
     assert again.reason.details["cooldown"] == {"seconds": 60, "until": "2026-12-01T15:31:00.000000Z"}
+
+
+# Deposits -------------------------------------------------------------------------------------------------------------
+
+INVESTING = Policy(on_deposit=OnDeposit.INVEST)
+DUE_DEPOSIT = WatchState(is_deposit_due=True)
+
+
+def decided(portfolio: Portfolio, trigger: Trigger | None = None, **changes: Any) -> tuple[DecisionInputs, CheckResult]:
+    """Return the decision of a check with deposits, and its inputs; every price is 1."""
+    return decide(inputs_at(portfolio, trigger, **changes))
+
+
+def test_a_deposit_is_invested_within_the_band_where_the_policy_says_so() -> None:
+    held = invested({"A": 50, "B": 50}, INVESTING, cash=Decimal(4), watch_state=DUE_DEPOSIT)
+    inputs, found = decided(held)
+    assert found.plan is not None
+    assert {order.side for order in found.plan.orders} == {Side.BUY}
+    assert (found.reason.code, inputs.trigger, inputs.mode) == ("deposit", Trigger.DEPOSIT, Mode.INVEST_CASH)
+    for holding_on in (Policy(), replace(INVESTING, mode=Mode.SELL_ONLY)):
+        assert decided(replace(held, policy=holding_on))[1].plan is None
+    assert decided(replace(held, watch_state=WatchState()))[1].plan is None
+
+
+def test_a_trigger_in_its_cooldown_stays_deferred_while_a_deposit_is_invested() -> None:
+    held = invested(
+        {"A": 70, "B": 30},
+        replace(INVESTING, cooldown_seconds=86_400),
+        cash=Decimal(10),
+        watch_state=DUE_DEPOSIT,
+        rebalanced_at=NOW,
+    )
+    inputs, found = decided(held, Trigger.PRICE)
+    assert found.plan is not None
+    assert (found.deferred_trigger, found.retry_at) == (Trigger.PRICE, NOW + timedelta(days=1))
+    _, locked = begin_rebalance(inputs, found, None, run_seconds=60)
+    assert (locked.watch_state.deferred_trigger, locked.watch_state.retry_at) == (Trigger.PRICE, found.retry_at)
+    assert not locked.watch_state.is_deposit_due
+
+
+def test_a_deposit_stays_due_while_orders_are_halted_and_ends_where_nothing_can_be_bought() -> None:
+    held = invested({"A": 50, "B": 50}, INVESTING, cash=Decimal(4), watch_state=DUE_DEPOSIT)
+    _, halted = decided(held, halt_reason="The feed looks wrong.")
+    assert (halted.reason.code, halted.is_deposit_due, halted.retry_at) == ("halted", True, NOW + HALT_RETRY)
+    _, too_small = decided(replace(held, cash=Decimal("0.5")))
+    assert (too_small.reason.code, too_small.is_deposit_due, too_small.plan) == ("within_band", False, None)
+
+
+# Sessions -------------------------------------------------------------------------------------------------------------
+
+NIGHT = datetime(2026, 12, 1, 3, tzinfo=UTC)
+OPENING = datetime(2026, 12, 1, 14, 30, tzinfo=UTC)
+BY_SESSION = BrokerTerms(trades_by_session=True)
+
+
+def asset_of(symbol: str, **changes: Any) -> AssetRecord:
+    """Return an active share of the New York Stock Exchange in dollars."""
+    return replace(AssetRecord(symbol, symbol, "stock", None, "USD", "XNYS", active=True), **changes)
+
+
+@pytest.mark.parametrize("trigger", [Trigger.PRICE, Trigger.TARGET, Trigger.SCHEDULE, Trigger.MANUAL])
+def test_orders_out_of_session_wait_for_the_open_with_their_trigger(trigger: Trigger) -> None:
+    held, quotes = invested({"A": 60, "B": 40}), [Quote(symbol, Decimal(1), NIGHT) for symbol in "AB"]
+    night = {"now": NIGHT, "terms": BY_SESSION, "assets": {symbol: asset_of(symbol) for symbol in "AB"}}
+    found = at(held, trigger, quotes, **night)
+    assert (found.reason.code, found.plan, found.deferred_trigger) == ("market_closed", None, trigger)
+    assert found.retry_at == OPENING
+    assert found.reason.details["until"] == "2026-12-01T14:30:00.000000Z"
+    assert found.reason.details["closed"] == ["A", "B"]
+    assert at(held, trigger, quotes, **night | {"now": OPENING}).plan is not None
+
+
+def test_an_exchange_that_never_closes_and_a_broker_without_sessions_trade_at_night() -> None:
+    held, quotes = invested({"A": 60, "B": 40}), [Quote(symbol, Decimal(1), NIGHT) for symbol in "AB"]
+    shares = {symbol: asset_of(symbol) for symbol in "AB"}
+    coins = {symbol: asset_of(symbol, exchange="CRYPTO") for symbol in "AB"}
+    assert at(held, Trigger.PRICE, quotes, now=NIGHT, assets=shares).plan is not None
+    for never_closed in (coins, {}):
+        assert at(held, Trigger.PRICE, quotes, now=NIGHT, terms=BY_SESSION, assets=never_closed).plan is not None
+    mixed = at(held, Trigger.PRICE, quotes, now=NIGHT, terms=BY_SESSION, assets=shares | {"A": coins["A"]})
+    assert (mixed.reason.code, mixed.reason.details["closed"]) == ("market_closed", ["B"])
+
+
+def test_a_portfolio_within_its_band_says_so_at_night_too() -> None:
+    held, quotes = invested({"A": 50, "B": 50}), [Quote(symbol, Decimal(1), NIGHT) for symbol in "AB"]
+    night = {"now": NIGHT, "terms": BY_SESSION, "assets": {symbol: asset_of(symbol) for symbol in "AB"}}
+    assert at(held, Trigger.PRICE, quotes, **night).reason.code == "within_band"

@@ -22,6 +22,7 @@ from trimtab.portfolios.portfolio.policy import (
     Destination,
     Frequency,
     Mode,
+    OnDeposit,
     OnIncomplete,
     Policy,
     Restriction,
@@ -122,11 +123,15 @@ BACKING_OFF = replace(
         },
     ),
 )
+INVESTING = replace(
+    CREATED, policy=Policy(on_deposit=OnDeposit.INVEST), watch_state=WatchState(epoch_started=1, is_deposit_due=True)
+)
 RECORDS = {
     "portfolio": CREATED,
     "portfolio_in_use": IN_USE,
     "portfolio_stale": STALE,
     "portfolio_backing_off": BACKING_OFF,
+    "portfolio_investing": INVESTING,
 }
 
 

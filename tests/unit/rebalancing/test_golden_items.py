@@ -123,11 +123,15 @@ RESOLVED = replace(
     is_stuck=True,
     resolution={"by": "ann", "reason": "counted", "holdings": {"AAPL": ["0", "12.5"]}, "cash": ["1", None]},
 )
+WAITING = replace(REQUESTED, trigger=Trigger.MANUAL).wait_until(
+    TIME + timedelta(hours=23), Reason("market_closed", "Orders wait.", {"closed": ["AAPL"]}), TIME
+)
 RECORDS = {
     "rebalance_requested": REQUESTED,
     "rebalance_decided": DECIDED,
     "rebalance_executing": EXECUTING,
     "rebalance_resolved": RESOLVED,
+    "rebalance_waiting": WAITING,
 }
 
 

@@ -85,9 +85,7 @@ class PriceChecker(Struct, frozen=True):
         inputs, result = self.decisions.decide(portfolio, Trigger.MANUAL, rebalance.mode)
         if result.plan is not None:
             return self._begin_rebalance(inputs, result, rebalance)
-        if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
-            return self._save_decision(rebalance.wait_until(result.retry_at, result.reason, now))
-        return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now))
+        return self._save_decision(_without_orders(rebalance, result, now))
 
     def _save_decision(self, rebalance: Rebalance) -> CheckOutcome:
         self.store.put(rebalance)
@@ -174,6 +172,13 @@ class PriceChecker(Struct, frozen=True):
         self.store.put(rebalance, locked)
         self.queues.wake(rebalance)
         return CheckOutcome(result.reason.code, rebalance)
+
+
+def _without_orders(requested: Rebalance, result: CheckResult, now: datetime) -> Rebalance:
+    """Return the requested rebalance that trades nothing now: it waits for the open, or ends without action."""
+    if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
+        return requested.wait_until(result.retry_at, result.reason, now)
+    return requested.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now)
 
 
 def _is_newer(quote: Quote, seen: Quote | None) -> bool:

@@ -16,7 +16,7 @@ from trimtab.kernel.money import CONTEXT, plain
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import OnIncomplete
-from trimtab.portfolios.portfolio.watch_state import EvaluationCause
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
 from trimtab.portfolios.rebalancing.journal import MAX_REVERSALS, Execution
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
@@ -178,7 +178,8 @@ class WaveResult(Struct, frozen=True):
         if not self.is_final:
             return replace(portfolio, version=portfolio.version + 1, updated_at=now, events=())
         if self.is_failure:
-            return portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, {})
+            released = portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, {})
+            return released.request_investment() if self.rebalance.trigger is Trigger.DEPOSIT else released
         if self.rebalance.status is _S.ROLLED_BACK:
             return portfolio.release_after_cancellation(now)
         due = EvaluationCause.HOLDINGS if self.rebalanced else EvaluationCause.REFUSED
