@@ -13,7 +13,7 @@ MEMBERS = {
     *("portfolio_id", "user_id", "name", "currency", "allocation", "policy", "cash", "status", "version", "revision"),
     *("created_at", "updated_at", "status_reason", "locked_by"),
 }
-DEFAULT_POLICY = {
+DEFAULT_POLICY: dict[str, Any] = {
     "band": None,
     "destination": "target",
     "cooldown_seconds": 0,
@@ -30,6 +30,8 @@ DEFAULT_POLICY = {
     "on_partial_fill": "compensate",
     "on_cancel": "compensate",
     "on_deposit": "hold",
+    "bands": {},
+    "restrictions": {},
 }
 HYBRID = {"type": "hybrid", "value": "20.0000", "points": "1.0000"}
 
@@ -192,6 +194,9 @@ PATCHES: list[tuple[Any, dict[str, Any]]] = [
     ({"max_quote_age_seconds": 60}, {"max_quote_age_seconds": 60}),
     ({"on_partial_fill": "keep", "on_cancel": "keep"}, {"on_partial_fill": "keep", "on_cancel": "keep"}),
     ({"on_deposit": "invest"}, {"on_deposit": "invest"}),
+    ({"bands": {"gold": {"type": "hybrid"}}}, {"bands": {"gold": HYBRID}}),
+    ({"restrictions": {"gold": "no_sell"}}, {"restrictions": {"gold": "no_sell"}}),
+    ({"bands": {}, "restrictions": None}, {}),
 ]
 BAD_POLICIES: list[dict[str, Any]] = [
     {"automation": "sometimes"},
@@ -209,6 +214,9 @@ BAD_POLICIES: list[dict[str, Any]] = [
     {"mode": "none"},
     {"on_cancel": "forget"},
     {"on_deposit": "spend"},
+    {"bands": {"gold": {"type": "absolute"}}},
+    {"bands": {"$cash": {"type": "hybrid"}}},
+    {"restrictions": {"gold": "never"}},
 ]
 
 

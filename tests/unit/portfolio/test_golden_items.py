@@ -126,12 +126,23 @@ BACKING_OFF = replace(
 INVESTING = replace(
     CREATED, policy=Policy(on_deposit=OnDeposit.INVEST), watch_state=WatchState(epoch_started=1, is_deposit_due=True)
 )
+LIMITED = replace(
+    CREATED,
+    policy=Policy(
+        bands={
+            "AAPL": Band(BandType.RELATIVE, Decimal("12.5")),
+            "MSFT": Band(BandType.HYBRID, Decimal(20), Decimal(1)),
+        },
+        restrictions={"AAPL": Restriction.NO_SELL, "TSLA": Restriction.FROZEN},
+    ),
+)
 RECORDS = {
     "portfolio": CREATED,
     "portfolio_in_use": IN_USE,
     "portfolio_stale": STALE,
     "portfolio_backing_off": BACKING_OFF,
     "portfolio_investing": INVESTING,
+    "portfolio_with_restrictions": LIMITED,
 }
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from pydantic import ValidationError
 
 from tests.unit.samples import MINUTE, NOW, TARGET, percents, portfolio
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.errors import Conflict
 from trimtab.portfolios.portfolio.model import ReportMark, portfolio_id_of
-from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy, Restriction
 from trimtab.portfolios.portfolio.policy_views import BandBody, PolicyBody
 from trimtab.portfolios.portfolio.service import NewPortfolio
 
@@ -103,7 +104,8 @@ def test_equal_creations_have_equal_hashes_however_their_numbers_are_written(cha
 
 
 def test_equal_policies_have_equal_hashes_however_their_numbers_are_written() -> None:
-    one, other = (Policy(Band(BandType.HYBRID, Decimal(text), Decimal(text))) for text in ("5", "5.00"))
+    bands = [Band(BandType.HYBRID, Decimal(text), Decimal(text)) for text in ("5", "5.00")]
+    one, other = (Policy(band, bands={"gold": band}) for band in bands)
     assert hash_with(policy=one) == hash_with(policy=other)
 
 
@@ -117,6 +119,8 @@ def test_equal_policies_have_equal_hashes_however_their_numbers_are_written() ->
         {"policy": Policy(Band(BandType.HYBRID, Decimal(20), Decimal(1)))},
         {"policy": Policy(cooldown_seconds=1)},
         {"policy": Policy(destination=Destination.BAND_EDGE)},
+        {"policy": Policy(bands={"gold": Band(BandType.ABSOLUTE, Decimal(5))})},
+        {"policy": Policy(restrictions={"gold": Restriction.FROZEN})},
     ],
 )
 def test_a_different_creation_has_a_different_hash(change: dict[str, Any]) -> None:
@@ -148,6 +152,31 @@ def test_a_policy_keeps_members_that_a_change_leaves_out_and_null_restores_the_d
         ({"destination": None}, replace(before, destination=Destination.TARGET)),
         ({"cooldown_seconds": None}, replace(before, cooldown_seconds=0)),
         ({"band": {"type": "relative", "value": 1}}, replace(before, band=Band(BandType.RELATIVE, Decimal(1)))),
+        (
+            {"bands": {"gold": {"type": "relative", "value": 1}}, "restrictions": {"gold": "no_buy"}},
+            replace(
+                before,
+                bands={"gold": Band(BandType.RELATIVE, Decimal(1))},
+                restrictions={"gold": Restriction.NO_BUY},
+            ),
+        ),
     ]
     for body, after in cases:
         assert PolicyBody.model_validate(body).apply(before) == after
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"bands": {"go ld": {"type": "relative", "value": 1}}},
+        {"bands": {"gold": {"type": "relative"}}},
+        {"bands": {"$cash": {"type": "relative", "value": 1}}},
+        {"restrictions": {"gold": "sell"}},
+        {"restrictions": {"gold": None}},
+        {"restrictions": {f"s{number}": "frozen" for number in range(91)}},
+        {"bands": {f"s{number}": {"type": "hybrid"} for number in range(91)}},
+    ],
+)
+def test_bands_and_restrictions_of_symbols_are_validated(body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        PolicyBody.model_validate(body)

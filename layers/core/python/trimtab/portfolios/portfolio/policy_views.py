@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec.structs import replace
 from pydantic import Field, StrictBool, model_validator
 
-from trimtab.contracts.fields import Model, Money, Percent, Whole
+from trimtab.contracts.fields import MAX_ASSETS, Asset, Model, Money, Percent, Whole
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.portfolio.policy import (
     HYBRID_PERCENT,
@@ -21,10 +21,12 @@ from trimtab.portfolios.portfolio.policy import (
     OnDeposit,
     OnIncomplete,
     Policy,
+    Restriction,
 )
 
 MAX_COOLDOWN_SECONDS = 366 * 24 * 3600
 MAX_QUOTE_AGE_SECONDS = 366 * 24 * 3600
+_BY_SYMBOL = Field(max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
 
 
 class BandBody(Model):
@@ -98,7 +100,11 @@ class PolicyBody(Model):
     `max_slippage`: percent by which a fill may be worse than the planning quote (1). `max_quote_age_seconds`: age from
     which a quote counts as missing (86400). `on_partial_fill` and `on_cancel`: `compensate` reverses the fills, `keep`
     keeps the fills (compensate). `on_deposit`: `invest` buys with a deposit at once, also while every weight is inside
-    its band; `hold` leaves the deposit in cash until the next rebalance (hold).
+    its band; `hold` leaves the deposit in cash until the next rebalance (hold). `bands`: bands of
+    single symbols, which replace `band` for them (none).
+    `restrictions`: `no_buy`, `no_sell` or `frozen` (no trade) for single symbols; a symbol that may not be traded
+    towards its target keeps its value, and the others share the rest in proportion to their targets (none). Each of
+    the two mappings has at most 90 symbols, and is replaced as a whole.
     """
 
     band: BandBody | None = None
@@ -117,15 +123,22 @@ class PolicyBody(Model):
     on_partial_fill: OnIncomplete | None = None
     on_cancel: OnIncomplete | None = None
     on_deposit: OnDeposit | None = None
+    bands: Annotated[dict[Asset, BandBody], _BY_SYMBOL] | None = None
+    restrictions: Annotated[dict[Asset, Restriction], _BY_SYMBOL] | None = None
 
     def apply(self, policy: Policy) -> Policy:
         """Return the policy with this change."""
         default, changes = Policy(), {}
         for name in self.model_fields_set:
             value = getattr(self, name)
-            to_domain = getattr(value, "to_domain", None)
-            changes[name] = getattr(default, name) if value is None else to_domain() if to_domain else value
+            changes[name] = getattr(default, name) if value is None else _to_domain(value)
         return replace(policy, **changes)
+
+
+def _to_domain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {symbol: _to_domain(member) for symbol, member in sorted(value.items())}
+    return value.to_domain() if hasattr(value, "to_domain") else value
 
 
 class BandView(Model):
@@ -164,6 +177,8 @@ class PolicyView(Model):
     on_partial_fill: OnIncomplete
     on_cancel: OnIncomplete
     on_deposit: OnDeposit
+    bands: dict[str, BandView]
+    restrictions: dict[str, Restriction]
 
 
 def policy_view(policy: Policy) -> dict[str, Any]:
@@ -186,6 +201,8 @@ def policy_view(policy: Policy) -> dict[str, Any]:
         "on_partial_fill": policy.on_partial_fill.value,
         "on_cancel": policy.on_cancel.value,
         "on_deposit": policy.on_deposit.value,
+        "bands": {symbol: _band_view(band) for symbol, band in policy.bands.items()},
+        "restrictions": {symbol: restriction.value for symbol, restriction in policy.restrictions.items()},
     }
 
 
