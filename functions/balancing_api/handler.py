@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from trimtab.contracts.fields import Asset
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Unavailable, not_found
 from trimtab.portfolios.balancing import views as schemas
@@ -122,6 +123,20 @@ def resolve_portfolio(portfolio_id: PortfolioId, body: schemas.ResolvePortfolio)
     return json_response(
         views.portfolio_view(operator_actions().resolve_portfolio(app.caller, portfolio_id, body.to_domain()))
     )
+
+
+@app.delete(
+    "/portfolios/<portfolio_id>/quarantine/<symbol>",
+    **operator_route("Lift a quarantine", status=HTTPStatus.NO_CONTENT),
+)
+def lift_quarantine(
+    portfolio_id: PortfolioId,
+    symbol: Annotated[Asset, Path(description="The symbol in quarantine.")],
+    reason: Annotated[schemas.Reason, Query(description="The reason, for the audit record.")],
+) -> Response[Any]:
+    """Trade a symbol again that the broker refused permanently; the refused rebalance keeps an audit record."""
+    operator_actions().lift_quarantine(app.caller, portfolio_id, symbol, reason)
+    return no_content()
 
 
 @app.get("/portfolios/<portfolio_id>/broker", **operator_route("Read the broker's view", answers=schemas.AccountView))

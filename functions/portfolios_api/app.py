@@ -6,6 +6,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.contracts.fields import Identifier
+from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.imports import TradeImporter
@@ -79,4 +80,6 @@ app = Api(auth=lambda: settings().auth, bodies={IMPORT: Body("text/csv", 2 * 102
 
 RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]
 JobId = Annotated[Identifier, Path(description="The `job_id` of a recalculation.")]
+OfStatus = Annotated[PortfolioStatus | None, Query(alias="status", description="Only portfolios with this status.")]
+Attention = Annotated[bool, Query(description="Only portfolios that need a person.")]
 UserId = Annotated[Identifier | None, Query(description="Only portfolios of this user.")]

@@ -6,10 +6,11 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from functions.portfolios_api.app import UserId, app, holdings_reader, portfolios, rebalances
+from functions.portfolios_api.app import Attention, OfStatus, UserId, app, holdings_reader, portfolios, rebalances
 from trimtab.portfolios.ledger import value_views
 from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.service import PortfolioFilter
 from trimtab.portfolios.rebalancing import views as rebalance_views
 from trimtab.portfolios.rebalancing.report_decision import DriftReport
 from trimtab.runtime.http.cursors import decode_cursor
@@ -42,12 +43,29 @@ def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
 
 
 @app.get("/portfolios", **portfolio_route("List portfolios", READ, schemas.PortfolioList))
-def list_portfolios(user_id: UserId = None, limit: Limit = 50, cursor: Cursor = None) -> Response[Any]:
-    """List the portfolios of a user, newest first; without `user_id`, the caller's own or the tenant's."""
-    query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "")
+def list_portfolios(
+    *,
+    user_id: UserId = None,
+    status: OfStatus = None,
+    attention: Attention = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """List the portfolios of a user, newest first; without `user_id`, the caller's own or the tenant's.
+
+    `attention=true` lists the portfolios that need a person, each with the reasons and what to do: stale portfolios,
+    portfolios with a quarantined symbol, and portfolios whose rebalances are rolled back repeatedly.
+    """
+    wanted = PortfolioFilter(user_id, status, attention)
+    query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "", *_filter_parts(wanted))
     after = decode_cursor(cursor, *query)
-    page = portfolios().list_portfolios(app.caller, user_id, limit=limit, after=after)
-    return page_response([schemas.portfolio_view(portfolio) for portfolio in page.items], page.next_position, *query)
+    page = portfolios().list_portfolios(app.caller, wanted, limit=limit, after=after)
+    return page_response([schemas.listed_portfolio_view(each) for each in page.items], page.next_position, *query)
+
+
+def _filter_parts(wanted: PortfolioFilter) -> tuple[str, ...]:
+    """Return what binds a cursor to the filter besides the user."""
+    return (wanted.status or "", "attention" if wanted.needs_attention else "")
 
 
 @app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.ValuedPortfolioView))

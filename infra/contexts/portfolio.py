@@ -53,6 +53,6 @@ class PortfolioFunctions(Construct):
             },
         )
         self.api.allow_table(portfolio.table, API_ACTIONS)
-        self.api.allow_indexes(portfolio.table, ("by_time", "by_symbol", "by_user", "by_tenant"))
+        self.api.allow_indexes(portfolio.table, ("by_time", "by_symbol", "by_user", "by_tenant", "pending_jobs"))
         self.api.allow_table(market.table, ("BatchGetItem", "Query"))
         self.api.allow_sending(rebalance_requests, recalculations)

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from functions.execution_on_execution_requested import handler as execution_function
+from tests.support.balancing import OPERATOR
 from tests.support.many_portfolios import ManyPortfolios, many_portfolios
 from tests.support.moto_state import stored_items
-from tests.support.system import System
+from tests.support.system import System, authorized
+from tests.support.trading import refused
 from trimtab.contracts.events import unpack_events
-from trimtab.portfolios.portfolio.brake import FIRST_PAUSE
+from trimtab.portfolios.portfolio.brake import FIRST_PAUSE, QUARANTINE_PERIOD
 from trimtab.portfolios.portfolio.policy import Policy
 
 DAY = timedelta(days=1)
@@ -104,3 +106,110 @@ def test_a_person_rebalances_during_the_pause(market: ManyPortfolios, monkeypatc
     market.settle()
     done = market.system.http("GET", f"{home(market)}/rebalances/{answer.json['rebalance_id']}").json
     assert (done["status"], done["trigger"]) == ("COMPLETED", "manual")
+
+
+def attention(market: ManyPortfolios, **query: str) -> list[Any]:
+    """Return the listed portfolios that need a person."""
+    answer = market.system.http("GET", "/portfolios", query={"attention": "true", **query})
+    assert answer.status == 200, answer.text
+    items: list[Any] = answer.json["items"]
+    return items
+
+
+def test_a_permanent_refusal_quarantines_the_symbol_until_an_operator_lifts_the_quarantine(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, {"match": {"symbol": "B", "side": "BUY"}, "refuse": "not tradable", "refusal": "permanent"})
+    market.quote({"A": Decimal(140), "B": Decimal(100)})
+    market.system.process_checks()
+    market.system.process_executions()
+    assert alerts() == ["portfolio.backing_off", "symbol.quarantined"]
+    market.settle()
+    (rolled_back,) = rebalances(market)
+    shown = market.system.http("GET", home(market)).json
+    quarantine = shown["quarantine"]["B"]
+    assert (quarantine["restriction"], quarantine["reason"]) == ("no_buy", "not tradable")
+    assert shown["backing_off"]["failures"] == 1
+    (listed,) = attention(market)
+    (entry,) = listed["attention"]
+    assert (entry["code"], entry["symbol"], entry["rebalance_id"]) == (
+        "quarantined",
+        "B",
+        rolled_back["rebalance_id"],
+    )
+    assert f"{home(market)}/quarantine/B" in entry["remedy"]
+    lift = {"reason": "The broker lists the symbol again."}
+    path = f"{home(market)}/quarantine/B"
+    refused(market.system.http("DELETE", path, query=lift), 403, "insufficient_scope")
+    refused(
+        market.system.http("DELETE", f"{home(market)}/quarantine/A", query=lift, authorizer=OPERATOR), 404, "not_found"
+    )
+    assert market.system.http("DELETE", path, query=lift, authorizer=OPERATOR).status == 204
+    assert (market.portfolio().brake.quarantine, attention(market)) == ({}, [])
+    audit = market.system.http("GET", f"{home(market)}/rebalances/{rolled_back['rebalance_id']}").json["resolution"]
+    assert (audit["lifted"]["B"]["by"], audit["lifted"]["B"]["reason"]) == ("test", lift["reason"])
+
+
+def test_a_quarantine_expires_and_the_portfolio_is_checked(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, {"match": {"symbol": "B", "side": "BUY"}, "refuse": "not tradable", "refusal": "permanent"})
+    market.wave({"A": Decimal(140), "B": Decimal(100)})
+    refuse(monkeypatch)
+    market.now += QUARANTINE_PERIOD
+    market.quote({"A": Decimal(140), "B": Decimal(100)})
+    market.settle()
+    market.system.run_sweeper()
+    market.settle()
+    assert market.portfolio().brake.quarantine == {}
+    assert rebalances(market)[0]["status"] == "COMPLETED"
+    assert attention(market) == []
+
+
+def test_repeated_rollbacks_and_stale_portfolios_are_listed_with_the_rebalance_and_the_remedy(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, {"match": {"symbol": "B", "side": "BUY"}, "refuse": "not today"})
+    market.wave({"A": Decimal(140), "B": Decimal(100)})
+    assert attention(market) == [], "a single rollback needs nobody"
+    market.now += DAY
+    market.wave({"A": Decimal(150), "B": Decimal(100)})
+    newest = rebalances(market)[0]
+    (listed,) = attention(market)
+    (entry,) = listed["attention"]
+    assert (entry["code"], entry["rebalance_id"]) == ("backing_off", newest["rebalance_id"])
+    monkeypatch.setenv("REVERSAL_SECONDS", "0")
+    refuse(
+        monkeypatch,
+        {"match": {"symbol": "B"}, "refuse": "not today"},
+        {"match": {"symbol": "A", "side": "BUY"}, "refuse": "halted"},
+    )
+    market.now += 2 * DAY
+    market.wave({"A": Decimal(160), "B": Decimal(100)})
+    stale = rebalances(market)[0]
+    assert stale["status"] == "STALE"
+    for query in ({"attention": "true"}, {"status": "STALE"}):
+        (listed,) = market.system.http("GET", "/portfolios", query=query).json["items"]
+        by_code = {entry["code"]: entry for entry in listed["attention"]}
+        assert sorted(by_code) == ["backing_off", "stale"]
+        assert by_code["stale"]["rebalance_id"] == stale["rebalance_id"]
+        assert f"{home(market)}/resolve" in by_code["stale"]["remedy"]
+    assert market.system.http("GET", "/portfolios", query={"status": "ACTIVE"}).json["items"] == []
+    other = authorized(user_id="someone-else")
+    assert market.system.http("GET", "/portfolios", query={"attention": "true"}, authorizer=other).json["items"] == []
+
+
+def test_a_cursor_belongs_to_the_filter(market: ManyPortfolios) -> None:
+    for _ in range(2):
+        market.join({"A": 50, "B": 50}, Policy(), Decimal(12_000), Decimal(60))
+    cursor = market.system.http("GET", "/portfolios", query={"limit": "1"}).json["next_cursor"]
+    refused(
+        market.system.http("GET", "/portfolios", query={"limit": "1", "cursor": cursor, "attention": "true"}),
+        400,
+        "invalid_cursor",
+    )
+    refused(
+        market.system.http("GET", "/portfolios", query={"limit": "1", "cursor": cursor, "status": "STALE"}),
+        400,
+        "invalid_cursor",
+    )

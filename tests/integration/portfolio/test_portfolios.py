@@ -11,7 +11,7 @@ from tests.support.system import System, authorized
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 MEMBERS = {
     *("portfolio_id", "user_id", "name", "currency", "allocation", "policy", "cash", "status", "version", "revision"),
-    *("created_at", "updated_at", "status_reason", "locked_by"),
+    *("created_at", "updated_at", "status_reason", "locked_by", "backing_off", "quarantine"),
 }
 DEFAULT_POLICY: dict[str, Any] = {
     "band": None,
@@ -161,7 +161,7 @@ def test_lists_are_newest_first_and_pages_follow_each_other_without_gaps(system:
         *("n5", "n3", "n1"),
     ]
     assert pages(system, "/portfolios", user_id="nobody") == [[]]
-    assert set(tenant[0][0]) == MEMBERS
+    assert set(tenant[0][0]) == {*MEMBERS, "attention"}
 
 
 def test_a_portfolio_created_between_two_pages_shifts_no_page(system: System) -> None:

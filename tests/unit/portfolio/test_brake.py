@@ -109,6 +109,6 @@ def test_a_cancellation_pauses_without_a_failure_or_an_alert() -> None:
 
 def test_a_lifted_quarantine_is_told_and_decided_at_once() -> None:
     held = automatic().release_after_rollback(NOW, "r-1", "order_refused", {"A": quarantine_of(Restriction.NO_BUY)})
-    lifted = held.lift_quarantine("A", NOW + timedelta(hours=1))
+    lifted = held.lift_quarantine("A", NOW + timedelta(hours=1), by="ada", reason="cleared")
     assert (lifted.brake.quarantine, [event.type for event in lifted.events]) == ({}, ["symbol.released"])
     assert lifted.watch_state.deferred_trigger is Trigger.PRICE

@@ -101,8 +101,10 @@ IN_USE = replace(
     ),
 )
 _STALE_DATA = {"portfolio_id": CREATED.portfolio_id, "user_id": "1", "name": "default"}
+STALE_SINCE = CREATED.mark_stale("fees exceed the cash", TIME + HOUR)
 STALE = replace(
-    CREATED.mark_stale("fees exceed the cash", TIME + HOUR),
+    STALE_SINCE,
+    stale_since=None,
     events=(Event("portfolio.stale", {**_STALE_DATA, "reason": "fees exceed the cash"}),),
 )
 BACKING_OFF = replace(
@@ -140,6 +142,7 @@ RECORDS = {
     "portfolio": CREATED,
     "portfolio_in_use": IN_USE,
     "portfolio_stale": STALE,
+    "portfolio_stale_since": STALE_SINCE,
     "portfolio_backing_off": BACKING_OFF,
     "portfolio_investing": INVESTING,
     "portfolio_with_restrictions": LIMITED,

@@ -93,16 +93,18 @@ class QuarantineData(PortfolioData):
 
     symbol: str
     restriction: str
-    reason_code: str
+    reason: str
     rebalance_id: str
     until: datetime
     remedy: str
 
 
 class ReleasedSymbolData(PortfolioData):
-    """A symbol whose quarantine a person lifted."""
+    """A symbol whose quarantine a person lifted: the person (`by`), and the person's reason."""
 
     symbol: str
+    by: str
+    reason: str
 
 
 class StuckData(Model):

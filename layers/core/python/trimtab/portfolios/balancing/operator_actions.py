@@ -138,6 +138,21 @@ class OperatorActions(Struct, frozen=True):
 
         return retry_on_conflict(attempt)
 
+    def lift_quarantine(self, caller: Caller, portfolio_id: str, symbol: str, reason: str) -> Portfolio:
+        """Lift the quarantine of a symbol; the rebalance whose order was refused keeps an audit record."""
+
+        def attempt() -> Portfolio:
+            portfolio, now = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller), self.clock()
+            quarantine = portfolio.brake.in_quarantine(now).get(symbol)
+            if quarantine is None:
+                raise not_found("quarantine")
+            lifted = portfolio.lift_quarantine(symbol, now, by=caller.subject, reason=reason)
+            rebalance = self.store.rebalance(portfolio.tenant_id, portfolio_id, quarantine.rebalance_id)
+            self.store.put(lifted, *([_record_lift(rebalance, caller, symbol, reason, now)] if rebalance else []))
+            return lifted
+
+        return retry_on_conflict(attempt)
+
     def _after_splits(self, portfolio: Portfolio, symbols: Iterable[str]) -> Portfolio:
         """Return the portfolio with the splits since the last trade applied to its holdings of these symbols."""
         quotes = self.ledger.quotes(sorted(symbols))
@@ -201,6 +216,13 @@ def _cash_entry(portfolio: Portfolio, rebalance_id: str, actual: Decimal | None,
     ref_id = f"resolved:{rebalance_id}"
     key = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
     return CashEntry(*key, type, abs(actual - before), actual, now, now).with_event(portfolio.user_id)
+
+
+def _record_lift(rebalance: Rebalance, caller: Caller, symbol: str, reason: str, now: datetime) -> Rebalance:
+    audit = {"by": caller.subject, "at": format_time(now), "reason": reason}
+    before = dict(rebalance.resolution or {})
+    resolution = {**before, "lifted": {**before.get("lifted", {}), symbol: audit}}
+    return rebalance.transition(rebalance.status, now, resolution=resolution)
 
 
 def _audit(portfolio: Portfolio, caller: Caller, resolution: Resolution, now: datetime) -> dict[str, object]:

@@ -7,12 +7,10 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob
-from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.portfolios.portfolio.store import PENDING_JOBS, PortfolioStore
 from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.runtime.dynamodb.client import Item
-from trimtab.runtime.dynamodb.paging import Index, query_index
-
-PENDING_JOBS = Index("pending_jobs", "pending_jobs_pk", "pending_jobs_sk")
+from trimtab.runtime.dynamodb.paging import query_index
 
 
 class PendingJobStore(PortfolioStore, frozen=True):

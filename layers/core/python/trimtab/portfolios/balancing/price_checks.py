@@ -105,7 +105,7 @@ class PriceChecker(Struct, frozen=True):
             message.epoch is not None
             and message.epoch < watch_state.epoch_decided
             and watch_state.epoch_done == watch_state.epoch_started,
-            message.trigger == "schedule" and (watch_state.next_at is None or watch_state.next_at > now),
+            message.trigger == "schedule" and (portfolio.next_check_at is None or portfolio.next_check_at > now),
         )
         if any(skip_rules):
             return SKIPPED

@@ -13,13 +13,14 @@ from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.money import CONTEXT, plain
+from trimtab.portfolios.portfolio.brake import QUARANTINE_PERIOD, Quarantine
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import OnIncomplete
+from trimtab.portfolios.portfolio.policy import OnIncomplete, Restriction
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
 from trimtab.portfolios.rebalancing.journal import MAX_REVERSALS, Execution
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
-from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
+from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, RefusalKind
 
 _S = RebalanceStatus
 CANCELLED_CODE = "cancelled"
@@ -178,12 +179,27 @@ class WaveResult(Struct, frozen=True):
         if not self.is_final:
             return replace(portfolio, version=portfolio.version + 1, updated_at=now, events=())
         if self.is_failure:
-            released = portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, {})
+            quarantine = quarantine_of_refusals(self.rebalance, now)
+            released = portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, quarantine)
             return released.request_investment() if self.rebalance.trigger is Trigger.DEPOSIT else released
         if self.rebalance.status is _S.ROLLED_BACK:
             return portfolio.release_after_cancellation(now)
         due = EvaluationCause.HOLDINGS if self.rebalanced else EvaluationCause.REFUSED
         return portfolio.release(now, due, rebalanced=self.rebalanced)
+
+
+def quarantine_of_refusals(rebalance: Rebalance, now: datetime) -> dict[str, Quarantine]:
+    """Return the symbols whose orders the broker refused permanently, each with the refused side in quarantine."""
+    quarantine: dict[str, Quarantine] = {}
+    for order in journal_of(rebalance).orders:
+        if order.refusal is not RefusalKind.PERMANENT:
+            continue
+        restriction = Restriction.NO_BUY if order.side is Side.BUY else Restriction.NO_SELL
+        reason = order.reason or "no reason given"
+        refused = Quarantine(restriction, reason, rebalance.rebalance_id, now, now + QUARANTINE_PERIOD)
+        earlier = quarantine.get(order.symbol)
+        quarantine[order.symbol] = earlier.join(refused) if earlier else refused
+    return quarantine
 
 
 def start_wave(rebalance: Rebalance, now: datetime) -> Rebalance:

@@ -16,6 +16,8 @@ FIRST_PAUSE = timedelta(minutes=15)
 """Pause after the first rolled back rebalance of an episode; the pause doubles with each further one."""
 LONGEST_PAUSE = timedelta(days=1)
 """Longest pause of the backoff; a longer cooldown of the policy still counts."""
+REPEATED_FAILURES = 2
+"""Rolled back rebalances of one episode from which a person has to look."""
 QUARANTINE_PERIOD = timedelta(days=30)
 """Time after which a quarantine expires."""
 
@@ -23,7 +25,7 @@ QUARANTINE_PERIOD = timedelta(days=30)
 class Quarantine(Struct, frozen=True):
     """The sides of a symbol that are not traded, because the broker refused an order permanently.
 
-    `reason` is the code of the broker's refusal, `rebalance_id` the rebalance whose order was refused.
+    `reason` is the sentence of the broker's refusal, `rebalance_id` the rebalance whose order was refused.
     """
 
     restriction: Restriction
@@ -56,6 +58,19 @@ class Brake(Struct, frozen=True, omit_defaults=True):
     def blocks(self, now: datetime) -> bool:
         """Return True while automatic rebalances wait."""
         return self.blocked_until is not None and now < self.blocked_until
+
+    @property
+    def needs_attention(self) -> bool:
+        """True after repeated failures."""
+        return self.failures >= REPEATED_FAILURES
+
+    @property
+    def attention_since(self) -> datetime | None:
+        """Earliest time since which a person has to look at the portfolio, None for no such reason."""
+        since = [each.since for each in self.quarantine.values()]
+        if self.needs_attention and self.failing_since is not None:
+            since.append(self.failing_since)
+        return min(since, default=None)
 
     def in_quarantine(self, now: datetime) -> dict[str, Quarantine]:
         """Return the quarantines that have not expired, by symbol."""

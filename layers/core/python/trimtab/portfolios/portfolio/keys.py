@@ -27,6 +27,11 @@ def tenant_partition(tenant_id: str) -> str:
     return f"T#{tenant_id}"
 
 
+def attention_partition(tenant_id: str) -> str:
+    """Return the partition of the index `pending_jobs` with the portfolios of a tenant that wait for a person."""
+    return f"ATTENTION#T#{tenant_id}"
+
+
 def user_partition(tenant_id: str, user_id: str) -> str:
     """Return the partition of the index `by_user` with the portfolios of a user."""
     return f"T#{tenant_id}#U#{user_id}"

@@ -80,6 +80,7 @@ class Portfolio(Record, frozen=True):
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
     stale_reason: str | None = None
+    stale_since: datetime | None = None
     watch_state: WatchState = field(default_factory=WatchState)
     brake: Brake = field(default_factory=Brake)
 
@@ -138,13 +139,15 @@ class Portfolio(Record, frozen=True):
         """
         owner = self.lock.owner if self.lock else ""
         event = stale_event(self.portfolio_id, self.user_id, self.name, reason=reason, rebalance_id=owner)
-        stale = self._next_version(now, status=PortfolioStatus.STALE, stale_reason=reason, events=(event,))
+        changes = {"status": PortfolioStatus.STALE, "stale_reason": reason, "stale_since": now}
+        stale = self._next_version(now, **changes, events=(event,))
         return stale.request_evaluation(EvaluationCause.HOLDINGS)
 
     def resolve(self, now: datetime) -> "Portfolio":
         """Return the STALE portfolio as active and unlocked, after an operator has said what the portfolio holds."""
         event = portfolio_event("portfolio.resolved", self.portfolio_id, self.user_id, self.name)
-        active = self._next_version(now, status=PortfolioStatus.ACTIVE, stale_reason=None, lock=None, events=(event,))
+        changes = {"status": PortfolioStatus.ACTIVE, "stale_reason": None, "stale_since": None, "lock": None}
+        active = self._next_version(now, **changes, events=(event,))
         return active.request_evaluation(EvaluationCause.REFUSED)
 
     def require_open(self) -> None:
@@ -260,9 +263,10 @@ class Portfolio(Record, frozen=True):
         brake = self.brake.pause(self.policy.cooldown_seconds, now)
         return self._next_version(now, lock=None, brake=brake).request_evaluation(EvaluationCause.REFUSED)
 
-    def lift_quarantine(self, symbol: str, now: datetime) -> "Portfolio":
+    def lift_quarantine(self, symbol: str, now: datetime, *, by: str, reason: str) -> "Portfolio":
         """Return the portfolio with the symbol tradable again; the portfolio is checked at once."""
-        event = portfolio_event("symbol.released", self.portfolio_id, self.user_id, self.name, symbol=symbol)
+        details = {"symbol": symbol, "by": by, "reason": reason}
+        event = portfolio_event("symbol.released", self.portfolio_id, self.user_id, self.name, **details)
         return self._next_version(now, brake=self.brake.lift(symbol, now), events=(event,))._request_decision()
 
     def _request_decision(self) -> "Portfolio":
@@ -329,6 +333,19 @@ class Portfolio(Record, frozen=True):
             return self
         return self._next_version(now, watch_state=replace(self.watch_state, deferred_trigger=Trigger.PRICE))
 
+    @property
+    def next_check_at(self) -> datetime | None:
+        """Time of the next check that no price asks for: that of the watch state, or the expiry of a quarantine."""
+        expiry = self.brake.next_expiry if self.is_automatic else None
+        return min(filter(None, (self.watch_state.next_at, expiry)), default=None)
+
+    @property
+    def attention_since(self) -> datetime | None:
+        """Earliest time since which the portfolio needs a person, None if the portfolio needs nobody."""
+        if self.status is PortfolioStatus.CLOSED:
+            return None
+        return min(filter(None, (self.stale_since, self.brake.attention_since)), default=None)
+
     def start_evaluation(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
         """Return the portfolio in the next epoch; old and new symbols may have watches until the evaluation is done."""
         state = self.watch_state
@@ -340,7 +357,7 @@ class Portfolio(Record, frozen=True):
             evaluation_due=None,
             evaluation_pending=state.cause,
         )
-        return self._next_version(now, watch_state=started)
+        return self._next_version(now, watch_state=started, brake=self.brake.without_expired(now))
 
     def finish_evaluation(
         self,

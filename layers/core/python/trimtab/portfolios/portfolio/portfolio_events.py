@@ -68,7 +68,7 @@ def quarantined_event(portfolio_id: str, user_id: str, name: str, *, symbol: str
         name,
         symbol=symbol,
         restriction=quarantine.restriction.value,
-        reason_code=quarantine.reason,
+        reason=quarantine.reason,
         rebalance_id=quarantine.rebalance_id,
         until=format_time(quarantine.until),
         remedy=remedy(LIFT_QUARANTINE, portfolio_id, symbol=symbol),

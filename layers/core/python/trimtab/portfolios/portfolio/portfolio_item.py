@@ -14,7 +14,13 @@ from trimtab.contracts.stored_form import from_attributes, pack, to_attributes, 
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.portfolio import holdings_text
 from trimtab.portfolios.portfolio.brake import Brake
-from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in, tenant_partition, user_partition
+from trimtab.portfolios.portfolio.keys import (
+    attention_partition,
+    item_key,
+    portfolio_id_in,
+    tenant_partition,
+    user_partition,
+)
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.watch_state import WatchState
 from trimtab.portfolios.portfolio.weights_text import pack_weights, unpack_weights
@@ -24,14 +30,14 @@ if TYPE_CHECKING:
 
 _ATTRIBUTES = (
     *("tenant_id", "user_id", "name", "currency", "cash", "request_hash", "updated_at", "status", "revision"),
-    *("rebalanced_at", "reported_at", "stale_reason"),
+    *("rebalanced_at", "reported_at", "stale_reason", "stale_since"),
 )
 _DEFAULTS = {"status": PortfolioStatus.ACTIVE, "revision": 1}
 
 
 def attributes_of(portfolio: "Portfolio") -> dict[str, Any]:
     """Return the plain values of the portfolio's item. The filter of the stream looks at `evaluation_due`."""
-    created, next_at = format_time(portfolio.created_at), portfolio.watch_state.next_at
+    created, next_at, since = format_time(portfolio.created_at), portfolio.next_check_at, portfolio.attention_since
     changes = portfolio.policy.non_defaults()
     attributes = {name: getattr(portfolio, name) for name in _ATTRIBUTES}
     return {
@@ -42,6 +48,8 @@ def attributes_of(portfolio: "Portfolio") -> dict[str, Any]:
         "by_tenant_sk": created,
         "calendar_due_pk": f"DUE#{portfolio.portfolio_id[-1]}" if next_at else None,
         "calendar_due_sk": format_time(next_at) if next_at else None,
+        "pending_jobs_pk": attention_partition(portfolio.tenant_id) if since else None,
+        "pending_jobs_sk": format_time(since) if since else None,
         **portfolio.record_attributes(),
         **to_attributes({name: value for name, value in attributes.items() if value != _DEFAULTS.get(name)}),
         **to_attributes(portfolio.watch_state),

@@ -14,11 +14,26 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retry_on_conflict
+from trimtab.portfolios.portfolio.attention import AttentionEntry, attention_entries
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.portfolio_events import portfolio_event
 from trimtab.portfolios.portfolio.store import PortfolioStore
+
+
+class PortfolioFilter(Struct, frozen=True):
+    """Filter of a list of portfolios: of one user, with one status, or only those that need a person."""
+
+    user_id: str | None = None
+    status: PortfolioStatus | None = None
+    needs_attention: bool = False
+
+    @property
+    def is_of_attention(self) -> bool:
+        """True where every portfolio of the list needs a person."""
+        return self.needs_attention or self.status is PortfolioStatus.STALE
+
 
 RevisionCheck = Callable[[Portfolio], None]
 """Raises where the portfolio is not in the revision that the client has seen."""
@@ -54,6 +69,13 @@ class NewPortfolio(Struct, frozen=True):
     def matches(self, stored: Portfolio) -> bool:
         """Return whether the stored portfolio was created by the same request."""
         return ids.is_same_request(stored.request_hash, self.request_hash)
+
+
+class PortfolioWithAttention(Struct, frozen=True):
+    """A portfolio with the reasons for which the portfolio needs a person."""
+
+    portfolio: Portfolio
+    attention: tuple[AttentionEntry, ...]
 
 
 class PortfolioService(Struct, frozen=True):
@@ -94,11 +116,23 @@ class PortfolioService(Struct, frozen=True):
         caller.require_owner(portfolio.user_id, "portfolio")
         return portfolio
 
-    def list_portfolios(self, caller: Caller, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:
-        """Return a page of the user's portfolios, newest first; without a user, of all that the caller may see."""
-        if user_id is not None:
-            caller.require_acting_for(user_id)
-        return self.store.portfolios(caller.tenant_id, user_id or caller.user_id, limit=limit, after=after)
+    def list_portfolios(
+        self, caller: Caller, wanted: PortfolioFilter, *, limit: int, after: Any
+    ) -> Page[PortfolioWithAttention]:
+        """Return a page of the portfolios that the caller may see and that pass the filter, newest first.
+
+        Portfolios that need a person are listed from the longest waiting on.
+        """
+        if wanted.user_id is not None:
+            caller.require_acting_for(wanted.user_id)
+        user_id = wanted.user_id or caller.user_id
+        if wanted.is_of_attention:
+            page = self.store.portfolios_with_attention(caller.tenant_id, limit=limit, after=after)
+        else:
+            page = self.store.portfolios(caller.tenant_id, user_id, limit=limit, after=after)
+        now = self.clock()
+        listed = [PortfolioWithAttention(each, attention_entries(each, now)) for each in page.items]
+        return Page([each for each in listed if _passes(each, user_id, wanted)], page.next_position)
 
     def change_policy(
         self, caller: Caller, portfolio_id: str, change: Callable[[Policy], Policy], check: RevisionCheck
@@ -154,6 +188,13 @@ class PortfolioService(Struct, frozen=True):
             updated_at=now,
             events=(portfolio_event("portfolio.created", portfolio_id, wanted.user_id, wanted.name),),
         )
+
+
+def _passes(listed: PortfolioWithAttention, user_id: str | None, wanted: PortfolioFilter) -> bool:
+    portfolio = listed.portfolio
+    is_of_user = not user_id or portfolio.user_id == user_id
+    has_status = wanted.status is None or portfolio.status is wanted.status
+    return is_of_user and has_status and (bool(listed.attention) or not wanted.needs_attention)
 
 
 def _opening_deposit(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:

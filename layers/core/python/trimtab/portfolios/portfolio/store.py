@@ -10,7 +10,13 @@ from msgspec import Struct
 
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
-from trimtab.portfolios.portfolio.keys import item_key, partition_of, tenant_partition, user_partition
+from trimtab.portfolios.portfolio.keys import (
+    attention_partition,
+    item_key,
+    partition_of,
+    tenant_partition,
+    user_partition,
+)
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, get_item, serialize
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
 BY_TIME = Index("by_time", "pk", "by_time")
 BY_USER = Index("by_user", "by_user_pk", "by_user_sk")
 BY_TENANT = Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
+PENDING_JOBS = Index("pending_jobs", "pending_jobs_pk", "pending_jobs_sk")
+"""What waits for a worker, by shard (`OPEN#…`), and the portfolios that wait for a person, by tenant."""
 
 
 class Storable(Protocol):
@@ -56,6 +64,14 @@ class PortfolioStore(Struct, frozen=True):
         index = BY_TENANT if user_id is None else BY_USER
         partition = tenant_partition(tenant_id) if user_id is None else user_partition(tenant_id, user_id)
         page = query_index(self.client, self.table, index, partition, limit=limit, after=after)
+        return page.map(Portfolio.from_item)
+
+    def portfolios_with_attention(self, tenant_id: str, *, limit: int, after: Any) -> Page[Portfolio]:
+        """Return a page of the tenant's portfolios that need a person, the longest waiting first."""
+        partition = attention_partition(tenant_id)
+        page = query_index(
+            self.client, self.table, PENDING_JOBS, partition, limit=limit, after=after, newest_first=False
+        )
         return page.map(Portfolio.from_item)
 
     def put(self, *records: Storable) -> None:

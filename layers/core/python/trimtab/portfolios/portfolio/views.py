@@ -10,10 +10,12 @@ from pydantic import AliasChoices, Field, model_validator
 from trimtab.contracts.fields import Identifier, Model, Money, TargetAllocation
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import to_percent
+from trimtab.portfolios.portfolio.attention import AttentionEntry
+from trimtab.portfolios.portfolio.brake import Brake
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Policy
+from trimtab.portfolios.portfolio.policy import Policy, Restriction
 from trimtab.portfolios.portfolio.policy_views import PolicyBody, PolicyView, policy_view
-from trimtab.portfolios.portfolio.service import NewPortfolio
+from trimtab.portfolios.portfolio.service import NewPortfolio, PortfolioWithAttention
 
 Answer = dict[str, Any]
 USER = AliasChoices("user_id", "UserID")
@@ -68,10 +70,45 @@ class SetAllocation(Model):
 PercentText = Annotated[str, Field(pattern=r"^\d{1,3}\.\d{4}$", examples=["10.0000"])]
 
 
+class BackingOffView(Model):
+    """Backoff after rolled back rebalances: automatic rebalances wait until `until`.
+
+    `failures` counts the rebalances that were rolled back since the last completed one; `rebalance_id` is the newest.
+    Both `since` and `rebalance_id` are null after a person's cancellation, which pauses without a failure.
+    """
+
+    failures: int
+    since: datetime | None
+    until: datetime
+    rebalance_id: str | None
+
+
+class QuarantineView(Model):
+    """A symbol that the broker refused permanently: `restriction` names the sides that are not traded until `until`."""
+
+    restriction: Restriction
+    reason: str
+    rebalance_id: str
+    since: datetime
+    until: datetime
+
+
+class AttentionView(Model):
+    """One reason for which a portfolio needs a person: code, sentence, time since when, and what to do (`remedy`)."""
+
+    code: str
+    message: str
+    since: datetime
+    remedy: str
+    rebalance_id: str | None
+    symbol: str | None
+
+
 class PortfolioView(Model):
     """A portfolio. `revision` is the ETag: a change of target, policy or status changes the revision.
 
     `status_reason` explains the status STALE; `locked_by` is the rebalance or the job that is changing the holdings.
+    `backing_off` is null unless a rebalance was rolled back; `quarantine` holds the refused symbols.
     """
 
     portfolio_id: str
@@ -84,16 +121,27 @@ class PortfolioView(Model):
     status: str
     status_reason: str | None
     locked_by: str | None
+    backing_off: BackingOffView | None
+    quarantine: dict[str, QuarantineView]
     version: int
     revision: int
     created_at: datetime
     updated_at: datetime
 
 
-class PortfolioList(Model):
-    """A page of portfolios, newest first; `next_cursor` is null on the last page."""
+class ListedPortfolioView(PortfolioView):
+    """A portfolio of a list, with the reasons for which the portfolio needs a person."""
 
-    items: list[PortfolioView]
+    attention: list[AttentionView]
+
+
+class PortfolioList(Model):
+    """A page of portfolios, newest first; with `attention=true` or `status=STALE` the longest waiting first.
+
+    A page may have fewer than `limit` items although more follow: `next_cursor` is null on the last page.
+    """
+
+    items: list[ListedPortfolioView]
     next_cursor: str | None
 
 
@@ -110,10 +158,48 @@ def portfolio_view(portfolio: Portfolio) -> Answer:
         "status": portfolio.status.value,
         "status_reason": portfolio.stale_reason,
         "locked_by": portfolio.lock and portfolio.lock.owner,
+        "backing_off": _backing_off_view(portfolio.brake),
+        "quarantine": {
+            symbol: {
+                "restriction": each.restriction.value,
+                "reason": each.reason,
+                "rebalance_id": each.rebalance_id,
+                "since": format_time(each.since),
+                "until": format_time(each.until),
+            }
+            for symbol, each in sorted(portfolio.brake.quarantine.items())
+        },
         "version": portfolio.version,
         "revision": portfolio.revision,
         "created_at": format_time(portfolio.created_at),
         "updated_at": format_time(portfolio.updated_at),
+    }
+
+
+def _backing_off_view(brake: Brake) -> Answer | None:
+    if brake.blocked_until is None:
+        return None
+    return {
+        "failures": brake.failures,
+        "since": brake.failing_since and format_time(brake.failing_since),
+        "until": format_time(brake.blocked_until),
+        "rebalance_id": brake.failed_rebalance_id,
+    }
+
+
+def listed_portfolio_view(listed: PortfolioWithAttention) -> Answer:
+    """Return the members of a `ListedPortfolioView`."""
+    return {**portfolio_view(listed.portfolio), "attention": [_attention_view(entry) for entry in listed.attention]}
+
+
+def _attention_view(entry: AttentionEntry) -> Answer:
+    return {
+        "code": entry.code,
+        "message": entry.message,
+        "since": format_time(entry.since),
+        "remedy": entry.remedy,
+        "rebalance_id": entry.rebalance_id,
+        "symbol": entry.symbol,
     }
 
 
