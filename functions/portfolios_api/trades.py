@@ -28,8 +28,8 @@ holding_route = partial(route, tag="Holdings")
 
 Symbol = Annotated[Asset | None, Query(description="Only trades of this symbol.")]
 Status = Annotated[TradeStatus | None, Query(description="Only trades with this status.")]
-From = Annotated[Time | None, Query(alias="from", description="Only trades executed at or after this time.")]
-To = Annotated[Time | None, Query(alias="to", description="Only trades executed before this time.")]
+From = Annotated[Time | None, Query(alias="from", description="Only what was executed at or after this time.")]
+To = Annotated[Time | None, Query(alias="to", description="Only what was executed before this time.")]
 AsOf = Annotated[Day | None, Query(description="A past day (UTC): the profit at the end of that day.")]
 
 
@@ -55,6 +55,13 @@ def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectT
     The response is 202 if there are more than 10,000 of these trades; a worker records the correction.
     """
     return _trade_or_job(trade_service().correct_trade(app.caller, portfolio_id, ref_id, body.to_domain()))
+
+
+@app.get("/portfolios/<portfolio_id>/trades/<ref_id>", **trade_route("Read a trade", READ, views.TradeView))
+def read_trade(portfolio_id: PortfolioId, ref_id: RefId) -> Response[Any]:
+    """Read a trade of a client, or the fill of an order of a rebalance, with its earlier revisions."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    return json_response(views.trade_view(trade_service().get_trade(portfolio, ref_id)))
 
 
 @app.get("/portfolios/<portfolio_id>/jobs/<job_id>", **trade_route("Read a recalculation", READ, views.JobView))
@@ -114,6 +121,18 @@ def move_cash(portfolio_id: PortfolioId, body: views.MoveCash) -> Response[Any]:
     """Record a deposit or withdrawal. Cash is tracked from the first entry on; the balance cannot become negative."""
     entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
     return json_response(views.cash_view(entry), HTTPStatus.CREATED)
+
+
+@app.get("/portfolios/<portfolio_id>/cash", **trade_route("List cash entries", READ, views.CashList))
+def list_cash(
+    portfolio_id: PortfolioId, *, from_time: From = None, to_time: To = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response[Any]:
+    """List the cash entries of a portfolio, latest execution first. Trades change cash too; they are listed apart."""
+    query = (app.caller.tenant_id, "cash", portfolio_id, repr((from_time, to_time)))
+    after = decode_cursor(cursor, *query)
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    page = trade_service().list_cash(portfolio, from_time, to_time, limit=limit, after=after)
+    return page_response([views.cash_view(entry) for entry in page.items], page.next_position, *query)
 
 
 @app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))

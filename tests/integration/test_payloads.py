@@ -158,6 +158,12 @@ def lists_the_trade(system: System) -> None:
     assert [trade["ref_id"] for trade in trades] == ["broker-4711"]
 
 
+def reads_the_trade(system: System) -> None:
+    traded(system)
+    trade = http("portfolios_api/read_trade.json", 200)
+    assert (trade["ref_id"], trade["revision"], trade["history"]) == ("broker-4711", 1, [])
+
+
 def is_corrected(system: System) -> None:
     traded(system)
     assert http("portfolios_api/correct_trade.json", 200)["history"][0]["quantity"] == "10.000000000"
@@ -186,6 +192,12 @@ def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
 def moves_cash(system: System) -> None:
     system.portfolio()
     assert http("portfolios_api/move_cash.json", 201)["balance"] == "2500.00"
+
+
+def lists_the_cash(system: System) -> None:
+    moves_cash(system)
+    (entry,) = http("portfolios_api/list_cash.json", 200)["items"]
+    assert (entry["ref_id"], entry["type"], entry["amount"]) == ("bank-17", "deposit", "2500.00")
 
 
 def splits(system: System) -> None:
@@ -305,6 +317,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/get_portfolio.json": answers("portfolios_api/get_portfolio.json", 200, "user_id", "1"),
     "portfolios_api/get_rebalance.json": answers("portfolios_api/get_rebalance.json", 200, "status", "COMPLETED"),
     "portfolios_api/import_trades.json": is_imported,
+    "portfolios_api/list_cash.json": lists_the_cash,
     "portfolios_api/list_portfolios.json": lists("portfolios_api/list_portfolios.json", 1),
     "portfolios_api/list_rebalances.json": lists("portfolios_api/list_rebalances.json", 1),
     "portfolios_api/list_trades.json": lists_the_trade,
@@ -316,6 +329,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/read_holdings.json": shows("read_holdings", "cash", None),
     "portfolios_api/read_returns.json": shows("read_returns", "unrealised", "373.20"),
     "portfolios_api/read_summary.json": shows("read_summary", "count", 1),
+    "portfolios_api/read_trade.json": reads_the_trade,
     "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
     "portfolios_api/set_allocation.json": sets_the_allocation,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.moto_state import stored_items
-from tests.support.system import System
-from tests.support.trading import account, refused
+from tests.support.system import System, authorized
+from tests.support.trading import Account, account, day, refused
 
 
 def test_each_cash_entry_answers_with_the_balance_after_the_entry(system: System) -> None:
@@ -94,3 +94,42 @@ def test_a_reopened_portfolio_keeps_the_cash_of_its_ledger(system: System, given
     system.http("DELETE", mine.home)
     account(system, **({"cash": given} if given else {}))
     assert (mine.sums(), mine.holdings()["cash"]) == (("1", "10.00", "0.00"), before)
+
+
+def test_cash_entries_are_listed_by_time_in_pages_and_by_period(system: System) -> None:
+    mine = account(system)
+    for number in (2, 0, 3, 1):
+        answer = system.http("POST", f"{mine.home}/cash", cash_body(f"c{number}", number + 1, number))
+        assert answer.status == 201
+    first = listed(mine, limit="3")
+    assert [entry["ref_id"] for entry in first["items"]] == ["c3", "c2", "c1"]
+    assert first["items"][0] == system.http("POST", f"{mine.home}/cash", cash_body("c3", 4, 3)).json
+    rest = listed(mine, limit="3", cursor=first["next_cursor"])
+    assert ([entry["ref_id"] for entry in rest["items"]], rest["next_cursor"]) == (["c0"], None)
+    period = {"from": day(1), "to": day(3)}
+    assert [entry["ref_id"] for entry in listed(mine, **period)["items"]] == ["c2", "c1"]
+    assert listed(mine, **{"from": day(3), "to": day(1)})["items"] == []
+    forged = system.http("GET", f"{mine.home}/cash", query={"cursor": first["next_cursor"], **period})
+    refused(forged, 400, "invalid_cursor")
+
+
+def test_cash_entries_and_trades_of_another_owner_are_not_found(system: System) -> None:
+    mine = account(system)
+    mine.cash("c", "deposit", 1)
+    mine.record("a", "BUY", 1, 1, 1)
+    stranger = authorized(user_id="2")
+    for path in ("cash", "trades/a"):
+        assert system.http("GET", f"{mine.home}/{path}", authorizer=stranger).status == 404
+        assert system.http("GET", f"/portfolios/unknown/{path}").status == 404
+
+
+def cash_body(ref_id: str, amount: Any, at: float) -> dict[str, Any]:
+    """Return the body of a deposit on a day of the tests' time."""
+    return {"ref_id": ref_id, "type": "deposit", "amount": amount, "executed_at": day(at)}
+
+
+def listed(mine: Account, **query: str) -> Any:
+    """Return a page of the cash entries."""
+    answer = mine.system.http("GET", f"{mine.home}/cash", query=query)
+    assert answer.status == 200, answer.text
+    return answer.json

@@ -7,6 +7,7 @@ import boto3
 import pytest
 from msgspec.structs import replace
 
+from tests.support.balancing import balanced
 from tests.support.faults import injecting
 from tests.support.moto_state import carries_events, commits, stored_items
 from tests.support.system import TABLE, System, authorized
@@ -301,3 +302,22 @@ def test_each_commit_of_a_trade_or_cash_entry_carries_one_event_and_no_other_com
     ]
     assert '"trade.corrected"' in images[-2]["events"]["S"]
     assert '"amount":"12.5"' in images[-2]["events"]["S"]
+
+
+def test_a_trade_is_read_with_its_earlier_revisions_and_an_unknown_trade_is_not_found(system: System) -> None:
+    mine = account(system)
+    mine.record("a", "BUY", 1, 2, 1)
+    corrected = mine.correct("a", quantity=3)
+    read = system.http("GET", f"{mine.home}/trades/a")
+    assert (read.status, read.json) == (200, corrected.json)
+    assert [revision["quantity"] for revision in read.json["history"]] == ["1.000000000"]
+    refused(system.http("GET", f"{mine.home}/trades/b"), 404, "not_found")
+
+
+def test_a_fill_of_a_rebalance_is_read_like_a_trade(system: System) -> None:
+    mine = balanced(system)
+    mine.move(AAPL=140)
+    fills = [trade for trade in mine.account.trades()["items"] if trade["rebalance_id"]]
+    assert len(fills) == 2
+    for fill in fills:
+        assert system.http("GET", f"{mine.account.home}/trades/{fill['ref_id']}").json == fill

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from trimtab.kernel import clock, money
 from trimtab.kernel.errors import Refusal
-from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN
+from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN, MAX_ASSET_LENGTH
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ Quantity = Annotated[Decimal, BeforeValidator(_number(money.QUANTITY_PLACES)), _
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
 ]
-Asset = Annotated[str, Field(pattern=f"^{ASSET_PATTERN}$")]
+Asset = Annotated[str, Field(pattern=f"^{ASSET_PATTERN}$", max_length=MAX_ASSET_LENGTH)]
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER_PATTERN}$")]
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from trimtab.kernel import strict_json
 
-ASSET_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+_SYMBOL_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+ASSET_PATTERN = rf"\^?{_SYMBOL_PART}([/=]{_SYMBOL_PART})?"
+"""Symbols as venues write them: `BRK.B`, an index as `^GSPC`, a pair as `BTC/USD`, a quoted kind as `EURUSD=X`.
+
+No part begins with a dot, so that no symbol is a relative path; `#` separates the parts of keys. A slash is
+percent-encoded in paths (`BTC%2FUSD`).
+"""
+
+MAX_ASSET_LENGTH = 32
 IDENTIFIER_PATTERN = r"[A-Za-z0-9._:@|-]{1,64}"
 
 _ASSET = re.compile(ASSET_PATTERN)
@@ -19,12 +27,14 @@ _NAMESPACE = uuid.UUID("6f1dcb0c-5b0e-5a0e-9b59-0d3b6f1f2c11")
 
 
 def is_asset(text: str) -> bool:
-    """Return True if the text can name an asset: ASCII, no `#`, at most 32 characters.
+    """Return True if the text can name an asset: `ASSET_PATTERN` and at most 32 characters.
 
-    >>> is_asset("BRK.B"), is_asset("A#B")
-    (True, False)
+    >>> is_asset("BRK.B"), is_asset("BTC/USD"), is_asset("^GSPC"), is_asset("EURUSD=X")
+    (True, True, True, True)
+    >>> is_asset("A#B"), is_asset("A//B"), is_asset("../A")
+    (False, False, False)
     """
-    return _ASSET.fullmatch(text) is not None
+    return len(text) <= MAX_ASSET_LENGTH and _ASSET.fullmatch(text) is not None
 
 
 def is_identifier(text: str) -> bool:

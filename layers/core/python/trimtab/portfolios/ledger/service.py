@@ -4,6 +4,7 @@ A trade or a cash entry is written in the same transaction as the holding and th
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -91,9 +92,23 @@ class TradeService(Struct, frozen=True):
             raise not_found("recalculation")
         return job
 
+    def get_trade(self, portfolio: Portfolio, ref_id: str) -> Trade:
+        """Return a trade of a client or a fill of a rebalance; raises `NotFound` where there is none."""
+        trade = self.ledger.trade_or_fill(portfolio.tenant_id, portfolio.portfolio_id, ref_id)
+        if trade is None:
+            raise not_found("trade")
+        return trade
+
     def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
         """Return a page of the trades that pass the filter, latest execution first."""
         return self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
+
+    def list_cash(
+        self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
+    ) -> Page[CashEntry]:
+        """Return a page of the cash entries executed in a period, latest execution first; `to_time` is exclusive."""
+        place = (portfolio.tenant_id, portfolio.portfolio_id)
+        return self.ledger.cash_entries(*place, from_time, to_time, limit=limit, after=after)
 
     def move_cash(self, caller: Caller, portfolio_id: str, new: NewCashEntry) -> CashEntry:
         """Record a cash entry, once: a repeated request is answered with the recorded entry.

@@ -13,13 +13,13 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
-from trimtab.portfolios.ledger.trades import TRADE_PREFIX, TRADES_BY_TIME, Trade
+from trimtab.portfolios.ledger.trades import FILL_PREFIX, TRADE_PREFIX, TRADES_BY_TIME, Trade
 from trimtab.portfolios.portfolio.cash import CASH_PREFIX, CashEntry
 from trimtab.portfolios.portfolio.holdings import TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import BY_TIME, PortfolioStore
-from trimtab.runtime.dynamodb.batches import batch_get_many, batch_get_tables
+from trimtab.runtime.dynamodb.batches import batch_get, batch_get_many, batch_get_tables
 from trimtab.runtime.dynamodb.paging import Index, query_range
 
 BY_SYMBOL = Index("by_symbol", "pk", "by_symbol")
@@ -80,6 +80,13 @@ class LedgerStore(PortfolioStore, frozen=True):
         item = self.item(tenant_id, portfolio_id, TRADE_PREFIX + ref_id)
         return Trade.from_item(item) if item else None
 
+    def trade_or_fill(self, tenant_id: str, portfolio_id: str, ref_id: str) -> Trade | None:
+        """Return a client's trade, else the fill of a rebalance with this `ref_id`; None if there is neither."""
+        keys = [item_key(tenant_id, portfolio_id, prefix + ref_id) for prefix in (TRADE_PREFIX, FILL_PREFIX)]
+        found = {item["sk"]: item for item in batch_get(self.client, self.table, keys, consistent=True)}
+        item = next((found[key["sk"]] for key in keys if key["sk"] in found), None)
+        return Trade.from_item(item) if item else None
+
     def some_trades(self, tenant_id: str, portfolio_id: str, ref_ids: Sequence[str]) -> dict[str, Trade]:
         """Return clients' trades by `ref_id`, without those that do not exist; a call for each 100 ids."""
         keys = [item_key(tenant_id, portfolio_id, TRADE_PREFIX + ref_id) for ref_id in ref_ids]
@@ -100,8 +107,17 @@ class LedgerStore(PortfolioStore, frozen=True):
             if position is None:
                 return trades
 
-    def trades(self, tenant_id: str, portfolio_id: str, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
-        """Return a page of the trades that pass the filter, latest execution first."""
+    def trades(
+        self,
+        tenant_id: str,
+        portfolio_id: str,
+        wanted: TradeFilter,
+        *,
+        limit: int,
+        after: Any,
+        newest_first: bool = True,
+    ) -> Page[Trade]:
+        """Return a page of the trades that pass the filter, by time of execution."""
         index = BY_SYMBOL if wanted.symbol else BY_TIME
         prefix = f"{wanted.symbol}#" if wanted.symbol else TRADES_BY_TIME
         # Index keys are "<time>#<id>". A time alone sorts before them, so `from` is inclusive and `to` exclusive.
@@ -110,20 +126,47 @@ class LedgerStore(PortfolioStore, frozen=True):
         if first > last:
             return Page([])
         between = ("#s BETWEEN :first AND :last", {":first": first, ":last": last})
-        page = self.query_items(index, tenant_id, portfolio_id, between, limit=limit, after=after, consistent=True)
+        page = self.query_items(
+            index,
+            tenant_id,
+            portfolio_id,
+            between,
+            limit=limit,
+            after=after,
+            consistent=True,
+            newest_first=newest_first,
+        )
         trades = map(Trade.from_item, page.items)
         accepted = [trade for trade in trades if wanted.status is None or trade.status is wanted.status]
         return Page(accepted, page.next_position)
 
     def cash_entries(
-        self, tenant_id: str, portfolio_id: str, since: datetime | None, *, limit: int, after: Any
+        self,
+        tenant_id: str,
+        portfolio_id: str,
+        from_time: datetime | None,
+        to_time: datetime | None = None,
+        *,
+        limit: int,
+        after: Any,
+        newest_first: bool = True,
     ) -> Page[CashEntry]:
-        """Return a page of the cash entries executed at or after `since` (None: all), latest execution first."""
-        between = (
-            "#s BETWEEN :first AND :last",
-            {":first": CASH_PREFIX + (format_time(since) if since else ""), ":last": CASH_PREFIX + "~"},
+        """Return a page of the cash entries executed in a period, by time of execution; None leaves an end open."""
+        first = CASH_PREFIX + (format_time(from_time) if from_time else "")
+        last = CASH_PREFIX + (format_time(to_time) if to_time else "~")
+        if first > last:
+            return Page([])
+        between = ("#s BETWEEN :first AND :last", {":first": first, ":last": last})
+        page = self.query_items(
+            BY_TIME,
+            tenant_id,
+            portfolio_id,
+            between,
+            limit=limit,
+            after=after,
+            consistent=True,
+            newest_first=newest_first,
         )
-        page = self.query_items(BY_TIME, tenant_id, portfolio_id, between, limit=limit, after=after, consistent=True)
         return page.map(CashEntry.from_item)
 
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:

@@ -214,6 +214,13 @@ class CashView(Model):
     created_at: datetime
 
 
+class CashList(Model):
+    """A page of cash entries, latest execution first."""
+
+    items: list[CashView]
+    next_cursor: str | None
+
+
 class ImportView(Model):
     """Number of rows recorded now, and of rows recorded before."""
 

@@ -128,9 +128,18 @@ class PortfolioStore(Struct, frozen=True):
         limit: int,
         after: Any,
         consistent: bool = False,
+        newest_first: bool = True,
     ) -> Page[Item]:
-        """Return a page of the portfolio's items in a local index, newest first; see `query_index`."""
+        """Return a page of the portfolio's items in a local index, in the order of the index; see `query_index`."""
         partition = partition_of(tenant_id, portfolio_id)
         return query_index(
-            self.client, self.table, index, partition, condition, limit=limit, after=after, consistent=consistent
+            self.client,
+            self.table,
+            index,
+            partition,
+            condition,
+            limit=limit,
+            after=after,
+            consistent=consistent,
+            newest_first=newest_first,
         )

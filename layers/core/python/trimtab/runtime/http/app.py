@@ -2,7 +2,9 @@
 
 import base64
 from collections.abc import Callable, Mapping, Set
+from re import Match
 from typing import Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -99,6 +101,14 @@ class Api(APIGatewayRestResolver):
             name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"
         }
         return super().resolve({**event, "headers": headers}, context)
+
+    def _convert_matches_into_route_keys(self, match: Match[str]) -> dict[str, str]:
+        """Return the parameters of the path, decoded: AWS passes them percent-encoded, other gateways decode them.
+
+        A parameter is decoded twice, so that a slash reaches the route through a gateway that decodes paths before it
+        matches them (`BTC%252FUSD`). No parameter of the API contains a percent sign, so nothing else changes.
+        """
+        return {name: unquote(unquote(value)) for name, value in match.groupdict().items()}
 
 
 def lambda_handler(app: Api) -> LambdaHandler:
