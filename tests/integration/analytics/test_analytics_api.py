@@ -234,15 +234,33 @@ def test_every_resource_is_available_as_a_chart(past: ValuedPortfolio, resource:
     assert ET.fromstring(answer.text).tag.endswith("svg")  # noqa: S314 - our own
 
 
-@pytest.mark.parametrize("entries", [("dividend",), ("deposit", "withdrawal")])
-def test_a_history_without_returns_is_available_as_a_chart(own_past: ValuedPortfolio, entries: tuple[str, ...]) -> None:
+def test_a_history_without_returns_is_available_as_a_chart(own_past: ValuedPortfolio) -> None:
     portfolio = ValuedPortfolio(own_past.system, own_past.system.portfolio("5", {"ALFA": 100}))
-    for type in entries:
+    for type in ("deposit", "withdrawal"):
         portfolio.cash(type, type, 100, FIRST)
     portfolio.run_workers()
     assert portfolio.get("performance", window="all").json["time_weighted"]["value"] is None
     answer = portfolio.get("history", window="all", format="svg")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+
+
+def test_a_late_dividend_is_told_and_removes_no_figure(own_past: ValuedPortfolio) -> None:
+    portfolio = ValuedPortfolio(own_past.system, own_past.system.portfolio("6", {"ALFA": 100}))
+    portfolio.cash("d", "deposit", 2_500, FIRST)
+    portfolio.trade("b", "BUY", "ALFA", 25, 100, FIRST)
+    portfolio.trade("s", "SELL", "ALFA", 25, 110, DAYS[40])
+    portfolio.cash("w", "withdrawal", 2_750, DAYS[40])
+    portfolio.cash("late", "dividend", "10.40", DAYS[45])
+    portfolio.run_workers()
+    performance, risk = portfolio.get("performance", window="all").json, portfolio.get("risk", window="all").json
+    assert performance["skipped_days"] == risk["skipped_days"]
+    assert performance["skipped_days"] == [{"day": DAYS[45].isoformat(), "gain": "10.40", "reason": "no_capital"}]
+    assert performance["time_weighted"]["value"] == "10.0000"
+    assert (performance["gain"], performance["simple"]["value"]) == ("260.40", "10.4160")
+    assert performance["money_weighted"]["candidates"] == []
+    for name in ("volatility", "sharpe", "max_drawdown", "normal_var"):
+        assert risk[name]["reason"] is None, name
+    assert portfolio.get("performance", window="all", format="svg").status == 200
 
 
 def test_a_split_of_the_benchmark_is_no_step_in_the_chart(own_past: ValuedPortfolio) -> None:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.analytics.domain.benchmark import Benchmark
-from trimtab.analytics.domain.daily_value import DailyValue, Flow
+from trimtab.analytics.domain.daily_value import DailyValue
 from trimtab.analytics.domain.figures import Figure, FigureUnit, round_figure
-from trimtab.analytics.domain.internal_rate import solve_growth
 from trimtab.analytics.domain.performance import (
     TIMING,
     Performance,
+    SkippedDay,
     compute_daily_returns,
     measure_performance,
     select_window,
@@ -62,9 +62,9 @@ def test_the_time_weighted_return_chains_the_days_whatever_came_and_went() -> No
     assert found.time_weighted.method == "time_weighted_daily_chain_linked"
     assert TIMING in found.time_weighted.basis
     assert found.time_weighted.window == Window(Span.ALL, FIRST - DAY, FIRST + 2 * DAY)
-    # Put in: 1,000 + 900 - 1,100 = 800; left: 880; so 80 were earned on 800.
+    # Put in: 1,000 + 900 - 1,100 = 800; left: 880; so 80 were earned on 1,900, the most that was put in.
     assert (found.net_flow, found.gain) == (Decimal(800), Decimal(80))
-    assert found.simple.value == Decimal("10.0000")
+    assert found.simple.value == Decimal("4.2105")
 
 
 def test_selling_everything_has_the_return_of_its_last_day() -> None:
@@ -103,25 +103,74 @@ def test_too_few_observations_is_an_answer() -> None:
         assert {value_and_reason(figure) for figure in figures} == {(None, "too_few_observations")}
 
 
-def test_a_gain_without_capital_has_no_return() -> None:
+def test_a_day_with_a_gain_without_capital_is_skipped_with_its_reason() -> None:
     # The shares were bought with cash that was entered a day later: 10 were earned on nothing.
-    found = measure_all(series(("0", "0"), ("10", "0"), ("110", "100")))
-    assert value_and_reason(found.time_weighted) == (None, "no_capital")
-    assert compute_daily_returns(found.values).broken == FIRST + DAY
-    assert found.simple.value == Decimal("10.0000")
+    found = measure_all(series(("0", "0"), ("10", "0"), ("110", "100"), ("121", "0")))
+    assert found.returns.skipped == (SkippedDay(FIRST + DAY, Decimal(10), "no_capital"),)
+    assert (found.time_weighted.value, found.time_weighted.observations) == (Decimal("10.0000"), 2)
+    assert found.simple.value == Decimal("21.0000")
+
+
+def test_a_late_dividend_leaves_the_figures_of_the_window_as_they_were() -> None:
+    # 1,000 become 1,100 and are withdrawn; a dividend of 10.40 arrives later, and is withdrawn as well.
+    sold = [("1000", "1000"), ("1050", "0"), ("0", "-1100"), ("0", "0")]
+    before = measure_all(series(*sold))
+    found = measure_all(series(*sold, ("10.40", "0"), ("10.40", "0"), ("0", "-10.40")))
+    assert found.returns.skipped == (SkippedDay(FIRST + 4 * DAY, Decimal("10.40")),)
+    assert found.time_weighted.value == before.time_weighted.value == Decimal("10.0000")
+    assert found.gain == Decimal("110.40")
+    assert found.simple.value == Decimal("11.0400")
+    assert found.money_weighted.value is not None
+
+
+def test_a_fee_without_capital_is_skipped_until_money_comes_in() -> None:
+    found = measure_all(series(("-3", "0"), ("-3", "0"), ("-4", "0"), ("97", "101"), ("106.7", "0")))
+    assert [(day.day, day.gain) for day in found.returns.skipped] == [
+        (FIRST, Decimal(-3)),
+        (FIRST + 2 * DAY, Decimal(-1)),
+    ]
+    assert found.time_weighted.value == Decimal("10.0000")
+
+
+def test_gains_without_capital_alone_have_no_return() -> None:
+    found = measure_all(series(("0", "0"), ("10", "0")))
+    assert value_and_reason(found.time_weighted) == value_and_reason(found.simple) == (None, "no_capital")
+    assert found.returns.missing_reason == "no_capital"
 
 
 def test_losing_more_than_there_was_breaks_the_chain() -> None:
     found = measure_all(series(("100", "100"), ("-5", "0"), ("50", "60")))
-    assert value_and_reason(found.time_weighted) == (None, "no_capital")
+    assert value_and_reason(found.time_weighted) == (None, "loss_exceeds_capital")
+    assert value_and_reason(found.time_weighted_annualised) == (None, "loss_exceeds_capital")
     assert compute_daily_returns(found.values).broken == FIRST + DAY
+    assert found.simple.value == Decimal("-68.7500"), "110 lost of 160"
 
 
-def test_withdrawing_more_than_was_put_in_leaves_no_base_for_a_simple_return() -> None:
-    found = measure_all(series(("200", "100"), ("50", "-150")))
-    assert value_and_reason(found.simple) == (None, "no_capital")
-    assert found.gain == 100
-    assert found.time_weighted.value == Decimal("100.0000")
+@pytest.mark.parametrize(
+    ("days", "simple"),
+    [
+        ([("100", "100"), ("110", "0"), ("0", "-110")], "10"),  # all withdrawn, with its gain
+        ([("200", "100"), ("50", "-150")], "100"),  # more withdrawn than put in
+        ([("100", "100"), ("200", "0"), ("101", "-99")], "100"),
+        ([("100", "100"), ("0", "-105"), ("100", "100"), ("0", "-105")], "10"),  # the same 100 twice: 10 in all
+        ([("100", "100"), ("50", "0"), ("0", "-50")], "-50"),
+    ],
+)
+def test_the_simple_return_counts_the_most_that_was_put_in(days: list[tuple[str, str]], simple: str) -> None:
+    found = measure_all(series(*days)).simple
+    assert value_and_reason(found) == (Decimal(simple).quantize(Decimal("1.0000")), None)
+    assert found.method == "simple_gain_over_largest_net_capital"
+
+
+def test_several_money_weighted_returns_are_all_told() -> None:
+    # 1 comes in, 2.3 go out after a year, 1.32 come in after two and are lost at once: 10 % and 20 % both balance.
+    days = [daily_value(FIRST, "1", "1"), daily_value(FIRST + 364 * DAY, "0", "-2.3")]
+    days.append(daily_value(FIRST + 730 * DAY, "0", "1.32"))
+    found = measure_all(days)
+    assert value_and_reason(found.money_weighted_annualised) == (None, "several_rates")
+    assert found.money_weighted_annualised.candidates == (Decimal("10.0000"), Decimal("20.0000"))
+    assert len(found.money_weighted.candidates) == 2
+    assert found.time_weighted.candidates == ()
 
 
 def test_the_money_weighted_return_is_the_rate_at_which_the_payments_balance() -> None:
@@ -141,55 +190,10 @@ def test_the_money_weighted_return_is_the_rate_at_which_the_payments_balance() -
     assert found.time_weighted.value == Decimal("15.5000")
 
 
-def test_the_rate_of_a_known_example_is_found() -> None:
-    # The example of the XIRR function in spreadsheets: 37.3362535 %.
-    days = [date(2008, 1, 1), date(2008, 3, 1), date(2008, 10, 30), date(2009, 2, 15), date(2009, 4, 1)]
-    paid = [-10000, 2750, 4250, 3250, 2750]
-    found = solve_growth([Flow(day, Decimal(amount)) for day, amount in zip(days, paid, strict=True)])
-    assert found.annual_rate == pytest.approx(0.373362535, abs=1e-8)
-
-
-def yearly(*amounts: str) -> list[Flow]:
-    """Return payments 365 days apart."""
-    return [Flow(FIRST + place * 365 * DAY, Decimal(amount)) for place, amount in enumerate(amounts)]
-
-
-@pytest.mark.parametrize(
-    ("payments", "reason"),
-    [
-        (yearly("-1", "2.3", "-1.32"), "several_rates"),  # 10 % and 20 % both balance
-        (yearly("-1", "2", "-2"), "no_rate"),  # -x² + 2x - 2 is below zero everywhere
-        (yearly("1", "2"), "no_rate"),
-        ([], "too_few_observations"),
-        ([Flow(FIRST, Decimal(-1)), Flow(FIRST, Decimal(2))], "no_time"),
-    ],
-)
-def test_payments_that_no_single_rate_balances_say_so(payments: list[Flow], reason: str) -> None:
-    found = solve_growth(payments)
-    assert (found.factor, found.reason, found.annual_rate) == (None, reason, None)
-
-
-def test_deposits_and_withdrawals_that_balance_at_one_rate_only_have_it() -> None:
-    # -100 x³ + 50 x² - 10 x + 83.6 is 0 at x = 1.1: -133.1 + 60.5 - 11 + 83.6. It falls everywhere, though the sign of
-    # the payments changes three times.
-    assert solve_growth(yearly("-100", "50", "-10", "83.6")).annual_rate == pytest.approx(0.1, abs=1e-12)
-
-
-def test_a_rate_that_touches_zero_is_found_and_one_beyond_all_numbers_is_not() -> None:
-    assert solve_growth(yearly("-1", "2", "-1")).annual_rate == 0, "-(x - 1)²"
-    doubled_in_a_day = [Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(2))]
-    assert solve_growth(doubled_in_a_day).factor == pytest.approx(2)
-    assert solve_growth([Flow(FIRST, Decimal(-1)), Flow(FIRST + DAY, Decimal(1000))]).annual_rate is None, (
-        "1000 to the 365th"
-    )
-    assert solve_growth(doubled_in_a_day, FIRST + 1260 * DAY).reason == "no_rate", "2 to the 1260th"
-
-
 def test_a_total_loss_is_minus_100_percent() -> None:
     found = measure_all(series(("100", "100"), ("0", "0")))
     assert found.money_weighted.value == -100
     assert found.time_weighted.value == -100
-    assert solve_growth(yearly("-5"), FIRST + 365 * DAY).annual_rate == -1
 
 
 def test_below_a_year_nothing_is_annualised() -> None:

@@ -252,7 +252,7 @@ def test_nothing_measured_is_none_with_its_reason() -> None:
         measure_risk([], over, RiskParameters(), index),
         measure_risk(flat(*["5"] * 30), over, RiskParameters(), index),
     )
-    broken = measure_risk(flat("0", "5", "6"), over, RiskParameters(), index)
+    broken = measure_risk(flat("5", "-1", "6"), over, RiskParameters(), index)
     assert (empty.volatility.value, empty.volatility.reason) == (None, "too_few_observations")
     assert empty.drawdown is None
     assert empty.concentration.reason == still.concentration.reason == "no_holdings"
@@ -262,13 +262,17 @@ def test_nothing_measured_is_none_with_its_reason() -> None:
         "no_downside",
         "no_drawdown",
     ]
-    assert (broken.sharpe.value, broken.sharpe.reason, broken.drawdown) == (None, "no_capital", None)
+    assert (broken.sharpe.value, broken.sharpe.reason, broken.drawdown) == (
+        None,
+        "loss_exceeds_capital",
+        None,
+    )
     wild = measure_risk(flat("0.0000001", "999999999999", *["1"] * 20), over, RiskParameters())
     for figure in (wild.volatility, wild.calmar):
         assert (figure.value, figure.reason) == (None, "too_large")
     assert broken.beta is not None
     assert still.beta is not None
-    assert (broken.beta.reason, still.beta.reason) == ("no_capital", "too_few_observations")
+    assert (broken.beta.reason, still.beta.reason) == ("loss_exceeds_capital", "too_few_observations")
 
 
 def test_yearly_figures_need_twenty_returns() -> None:

@@ -26,7 +26,7 @@ class Figure(Struct, frozen=True):
     If no number can be computed, `value` is None and `reason` is a code for the cause.
 
     `method` names the formula, `basis` the data it was applied to, `window` the days covered and `observations` the
-    number of inputs.
+    number of inputs. `candidates` are the numbers that satisfy the formula where several do, so that none is the value.
     """
 
     value: Decimal | None
@@ -36,6 +36,7 @@ class Figure(Struct, frozen=True):
     window: Window | None
     observations: int
     reason: str | None = None
+    candidates: tuple[Decimal, ...] = ()
 
 
 def make_figure(

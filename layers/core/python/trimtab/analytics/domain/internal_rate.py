@@ -1,46 +1,58 @@
-"""The internal rate of return: the growth factor at which payments on different days balance.
+"""The internal rate of return: the growth at which payments on different days balance.
 
-Source: the definition of XIRR (net present value zero, actual/365), solved for the growth of the whole period instead
-of the yearly rate. Descartes' rule of signs bounds the number of solutions.
+Source: the definition of XIRR (net present value zero, actual/365), solved for the logarithm of the growth of the whole
+period instead of the yearly rate, so that rates near -100 % and growth beyond all numbers are found alike.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from itertools import pairwise
-from math import copysign, exp
+from math import expm1, inf
 
 from msgspec import Struct
 
 from trimtab.analytics.domain.daily_value import Flow
+from trimtab.analytics.domain.exponential_roots import find_roots
 
 YEAR_DAYS = 365
-HALVINGS = 100
-_WIDEST = 512.0  # logarithm of the largest growth searched where only one solution is possible
-_SCANNED = 10.0  # the same where several are possible: growth from 1/22,000 to 22,000
-_STEP = 0.05
 
 
 class Growth(Struct, frozen=True):
-    """The factor by which one unit of money grew in `days` days, 0 for a total loss; None with a reason if undefined.
+    """The growth of money over `days` days.
 
-    Reasons: `too_few_observations`; `no_time` (all payments on one day); `no_rate` (no growth balances the payments;
-    where their sign changes more than once, none from 1/22,000 to 22,000); `several_rates` (more than one growth
-    balances the payments, so none is the answer).
+    `logs` are the natural logarithms of the growth factors at which the payments balance, minus infinity for a total
+    loss. Exactly one is the answer; otherwise there is a reason: `too_few_observations`; `no_time` (all payments on one
+    day); `no_rate` (no growth above zero balances the payments); `several_rates` (each of `logs` does).
     """
 
-    factor: float | None
-    reason: str | None = None
+    logs: tuple[float, ...] = ()
     days: int = 0
+    reason: str | None = None
+
+    @property
+    def factor(self) -> float | None:
+        """The factor by which one unit of money grew, infinite beyond the range of floats; None without an answer."""
+        rate = self.rate
+        return None if rate is None else rate + 1
+
+    @property
+    def rate(self) -> float | None:
+        """The growth of the whole period less one, as a share; None without an answer."""
+        return self.rates[0] if self.reason is None else None
 
     @property
     def annual_rate(self) -> float | None:
-        """The growth of 365 days less one, as a share (XIRR); None where undefined or too large for a float."""
-        if self.factor is None or not self.days:
-            return None
-        try:
-            return float(self.factor ** (YEAR_DAYS / self.days)) - 1
-        except OverflowError:
-            return None
+        """The growth of 365 days less one, as a share (XIRR); None without an answer."""
+        return self.annual_rates[0] if self.reason is None else None
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """All rates of the whole period at which the payments balance, in order."""
+        return tuple(_rate(log) for log in self.logs)
+
+    @property
+    def annual_rates(self) -> tuple[float, ...]:
+        """All yearly rates at which the payments balance, in order."""
+        return tuple(_rate(log / self.days * YEAR_DAYS) for log in self.logs)
 
 
 def solve_growth(payments: Iterable[Flow], until: date | None = None) -> Growth:
@@ -55,24 +67,21 @@ def solve_growth(payments: Iterable[Flow], until: date | None = None) -> Growth:
     """
     amounts = _sum_by_day(payments)
     if not amounts:
-        return Growth(None, "too_few_observations")
-    first, last = amounts[0][0], max(amounts[-1][0], until or date.min)
-    days = (last - first).days
+        return Growth(reason="too_few_observations")
+    first, last = amounts[0][0], amounts[-1][0]
+    days = max((last - first).days, ((until or first) - first).days)
     if not days:
-        return Growth(None, "no_time")
+        return Growth(reason="no_time")
     if all(amount < 0 for _, amount in amounts):
-        return Growth(0.0, days=days)
-    terms = [((last - day).days / days, amount) for day, amount in amounts]
-    changes = sum(a[1] * b[1] < 0 for a, b in pairwise(terms))
-    # Descartes: no change of sign means no positive root, one change exactly one root, several changes at most as many.
-    brackets = _brackets(terms) if changes > 1 else [(-_WIDEST, _WIDEST)] * changes
-    if len(brackets) > 1:
-        return Growth(None, "several_rates")
-    root = _bisect(terms, *brackets[0]) if brackets else None
-    return Growth(None, "no_rate") if root is None else Growth(exp(root), days=days)
+        return Growth((-inf,), days)
+    span = (last - first).days
+    roots = find_roots([((last - day).days / span, amount) for day, amount in amounts]) if span else []
+    logs = tuple(root / span * days for root in roots)
+    reason = "no_rate" if not logs else "several_rates" if len(logs) > 1 else None
+    return Growth(logs, days, reason)
 
 
-def _sum_by_day(payments: Iterable[Flow]) -> list[tuple[date, float]]:
+def _sum_by_day(payments: Iterable[Flow]) -> Sequence[tuple[date, float]]:
     """Return the net payment of each day in order, scaled so that the largest is 1 (a common factor cancels out)."""
     days: dict[date, float] = {}
     for payment in payments:
@@ -81,40 +90,9 @@ def _sum_by_day(payments: Iterable[Flow]) -> list[tuple[date, float]]:
     return [(day, amount / largest) for day, amount in sorted(days.items()) if amount]
 
 
-def _final_value(terms: Sequence[tuple[float, float]], log: float) -> float:
-    """Return the value of all payments on the last day at the growth whose logarithm is `log`."""
-    return sum(amount * exp(share * log) for share, amount in terms)
-
-
-def _brackets(terms: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the pairs of logarithms between which the final value changes sign.
-
-    Two roots closer than 5 % of growth count as one bracket or none.
-    """
-    found: list[tuple[float, float]] = []
-    count = int(2 * _SCANNED / _STEP)
-    before: float | None = None
-    previous = -_SCANNED
-    for place in range(count + 1):
-        log = -_SCANNED + place * _STEP
-        value = _final_value(terms, log)
-        if not value:
-            found.append((log, log))
-        elif before is not None and before * value < 0:
-            found.append((previous, log))
-        before, previous = value or None, log
-    return found
-
-
-def _bisect(terms: Sequence[tuple[float, float]], low: float, high: float) -> float | None:
-    """Return the root between two logarithms; bisection converges whatever the payments are."""
-    below = copysign(1.0, _final_value(terms, low))
-    if low < high and below == copysign(1.0, _final_value(terms, high)):
-        return None
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if copysign(1.0, _final_value(terms, middle)) == below:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+def _rate(log: float) -> float:
+    """Return the rate of a logarithm of growth, infinite beyond the range of floats."""
+    try:
+        return expm1(log)
+    except OverflowError:
+        return inf

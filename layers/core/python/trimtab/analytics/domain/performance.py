@@ -4,21 +4,22 @@ Timing of flows (`TIMING`): the net inflow of a day counts from the start of tha
 the first deposit earns a return from its first day, and selling everything includes the return of the last day.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import accumulate
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.benchmark import Benchmark
 from trimtab.analytics.domain.daily_value import BASIS, DailyValue, Flow
-from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure
-from trimtab.analytics.domain.internal_rate import Growth, solve_growth
+from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure, round_figure
+from trimtab.analytics.domain.internal_rate import YEAR_DAYS, solve_growth
 from trimtab.analytics.domain.windows import Window
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 
 TIMING = "net_inflow_at_start_of_day_net_outflow_at_end"
-YEAR_DAYS = 365
 _BASIS = f"{BASIS},{TIMING}"
 _DAY = timedelta(days=1)
 _ONE = Decimal(1)
@@ -56,16 +57,37 @@ class WindowValues(Struct, frozen=True):
         return self.closing_value - self.opening_value - self.net_flow
 
 
+class SkippedDay(Struct, frozen=True):
+    """A day whose `gain` (money) is in no return, and the code of the reason.
+
+    `no_capital`: earned or lost with nothing invested, such as a dividend after everything was sold.
+    """
+
+    day: date
+    gain: Decimal
+    reason: str = "no_capital"
+
+
 class DailyReturns(Struct, frozen=True):
     """Daily time-weighted returns as shares (0.01 is one percent) by day; `opened` is the day before the first return.
 
-    Days without invested capital have no return. `broken` is the first day with a gain on no capital or a loss of more
-    than the capital (money entered later than the trades it paid for): no return can be linked across that day.
+    Days without invested capital have no return; those with a gain or a loss are in `skipped`. `broken` is the first
+    day that lost more than its capital: no return can be linked across that day.
     """
 
     opened: date | None
     by_day: Mapping[date, Decimal]
+    skipped: tuple[SkippedDay, ...] = ()
     broken: date | None = None
+
+    @property
+    def missing_reason(self) -> str | None:
+        """The code of the reason why there is no return over the window; None where there is one."""
+        if self.broken is not None:
+            return "loss_exceeds_capital"
+        if self.by_day:
+            return None
+        return "no_capital" if self.skipped else "too_few_observations"
 
     @property
     def numbers(self) -> list[float]:
@@ -106,22 +128,25 @@ def select_window(series: Sequence[DailyValue], window: Window) -> WindowValues:
 
 
 def compute_daily_returns(values: WindowValues) -> DailyReturns:
-    """Return (value + outflow) / (value of the day before + inflow) - 1 for each day.
+    """Return (value + outflow) / (value of the day before + inflow) - 1 for each day with capital.
 
     Source: the daily valuation method of the Global Investment Performance Standards (GIPS), flows timed as `TIMING`.
     """
     found: dict[date, Decimal] = {}
+    skipped: list[SkippedDay] = []
     before = values.opening_value
     opened = values.window.first if values.window else None
     for day in values.days:
         capital = before + max(day.flow, ZERO)
         result = day.value - min(day.flow, ZERO)
-        if capital > 0 and result >= 0:
+        if capital > 0 and result < 0:
+            return DailyReturns(opened, found, tuple(skipped), broken=day.day)
+        if capital > 0:
             found[day.day] = CONTEXT.divide(result, capital) - 1
-        elif capital or result:
-            return DailyReturns(opened, found, broken=day.day)
+        elif result != capital:
+            skipped.append(SkippedDay(day.day, to_money(result - capital)))
         before = day.value
-    return DailyReturns(opened, found)
+    return DailyReturns(opened, found, tuple(skipped))
 
 
 def measure_performance(
@@ -161,31 +186,39 @@ def growth_factor(returns: DailyReturns) -> Decimal:
 def time_weighted_return(values: WindowValues, returns: DailyReturns) -> Figure:
     """Return the chain-linked daily returns: the result independent of the timing of deposits and withdrawals."""
     method, count = "time_weighted_daily_chain_linked", len(returns.by_day)
-    reason = _missing_return_reason(returns)
+    reason = returns.missing_reason
     return _figure(values, method, count, growth_factor(returns) - 1 if reason is None else None, reason)
 
 
 def money_weighted_returns(values: WindowValues) -> tuple[Figure, Figure]:
     """Return the internal rate of return of the whole window and the same per year (XIRR, actual/365)."""
-    whole, yearly = "internal_rate_of_return_of_the_window", "xirr_actual_365"
     payments = _payments(values)
-    if values.window is None:
-        found = Growth(None, "too_few_observations")
-    else:
-        found = solve_growth(payments, until=values.window.last)
-    value = None if found.factor is None else Decimal(found.factor) - 1
-    annual = None if found.factor is None else _annual_rate(Decimal(found.factor), found.days)
-    reason = found.reason or (None if annual is not None else "shorter_than_a_year")
-    count = len(payments)
-    return _figure(values, whole, count, value, found.reason), _figure(values, yearly, count, annual, reason)
+    found = solve_growth(payments, until=values.window.last if values.window else None)
+    is_short = found.reason is None and found.days < YEAR_DAYS
+    whole = _figure(values, "internal_rate_of_return_of_the_window", len(payments), found.rate, found.reason)
+    yearly = _figure(
+        values,
+        "xirr_actual_365",
+        len(payments),
+        None if is_short else found.annual_rate,
+        "shorter_than_a_year" if is_short else found.reason,
+    )
+    if found.reason != "several_rates":
+        return whole, yearly
+    annual = found.annual_rates if found.days >= YEAR_DAYS else ()
+    return replace(whole, candidates=_percents(found.rates)), replace(yearly, candidates=_percents(annual))
 
 
 def simple_return(values: WindowValues) -> Figure:
-    """Return gain / (opening value + net flow): the result on the capital put in, regardless of timing."""
-    capital = values.opening_value + values.net_flow
+    """Return the gain over the largest capital put in: the result regardless of timing.
+
+    The capital put in at the end of a day is the opening value plus all flows so far. The largest is above zero if
+    anything was put in, also after all of the money was taken out again.
+    """
+    capital = max(accumulate((day.flow for day in values.days), initial=values.opening_value))
     reason = "too_few_observations" if not values.days else "no_capital" if capital <= 0 else None
     value = CONTEXT.divide(values.gain, capital) if reason is None else None
-    return _figure(values, "simple_gain_over_opening_value_and_net_flow", len(values.days), value, reason)
+    return _figure(values, "simple_gain_over_largest_net_capital", len(values.days), value, reason)
 
 
 def benchmark_return(values: WindowValues, benchmark: Benchmark) -> Figure:
@@ -203,7 +236,7 @@ def benchmark_return(values: WindowValues, benchmark: Benchmark) -> Figure:
 
 
 def _annualised(values: WindowValues, returns: DailyReturns) -> Figure:
-    reason = _missing_return_reason(returns)
+    reason = returns.missing_reason
     value = None
     if reason is None and values.window is not None:
         value = _annual_rate(growth_factor(returns), (values.window.last - values.window.first).days)
@@ -229,12 +262,6 @@ def _payments(values: WindowValues) -> list[Flow]:
     return [payment for payment in paid if payment.amount]
 
 
-def _missing_return_reason(returns: DailyReturns) -> str | None:
-    if returns.broken is not None:
-        return "no_capital"
-    return None if returns.by_day else "too_few_observations"
-
-
 def _excess(portfolio: Figure, benchmark: Figure) -> Figure:
     value = None
     if portfolio.value is not None and benchmark.value is not None:
@@ -244,7 +271,15 @@ def _excess(portfolio: Figure, benchmark: Figure) -> Figure:
     return Figure(value, FigureUnit.PERCENT, method, basis, portfolio.window, portfolio.observations, reason)
 
 
-def _figure(values: WindowValues, method: str, observations: int, value: Decimal | None, reason: str | None) -> Figure:
+def _percents(rates: Iterable[float]) -> tuple[Decimal, ...]:
+    """Return the rates in percent, without those too large to be a figure."""
+    rounded = (round_figure(rate, FigureUnit.PERCENT) for rate in rates)
+    return tuple(percent for percent in rounded if percent is not None)
+
+
+def _figure(
+    values: WindowValues, method: str, observations: int, value: Decimal | float | None, reason: str | None
+) -> Figure:
     return make_figure(
         value,
         FigureUnit.PERCENT,

@@ -66,6 +66,7 @@ class Risk(Struct, frozen=True):
     """
 
     parameters: RiskParameters
+    returns: DailyReturns
     value: Decimal
     volatility: Figure
     sharpe: Figure
@@ -99,8 +100,9 @@ def measure_risk(
     paired = _pair_returns(values, returns, benchmark) if benchmark else None
     return Risk(
         parameters=parameters,
+        returns=returns,
         value=to_money(values.closing_value),
-        drawdown=None if returns.broken or not returns.by_day else _deepest_drawdown(returns),
+        drawdown=None if returns.missing_reason else _deepest_drawdown(returns),
         **_ratios(figures, float(parameters.risk_free)),
         **_losses(figures, parameters),
         concentration=measure_concentration(values),
@@ -157,7 +159,7 @@ class _FigureMaker(Struct, frozen=True):
         """Return the statistic of the returns; `undefined` is the reason where the statistic is None."""
         numbers = self.returns.numbers
         if self.returns.broken is not None:
-            return self.make(method, unit, None, "no_capital", len(numbers))
+            return self.make(method, unit, None, "loss_exceeds_capital", len(numbers))
         if len(numbers) < minimum:
             return self.make(method, unit, None, "too_few_observations", len(numbers))
         return self.make(method, unit, statistic(numbers), undefined, len(numbers))
@@ -256,7 +258,7 @@ def _compare(
         return None
     basis, count = f"{_BASIS},price_returns:{benchmark.symbol}", len(pairs.portfolio)
     if figures.returns.broken is not None:
-        return figures.make(method, FigureUnit.RATIO, None, "no_capital", count, basis=basis)
+        return figures.make(method, FigureUnit.RATIO, None, "loss_exceeds_capital", count, basis=basis)
     if count < MIN_RETURNS_FOR_A_YEAR:
         return figures.make(method, FigureUnit.RATIO, None, "too_few_observations", count, basis=basis)
     number = statistic(pairs.portfolio, pairs.benchmark)

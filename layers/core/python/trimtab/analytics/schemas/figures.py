@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.analytics.domain.daily_value import BASIS, DailyValue
 from trimtab.analytics.domain.figures import Figure
+from trimtab.analytics.domain.performance import DailyReturns
 from trimtab.analytics.domain.risk import Risk
 from trimtab.analytics.domain.statistics import Drawdown
 from trimtab.analytics.domain.windows import Window
@@ -33,7 +34,8 @@ class WindowView(Model):
 class FigureView(Model):
     """A number with unit (percent: 12.5 is an eighth), method, basis, window and number of observations.
 
-    Without a number `value` is null and `reason` is a code for the cause.
+    Without a number `value` is null and `reason` is a code for the cause. For the reason `several_rates`, `candidates`
+    are the rates that satisfy the formula.
     """
 
     value: str | None
@@ -43,6 +45,15 @@ class FigureView(Model):
     window: WindowView | None
     observations: int
     reason: str | None
+    candidates: list[str]
+
+
+class SkippedDayView(Model):
+    """A day that is in no return: its gain in money, and a code for the cause (`no_capital`: nothing was invested)."""
+
+    day: date
+    gain: str
+    reason: str
 
 
 class PerformanceView(Model):
@@ -61,6 +72,7 @@ class PerformanceView(Model):
     closing_value: str
     net_flow: str
     gain: str
+    skipped_days: list[SkippedDayView]
     time_weighted: FigureView
     time_weighted_annualised: FigureView
     money_weighted: FigureView
@@ -99,6 +111,7 @@ class RiskView(Model):
     horizon_days: int
     risk_free: str
     value: str
+    skipped_days: list[SkippedDayView]
     volatility: FigureView
     sharpe: FigureView
     sortino: FigureView
@@ -150,6 +163,7 @@ def performance_view(history: PortfolioHistory) -> dict[str, Any]:
     return {
         **_shared_members(history),
         **{name: _money(getattr(found, name)) for name in amounts},
+        "skipped_days": _skipped_days(found.returns),
         **{name: _figure(getattr(found, name)) for name in (*figures, "benchmark", "excess")},
     }
 
@@ -164,6 +178,7 @@ def risk_view(history: PortfolioHistory, risk: Risk) -> dict[str, Any]:
         "horizon_days": risk.parameters.horizon_days,
         "risk_free": plain(risk.parameters.risk_free),
         "value": _money(risk.value),
+        "skipped_days": _skipped_days(risk.returns),
         **{name: _figure(getattr(risk, name)) for name in (*figures, "beta", "correlation")},
         "drawdown": _drawdown(risk.drawdown),
         **{name: _loss(risk, getattr(risk, name)) for name in losses},
@@ -212,7 +227,15 @@ def _figure(figure: Figure | None) -> dict[str, Any] | None:
         "window": _window(figure.window),
         "observations": figure.observations,
         "reason": figure.reason,
+        "candidates": [f"{value:f}" for value in figure.candidates],
     }
+
+
+def _skipped_days(returns: DailyReturns) -> list[dict[str, Any]]:
+    return [
+        {"day": skipped.day.isoformat(), "gain": _money(skipped.gain), "reason": skipped.reason}
+        for skipped in returns.skipped
+    ]
 
 
 def _window(window: Window | None) -> dict[str, Any] | None:

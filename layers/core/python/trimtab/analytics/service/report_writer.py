@@ -23,6 +23,7 @@ from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
 
 MAX_NAMED_SYMBOLS = 5
+MAX_NAMED_DAYS = 5
 _DAY = timedelta(days=1)
 _YEAR = timedelta(days=365)
 
@@ -162,6 +163,10 @@ def _notes(history: PortfolioHistory, written_on: date, *, is_behind: bool) -> l
     if history.data.stale:
         symbols = ", ".join(history.data.stale[:20])
         notes.append(f"No price of the last day for {symbols}: an older price was used.")
+    skipped = history.performance().returns.skipped
+    if skipped:
+        days = ", ".join(format_day(day.day) for day in skipped[:MAX_NAMED_DAYS])
+        notes.append(f"The returns leave out gains and losses of days without invested capital: {days}.")
     if is_behind and history.data.last_day:
         notes.append(f"No day of the month is valued yet: the last valued day is {format_day(history.data.last_day)}.")
     return notes
