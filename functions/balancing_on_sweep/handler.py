@@ -42,6 +42,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     result = sweeper().sweep()
     count("RequestsResent", result.resent)
     count("RequestsStuck", result.stuck)
+    count("RebalancesExpired", result.cancelled)
     count("ChecksDue", result.due)
-    logger.info("sweep finished", resent=result.resent, stuck=result.stuck, due=result.due)
-    return {"resent": result.resent, "stuck": result.stuck, "due": result.due}
+    counts = {"resent": result.resent, "stuck": result.stuck, "cancelled": result.cancelled, "due": result.due}
+    logger.info("sweep finished", extra=counts)
+    return counts

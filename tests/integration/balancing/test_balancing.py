@@ -344,7 +344,7 @@ def test_a_planned_rebalance_whose_message_is_lost_is_sent_again(
     )
     monkeypatch.setattr(sweep_function, "utc_now", lambda: datetime.now(UTC) + timedelta(minutes=5))
     sweep_function.sweeper.cache_clear()
-    assert mine.system.run_sweeper() == {"resent": 1, "stuck": 0, "due": 0}
+    assert mine.system.run_sweeper() == {"resent": 1, "stuck": 0, "cancelled": 0, "due": 0}
     mine.settle()
     assert ([rebalance["status"] for rebalance in mine.rebalances()], mine.now()["locked_by"]) == (["COMPLETED"], None)
 

@@ -337,11 +337,11 @@ def test_a_lost_message_is_resent_three_times_and_then_an_event_alerts(system: S
             assert (swept["resent"], swept["stuck"]) == expected, minutes
             lose_messages(system)
         clock["now"] = now + timedelta(minutes=79)
-        assert system.run_sweeper() == {"resent": 0, "stuck": 1, "due": 0}
+        assert system.run_sweeper() == {"resent": 0, "stuck": 1, "cancelled": 0, "due": 0}
         (item,) = rebalances(system)
         assert "rebalance.stuck" in item["events"]["S"]
         clock["now"] = now + timedelta(days=30)
-        assert system.run_sweeper() == {"resent": 0, "stuck": 0, "due": 0}
+        assert system.run_sweeper() == {"resent": 0, "stuck": 0, "cancelled": 0, "due": 0}
     assert accept(system, "k") == accepted
     assert system.drain_queue() == 1
     assert read(system, accepted)["status"] == "COMPLETED"
@@ -353,7 +353,7 @@ def test_a_decided_rebalance_is_not_swept(system: System) -> None:
     system.drain_queue()
     later = datetime.now(UTC) + timedelta(days=1)
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
-        assert system.run_sweeper() == {"resent": 0, "stuck": 0, "due": 0}
+        assert system.run_sweeper() == {"resent": 0, "stuck": 0, "cancelled": 0, "due": 0}
 
 
 @pytest.mark.parametrize("body", [{"user_id": "1", "allocation": {"cash": 100}}, {**REPORT, "request_id": "k"}])

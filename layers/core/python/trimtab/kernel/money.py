@@ -75,8 +75,8 @@ def apportion(total: Decimal, weights: Mapping[str, Decimal], places: int) -> di
     """Divide `total` in proportion to the weights into parts of `places` decimals that sum exactly to `total`.
 
     Each part is rounded down; the remaining units go to the largest remainders, ties by name (Hamilton's method). So
-    no part exceeds its exact share by a full unit. `total` must be a whole number of units; weights must not be
-    negative, and not all zero.
+    no part exceeds its exact share by a full unit. `total` must be a whole number of units; the sum of the weights must
+    be above zero. A negative weight (an overdrawn balance) gets a negative part.
 
     >>> apportion(Decimal("1.00"), {"a": Decimal(1), "b": Decimal(1), "c": Decimal(1)}, places=2)
     {'a': Decimal('0.34'), 'b': Decimal('0.33'), 'c': Decimal('0.33')}

@@ -106,7 +106,7 @@ def evaluate(inputs: DecisionInputs) -> CheckResult:
         {symbol: prices[symbol] for symbol in symbols},
         portfolio.cash or ZERO,
     )
-    if not valuation.total:
+    if not valuation.weights:
         return CheckResult(Reason("empty", "The portfolio is worth nothing."), _bounds(symbols, prices, ZERO))
     return _evaluate_weights(inputs, valuation)
 

@@ -126,7 +126,7 @@ class OperatorActions(Struct, frozen=True):
             entry = _cash_entry(portfolio, rebalance.rebalance_id, resolution.cash, now)
             if resolution.cash is not None:
                 after = replace(after, cash=resolution.cash)
-            if after.cash is not None and after.cash < 0:
+            if resolution.cash is None and after.cash is not None and after.cash < 0:
                 raise Unprocessable(
                     "insufficient_cash", f"The recorded cash is {plain(after.cash)}: give the actual `cash`."
                 )

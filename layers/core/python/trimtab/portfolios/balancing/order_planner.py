@@ -85,7 +85,7 @@ def plan_orders(
     cash buffer untouched. The edge of the band is a destination only under the conditions of `choose_destination`.
     Raises `KeyError` where the valuation lacks the price of an allocated symbol that may be traded.
     """
-    if not valuation.total:
+    if not valuation.weights:
         return OrderPlan((), (), (), ZERO, ZERO, True)
     with localcontext(EXACT):
         limits = merge_limits(policy_limits(policy), limits)

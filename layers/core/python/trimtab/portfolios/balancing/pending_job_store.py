@@ -7,14 +7,15 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob
-from trimtab.portfolios.portfolio.store import PENDING_JOBS, PortfolioStore
+from trimtab.portfolios.portfolio.store import PENDING_JOBS
 from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import Item
 from trimtab.runtime.dynamodb.paging import query_index
 
 
-class PendingJobStore(PortfolioStore, frozen=True):
-    """Adds the reader of overdue jobs to the store of the aggregate."""
+class PendingJobStore(RebalanceStore, frozen=True):
+    """Adds the reader of overdue jobs to the store of rebalances."""
 
     def overdue(self, shard: str, now: datetime, *, limit: int, after: Any) -> Page[PendingJob]:
         """Return a page of the overdue jobs in a shard, the longest waiting first."""

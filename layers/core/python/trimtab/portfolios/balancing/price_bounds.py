@@ -35,9 +35,12 @@ def safe_relative_move(legs: Iterable[Leg], tolerance: Tolerance, total_drift: D
     that is out already.
 
     Legs include cash and have weights of 4 places, and later weights are rounded alike. Each rounded weight differs by
-    less than one unit from the exact weight; r is reduced accordingly.
+    less than one unit from the exact weight; r is reduced accordingly. With negative cash every price counts (r is 0),
+    because the assets then sum to more than the portfolio's value.
     """
     found = tuple(legs)
+    if any(leg.weight < 0 for leg in found):
+        return ZERO
     with localcontext(EXACT):
         moves = [move for leg in found for move in _moves_to_band(leg, tolerance(leg))]
         if total_drift is not None:

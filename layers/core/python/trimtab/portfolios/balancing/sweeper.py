@@ -12,9 +12,11 @@ from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.portfolios.balancing.check_store import CheckStore
+from trimtab.portfolios.balancing.lock_repair import find_repair
 from trimtab.portfolios.balancing.pending_job_store import PendingJobStore
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
+from trimtab.portfolios.rebalancing.model import Rebalance
 
 T = TypeVar("T")
 
@@ -24,10 +26,11 @@ MAX_PAGES_PER_SHARD = 10
 
 
 class SweepResult(Struct):
-    """Counts of one pass: messages sent again, jobs given up, and checks requested."""
+    """Counts of one pass: messages sent again, jobs given up, rebalances cancelled unsent, and checks requested."""
 
     resent: int = 0
     stuck: int = 0
+    cancelled: int = 0
     due: int = 0
 
 
@@ -43,7 +46,8 @@ class Sweeper(Struct, frozen=True):
     def sweep(self) -> SweepResult:
         """Send the messages of overdue jobs again, and request the checks that are due.
 
-        A job without progress after three resends is marked as stuck, with an event that alerts an operator. The
+        A planned rebalance whose deadline passed before anything was sent is cancelled and its portfolio unlocked. A
+        job without progress after three resends is marked as stuck, with an event that alerts an operator. The
         resend is counted on the item before the message is sent: two sweepers do not both send it, and a lost message
         only costs time.
         """
@@ -59,6 +63,9 @@ class Sweeper(Struct, frozen=True):
     def _resend(self, job: PendingJob, now: datetime, result: SweepResult) -> None:
         if not job.is_overdue(now):
             return  # the index is eventually consistent
+        if isinstance(job, Rebalance) and job.has_expired_unsent(now):
+            result.cancelled += self._cancel_unsent(job, now)
+            return
         counted = job.mark_stuck(now) if job.is_out_of_resends else job.count_resend(now)
         try:
             self.store.put(counted)
@@ -69,6 +76,18 @@ class Sweeper(Struct, frozen=True):
         else:
             self.worker_queues.wake(counted)
             result.resent += 1
+
+    def _cancel_unsent(self, job: Rebalance, now: datetime) -> bool:
+        """Cancel the rebalance and unlock its portfolio; return whether this pass did."""
+        portfolio, rebalance = self.store.portfolio_and_rebalance(job.tenant_id, job.portfolio_id, job.rebalance_id)
+        repair = find_repair(portfolio, rebalance, now) if portfolio else None
+        if repair is None:
+            return False
+        try:
+            self.store.put(*repair.records)
+        except ConditionFailed:
+            return False  # a worker was faster, or the next pass repeats the attempt
+        return True
 
 
 def _read_pages(read_page: Callable[..., Page[T]]) -> Iterator[T]:

@@ -30,12 +30,12 @@ class RunRebalance(Model):
 class ResolvePortfolio(Model):
     """The present state of a stale portfolio: quantity by symbol (after any split) and cash.
 
-    Symbols and cash that are left out stay as they were.
+    Symbols and cash that are left out stay as they were. Cash is negative where the account is overdrawn.
     """
 
     reason: Reason
     holdings: Annotated[dict[Asset, Annotated[Quantity, Field(ge=0)]], Field(max_length=90, default_factory=dict)]
-    cash: Annotated[Money, Field(ge=0)] | None = None
+    cash: Money | None = None
 
     def to_domain(self) -> Resolution:
         """Return the resolution as a domain value."""

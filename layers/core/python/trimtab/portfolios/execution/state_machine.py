@@ -25,6 +25,7 @@ from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, RefusalKin
 _S = RebalanceStatus
 CANCELLED_CODE = "cancelled"
 """Reason code of a rebalance that a person cancelled."""
+DEADLINE_PASSED = "The deadline passed before anything was sent."
 MAX_NAMED = 10
 """Maximum number of symbols that a reason names."""
 
@@ -292,9 +293,12 @@ def mark_stale_if_overdrawn(
 ) -> WaveResult:
     """Return the result, or STALE if the execution would end with negative cash, for example after unplanned fees.
 
-    Cash may be negative while the execution goes on, because reversals can restore the balance.
+    Cash may be negative while the execution goes on, because reversals can restore the balance. An execution that
+    raised cash did not overdraw a balance that was negative before.
     """
     if cash is None or cash >= 0 or not result.is_final or result.stale_reason is not None:
+        return result
+    if (result.rebalance.execution or journal_of(rebalance)).cash_change > 0:
         return result
     reason = f"after posting the fills and their fees, cash is {plain(cash)}"
     return mark_stale(rebalance, result.rebalance.execution or journal_of(rebalance), now, reason)

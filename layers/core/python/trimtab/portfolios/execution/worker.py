@@ -316,8 +316,7 @@ class _ExecutionRun(Struct):
 
 
 def _cancel_at_deadline(rebalance: Rebalance, now: datetime) -> WaveResult:
-    detail = "The deadline passed before anything was sent."
-    return WaveResult(state_machine.cancel_unsent(rebalance, now, detail))
+    return WaveResult(state_machine.cancel_unsent(rebalance, now, state_machine.DEADLINE_PASSED))
 
 
 def trades_of_fills(portfolio: Portfolio, rebalance_id: str, orders: Iterable[Order], now: datetime) -> list[Trade]:

@@ -171,9 +171,10 @@ class Portfolio(Record, frozen=True):
     def post(self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None) -> "Portfolio":
         """Return the portfolio with these holdings and this cash.
 
-        Raises `Unprocessable` (`insufficient_cash`, `too_many_holdings`): tracked cash never goes below zero.
+        Raises `Unprocessable` (`insufficient_cash`, `too_many_holdings`): tracked cash never goes below zero. A balance
+        that is negative already may only rise.
         """
-        if cash is not None and cash < 0:
+        if cash is not None and cash < min(ZERO, self.cash or ZERO):
             raise Unprocessable(
                 "insufficient_cash", f"The portfolio's cash would be {plain(cash)}. Deposit cash first."
             )
@@ -328,10 +329,15 @@ class Portfolio(Record, frozen=True):
         return replace(self, watch_state=replace(state, evaluation_due=cause, deferred_trigger=deferred))
 
     def defer_price_trigger(self, now: datetime) -> "Portfolio":
-        """Return the locked portfolio with the price trigger deferred; the portfolio itself where one is deferred."""
+        """Return the locked portfolio with the price trigger deferred; the portfolio itself where one is deferred.
+
+        A lock that expires, and is not released by its owner, is followed by a check at its end.
+        """
         if self.watch_state.deferred_trigger is not None:
             return self
-        return self._next_version(now, watch_state=replace(self.watch_state, deferred_trigger=Trigger.PRICE))
+        retry_at = self.lock.until if self.lock else None
+        deferred = replace(self.watch_state, deferred_trigger=Trigger.PRICE, retry_at=retry_at)
+        return self._next_version(now, watch_state=deferred)
 
     @property
     def next_check_at(self) -> datetime | None:

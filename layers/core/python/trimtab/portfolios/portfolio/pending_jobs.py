@@ -59,9 +59,21 @@ class PendingJob(Record, frozen=True, kw_only=True):
         """Time from which the job is overdue: five minutes after the start of the wait, doubled with each resend."""
         return self.waits_from + RESEND_AFTER * (1 << self.resends)
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """Time from which the sweeper ends the job, although a worker has a next step; None for no such time."""
+        return None
+
+    @property
+    def swept_at(self) -> datetime | None:
+        """Time from which the sweeper acts on the job; None once the job has ended, or is stuck and never expires."""
+        if not self.is_open:
+            return None
+        return self.expires_at if self.is_stuck else self.due_at
+
     def is_overdue(self, now: datetime) -> bool:
-        """Return whether the message of the job was probably lost."""
-        return self.is_open and not self.is_stuck and self.due_at <= now
+        """Return whether the message of the job was probably lost, or the job has expired."""
+        return self.swept_at is not None and self.swept_at <= now
 
     @property
     def is_out_of_resends(self) -> bool:
@@ -74,6 +86,6 @@ class PendingJob(Record, frozen=True, kw_only=True):
 
     def index_keys(self, job_id: str) -> dict[str, str]:
         """Return the keys of the sweeper's index while the job waits: a shard, and when the job is due."""
-        if not self.is_open or self.is_stuck:
+        if self.swept_at is None:
             return {}
-        return {"pending_jobs_pk": f"OPEN#{job_id[-1]}", "pending_jobs_sk": format_time(self.due_at)}
+        return {"pending_jobs_pk": f"OPEN#{job_id[-1]}", "pending_jobs_sk": format_time(self.swept_at)}

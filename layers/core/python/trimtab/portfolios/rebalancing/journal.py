@@ -108,6 +108,12 @@ class Execution(Struct, frozen=True):
         over = [order for order in self.current if order.status.is_over] if orders is None else orders
         return self.update_orders(lambda order: replace(order, is_posted=True), over)
 
+    @property
+    def cash_change(self) -> Decimal:
+        """Change of cash by all fills so far, fees included."""
+        signed = (order.amount if order.side is Side.SELL else -order.amount for order in self.orders)
+        return sum(signed, ZERO) - sum((order.fees for order in self.orders), ZERO)
+
     def fit_buys_to_proceeds(self) -> "Execution":
         """Return the journal with the planned buys cut by as much as the sells fell short of the plan.
 

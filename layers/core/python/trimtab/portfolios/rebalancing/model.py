@@ -142,6 +142,15 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         """Return the requested rebalance that is decided later: the sweeper wakes the worker at `decide_at`."""
         return self.transition(RebalanceStatus.REQUESTED, now, reason=reason, decide_at=decide_at)
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """Deadline of a planned rebalance, after which the sweeper cancels it unsent; None in every other state."""
+        return self.execution.deadline if self.execution and self.status is RebalanceStatus.PLANNED else None
+
+    def has_expired_unsent(self, now: datetime) -> bool:
+        """Return whether the deadline passed before an order was sent."""
+        return self.expires_at is not None and self.expires_at <= now
+
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
         """Return the message that wakes the worker of the present status, and the queue of the worker."""
         ids_of_portfolio = {"tenant_id": self.tenant_id, "portfolio_id": self.portfolio_id}

@@ -45,10 +45,10 @@ def take_snapshot(portfolio: Portfolio, holdings: HoldingsReader) -> PortfolioSn
     valued = value(
         {symbol: quantities[symbol] for symbol in prices},
         {symbol: price.value for symbol, price in prices.items()},
-        max(portfolio.cash or ZERO, ZERO),
+        portfolio.cash or ZERO,
     )
     is_priced = len(prices) == len(held)
-    legs = _legs(portfolio, valued) if portfolio.allocation and valued.total and is_priced else ()
+    legs = _legs(portfolio, valued) if portfolio.allocation and valued.weights and is_priced else ()
     drift = to_places(sum((abs(leg.drift) for leg in legs), ZERO) / 2, PERCENT_PLACES)
     as_of = min((price.at for price in prices.values()), default=None)
     return PortfolioSnapshot(

@@ -16,7 +16,7 @@ class Valuation(Struct, frozen=True):
     """A portfolio at one set of prices. Mappings are by symbol; quantities are above zero.
 
     `values` are unrounded money, with cash under `CASH`. `weights` are percents of 4 places that sum to exactly 100,
-    empty where the portfolio is worth nothing.
+    empty where the portfolio is worth nothing or less.
     """
 
     quantities: Mapping[str, Decimal]
@@ -30,18 +30,21 @@ class Valuation(Struct, frozen=True):
 def value(quantities: Mapping[str, Decimal], prices: Mapping[str, Decimal], cash: Decimal) -> Valuation:
     """Return the valuation of quantities (by symbol) and cash at these prices; a quantity of zero needs no price.
 
-    Raises `ValueError` where a price is missing or not above zero, or where a quantity or the cash is negative.
+    Cash may be negative, after fees that nobody planned: then the weight of cash is negative, and the others sum to
+    more than 100. Raises `ValueError` where a price is missing or not above zero, or where a quantity is negative.
 
     >>> value({"A": Decimal(3)}, {"A": Decimal(20)}, Decimal(40)).weights
     {'A': Decimal('60.0000'), '$cash': Decimal('40.0000')}
+    >>> value({"A": Decimal(3)}, {"A": Decimal(40)}, Decimal(-20)).weights
+    {'A': Decimal('120.0000'), '$cash': Decimal('-20.0000')}
     """
     held = {symbol: quantity for symbol, quantity in quantities.items() if quantity}
-    if cash < 0 or any(quantity < 0 for quantity in held.values()):
-        raise ValueError("quantities and cash must not be negative")
+    if any(quantity < 0 for quantity in held.values()):
+        raise ValueError("quantities must not be negative")
     if any(prices.get(symbol, ZERO) <= 0 for symbol in held):
         raise ValueError("every holding needs a price above zero")
     with localcontext(EXACT):
         values = {symbol: quantity * prices[symbol] for symbol, quantity in held.items()} | {CASH: cash}
         total = sum(values.values(), ZERO)
-        weights = apportion(HUNDRED, values, PERCENT_PLACES) if total else {}
+        weights = apportion(HUNDRED, values, PERCENT_PLACES) if total > 0 else {}
     return Valuation(held, prices, cash, values, total, weights)
