@@ -96,7 +96,7 @@ class ManyPortfolios:
             *("demo", portfolio_id_of("demo", number, "default"), number, "default", "USD", allocation, policy, cash),
             *("1:hash", self.now, self.now),
             holdings=holdings,
-            watch_state=WatchState(evaluation_due=EvaluationCause.HOLDINGS),
+            watch_state=WatchState(evaluation_due=EvaluationCause.HOLDINGS, changed_at=self.now),
         )
         assert PortfolioStore(dynamodb_client(), TABLE).insert(portfolio) is None
         self.portfolios.append(portfolio)

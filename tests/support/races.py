@@ -35,6 +35,7 @@ from trimtab.portfolios.balancing import watch_store as watches
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.portfolio.cash import CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
 from trimtab.runtime.sqs.worker import read_record
 
@@ -108,6 +109,10 @@ class Race:
     quoted: dict[str, tuple[datetime, Decimal]]
     """Newest quote of each symbol so far."""
     changes: int = 0
+    changed_at: dict[int, datetime] = field(default_factory=dict)
+    """Time after the newest change of each portfolio was committed."""
+    taken_at: dict[str, datetime] = field(default_factory=dict)
+    """Time before the newest quote of each symbol was stored: its delivery began."""
 
     def feed(self, prices: Mapping[str, Decimal], seconds: float = 1) -> None:
         """Put a message with quotes on the queue, timed this many seconds after the present time."""
@@ -127,15 +132,27 @@ class Race:
 
     def deliver(self, queue_name: str, body: str) -> None:
         """Deliver a message to the function of its queue."""
+        if queue_name == "quotes":
+            self._note_quotes(json.loads(body)["quotes"])
         try:
             _FUNCTIONS[queue_name](SQSRecord(sqs_record(body)))
         except (Refusal, ConditionFailed, Crash):
             self.waiting.append((queue_name, body))
 
+    def _note_quotes(self, rows: Sequence[Mapping[str, str]]) -> None:
+        stored = stored_prices()
+        for row in rows:
+            if row["symbol"] not in stored or stored[row["symbol"]][0] < parse_time(row["as_of"]):
+                self.taken_at[row["symbol"]] = self.market.now
+
+    def has_marked_records(self) -> bool:
+        """Return whether the stream has a record that passes the event filter."""
+        return bool(_marked([each.to_json() for each in table().stream_shard.items]))
+
     def stream(self) -> None:
         """Hand new stream records that pass the event filter to the function that requests checks."""
         records = [each.to_json() for each in table().stream_shard.items]
-        marked = [record for record in records if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
+        marked = _marked(records)
         if marked:
             try:
                 commit_function.handler({"Records": marked}, self.market.system.context)
@@ -149,8 +166,8 @@ class Race:
         ref_id, type = f"cash-{self.changes}", CashType.DEPOSIT if amount > 0 else CashType.WITHDRAWAL
         portfolio_id = self.market.portfolios[number].portfolio_id
         trades = api_function.trade_service()
-        return _ignoring_refusals(
-            lambda: trades.move_cash(CALLER, portfolio_id, NewCashEntry(ref_id, type, abs(amount)))
+        return self._change(
+            number, lambda: trades.move_cash(CALLER, portfolio_id, NewCashEntry(ref_id, type, abs(amount)))
         )
 
     def trade(self, number: int, symbol: str, share: Decimal) -> Actor:
@@ -162,7 +179,21 @@ class Race:
         side = Side.BUY if share > 0 else Side.SELL
         rest: Any = (SecurityType.STOCK, symbol, quantity, amount, Decimal(0), TradeStatus.SUCCESS, None)
         new, trades = NewTrade(f"trade-{self.changes}", side, *rest), api_function.trade_service()
-        return _ignoring_refusals(lambda: trades.record_trade(CALLER, portfolio.portfolio_id, new))
+        return self._change(number, lambda: trades.record_trade(CALLER, portfolio.portfolio_id, new))
+
+    def _change(self, number: int, change: Callable[[], object]) -> Actor:
+        """Return an actor that makes a change once and gives up after a refusal or crash."""
+
+        def act() -> None:
+            try:
+                change()
+            except Refusal:
+                return
+            except Crash:
+                pass  # the change may be committed
+            self.changed_at[number] = self.market.now
+
+        return act
 
     def settle(self) -> None:
         """Deliver everything, one message at a time; then let the sweeper repair lost messages."""
@@ -193,7 +224,16 @@ class Race:
                 rule, facts = self.market.last_check(number)
                 if seen(facts, portfolio) != {name: prices[name] for name in portfolio.holdings}:
                     found.append(f"portfolio {number} is out of its band, and was checked ({rule}) at other prices")
+                elif rule == "awaiting_quote" and self._is_followed_by_quote(number, portfolio):
+                    found.append(f"portfolio {number} is out of its band, and a newer quote than its change is ignored")
         return found
+
+    def _is_followed_by_quote(self, number: int, portfolio: Portfolio) -> bool:
+        """Return whether a quote came after the newest change of the portfolio, and after its newest plan."""
+        newest = self.market.newest(number)
+        changes = [self.changed_at.get(number), newest.created_at if newest else None]
+        after = max(filter(None, changes), default=None)
+        return any(after is None or self.taken_at[name] > after for name in portfolio.holdings if name in self.taken_at)
 
     def leave_the_band(self, symbol: str, factor: Decimal) -> None:
         """Feed a quote that takes a portfolio out of its band, in the fewest steps of this factor."""
@@ -212,16 +252,8 @@ _FUNCTIONS: Mapping[str, Callable[[SQSRecord], None]] = {
 }
 
 
-def _ignoring_refusals(change: Callable[[], object]) -> Actor:
-    """Return an actor that makes a change once and gives up after a refusal or crash."""
-
-    def act() -> None:
-        try:
-            change()
-        except (Refusal, Crash):
-            return
-
-    return act
+def _marked(records: Sequence[Any]) -> list[Any]:
+    return [record for record in records if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
 
 
 def stored_prices() -> dict[str, tuple[datetime, Decimal]]:
@@ -253,6 +285,7 @@ def races(market: ManyPortfolios) -> Iterator[Callable[[], Race]]:
 
     def call(client: Any, operation: str, arguments: Any) -> Any:
         turns.pass_gate()
+        market.now += timedelta(microseconds=1)  # no two calls at the same time
         if client.meta.service_model.service_name != "sqs":
             return make(client, operation, arguments)
         name = arguments["QueueUrl"].rpartition("/")[2]

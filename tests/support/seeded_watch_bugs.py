@@ -11,6 +11,7 @@ from trimtab.market.schemas import to_domain
 from trimtab.portfolios.balancing import watch_store
 from trimtab.portfolios.balancing.price_checks import PriceChecker
 from trimtab.portfolios.balancing.watch_store import WatchStore, watch_key
+from trimtab.portfolios.portfolio.watch_state import WatchState
 from trimtab.runtime.dynamodb.client import serialize
 from trimtab.runtime.dynamodb.writes import transact
 
@@ -46,9 +47,14 @@ def queries_watches_before_storing_quotes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(quote_function, "store", store)
 
 
+def takes_every_quote_for_seen(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WatchState, "is_followed_by", lambda *_: False)
+
+
 SEEDED_BUGS = [
     deletes_before_writing,
     compares_no_epochs,
     never_rereads_quotes,
     queries_watches_before_storing_quotes,
+    takes_every_quote_for_seen,
 ]

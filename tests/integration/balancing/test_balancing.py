@@ -112,6 +112,23 @@ def test_a_deposit_or_a_trade_alone_rebalances_nothing_until_a_quote_comes(mine:
     assert [(rebalance["status"], rebalance["trigger"]) for rebalance in mine.rebalances()] == [("COMPLETED", "price")]
 
 
+def test_a_quote_after_a_trade_decides_where_the_evaluation_of_the_trade_comes_late(mine: Balancing) -> None:
+    mine.deposit(200, "more")
+    mine.quote(AAPL=140)  # 57.85 % and 41.32 %, before anything has evaluated the deposit
+    mine.settle()
+    assert [(rebalance["status"], rebalance["trigger"]) for rebalance in mine.rebalances()] == [("COMPLETED", "price")]
+
+
+def test_a_portfolio_that_is_created_traded_and_quoted_at_once_is_rebalanced(system: System) -> None:
+    new = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
+    new.deposit(10_000)
+    new.buy("AAPL", 80, 100)  # 80 % AAPL, no MSFT, 20 % cash
+    new.quote(AAPL=100, MSFT=100)
+    new.settle()
+    assert [(rebalance["status"], rebalance["trigger"]) for rebalance in new.rebalances()] == [("COMPLETED", "price")]
+    assert new.quantities()["AAPL"] == 50
+
+
 @pytest.mark.parametrize("change", [{"automation": "manual"}, None])
 def test_manual_and_closed_portfolios_have_no_watches(mine: Balancing, change: Any) -> None:
     mine.system.http("PATCH" if change else "DELETE", mine.account.home, change)

@@ -73,6 +73,7 @@ OPENINGS: dict[str, Callable[[Race], list[Actor]]] = {
     "an evaluator, another symbol's quote": lambda race: [crossing(race, A="113"), quoting(race, B="70")],
     "an evaluator, the same symbol's quote": lambda race: [crossing(race, A="113"), quoting(race, A="150")],
     "an evaluator after a trade, a quote": lambda race: [changing(race), quoting(race, A="111", C="90")],
+    "an evaluator after a trade, a quote within the old bounds": lambda race: [changing(race), quoting(race, A="95")],
     "an evaluator, a trade": lambda race: [crossing(race, A="113"), race.trade(0, "B", Decimal("-0.1"))],
     "an evaluator that plans, a quote": lambda race: [crossing(race, A="140"), quoting(race, A="99")],
     "two quotes": lambda race: [quoting(race, A="118"), quoting(race, 1, A="80", B="90")],

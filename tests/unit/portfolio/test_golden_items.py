@@ -138,6 +138,9 @@ LIMITED = replace(
         restrictions={"AAPL": Restriction.NO_SELL, "TSLA": Restriction.FROZEN},
     ),
 )
+CHANGED = replace(
+    CREATED, watch_state=WatchState(evaluation_due=EvaluationCause.HOLDINGS, changed_at=TIME + timedelta(seconds=1))
+)
 RECORDS = {
     "portfolio": CREATED,
     "portfolio_in_use": IN_USE,
@@ -146,6 +149,7 @@ RECORDS = {
     "portfolio_backing_off": BACKING_OFF,
     "portfolio_investing": INVESTING,
     "portfolio_with_restrictions": LIMITED,
+    "portfolio_changed": CHANGED,
 }
 
 

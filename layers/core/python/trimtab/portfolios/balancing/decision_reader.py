@@ -38,17 +38,21 @@ class DecisionReader(Struct, frozen=True):
         return check_decision.decide(replace(inputs, assets=assets))
 
     def _read(self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None) -> DecisionInputs:
+        now = self.clock()  # before the quotes are read: a quote stored later is newer than the decision
         quotes = self.holdings.ledger.quotes(symbols_of(portfolio))
         held = self.holdings.apply_splits(portfolio, quotes)
+        was_refused = portfolio.watch_state.cause is EvaluationCause.REFUSED
+        if trigger is None and not was_refused and portfolio.watch_state.is_followed_by(quotes.values()):
+            trigger = Trigger.PRICE
         may_trade = trigger is not None or portfolio.watch_state.is_deposit_due
         return DecisionInputs(
             portfolio=portfolio,
             quantities={symbol: holding.quantity for symbol, holding in held.items()},
             quotes=quotes,
-            now=self.clock(),
+            now=now,
             trigger=trigger,
             mode=mode or portfolio.policy.mode,
             terms=self.terms,
             halt_reason=self.halts.reason(portfolio.tenant_id) if may_trade else None,
-            was_refused=portfolio.watch_state.cause is EvaluationCause.REFUSED,
+            was_refused=was_refused,
         )

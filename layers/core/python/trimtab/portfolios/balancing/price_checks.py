@@ -152,7 +152,8 @@ class PriceChecker(Struct, frozen=True):
             awaits_quote=result.awaits_quote,
             is_deposit_due=result.is_deposit_due,
         )
-        trigger_name = trigger.value if trigger else "change"
+        decided_by = inputs.trigger if inputs else trigger
+        trigger_name = decided_by.value if decided_by else "change"
         self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.reason))
         return CheckOutcome(result.reason.code)
 

@@ -77,7 +77,7 @@ def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade
 
     holdings = update_holdings(portfolio, trades, map_splits(quotes), now, load_trades)
     cash = sum((trade.cash_change for trade in trades), portfolio.cash or ZERO)
-    posted = portfolio.post(now, holdings=holdings, cash=max(cash, ZERO))
+    posted = portfolio.post(now, holdings=holdings, cash=max(cash, ZERO), is_fill=True)
     return replace(posted, cash=cash, version=portfolio.version)
 
 

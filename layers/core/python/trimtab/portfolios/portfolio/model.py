@@ -105,7 +105,9 @@ class Portfolio(Record, frozen=True):
             reported_at=self.reported_at if allocation is None else None,
             watch_state=replace(self.watch_state, calendar_at=None),
         )
-        return revised.request_evaluation(EvaluationCause.HOLDINGS if allocation is None else EvaluationCause.TARGET)
+        if allocation is not None:
+            return revised.request_evaluation(EvaluationCause.TARGET)
+        return revised.request_evaluation(EvaluationCause.HOLDINGS, changed_at=now)
 
     def close(self, now: datetime) -> "Portfolio":
         """Return the portfolio as closed, or the portfolio itself where it is closed; raises `Conflict` (`locked`)."""
@@ -168,8 +170,10 @@ class Portfolio(Record, frozen=True):
 
     # Ledger and locks -----------------------------------------------------------------------------------------------
 
-    def post(self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None) -> "Portfolio":
-        """Return the portfolio with these holdings and this cash.
+    def post(
+        self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None, is_fill: bool = False
+    ) -> "Portfolio":
+        """Return the portfolio with these holdings and this cash; `is_fill` where a rebalance changed them.
 
         Raises `Unprocessable` (`insufficient_cash`, `too_many_holdings`): tracked cash never goes below zero. A balance
         that is negative already may only rise.
@@ -181,7 +185,8 @@ class Portfolio(Record, frozen=True):
         changed = {**self.holdings, **{holding.symbol: holding for holding in holdings}}
         if len(changed) > MAX_HOLDINGS:
             raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
-        return self._next_version(now, holdings=changed, cash=cash).request_evaluation(EvaluationCause.HOLDINGS)
+        posted = self._next_version(now, holdings=changed, cash=cash)
+        return posted.request_evaluation(EvaluationCause.HOLDINGS, changed_at=None if is_fill else now)
 
     def request_investment(self) -> "Portfolio":
         """Return the portfolio with a deposit that the policy invests at once, in the same version.
@@ -217,10 +222,14 @@ class Portfolio(Record, frozen=True):
         retry_at: datetime | None = None,
         is_deposit_due: bool = False,
     ) -> "Portfolio":
-        """Return the portfolio locked by a planned rebalance. Cash that was not tracked counts as zero from now on."""
+        """Return the portfolio locked by a rebalance planned at the quotes of `now`.
+
+        Cash that was not tracked counts as zero from now on.
+        """
         watch_state = replace(
             self.watch_state,
             evaluation_pending=None,
+            changed_at=now,
             calendar_at=calendar_at,
             deferred_trigger=deferred_trigger,
             retry_at=retry_at,
@@ -315,9 +324,10 @@ class Portfolio(Record, frozen=True):
         is_invested = any(holding.quantity for holding in self.holdings.values())
         return wants and bool(self.allocation) and (is_invested or self.watch_state.is_deposit_due)
 
-    def request_evaluation(self, cause: EvaluationCause) -> "Portfolio":
+    def request_evaluation(self, cause: EvaluationCause, changed_at: datetime | None = None) -> "Portfolio":
         """Return the portfolio with an evaluation of its watches due, where there are watches or a need for them.
 
+        `changed_at` is the time of a change after which only a newer quote triggers a rebalance.
         After a rebalance that ended without trades, a deferred trigger is dropped: the same attempt would fail again.
         """
         state = self.watch_state
@@ -326,7 +336,11 @@ class Portfolio(Record, frozen=True):
         if state.evaluation_due is EvaluationCause.TARGET:
             return self
         deferred = None if cause is EvaluationCause.REFUSED else state.deferred_trigger
-        return replace(self, watch_state=replace(state, evaluation_due=cause, deferred_trigger=deferred))
+        changed_at = changed_at or state.changed_at
+        return replace(
+            self,
+            watch_state=replace(state, evaluation_due=cause, deferred_trigger=deferred, changed_at=changed_at),
+        )
 
     def defer_price_trigger(self, now: datetime) -> "Portfolio":
         """Return the locked portfolio with the price trigger deferred; the portfolio itself where one is deferred.
@@ -384,6 +398,7 @@ class Portfolio(Record, frozen=True):
             epoch_decided=state.epoch_decided if awaits_quote else state.epoch_started,
             watched_symbols=tuple(sorted(symbols)),
             evaluation_pending=None,
+            changed_at=None,
             calendar_at=calendar_at,
             deferred_trigger=deferred_trigger,
             retry_at=retry_at,

@@ -1,9 +1,12 @@
 """Watch state of a portfolio: progress of the evaluations of price watches, and the cause of the next evaluation."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
+
+from trimtab.contracts.quotes import Quote
 
 
 class Trigger(StrEnum):
@@ -35,10 +38,11 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
     Each evaluation of a portfolio takes the next epoch. `epoch_started` belongs to the newest evaluation, `epoch_done`
     to the newest evaluation whose watches are all written, `epoch_decided` to the newest evaluation that did not wait
     for a quote. `watched_symbols` have rows in the table of watches. `evaluation_due` is the cause of the next
-    evaluation, `evaluation_pending` the cause of an evaluation that started and is not done. `calendar_at` is the next
-    day of the calendar rule. `deferred_trigger` asked for a rebalance while the portfolio was locked, orders were
-    halted or a cooldown ran: the next evaluation, at `retry_at` at the latest, decides by the deferred trigger.
-    `is_deposit_due` is true while a deposit waits to be invested.
+    evaluation, `evaluation_pending` the cause of an evaluation that started and is not done. Until that evaluation is
+    done, `changed_at` is the time of the newest change of holdings, cash or policy, or of the newest plan of a
+    rebalance. `calendar_at` is the next day of the calendar rule. `deferred_trigger` asked for a rebalance while the
+    portfolio was locked, orders were halted or a cooldown ran: the next evaluation, at `retry_at` at the latest,
+    decides by the deferred trigger. `is_deposit_due` is true while a deposit waits to be invested.
     """
 
     epoch_started: int = 0
@@ -47,6 +51,7 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
     watched_symbols: tuple[str, ...] = ()
     evaluation_due: EvaluationCause | None = None
     evaluation_pending: EvaluationCause | None = None
+    changed_at: datetime | None = None
     calendar_at: datetime | None = None
     deferred_trigger: Trigger | None = None
     retry_at: datetime | None = None
@@ -57,6 +62,14 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
         """The more urgent cause of the two, None where no evaluation is due or pending."""
         causes = (cause for cause in (self.evaluation_due, self.evaluation_pending) if cause)
         return max(causes, key=list(EvaluationCause).index, default=None)
+
+    def is_followed_by(self, quotes: Iterable[Quote]) -> bool:
+        """Return whether one of the quotes was stored after the change that is to be evaluated.
+
+        Such a quote decides, whoever reads the quote first: the evaluation of the change or a check of a crossed watch.
+        """
+        changed_at = self.changed_at
+        return changed_at is not None and any(quote.stored_at and quote.stored_at > changed_at for quote in quotes)
 
     @property
     def next_at(self) -> datetime | None:
