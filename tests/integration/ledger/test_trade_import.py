@@ -64,7 +64,7 @@ def test_every_invalid_row_is_named_by_line_and_field_and_nothing_is_recorded(mi
     rows = [
         good,
         good | {"ref_id": "b", "quantity": -1},
-        good | {"ref_id": "c", "symbol": "\u0410", "amount": "1.001"},
+        good | {"ref_id": "c", "symbol": "\u0410", "amount": "1.0000000001"},
         good,
         good | {"ref_id": "e", "price": 3},
         good | {"ref_id": "f", "amount": ""},

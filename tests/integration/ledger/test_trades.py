@@ -1,6 +1,7 @@
 """Recording trades: trade and holding change together, repeats are idempotent, and lists have filters."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -54,7 +55,7 @@ def test_buys_and_sells_change_the_holding_at_weighted_average_cost(mine: Accoun
         ({"amount": "1500"}, "1500.00", "150.000000000"),
         ({"amount": None, "price": "150.005"}, "1500.05", "150.005000000"),
         ({"amount": "1500.05", "price": "150.005"}, "1500.05", "150.005000000"),
-        ({"amount": None, "price": "0.3333"}, "3.33", "0.333000000"),
+        ({"amount": None, "price": "0.3333"}, "3.333", "0.333300000"),
     ],
 )
 def test_the_amount_follows_from_the_price_and_the_price_from_the_amount(
@@ -62,7 +63,23 @@ def test_the_amount_follows_from_the_price_and_the_price_from_the_amount(
 ) -> None:
     view = mine.post_trade({**trade("a", "BUY", 10, None), **members}).json
     assert (view["amount"], view["price"]) == (amount, price)
-    assert mine.sums() == ("10", amount, "0.00")
+    assert mine.sums() == ("10", f"{Decimal(amount):.2f}", "0.00")
+
+
+def test_amounts_and_fees_are_kept_as_given_and_rounded_once_where_they_meet_cash(system: System) -> None:
+    mine = account(system, cash="1000")
+    bought = mine.record("a", "BUY", 3, "100.004", 1, fees="1.00535").json
+    assert (bought["amount"], bought["fees"]) == ("100.004", "1.00535")
+    # 100.004 + 1.00535 = 101.00935
+    assert (mine.sums(), mine.holdings()["cash"]) == (("3", "101.01", "0.00"), "898.99")
+    mine.record("b", "BUY", 1, "10.004", 2, fees="0.004")  # 10.008: 10.01, not 10.00
+    assert (mine.sums(), mine.holdings()["cash"]) == (("4", "111.02", "0.00"), "888.98")
+    mine.record("c", "SELL", 4, "120.005", 3, fees="0.005")  # 120.00, not 120.01 - 0.01 or 120.01 - 0.00
+    assert (mine.sums(), mine.holdings()["cash"]) == (("0", "0.00", "8.98"), "1008.98")
+    mine.correct("c", amount="120.0149")  # 120.0099: 120.01
+    assert (mine.sums(), mine.holdings()["cash"]) == (("0", "0.00", "8.99"), "1008.99")
+    entry = mine.cash("d", "deposit", "0.004999999").json
+    assert (entry["amount"], entry["balance"]) == ("0.004999999", "1008.99")
 
 
 def test_names_and_values_of_the_earlier_api_are_accepted(mine: Account) -> None:

@@ -107,8 +107,10 @@ def test_each_revision_has_an_event_that_fits_its_schema() -> None:
     assert second.events[0].data["quantity"] == "9.5"
 
 
-@pytest.mark.parametrize(("quantity", "price", "amount"), [("3", "0.005", "0.02"), ("3", "33.333333333", "100.00")])
-def test_the_gross_amount_is_rounded_half_up_to_cents(quantity: str, price: str, amount: str) -> None:
+@pytest.mark.parametrize(
+    ("quantity", "price", "amount"), [("3", "0.005", "0.015000000"), ("0.5", "33.333333333", "16.666666667")]
+)
+def test_the_gross_amount_is_rounded_half_up_to_nine_decimals(quantity: str, price: str, amount: str) -> None:
     assert str(gross_amount(Decimal(quantity), Decimal(price))) == amount
 
 

@@ -96,6 +96,9 @@ Whole = Annotated[int, BeforeValidator(whole)]
 Percent = Annotated[Decimal, BeforeValidator(_number(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
 Weight = Annotated[Percent, Field(ge=0, le=100)]
 Money = Annotated[Decimal, BeforeValidator(_number(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]
+StatedMoney = Annotated[Decimal, BeforeValidator(_number(money.STATED_PLACES)), _decimal_schema(money.STATED_PLACES)]
+"""An amount as a broker or a bank states it: up to 9 decimals, rounded where the amount meets cash."""
+
 Quantity = Annotated[Decimal, BeforeValidator(_number(money.QUANTITY_PLACES)), _decimal_schema(money.QUANTITY_PLACES)]
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")

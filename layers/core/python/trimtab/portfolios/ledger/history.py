@@ -12,7 +12,7 @@ from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
-from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
+from trimtab.portfolios.portfolio.holdings import Side, TradeStatus, net_proceeds
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def to_ledger_trade(trade: Trade) -> LedgerTrade:
         symbol=trade.symbol,
         quantity=trade.quantity if is_buy else -trade.quantity,
         amount=trade.amount,
-        proceeds=-(trade.amount + trade.fees) if is_buy else trade.amount - trade.fees,
+        proceeds=net_proceeds(trade.side, trade.amount, trade.fees),
         executed_at=trade.executed_at,
         moves_cash=trade.moves_cash,
     )

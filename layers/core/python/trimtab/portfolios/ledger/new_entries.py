@@ -139,7 +139,7 @@ class NewCashEntry(Struct, frozen=True):
             ref_id=self.ref_id,
             type=self.type,
             amount=self.amount,
-            balance=(portfolio.cash or ZERO) + self.type.sign * self.amount,
+            balance=(portfolio.cash or ZERO) + self.type.sign * to_money(self.amount),
             executed_at=self.executed_at or now,
             created_at=now,
         )

@@ -13,7 +13,7 @@ from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
+from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, STATED_PLACES, ZERO, plain, to_places
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
@@ -39,10 +39,10 @@ class TradeRevision(Struct, frozen=True):
 class Trade(Record, frozen=True):
     """A trade of a portfolio, unique by `ref_id`.
 
-    `quantity` has 9 decimal places, `amount` (gross) and `fees` are money, times are UTC. `version` is the number of
-    the present revision, `history` has the earlier revisions, oldest first. `moves_cash` is true if the portfolio
-    tracked cash when the trade first became successful; only then do trade and corrections change cash. `rebalance_id`
-    is set for a fill of a rebalance; clients cannot correct fills.
+    `quantity`, `amount` (gross) and `fees` have up to 9 decimal places and are kept as given; times are UTC. `version`
+    is the number of the present revision, `history` has the earlier revisions, oldest first. `moves_cash` is true if
+    the portfolio tracked cash when the trade first became successful; only then do trade and corrections change cash.
+    `rebalance_id` is set for a fill of a rebalance; clients cannot correct fills.
     """
 
     tenant_id: str
@@ -189,12 +189,12 @@ class Trade(Record, frozen=True):
 
 
 def gross_amount(quantity: Decimal, price: Decimal) -> Decimal:
-    """Return quantity times price, rounded half up to cents; the result may exceed `MAX_AMOUNT`.
+    """Return quantity times price, rounded half up to 9 decimal places; the result may exceed `MAX_AMOUNT`.
 
     >>> gross_amount(Decimal(3), Decimal("0.005"))
-    Decimal('0.02')
+    Decimal('0.015000000')
     """
-    return to_money(CONTEXT.multiply(quantity, price))
+    return to_places(CONTEXT.multiply(quantity, price), STATED_PLACES)
 
 
 def require_not_in_future(executed_at: datetime, now: datetime) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
-from trimtab.contracts.fields import Asset, Identifier, Model, Money, Quantity, Time
+from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, StatedMoney, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.money import ZERO
+from trimtab.kernel.money import MONEY_PLACES, ZERO, plain, to_money
 from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, QuotedHolding
 from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
@@ -28,12 +28,14 @@ def _read_side(value: Any) -> Any:
 
 
 Positive = Annotated[Quantity, Field(gt=0)]
-Amount = Annotated[Money, Field(gt=0)]
+Amount = Annotated[StatedMoney, Field(gt=0)]
 SideBody = Annotated[Side, BeforeValidator(_read_side)]
 
 
 class RecordTrade(Model):
     """A trade. Send `amount` (gross value) or `price` (of one unit); the other is derived.
+
+    `amount` and `fees` have up to 9 decimals and are kept as given; their sum is rounded half up where it changes cash.
 
     Where cash is tracked (see `MoveCash`) a buy is paid from the cash balance: 422 `insufficient_cash` where the
     balance is too low. Without `executed_at` the time of recording is used.
@@ -46,7 +48,7 @@ class RecordTrade(Model):
     quantity: Annotated[Positive, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])]
     amount: Annotated[Amount | None, Field(examples=["1500.00"])] = None
     price: Positive | None = None
-    fees: Annotated[Money, Field(ge=0)] = ZERO
+    fees: Annotated[StatedMoney, Field(ge=0)] = ZERO
     status: TradeStatus = TradeStatus.SUCCESS
     executed_at: Time | None = None
 
@@ -63,22 +65,22 @@ class RecordTrade(Model):
             raise ValueError("Send amount or price.")
         if self.price is not None:
             derived = gross_amount(self.quantity, self.price)
-            if self.amount is not None and self.amount != derived:
+            if self.amount is not None and to_money(self.amount) != to_money(derived):
                 raise ValueError(f"amount and price disagree: quantity times price is {derived}. Send one of the two.")
             if not derived or derived > MAX_AMOUNT:
-                raise ValueError(f"quantity times price is {derived}; the limits are 0.01 and {MAX_AMOUNT}.")
+                raise ValueError(f"quantity times price is {derived}; the limits are 0.000000001 and {MAX_AMOUNT}.")
         return self
 
     def to_domain(self) -> NewTrade:
         """Return the trade with the amount filled in."""
-        amount = gross_amount(self.quantity, self.price) if self.price is not None else self.amount
+        derived = gross_amount(self.quantity, self.price) if self.price is not None else None
         return NewTrade(
             ref_id=self.ref_id,
             side=self.side,
             security_type=self.security_type,
             symbol=self.symbol,
             quantity=self.quantity,
-            amount=amount or ZERO,
+            amount=self.amount or derived or ZERO,
             fees=self.fees,
             status=self.status,
             executed_at=self.executed_at,
@@ -278,9 +280,9 @@ def trade_view(trade: Trade) -> Answer:
         "security_type": trade.security_type.value,
         "symbol": trade.symbol,
         "quantity": _quantity(trade.quantity),
-        "amount": _money(trade.amount),
+        "amount": _stated(trade.amount),
         "price": _quantity(trade.price),
-        "fees": _money(trade.fees),
+        "fees": _stated(trade.fees),
         "status": trade.status.value,
         "executed_at": format_time(trade.executed_at),
         "rebalance_id": trade.rebalance_id,
@@ -297,7 +299,7 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
         "corrected_by": revision.corrected_by,
         "corrected_at": format_time(revision.corrected_at),
         "quantity": _quantity(revision.quantity),
-        "amount": _money(revision.amount),
+        "amount": _stated(revision.amount),
         "status": revision.status.value,
         "executed_at": format_time(revision.executed_at),
     }
@@ -347,7 +349,7 @@ def cash_view(entry: CashEntry) -> Answer:
         "ref_id": entry.ref_id,
         "portfolio_id": entry.portfolio_id,
         "type": entry.type.value,
-        "amount": _money(entry.amount),
+        "amount": _stated(entry.amount),
         "balance": _money(entry.balance),
         "executed_at": format_time(entry.executed_at),
         "created_at": format_time(entry.created_at),
@@ -387,6 +389,12 @@ def summary_view(holdings: list[QuotedHolding]) -> Answer:
         for holding in held
     ]
     return {"count": len(rows), "next": None, "previous": None, "results": rows}
+
+
+def _stated(number: Decimal) -> str:
+    """Return an amount as it was given, with at least 2 decimals."""
+    decimals = len(plain(number).partition(".")[2])
+    return f"{number:.{max(decimals, MONEY_PLACES)}f}"
 
 
 def _money(number: Decimal) -> str:

@@ -12,7 +12,7 @@ from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import plain
+from trimtab.kernel.money import plain, to_money
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
 CASH_PREFIX = "CASH#"
@@ -52,8 +52,8 @@ class CashType(StrEnum):
 class CashEntry(Record, frozen=True):
     """Cash that came into a portfolio or went out, unique by `ref_id`; amounts are money, times are UTC.
 
-    `amount` is positive; `balance` is the cash balance after the entry was recorded. `executed_at` may be long before
-    `created_at`; returns are computed from `executed_at`.
+    `amount` is positive, has up to 9 decimal places, and is kept as given; `balance` is the cash balance after the
+    entry was recorded. `executed_at` may be long before `created_at`; returns are computed from `executed_at`.
     """
 
     tenant_id: str
@@ -67,8 +67,8 @@ class CashEntry(Record, frozen=True):
 
     @property
     def change(self) -> Decimal:
-        """Change of the cash balance, negative where cash goes out."""
-        return self.type.sign * self.amount
+        """Change of the cash balance (money), negative where cash goes out; the only rounding of the amount."""
+        return self.type.sign * to_money(self.amount)
 
     @property
     def is_external(self) -> bool:

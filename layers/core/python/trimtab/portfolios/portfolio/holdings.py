@@ -6,6 +6,7 @@ method (IAS 2, paragraph 27: the average is recalculated "as each additional shi
 * a buy adds its amount and fees to the cost basis;
 * a sell removes the sold share of the cost basis, rounded half up to cents; its realised profit is the amount less
   fees less the removed cost;
+* amount and fees are rounded once, as one sum: the cost basis grows by exactly the cash that a buy takes;
 * a split changes only the quantity.
 """
 
@@ -52,7 +53,7 @@ class TradeStatus(StrEnum):
 class TradeEffect(Struct, frozen=True):
     """Effect of a successful trade on a holding and on cash.
 
-    `quantity` has 9 decimal places; `amount` (gross) and `fees` are money, 2 decimal places.
+    `quantity`, `amount` (gross) and `fees` have up to 9 decimal places, as the broker states them.
     """
 
     ref_id: str
@@ -66,13 +67,22 @@ class TradeEffect(Struct, frozen=True):
 
     @property
     def cash_change(self) -> Decimal:
-        """Change of the portfolio's cash after fees: negative for a buy."""
-        return -(self.amount + self.fees) if self.side is Side.BUY else self.amount - self.fees
+        """Change of the portfolio's cash after fees (money): negative for a buy."""
+        return net_proceeds(self.side, self.amount, self.fees)
 
     @property
     def sort_key(self) -> tuple[datetime, str]:
         """Sort key of the execution order; trades executed at the same time are ordered by `ref_id`."""
         return self.executed_at, self.ref_id
+
+
+def net_proceeds(side: Side, amount: Decimal, fees: Decimal) -> Decimal:
+    """Return the money received for a trade after fees, below zero for a buy; the only rounding of amount and fees.
+
+    >>> net_proceeds(Side.BUY, Decimal("100.004"), Decimal("1.00535"))
+    Decimal('-101.01')
+    """
+    return -to_money(amount + fees) if side is Side.BUY else to_money(amount - fees)
 
 
 class Holding(Struct, frozen=True):
@@ -118,7 +128,7 @@ class Holding(Struct, frozen=True):
         """
         if trade.side is Side.BUY:
             quantity = self.quantity + trade.quantity
-            cost_basis = self.cost_basis + trade.amount + trade.fees
+            cost_basis = self.cost_basis - trade.cash_change
             return self._with_sums(trade, quantity, cost_basis, self.realised_profit)
         if trade.quantity > self.quantity:
             raise Unprocessable(
@@ -129,7 +139,7 @@ class Holding(Struct, frozen=True):
         left = self.quantity - trade.quantity
         sold_share = CONTEXT.divide(CONTEXT.multiply(self.cost_basis, trade.quantity), self.quantity)
         cost_of_sold = to_money(sold_share) if left else self.cost_basis
-        profit = self.realised_profit + trade.amount - trade.fees - cost_of_sold
+        profit = self.realised_profit + trade.cash_change - cost_of_sold
         return self._with_sums(trade, left, self.cost_basis - cost_of_sold, profit)
 
     def _with_sums(self, trade: TradeEffect, quantity: Decimal, cost_basis: Decimal, profit: Decimal) -> "Holding":
