@@ -194,7 +194,7 @@ def fold(empty: Holding, trades: Iterable[TradeEffect], splits: Sequence[Split])
     ... )
     >>> holding = fold(Holding("AAPL", SecurityType.STOCK), [buy], [Split(january(6), Decimal(4), Decimal(1))])
     >>> holding.quantity, holding.cost_basis, holding.average_cost
-    (Decimal('40.000000000'), Decimal('1005'), Decimal('25.125000000'))
+    (Decimal('40.000000000'), Decimal('1005.00'), Decimal('25.125000000'))
     """
     steps: list[tuple[datetime, int, str, Split | TradeEffect]] = [
         *((split.effective_at, 0, "", split) for split in splits),
