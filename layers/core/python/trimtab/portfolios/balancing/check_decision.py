@@ -15,6 +15,7 @@ from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import CONTEXT, ZERO, plain
 from trimtab.portfolios.balancing import order_planner
+from trimtab.portfolios.balancing.current_limits import current_limits, present_target
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
@@ -24,6 +25,7 @@ from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
 from trimtab.portfolios.rebalancing.model import Reason
+from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
 REARM_MOVE = Decimal("0.01")
@@ -94,36 +96,48 @@ def _join_results(result: CheckResult, invested: CheckResult) -> CheckResult:
 
 def evaluate(inputs: DecisionInputs) -> CheckResult:
     """Return the decision at the present quotes: orders to execute, or the reason and the next price bounds."""
-    portfolio, symbols, prices = inputs.portfolio, symbols_of(inputs.portfolio), inputs.prices()
-    missing = [symbol for symbol in symbols if symbol not in prices]
-    if missing:
-        detail = f"No quote, or one that is too old or from before a split: {', '.join(missing[:MAX_NAMED])}."
-        reason = Reason("no_quote", detail, {"missing": missing[:MAX_LISTED]})
+    portfolio, symbols, usable = inputs.portfolio, symbols_of(inputs.portfolio), inputs.usable_prices()
+    prices = {**inputs.last_prices, **usable}
+    prices = {symbol: prices[symbol] for symbol in symbols if symbol in prices}
+    missing = inputs.without_usable_price()
+    is_tradable = len(missing) < len(symbols) and inputs.waiting_for_price() < {*portfolio.allocation}
+    if not is_tradable or any(inputs.holds(symbol) and symbol not in prices for symbol in missing):
         retry_at = inputs.now + CALENDAR_RETRY if inputs.is_calendar_due() else inputs.calendar_at()
-        return CheckResult(reason, _bounds(symbols, prices, REARM_MOVE), calendar_at=retry_at)
-    valuation = value(
-        {symbol: inputs.quantities.get(symbol, ZERO) for symbol in symbols},
-        {symbol: prices[symbol] for symbol in symbols},
-        portfolio.cash or ZERO,
-    )
+        return CheckResult(_without_prices(inputs, missing), _bounds(inputs, REARM_MOVE), calendar_at=retry_at)
+    quantities = {symbol: inputs.quantities.get(symbol, ZERO) for symbol in symbols}
+    valuation = value(quantities, prices, portfolio.cash or ZERO)
     if not valuation.weights:
-        return CheckResult(Reason("empty", "The portfolio is worth nothing."), _bounds(symbols, prices, ZERO))
+        return CheckResult(Reason("empty", "The portfolio is worth nothing."), _bounds(inputs, ZERO))
     return _evaluate_weights(inputs, valuation)
 
 
-def _bounds(symbols: list[str], prices: Mapping[str, Decimal], move: Decimal) -> dict[str, PriceBounds]:
-    return {symbol: bounds_around(prices.get(symbol), move) for symbol in symbols}
+def _without_prices(inputs: DecisionInputs, missing: list[str]) -> Reason:
+    """Return the reason of a portfolio that cannot be valued, or of which nothing can be traded at present prices."""
+    held = [symbol for symbol in missing if symbol in inputs.quotes and inputs.quotes[symbol].held]
+    details = {"missing": missing[:MAX_LISTED]}
+    if held:
+        detail = f"The newest price is held because it is implausible: {', '.join(held[:MAX_NAMED])}."
+        return Reason("price_held", detail, {**details, "held": held[:MAX_LISTED]})
+    detail = f"No quote, or one that is too old or from before a split: {', '.join(missing[:MAX_NAMED])}."
+    return Reason("no_quote", detail, details)
+
+
+def _bounds(inputs: DecisionInputs, move: Decimal) -> dict[str, PriceBounds]:
+    """Return the price bounds of each symbol at this relative move; any quote crosses those without a usable price."""
+    usable = inputs.usable_prices()
+    return {symbol: bounds_around(usable.get(symbol), move) for symbol in symbols_of(inputs.portfolio)}
 
 
 def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResult:
     """Evaluate a valued portfolio."""
-    portfolio, policy = inputs.portfolio, inputs.portfolio.policy
-    legs = drift.compare_weights(valuation.weights, drift.target_weights(portfolio.allocation, policy))
+    allocation, policy = present_target(inputs, valuation.weights)
+    legs = drift.compare_weights(valuation.weights, drift.target_weights(allocation, policy))
     move = safe_relative_move(legs, drift.policy_tolerance(policy), policy.total_drift)
-    details = _details(portfolio, valuation, legs, inputs.trigger)
+    limits = current_limits(inputs)
+    details = _details(inputs, valuation, legs, limits)
 
     def bounds(least_move: Decimal) -> dict[str, PriceBounds]:
-        return _bounds([*valuation.prices], valuation.prices, max(move, least_move))
+        return _bounds(inputs, max(move, least_move))
 
     rule = _rule_for_rebalance(inputs, legs)
     if rule is None:
@@ -140,7 +154,9 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
         return CheckResult(
             reason, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at
         )
-    plan = order_planner.plan_orders(valuation, portfolio.allocation, policy, inputs.mode)
+    plan = order_planner.plan_orders(
+        valuation, allocation, policy, inputs.mode, limits=limits, commission=inputs.terms.commission
+    )
     details |= _plan_details(plan)
     if not plan.orders:
         reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
@@ -214,8 +230,9 @@ def _respects_cooldown(trigger: Trigger) -> bool:
 
 
 def _details(
-    portfolio: Portfolio, valuation: Valuation, legs: tuple[Leg, ...], trigger: Trigger | None
+    inputs: DecisionInputs, valuation: Valuation, legs: tuple[Leg, ...], limits: TradeLimits
 ) -> dict[str, Any]:
+    portfolio, trigger = inputs.portfolio, inputs.trigger
     band, cooldown_end = portfolio.policy.price_band, portfolio.cooldown_end()
     cash = next(leg for leg in legs if leg.asset == CASH)
     details: dict[str, Any] = {
@@ -231,6 +248,8 @@ def _details(
         "outside": len(order_planner.outside(legs, portfolio.policy)),
         "prices": {symbol: plain(price) for symbol, price in sorted(valuation.prices.items())},
     }
+    if limits:
+        details["limits"] = {symbol: limit.reason for symbol, limit in [*limits.items()][:MAX_LISTED]}
     if band.points:
         details["band"]["points"] = plain(band.points)
     if cooldown_end is not None:

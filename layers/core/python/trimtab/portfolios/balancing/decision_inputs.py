@@ -20,8 +20,9 @@ class DecisionInputs(Struct, frozen=True):
     """Inputs of a check.
 
     Quantities are the present ones, splits included. `trigger` is None where only the watches have to be written
-    again. `assets` are the reference data by symbol, empty until they are read. `terms` are those of the broker.
-    `halt_reason` is set while orders are halted. `was_refused`: the last rebalance traded nothing.
+    again. `terms` are those of the broker. `last_prices` are the last prices of held symbols without a usable quote.
+    `assets` are the reference data by symbol, empty until they are read. `halt_reason` is set while orders are halted.
+    `was_refused`: the last rebalance traded nothing.
     """
 
     portfolio: Portfolio
@@ -31,12 +32,13 @@ class DecisionInputs(Struct, frozen=True):
     trigger: Trigger | None
     mode: Mode
     terms: BrokerTerms = BrokerTerms()
+    last_prices: Mapping[str, Decimal] = field(default_factory=dict)
     assets: Mapping[str, AssetRecord] = field(default_factory=dict)
     halt_reason: str | None = None
     was_refused: bool = False
 
-    def prices(self) -> dict[str, Decimal]:
-        """Return the usable prices: of quotes that are neither too old nor from before a split."""
+    def usable_prices(self) -> dict[str, Decimal]:
+        """Return the prices that may be traded: of quotes that are not held, too old, or from before a split."""
         oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
         return {
             symbol: quote.price
@@ -44,8 +46,22 @@ class DecisionInputs(Struct, frozen=True):
             if quote.price is not None
             and quote.as_of is not None
             and quote.as_of >= oldest
+            and quote.held is None
             and not any(quote.as_of < split.effective_at <= self.now for split in quote.splits)
         }
+
+    def without_usable_price(self) -> list[str]:
+        """Return the symbols held or targeted whose price may not be traded."""
+        usable = self.usable_prices()
+        return [symbol for symbol in symbols_of(self.portfolio) if symbol not in usable]
+
+    def waiting_for_price(self) -> set[str]:
+        """Return the targeted symbols that are not held and have no usable price: their first buy waits."""
+        return {symbol for symbol in self.without_usable_price() if not self.holds(symbol)}
+
+    def holds(self, symbol: str) -> bool:
+        """Return True if the portfolio holds the symbol."""
+        return bool(self.quantities.get(symbol))
 
     def closed_exchanges(self, symbols: Iterable[str]) -> dict[str, datetime]:
         """Return the symbols whose exchange is closed, with its next opening; none where the broker always trades."""

@@ -1,0 +1,73 @@
+"""Current limits: the symbols that may not be traded now, for reasons of price, asset, policy and broker."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from trimtab.contracts.assets import AssetRecord
+from trimtab.kernel.money import ZERO
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
+from trimtab.portfolios.portfolio.model import Allocation
+from trimtab.portfolios.portfolio.policy import Policy, Restriction
+from trimtab.portfolios.rebalancing.drift import CASH, Weights, target_weights
+from trimtab.portfolios.rebalancing.trade_limits import TradeLimit, merge_limits, policy_limits
+
+
+def current_limits(inputs: DecisionInputs) -> dict[str, TradeLimit]:
+    """Return the limits of the symbols held or targeted.
+
+    * `no_quote`: no quote, or one that is too old or from before a split; `price_held`: the newest price is held.
+    * `asset_halted`: trading in the asset is halted; `inactive`: the asset is no longer active.
+    * `other_currency`: the asset is priced in another currency than the portfolio.
+    * `restricted`: the policy forbids the side; `quarantined`: the broker refused an order of the symbol for good.
+
+    A symbol that is held without a usable quote is frozen: the holding keeps its last value.
+    """
+    quarantined = {
+        symbol: TradeLimit(quarantine.restriction, "quarantined")
+        for symbol, quarantine in inputs.portfolio.brake.in_quarantine(inputs.now).items()
+    }
+    limits = merge_limits(
+        dict(_price_limits(inputs)), dict(_asset_limits(inputs)), quarantined, policy_limits(inputs.portfolio.policy)
+    )
+    return {symbol: limits[symbol] for symbol in symbols_of(inputs.portfolio) if symbol in limits}
+
+
+def present_target(inputs: DecisionInputs, weights: Weights) -> tuple[Allocation, Policy]:
+    """Return the target and the policy by which a plan is made now.
+
+    The share of symbols that wait for a price to be bought at stays in cash, as far as there is cash: the other assets
+    are neither bought with it nor sold for it.
+    """
+    portfolio, waiting = inputs.portfolio, inputs.waiting_for_price()
+    if not waiting:
+        return portfolio.allocation, portfolio.policy
+    targets = target_weights(portfolio.allocation, portfolio.policy)
+    share = sum((targets[symbol] for symbol in waiting), ZERO)
+    in_cash = min(share, max(ZERO, weights[CASH] - targets[CASH]))
+    others = {symbol: weight for symbol, weight in portfolio.allocation.items() if symbol not in waiting}
+    return others, replace(portfolio.policy, cash_target=targets[CASH] + in_cash)
+
+
+def _price_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
+    for symbol in inputs.without_usable_price():
+        quote = inputs.quotes.get(symbol)
+        reason = "price_held" if quote is not None and quote.held is not None else "no_quote"
+        yield symbol, TradeLimit(Restriction.FROZEN if inputs.holds(symbol) else Restriction.NO_BUY, reason)
+
+
+def _asset_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
+    for symbol, asset in inputs.assets.items():
+        limit = _limit_of(asset, inputs.portfolio.currency)
+        if limit is not None:
+            yield symbol, limit
+
+
+def _limit_of(asset: AssetRecord, currency: str) -> TradeLimit | None:
+    if asset.halted:
+        return TradeLimit(Restriction.FROZEN, "asset_halted")
+    if not asset.active:
+        return TradeLimit(Restriction.NO_BUY, "inactive")
+    if asset.currency != currency:
+        return TradeLimit(Restriction.NO_BUY, "other_currency")
+    return None
