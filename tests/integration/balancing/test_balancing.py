@@ -141,7 +141,8 @@ def test_manual_and_closed_portfolios_have_no_watches(mine: Balancing, change: A
 def test_a_symbol_that_leaves_the_target_loses_its_watch(mine: Balancing) -> None:
     mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 30, "NEW": 20}})
     mine.settle()
-    assert (set(rows()), mine.last_check()["reason"]["code"]) == ({"AAPL", "MSFT", "NEW"}, "no_quote")
+    assert (set(rows()), mine.last_check()["reason"]["code"]) == ({"AAPL", "MSFT", "NEW"}, "within_band")
+    assert (mine.last_check()["reason"]["details"]["limits"], mine.rebalances()) == ({"NEW": "no_quote"}, [])
     mine.system.http("PUT", f"{mine.account.home}/allocation", {"allocation": {"AAPL": 50, "MSFT": 50}})
     mine.settle()
     assert set(rows()) == {"AAPL", "MSFT"}

@@ -118,8 +118,7 @@ def test_an_old_quote_counts_as_no_quote(market: ManyPortfolios) -> None:
     joined(market)
     market.now += DAY + timedelta(seconds=1)
     moved(market, B=140)
-    rule, facts = market.last_check()
-    assert (rule, facts["missing"], runs(market)) == ("no_quote", ["A"], [])
+    assert (market.last_check()[1]["limits"], runs(market)) == ({"A": "no_quote"}, [])
     moved(market, A=100)
     assert runs(market) == [("price", "COMPLETED")]
 

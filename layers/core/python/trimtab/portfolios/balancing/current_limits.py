@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from trimtab.contracts.assets import AssetRecord
-from trimtab.kernel.money import ZERO
+from trimtab.kernel.money import PERCENT_PLACES, ZERO, apportion
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.portfolio.model import Allocation
 from trimtab.portfolios.portfolio.policy import Policy, Restriction
@@ -36,17 +36,21 @@ def current_limits(inputs: DecisionInputs) -> dict[str, TradeLimit]:
 def present_target(inputs: DecisionInputs, weights: Weights) -> tuple[Allocation, Policy]:
     """Return the target and the policy by which a plan is made now.
 
-    The share of symbols that wait for a price to be bought at stays in cash, as far as there is cash: the other assets
-    are neither bought with it nor sold for it.
+    Nothing is sold for a symbol that waits for a price to be bought at, and no other asset is bought instead: the share
+    of the symbol stays in cash and, beyond that, in the overweight assets.
     """
     portfolio, waiting = inputs.portfolio, inputs.waiting_for_price()
     if not waiting:
         return portfolio.allocation, portfolio.policy
     targets = target_weights(portfolio.allocation, portfolio.policy)
     share = sum((targets[symbol] for symbol in waiting), ZERO)
-    in_cash = min(share, max(ZERO, weights[CASH] - targets[CASH]))
-    others = {symbol: weight for symbol, weight in portfolio.allocation.items() if symbol not in waiting}
-    return others, replace(portfolio.policy, cash_target=targets[CASH] + in_cash)
+    excess = {asset: max(ZERO, weight - targets.get(asset, ZERO)) for asset, weight in weights.items()}
+    in_cash = min(share, excess.pop(CASH))
+    kept = apportion(share - in_cash, excess, PERCENT_PLACES) if share > in_cash else {}
+    others = {*targets, *kept} - waiting - {CASH}
+    present = {asset: targets.get(asset, ZERO) + kept.get(asset, ZERO) for asset in sorted(others)}
+    policy = replace(portfolio.policy, cash_target=targets[CASH] + in_cash)
+    return {asset: weight for asset, weight in present.items() if weight}, policy
 
 
 def _price_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
