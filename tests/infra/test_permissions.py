@@ -204,6 +204,7 @@ def _run_scenarios(system: System) -> None:
     system.http("PATCH", home, {"automation": "manual"})
     mine.settle()
     _go_stale_and_be_resolved(system)
+    _hold_what_has_no_quote(system)
     system.run_sweeper()
     _read_the_market(system)
     _value_and_report(system)
@@ -240,6 +241,16 @@ def _read_the_market(system: System) -> None:
     system.http("PUT", "/assets/AAPL", json.loads(asset["body"]), authorizer=trading.FEED)
     for path, query in (("", {"sector": "energy"}), ("", None), ("/AAPL", None), ("/AAPL/bars", None)):
         assert system.http("GET", f"/assets{path}", query=query, authorizer=trading.FEED).status == 200
+
+
+def _hold_what_has_no_quote(system: System) -> None:
+    balancing = Balancing(system, trading.Account(system, system.portfolio("4", {"QUOTED": 50, "LOST": 50})))
+    balancing.deposit(1000)
+    balancing.quote(QUOTED=10)
+    balancing.buy("QUOTED", 50, 10)
+    balancing.buy("LOST", 50, 10)
+    balancing.settle()
+    assert balancing.last_check()["reason"]["code"] == "no_quote"
 
 
 def _cancel_before_execution(system: System, mine: Balancing) -> None:

@@ -115,7 +115,8 @@ def test_a_rebalance_refused_by_a_cooldown_happens_when_the_cooldown_ends(market
 
 
 def test_an_old_quote_counts_as_no_quote(market: ManyPortfolios) -> None:
-    joined(market)
+    market.join({"A": 50, "B": 50}, Policy(), Decimal(10_000), Decimal(0))
+    market.settle()
     market.now += DAY + timedelta(seconds=1)
     moved(market, B=140)
     assert (market.last_check()[1]["limits"], runs(market)) == ({"A": "no_quote"}, [])
