@@ -68,7 +68,7 @@ class PortfolioClient:
         return HoldingsView(
             weights={symbol: 100 * value / total for symbol, value in values.items()} if total else {},
             target=self.allocation,
-            prices={symbol: Decimal(holding["quote"]) for symbol, holding in priced.items()},
+            prices={symbol: Decimal(holding["price"]) for symbol, holding in priced.items()},
             unpriced=unpriced,
         )
 

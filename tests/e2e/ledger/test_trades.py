@@ -69,11 +69,11 @@ def test_quotes_price_a_holding_and_a_split_keeps_the_cost_basis(system: System)
 
     (holding,) = demo.poll(
         lambda: client.get(f"{path}/holdings").json["items"],
-        lambda items: items[0]["quote"] is not None,
+        lambda items: items[0]["price"] is not None,
         "the quote was not stored",
         30,
     )
-    assert (holding["quote"], holding["market_value"]) == ("200.000000000", "3000.00")
+    assert (holding["price"], holding["market_value"]) == ("200.000000000", "3000.00")
     returns = client.get(f"{path}/cumulative-returns").json
     assert (returns["realised"], returns["unrealised"], returns["total"]) == ("0.00", "674.25", "674.25")
     assert (returns["return_value"], returns["unpriced"]) == ("674.25", [])

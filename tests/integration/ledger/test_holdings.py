@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.system import System, authorized
-from tests.support.trading import Account, account, day, quote, refused
+from tests.support.trading import Account, account, day, quote, refused, split
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def mine(system: System) -> Account:
 def returns(mine: Account) -> Any:
     """Return the amounts and the unpriced symbols of the profit, after the other members are asserted."""
     answer = mine.system.http("GET", f"{mine.home}/cumulative-returns").json
-    assert (answer.pop("basis"), answer.pop("as_of")) == ("newest_quotes", None)
+    assert (answer.pop("basis"), answer.pop("as_of")) == ("newer_of_quote_and_last_close", None)
     assert answer.pop("method")
     assert answer.pop("observations") == 2 - len(answer["unpriced"])
     return answer
@@ -31,10 +31,10 @@ def returns(mine: Account) -> Any:
 
 def test_a_holding_has_a_market_value_once_there_is_a_quote(mine: Account) -> None:
     holding = mine.holding()
-    assert (holding["quote"], holding["quote_as_of"], holding["market_value"]) == (None, None, None)
+    assert (holding["price"], holding["price_as_of"], holding["market_value"]) == (None, None, None)
     quote(mine.system, "123.4567", at=300)
     holding = mine.holding()
-    assert (holding["quote"], holding["quote_as_of"][:10]) == ("123.456700000", day(300)[:10])
+    assert (holding["price"], holding["price_as_of"][:10]) == ("123.456700000", day(300)[:10])
     assert holding["market_value"] == "740.74"  # 6 * 123.4567 = 740.7402
     assert holding["quantity"] == "6.000000000"
     assert (mine.holding("BTC")["market_value"], mine.holding("BTC")["security_type"]) == (None, "crypto")
@@ -81,3 +81,21 @@ def test_reading_requires_the_read_scope_and_admits_the_owner_of_the_portfolio(m
     path = f"{mine.home}/{resource}"
     assert mine.system.http("GET", path, authorizer=authorized(scope="trades:write")).status == 403
     assert mine.system.http("GET", path, authorizer=authorized(user_id="1", scope="trades:read")).status == 200
+
+
+def test_after_a_split_and_before_the_next_quote_every_reader_divides_the_price(mine: Account) -> None:
+    quote(mine.system, "120", at=300)
+    quote(mine.system, "200", symbol="BTC", at=300)
+    split(mine.system, 301, 4)
+    holding, path = mine.holding(), mine.home
+    assert (holding["quantity"], holding["price"], holding["market_value"]) == (
+        "24.000000000",
+        "30.000000000",
+        "720.00",
+    )
+    assert holding["price_as_of"][:10] == day(300)[:10], "the age of the price is that of the quote"
+    assert (holding["price_source"], holding["close_day"]) == ("unnamed", None)
+    assert mine.system.http("GET", path).json["valuation"]["value"] == "820.00"  # 720 and half a BTC
+    assert returns(mine)["unrealised"] == "170.00"  # 820 - 650
+    assert mine.system.http("GET", f"{path}/drift").json["value"] == "820.00"
+    assert mine.system.http("GET", f"{path}/sectors").json["value"] == "820.00"

@@ -30,9 +30,9 @@ def test_the_newest_quote_wins_whatever_order_they_come_in(system: System) -> No
     assert system.process_quotes() == 1
     for price, at in ((4, 4), (6, 5)):  # an older one, and another one of the same instant
         assert quote(system, price, at=at).status == 202
-        assert mine.holding()["quote"] == "5.000000000"
+        assert mine.holding()["price"] == "5.000000000"
     quote(system, "6.000000001", at=5.1)
-    assert mine.holding()["quote"] == "6.000000001"
+    assert mine.holding()["price"] == "6.000000001"
 
 
 @pytest.mark.usefixtures("fast_moto")
@@ -56,7 +56,7 @@ def test_a_quote_leaves_the_splits_and_a_split_leaves_the_quote(system: System) 
     split(system, 3, 3)
     quote(system, 8, at=10)
     holding = mine.holding()
-    assert (holding["quantity"], holding["quote"], holding["cost_basis"]) == ("60.000000000", "8.000000000", "100.00")
+    assert (holding["quantity"], holding["price"], holding["cost_basis"]) == ("60.000000000", "8.000000000", "100.00")
 
 
 def test_a_split_is_entered_once_for_its_day(system: System) -> None:

@@ -4,11 +4,13 @@ The portfolios context produces these values; nothing here is stored.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
+
+from trimtab.contracts.prices import AssetPrice
 
 
 class PortfolioStatus(StrEnum):
@@ -67,14 +69,6 @@ class CashMovement(Struct, frozen=True):
     is_external: bool
 
 
-class AssetPrice(Struct, frozen=True):
-    """The price of one unit and the time of that price; `close_day` is set where the price is a daily close."""
-
-    value: Decimal
-    at: datetime
-    close_day: date | None = None
-
-
 class SnapshotLeg(Struct, frozen=True):
     """One asset of a snapshot: weight, target and both edges of the band in percent; value in money."""
 
@@ -107,11 +101,11 @@ class NoDriftReason(StrEnum):
 class PortfolioSnapshot(Struct, frozen=True):
     """A portfolio at the newest known prices.
 
-    `value` and `cash` are money; `value` counts only the priced holdings. `quantities`, `prices` and `values` are keyed
-    by symbol; a holding without a known price has no entry in `prices` and None in `values`. `as_of` is the time of
-    the oldest price and `age_days` the age of that price in days; both are None where no holding is priced.
-    `legs` and `drift` (half the sum of the absolute drifts, in percent) exist only where the portfolio has a target and
-    every holding has a price; otherwise `reason` is set.
+    `value` and `cash` are money; `value` is the sum of cash and of the values of the priced holdings. `quantities`,
+    `prices` and `values` are keyed by symbol; a holding without a known price has no entry in `prices` and None in
+    `values`. `as_of` is the time of the oldest price and `age_days` the age of that price in days; both are None where
+    no holding is priced. `legs` and `drift` (half the sum of the absolute drifts, in percent) exist only where the
+    portfolio has a target and every holding has a price; otherwise `reason` is set.
     """
 
     portfolio: PortfolioSummary

@@ -31,8 +31,8 @@ class SectorsView(Model):
     """A portfolio by sector, largest first.
 
     `as_of` is the time of the oldest price and `age_days` its age. Holdings are valued at their newest quote, except
-    for `valued_at_close` (at a close) and `valued_at_last_valuation` (at the price of the last valuation); `unpriced`
-    names holdings without any price, which count as zero. `observations` is the number of valued holdings.
+    for `valued_at_close` (at a close); `unpriced` names holdings without any price, which count as zero. `observations`
+    is the number of priced holdings.
     `other_currency` names holdings quoted in another currency: values are not converted.
     """
 
@@ -45,7 +45,6 @@ class SectorsView(Model):
     as_of: datetime | None
     age_days: int | None
     valued_at_close: list[CloseView]
-    valued_at_last_valuation: list[str]
     other_currency: list[str]
     sectors: list[SectorView]
     unpriced: list[str]
@@ -106,8 +105,6 @@ def sectors_view(sectors: SectorBreakdown) -> dict[str, Any]:
     return {
         **_shared_members(snapshot, "value_of_the_holdings_by_sector_and_cash"),
         "value": f"{exposure.value:.2f}",
-        "observations": len(snapshot.prices) + len(sectors.at_last_value),
-        "valued_at_last_valuation": list(sectors.at_last_value),
         "other_currency": list(sectors.other_currency),
         "sectors": rows,
         "unpriced": list(exposure.unpriced),

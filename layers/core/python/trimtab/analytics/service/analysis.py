@@ -1,8 +1,7 @@
 """Analysis of portfolios: stored daily values and newest prices, evaluated by the pure rules of the domain."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import date
 
 from msgspec import Struct
 
@@ -20,7 +19,6 @@ from trimtab.contracts.portfolios import PortfolioSnapshot, PortfolioSummary
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import not_found
-from trimtab.kernel.money import CONTEXT, to_money
 
 
 class WindowRequest(Struct, frozen=True):
@@ -67,13 +65,11 @@ class PortfolioHistory(Struct, frozen=True):
 class SectorBreakdown(Struct, frozen=True):
     """The sector exposure of a portfolio and the snapshot that the values come from.
 
-    `at_last_value` names holdings without quote and close, valued at the price of the last valuation; `other_currency`
-    the holdings quoted in another currency than the portfolio's (values are not converted).
+    `other_currency` names the holdings quoted in another currency than the portfolio's (values are not converted).
     """
 
     exposure: SectorExposure
     snapshot: PortfolioSnapshot
-    at_last_value: tuple[str, ...]
     other_currency: tuple[str, ...]
 
 
@@ -119,16 +115,14 @@ class Analysis(Struct, frozen=True):
         return self._status(self.store.state(portfolio.tenant_id, portfolio.portfolio_id), None)
 
     def sectors(self, snapshot: PortfolioSnapshot) -> SectorBreakdown:
-        """Return the sectors; a holding without quote and close counts at the price of the last valuation."""
-        carried = self._carried_values(snapshot)
-        values = {**snapshot.values, **carried}
-        assets = self.market.assets(sorted(values))
+        """Return the sectors; a holding without quote and close counts as zero."""
+        assets = self.market.assets(sorted(snapshot.values))
         sectors = {symbol: asset.sector and asset.sector.label for symbol, asset in assets.items()}
-        holdings = [HoldingValue(symbol, value) for symbol, value in values.items()]
+        holdings = [HoldingValue(symbol, value) for symbol, value in snapshot.values.items()]
         currency = snapshot.portfolio.currency
         foreign = sorted(symbol for symbol, asset in assets.items() if asset.currency != currency)
         exposure = compute_sector_exposure(holdings, snapshot.cash, sectors)
-        return SectorBreakdown(exposure, snapshot, tuple(sorted(carried)), tuple(foreign))
+        return SectorBreakdown(exposure, snapshot, tuple(foreign))
 
     def _resolve(self, portfolio: PortfolioSummary, request: WindowRequest) -> tuple[SeriesState | None, Window]:
         state = self.store.state(portfolio.tenant_id, portfolio.portfolio_id)
@@ -140,26 +134,6 @@ class Analysis(Struct, frozen=True):
         last = state.last_day if state else None
         age = (self.clock().date() - last).days if last else None
         return DataStatus(last, age, newest.stale if newest else ())
-
-    def _carried_values(self, snapshot: PortfolioSnapshot) -> dict[str, Decimal]:
-        """Return the values of unpriced holdings at the prices of the last valuation, by symbol."""
-        newest = self._newest(snapshot.portfolio) if snapshot.unpriced else None
-        known = [symbol for symbol in snapshot.unpriced if newest and symbol in newest.prices]
-        if newest is None or not known:
-            return {}
-        splits, today = self.ledger.splits(known), self.clock().date()
-        found = {}
-        for symbol in known:
-            price = newest.prices[symbol]
-            for split in splits.get(symbol, ()):
-                if newest.day < split.effective_at.date() <= today:
-                    price = split.unit_price(price)
-            found[symbol] = to_money(CONTEXT.multiply(snapshot.quantities[symbol], price))
-        return found
-
-    def _newest(self, portfolio: PortfolioSummary) -> DailyValue | None:
-        tomorrow = self.clock().date() + timedelta(days=1)
-        return self.store.last_before(portfolio.tenant_id, portfolio.portfolio_id, tomorrow)
 
     def _daily_values(self, state: SeriesState | None, window: Window) -> tuple[DailyValue, ...]:
         if state is None or state.last_day is None:

@@ -1,6 +1,5 @@
 """Decisions at the present quotes: reads the inputs of a decision, and decides."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -12,8 +11,7 @@ from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.execution.halts import HaltStore
-from trimtab.portfolios.ledger.holdings_reader import HoldingsReader, QuotedHolding
-from trimtab.portfolios.portfolio.holdings import Holding
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
@@ -60,12 +58,12 @@ class DecisionReader(Struct, frozen=True):
             halt_reason=self.halts.reason(portfolio.tenant_id) if may_trade else None,
             was_refused=was_refused,
         )
-        return replace(inputs, last_prices=self._read_last_prices(inputs, held))
+        return replace(inputs, last_prices=self._read_last_prices(inputs))
 
-    def _read_last_prices(self, inputs: DecisionInputs, held: Mapping[str, Holding]) -> dict[str, Decimal]:
+    def _read_last_prices(self, inputs: DecisionInputs) -> dict[str, Decimal]:
         """Return the last prices of held symbols without a usable quote; none where no quote at all is usable."""
         missing = inputs.without_usable_price()
         if len(missing) == len(symbols_of(inputs.portfolio)):
             return {}
-        frozen = (QuotedHolding(held[symbol], inputs.quotes.get(symbol)) for symbol in missing if inputs.holds(symbol))
-        return {symbol: price.value for symbol, price in self.holdings.read_prices(frozen).items()}
+        frozen = self.holdings.read_prices(filter(inputs.holds, missing), inputs.quotes)
+        return {symbol: price.value for symbol, price in frozen.items()}

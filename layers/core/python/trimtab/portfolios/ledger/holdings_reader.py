@@ -5,9 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from trimtab.contracts.bars import Bar
+from trimtab.contracts.prices import AssetPrice, close_price, newest_price, quote_price
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Refusal
@@ -18,21 +17,17 @@ from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.holdings import Holding
 from trimtab.portfolios.portfolio.model import Portfolio
 
-_END_OF_DAY = time(23, 59, 59)
 
-
-class QuotedHolding(Struct, frozen=True):
-    """A holding with the newest quote of its symbol; value and profit are None where there is no quote."""
+class PricedHolding(Struct, frozen=True):
+    """A holding with the newest price of its symbol; value and profit are None where there is no price."""
 
     holding: Holding
-    quote: Quote | None
+    price: AssetPrice | None
 
     @property
     def market_value(self) -> Decimal | None:
         """Quantity times price, in money."""
-        if self.quote is None or self.quote.price is None:
-            return None
-        return to_money(CONTEXT.multiply(self.holding.quantity, self.quote.price))
+        return None if self.price is None else to_money(CONTEXT.multiply(self.holding.quantity, self.price.value))
 
     @property
     def unrealised_profit(self) -> Decimal | None:
@@ -40,33 +35,11 @@ class QuotedHolding(Struct, frozen=True):
         return None if self.market_value is None else self.market_value - self.holding.cost_basis
 
 
-class MarketPrice(Struct, frozen=True):
-    """Price of one unit at a time (UTC); `close_day` is set where the price is the close of a trading day."""
-
-    value: Decimal
-    at: datetime
-    close_day: date | None = None
-
-    def adjust_for_splits(self, splits: Sequence[Split], now: datetime) -> "MarketPrice":
-        """Return the price of one present unit: the splits between the time of the price and `now` are applied.
-
-        >>> january = lambda day: datetime(2026, 1, day, tzinfo=UTC)
-        >>> four_for_one = Split(january(6), Decimal(4), Decimal(1))
-        >>> MarketPrice(Decimal(100), january(5)).adjust_for_splits([four_for_one], january(7)).value
-        Decimal('25')
-        """
-        value = self.value
-        for split in splits:
-            if self.at < split.effective_at <= now:
-                value = split.unit_price(value)
-        return replace(self, value=value)
-
-
 class PortfolioProfit(Struct, frozen=True):
     """Profit of a portfolio since its first trade, in money.
 
     `unpriced` lists the held symbols without a price, which count as zero; `priced` is the number of holdings with a
-    price. The price is the newest quote or, where `day` is set, the last close on or before that day.
+    price. The price is the newest price or, where `day` is set, the last close on or before that day.
     """
 
     realised: Decimal
@@ -82,14 +55,24 @@ class PortfolioProfit(Struct, frozen=True):
 
 
 class PortfolioValue(Struct, frozen=True):
-    """Market value of a portfolio including cash, in money.
+    """Market value of a portfolio in money: the sum of cash and of the market values of its holdings.
 
-    `as_of` is the time of the oldest quote. `unpriced` lists the held symbols without a quote, which count as zero.
+    `as_of` is the time of the oldest price. `unpriced` lists the held symbols without a price, which count as zero.
     """
 
     value: Decimal
     as_of: datetime | None
     unpriced: tuple[str, ...]
+
+
+def value_holdings(holdings: Iterable[PricedHolding], cash: Decimal | None) -> PortfolioValue:
+    """Return the value of holdings and cash; holdings with a quantity of zero do not count."""
+    held = [priced for priced in holdings if priced.holding.quantity]
+    return PortfolioValue(
+        value=sum((priced.market_value or ZERO for priced in held), cash or ZERO),
+        as_of=min((priced.price.at for priced in held if priced.price is not None), default=None),
+        unpriced=tuple(priced.holding.symbol for priced in held if priced.price is None),
+    )
 
 
 class HoldingsReader(Struct, frozen=True):
@@ -98,13 +81,33 @@ class HoldingsReader(Struct, frozen=True):
     ledger: LedgerStore
     clock: Clock
 
-    def read_holdings(self, portfolio: Portfolio) -> list[QuotedHolding]:
-        """Return every symbol ever held, ordered by symbol, with the splits since its last trade applied."""
+    def read_holdings(self, portfolio: Portfolio) -> list[PricedHolding]:
+        """Return every symbol ever held, ordered by symbol, with the splits since its last trade and its newest price.
+
+        No close is read for a symbol that is not held any more.
+        """
         if not portfolio.holdings:
             return []
         quotes = self.ledger.quotes(sorted(portfolio.holdings))
         held = self.apply_splits(portfolio, quotes)
-        return [QuotedHolding(holding, quotes.get(symbol)) for symbol, holding in sorted(held.items())]
+        prices = self.read_prices([symbol for symbol, holding in held.items() if holding.quantity], quotes)
+        now = self.clock()
+        return [
+            PricedHolding(holding, prices.get(symbol) or newest_price(quotes.get(symbol), None, now))
+            for symbol, holding in sorted(held.items())
+        ]
+
+    def read_prices(self, symbols: Iterable[str], quotes: Mapping[str, Quote]) -> dict[str, AssetPrice]:
+        """Return the newest prices by symbol (see `newest_price`); symbols without a price are left out.
+
+        A close is read only for a symbol without a quote since the last trading day.
+        """
+        now, wanted = self.clock(), sorted(symbols)
+        last_day = on_or_before(now.date() - timedelta(days=1))
+        outdated = [symbol for symbol in wanted if _is_outdated(quotes.get(symbol), last_day)]
+        closes = self.ledger.closes(outdated, last_day)
+        prices = {symbol: newest_price(quotes.get(symbol), closes.get(symbol), now) for symbol in wanted}
+        return {symbol: price for symbol, price in prices.items() if price is not None}
 
     def apply_splits(self, portfolio: Portfolio, quotes: Mapping[str, Quote]) -> dict[str, Holding]:
         """Return the holdings by symbol, with the splits since each holding's last trade applied."""
@@ -114,50 +117,21 @@ class HoldingsReader(Struct, frozen=True):
             for symbol, holding in portfolio.holdings.items()
         }
 
-    def read_prices(self, holdings: Iterable[QuotedHolding]) -> dict[str, MarketPrice]:
-        """Return by symbol the newer of quote and last close, in present units; symbols without either are left out.
-
-        A close counts for the end of its day (UTC). The close is read only for a symbol without a quote since the last
-        trading day. These prices are for reports; orders are planned from quotes alone.
-        """
-        now, quotes = self.clock(), {quoted.holding.symbol: quoted.quote for quoted in holdings}
-        last_day = on_or_before(now.date() - timedelta(days=1))
-        prices = {
-            symbol: MarketPrice(quote.price, quote.as_of)
-            for symbol, quote in quotes.items()
-            if quote and quote.price and quote.as_of
-        }
-        outdated = [symbol for symbol in quotes if symbol not in prices or prices[symbol].at.date() <= last_day]
-        for symbol, bar in self.ledger.closes(outdated, last_day).items():
-            close = MarketPrice(bar.close, datetime.combine(bar.day, _END_OF_DAY, UTC), bar.day)
-            if symbol not in prices or prices[symbol].at < close.at:
-                prices[symbol] = close
-        splits = {symbol: quote.splits for symbol, quote in quotes.items() if quote}
-        return {symbol: price.adjust_for_splits(splits.get(symbol, ()), now) for symbol, price in prices.items()}
-
     def read_value(self, portfolio: Portfolio) -> PortfolioValue | None:
-        """Return the value at the newest quotes; None, without a read, for a portfolio that holds nothing."""
-        held = [quoted for quoted in self.read_holdings(portfolio) if quoted.holding.quantity]
-        if not held:
+        """Return the value at the newest prices; None, without a read, for a portfolio that holds nothing."""
+        if not any(holding.quantity for holding in portfolio.holdings.values()):
             return None
-        priced = [(quoted.holding.quantity, quoted.quote) for quoted in held if quoted.quote is not None]
-        values = [CONTEXT.multiply(quantity, quote.price) for quantity, quote in priced if quote.price is not None]
-        return PortfolioValue(
-            to_money(sum(values, portfolio.cash or ZERO)),
-            min((quote.as_of for _, quote in priced if quote.as_of is not None), default=None),
-            tuple(quoted.holding.symbol for quoted in held if quoted.market_value is None),
-        )
+        return value_holdings(self.read_holdings(portfolio), portfolio.cash)
 
     def read_profit(self, portfolio: Portfolio) -> PortfolioProfit:
-        """Return the profit at the newest quotes."""
+        """Return the profit at the newest prices."""
         holdings = self.read_holdings(portfolio)
-        priced = [quoted for quoted in holdings if quoted.market_value is not None]
-        held_unpriced = [quoted for quoted in holdings if quoted.holding.quantity and quoted.market_value is None]
+        held = [priced for priced in holdings if priced.holding.quantity]
         return PortfolioProfit(
-            realised=sum((quoted.holding.realised_profit for quoted in holdings), ZERO),
-            unrealised=sum((quoted.unrealised_profit or ZERO for quoted in priced), ZERO),
-            unpriced=tuple(quoted.holding.symbol for quoted in held_unpriced),
-            priced=sum(1 for quoted in priced if quoted.holding.quantity),
+            realised=sum((priced.holding.realised_profit for priced in holdings), ZERO),
+            unrealised=sum((priced.unrealised_profit or ZERO for priced in held), ZERO),
+            unpriced=tuple(priced.holding.symbol for priced in held if priced.price is None),
+            priced=sum(1 for priced in held if priced.price is not None),
         )
 
     def read_profit_on(self, portfolio: Portfolio, day: date) -> PortfolioProfit:
@@ -175,7 +149,7 @@ class HoldingsReader(Struct, frozen=True):
             holding = fold_trades(portfolio.holdings[symbol], earlier, splits, end)
             realised += holding.realised_profit
             if holding.quantity and symbol in closes:
-                price = _split_adjusted_close(closes[symbol], splits)
+                price = close_price(closes[symbol]).adjust_for_splits(splits, end).value
                 unrealised += to_money(CONTEXT.multiply(holding.quantity, price)) - holding.cost_basis
                 priced += 1
             elif holding.quantity:
@@ -197,10 +171,6 @@ class HoldingsReader(Struct, frozen=True):
             return holding
 
 
-def _split_adjusted_close(close: Bar, splits: Sequence[Split]) -> Decimal:
-    """Return the close in units of a quantity to which the splits after the day of the close are applied."""
-    price = close.close
-    for split in splits:
-        if split.effective_at.date() > close.day:
-            price = split.unit_price(price)
-    return price
+def _is_outdated(quote: Quote | None, last_day: date) -> bool:
+    price = quote_price(quote)
+    return price is None or price.at.date() <= last_day

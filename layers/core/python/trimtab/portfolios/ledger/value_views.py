@@ -10,9 +10,9 @@ from trimtab.portfolios.portfolio.views import Answer, PortfolioView, portfolio_
 
 
 class ValueView(Model):
-    """Market value of a portfolio including cash, in money; `as_of` is the time of the oldest quote.
+    """Market value of a portfolio including cash, in money, at the newer of quote and close of each holding.
 
-    The `unpriced` symbols are held, have no quote and count as zero.
+    `as_of` is the time of the oldest price. The `unpriced` symbols are held, have no price and count as zero.
     """
 
     value: str

@@ -10,7 +10,7 @@ from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, StatedM
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import MONEY_PLACES, ZERO, plain, to_money
-from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, QuotedHolding
+from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, PricedHolding
 from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
@@ -164,7 +164,11 @@ class TradeList(Model):
 
 
 class HoldingView(Model):
-    """A holding of one symbol; `quote` and `market_value` are null where the symbol has no quote."""
+    """A holding of one symbol at its newest price: the newer of quote and close, in present units.
+
+    `price_as_of` is the time of the price and `price_source` the source of the quote or bar; `close_day` is set where
+    the price is the close of a day. Price and `market_value` are null where the symbol has no price.
+    """
 
     symbol: str
     security_type: SecurityType
@@ -172,8 +176,10 @@ class HoldingView(Model):
     average_cost: str | None
     cost_basis: str
     realised_profit: str
-    quote: str | None
-    quote_as_of: datetime | None
+    price: str | None
+    price_as_of: datetime | None
+    price_source: str | None
+    close_day: date | None
     market_value: str | None
     updated_at: datetime | None
 
@@ -189,7 +195,7 @@ class HoldingList(Model):
 class ProfitView(Model):
     """Profit since the first trade, in money; `return_value` is `total` under the name of the earlier API.
 
-    `as_of` is the past day asked for (null: now, at the newest quotes). `observations` is the number of holdings with
+    `as_of` is the past day asked for (null: now, at the newest prices). `observations` is the number of holdings with
     a price; the `unpriced` symbols count as zero. `method` and `basis` name the computation and its prices.
     """
 
@@ -305,15 +311,14 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
     }
 
 
-def holdings_view(portfolio: Portfolio, holdings: list[QuotedHolding]) -> Answer:
+def holdings_view(portfolio: Portfolio, holdings: list[PricedHolding]) -> Answer:
     """Return a `HoldingList`."""
     cash = None if portfolio.cash is None else _money(portfolio.cash)
-    return {"items": [_holding_view(quoted) for quoted in holdings], "cash": cash, "next_cursor": None}
+    return {"items": [_holding_view(priced) for priced in holdings], "cash": cash, "next_cursor": None}
 
 
-def _holding_view(quoted: QuotedHolding) -> Answer:
-    holding, quote = quoted.holding, quoted.quote
-    price = quote.price if quote else None
+def _holding_view(priced: PricedHolding) -> Answer:
+    holding, price = priced.holding, priced.price
     return {
         "symbol": holding.symbol,
         "security_type": holding.security_type.value,
@@ -321,9 +326,11 @@ def _holding_view(quoted: QuotedHolding) -> Answer:
         "average_cost": None if holding.average_cost is None else _quantity(holding.average_cost),
         "cost_basis": _money(holding.cost_basis),
         "realised_profit": _money(holding.realised_profit),
-        "quote": None if price is None else _quantity(price),
-        "quote_as_of": format_time(quote.as_of) if quote and quote.as_of else None,
-        "market_value": None if quoted.market_value is None else _money(quoted.market_value),
+        "price": price and _quantity(price.value),
+        "price_as_of": price and format_time(price.at),
+        "price_source": price and price.source,
+        "close_day": price and price.close_day and price.close_day.isoformat(),
+        "market_value": None if priced.market_value is None else _money(priced.market_value),
         "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
     }
 
@@ -337,7 +344,7 @@ def profit_view(profit: PortfolioProfit) -> Answer:
         "return_value": _money(profit.total),
         "unpriced": list(profit.unpriced),
         "method": "realised_profit_plus_value_less_average_cost",
-        "basis": "last_closes_split_adjusted" if profit.day else "newest_quotes",
+        "basis": "last_closes_split_adjusted" if profit.day else "newer_of_quote_and_last_close",
         "as_of": profit.day and profit.day.isoformat(),
         "observations": profit.priced,
     }
@@ -376,9 +383,9 @@ def import_view(result: ImportResult) -> Answer:
     return {"recorded": result.recorded, "already_recorded": result.already_recorded}
 
 
-def summary_view(holdings: list[QuotedHolding]) -> Answer:
+def summary_view(holdings: list[PricedHolding]) -> Answer:
     """Return a `SummaryView` of the holdings with a quantity."""
-    held = [quoted.holding for quoted in holdings if quoted.holding.quantity]
+    held = [priced.holding for priced in holdings if priced.holding.quantity]
     rows = [
         {
             "ticker": holding.symbol,

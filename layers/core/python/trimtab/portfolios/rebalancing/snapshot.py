@@ -5,14 +5,13 @@ from decimal import Decimal
 from msgspec import Struct
 
 from trimtab.contracts.portfolios import (
-    AssetPrice,
     NoDriftReason,
     PortfolioSnapshot,
     PortfolioSummary,
     SnapshotLeg,
 )
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money, to_places
-from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader, value_holdings
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.portfolio.summary import summarise
@@ -39,9 +38,10 @@ class PortfolioReader(Struct, frozen=True):
 
 def take_snapshot(portfolio: Portfolio, holdings: HoldingsReader) -> PortfolioSnapshot:
     """Return the snapshot of a portfolio at the newest prices."""
-    held = [quoted for quoted in holdings.read_holdings(portfolio) if quoted.holding.quantity]
-    quantities = {quoted.holding.symbol: quoted.holding.quantity for quoted in held}
-    prices = holdings.read_prices(held)
+    held = [priced for priced in holdings.read_holdings(portfolio) if priced.holding.quantity]
+    quantities = {priced.holding.symbol: priced.holding.quantity for priced in held}
+    prices = {priced.holding.symbol: priced.price for priced in held if priced.price is not None}
+    market = value_holdings(held, portfolio.cash)
     valued = value(
         {symbol: quantities[symbol] for symbol in prices},
         {symbol: price.value for symbol, price in prices.items()},
@@ -50,16 +50,15 @@ def take_snapshot(portfolio: Portfolio, holdings: HoldingsReader) -> PortfolioSn
     is_priced = len(prices) == len(held)
     legs = _legs(portfolio, valued) if portfolio.allocation and valued.weights and is_priced else ()
     drift = to_places(sum((abs(leg.drift) for leg in legs), ZERO) / 2, PERCENT_PLACES)
-    as_of = min((price.at for price in prices.values()), default=None)
     return PortfolioSnapshot(
         portfolio=summarise(portfolio),
-        value=to_money(valued.total),
-        cash=to_money(valued.cash),
+        value=market.value,
+        cash=portfolio.cash or ZERO,
         quantities=quantities,
-        prices={symbol: AssetPrice(price.value, price.at, price.close_day) for symbol, price in prices.items()},
-        values={symbol: to_money(valued.values[symbol]) if symbol in prices else None for symbol in quantities},
-        as_of=as_of,
-        age_days=None if as_of is None else (holdings.clock().date() - as_of.date()).days,
+        prices=prices,
+        values={priced.holding.symbol: priced.market_value for priced in held},
+        as_of=market.as_of,
+        age_days=None if market.as_of is None else (holdings.clock().date() - market.as_of.date()).days,
         legs=legs,
         drift=drift if legs else None,
         reason=None if legs else _no_drift_reason(portfolio, is_priced),
