@@ -76,6 +76,24 @@ def test_a_drawdown_raises_one_alert_and_another_after_its_recovery(past: Valued
     assert (rule["is_on"], rule["episodes"]) == (True, 2)
 
 
+def test_a_drawdown_that_swings_about_its_limit_is_mailed_once(past: ValuedPortfolio) -> None:
+    set_contacts(past, ADA)
+    rule = {"rule_id": "fall", "kind": "drawdown_above", "threshold": "10"}
+    with at_time(bars_late_after(LAST)):
+        for body in ({**rule, "hysteresis": "10"}, {"rule_id": "s", "kind": "stale", "hysteresis": "1"}):
+            refused = past.system.http("PUT", f"{past.path}/alert-rules", {"rules": [body]})
+            assert (refused.status, refused.json["type"]) == (400, "urn:trimtab:problem:invalid_hysteresis")
+        assert past.system.http("PUT", f"{past.path}/alert-rules", {"rules": [rule]}).status == 200
+        past.run_workers()
+    (day,) = trading_days(LAST + timedelta(days=1), LAST + timedelta(days=1))
+    closes = ("89.98", "90.03", "89.98", "90.03", "91", "91.01", "89.98")
+    raised = [len(close_day(past, day, close, later=hour)) for hour, close in enumerate(closes)]
+    assert raised == [1, 0, 0, 0, 0, 0, 1], "a second alert only after less than 9 %"
+    assert mailed_addresses() == [ADA, ADA]
+    (shown,) = past.get("alert-rules").json["rules"]
+    assert (shown["threshold"], shown["rearm_below"], shown["episodes"]) == ("10", "9", 2)
+
+
 def test_value_at_risk_is_measured_with_enough_days(past: ValuedPortfolio) -> None:
     store_bars({"ALFA": {day: 100 + 10 * (number % 2) for number, day in enumerate(DAYS)}})
     with at_time(bars_late_after(LAST)):

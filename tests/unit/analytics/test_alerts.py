@@ -38,8 +38,8 @@ def run(rule: AlertRule, *values: str | None) -> tuple[Episode, list[int]]:
     return episode, raised
 
 
-def test_an_episode_raises_one_alert_and_a_value_back_inside_ends_it() -> None:
-    episode, raised = run(RULE, "4", "11", "15", "12", "9", "10.0001")
+def test_an_episode_raises_one_alert_and_a_value_well_inside_ends_it() -> None:
+    episode, raised = run(RULE, "4", "11", "15", "12", "8.9999", "10.0001")
     assert raised == [1, 5]
     assert episode.number == 2
     assert episode.is_open
@@ -50,8 +50,34 @@ def test_an_episode_raises_one_alert_and_a_value_back_inside_ends_it() -> None:
 def test_exactly_at_the_limit_is_inside() -> None:
     episode, raised = run(RULE, "10", "10.0001", "10")
     assert raised == [1]
-    assert not episode.is_open
-    assert episode.closed_at == START + timedelta(days=2)
+    assert episode.is_open
+
+
+def test_a_measurement_that_swings_about_the_limit_raises_one_alert() -> None:
+    episode, raised = run(RULE, *["10.02", "9.97"] * 4, "9")
+    assert raised == [0]
+    assert (episode.number, episode.is_open) == (1, True), "exactly at the threshold less the hysteresis"
+    episode, raised = run(RULE, *["10.02", "9.97"] * 4, "8.99", "9.97", "10.02")
+    assert raised == [0, 10]
+
+
+@pytest.mark.parametrize(("hysteresis", "raised"), [("0", [0, 2, 4, 6]), ("0.02", [0, 2, 4, 6]), ("0.03", [0])])
+def test_a_rule_may_have_a_hysteresis_of_its_own(hysteresis: str, raised: list[int]) -> None:
+    rule = AlertRule("r1", AlertKind.DRIFT_ABOVE, Decimal(10), Decimal(hysteresis))
+    assert run(rule, *["10.02", "9.97"] * 4)[1] == raised
+
+
+@pytest.mark.parametrize(
+    ("kind", "threshold", "hysteresis"),
+    [
+        (AlertKind.DRIFT_ABOVE, "10", "10"),
+        (AlertKind.DRIFT_ABOVE, "10", "-0.1"),
+        (AlertKind.STALE, None, "0"),
+    ],
+)
+def test_a_hysteresis_out_of_range_is_refused(kind: AlertKind, threshold: str | None, hysteresis: str) -> None:
+    with pytest.raises(Invalid, match="hysteresis"):
+        AlertRule("r", kind, Decimal(threshold) if threshold else None, Decimal(hysteresis))
 
 
 def test_a_missing_value_neither_raises_nor_ends_an_episode() -> None:
@@ -76,7 +102,7 @@ def test_kinds_without_a_threshold_are_outside_above_zero(kind: AlertKind) -> No
 def test_the_id_of_an_alert_follows_from_portfolio_rule_and_episode() -> None:
     one, _ = run(RULE, "11")
     again, _ = run(RULE, "11", "12")
-    second, _ = run(RULE, "11", "9", "11")
+    second, _ = run(RULE, "11", "8", "11")
     assert one.alert_id("p1") == again.alert_id("p1")
     set_again = replace(one, opened_at=START + timedelta(days=9))
     assert one.alert_id("p1") != set_again.alert_id("p1"), "a rule that was removed and set again"
@@ -112,12 +138,16 @@ def test_every_rule_is_evaluated_with_its_measurement_and_removed_rules_lose_the
     assert [(rule.rule_id, episode.number) for rule, episode in raised] == [("r1", 1)]
 
 
-@given(st.lists(st.integers(0, 20).map(Decimal), max_size=30))
-def test_there_are_as_many_alerts_as_times_the_limit_was_exceeded_anew(values: list[Decimal]) -> None:
-    outside = [value > 10 for value in values]
-    entered = sum(now and not before for before, now in zip([False, *outside], outside, strict=False))
-    episode, raised = run(RULE, *map(str, values))
-    assert len(raised) == episode.number == entered
+@given(st.lists(st.integers(0, 20).map(Decimal), max_size=30), st.integers(0, 9))
+def test_two_alerts_have_a_measurement_below_the_hysteresis_in_between(values: list[Decimal], hysteresis: int) -> None:
+    rule = AlertRule("r1", AlertKind.DRAWDOWN_ABOVE, Decimal(10), Decimal(hysteresis))
+    expected, armed = [], True
+    for place, value in enumerate(values):
+        if armed and value > 10:
+            expected.append(place)
+        armed = value < 10 - hysteresis or (armed and value <= 10)
+    episode, raised = run(rule, *map(str, values))
+    assert (raised, episode.number, episode.is_open) == (expected, len(expected), not armed)
 
 
 @pytest.mark.parametrize("kind", AlertKind)

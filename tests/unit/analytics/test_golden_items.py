@@ -110,6 +110,15 @@ def test_members_that_a_later_release_adds_are_ignored_and_missing_members_get_t
     assert DailyValue.from_item({name: value[name] for name in value if name not in {"stale", "weights"}}).stale == ()
 
 
+def test_a_hysteresis_is_stored_with_its_rule() -> None:
+    rule = AlertRule("fall", AlertKind.DRAWDOWN_ABOVE, Decimal("12.5"), Decimal("0.5"))
+    item = golden("series_state")
+    item["rules"][0]["hysteresis"] = "0.5"
+    state = SeriesState.from_item(item)
+    assert state.rules == (rule, STATE.rules[1])
+    assert stored(state.to_item())["rules"] == item["rules"]
+
+
 def test_a_rule_of_an_unknown_kind_is_kept_as_stored() -> None:
     item = golden("series_state")
     later = {"rule_id": "later", "kind": "volatility_above", "threshold": "5", "window": "3M"}

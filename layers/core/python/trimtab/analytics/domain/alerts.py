@@ -1,8 +1,8 @@
 """Alert rules and episodes: one alert per episode.
 
-An episode begins when a measurement exceeds the limit of its rule and ends when a later measurement is back inside. The
-caller stores the episode of each rule in the same write as the alert, so a repeated or late measurement raises nothing
-twice.
+An episode begins when a measurement exceeds the limit of its rule, and ends when a later measurement is below the
+limit by more than the hysteresis: a measurement that swings about the limit raises one alert. The caller stores the
+episode of each rule in the same write as the alert, so a repeated or late measurement raises nothing twice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.money import HUNDRED, ZERO, plain
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
 
 MAX_RULES = 20
+DEFAULT_HYSTERESIS = Decimal("0.1")
+"""The hysteresis of a rule without one of its own, as a share of the threshold."""
 
 
 class AlertKind(StrEnum):
@@ -50,23 +52,43 @@ class AlertKind(StrEnum):
 class AlertRule(Struct, frozen=True, omit_defaults=True):
     """A kind with its threshold, a percent above 0 and at most 100; a measurement equal to the threshold is inside.
 
-    Raises `Invalid` for a threshold that is missing, out of range, or given to a kind without one.
+    After an alert, the next one needs a measurement below the threshold less `hysteresis` in between. `hysteresis` is
+    in percentage points, from 0 to less than the threshold; None is a tenth of the threshold.
+
+    Raises `Invalid` for a threshold or a hysteresis that is missing, out of range, or given to a kind without one.
     """
 
     rule_id: str
     kind: AlertKind
     threshold: Decimal | None = None
+    hysteresis: Decimal | None = None
 
     def __post_init__(self) -> None:
         if self.kind.has_threshold and (self.threshold is None or not 0 < self.threshold <= HUNDRED):
             raise Invalid("invalid_threshold", f"{self.kind} needs a `threshold` above 0 and at most 100 percent.")
         if not self.kind.has_threshold and self.threshold is not None:
             raise Invalid("invalid_threshold", f"{self.kind} takes no `threshold`.")
+        if self.hysteresis is not None and not 0 <= self.hysteresis < self.limit:
+            raise Invalid("invalid_hysteresis", "`hysteresis` must be from 0 to less than the `threshold`.")
 
     @property
     def limit(self) -> Decimal:
         """The largest value that is inside."""
         return ZERO if self.threshold is None else self.threshold
+
+    @property
+    def rearm_below(self) -> Decimal | None:
+        """The value below which an episode ends, in percent; None for kinds without a threshold, which end at 0."""
+        if self.threshold is None:
+            return None
+        hysteresis = self.hysteresis
+        if hysteresis is None:
+            hysteresis = CONTEXT.multiply(self.threshold, DEFAULT_HYSTERESIS)
+        return self.threshold - hysteresis
+
+    def ends_episode(self, value: Decimal) -> bool:
+        """Return True for a value that is far enough inside to end an episode."""
+        return value <= ZERO if self.rearm_below is None else value < self.rearm_below
 
 
 class Measurement(Struct, frozen=True):
@@ -129,10 +151,12 @@ def evaluate_rule(rule: AlertRule, measurement: Measurement, episode: Episode) -
     if value is None or (episode.measured_at is not None and measurement.at <= episode.measured_at):
         return episode, False
     seen = replace(episode, measured_at=measurement.at)
-    if value <= rule.limit:
-        return (replace(seen, is_open=False, closed_at=measurement.at) if episode.is_open else seen), False
+    if episode.is_open and rule.ends_episode(value):
+        return replace(seen, is_open=False, closed_at=measurement.at), False
     if episode.is_open:
         return replace(seen, peak=max(value, episode.peak or value)), False
+    if value <= rule.limit:
+        return seen, False
     opened = replace(
         seen, number=episode.number + 1, is_open=True, opened_at=measurement.at, closed_at=None, peak=value
     )

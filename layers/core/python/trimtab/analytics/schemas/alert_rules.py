@@ -14,11 +14,16 @@ from trimtab.kernel.money import plain
 
 
 class AlertRuleBody(Model):
-    """An alert rule. An alert is raised above `threshold` percent; `stale` and `missing_data` take no threshold."""
+    """An alert rule. An alert is raised above `threshold` percent; `stale` and `missing_data` take no threshold.
+
+    The next alert needs a measurement below `threshold` less `hysteresis` (percentage points; default: a tenth of the
+    threshold) in between.
+    """
 
     rule_id: Annotated[Identifier, Field(examples=["var"])]
     kind: AlertKind
     threshold: Annotated[Percent | None, Field(gt=0, le=100)] = None
+    hysteresis: Annotated[Percent | None, Field(ge=0, lt=100)] = None
 
 
 class ReplaceAlertRules(Model):
@@ -28,18 +33,22 @@ class ReplaceAlertRules(Model):
 
     def to_domain(self) -> list[AlertRule]:
         """Return the rules; raises `Invalid` where two rules have the same id."""
-        rules = [AlertRule(rule.rule_id, rule.kind, rule.threshold) for rule in self.rules]
+        rules = [AlertRule(rule.rule_id, rule.kind, rule.threshold, rule.hysteresis) for rule in self.rules]
         if len({rule.rule_id for rule in rules}) < len(rules):
             raise Invalid("invalid_request", "Each rule needs a `rule_id` of its own.")
         return rules
 
 
 class AlertRuleView(Model):
-    """A rule with its newest episode: `is_on` while the measurement is above the threshold; one alert per episode."""
+    """A rule with its newest episode; one alert is raised per episode.
+
+    `is_on` from a measurement above the threshold to the next one below `rearm_below`.
+    """
 
     rule_id: str
     kind: AlertKind
     threshold: str | None
+    rearm_below: str | None
     is_on: bool
     episodes: int
     opened_at: datetime | None
@@ -66,6 +75,7 @@ def _rule(rule: AlertRule, episode: Episode) -> dict[str, Any]:
         "rule_id": rule.rule_id,
         "kind": rule.kind.value,
         "threshold": None if rule.threshold is None else plain(rule.threshold),
+        "rearm_below": None if rule.rearm_below is None else plain(rule.rearm_below),
         "is_on": episode.is_open,
         "episodes": episode.number,
         **{name: time and format_time(time) for name, time in times.items()},
