@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import boto3
+from msgspec.structs import replace
 
 from functions.notifications_on_alert import handler as alert_function
 from tests.support.aws_setup import backend
@@ -58,10 +59,13 @@ def trading_days(first: date, last: date) -> list[date]:
     return [day for day in days if is_trading_day(day)]
 
 
-def store_bars(closes: Mapping[str, Mapping[date, Any]]) -> None:
-    """Store bars with closes by symbol and day."""
+def store_bars(closes: Mapping[str, Mapping[date, Any]], dividends: Mapping[date, str] | None = None) -> None:
+    """Store bars with closes by symbol and day, and with dividends by day."""
     bars = [
-        _bar(symbol, day, Decimal(str(close))) for symbol, by_day in closes.items() for day, close in by_day.items()
+        replace(_bar(symbol, day, Decimal(str(close))), dividend=Decimal(paid) if paid else None)
+        for symbol, by_day in closes.items()
+        for day, close in by_day.items()
+        for paid in [(dividends or {}).get(day)]
     ]
     BarStore(boto3.client("dynamodb"), MARKET_TABLE).put_bars(bars)
 

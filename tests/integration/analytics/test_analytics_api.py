@@ -271,6 +271,19 @@ def test_a_split_of_the_benchmark_is_no_step_in_the_chart(own_past: ValuedPortfo
     assert len({point.split(",")[1] for point in line[1].split("L")}) == 1, "the price did not move"
 
 
+def test_stored_dividends_of_the_benchmark_are_part_of_its_return(own_past: ValuedPortfolio) -> None:
+    ex = date(2026, 10, 15)
+    store_bars({"DIVI": {day: 100 if day < ex else 98 for day in DAYS}}, {ex: "2"})
+    window = {"window": "custom", "from": FIRST.isoformat()}
+    answer = own_past.get("performance", **window, benchmark="DIVI").json
+    assert (answer["benchmark"]["value"], answer["benchmark"]["method"]) == ("0.0000", "total_return"), (
+        "98 + 2 after 100"
+    )
+    assert answer["excess"]["method"] == "time_weighted_total_return_less_benchmark_total_return"
+    assert "total_returns:DIVI" in own_past.get("risk", **window, benchmark="DIVI").json["beta"]["basis"]
+    assert own_past.get("performance", **window, benchmark="SPY").json["benchmark"]["method"] == "price_return"
+
+
 def test_the_format_wins_over_accept_and_answers_vary_by_accept(past: ValuedPortfolio) -> None:
     browser = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
     drawn = past.system.http("GET", f"{past.path}/sectors", headers=browser)

@@ -110,6 +110,7 @@ def test_bars_are_listed_newest_first_between_two_days(system: System) -> None:
             "vwap": None,
             "pre_market": None,
             "after_hours": "1.5",
+            "dividend": None,
             "source": "file",
             "revision": 1,
         }

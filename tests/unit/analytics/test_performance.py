@@ -224,6 +224,35 @@ def test_the_benchmark_is_measured_over_the_same_days_through_its_splits() -> No
     assert found.benchmark.value == Decimal("32.0000")
     assert found.benchmark.method == "price_return"
     assert found.excess.value == Decimal("-11.0000")
+    assert found.excess.method == "time_weighted_total_return_less_benchmark_price_return"
+
+
+def test_stored_dividends_make_the_return_of_the_benchmark_a_total_return() -> None:
+    # 100, then 49 with 1 of dividend after two for one: (49 + 1) * 2 = 100; then 49.98, 2 % more. The price fell.
+    split = Split(datetime.combine(FIRST, datetime.min.time(), UTC), Decimal(2), Decimal(1))
+    closes = {FIRST - DAY: Decimal(100), FIRST: Decimal(49), FIRST + DAY: Decimal("49.98")}
+    dividends = {FIRST - DAY: Decimal(5), FIRST: Decimal(1), FIRST + 2 * DAY: Decimal(7)}
+    index = Benchmark("INDEX", closes, [split], dividends)
+    found = measure_all(series(("110", "100"), ("121", "0")), index)
+    assert found.benchmark is not None
+    assert found.excess is not None
+    assert (found.benchmark.value, found.benchmark.method) == (Decimal("2.0000"), "total_return")
+    assert found.benchmark.basis == "last_close_split_adjusted,dividends_reinvested_at_close_of_ex_day:INDEX"
+    assert (found.excess.value, found.excess.method) == (
+        Decimal("19.0000"),
+        "time_weighted_total_return_less_benchmark_total_return",
+    )
+
+
+def test_a_portfolio_of_the_benchmark_with_its_dividends_has_no_excess() -> None:
+    # One unit of 100, 98 on the ex-day of 2 that arrive as cash the same day, 99 at the end with the 2 as cash.
+    days = series(("100", "100"), ("100", "0"), ("101.0204081632653061224489796", "0"))
+    closes = {FIRST - DAY: Decimal(100), FIRST: Decimal(100), FIRST + DAY: Decimal(98), FIRST + 2 * DAY: Decimal(99)}
+    index = Benchmark("INDEX", closes, dividends={FIRST + DAY: Decimal(2)})
+    found = measure_all(days, index)
+    assert found.excess is not None
+    assert found.excess.value == 0
+    assert index.daily_returns([FIRST, FIRST + DAY]) == [0]
 
 
 @pytest.mark.parametrize("closes", [{}, {FIRST: Decimal(1)}, {FIRST - 30 * DAY: Decimal(1), FIRST + DAY: Decimal(2)}])

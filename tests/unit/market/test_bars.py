@@ -13,8 +13,18 @@ from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import DATA
 from trimtab.contracts.quotes import Split
+from trimtab.kernel.ids import fingerprint
 from trimtab.market.domain.assets import enter_asset
-from trimtab.market.domain.bars import BarFault, DailyClose, FaultKind, ProvidedBar, ReferenceData, validate
+from trimtab.market.domain.bars import (
+    BarFault,
+    DailyClose,
+    FaultKind,
+    ProvidedBar,
+    ReferenceData,
+    UnreadableRow,
+    bars_fingerprint,
+    validate,
+)
 from trimtab.market.domain.ingested_days import MAX_LISTED, record_day, sessions_between, sessions_up_to
 
 DAY, BEFORE = date(2026, 11, 20), date(2026, 11, 19)
@@ -46,8 +56,7 @@ BAD = [
     (row(volume=None), FaultKind.UNREADABLE),
     (row(0), FaultKind.NOT_POSITIVE),
     (row(low=-1), FaultKind.NOT_POSITIVE),
-    (row(vwap=0), FaultKind.NOT_POSITIVE),
-    (row(after_hours=-5), FaultKind.NOT_POSITIVE),
+    (UnreadableRow("AAPL", error="Line 3 has 7 cells."), FaultKind.UNREADABLE),
     (row(high=99), FaultKind.INCONSISTENT),
     (row(low=101), FaultKind.INCONSISTENT),
     (row(open=102, high=101), FaultKind.INCONSISTENT),
@@ -67,6 +76,22 @@ def test_a_valid_row_becomes_a_bar_also_without_volume() -> None:
     result = validate("AAPL", DAY, [row(100, high=103, low=99, open="99.5", volume=0)], ReferenceData(), source="file")
     assert result.fault is None
     assert result.bar == replace(stored(), open=Decimal("99.5"), high=Decimal(103), low=Decimal(99), volume=Decimal(0))
+
+
+@pytest.mark.parametrize("number", [None, 0, -5])
+@pytest.mark.parametrize("name", ["vwap", "pre_market", "after_hours", "dividend"])
+def test_an_optional_number_that_is_not_above_zero_is_left_out(name: str, number: int | None) -> None:
+    result = validate("AAPL", DAY, [row(**{name: number})], ReferenceData(), source="file")
+    assert (result.bar, result.fault) == (stored(), None)
+    given = validate("AAPL", DAY, [row(**{name: 7})], ReferenceData(), source="file").bar
+    assert given is not None
+    assert getattr(given, name) == 7
+
+
+def test_a_missing_dividend_changes_no_fingerprint_and_a_dividend_does() -> None:
+    paying = replace(stored(), dividend=Decimal("0.25"))
+    assert bars_fingerprint([stored()]) == fingerprint([["AAPL", 1, *["100"] * 4, "10", "", "", ""]])
+    assert bars_fingerprint([paying]) != bars_fingerprint([stored()])
 
 
 def test_a_symbol_without_a_row_is_missing_unless_its_bar_is_there() -> None:
@@ -186,7 +211,7 @@ numbers = st.decimals("0.000000001", "999999999", places=9)
         symbol=st.sampled_from(["AAPL", "BRK.B"]),
         day=st.dates(),
         **dict.fromkeys(("open", "high", "low", "close", "volume"), numbers),
-        **{name: st.none() | numbers for name in ("vwap", "pre_market", "after_hours")},
+        **{name: st.none() | numbers for name in ("vwap", "pre_market", "after_hours", "dividend")},
         source=st.just("file"),
         revision=st.integers(1, 9),
     )

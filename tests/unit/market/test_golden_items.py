@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
@@ -57,6 +58,7 @@ ITEMS: dict[str, Any] = {
     "quote_held": Quote("AAPL", Decimal(100), TIME, "feed", held=HELD, version=7),
     "splits_without_quote": Quote("NEW", splits=(SPLIT,)),
     "bar": BAR,
+    "bar_with_dividend": replace(BAR, dividend=Decimal("0.26")),
     "ingested_day": record_day(None, DAY, ["AAPL", "MSFT"], bars=[BAR], faults=[JUMP], now=TIME),
     "unannounced_days": UnannouncedDays(since=DAY, updated_at=TIME),
     "announced_days": UnannouncedDays(since=None, version=2, updated_at=TIME, events=(bars_ingested(DAY, None),)),

@@ -10,15 +10,16 @@ from msgspec import Struct
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
 
 BAR_PREFIX = "BAR#"
-NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "pre_market", "after_hours")
-"""The numeric members of a bar; the last three may be None."""
+NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "pre_market", "after_hours", "dividend")
+"""The numeric members of a bar; the last four may be None."""
 
 
 class Bar(Struct, frozen=True):
     """The prices of one unit of an asset on a trading day, unadjusted: splits are stored with the quote.
 
     `volume` is in units. `pre_market` and `after_hours` are prices outside the session, None if the source has none.
-    `revision` counts from 1; a correction by the source is the next revision.
+    `dividend` is the cash dividend of one unit with this ex-day. `revision` counts from 1; a correction by the source
+    is the next revision.
     """
 
     symbol: str
@@ -33,6 +34,7 @@ class Bar(Struct, frozen=True):
     after_hours: Decimal | None
     source: str
     revision: int
+    dividend: Decimal | None = None
 
     def to_item(self) -> dict[str, Any]:
         """Return the bar as plain values, with the keys of the table `market`."""

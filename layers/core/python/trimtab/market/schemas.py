@@ -90,7 +90,10 @@ class AssetList(Model):
 
 
 class BarView(Model):
-    """A daily bar of an asset, unadjusted for splits; `revision` counts corrections by the source, from 1."""
+    """A daily bar of an asset, unadjusted for splits; `revision` counts corrections by the source, from 1.
+
+    `dividend` is the cash dividend of one unit whose ex-day is this day.
+    """
 
     day: str
     open: str
@@ -101,6 +104,7 @@ class BarView(Model):
     vwap: str | None
     pre_market: str | None
     after_hours: str | None
+    dividend: str | None
     source: str
     revision: int
 

@@ -1,12 +1,17 @@
-"""A benchmark: the price of one symbol over the days of a portfolio."""
+"""A benchmark: one symbol over the days of a portfolio, with the dividends that are stored for the symbol.
+
+A portfolio's return includes its dividends, so a benchmark's return should do so too. Without stored dividends the
+return of a benchmark is its price return, and every figure says which of the two was compared.
+"""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from itertools import pairwise
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from trimtab.analytics.domain.daily_value import DailyValue
 from trimtab.contracts.quotes import Split
@@ -16,15 +21,31 @@ from trimtab.kernel.trading_days import LONGEST_CLOSURE_DAYS, on_or_before
 _LONGEST = timedelta(days=LONGEST_CLOSURE_DAYS)
 
 
+class ReturnKind(StrEnum):
+    """TOTAL: dividends are reinvested at the close of their ex-day; PRICE: no dividends are known."""
+
+    TOTAL = "total_return"
+    PRICE = "price_return"
+
+
 class Benchmark(Struct, frozen=True):
-    """Unadjusted closes of a symbol by day, and the splits of the symbol."""
+    """Unadjusted closes of a symbol by day, the splits of the symbol, and dividends of one unit by ex-day.
+
+    An ex-day needs a close; the dividend of another day is not counted.
+    """
 
     symbol: str
     closes: Mapping[date, Decimal]
     splits: Sequence[Split] = ()
+    dividends: Mapping[date, Decimal] = field(default_factory=dict)
 
-    def price_return(self, first: date, last: date) -> Decimal | None:
-        """Return the price return between two days as a share, split-adjusted, each day at its last close.
+    @property
+    def kind(self) -> ReturnKind:
+        """The kind of the benchmark's returns."""
+        return ReturnKind.TOTAL if self.dividends else ReturnKind.PRICE
+
+    def period_return(self, first: date, last: date) -> Decimal | None:
+        """Return the return between two days as a share, split-adjusted, each day at its last close.
 
         None where the last close is older than the longest market closure.
         """
@@ -36,7 +57,7 @@ class Benchmark(Struct, frozen=True):
         """Return the value by day, in money, of the same deposits and withdrawals invested in the benchmark.
 
         The series starts with the value of the first day that has both a value and a recent close. A deposit is
-        invested before the day's price change, a withdrawal taken out after, as in the portfolio's returns. The series
+        invested before the day's change, a withdrawal taken out after, as in the portfolio's returns. The series
         ends where nothing is left. Source: the public market equivalent of Long and Nickels (1996).
         """
         known, found = sorted(self.closes), dict[date, Decimal]()
@@ -75,4 +96,8 @@ class Benchmark(Struct, frozen=True):
         for split in self.splits:
             if before < split.effective_at.astimezone(UTC).date() <= after:
                 price = CONTEXT.divide(CONTEXT.multiply(price, split.new), split.old)
-        return CONTEXT.divide(price, self.closes[before]) - 1
+        growth = CONTEXT.divide(price, self.closes[before])
+        for day, amount in self.dividends.items():
+            if before < day <= after and day in self.closes:
+                growth = CONTEXT.multiply(growth, 1 + CONTEXT.divide(amount, self.closes[day]))
+        return growth - 1

@@ -1,4 +1,4 @@
-"""Returns of a portfolio over a window, time-weighted and money-weighted.
+"""Returns of a portfolio over a window, time-weighted and money-weighted: total returns, dividends and fees included.
 
 Timing of flows (`TIMING`): the net inflow of a day counts from the start of that day, a net outflow until its end. So
 the first deposit earns a return from its first day, and selling everything includes the return of the last day.
@@ -12,7 +12,7 @@ from itertools import accumulate
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.analytics.domain.benchmark import Benchmark
+from trimtab.analytics.domain.benchmark import Benchmark, ReturnKind
 from trimtab.analytics.domain.daily_value import BASIS, DailyValue, Flow
 from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure, round_figure
 from trimtab.analytics.domain.internal_rate import YEAR_DAYS, solve_growth
@@ -222,13 +222,16 @@ def simple_return(values: WindowValues) -> Figure:
 
 
 def benchmark_return(values: WindowValues, benchmark: Benchmark) -> Figure:
-    """Return the benchmark's price return from the opening day to the last day."""
-    found = benchmark.price_return(values.window.first, values.window.last) if values.window else None
+    """Return the benchmark's return from the opening day to the last day."""
+    found = benchmark.period_return(values.window.first, values.window.last) if values.window else None
+    basis = "last_close_split_adjusted"
+    if benchmark.kind is ReturnKind.TOTAL:
+        basis += ",dividends_reinvested_at_close_of_ex_day"
     return make_figure(
         found,
         FigureUnit.PERCENT,
-        method="price_return",
-        basis=f"last_close_split_adjusted:{benchmark.symbol}",
+        method=benchmark.kind.value,
+        basis=f"{basis}:{benchmark.symbol}",
         window=values.window,
         observations=0 if found is None else 2,
         reason="no_benchmark_close" if values.window else "too_few_observations",
@@ -267,7 +270,7 @@ def _excess(portfolio: Figure, benchmark: Figure) -> Figure:
     if portfolio.value is not None and benchmark.value is not None:
         value = portfolio.value - benchmark.value
     reason = portfolio.reason or benchmark.reason
-    method, basis = "arithmetic_difference_of_time_weighted_and_benchmark", f"{_BASIS},{benchmark.basis}"
+    method, basis = f"time_weighted_total_return_less_benchmark_{benchmark.method}", f"{_BASIS},{benchmark.basis}"
     return Figure(value, FigureUnit.PERCENT, method, basis, portfolio.window, portfolio.observations, reason)
 
 

@@ -256,7 +256,7 @@ def _compare(
 ) -> Figure | None:
     if pairs is None or benchmark is None:
         return None
-    basis, count = f"{_BASIS},price_returns:{benchmark.symbol}", len(pairs.portfolio)
+    basis, count = f"{_BASIS},{benchmark.kind}s:{benchmark.symbol}", len(pairs.portfolio)
     if figures.returns.broken is not None:
         return figures.make(method, FigureUnit.RATIO, None, "loss_exceeds_capital", count, basis=basis)
     if count < MIN_RETURNS_FOR_A_YEAR:

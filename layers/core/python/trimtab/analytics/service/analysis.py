@@ -147,4 +147,5 @@ class Analysis(Struct, frozen=True):
         first = max(window.first, values[0].day) if values else window.first
         bars = self.market.bars(symbol, first - LOOK_BACK, window.last)
         splits = self.ledger.splits([symbol]).get(symbol, ())
-        return Benchmark(symbol, {bar.day: bar.close for bar in bars}, splits)
+        dividends = {bar.day: bar.dividend for bar in bars if bar.dividend is not None}
+        return Benchmark(symbol, {bar.day: bar.close for bar in bars}, splits, dividends)

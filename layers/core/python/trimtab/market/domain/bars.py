@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from trimtab.kernel.ids import fingerprint
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_percent
 
 _PRICES = ("open", "high", "low", "close")
-_OPTIONAL = ("vwap", "pre_market", "after_hours")
+_OPTIONAL = ("vwap", "pre_market", "after_hours", "dividend")
 
 
 class ProvidedBar(Struct, frozen=True):
@@ -30,6 +31,13 @@ class ProvidedBar(Struct, frozen=True):
     vwap: Decimal | None = None
     pre_market: Decimal | None = None
     after_hours: Decimal | None = None
+    dividend: Decimal | None = None
+
+
+class UnreadableRow(ProvidedBar, frozen=True, kw_only=True):
+    """A row of a symbol that has no readable numbers; `error` is a sentence on the cause."""
+
+    error: str
 
 
 class ProvidedSplit(Struct, frozen=True):
@@ -130,11 +138,12 @@ def _row_fault(symbol: str, rows: Sequence[ProvidedBar]) -> BarFault | None:
     row = rows[0]
     if any(other != row for other in rows[1:]):
         return BarFault(symbol, FaultKind.AMBIGUOUS, "the source has several different bars")
+    if isinstance(row, UnreadableRow):
+        return BarFault(symbol, FaultKind.UNREADABLE, row.error)
     unreadable = [name for name in (*_PRICES, "volume") if getattr(row, name) is None]
     if unreadable:
         return BarFault(symbol, FaultKind.UNREADABLE, f"missing or unreadable: {', '.join(unreadable)}")
-    given = [name for name in (*_PRICES, *_OPTIONAL) if getattr(row, name) is not None]
-    not_positive = [f"{name} {plain(getattr(row, name))}" for name in given if getattr(row, name) <= ZERO]
+    not_positive = [f"{name} {plain(_number(row, name))}" for name in _PRICES if _number(row, name) <= ZERO]
     if not_positive:
         return BarFault(symbol, FaultKind.NOT_POSITIVE, f"not above zero: {', '.join(not_positive)}")
     prices = [_number(row, name) for name in _PRICES]
@@ -182,7 +191,9 @@ def _change_percent(before: Decimal, after: Decimal) -> Decimal:
 
 
 def _to_bar(symbol: str, day: date, row: ProvidedBar, source: str) -> Bar:
-    optional = {name: getattr(row, name) for name in _OPTIONAL}
+    """Return the bar of a valid row; an optional number that is not above zero is left out."""
+    given = {name: getattr(row, name) or ZERO for name in _OPTIONAL}
+    optional: dict[str, Any] = {name: number if number > ZERO else None for name, number in given.items()}
     numbers = {name: _number(row, name) for name in (*_PRICES, "volume")}
     return Bar(symbol=symbol, day=day, **numbers, **optional, source=source, revision=1)
 
@@ -201,9 +212,13 @@ def _revise(stored: Bar | None, bar: Bar) -> Bar:
 
 
 def bars_fingerprint(bars: Sequence[Bar]) -> str:
-    """Return a fingerprint that differs for different bars of a day."""
+    """Return a fingerprint that differs for different bars of a day; a missing dividend adds nothing."""
     return fingerprint(
-        [[bar.symbol, bar.revision, *(_text(getattr(bar, name)) for name in NUMBERS)] for bar in bars],
+        [
+            [bar.symbol, bar.revision, *(_text(getattr(bar, name)) for name in NUMBERS if name != "dividend")]
+            + ([plain(bar.dividend)] if bar.dividend is not None else [])
+            for bar in bars
+        ],
     )
 
 
