@@ -12,13 +12,25 @@ from trimtab.contracts.fields import Asset
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Unavailable, not_found
 from trimtab.portfolios.balancing import views as schemas
+from trimtab.portfolios.balancing.check_decision import find_refusal
 from trimtab.portfolios.balancing.check_store import CheckStore
-from trimtab.portfolios.balancing.operator_actions import OperatorActions
+from trimtab.portfolios.balancing.decision_reader import DecisionReader
+from trimtab.portfolios.balancing.dry_run import DryRun
+from trimtab.portfolios.balancing.dry_run_views import (
+    DryRunView,
+    TriggersView,
+    dry_run_view,
+    triggers_view,
+    unwatched_view,
+)
+from trimtab.portfolios.balancing.operator_actions import OperatorActions, error_of
 from trimtab.portfolios.execution.broker import Broker, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.execution.wiring import RebalanceStores, StoreSettings, rebalance_stores
+from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.portfolio import views
+from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.service import PortfolioService
 from trimtab.portfolios.rebalancing import views as rebalance_views
 from trimtab.runtime.dynamodb.client import dynamodb_client
@@ -58,6 +70,13 @@ def portfolios() -> PortfolioService:
     return PortfolioService(stores().rebalances, utc_now)
 
 
+@lru_cache(maxsize=1)
+def decision_reader() -> DecisionReader:
+    """Return the reader of decisions."""
+    holdings = HoldingsReader(stores().ledger, utc_now)
+    return DecisionReader(holdings, stores().halts, settings().terms, utc_now)
+
+
 def halt_store() -> HaltStore:
     """Return the store of halt switches."""
     return stores().halts
@@ -79,17 +98,40 @@ operator_route = partial(route, scope=OPERATOR, tag="Operators")
 
 @app.post(
     "/portfolios/<portfolio_id>/rebalances",
-    **rebalance_route("Run a rebalance", WRITE, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
+    **rebalance_route("Run a rebalance", WRITE, DryRunView, accepted=rebalance_views.AcceptedView),
 )
 def run_rebalance(
     portfolio_id: PortfolioId, body: schemas.RunRebalance, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
-    """Request a rebalance of the holdings at the present quotes, whether or not a weight is outside its band."""
+    """Request a rebalance of the holdings at the present quotes, whether or not a weight is outside its band.
+
+    With `dry_run`, answer the rebalance that would be executed now; nothing is stored.
+    """
+    if body.dry_run:
+        return json_response(dry_run_view(_dry_run(portfolio_id, body.mode)))
     given = one_request_id(idempotency_key, body.request_id)
     asked = operator_actions().request_rebalance(app.caller, portfolio_id, body.mode, given or str(uuid4()))
     view = rebalance_views.accepted_view(asked, retry_safe=given is not None)
     headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
+
+
+def _dry_run(portfolio_id: str, mode: Mode | None) -> DryRun:
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    refusal = find_refusal(portfolio)
+    if refusal is not None:
+        raise error_of(refusal)
+    portfolio.require_tradable(utc_now())
+    return decision_reader().dry_run(portfolio, mode)
+
+
+@app.get("/portfolios/<portfolio_id>/triggers", **rebalance_route("Read the price triggers", READ, TriggersView))
+def read_triggers(portfolio_id: PortfolioId) -> Response[Any]:
+    """Read the prices at which the portfolio would act: by symbol, the price at or below and at or above."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    if not portfolio.is_automatic:
+        return json_response(unwatched_view(portfolio))
+    return json_response(triggers_view(*decision_reader().decide(portfolio, None)))
 
 
 @app.post(

@@ -167,6 +167,6 @@ class BalancingFunctions(Construct):
         )
         function.allow_table(self._portfolios, ("GetItem", "BatchGetItem", "PutItem"))
         function.allow_indexes(self._portfolios, ("by_symbol",))
-        function.allow_table(self._market.table, ("BatchGetItem",))
+        function.allow_table(self._market.table, ("BatchGetItem", "Query"))
         function.allow_sending(self._balancing.checks, self._execution.executions)
         broker.allow_reading_account(function)

@@ -251,6 +251,8 @@ def _hold_what_has_no_quote(system: System) -> None:
     balancing.buy("LOST", 50, 10)
     balancing.settle()
     assert balancing.last_check()["reason"]["code"] == "no_quote"
+    home = balancing.account.home
+    assert system.http("POST", f"{home}/rebalances", {"dry_run": True}).json["reason"]["code"] == "no_quote"
 
 
 def _cancel_before_execution(system: System, mine: Balancing) -> None:

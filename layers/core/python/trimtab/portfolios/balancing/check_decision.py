@@ -25,6 +25,7 @@ from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
 from trimtab.portfolios.rebalancing.model import Reason
+from trimtab.portfolios.rebalancing.orders import SkippedLeg
 from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
@@ -36,6 +37,7 @@ HALT_RETRY = timedelta(minutes=5)
 """Pause after a rebalance that was refused because orders are halted."""
 MARKET_CLOSED = "market_closed"
 """Reason code while the exchange of an order is closed, at a broker that trades in sessions only."""
+NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
 MAX_NAMED, MAX_LISTED = 10, 90
 """Missing symbols named in a sentence, and listed in the details."""
 
@@ -46,6 +48,8 @@ class CheckResult(Struct, frozen=True):
     * `plan`: orders to execute, None where nothing is traded; then `bounds` are the price bounds by symbol.
     * `calendar_at`: next day of the calendar rule.
     * `deferred_trigger`, `retry_at`: a trigger that was refused for a while, and the end of that while.
+    * `safe_move`: the largest relative move of all prices that takes no weight out of its band, None without a value.
+    * `skipped`: changes towards the target without an order.
     * `is_deposit_due`: a deposit still waits to be invested.
     * `awaits_quote`: a change took the portfolio out of its band, and the next quote decides.
     """
@@ -59,6 +63,8 @@ class CheckResult(Struct, frozen=True):
     retry_at: datetime | None = None
     awaits_quote: bool = False
     is_deposit_due: bool = False
+    safe_move: Decimal | None = None
+    skipped: tuple[SkippedLeg, ...] = ()
 
 
 def find_refusal(portfolio: Portfolio) -> Reason | None:
@@ -77,7 +83,8 @@ def decide(inputs: DecisionInputs) -> tuple[DecisionInputs, CheckResult]:
     if result.plan is not None or inputs.trigger is Trigger.MANUAL or not inputs.has_deposit_to_invest:
         return inputs, result
     investing = replace(inputs, trigger=Trigger.DEPOSIT, mode=Mode.INVEST_CASH)
-    return investing, _join_results(result, evaluate(investing))
+    joined = _join_results(result, evaluate(investing))
+    return inputs if joined.plan is None else investing, joined
 
 
 def _join_results(result: CheckResult, invested: CheckResult) -> CheckResult:
@@ -136,39 +143,34 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
     limits = current_limits(inputs)
     details = _details(inputs, valuation, legs, limits)
 
-    def bounds(least_move: Decimal) -> dict[str, PriceBounds]:
-        return _bounds(inputs, max(move, least_move))
+    def without_orders(reason: Reason, least_move: Decimal, **changes: Any) -> CheckResult:
+        bounds = _bounds(inputs, max(move, least_move))
+        members = {"valuation": valuation, "safe_move": move, "calendar_at": inputs.calendar_at(), **changes}
+        return CheckResult(reason, bounds, **members)
 
     rule = _rule_for_rebalance(inputs, legs)
     if rule is None:
         reason = Reason("within_band", "Every weight is within its band.", details)
-        return CheckResult(reason, bounds(ZERO), valuation=valuation, calendar_at=inputs.next_calendar_at())
+        return without_orders(reason, ZERO, calendar_at=inputs.next_calendar_at())
     if inputs.trigger is None:
-        reason, least_move = _await_quote(inputs, details), REARM_MOVE if inputs.was_refused else ZERO
-        awaits_quote = not inputs.was_refused
-        return CheckResult(reason, bounds(least_move), calendar_at=inputs.calendar_at(), awaits_quote=awaits_quote)
+        least_move = REARM_MOVE if inputs.was_refused else ZERO
+        return without_orders(_await_quote(inputs, details), least_move, awaits_quote=not inputs.was_refused)
     deferral = _deferral(inputs, inputs.trigger, details)
     if deferral is not None:
         reason, retry_at = deferral
-        day = inputs.calendar_at()
-        return CheckResult(
-            reason, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at
-        )
+        return without_orders(reason, REARM_MOVE, deferred_trigger=inputs.trigger, retry_at=retry_at)
     plan = order_planner.plan_orders(
         valuation, allocation, policy, inputs.mode, limits=limits, commission=inputs.terms.commission
     )
     details |= _plan_details(plan)
     if not plan.orders:
         reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
-        return CheckResult(reason, bounds(REARM_MOVE), valuation=valuation, calendar_at=inputs.next_calendar_at())
+        return without_orders(reason, REARM_MOVE, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
     closed = inputs.closed_exchanges(order.symbol for order in plan.orders)
     if closed:
         reason, retry_at = _await_open(closed, details)
-        day = inputs.calendar_at()
-        return CheckResult(
-            reason, bounds(REARM_MOVE), calendar_at=day, deferred_trigger=inputs.trigger, retry_at=retry_at
-        )
-    return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at())
+        return without_orders(reason, REARM_MOVE, deferred_trigger=inputs.trigger, retry_at=retry_at)
+    return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at(), skipped=plan.skipped)
 
 
 def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.portfolios.balancing import check_decision
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
+from trimtab.portfolios.balancing.dry_run import DryRun, describe_dry_run
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
@@ -38,6 +39,11 @@ class DecisionReader(Struct, frozen=True):
             return decided
         assets = self.holdings.ledger.assets(symbols_of(portfolio))
         return check_decision.decide(replace(inputs, assets=assets))
+
+    def dry_run(self, portfolio: Portfolio, mode: Mode | None) -> DryRun:
+        """Return the rebalance that a person's request would execute now."""
+        inputs, result = self.decide(portfolio, Trigger.MANUAL, mode)
+        return describe_dry_run(inputs, result, self.holdings.apply_splits(portfolio, inputs.quotes))
 
     def _read(self, portfolio: Portfolio, trigger: Trigger | None, mode: Mode | None) -> DecisionInputs:
         now = self.clock()  # before the quotes are read: a quote stored later is newer than the decision

@@ -29,7 +29,7 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, rebalance_id_of
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ADJUSTED = 90
@@ -62,7 +62,7 @@ class OperatorActions(Struct, frozen=True):
         refusal = check_decision.find_refusal(portfolio)
         stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, requested.rebalance_id) if refusal else None
         if refusal is not None and stored is None:
-            raise (Unprocessable if refusal.code == "no_target" else Conflict)(refusal.code, refusal.message)
+            raise error_of(refusal)
         stored = stored or retry_on_conflict(lambda: self.store.insert_rebalance(requested))
         if stored is not None and not ids.is_same_request(stored.request_hash, lambda form: _request_hash(mode, form)):
             raise Conflict(
@@ -157,6 +157,11 @@ class OperatorActions(Struct, frozen=True):
         """Return the portfolio with the splits since the last trade applied to its holdings of these symbols."""
         quotes = self.ledger.quotes(sorted(symbols))
         return replace(portfolio, holdings=HoldingsReader(self.ledger, self.clock).apply_splits(portfolio, quotes))
+
+
+def error_of(refusal: Reason) -> Conflict | Unprocessable:
+    """Return the error that answers the request of a rebalance that is refused at once."""
+    return (Unprocessable if refusal.code == "no_target" else Conflict)(refusal.code, refusal.message)
 
 
 def _request_hash(mode: Mode | None, form: int = 1) -> str:

@@ -79,6 +79,28 @@ def _move_to_drift(legs: tuple[Leg, ...], total_drift: Decimal) -> Decimal:
     return 2 * unused / (1 + unused * unused) if unused < 1 else _LARGEST_MOVE
 
 
+def move_to_other_sides(legs: Iterable[Leg], smallest: Decimal) -> Decimal:
+    """Return the largest r such that price moves of up to ±r (a share of each price) change no leg's side of a target.
+
+    A leg has no side while its weight is within `smallest` percentage points of its target. The result is below 1 and
+    rounded down to 12 places.
+    """
+    with localcontext(EXACT):
+        moves = [move for leg in legs for move in _moves_to_other_side(leg, smallest)]
+        found = min(moves, default=_LARGEST_MOVE).quantize(Decimal(1).scaleb(-MOVE_PLACES), ROUND_FLOOR)
+    return min(max(found, ZERO), _LARGEST_MOVE)
+
+
+def _moves_to_other_side(leg: Leg, smallest: Decimal) -> Iterator[Decimal]:
+    upper, lower = leg.target + smallest, leg.target - smallest
+    if leg.weight > upper:
+        yield _move_between(upper, max(leg.weight - _PERCENT_UNIT, upper))
+    elif leg.weight < lower:
+        yield _move_between(min(leg.weight + _PERCENT_UNIT, lower), lower)
+    else:
+        yield from _moves_to_band(leg, smallest)
+
+
 def bounds_around(price: Decimal | None, relative_move: Decimal) -> PriceBounds:
     """Return the bounds at this relative distance from a price, rounded inwards to 9 places.
 

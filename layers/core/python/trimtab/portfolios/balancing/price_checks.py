@@ -16,7 +16,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
-from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, CheckResult
+from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, NOT_WATCHED, CheckResult
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
@@ -32,7 +32,6 @@ from trimtab.portfolios.rebalancing.store import RebalanceStore
 MAX_ROUNDS = 3
 """Maximum number of evaluations for one message if quotes keep crossing the new bounds; then the message is retried."""
 IN_PROGRESS = Reason("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
-NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
 
 
 class CheckOutcome(Struct, frozen=True):

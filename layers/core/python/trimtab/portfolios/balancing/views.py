@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from trimtab.contracts.fields import Asset, Identifier, Model, Money, Quantity
 from trimtab.kernel.clock import format_time
@@ -14,6 +14,7 @@ from trimtab.portfolios.balancing.operator_actions import Resolution
 from trimtab.portfolios.execution.broker import BrokerAccount
 from trimtab.portfolios.execution.halts import Halt
 from trimtab.portfolios.portfolio.policy import Mode
+from trimtab.portfolios.rebalancing.model import Reason as CheckReason
 
 Answer = dict[str, Any]
 HaltScope = Literal["tenant", "all_tenants"]
@@ -21,9 +22,13 @@ Reason = Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x
 
 
 class RunRebalance(Model):
-    """A requested rebalance. `mode` limits the sides of its orders; by default the mode of the policy."""
+    """A requested rebalance. `mode` limits the sides of its orders; by default the mode of the policy.
+
+    With `dry_run` the answer is the rebalance that would be executed now, and nothing is stored.
+    """
 
     mode: Mode | None = None
+    dry_run: StrictBool = False
     request_id: Identifier | None = None
 
 
@@ -110,12 +115,13 @@ def check_view(check: LastCheck) -> Answer:
     return {
         "trigger": check.trigger,
         "at": format_time(check.at),
-        "reason": {
-            "code": check.reason.code,
-            "message": check.reason.message,
-            "details": dict(check.reason.details),
-        },
+        "reason": reason_members(check.reason),
     }
+
+
+def reason_members(reason: CheckReason) -> Answer:
+    """Return the members of a `CheckReasonView`."""
+    return {"code": reason.code, "message": reason.message, "details": dict(reason.details)}
 
 
 def account_view(account: BrokerAccount, positions: dict[str, Decimal]) -> Answer:
