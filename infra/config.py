@@ -232,6 +232,12 @@ class Config:
     """The pause before each attempt to compensate fills."""
     halt_seconds: int = 60
     """The interval at which a halted rebalance checks whether the halt was lifted."""
+    halt_window_seconds: int = 3600
+    """The window of the controls that halt a tenant automatically."""
+    halt_rollbacks: int = 50
+    """Rebalances rolled back within the window that halt a tenant; 0 switches the control off."""
+    halt_held_prices: int = 50
+    """Prices held within the window, and needed by the tenant, that halt a tenant; 0 switches the control off."""
 
     def __post_init__(self) -> None:
         if not 0 < self.run_seconds <= MAX_RUN_SECONDS:

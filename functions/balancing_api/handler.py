@@ -211,7 +211,7 @@ def delete_halt(
     scope: Annotated[schemas.HaltScope, Query(description="The switch to turn off.")] = "tenant",
 ) -> Response[Any]:
     """Allow orders to be sent again."""
-    halt_store().switch_off(_tenant_of(scope))
+    halt_store().switch_off(_tenant_of(scope), utc_now())
     return no_content()
 
 

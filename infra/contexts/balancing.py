@@ -107,6 +107,8 @@ class BalancingFunctions(Construct):
                 "WATCHES_TABLE": self._balancing.watches.table_name,
                 "WATCH_SHARDS": str(config.watch_shards),
                 "RUN_SECONDS": str(config.run_seconds),
+                "HALT_WINDOW_SECONDS": str(config.halt_window_seconds),
+                "HALT_HELD_PRICES": str(config.halt_held_prices),
                 "EXECUTIONS_QUEUE_URL": self._execution.executions.url,
             },
         )

@@ -64,12 +64,14 @@ class ExecutionFunctions(Construct):
                 "ORDER_SECONDS": str(config.order_seconds),
                 "REVERSAL_SECONDS": str(config.reversal_seconds),
                 "HALT_SECONDS": str(config.halt_seconds),
+                "HALT_WINDOW_SECONDS": str(config.halt_window_seconds),
+                "HALT_ROLLBACKS": str(config.halt_rollbacks),
                 "THREADS": str(config.threads),
             },
             batch_size=1,
             max_concurrency=config.execution_max_concurrency,
         )
-        worker.allow_table(portfolio.table, ("BatchGetItem", "PutItem"))
+        worker.allow_table(portfolio.table, ("GetItem", "BatchGetItem", "PutItem"))
         worker.allow_indexes(portfolio.table, ("by_symbol",))
         worker.allow_table(market.table, ("BatchGetItem",))
         worker.allow_sending(execution.executions)

@@ -22,7 +22,7 @@ from infra.constructs.table import RetainedTable
 
 ALERT_EVENTS = (
     *("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "portfolio.backing_off", "symbol.quarantined"),
-    "alert.raised",
+    *("orders.halted", "alert.raised"),
 )
 # Only writes that carry events are worth an invocation. `exists` matches leaves only, hence the `S`.
 _CARRIES_EVENTS = {"events": {"S": lambda_.FilterRule.exists()}}

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from trimtab.contracts.stored_form import FORM, UnknownForm
+from trimtab.contracts.stored_form import FORM, UnknownForm, pack, unpack
 from trimtab.portfolios.execution.broker import BrokerOrder
+from trimtab.portfolios.execution.halt_controls import HaltControl, Incidents
 from trimtab.portfolios.execution.halts import Halt, halt_key
 from trimtab.portfolios.execution.paper import PaperOrder
 from trimtab.portfolios.execution.paper_scenario import ScenarioRule, unpack_rule
@@ -57,6 +58,15 @@ def test_the_golden_halt_is_read_and_written_unchanged(kind: str) -> None:
 
 def test_a_golden_switch_that_is_off_has_no_halt() -> None:
     assert Halt.from_item(stored("halt_switched_off")) is None
+
+
+def test_the_golden_automatic_halt_is_read_with_its_control_and_incidents() -> None:
+    item = stored("halt_automatic")
+    reason = "2 rebalances were rolled back within 3600 seconds (control rollbacks)"
+    assert Halt.from_item(item) == Halt("demo", reason, "automatic", TIME, HaltControl.ROLLBACKS)
+    incidents = unpack(item["incidents"], Incidents)
+    assert incidents == Incidents({HaltControl.ROLLBACKS: {"r-1": TIME, "r-2": TIME}}, TIME)
+    assert pack(incidents) == item["incidents"]
 
 
 @pytest.mark.parametrize("kind", [*ORDERS, *HALTS])

@@ -99,6 +99,16 @@ class QuarantineData(PortfolioData):
     remedy: str
 
 
+class HaltedData(Model):
+    """An automatic halt of all orders of the event's tenant: the control, its count and window, and what to do."""
+
+    control: str
+    count: int
+    window_seconds: int
+    reason: str
+    remedy: str
+
+
 class ReleasedSymbolData(PortfolioData):
     """A symbol whose quarantine a person lifted: the person (`by`), and the person's reason."""
 
@@ -237,6 +247,7 @@ DATA: Mapping[str, type[Model]] = {
     "portfolio.stale": StaleData,
     "portfolio.backing_off": BackingOffData,
     "portfolio.resolved": PortfolioData,
+    "orders.halted": HaltedData,
     "symbol.quarantined": QuarantineData,
     "symbol.released": ReleasedSymbolData,
     "rebalance.completed": RebalanceData,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trimtab.contracts.messages import CheckRequested
 from trimtab.contracts.quotes import Quote
-from trimtab.kernel.clock import Clock
+from trimtab.kernel.clock import Clock, format_time
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
@@ -22,6 +22,7 @@ from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
 from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
 from trimtab.portfolios.balancing.watch_store import WatchStore
+from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
@@ -137,6 +138,7 @@ class PriceChecker(Struct, frozen=True):
         result, inputs = CheckResult(NOT_WATCHED), None
         if symbols:
             inputs, result = self.decisions.decide(portfolio, trigger)
+            self._count_held_prices(inputs)
             if result.plan is not None:
                 return self._begin_rebalance(inputs, result, None)
         self.watches.write(portfolio, result.bounds, inputs.quotes if inputs else {}, dropped)
@@ -155,6 +157,11 @@ class PriceChecker(Struct, frozen=True):
         trigger_name = decided_by.value if decided_by else "change"
         self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.reason))
         return CheckOutcome(result.reason.code)
+
+    def _count_held_prices(self, inputs: DecisionInputs) -> None:
+        """Count the held prices that the portfolio needs: too many of them halt the tenant."""
+        held = [f"{symbol}@{format_time(quote.held.held_at)}" for symbol, quote in inputs.quotes.items() if quote.held]
+        self.decisions.halts.record(inputs.portfolio.tenant_id, HaltControl.HELD_PRICES, held, inputs.now)
 
     def _is_crossed_by_newer_quote(self, inputs: DecisionInputs, result: CheckResult) -> bool:
         quotes = self.ledger.quotes(sorted(result.bounds))

@@ -12,6 +12,7 @@ from trimtab.kernel.money import QUANTITY_PLACES, to_places
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.operator_actions import Resolution
 from trimtab.portfolios.execution.broker import BrokerAccount
+from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.execution.halts import Halt
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.rebalancing.model import Reason as CheckReason
@@ -55,12 +56,16 @@ class SwitchHalt(Model):
 
 
 class HaltView(Model):
-    """An active halt switch: scope, reason, and the person and time of the switch."""
+    """An active halt switch: scope, reason, and the person and time of the switch.
+
+    `control` is set, and `by` is `automatic`, where an automatic control halted the tenant.
+    """
 
     scope: str
     reason: str
     by: str
     at: datetime
+    control: HaltControl | None
 
 
 class HaltList(Model):
@@ -104,6 +109,7 @@ def halts_view(halts: list[Halt]) -> Answer:
                 "reason": halt.reason,
                 "by": halt.by,
                 "at": format_time(halt.at),
+                "control": halt.control and halt.control.value,
             }
             for halt in halts
         ]

@@ -1,14 +1,20 @@
-"""Halt switches in the table `portfolios`: one item for all tenants, one per tenant."""
+"""Halt switches in the table `portfolios`: one item for all tenants, one per tenant.
 
-from collections.abc import Mapping
+The item of a tenant also holds the incidents that the automatic controls count. So an incident is counted and the
+tenant halted in one conditional write.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
+from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, pack, unpack
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retry_on_conflict
+from trimtab.portfolios.execution.halt_controls import REMEDY, HaltBounds, HaltControl, Incidents, explain_halt
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, Key, get_item
 from trimtab.runtime.dynamodb.writes import put_item
@@ -17,19 +23,26 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 PARTITION, ALL_TENANTS, TENANT_PREFIX = "HALT", "ALL_TENANTS", "T#"
+AUTOMATIC = "automatic"
+"""Author of a halt that a control switched on."""
 
 
 class Halt(Struct, frozen=True):
-    """A halt switch that is on: no order of the tenant (None: of any tenant) is sent to a broker."""
+    """A halt switch that is on: no order of the tenant (None: of any tenant) is sent to a broker.
+
+    `by` is the person who switched the halt on; `control` is set where a control did.
+    """
 
     tenant_id: str | None
     reason: str
     by: str
     at: datetime
+    control: HaltControl | None = None
 
     def to_attributes(self) -> Item:
         """Return the attributes of the switch's item, without its keys and versions."""
-        return {"reason": self.reason, "by": self.by, "at": format_time(self.at)}
+        attributes = {"reason": self.reason, "by": self.by, "at": format_time(self.at)}
+        return attributes | ({"control": self.control.value} if self.control else {})
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Halt | None":
@@ -42,7 +55,8 @@ class Halt(Struct, frozen=True):
                 if "reason" not in item:
                     return None
                 tenant_id = None if item["sk"] == ALL_TENANTS else item["sk"].removeprefix(TENANT_PREFIX)
-                return cls(tenant_id, item["reason"], item["by"], parse_time(item["at"]))
+                control = HaltControl(item["control"]) if "control" in item else None
+                return cls(tenant_id, item["reason"], item["by"], parse_time(item["at"]), control)
             case version:
                 raise UnknownForm("halt switch", version)
 
@@ -52,6 +66,7 @@ class HaltStore(Struct, frozen=True):
 
     client: "DynamoDBClient"
     table: str
+    bounds: HaltBounds = HaltBounds()
 
     def reason(self, tenant_id: str) -> str | None:
         """Return why the orders of the tenant are halted, None if they are not; one strongly consistent read."""
@@ -67,23 +82,74 @@ class HaltStore(Struct, frozen=True):
 
     def switch_on(self, halt: Halt) -> None:
         """Switch a halt on; if it is on already, replace its reason."""
-        self._put(halt.tenant_id, halt.to_attributes())
+        self._update(
+            halt.tenant_id, lambda before: {**_incidents_attribute(_incidents_of(before)), **halt.to_attributes()}
+        )
 
-    def switch_off(self, tenant_id: str | None) -> None:
-        """Switch a halt off; has no effect if it is off."""
-        self._put(tenant_id, {})
+    def switch_off(self, tenant_id: str | None, now: datetime) -> None:
+        """Switch a halt off; has no effect if it is off. The controls count from now on."""
 
-    def _put(self, tenant_id: str | None, attributes: Item) -> None:
-        """Write the item after any concurrent write: the last operator wins."""
+        def lifted(before: Item | None) -> Item | None:
+            if before is None:
+                return None
+            incidents = _incidents_of(before)
+            return _incidents_attribute(Incidents(incidents.seen, now)) if incidents.seen else {}
+
+        self._update(tenant_id, lifted)
+
+    def record(self, tenant_id: str, control: HaltControl, ids: Collection[str], now: datetime) -> None:
+        """Count incidents by their ids, and halt the tenant where the control's bound is reached.
+
+        Idempotent by id within the window. Nothing is counted while the tenant is halted. Raises `Conflict` after too
+        many concurrent writes.
+        """
+        if not ids or not self.bounds.of(control):
+            return
+
+        def counted(before: Item | None) -> Item | None:
+            incidents = _incidents_of(before)
+            added = incidents.add(control, ids, now, self.bounds)
+            if added is incidents or (before is not None and "reason" in before):
+                return None
+            attributes = _incidents_attribute(added)
+            if not added.is_over(control, now, self.bounds):
+                return attributes
+            return {**attributes, **self._halt(tenant_id, control, added.count(control, now, self.bounds), now)}
+
+        self._update(tenant_id, counted)
+
+    def _halt(self, tenant_id: str, control: HaltControl, count: int, now: datetime) -> Item:
+        """Return the attributes of an automatic halt, with the event that alerts an operator."""
+        reason = explain_halt(control, count, self.bounds)
+        details = {"control": control.value, "count": count, "window_seconds": self.bounds.window_seconds}
+        event = Event("orders.halted", {**details, "reason": reason, "remedy": REMEDY})
+        return {
+            **Halt(tenant_id, reason, AUTOMATIC, now, control).to_attributes(),
+            "tenant_id": tenant_id,
+            "updated_at": format_time(now),
+            "events": pack_events([event]),
+        }
+
+    def _update(self, tenant_id: str | None, attributes_after: Callable[[Item | None], Item | None]) -> None:
+        """Write the item that follows from the stored one, after any concurrent write; None writes nothing."""
 
         def attempt() -> None:
             before = get_item(self.client, self.table, halt_key(tenant_id))
-            if before is None and not attributes:
+            attributes = attributes_after(before)
+            if attributes is None:
                 return
             version = (before["version"] if before else 0) + 1
             put_item(self.client, self.table, {**halt_key(tenant_id), **attributes, FORM: 1, "version": version})
 
         retry_on_conflict(attempt)
+
+
+def _incidents_of(item: Mapping[str, Any] | None) -> Incidents:
+    return unpack(item["incidents"], Incidents) if item and "incidents" in item else Incidents()
+
+
+def _incidents_attribute(incidents: Incidents) -> Item:
+    return {"incidents": pack(incidents)} if incidents.seen else {}
 
 
 def halt_key(tenant_id: str | None) -> Key:

@@ -19,6 +19,7 @@ from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import MAX_ATTEMPTS, ConditionFailed, sleep_before_retry
 from trimtab.portfolios.execution import state_machine
 from trimtab.portfolios.execution.broker import Broker
+from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.order_sync import OrderSync
 from trimtab.portfolios.execution.state_machine import NextStep, RetryLimits, WaveResult, journal_of
@@ -260,6 +261,11 @@ class _ExecutionRun(Struct):
                 result = state_machine.mark_stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
                 trades, after = [], self.portfolio
             result = state_machine.mark_stale_if_overdrawn(result, self.rebalance, after.cash, now)
+            if result.is_failure:
+                # Before the write: a crash in between repeats the call, and the id counts once.
+                self.worker.halts.record(
+                    self.portfolio.tenant_id, HaltControl.ROLLBACKS, [self.rebalance.rebalance_id], now
+                )
             if not trades and not result.is_final:
                 return (result.rebalance,)
             return (result.rebalance, result.apply_to(after, now), *trades)
