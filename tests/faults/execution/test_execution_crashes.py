@@ -13,24 +13,24 @@ from tests.support.faults import CrashAfter, CrashBefore, Fault
 
 CRASHES = (CrashBefore, CrashAfter)
 CALLS = {
-    "all filled": 33,
-    "all filled on paper": 36,
-    "refused on paper": 34,
-    "one sell refused": 23,
-    "the buy refused": 29,
-    "partial fill reversed": 31,
+    "all filled": 34,
+    "all filled on paper": 37,
+    "refused on paper": 37,
+    "one sell refused": 26,
+    "the buy refused": 32,
+    "partial fill reversed": 34,
     "partial fill kept": 22,
     "never reversed": 50,
-    "reversed at the second try": 43,
+    "reversed at the second try": 46,
     "no answer, not arrived": 41,
     "no answer, arrived": 39,
     "no answer, arrived late": 41,
-    "refused beside one that is late": 31,
+    "refused beside one that is late": 34,
     "never an answer": 70,
     "cancelled before a send": 10,
     "cancelled under way, reversed": 36,
     "cancelled under way, kept": 28,
-    "deposit and new target under way": 63,
+    "deposit and new target under way": 64,
     "a client sells while it is locked": 53,
     "halted between the waves": 52,
     "cancelled between the waves while halted": 49,
@@ -39,7 +39,7 @@ CALLS = {
     "too late to end": 23,
     "message lost": 27,
     "given up in parts": 56,
-    "booked in parts": 37,
+    "booked in parts": 40,
 }
 """Calls of each scenario without faults."""
 EACH = 7
