@@ -12,11 +12,15 @@ from functions.execution_on_execution_requested import handler as execution_func
 from tests.support.balancing import OPERATOR
 from tests.support.many_portfolios import ManyPortfolios, many_portfolios
 from tests.support.moto_state import stored_items
-from tests.support.system import System, authorized
+from tests.support.system import TABLE, System, authorized
 from tests.support.trading import refused
 from trimtab.contracts.events import unpack_events
+from trimtab.kernel.clock import format_time
 from trimtab.portfolios.portfolio.brake import FIRST_PAUSE, QUARANTINE_PERIOD
+from trimtab.portfolios.portfolio.model import Lock
 from trimtab.portfolios.portfolio.policy import Policy
+from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.runtime.dynamodb.client import dynamodb_client
 
 DAY = timedelta(days=1)
 
@@ -213,3 +217,31 @@ def test_a_cursor_belongs_to_the_filter(market: ManyPortfolios) -> None:
         400,
         "invalid_cursor",
     )
+
+
+def test_a_portfolio_that_waits_for_a_halt_or_a_held_price_is_listed(market: ManyPortfolios) -> None:
+    halt = {"reason": "The feed looks wrong."}
+    assert market.system.http("PUT", "/halt", halt, authorizer=OPERATOR).status == 200
+    market.wave({"A": Decimal(140), "B": Decimal(100)})
+    since = market.now
+    (listed,) = attention(market)
+    (entry,) = listed["attention"]
+    assert (entry["code"], entry["since"]) == ("halted", format_time(since))
+    market.wave({"A": Decimal(150), "B": Decimal(100)})
+    assert attention(market)[0]["attention"][0]["since"] == format_time(since), "the first check counts"
+    assert market.system.http("DELETE", "/halt", authorizer=OPERATOR).status == 204
+    market.now += timedelta(minutes=5)
+    market.system.run_sweeper()
+    market.settle()
+    assert (attention(market), rebalances(market)[0]["status"]) == ([], "COMPLETED")
+
+
+def test_a_lock_of_a_rebalance_that_has_ended_is_released_by_the_next_check(market: ManyPortfolios) -> None:
+    market.wave({"A": Decimal(140), "B": Decimal(100)})
+    ended = rebalances(market)[0]
+    locked = market.portfolio().take_lock(Lock(ended["rebalance_id"], "it is being rebalanced"), market.now)
+    PortfolioStore(dynamodb_client(), TABLE).put(locked)
+    market.now += DAY
+    market.wave({"A": Decimal(250), "B": Decimal(100)})
+    assert market.portfolio().lock is None
+    assert [each["status"] for each in rebalances(market)] == ["COMPLETED", "COMPLETED"]

@@ -17,7 +17,7 @@ from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, OnDeposit, Policy
-from trimtab.portfolios.portfolio.watch_state import Trigger, WatchState
+from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger, WatchState
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
 NOW = DUE + timedelta(minutes=1)
@@ -106,9 +106,8 @@ def test_a_rebalance_due_in_a_cooldown_waits_for_its_end(day: datetime) -> None:
     )
     found, end = at(held, Trigger.SCHEDULE), NOW + timedelta(days=20)
     assert (found.reason.code, found.calendar_at, found.retry_at) == ("cooldown", day, end)
-    done = held.finish_evaluation(
-        NOW, "AB", calendar_at=found.calendar_at, deferred_trigger=found.deferred_trigger, retry_at=found.retry_at
-    )
+    follow_up = FollowUp(found.calendar_at, found.deferred_trigger, found.retry_at)
+    done = held.finish_evaluation(NOW, held.watch_state.finish(NOW, "AB", follow_up))
     assert done.watch_state.next_at == end
     decided = at(done, Trigger.SCHEDULE, [Quote(symbol, Decimal(1), end) for symbol in "AB"], now=end)
     assert (decided.reason.code, decided.plan is None) == ("outside_band", False)

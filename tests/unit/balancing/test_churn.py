@@ -11,7 +11,7 @@ from trimtab.contracts.quotes import Quote
 from trimtab.portfolios.portfolio.brake import backoff_pause
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy
-from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, FollowUp, Trigger
 
 STEP = st.tuples(
     st.integers(min_value=1, max_value=10_000),
@@ -42,7 +42,7 @@ def test_every_attempt_waits_for_the_cooldown_and_the_backoff_and_every_episode_
         assert now >= allowed_from, "no attempt during the pause"
         sold = sum((order.notional for order in plan.orders if order.side is Side.SELL), Decimal(0))
         turnover, most = turnover + 2 * sold, max(most, 2 * sold)
-        locked = portfolio.lock_for_rebalance(str(number), now, calendar_at=None)
+        locked = portfolio.lock_for_rebalance(str(number), now, FollowUp())
         if is_refused:
             failures, episodes = failures + 1, episodes + (failures == 0)
             portfolio = locked.release_after_rollback(now, str(number), "order_refused", {})
@@ -76,6 +76,6 @@ def test_a_hundred_refused_quotes_turn_over_no_more_than_the_backoff_allows(seco
         if at(portfolio, Trigger.PRICE, quotes, now=now).plan is None:
             continue
         attempts += 1
-        portfolio = portfolio.lock_for_rebalance(str(number), now, calendar_at=None)
+        portfolio = portfolio.lock_for_rebalance(str(number), now, FollowUp())
         portfolio = portfolio.release_after_rollback(now, str(number), "order_refused", {})
     assert attempts <= _most_attempts(now, 86_400) <= 2

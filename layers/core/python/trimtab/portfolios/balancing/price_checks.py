@@ -20,12 +20,13 @@ from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, NOT_WATCH
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
+from trimtab.portfolios.balancing.lock_repair import find_repair
 from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
 from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, FollowUp, Trigger, WatchState
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.store import RebalanceStore
@@ -33,6 +34,9 @@ from trimtab.portfolios.rebalancing.store import RebalanceStore
 MAX_ROUNDS = 3
 """Maximum number of evaluations for one message if quotes keep crossing the new bounds; then the message is retried."""
 IN_PROGRESS = Reason("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
+
+NEEDS_PERSON = frozenset({"halted", "control_refused"})
+"""Reason codes of checks that only a person can clear."""
 
 
 class CheckOutcome(Struct, frozen=True):
@@ -110,8 +114,21 @@ class PriceChecker(Struct, frozen=True):
         if any(skip_rules):
             return SKIPPED
         if portfolio.is_busy(now):
-            return self._note_in_progress(portfolio, message.trigger)
+            repaired = self._repair_lock(portfolio)
+            if repaired is None:
+                return self._note_in_progress(portfolio, message.trigger)
+            portfolio = repaired
         return self._evaluate(portfolio, _trigger_of(message.trigger, watch_state, now))
+
+    def _repair_lock(self, portfolio: Portfolio) -> Portfolio | None:
+        """Release a lock whose rebalance has ended or expired unsent; return the unlocked portfolio, None otherwise."""
+        owner = portfolio.lock.owner if portfolio.lock else ""
+        rebalance = self.store.rebalance(portfolio.tenant_id, portfolio.portfolio_id, owner)
+        repair = find_repair(portfolio, rebalance, self.clock())
+        if repair is None:
+            return None
+        self.store.put(*repair.records)
+        return repair.portfolio
 
     def _note_in_progress(self, portfolio: Portfolio, trigger: str) -> CheckOutcome:
         now = self.clock()
@@ -144,15 +161,12 @@ class PriceChecker(Struct, frozen=True):
         self.watches.write(portfolio, result.bounds, inputs.quotes if inputs else {}, dropped)
         if inputs is not None and self._is_crossed_by_newer_quote(inputs, result):
             return portfolio
-        done = portfolio.finish_evaluation(
-            now,
-            symbols,
-            calendar_at=result.calendar_at,
-            deferred_trigger=result.deferred_trigger,
-            retry_at=result.retry_at,
-            awaits_quote=result.awaits_quote,
-            is_deposit_due=result.is_deposit_due,
+        follow_up = FollowUp(result.calendar_at, result.deferred_trigger, result.retry_at, result.is_deposit_due)
+        waits_for = _need_of_person(inputs, result) if inputs else None
+        watch_state = portfolio.watch_state.finish(
+            now, symbols, follow_up, awaits_quote=result.awaits_quote, waits_for=waits_for
         )
+        done = portfolio.finish_evaluation(now, watch_state)
         decided_by = inputs.trigger if inputs else trigger
         trigger_name = decided_by.value if decided_by else "change"
         self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.reason))
@@ -186,6 +200,13 @@ def _without_orders(requested: Rebalance, result: CheckResult, now: datetime) ->
     if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
         return requested.wait_until(result.retry_at, result.reason, now)
     return requested.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now)
+
+
+def _need_of_person(inputs: DecisionInputs, result: CheckResult) -> str | None:
+    """Return the code of what only a person can clear, None where the portfolio waits for nobody."""
+    if any(quote.held for quote in inputs.quotes.values()):
+        return "price_held"
+    return result.reason.code if result.reason.code in NEEDS_PERSON else None
 
 
 def _is_newer(quote: Quote, seen: Quote | None) -> bool:

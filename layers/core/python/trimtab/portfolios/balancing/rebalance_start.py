@@ -10,7 +10,7 @@ from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
-from trimtab.portfolios.portfolio.watch_state import Trigger
+from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger
 from trimtab.portfolios.rebalancing import journal
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
 from trimtab.portfolios.rebalancing.valuation import Valuation
@@ -43,14 +43,13 @@ def begin_rebalance(
         execution=execution,
         mode=inputs.mode,
     )
-    locked = portfolio.lock_for_rebalance(
-        planned.rebalance_id,
-        now,
-        calendar_at=result.calendar_at,
-        deferred_trigger=result.deferred_trigger,
-        retry_at=result.retry_at,
+    follow_up = FollowUp(
+        result.calendar_at,
+        result.deferred_trigger,
+        result.retry_at,
         is_deposit_due=inputs.mode is Mode.SELL_ONLY and portfolio.watch_state.is_deposit_due,
     )
+    locked = portfolio.lock_for_rebalance(planned.rebalance_id, now, follow_up)
     return planned, locked
 
 

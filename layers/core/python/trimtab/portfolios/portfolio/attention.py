@@ -7,7 +7,20 @@ from msgspec import Struct
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.portfolio_events import LIFT_QUARANTINE, READ_REBALANCE, RESOLVE, remedy
+from trimtab.portfolios.portfolio.portfolio_events import (
+    LIFT_HALT,
+    LIFT_QUARANTINE,
+    READ_CHECK,
+    READ_REBALANCE,
+    RELEASE_PRICE,
+    RESOLVE,
+    remedy,
+)
+
+_WAITS = {
+    "price_held": ("A price of the portfolio is held because it is implausible.", RELEASE_PRICE),
+    "halted": ("Orders are halted.", LIFT_HALT),
+}
 
 
 class AttentionEntry(Struct, frozen=True):
@@ -43,6 +56,10 @@ def _entries(portfolio: Portfolio, now: datetime) -> Iterator[AttentionEntry]:
         failed = brake.failed_rebalance_id or ""
         text = remedy(READ_REBALANCE, portfolio_id, rebalance_id=failed)
         yield AttentionEntry("backing_off", message, brake.failing_since, text, failed)
+    code, waits_since = portfolio.watch_state.waits_for, portfolio.watch_state.waits_since
+    if code is not None and waits_since is not None:
+        message, text = _WAITS.get(code, (f"The newest check says {code}.", READ_CHECK))
+        yield AttentionEntry(code, message, waits_since, remedy(text, portfolio_id))
     for symbol, each in brake.in_quarantine(now).items():
         message = f"The broker refused {symbol} permanently: {each.reason}."
         text = remedy(LIFT_QUARANTINE, portfolio_id, symbol=symbol)

@@ -24,7 +24,7 @@ from trimtab.portfolios.portfolio.portfolio_events import (
     quarantined_event,
     stale_event,
 )
-from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
+from trimtab.portfolios.portfolio.watch_state import EvaluationCause, FollowUp, Trigger, WatchState
 
 Allocation = Mapping[str, Decimal]
 MAX_HOLDINGS = 500
@@ -212,29 +212,12 @@ class Portfolio(Record, frozen=True):
         self.require_tradable(now)
         return self
 
-    def lock_for_rebalance(
-        self,
-        rebalance_id: str,
-        now: datetime,
-        *,
-        calendar_at: datetime | None,
-        deferred_trigger: Trigger | None = None,
-        retry_at: datetime | None = None,
-        is_deposit_due: bool = False,
-    ) -> "Portfolio":
+    def lock_for_rebalance(self, rebalance_id: str, now: datetime, follow_up: FollowUp) -> "Portfolio":
         """Return the portfolio locked by a rebalance planned at the quotes of `now`.
 
         Cash that was not tracked counts as zero from now on.
         """
-        watch_state = replace(
-            self.watch_state,
-            evaluation_pending=None,
-            changed_at=now,
-            calendar_at=calendar_at,
-            deferred_trigger=deferred_trigger,
-            retry_at=retry_at,
-            is_deposit_due=is_deposit_due,
-        )
+        watch_state = self.watch_state.replan(now, follow_up)
         cash = ZERO if self.cash is None else self.cash
         lock = Lock(rebalance_id, "it is being rebalanced")
         return self._next_version(now, lock=lock, cash=cash, watch_state=watch_state)
@@ -364,47 +347,18 @@ class Portfolio(Record, frozen=True):
         """Earliest time since which the portfolio needs a person, None if the portfolio needs nobody."""
         if self.status is PortfolioStatus.CLOSED:
             return None
-        return min(filter(None, (self.stale_since, self.brake.attention_since)), default=None)
+        return min(
+            filter(None, (self.stale_since, self.brake.attention_since, self.watch_state.waits_since)), default=None
+        )
 
     def start_evaluation(self, now: datetime, symbols: Iterable[str]) -> "Portfolio":
         """Return the portfolio in the next epoch; old and new symbols may have watches until the evaluation is done."""
-        state = self.watch_state
-        either = tuple(sorted({*state.watched_symbols, *symbols}))
-        started = replace(
-            state,
-            epoch_started=state.epoch_started + 1,
-            watched_symbols=either,
-            evaluation_due=None,
-            evaluation_pending=state.cause,
-        )
-        return self._next_version(now, watch_state=started, brake=self.brake.without_expired(now))
+        brake = self.brake.without_expired(now)
+        return self._next_version(now, watch_state=self.watch_state.start(symbols), brake=brake)
 
-    def finish_evaluation(
-        self,
-        now: datetime,
-        symbols: Iterable[str],
-        *,
-        calendar_at: datetime | None,
-        deferred_trigger: Trigger | None = None,
-        retry_at: datetime | None = None,
-        awaits_quote: bool = False,
-        is_deposit_due: bool = False,
-    ) -> "Portfolio":
-        """Return the portfolio with all watches of the epoch written; `awaits_quote` where the next quote decides."""
-        state = self.watch_state
-        done = replace(
-            state,
-            epoch_done=state.epoch_started,
-            epoch_decided=state.epoch_decided if awaits_quote else state.epoch_started,
-            watched_symbols=tuple(sorted(symbols)),
-            evaluation_pending=None,
-            changed_at=None,
-            calendar_at=calendar_at,
-            deferred_trigger=deferred_trigger,
-            retry_at=retry_at,
-            is_deposit_due=is_deposit_due,
-        )
-        return self._next_version(now, watch_state=done)
+    def finish_evaluation(self, now: datetime, watch_state: WatchState) -> "Portfolio":
+        """Return the portfolio with all watches of the epoch written; `watch_state` is the finished state."""
+        return self._next_version(now, watch_state=watch_state)
 
     # Versions and stored form ---------------------------------------------------------------------------------------
 

@@ -20,6 +20,14 @@ LIFT_QUARANTINE = (
 )
 
 
+READ_CHECK = "Read the reason of the newest check at GET /portfolios/{id}/checks/last."
+RELEASE_PRICE = (
+    "Read the symbols at GET /portfolios/{id}/checks/last and the price at GET /quotes/{{symbol}}. Release a right "
+    "price, or withdraw a wrong one with DELETE /quotes/{{symbol}}."
+)
+LIFT_HALT = "Read the halt at GET /halt, find its cause, and lift the halt with DELETE /halt."
+
+
 def portfolio_event(type: str, portfolio_id: str, user_id: str, name: str, **details: str | int) -> Event:
     """Return an event about a portfolio, with further members of the event's data."""
     return Event(type, {"portfolio_id": portfolio_id, "user_id": user_id, "name": name, **details})

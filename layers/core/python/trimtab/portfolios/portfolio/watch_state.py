@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote
 
@@ -32,6 +33,15 @@ class EvaluationCause(StrEnum):
     TARGET = "target"
 
 
+class FollowUp(Struct, frozen=True):
+    """Checks that follow a check: next calendar day, deferred trigger with its time, and a deposit still to invest."""
+
+    calendar_at: datetime | None = None
+    deferred_trigger: Trigger | None = None
+    retry_at: datetime | None = None
+    is_deposit_due: bool = False
+
+
 class WatchState(Struct, frozen=True, omit_defaults=True):
     """State of the price watches of a portfolio, stored with the portfolio.
 
@@ -42,7 +52,8 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
     done, `changed_at` is the time of the newest change of holdings, cash or policy, or of the newest plan of a
     rebalance. `calendar_at` is the next day of the calendar rule. `deferred_trigger` asked for a rebalance while the
     portfolio was locked, orders were halted or a cooldown ran: the next evaluation, at `retry_at` at the latest,
-    decides by the deferred trigger. `is_deposit_due` is true while a deposit waits to be invested.
+    decides by the deferred trigger. `is_deposit_due` is true while a deposit waits to be invested. `waits_for` is the
+    code of what only a person can clear, such as `price_held`, as of the newest evaluation; `waits_since` its start.
     """
 
     epoch_started: int = 0
@@ -56,6 +67,53 @@ class WatchState(Struct, frozen=True, omit_defaults=True):
     deferred_trigger: Trigger | None = None
     retry_at: datetime | None = None
     is_deposit_due: bool = False
+    waits_for: str | None = None
+    waits_since: datetime | None = None
+
+    def start(self, symbols: Iterable[str]) -> "WatchState":
+        """Return the state in the next epoch; old and new symbols may have watches until the evaluation is done."""
+        return replace(
+            self,
+            epoch_started=self.epoch_started + 1,
+            watched_symbols=tuple(sorted({*self.watched_symbols, *symbols})),
+            evaluation_due=None,
+            evaluation_pending=self.cause,
+        )
+
+    def finish(
+        self,
+        now: datetime,
+        symbols: Iterable[str],
+        follow_up: FollowUp,
+        *,
+        awaits_quote: bool = False,
+        waits_for: str | None = None,
+    ) -> "WatchState":
+        """Return the state with all watches of the epoch written; `awaits_quote` where the next quote decides."""
+        waits_since = (self.waits_since if waits_for == self.waits_for else None) or now
+        return replace(
+            self._followed_by(follow_up),
+            epoch_done=self.epoch_started,
+            epoch_decided=self.epoch_decided if awaits_quote else self.epoch_started,
+            watched_symbols=tuple(sorted(symbols)),
+            evaluation_pending=None,
+            changed_at=None,
+            waits_for=waits_for,
+            waits_since=waits_since if waits_for else None,
+        )
+
+    def replan(self, now: datetime, follow_up: FollowUp) -> "WatchState":
+        """Return the state after a rebalance was planned at the quotes of `now`."""
+        return replace(self._followed_by(follow_up), evaluation_pending=None, changed_at=now)
+
+    def _followed_by(self, follow_up: FollowUp) -> "WatchState":
+        return replace(
+            self,
+            calendar_at=follow_up.calendar_at,
+            deferred_trigger=follow_up.deferred_trigger,
+            retry_at=follow_up.retry_at,
+            is_deposit_due=follow_up.is_deposit_due,
+        )
 
     @property
     def cause(self) -> EvaluationCause | None:
