@@ -1,19 +1,23 @@
 """The rebalance that a decision starts: the planned rebalance, and the portfolio locked by the rebalance."""
 
 from datetime import datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
 
 from trimtab.kernel import ids
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
+from trimtab.portfolios.balancing.order_sizing import CENT
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Mode
+from trimtab.portfolios.portfolio.policy import Mode, Policy
 from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger
 from trimtab.portfolios.rebalancing import journal
+from trimtab.portfolios.rebalancing.buy_sizing import cost_of
+from trimtab.portfolios.rebalancing.journal import Funds
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
-from trimtab.portfolios.rebalancing.valuation import Valuation
+from trimtab.portfolios.rebalancing.orders import Commission
 
 
 def begin_rebalance(
@@ -26,13 +30,17 @@ def begin_rebalance(
     assert result.plan is not None  # noqa: S101 - called only with a plan
     portfolio, now = inputs.portfolio, inputs.now
     rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
+    total = result.valuation.total if result.valuation else ZERO
+    funds, commission = _funds(portfolio, portfolio.policy, total), inputs.terms.commission
     execution = journal.new_execution(
         rebalance.rebalance_id,
         result.plan.orders,
         result.plan.skipped,
         portfolio.policy,
-        is_funded=_is_paid_for(portfolio, result.plan, result.valuation),
+        is_funded=_is_funded(result.plan, funds, commission),
         deadline=now + timedelta(seconds=run_seconds),
+        funds=funds,
+        commission=commission,
     )
     planned = rebalance.transition(
         RebalanceStatus.PLANNED,
@@ -74,10 +82,16 @@ def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Reb
     )
 
 
-def _is_paid_for(portfolio: Portfolio, plan: OrderPlan, valuation: Valuation | None) -> bool:
+def _funds(portfolio: Portfolio, policy: Policy, total: Decimal) -> Funds:
+    """Return the cash of the portfolio, and the amounts that buys leave untouched, rounded down to the cent."""
+
+    def amount_of(weight: Decimal) -> Decimal:
+        return CONTEXT.divide(CONTEXT.multiply(total, weight), HUNDRED).quantize(CENT, rounding=ROUND_FLOOR)
+
+    return Funds(portfolio.cash or ZERO, amount_of(policy.cash_buffer), amount_of(policy.cash_target))
+
+
+def _is_funded(plan: OrderPlan, funds: Funds, commission: Commission) -> bool:
     """Return whether the cash above the buffer covers all buys at limit prices, without waiting for the sells."""
-    buys = [order for order in plan.orders if order.side is Side.BUY]
-    cost = sum((CONTEXT.multiply(order.quantity, order.limit_price) for order in buys), ZERO)
-    total = valuation.total if valuation else ZERO
-    buffer = CONTEXT.divide(CONTEXT.multiply(total, portfolio.policy.cash_buffer), HUNDRED)
-    return cost <= (portfolio.cash or ZERO) - buffer
+    cost = sum((cost_of(order, commission) for order in plan.orders if order.side is Side.BUY), ZERO)
+    return cost <= funds.cash - funds.buffer

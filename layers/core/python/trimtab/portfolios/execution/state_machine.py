@@ -18,7 +18,8 @@ from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import OnIncomplete, Restriction
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
-from trimtab.portfolios.rebalancing.journal import MAX_REVERSALS, Execution
+from trimtab.portfolios.rebalancing import buy_sizing
+from trimtab.portfolios.rebalancing.journal import FIRST_TOP_UP, MAX_REVERSALS, Execution
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, RefusalKind
 
@@ -235,14 +236,26 @@ def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limit
         if execution.policy.on_cancel is OnIncomplete.KEEP:
             return _complete(rebalance, _skip_unsent(execution), now, CANCELLED_CODE, "Cancelled; the fills are kept.")
         return _compensate(rebalance, execution, now, CANCELLED_CODE, "Cancelled; the fills are reversed.")
+    if execution.wave >= FIRST_TOP_UP:
+        ended = []  # a top-up is an addition to the plan: what it did not buy stays cash
     refused = [order for order in ended if not order.filled]
     if refused or (ended and execution.policy.on_partial_fill is OnIncomplete.COMPENSATE):
         rule, outcome = ("order_refused", "Refused") if refused else ("partial_fill", "Partially filled")
         return _compensate(rebalance, execution, now, rule, _describe(outcome, refused or ended))
-    execution = execution.fit_buys_to_proceeds()
+    execution = _plan_more_buys(rebalance, execution, now)
     if execution.next_wave:
         return WaveResult(rebalance.transition(_S.EXECUTING, now, execution=execution))
     return _complete(rebalance, execution, now, "executed", "Every order was filled.")
+
+
+def _plan_more_buys(rebalance: Rebalance, execution: Execution, now: datetime) -> Execution:
+    """Return the journal with its buys fitted to the cash, or with a wave of top-ups after complete fills."""
+    if execution.next_wave:
+        return buy_sizing.fit_buys_to_cash(execution)
+    is_whole = all(order.status is OrderStatus.FILLED for order in execution.orders)
+    if not is_whole or now >= execution.deadline:
+        return execution
+    return buy_sizing.plan_top_up(execution, rebalance.rebalance_id)
 
 
 def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveResult:
@@ -317,7 +330,8 @@ def _settle_reversals(rebalance: Rebalance, execution: Execution, now: datetime,
 
 
 def _complete(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> WaveResult:
-    is_whole = all(order.status is OrderStatus.FILLED for order in execution.orders)
+    planned = (order for order in execution.orders if order.wave < FIRST_TOP_UP)
+    is_whole = all(order.status is OrderStatus.FILLED for order in planned)
     status = _S.COMPLETED if is_whole else _S.COMPLETED_ADJUSTED
     if not is_whole and rule == "executed":
         rule, detail = "adjusted", "Not every order was filled; `orders` shows the rest."

@@ -35,8 +35,8 @@ from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
-MAX_STEPS = 24
-"""Steps of one invocation: four waves (orders and reversals), each started, synchronised and settled, and a margin."""
+MAX_STEPS = 30
+"""Steps of one invocation: up to eight waves, each started, synchronised and settled, and a margin."""
 MAX_FILLS_PER_TRANSACTION = 90
 """Fills in one transaction: portfolio and rebalance included, DynamoDB allows 100 items."""
 

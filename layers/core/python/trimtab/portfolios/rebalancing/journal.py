@@ -1,29 +1,37 @@
 """Execution journal of a rebalance: its orders and what is known of each, written before every step.
 
 Orders are sent in waves: sells, then the buys that the sells pay for; all in one wave where cash covers the buys.
-Reversals are sent in later waves of their own. Everything here is a pure function of the journal.
+Top-ups, which invest what is left over, and reversals are sent in later waves of their own. Everything here is a pure
+function of the journal.
 """
 
 import zlib
 from base64 import b85decode, b85encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.contracts.stored_form import Table, UnknownForm, from_attributes, pack, to_table, unpack
 from trimtab.kernel import ids
-from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, to_money
+from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import OnIncomplete, Policy
-from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, PlannedOrder, SkippedLeg
+from trimtab.portfolios.rebalancing.orders import (
+    NO_COMMISSION,
+    Commission,
+    Order,
+    OrderStatus,
+    PlannedOrder,
+    SkippedLeg,
+)
 
 SELLS, BUYS = 1, 2
 MAX_REVERSALS = 3
-_UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
-_CENT = Decimal("0.01")
+FIRST_TOP_UP, MAX_TOP_UPS = 11, 3
+"""Number of the first wave of top-ups, and the number of these waves; the numbers between are those of reversals."""
 
 
 class ExecutionPolicy(Struct, frozen=True):
@@ -35,13 +43,26 @@ class ExecutionPolicy(Struct, frozen=True):
     on_cancel: OnIncomplete
 
 
+class Funds(Struct, frozen=True, omit_defaults=True):
+    """Cash of the portfolio when the rebalance was planned, in money.
+
+    No buy goes below `buffer`, even at its limit price. `target` is the value of the target weight of cash: buys beyond
+    the plan do not go below it.
+    """
+
+    cash: Decimal
+    buffer: Decimal = ZERO
+    target: Decimal = ZERO
+
+
 class Execution(Struct, frozen=True):
     """Journal of an execution.
 
     `wave` is the wave that is being sent, 0 before the first. `fence` is the fencing token: each worker that takes the
     execution raises `fence` and holds the lease until `lease_until` (Unix time in milliseconds). `wake_at` is the time
     of the next step, `polls` counts the polls of the present wave, `resumes` the leases that had expired. After
-    `deadline` the execution is given up.
+    `deadline` the execution is given up. `funds` is the cash of the plan, None in a journal of an earlier release, and
+    `commission` the cost of each order. `earlier_waves` are the starts of the waves before the present one.
     """
 
     orders: tuple[Order, ...]
@@ -56,6 +77,9 @@ class Execution(Struct, frozen=True):
     polls: int = 0
     resumes: int = 0
     is_cancelled: bool = False
+    funds: Funds | None = None
+    commission: Commission = NO_COMMISSION
+    earlier_waves: Mapping[int, datetime] = {}
 
     @property
     def current(self) -> tuple[Order, ...]:
@@ -88,6 +112,12 @@ class Execution(Struct, frozen=True):
         filled = (order for order in self.current if order.status.is_over and order.filled and not order.is_posted)
         return tuple(sorted(filled, key=lambda order: order.side is Side.BUY))
 
+    def sent_at(self, order: Order) -> datetime | None:
+        """Return the start of the order's wave, None for an order that was never sent."""
+        if order.status in {OrderStatus.PLANNED, OrderStatus.SKIPPED}:
+            return None
+        return self.wave_started_at if order.wave == self.wave else self.earlier_waves.get(order.wave)
+
     def update_orders(self, change: Callable[[Order], Order], orders: Iterable[Order]) -> "Execution":
         """Return the journal with a change applied to these orders."""
         chosen = {order.client_order_id for order in orders}
@@ -99,7 +129,9 @@ class Execution(Struct, frozen=True):
 
         Skipped orders stay skipped: they have no fills to post.
         """
-        started = replace(self, wave=wave, wave_started_at=now, polls=0, wake_at=None)
+        before = {self.wave: self.wave_started_at} if self.wave_started_at else {}
+        times = {"wave_started_at": now, "earlier_waves": {**self.earlier_waves, **before}}
+        started = replace(self, wave=wave, polls=0, wake_at=None, **times)
         unsent = [order for order in started.current if order.status is OrderStatus.PLANNED]
         return started.update_orders(lambda order: replace(order, status=OrderStatus.SENT, attempts=1), unsent)
 
@@ -113,29 +145,6 @@ class Execution(Struct, frozen=True):
         """Change of cash by all fills so far, fees included."""
         signed = (order.amount if order.side is Side.SELL else -order.amount for order in self.orders)
         return sum(signed, ZERO) - sum((order.fees for order in self.orders), ZERO)
-
-    def fit_buys_to_proceeds(self) -> "Execution":
-        """Return the journal with the planned buys cut by as much as the sells fell short of the plan.
-
-        A buy that falls below the minimum trade is skipped. A shortfall of up to one cent a sell is rounding: the cash
-        buffer bears it, so that no whole share is lost.
-        """
-        sells = [order for order in self.orders if order.wave == SELLS and order.side is Side.SELL]
-        buys = [order for order in self.orders if order.status is OrderStatus.PLANNED and order.side is Side.BUY]
-        planned = sum((_value(order.quantity, order.price) for order in sells), ZERO)
-        wanted = sum((_value(order.quantity, order.price) for order in buys), ZERO)
-        shortfall = planned - sum((order.amount - order.fees for order in sells), ZERO)
-        if shortfall <= _CENT * len(sells) or not wanted:
-            return self
-        share = CONTEXT.divide(max(ZERO, wanted - shortfall), wanted)
-        return self.update_orders(lambda order: self._cut(order, share), buys)
-
-    def _cut(self, order: Order, share: Decimal) -> Order:
-        unit = Decimal(1) if self.policy.whole_shares else _UNIT
-        quantity = CONTEXT.multiply(order.quantity, share).quantize(unit, rounding=ROUND_FLOOR)
-        if not quantity or to_money(_value(quantity, order.price)) < self.policy.minimum_trade:
-            return replace(order, status=OrderStatus.SKIPPED, is_posted=True, reason="not_paid_for")
-        return replace(order, quantity=quantity)
 
     def net_fills(self) -> Mapping[str, Decimal]:
         """Return bought less sold quantity by symbol, reversals included; empty once everything is reversed."""
@@ -151,7 +160,7 @@ class Execution(Struct, frozen=True):
         Reversals sell what was bought and buy back what was sold. Orders not sent yet are skipped.
         """
         wave = BUYS + self.reversals + 1
-        originals = {order.symbol: order for order in self.orders if not order.reverses}
+        originals = {order.symbol: order for order in reversed(self.orders) if not order.reverses}
         reversals = [
             Order(
                 client_order_id=client_order_id_of(rebalance_id, symbol, wave),
@@ -178,6 +187,8 @@ def new_execution(
     *,
     is_funded: bool,
     deadline: datetime,
+    funds: Funds | None = None,
+    commission: Commission = NO_COMMISSION,
 ) -> Execution:
     """Return the journal before the first order is sent; `is_funded` where cash covers the buys without the sells."""
     return Execution(
@@ -196,17 +207,17 @@ def new_execution(
         skipped=tuple(skipped),
         policy=ExecutionPolicy(policy.minimum_trade, policy.whole_shares, policy.on_partial_fill, policy.on_cancel),
         deadline=deadline,
+        funds=funds,
+        commission=commission,
     )
 
 
 def client_order_id_of(rebalance_id: str, symbol: str, wave: int) -> str:
-    """Return the client order id of a symbol's order, or of its reversal in a wave after `BUYS`."""
-    leg = ("leg", symbol) if wave <= BUYS else ("comp", symbol, wave - BUYS)
-    return ids.derive_id(rebalance_id, *leg)
-
-
-def _value(quantity: Decimal, price: Decimal) -> Decimal:
-    return CONTEXT.multiply(quantity, price)
+    """Return the client order id of a symbol's order in a wave: its leg, a reversal, or a top-up."""
+    if wave <= BUYS:
+        return ids.derive_id(rebalance_id, "leg", symbol)
+    name, first = ("comp", BUYS) if wave < FIRST_TOP_UP else ("top_up", FIRST_TOP_UP - 1)
+    return ids.derive_id(rebalance_id, name, symbol, wave - first)
 
 
 # Stored form -----------------------------------------------------------------------------------------------------
@@ -232,6 +243,9 @@ class _StoredExecution(Struct, frozen=True, omit_defaults=True):
     polls: int = 0
     resumes: int = 0
     is_cancelled: bool = False
+    funds: Funds | None = None
+    commission: Commission = NO_COMMISSION
+    earlier_waves: Mapping[int, datetime] = {}
 
 
 _PLAIN = tuple(name for name in Execution.__struct_fields__ if name not in {"orders", "skipped"})
@@ -273,6 +287,6 @@ def _read_order(row: dict[str, object], rebalance_id: str) -> Order:
     symbol, wave = str(row["symbol"]), int(str(row["wave"]))
     derived = {
         "client_order_id": client_order_id_of(rebalance_id, symbol, wave),
-        "reverses": client_order_id_of(rebalance_id, symbol, BUYS) if wave > BUYS else None,
+        "reverses": client_order_id_of(rebalance_id, symbol, BUYS) if BUYS < wave < FIRST_TOP_UP else None,
     }
     return from_attributes({**row, **derived}, Order)

@@ -46,6 +46,10 @@ class PlannedOrder(Struct, frozen=True):
         return to_money(CONTEXT.multiply(self.quantity, self.price))
 
 
+NO_CASH = "no_cash"
+"""Reason of a skipped buy, or of the rest of one, that the cash does not pay for."""
+
+
 class SkippedLeg(Struct, frozen=True):
     """A trade that would lead closer to the target and is not made; `reason` is a code for programs."""
 
