@@ -42,6 +42,7 @@ def execution_worker() -> ExecutionWorker:
         ThreadPoolExecutor(settings.threads).map if settings.threads > 1 else map,
         count,
         _log_broker_error,
+        terms=settings.terms,
     )
 
 

@@ -71,6 +71,7 @@ class Scenario:
     * `paper`: rules of the paper broker, which then executes in place of the scripted broker.
     * `from_quote`: start with a quote, not with the planned rebalance.
     * `knows_ids`: see `ScriptedBroker`.
+    * `by_session`: the broker trades in the sessions of the exchange only.
     * `max_fills_per_transaction`, `max_attempts`: limits of the worker.
     """
 
@@ -83,11 +84,13 @@ class Scenario:
     knows_ids: bool = True
     max_fills_per_transaction: int = MAX_FILLS_PER_TRANSACTION
     max_attempts: int = 8
+    by_session: bool = False
 
     def limit(self, worker: ExecutionWorker) -> ExecutionWorker:
         """Return the worker with the limits of this scenario."""
         limits = replace(worker.limits, max_attempts=self.max_attempts)
-        return replace(worker, max_fills_per_transaction=self.max_fills_per_transaction, limits=limits)
+        terms = replace(worker.terms, trades_by_session=self.by_session)
+        return replace(worker, max_fills_per_transaction=self.max_fills_per_transaction, limits=limits, terms=terms)
 
 
 @dataclass(slots=True)

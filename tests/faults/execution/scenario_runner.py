@@ -81,8 +81,8 @@ class ScenarioRunner:
         execution_function.execution_worker.cache_clear()
         rules = json.dumps(scenario.paper or [])
 
-        def limited(*wired: Any) -> ExecutionWorker:
-            return scenario.limit(ExecutionWorker(*wired))
+        def limited(*wired: Any, **options: Any) -> ExecutionWorker:
+            return scenario.limit(ExecutionWorker(*wired, **options))
 
         chosen = broker_from if scenario.paper is not None else lambda *_: self.run.broker
         with (

@@ -34,10 +34,10 @@ CALLS = {
     "a client sells while it is locked": 53,
     "halted between the waves": 52,
     "cancelled between the waves while halted": 49,
-    "a broker that does not know ids": 29,
+    "a broker that does not know ids": 35,
     "too late to begin": 10,
     "too late to end": 23,
-    "message lost": 27,
+    "message lost": 33,
     "given up in parts": 56,
     "booked in parts": 40,
 }

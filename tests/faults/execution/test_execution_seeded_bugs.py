@@ -19,7 +19,7 @@ from tests.support.patching import patch_everywhere
 from trimtab.kernel.money import to_money
 from trimtab.portfolios.execution import state_machine, worker
 from trimtab.portfolios.execution.order_sync import OrderSync, to_broker_order
-from trimtab.portfolios.execution.state_machine import WaveResult
+from trimtab.portfolios.execution.state_machine import Pause, WaveResult
 from trimtab.portfolios.execution.worker import ExecutionWorker, _ExecutionRun, trades_of_fills
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
@@ -184,7 +184,11 @@ def raises_no_alert_for_a_failed_reversal(patch: pytest.MonkeyPatch) -> None:
 
 def postpones_its_next_poll_at_each_message(patch: pytest.MonkeyPatch) -> None:
     wait = _ExecutionRun._wait
-    patch.setattr(_ExecutionRun, "_wait", lambda self, wake_at: wait(self, wake_at + timedelta(seconds=1)))
+
+    def wait_longer(self: _ExecutionRun, pause: Pause) -> None:
+        wait(self, replace(pause, until=pause.until + timedelta(seconds=1)))
+
+    patch.setattr(_ExecutionRun, "_wait", wait_longer)
 
 
 # Runs that find them -------------------------------------------------------------------------------------------------

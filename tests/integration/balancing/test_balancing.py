@@ -52,18 +52,30 @@ def test_a_price_that_leaves_the_band_is_traded_back_and_posted(mine: Balancing)
         "outside_band",
     )
     orders = rebalance["execution"]["orders"]
-    assert [(each["symbol"], each["side"], each["status"], each["attempts"]) for each in orders] == [
+    assert [(each["symbol"], each["side"], each["status"], each["wave"]) for each in orders] == [
         ("AAPL", "SELL", "FILLED", 1),
-        ("MSFT", "BUY", "FILLED", 1),
+        ("MSFT", "BUY", "FILLED", 2),
+        ("MSFT", "BUY", "FILLED", 11),
     ]
-    sold, bought = (Decimal(each["filled_amount"]) for each in orders)
+    sold, *bought = (Decimal(each["filled_amount"]) for each in orders)
     assert mine.quantities()["AAPL"] == Decimal("42.857142858")
-    assert mine.quantities()["MSFT"] == 50 + Decimal(orders[1]["filled_quantity"])
-    assert mine.cash() == sold - bought
-    assert 30 <= mine.cash() <= 60, "the buffer and what the limit prices could have cost more"
+    assert mine.quantities()["MSFT"] == 50 + sum(Decimal(each["filled_quantity"]) for each in orders[1:])
+    assert mine.cash() == sold - sum(bought)
+    assert 30 <= mine.cash() <= 31, "the buffer, and less than the minimum trade"
     fills = [trade for trade in mine.account.trades()["items"] if trade["rebalance_id"] == rebalance["rebalance_id"]]
     assert {trade["ref_id"] for trade in fills} == {each["client_order_id"] for each in orders}
     assert (mine.now()["locked_by"], mine.last_check()["reason"]["code"]) == (None, "within_band")
+
+
+@pytest.mark.parametrize("deposit", [100, 10_000, 5_000_000])
+def test_a_second_run_of_a_person_finds_nothing_left_to_invest(system: System, deposit: int) -> None:
+    mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
+    mine.deposit(deposit)
+    mine.quote(AAPL=100, MSFT=100)
+    first, second = mine.run("r1"), mine.run("r2")
+    assert (first["status"], second["status"]) == ("COMPLETED", "NO_ACTION")
+    buffer = deposit * Decimal("0.0025")
+    assert buffer <= mine.cash() < buffer + 2, "the minimum trade of each of two assets"
 
 
 def test_a_quote_inside_the_price_bounds_requests_no_check(mine: Balancing) -> None:
@@ -251,8 +263,8 @@ def test_more_fills_than_fit_into_a_transaction_are_posted_in_several(system: Sy
     assert done is not None
     assert done.execution is not None
     orders = done.execution.orders
-    assert (done.status, len(orders), sum(each.is_posted for each in orders)) == ("COMPLETED", 112, 112)
-    assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 112
+    assert (done.status, len(orders), sum(each.is_posted for each in orders)) == ("COMPLETED", 114, 114)
+    assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 114
     moved = sum((each.amount if each.side == "SELL" else -each.amount for each in orders), Decimal(5_000))
     assert (after.cash, after.lock) == (moved, None)
 

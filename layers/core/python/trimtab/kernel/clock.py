@@ -41,6 +41,15 @@ def format_time(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def to_epoch_milliseconds(instant: datetime) -> int:
+    """Return the Unix timestamp of a time in milliseconds, rounded down.
+
+    >>> to_epoch_milliseconds(datetime(1970, 1, 1, 0, 0, 1, 2999, tzinfo=UTC))
+    1002
+    """
+    return int(instant.timestamp() * 1000)
+
+
 def from_epoch_milliseconds(milliseconds: int) -> datetime:
     """Return the time of a Unix timestamp in milliseconds, the form of the timestamps of AWS messages."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -11,7 +11,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.quotes import Quote
+from trimtab.kernel import sessions
 from trimtab.kernel.money import CONTEXT, plain
 from trimtab.portfolios.portfolio.brake import QUARANTINE_PERIOD, Quarantine
 from trimtab.portfolios.portfolio.holdings import Side
@@ -27,6 +29,10 @@ _S = RebalanceStatus
 CANCELLED_CODE = "cancelled"
 """Reason code of a rebalance that a person cancelled."""
 DEADLINE_PASSED = "The deadline passed before anything was sent."
+MARKET_CLOSED, HALTED = "market_closed", "halted"
+"""Codes of the reasons to wait."""
+MIN_SESSION = timedelta(hours=1)
+"""Least time between the open of an exchange and the deadline of an execution that waited for the open."""
 MAX_NAMED = 10
 """Maximum number of symbols that a reason names."""
 
@@ -91,17 +97,52 @@ def next_step(
         return NextStep.GIVE_UP if is_lost else NextStep.WAIT
     if not execution.is_wave_posted:
         return NextStep.SETTLE_WAVE
-    if now >= execution.deadline:
+    if now >= execution.deadline and not execution.is_topping_up:
         return NextStep.CANCEL if rebalance.status is _S.PLANNED else NextStep.GIVE_UP
-    if execution.wake_at is not None and execution.wake_at > now:
-        return NextStep.WAIT
-    return NextStep.START_WAVE if _may_start(execution) else NextStep.SETTLE_WAVE
+    if not _may_start(execution) or now >= execution.deadline:
+        return NextStep.SETTLE_WAVE
+    is_early = execution.wake_at is not None and execution.wake_at > now
+    return NextStep.WAIT if is_early else NextStep.START_WAVE
 
 
 def _may_start(execution: Execution) -> bool:
     """Return whether another wave is planned and not cancelled. A cancellation never stops a wave of reversals."""
     upcoming = [order for order in execution.orders if order.wave == execution.next_wave]
     return bool(upcoming) and (not execution.is_cancelled or any(order.reverses for order in upcoming))
+
+
+class Pause(Struct, frozen=True):
+    """A wait until a time; `reason` is the code of what the execution waits for, None while orders are polled."""
+
+    until: datetime
+    reason: str | None = None
+
+
+def pause(execution: Execution, reason_to_wait: Pause, *, is_planned: bool) -> Execution:
+    """Return the waiting journal, without a lease.
+
+    While an exchange is closed no time passes for an execution that has begun: at least `MIN_SESSION` is left after the
+    open. A rebalance that has sent nothing keeps its deadline, because its prices would be too old.
+    """
+    deadline = execution.deadline
+    if reason_to_wait.reason == MARKET_CLOSED and not is_planned:
+        deadline = max(deadline, reason_to_wait.until + MIN_SESSION)
+    return replace(
+        execution,
+        lease_until=None,
+        wake_at=reason_to_wait.until,
+        waits_for=reason_to_wait.reason,
+        deadline=deadline,
+    )
+
+
+def next_opening(assets: Iterable[AssetRecord], now: datetime) -> datetime | None:
+    """Return the time at which the exchanges of all assets are open, None if they are open now.
+
+    The exchanges with sessions share one calendar, so at the latest of their openings all of them are open.
+    """
+    opening = max((sessions.next_open(asset.exchange, now) for asset in assets), default=now)
+    return opening if opening > now else None
 
 
 def wake_time(execution: Execution, now: datetime, limits: RetryLimits) -> datetime:
@@ -233,9 +274,7 @@ def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limit
         return _settle_reversals(rebalance, execution, now, limits)
     ended = [order for order in execution.current if order.status is OrderStatus.ENDED]
     if execution.is_cancelled and (ended or execution.next_wave):
-        if execution.policy.on_cancel is OnIncomplete.KEEP:
-            return _complete(rebalance, _skip_unsent(execution), now, CANCELLED_CODE, "Cancelled; the fills are kept.")
-        return _compensate(rebalance, execution, now, CANCELLED_CODE, "Cancelled; the fills are reversed.")
+        return _end_cancelled(rebalance, execution, now)
     if execution.wave >= FIRST_TOP_UP:
         ended = []  # a top-up is an addition to the plan: what it did not buy stays cash
     refused = [order for order in ended if not order.filled]
@@ -249,13 +288,24 @@ def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limit
 
 
 def _plan_more_buys(rebalance: Rebalance, execution: Execution, now: datetime) -> Execution:
-    """Return the journal with its buys fitted to the cash, or with a wave of top-ups after complete fills."""
+    """Return the journal with its buys fitted to the cash, or with a wave of top-ups after complete fills.
+
+    Top-ups that could not be sent are skipped.
+    """
+    if execution.is_topping_up:
+        return _skip_unsent(execution)
     if execution.next_wave:
         return buy_sizing.fit_buys_to_cash(execution)
     is_whole = all(order.status is OrderStatus.FILLED for order in execution.orders)
     if not is_whole or now >= execution.deadline:
         return execution
     return buy_sizing.plan_top_up(execution, rebalance.rebalance_id)
+
+
+def _end_cancelled(rebalance: Rebalance, execution: Execution, now: datetime) -> WaveResult:
+    if execution.policy.on_cancel is OnIncomplete.KEEP:
+        return _complete(rebalance, _skip_unsent(execution), now, CANCELLED_CODE, "Cancelled; the fills are kept.")
+    return _compensate(rebalance, execution, now, CANCELLED_CODE, "Cancelled; the fills are reversed.")
 
 
 def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveResult:
@@ -265,10 +315,10 @@ def post_first_fills(rebalance: Rebalance, count: int, now: datetime) -> WaveRes
     return WaveResult(rebalance.transition(rebalance.status, now, execution=posted))
 
 
-def cancel_unsent(rebalance: Rebalance, now: datetime, detail: str) -> Rebalance:
+def cancel_unsent(rebalance: Rebalance, now: datetime, detail: str, code: str = CANCELLED_CODE) -> Rebalance:
     """Cancel a rebalance before any order was sent."""
-    execution = rebalance.execution and replace(_skip_unsent(rebalance.execution), lease_until=None, wake_at=None)
-    why = _explain(rebalance, CANCELLED_CODE, detail)
+    execution = rebalance.execution and _release(_skip_unsent(rebalance.execution))
+    why = _explain(rebalance, code, detail)
     return rebalance.transition(_S.CANCELLED, now, reason=why, execution=execution)
 
 
@@ -347,7 +397,7 @@ def _compensate(rebalance: Rebalance, execution: Execution, now: datetime, rule:
 
 
 def _release(execution: Execution) -> Execution:
-    return replace(execution, lease_until=None, wake_at=None)
+    return replace(execution, lease_until=None, wake_at=None, waits_for=None)
 
 
 def _skip_unsent(execution: Execution) -> Execution:

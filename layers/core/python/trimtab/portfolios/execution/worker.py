@@ -13,16 +13,25 @@ from typing import assert_never
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.kernel.clock import Clock
+from trimtab.kernel.clock import Clock, to_epoch_milliseconds
 from trimtab.kernel.errors import Conflict, Refusal
 from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import MAX_ATTEMPTS, ConditionFailed, sleep_before_retry
 from trimtab.portfolios.execution import state_machine
-from trimtab.portfolios.execution.broker import Broker
+from trimtab.portfolios.execution.broker import Broker, BrokerTerms
 from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.order_sync import OrderSync
-from trimtab.portfolios.execution.state_machine import NextStep, RetryLimits, WaveResult, journal_of
+from trimtab.portfolios.execution.state_machine import (
+    CANCELLED_CODE,
+    HALTED,
+    MARKET_CLOSED,
+    NextStep,
+    Pause,
+    RetryLimits,
+    WaveResult,
+    journal_of,
+)
 from trimtab.portfolios.ledger.new_entries import RebalanceTrade
 from trimtab.portfolios.ledger.posting import post_fills
 from trimtab.portfolios.ledger.store import LedgerStore
@@ -53,7 +62,7 @@ class ExecutionWorker(Struct, frozen=True):
     """Consumer of the queue `rebalance-executions`.
 
     `parallel_map` sends the orders of a wave. `count` increments the metric of the given name; `log_error` logs
-    exceptions that a broker should not raise.
+    exceptions that a broker should not raise. `terms` say whether the broker trades in sessions only.
     """
 
     store: RebalanceStore
@@ -68,6 +77,7 @@ class ExecutionWorker(Struct, frozen=True):
     count: Callable[[str], None] = lambda _: None
     log_error: Callable[[Exception], None] = lambda _: None
     max_fills_per_transaction: int = MAX_FILLS_PER_TRANSACTION
+    terms: BrokerTerms = BrokerTerms()
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
         """Advance the rebalance until the end or the next wait, and return the rebalance; None if not found.
@@ -81,16 +91,12 @@ class ExecutionWorker(Struct, frozen=True):
             return rebalance
         now = self.clock()
         lease_until = rebalance.execution.lease_until
-        if lease_until is not None and lease_until > _milliseconds(now):
-            self.queues.wake(rebalance, delay_seconds=(lease_until - _milliseconds(now)) // 1000 + 1)
+        if lease_until is not None and lease_until > to_epoch_milliseconds(now):
+            self.queues.wake(rebalance, delay_seconds=(lease_until - to_epoch_milliseconds(now)) // 1000 + 1)
             return rebalance
         run = _ExecutionRun(self, portfolio, rebalance)
         run.take_lease(now)
         return run.advance()
-
-
-def _milliseconds(instant: datetime) -> int:
-    return int(instant.timestamp() * 1000)
 
 
 class _ExecutionRun(Struct):
@@ -116,7 +122,7 @@ class _ExecutionRun(Struct):
         leased = replace(
             before,
             fence=before.fence + 1,
-            lease_until=_milliseconds(now) + self.worker.lease_seconds * 1000,
+            lease_until=to_epoch_milliseconds(now) + self.worker.lease_seconds * 1000,
             resumes=before.resumes + (before.lease_until is not None),
         )
         # The sweeper's count is kept: only progress, not a lease, shows that the execution is alive.
@@ -135,16 +141,16 @@ class _ExecutionRun(Struct):
         for _ in range(MAX_STEPS):
             now = self.worker.clock()
             step = state_machine.next_step(self.rebalance, now, self.worker.limits, synced_at=self.synced_at)
-            wake_at = self._perform(step)
-            if wake_at is not None:
-                self._wait(wake_at)
-            if wake_at is not None or not self.rebalance.is_in_execution:
+            pause = self._perform(step)
+            if pause is not None:
+                self._wait(pause)
+            if pause is not None or not self.rebalance.is_in_execution:
                 return self.rebalance
-        self._wait(self.worker.clock())
+        self._wait(Pause(self.worker.clock()))
         return self.rebalance
 
-    def _perform(self, step: NextStep) -> datetime | None:
-        """Perform a step; return the time to wait for afterwards, None to continue at once."""
+    def _perform(self, step: NextStep) -> Pause | None:
+        """Perform a step; return the pause after the step, None to continue at once."""
         match step:
             case NextStep.START_WAVE:
                 return self._start_wave()
@@ -153,9 +159,9 @@ class _ExecutionRun(Struct):
             case NextStep.SETTLE_WAVE:
                 self._settle_wave()
             case NextStep.WAIT:
-                return state_machine.wake_time(self.execution, self.worker.clock(), self.worker.limits)
+                return self._next_pause()
             case NextStep.CANCEL:
-                self._conclude(_cancel_at_deadline)
+                self._conclude(_cancellation(state_machine.DEADLINE_PASSED, CANCELLED_CODE))
             case NextStep.GIVE_UP:
                 self._conclude(state_machine.give_up)
             case _:
@@ -164,11 +170,21 @@ class _ExecutionRun(Struct):
 
     # Steps -------------------------------------------------------------------------------------------------------
 
-    def _start_wave(self) -> datetime | None:
-        """Record the intent to send the next wave, unless orders are halted or reversals cannot be paid for."""
-        wave = self.execution.next_wave
-        if self.worker.halts.reason(self.portfolio.tenant_id) is not None:
-            return self.worker.clock() + timedelta(seconds=self.worker.limits.halt_seconds)
+    def _start_wave(self) -> Pause | None:
+        """Record the intent to send the next wave, unless something forbids to send or reversals cannot be paid for.
+
+        Top-ups do not wait: without them the plan is complete.
+        """
+        wave, obstacle = self.execution.next_wave, self._obstacle()
+        if obstacle is not None and self.execution.is_topping_up:
+            self._settle_wave()
+            return None
+        if obstacle is not None and self._is_too_late_to_begin(obstacle):
+            detail = "The exchange opens after the deadline, and nothing was sent."
+            self._conclude(_cancellation(detail, MARKET_CLOSED))
+            return None
+        if obstacle is not None:
+            return obstacle
         if not self._can_pay_for_reversals():
             reason = "buying back what was sold costs more than the portfolio's cash"
             self._conclude(
@@ -178,6 +194,34 @@ class _ExecutionRun(Struct):
         self._save(lambda now: (state_machine.start_wave(self.rebalance, now),))
         self.is_new_wave, self.synced_at = self.execution.wave == wave, None
         return None
+
+    def _obstacle(self) -> Pause | None:
+        """Return the wait for a halt or a closed exchange before the next wave, None where it may be sent."""
+        if self.worker.halts.reason(self.portfolio.tenant_id) is not None:
+            return Pause(self.worker.clock() + timedelta(seconds=self.worker.limits.halt_seconds), HALTED)
+        return self._closed_until(order for order in self.execution.orders if order.wave == self.execution.next_wave)
+
+    def _closed_until(self, orders: Iterable[Order]) -> Pause | None:
+        """Return the wait for the exchanges of the orders to open, None where the broker trades now."""
+        if not self.worker.terms.trades_by_session:
+            return None
+        assets = self.worker.ledger.assets(sorted({order.symbol for order in orders}))
+        opening = state_machine.next_opening(assets.values(), self.worker.clock())
+        return Pause(opening, MARKET_CLOSED) if opening else None
+
+    def _is_too_late_to_begin(self, obstacle: Pause) -> bool:
+        is_closed = obstacle.reason == MARKET_CLOSED and obstacle.until >= self.execution.deadline
+        return is_closed and self.rebalance.status is RebalanceStatus.PLANNED
+
+    def _next_pause(self) -> Pause:
+        """Return the wait of a rebalance that cannot continue now; unsent orders wait for the open of the exchange."""
+        unfinished = [order for order in self.execution.current if not order.status.is_over]
+        if unfinished and all(order.status is OrderStatus.SENT for order in unfinished):
+            closed = self._closed_until(unfinished)
+            if closed is not None:
+                return closed
+        until = state_machine.wake_time(self.execution, self.worker.clock(), self.worker.limits)
+        return Pause(until, None if unfinished else self.execution.waits_for)
 
     def _can_pay_for_reversals(self) -> bool:
         reversals = state_machine.next_reversals(self.execution)
@@ -194,8 +238,9 @@ class _ExecutionRun(Struct):
             self.worker.broker,
             self.portfolio.portfolio_id,
             is_new_wave=self.is_new_wave,
-            is_halted=not self.is_new_wave and self._is_halted_with_unknown_orders(),
+            may_send=self.is_new_wave or self._may_resend(unfinished),
             is_stopping=state_machine.must_cancel_open_orders(self.execution, now, self.worker.limits),
+            now=now,
             log_error=self.worker.log_error,
         )
         refreshed = {order.client_order_id: order for order in self.worker.parallel_map(sync.refresh, unfinished)}
@@ -208,9 +253,13 @@ class _ExecutionRun(Struct):
 
         self._save(synced)
 
-    def _is_halted_with_unknown_orders(self) -> bool:
-        is_unknown = any(order.status is OrderStatus.SENT for order in self.execution.current)
-        return is_unknown and self.worker.halts.reason(self.portfolio.tenant_id) is not None
+    def _may_resend(self, unfinished: list[Order]) -> bool:
+        """Return whether an order that never arrived may be sent again now."""
+        unknown = [order for order in unfinished if order.status is OrderStatus.SENT]
+        if not unknown:
+            return True
+        is_halted = self.worker.halts.reason(self.portfolio.tenant_id) is not None
+        return not is_halted and self._closed_until(unknown) is None
 
     def _settle_wave(self) -> None:
         def settled(rebalance: Rebalance, now: datetime) -> WaveResult:
@@ -219,16 +268,17 @@ class _ExecutionRun(Struct):
 
         self._conclude(settled)
 
-    def _wait(self, wake_at: datetime) -> None:
+    def _wait(self, pause: Pause) -> None:
         """Release the lease and ask for a message; if the crash comes before the message, the sweeper sends one."""
 
         def waiting(now: datetime) -> tuple[Rebalance]:
-            journal = replace(self.execution, lease_until=None, wake_at=wake_at)
+            is_planned = self.rebalance.status is RebalanceStatus.PLANNED
+            journal = state_machine.pause(self.execution, pause, is_planned=is_planned)
             return (self.rebalance.transition(self.rebalance.status, now, execution=journal),)
 
         self._save(waiting)
         if self.rebalance.is_in_execution:
-            seconds = ceil((wake_at - self.worker.clock()).total_seconds())
+            seconds = ceil((pause.until - self.worker.clock()).total_seconds())
             self.worker.queues.wake(self.rebalance, delay_seconds=max(0, seconds))
 
     # Writes ------------------------------------------------------------------------------------------------------
@@ -321,8 +371,9 @@ class _ExecutionRun(Struct):
         return is_saved
 
 
-def _cancel_at_deadline(rebalance: Rebalance, now: datetime) -> WaveResult:
-    return WaveResult(state_machine.cancel_unsent(rebalance, now, state_machine.DEADLINE_PASSED))
+def _cancellation(detail: str, code: str) -> Callable[[Rebalance, datetime], WaveResult]:
+    """Return the step that cancels a rebalance before any order was sent."""
+    return lambda rebalance, now: WaveResult(state_machine.cancel_unsent(rebalance, now, detail, code))
 
 
 def trades_of_fills(portfolio: Portfolio, rebalance_id: str, orders: Iterable[Order], now: datetime) -> list[Trade]:

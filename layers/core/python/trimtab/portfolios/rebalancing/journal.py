@@ -62,7 +62,8 @@ class Execution(Struct, frozen=True):
     execution raises `fence` and holds the lease until `lease_until` (Unix time in milliseconds). `wake_at` is the time
     of the next step, `polls` counts the polls of the present wave, `resumes` the leases that had expired. After
     `deadline` the execution is given up. `funds` is the cash of the plan, None in a journal of an earlier release, and
-    `commission` the cost of each order. `earlier_waves` are the starts of the waves before the present one.
+    `commission` the cost of each order. `waits_for` is the code of the reason to wait. `earlier_waves` are the starts
+    of the waves before the present one.
     """
 
     orders: tuple[Order, ...]
@@ -77,6 +78,7 @@ class Execution(Struct, frozen=True):
     polls: int = 0
     resumes: int = 0
     is_cancelled: bool = False
+    waits_for: str | None = None
     funds: Funds | None = None
     commission: Commission = NO_COMMISSION
     earlier_waves: Mapping[int, datetime] = {}
@@ -85,6 +87,11 @@ class Execution(Struct, frozen=True):
     def current(self) -> tuple[Order, ...]:
         """Orders of the present wave."""
         return tuple(order for order in self.orders if order.wave == self.wave)
+
+    @property
+    def is_topping_up(self) -> bool:
+        """True where the next wave is one of top-ups, so that the plan is complete already."""
+        return (self.next_wave or 0) >= FIRST_TOP_UP
 
     @property
     def is_wave_over(self) -> bool:
@@ -131,7 +138,7 @@ class Execution(Struct, frozen=True):
         """
         before = {self.wave: self.wave_started_at} if self.wave_started_at else {}
         times = {"wave_started_at": now, "earlier_waves": {**self.earlier_waves, **before}}
-        started = replace(self, wave=wave, polls=0, wake_at=None, **times)
+        started = replace(self, wave=wave, polls=0, wake_at=None, waits_for=None, **times)
         unsent = [order for order in started.current if order.status is OrderStatus.PLANNED]
         return started.update_orders(lambda order: replace(order, status=OrderStatus.SENT, attempts=1), unsent)
 
@@ -226,7 +233,7 @@ COMPRESSED_FROM = 100_000
 """Texts from this length on are compressed: an item holds at most 400 KB, and many reversals make a long journal."""
 _COMPRESSED = "zlib:"
 _DERIVED = ("client_order_id", "reverses")
-_OPTIONAL = ("refusal",)
+_OPTIONAL = ("refusal", "filled_at")
 
 
 class _StoredExecution(Struct, frozen=True, omit_defaults=True):
@@ -243,6 +250,7 @@ class _StoredExecution(Struct, frozen=True, omit_defaults=True):
     polls: int = 0
     resumes: int = 0
     is_cancelled: bool = False
+    waits_for: str | None = None
     funds: Funds | None = None
     commission: Commission = NO_COMMISSION
     earlier_waves: Mapping[int, datetime] = {}

@@ -95,7 +95,7 @@ class Order(Struct, frozen=True):
     `quantity` is the size of the order, `filled` the filled quantity (9 places) for `amount` and `fees` (money). The
     client order id is derived and never changes, so an order that is sent again takes effect once. Reversals have no
     limit price. `is_posted` is true once the fill is in the ledger. `refusal` is set for an order that the broker
-    refused.
+    refused, `filled_at` (Unix time in milliseconds) once the last fill is known.
     """
 
     client_order_id: str
@@ -115,3 +115,4 @@ class Order(Struct, frozen=True):
     reason: str | None = None
     reverses: str | None = None
     refusal: RefusalKind | None = None
+    filled_at: int | None = None
