@@ -5,11 +5,11 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from trimtab.contracts.fields import Identifier
+from trimtab.contracts.fields import Identifier, Time
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.ledger.imports import TradeImporter
+from trimtab.portfolios.ledger.imports import CashImporter, TradeImporter
 from trimtab.portfolios.ledger.service import TradeService
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.service import PortfolioService
@@ -74,12 +74,22 @@ def holdings_reader() -> HoldingsReader:
     return HoldingsReader(_ledger(), utc_now)
 
 
-IMPORT = "/portfolios/{portfolio_id}/trades/import"
+@lru_cache(maxsize=1)
+def cash_importer() -> CashImporter:
+    """Return the importer of cash entries."""
+    return CashImporter(_ledger(), utc_now)
 
-app = Api(auth=lambda: settings().auth, bodies={IMPORT: Body("text/csv", 2 * 1024 * 1024)})
+
+CSV = "text/csv"
+IMPORT, CASH_IMPORT = "/portfolios/{portfolio_id}/trades/import", "/portfolios/{portfolio_id}/cash/import"
+_FILE = Body(CSV, 2 * 1024 * 1024)
+
+app = Api(auth=lambda: settings().auth, bodies={IMPORT: _FILE, CASH_IMPORT: _FILE})
 
 RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]
 JobId = Annotated[Identifier, Path(description="The `job_id` of a recalculation.")]
 OfStatus = Annotated[PortfolioStatus | None, Query(alias="status", description="Only portfolios with this status.")]
 Attention = Annotated[bool, Query(description="Only portfolios that need a person.")]
 UserId = Annotated[Identifier | None, Query(description="Only portfolios of this user.")]
+From = Annotated[Time | None, Query(alias="from", description="Only what was executed at or after this time.")]
+To = Annotated[Time | None, Query(alias="to", description="Only what was executed before this time.")]

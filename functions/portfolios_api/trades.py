@@ -7,14 +7,13 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from functions.portfolios_api.app import JobId, RefId, app, holdings_reader, portfolios, trade_importer, trade_service
-from trimtab.contracts.fields import Asset, Day, Identifier, Time
+from functions.portfolios_api.app import From, JobId, RefId, To, app, holdings_reader, portfolios, trade_service
+from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import not_found
 from trimtab.portfolios.ledger import views
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import TradeFilter
-from trimtab.portfolios.ledger.trade_file import read_csv
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import TradeStatus
 from trimtab.runtime.http.cursors import decode_cursor
@@ -28,8 +27,6 @@ holding_route = partial(route, tag="Holdings")
 
 Symbol = Annotated[Asset | None, Query(description="Only trades of this symbol.")]
 Status = Annotated[TradeStatus | None, Query(description="Only trades with this status.")]
-From = Annotated[Time | None, Query(alias="from", description="Only what was executed at or after this time.")]
-To = Annotated[Time | None, Query(alias="to", description="Only what was executed before this time.")]
 AsOf = Annotated[Day | None, Query(description="A past day (UTC): the profit at the end of that day.")]
 
 
@@ -100,17 +97,6 @@ def list_trades(
     portfolio = portfolios().get(app.caller, portfolio_id)
     page = trade_service().list_trades(portfolio, wanted, limit=limit, after=after)
     return page_response([views.trade_view(trade) for trade in page.items], page.next_position, *query)
-
-
-@app.post("/portfolios/<portfolio_id>/trades/import", **trade_route("Import trades", WRITE, views.ImportView))
-def import_trades(portfolio_id: PortfolioId) -> Response[Any]:
-    """Import trades from CSV. All rows are validated first: one invalid row rejects the whole file.
-
-    A large file is written in several transactions: a failure between transactions leaves some rows recorded. Send
-    the same file again to complete the import; recorded rows are skipped.
-    """
-    rows = read_csv(app.current_event.decoded_body or "")
-    return json_response(views.import_view(trade_importer().import_rows(app.caller, portfolio_id, rows)))
 
 
 @app.post(

@@ -6,6 +6,7 @@ AsyncAPI document. A test compares the files in the repository with the output o
 
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import yaml
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, SecurityScheme, Server
 
-from functions.portfolios_api.app import IMPORT
+from functions.portfolios_api.app import CASH_IMPORT, CSV, IMPORT
 from infra.config import ROOT
 from trimtab import __version__
 from trimtab.contracts import events, messages
-from trimtab.portfolios.ledger.trade_file import COLUMNS, MAX_ROWS
+from trimtab.portfolios.ledger.trade_file import CASH_COLUMNS, COLUMNS, MAX_ROWS
 
 API_FUNCTIONS = (
     "platform_api",
@@ -62,19 +63,21 @@ def openapi() -> dict[str, Any]:
         schema = json.loads(app.get_openapi_json_schema(title=TITLE, version=__version__, security_schemes=SECURITY))
         merge.add_schema(schema)
     document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
-    document["paths"][IMPORT]["post"]["requestBody"] = _csv_body()
+    document["paths"][IMPORT]["post"]["requestBody"] = _csv_body("Trades as CSV", COLUMNS, "trades.csv")
+    document["paths"][CASH_IMPORT]["post"]["requestBody"] = _csv_body("Cash as CSV", CASH_COLUMNS, "cash.csv")
     return document
 
 
-def _csv_body() -> dict[str, Any]:
-    """Describe the body of a trade import; its route parses the text, so the resolver has no model of the body."""
+def _csv_body(title: str, columns: Sequence[str], sample: str) -> dict[str, Any]:
+    """Describe the body of an import; its route parses the text, so the resolver has no model of the body."""
     schema = {
         "type": "string",
-        "title": "Trades as CSV",
-        "description": f"Up to {MAX_ROWS} rows below a header with columns of: {', '.join(COLUMNS)}.",
-        "examples": [(ROOT / "events" / "direct" / "trades.csv").read_text()],
+        "title": title,
+        "description": f"Up to {MAX_ROWS} rows below a header with columns of: {', '.join(columns)}. The parameters "
+        "`preset` and `map` describe files with other columns.",
+        "examples": [(ROOT / "events" / "direct" / sample).read_text()],
     }
-    return {"required": True, "content": {"text/csv": {"schema": schema}}}
+    return {"required": True, "content": {CSV: {"schema": schema}}}
 
 
 def asyncapi() -> dict[str, Any]:

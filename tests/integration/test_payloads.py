@@ -173,8 +173,40 @@ def is_corrected(system: System) -> None:
 def is_imported(system: System) -> None:
     system.portfolio()
     assert json.loads(payload_text("portfolios_api/import_trades.json"))["body"] == payload_text("direct/trades.csv")
-    for counts in ({"recorded": 4, "already_recorded": 0}, {"recorded": 0, "already_recorded": 4}):
-        assert http("portfolios_api/import_trades.json", 200) == counts
+    for recorded, already in ((4, 0), (0, 4)):
+        counts = http("portfolios_api/import_trades.json", 200)
+        assert counts == {"recorded": recorded, "already_recorded": already, "ignored": {}}
+
+
+def imports_a_statement(system: System) -> None:
+    system.portfolio()
+    assert payload("portfolios_api/import_statement.json")["body"] == payload_text("direct/interactive_brokers.csv")
+    counts = http("portfolios_api/import_statement.json", 200)
+    assert (counts["recorded"], counts["ignored"]["Trades: Forex"]) == (3, 1)
+
+
+def imports_mapped_trades(system: System) -> None:
+    system.portfolio()
+    assert http("portfolios_api/import_mapped_trades.json", 200)["recorded"] == 2
+    assert http("portfolios_api/read_holdings.json", 200)["items"][0]["quantity"] == "999.500000000"
+
+
+def imports_cash(system: System) -> None:
+    system.portfolio()
+    assert payload("portfolios_api/import_cash.json")["body"] == payload_text("direct/cash.csv")
+    assert http("portfolios_api/import_cash.json", 200)["recorded"] == 3
+
+
+def exports_the_trade(system: System) -> None:
+    traded(system)
+    row = "broker-4711,BUY,stock,AAPL,10,1500,1,success,2026-11-20T14:30:00.000000Z,USD"
+    assert run("portfolios_api/export_trades.json")["body"].splitlines()[1:] == [row]
+
+
+def exports_the_cash(system: System) -> None:
+    imports_cash(system)
+    rows = run("portfolios_api/export_cash.json")["body"].splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["bank-1", "income-1", "bank-2"]
 
 
 def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
@@ -314,8 +346,13 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/create_portfolio.json": creates("portfolios_api/create_portfolio.json"),
     "portfolios_api/create_portfolio_aliases.json": creates("portfolios_api/create_portfolio_aliases.json"),
     "portfolios_api/create_portfolio_with_policy.json": creates("portfolios_api/create_portfolio_with_policy.json"),
+    "portfolios_api/export_cash.json": exports_the_cash,
+    "portfolios_api/export_trades.json": exports_the_trade,
     "portfolios_api/get_portfolio.json": answers("portfolios_api/get_portfolio.json", 200, "user_id", "1"),
     "portfolios_api/get_rebalance.json": answers("portfolios_api/get_rebalance.json", 200, "status", "COMPLETED"),
+    "portfolios_api/import_cash.json": imports_cash,
+    "portfolios_api/import_mapped_trades.json": imports_mapped_trades,
+    "portfolios_api/import_statement.json": imports_a_statement,
     "portfolios_api/import_trades.json": is_imported,
     "portfolios_api/list_cash.json": lists_the_cash,
     "portfolios_api/list_portfolios.json": lists("portfolios_api/list_portfolios.json", 1),

@@ -110,12 +110,16 @@ def gateway_event(
     path: str,
     body: Any = None,
     *,
-    query: dict[str, str] | None = None,
+    query: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
     authorizer: dict[str, str] | None = None,
     request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
 ) -> dict[str, Any]:
-    """Return a proxy event of the gateway: a recorded one with these parts replaced."""
+    """Return a proxy event of the gateway: a recorded one with these parts replaced.
+
+    A parameter of the query may have a list of values.
+    """
+    many = {name: value if isinstance(value, list) else [value] for name, value in (query or {}).items()}
     event = payload("portfolios_api/create_portfolio.json")
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     event |= {
@@ -125,8 +129,8 @@ def gateway_event(
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "headers": all_headers,
         "multiValueHeaders": {name: [value] for name, value in all_headers.items()},
-        "queryStringParameters": query,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+        "queryStringParameters": {name: values[-1] for name, values in many.items()} or None,
+        "multiValueQueryStringParameters": many or None,
     }
     context = event["requestContext"]
     context |= {"httpMethod": method, "path": "/local" + path, "requestId": request_id}

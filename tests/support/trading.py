@@ -70,11 +70,11 @@ class Account:
         holding = self.holding(symbol)
         return holding and (plain(holding["quantity"]), holding["cost_basis"], holding["realised_profit"])
 
-    def upload(self, text: str, *, is_base64: bool = False, **options: Any) -> Answer:
-        """Import a file of trades."""
+    def upload(self, text: str, *, is_base64: bool = False, kind: str = "trades", **options: Any) -> Answer:
+        """Import a file of trades, or of another kind of entries."""
         options.setdefault("authorizer", authorized())
         event = gateway_event(
-            "POST", f"{self.home}/trades/import", text, headers={"Content-Type": "text/csv"}, **options
+            "POST", f"{self.home}/{kind}/import", text, headers={"Content-Type": "text/csv"}, **options
         )
         if is_base64:
             event |= {"body": base64.b64encode(text.encode()).decode(), "isBase64Encoded": True}

@@ -100,8 +100,8 @@ def test_a_file_is_imported_once_and_a_file_with_an_invalid_row_not_at_all(syste
     assert client.get(f"{path}/trades").json["items"] == []
 
     assert [_import(client, path, SAMPLE).json for _ in range(2)] == [
-        {"recorded": 4, "already_recorded": 0},
-        {"recorded": 0, "already_recorded": 4},
+        {"recorded": 4, "already_recorded": 0, "ignored": {}},
+        {"recorded": 0, "already_recorded": 4, "ignored": {}},
     ]
     holdings = client.get(f"{path}/holdings").json["items"]
     assert [(each["symbol"], each["quantity"], each["cost_basis"]) for each in holdings] == [

@@ -24,9 +24,9 @@ def buys(count: int, first: int = 0, **members: Any) -> list[dict[str, Any]]:
     return [trade(f"r{number}", "BUY", 1, 2, number / 24, **members) for number in range(first, first + count)]
 
 
-def imported(recorded: int, already: int) -> dict[str, int]:
+def imported(recorded: int, already: int) -> dict[str, Any]:
     """Return the expected body of the response."""
-    return {"recorded": recorded, "already_recorded": already}
+    return {"recorded": recorded, "already_recorded": already, "ignored": {}}
 
 
 @pytest.mark.parametrize("is_base64", [False, True])
@@ -82,7 +82,7 @@ def test_every_invalid_row_is_named_by_line_and_field_and_nothing_is_recorded(mi
         *("line 8: ref_id", "line 8: side", "line 8: executed_at"),
         *("line 9: quantity", "line 10: quantity"),
         "line 11",
-        *("line 12: security_type", "line 12: symbol", "line 12: quantity"),
+        "line 12",
     ]
     assert all(error["detail"] for error in problem["errors"])
     assert ledger_items() == []

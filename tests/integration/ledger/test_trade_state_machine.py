@@ -160,7 +160,7 @@ class Trading(RuleBasedStateMachine):
         if not self.model.allows(then):
             assert answer.status == 422, answer.text
             return
-        assert answer.json == {"recorded": len(new), "already_recorded": len(old)}
+        assert answer.json == {"recorded": len(new), "already_recorded": len(old), "ignored": {}}
         self.model.trades = then
         self.model.first |= new
         assert self.mine.upload(text).json["recorded"] == 0

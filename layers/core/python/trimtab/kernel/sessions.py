@@ -87,14 +87,14 @@ def _session_on_or_after(day: date) -> date:
 
 
 def _open_of(session: date) -> datetime:
-    return _new_york(session, _OPENS)
+    return new_york_time(session, _OPENS)
 
 
 def _close_of(session: date) -> datetime:
-    return _new_york(session, _CLOSES_EARLY if session.isoformat() in _EARLY_CLOSES else _CLOSES)
+    return new_york_time(session, _CLOSES_EARLY if session.isoformat() in _EARLY_CLOSES else _CLOSES)
 
 
-def _new_york(day: date, wall_time: time) -> datetime:
+def new_york_time(day: date, wall_time: time) -> datetime:
     """Return a time of day in New York, later than 02:00, in UTC."""
     starts, ends = _daylight_saving(day.year)
     return datetime.combine(day, wall_time, UTC) + timedelta(hours=4 if starts <= day < ends else 5)

@@ -1,4 +1,4 @@
-"""Import of many trades in one request.
+"""Import of many trades or cash entries in one request.
 
 All rows are validated before the first write. Rows are then written in chunks, because a DynamoDB transaction has at
 most 100 items. A chunk is atomic; the whole import is not: after a failure between two chunks the earlier chunks stay
@@ -8,33 +8,39 @@ recorded, and repeating the import records the rest.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.retry import retry_on_conflict
-from trimtab.portfolios.ledger.new_entries import NewTrade
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import map_splits, update_holdings
 from trimtab.portfolios.ledger.service import require_owned
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import MAX_CLOCK_LEAD, Trade
+from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 
-TRADES_PER_CHUNK = 90
+ENTRIES_PER_CHUNK = 90
 
+E = TypeVar("E")
+Entry = TypeVar("Entry", NewTrade, NewCashEntry)
 Chunk = tuple[list[Trade], Portfolio]
 """Trades of one transaction, and the portfolio after them."""
 
 
-class ImportRow(Struct, frozen=True):
-    """A trade and its line number in the file."""
+class ImportRow(Struct, Generic[E], frozen=True):
+    """An entry of a file, its line number, and its currency (empty: that of the portfolio)."""
 
     line: int
-    trade: NewTrade
+    entry: E
+    currency: str = ""
 
 
 class ImportResult(Struct, frozen=True):
@@ -50,7 +56,7 @@ class TradeImporter(Struct, frozen=True):
     ledger: LedgerStore
     clock: Clock
 
-    def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow]) -> ImportResult:
+    def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow[NewTrade]]) -> ImportResult:
         """Record the rows that are not recorded yet.
 
         Raises, before anything is written, `Conflict` (`ref_id_reused`) if a `ref_id` was recorded with different
@@ -61,8 +67,7 @@ class TradeImporter(Struct, frozen=True):
 
         def attempt() -> None:
             now = self.clock()
-            portfolio, _ = self.ledger.portfolio_and_trade(caller.tenant_id, portfolio_id, rows[0].trade.ref_id)
-            portfolio = require_owned(portfolio, caller)
+            portfolio = require_owned(self.ledger.portfolio(caller.tenant_id, portfolio_id), caller)
             missing = self._missing_trades(portfolio, rows, now)
             missing_at_first.append(len(missing))
             if missing:
@@ -73,31 +78,15 @@ class TradeImporter(Struct, frozen=True):
         retry_on_conflict(attempt)
         return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
 
-    def _missing_trades(self, portfolio: Portfolio, rows: Sequence[ImportRow], now: datetime) -> list[Trade]:
+    def _missing_trades(self, portfolio: Portfolio, rows: Sequence[ImportRow[NewTrade]], now: datetime) -> list[Trade]:
         """Return the trades that are not recorded yet.
 
         Rows without `executed_at` get the present time plus one microsecond per row, so that they keep the file order.
         """
         recorded = self.ledger.some_trades(
-            portfolio.tenant_id, portfolio.portfolio_id, [row.trade.ref_id for row in rows]
+            portfolio.tenant_id, portfolio.portfolio_id, [row.entry.ref_id for row in rows]
         )
-        pairs = [(row, recorded[row.trade.ref_id]) for row in rows if row.trade.ref_id in recorded]
-        reused = [row for row, trade in pairs if not row.trade.matches(trade)]
-        if reused:
-            errors = [
-                {"field": f"line {row.line}: ref_id", "detail": "This ref_id was recorded with other values."}
-                for row in reused
-            ]
-            raise Conflict("ref_id_reused", "Some rows were recorded with other values; see `errors`.", errors=errors)
-        latest = now + MAX_CLOCK_LEAD
-        future = [row for row in rows if row.trade.executed_at and row.trade.executed_at > latest]
-        if future:
-            errors = [
-                {"field": f"line {row.line}: executed_at", "detail": "The time is more than 5 minutes in the future."}
-                for row in future
-            ]
-            raise Unprocessable("executed_at_in_future", "Some rows are in the future; see `errors`.", errors=errors)
-        missing = [row.trade for row in rows if row.trade.ref_id not in recorded]
+        missing = _missing_entries(portfolio, rows, recorded, now)
         return [trade.to_trade(portfolio, now + timedelta(microseconds=n)) for n, trade in enumerate(missing)]
 
     def _plan_chunks(self, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> list[Chunk]:
@@ -120,6 +109,85 @@ class TradeImporter(Struct, frozen=True):
             return list(_post_in_chunks(portfolio, buys_first, splits, now, load_trades))
 
 
+class CashImporter(Struct, frozen=True):
+    """Imports cash entries. Repeating an import is safe: recorded rows are skipped, missing rows are added."""
+
+    ledger: LedgerStore
+    clock: Clock
+
+    def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow[NewCashEntry]]) -> ImportResult:
+        """Record the rows that are not recorded yet, in chunks as trades are.
+
+        Raises, before anything is written, `Conflict` (`ref_id_reused`) and `Unprocessable` like `TradeImporter`.
+        """
+        missing_at_first: list[int] = []
+
+        def attempt() -> None:
+            now = self.clock()
+            portfolio = require_owned(self.ledger.portfolio(caller.tenant_id, portfolio_id), caller)
+            place = (portfolio.tenant_id, portfolio.portfolio_id)
+            recorded = self.ledger.some_cash_entries(*place, [row.entry.ref_id for row in rows])
+            missing = _missing_entries(portfolio, rows, recorded, now)
+            missing_at_first.append(len(missing))
+            if any(entry.type.sign < 0 for entry in missing):
+                portfolio.require_tradable(now)
+            elif missing:
+                portfolio.require_open_to_deposits()
+            for entries, after in self._plan_chunks(portfolio, missing, now):
+                self.ledger.put(*entries, after)
+
+        retry_on_conflict(attempt)
+        return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
+
+    def _plan_chunks(
+        self, portfolio: Portfolio, entries: Sequence[NewCashEntry], now: datetime
+    ) -> list[tuple[list[CashEntry], Portfolio]]:
+        """Return the chunks by time; if cash would be negative after one of them, all cash comes in before any goes."""
+        by_time = sorted(entries, key=lambda entry: entry.executed_at or now)
+        try:
+            return list(_post_cash_in_chunks(portfolio, by_time, now))
+        except Unprocessable:
+            cash_in_first = sorted(by_time, key=lambda entry: -entry.type.sign)
+            return list(_post_cash_in_chunks(portfolio, cash_in_first, now))
+
+
+def _missing_entries(
+    portfolio: Portfolio, rows: Sequence[ImportRow[Entry]], recorded: Mapping[str, Any], now: datetime
+) -> list[Entry]:
+    """Return the entries that are not recorded yet; raises a `Refusal` that names every row that cannot be recorded."""
+    reused = [row for row in rows if row.entry.ref_id in recorded and not row.entry.matches(recorded[row.entry.ref_id])]
+    if reused:
+        errors = _row_errors(reused, "ref_id", "This ref_id was recorded with other values.")
+        raise Conflict("ref_id_reused", "Some rows were recorded with other values; see `errors`.", errors=errors)
+    latest = now + MAX_CLOCK_LEAD
+    future = [row for row in rows if row.entry.executed_at and row.entry.executed_at > latest]
+    if future:
+        errors = _row_errors(future, "executed_at", "The time is more than 5 minutes in the future.")
+        raise Unprocessable("executed_at_in_future", "Some rows are in the future; see `errors`.", errors=errors)
+    foreign = [row for row in rows if row.currency not in {"", portfolio.currency}]
+    if foreign:
+        errors = _row_errors(foreign, "currency", f"The portfolio is in {portfolio.currency}.")
+        raise Unprocessable("other_currency", "Some rows are in another currency; see `errors`.", errors=errors)
+    return [row.entry for row in rows if row.entry.ref_id not in recorded]
+
+
+def _row_errors(rows: Sequence[ImportRow[Entry]], field: str, detail: str) -> list[dict[str, str]]:
+    return [{"field": f"line {row.line}: {field}", "detail": detail} for row in rows]
+
+
+def _post_cash_in_chunks(
+    portfolio: Portfolio, entries: Sequence[NewCashEntry], now: datetime
+) -> Iterator[tuple[list[CashEntry], Portfolio]]:
+    for start in range(0, len(entries), ENTRIES_PER_CHUNK):
+        chunk: list[CashEntry] = []
+        balance = portfolio
+        for new in entries[start : start + ENTRIES_PER_CHUNK]:
+            chunk.append(new.to_entry(balance, now))
+            balance = replace(balance, cash=chunk[-1].balance)
+        portfolio = portfolio.post(now, cash=balance.cash)
+        yield chunk, portfolio
+
+
 def _post_in_chunks(
     portfolio: Portfolio,
     trades: Sequence[Trade],
@@ -133,8 +201,8 @@ def _post_in_chunks(
         return [*load_trades(symbol), *(trade for trade in posted if trade.symbol == symbol)]
 
     tracked = portfolio.cash is not None
-    for start in range(0, len(trades), TRADES_PER_CHUNK):
-        chunk = trades[start : start + TRADES_PER_CHUNK]
+    for start in range(0, len(trades), ENTRIES_PER_CHUNK):
+        chunk = trades[start : start + ENTRIES_PER_CHUNK]
         chunk = [trade.with_cash_effect(None, cash_is_tracked=tracked) for trade in chunk]
         holdings = update_holdings(portfolio, chunk, splits, now, load_posted)
         cash = None if portfolio.cash is None else sum((trade.cash_change for trade in chunk), portfolio.cash)

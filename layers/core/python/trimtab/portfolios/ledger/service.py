@@ -13,12 +13,12 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal, not_found
-from trimtab.kernel.pages import Page
+from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import TooManyTrades, post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
-from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
+from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade, require_not_in_future
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -102,6 +102,28 @@ class TradeService(Struct, frozen=True):
     def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
         """Return a page of the trades that pass the filter, latest execution first."""
         return self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
+
+    def export_trades(
+        self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
+    ) -> Page[Trade]:
+        """Return the trades and fills executed in a period, earliest execution first, so that an import takes them."""
+        place, wanted = (portfolio.tenant_id, portfolio.portfolio_id), TradeFilter(from_time=from_time, to_time=to_time)
+
+        def read_page(size: int, position: Any) -> Page[Trade]:
+            return self.ledger.trades(*place, wanted, limit=size, after=position, newest_first=False)
+
+        return gather(read_page, limit, after, page_size=PAGE_SIZE)
+
+    def export_cash(
+        self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
+    ) -> Page[CashEntry]:
+        """Return the cash entries executed in a period, earliest execution first."""
+        place = (portfolio.tenant_id, portfolio.portfolio_id)
+
+        def read_page(size: int, position: Any) -> Page[CashEntry]:
+            return self.ledger.cash_entries(*place, from_time, to_time, limit=size, after=position, newest_first=False)
+
+        return gather(read_page, limit, after, page_size=PAGE_SIZE)
 
     def list_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any

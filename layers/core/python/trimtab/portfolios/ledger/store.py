@@ -93,6 +93,12 @@ class LedgerStore(PortfolioStore, frozen=True):
         trades = map(Trade.from_item, batch_get_many(self.client, self.table, keys, consistent=True))
         return {trade.ref_id: trade for trade in trades}
 
+    def some_cash_entries(self, tenant_id: str, portfolio_id: str, ref_ids: Sequence[str]) -> dict[str, CashEntry]:
+        """Return cash entries by `ref_id`, without those that do not exist; a call for each 100 ids."""
+        keys = [item_key(tenant_id, portfolio_id, CASH_PREFIX + ref_id) for ref_id in ref_ids]
+        entries = map(CashEntry.from_item, batch_get_many(self.client, self.table, keys, consistent=True))
+        return {entry.ref_id: entry for entry in entries}
+
     def trades_of(self, tenant_id: str, portfolio_id: str, symbol: str) -> list[Trade]:
         """Return all trades of a symbol, whatever their status, latest execution first."""
         of_symbol = ("begins_with(#s, :symbol)", {":symbol": f"{symbol}#"})

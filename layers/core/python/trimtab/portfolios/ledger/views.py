@@ -1,10 +1,11 @@
 """Request bodies and responses of the routes for trades, cash, holdings and profit."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, StatedMoney, Time
 from trimtab.kernel.clock import format_time
@@ -27,6 +28,13 @@ def _read_side(value: Any) -> Any:
     return {"1": "BUY", "2": "SELL"}.get(str(value), value)
 
 
+def _require_unreserved(ref_id: str) -> str:
+    if ref_id == "import":
+        raise ValueError("`import` is reserved. Send another ref_id.")
+    return ref_id
+
+
+RefIdBody = Annotated[Identifier, AfterValidator(_require_unreserved)]
 Positive = Annotated[Quantity, Field(gt=0)]
 Amount = Annotated[StatedMoney, Field(gt=0)]
 SideBody = Annotated[Side, BeforeValidator(_read_side)]
@@ -41,7 +49,7 @@ class RecordTrade(Model):
     balance is too low. Without `executed_at` the time of recording is used.
     """
 
-    ref_id: Annotated[Identifier, Field(examples=["broker-4711"])]
+    ref_id: Annotated[RefIdBody, Field(examples=["broker-4711"])]
     side: Annotated[SideBody, Field(validation_alias=AliasChoices("side", "trade_type"))]
     security_type: SecurityType
     symbol: Annotated[Asset, Field(validation_alias=AliasChoices("symbol", "ticker"), examples=["AAPL"])]
@@ -51,13 +59,6 @@ class RecordTrade(Model):
     fees: Annotated[StatedMoney, Field(ge=0)] = ZERO
     status: TradeStatus = TradeStatus.SUCCESS
     executed_at: Time | None = None
-
-    @field_validator("ref_id")
-    @classmethod
-    def _require_unreserved(cls, ref_id: str) -> str:
-        if ref_id == "import":
-            raise ValueError("`import` is reserved. Send another ref_id.")
-        return ref_id
 
     @model_validator(mode="after")
     def _require_amount_or_price(self) -> "RecordTrade":
@@ -110,7 +111,7 @@ class MoveCash(Model):
     Every later trade changes the balance, so a buy that is paid from outside needs a deposit first.
     """
 
-    ref_id: Identifier
+    ref_id: RefIdBody
     type: CashType
     amount: Amount
     executed_at: Time | None = None
@@ -230,10 +231,14 @@ class CashList(Model):
 
 
 class ImportView(Model):
-    """Number of rows recorded now, and of rows recorded before."""
+    """Number of rows recorded now, and of rows recorded before.
+
+    `ignored` counts the rows of a broker's statement that this import does not record, by the broker's name for them.
+    """
 
     recorded: int
     already_recorded: int
+    ignored: dict[str, int]
 
 
 class JobLinks(Model):
@@ -378,9 +383,10 @@ def job_view(job: Recalculation) -> Answer:
     }
 
 
-def import_view(result: ImportResult) -> Answer:
+def import_view(result: ImportResult, ignored: Mapping[str, int]) -> Answer:
     """Return an `ImportView`."""
-    return {"recorded": result.recorded, "already_recorded": result.already_recorded}
+    counts = {"recorded": result.recorded, "already_recorded": result.already_recorded}
+    return {**counts, "ignored": dict(sorted(ignored.items()))}
 
 
 def summary_view(holdings: list[PricedHolding]) -> Answer:

@@ -31,15 +31,18 @@ def route(
     *,
     tag: str,
     accepted: type[BaseModel] | None = None,
+    text: str | None = None,
 ) -> dict[str, Any]:
     """Return the arguments that document a route: its responses, and the token scope that the route requires.
 
-    `answers` is the body of the success response, which has `status`. `accepted` is the body of a 202 response. Every
-    route documents the same error responses.
+    `answers` is the body of the success response, which has `status`. `accepted` is the body of a 202 response.
+    `text` is the media type of a response that is a text. Every route documents the same error responses.
     """
     success: dict[str, Any] = {"description": status.phrase, "content": {}}
     if answers is not None:
         success["content"] = {"application/json": {"model": answers}}
+    if text is not None:
+        success["content"] = {text: {"schema": {"type": "string"}}}
     responses: dict[int, Any] = {int(status): success}
     if accepted is not None:
         later = {

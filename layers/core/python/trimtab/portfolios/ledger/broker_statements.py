@@ -1,0 +1,274 @@
+"""Statements of brokers, read by preset into the entries of an import.
+
+A statement without times of day gets fixed times in UTC, so that each import of a row gives the same entry: cash comes
+in at 00:00, buys are at 20:00:00 (the close in New York in summer), sells at 20:00:01, and cash goes out at 23:59:59.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.errors import Invalid, Refusal
+from trimtab.kernel.money import ZERO, parse_number, plain
+from trimtab.kernel.sessions import new_york_time
+from trimtab.kernel.strict_csv import CsvRow, CsvText, DecimalMark, csv_row, plain_number
+from trimtab.portfolios.ledger.file_entries import EntryKind, FileEntry, InvalidCell
+from trimtab.portfolios.portfolio.cash import CashType
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side
+
+_CASH_IN, _BUY, _SELL, _CASH_OUT = time(), time(20), time(20, 0, 1), time(23, 59, 59)
+
+
+class Preset(StrEnum):
+    """The layout of a broker's export."""
+
+    INTERACTIVE_BROKERS = "interactive_brokers"
+    SCHWAB = "schwab"
+    TRADING_212 = "trading_212"
+
+
+def read_statement(preset: Preset, text: CsvText) -> Iterator[FileEntry]:
+    """Yield the entries of a statement; raises `Invalid` (`invalid_header`) for a file of another layout."""
+    match preset:
+        case Preset.INTERACTIVE_BROKERS:
+            return _entries(_sections(text), _interactive_brokers)
+        case Preset.SCHWAB:
+            return _entries(_table(text, _SCHWAB_COLUMNS), _schwab)
+        case Preset.TRADING_212:
+            return _entries(_table(text, _TRADING_212_COLUMNS), _trading_212)
+
+
+def _entries(rows: Iterable[CsvRow], convert: Callable[[CsvRow], FileEntry]) -> Iterator[FileEntry]:
+    for row in rows:
+        if row.fault:
+            yield FileEntry(row.line, fault=("", row.fault))
+            continue
+        try:
+            yield convert(row)
+        except InvalidCell as invalid:
+            yield FileEntry(row.line, fault=invalid.fault)
+
+
+def _table(text: CsvText, required: Sequence[str]) -> Iterator[CsvRow]:
+    header, rows = text.rows()
+    _require_columns(header, required)
+    return rows
+
+
+def _require_columns(header: Sequence[str], required: Iterable[str]) -> None:
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise Invalid("invalid_header", f"The file is not of this preset: it lacks the columns {', '.join(missing)}.")
+
+
+# Interactive Brokers: an activity statement ----------------------------------------------------------------------
+
+_TRADES, _MOVEMENTS = "Trades", "Deposits & Withdrawals"
+_TRADE_COLUMNS = ("DataDiscriminator", "Asset Category", "Currency", "Symbol", "Date/Time", "Quantity", "Proceeds",
+                  "Comm/Fee")  # fmt: skip
+_SECTION_COLUMNS = {
+    _TRADES: _TRADE_COLUMNS,
+    _MOVEMENTS: ("Currency", "Settle Date", "Amount"),
+    **dict.fromkeys(("Dividends", "Withholding Tax", "Interest", "Fees"), ("Currency", "Date", "Amount")),
+}
+_ISO_DAY = r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"
+_ASSET_CATEGORIES = {
+    "Stocks": SecurityType.STOCK,
+    "Bonds": SecurityType.BOND,
+    "Mutual Funds": SecurityType.FUND,
+    "Crypto": SecurityType.CRYPTO,
+}
+
+
+def _sections(text: CsvText) -> Iterator[CsvRow]:
+    """Yield the rows of the sections that hold entries; each line begins with its section and its kind."""
+    headers: dict[str, list[str]] = {}
+    for line, (section, *rest) in text.lines():
+        if section not in _SECTION_COLUMNS or len(rest) < 2:
+            continue
+        kind, *cells = rest
+        if kind == "Header":
+            headers[section] = cells
+        elif kind == "Data" and section in headers and not cells[0].startswith("Total"):
+            yield csv_row(line, headers[section], cells, section)
+    if not headers:
+        raise Invalid("invalid_header", "The file is not of this preset: no line begins with `Trades,Header`.")
+
+
+def _interactive_brokers(row: CsvRow) -> FileEntry:
+    if row.section != _TRADES:
+        _require_cells(row)
+        is_external = row.section == _MOVEMENTS
+        day = _day(row, "Settle Date" if is_external else "Date", _ISO_DAY)
+        amount, currency = _number(row, "Amount"), row.cells["Currency"]
+        return _cash_entry(row, row.section, amount, day, currency, is_external=is_external)
+    category, level = row.cells.get("Asset Category", ""), row.cells.get("DataDiscriminator", "")
+    if category not in _ASSET_CATEGORIES or level != "Order":
+        return FileEntry(row.line, f"{_TRADES}: {category if level == 'Order' else level}")
+    _require_cells(row)
+    quantity = _number(row, "Quantity")
+    return _trade_entry(
+        row,
+        _TRADES,
+        {
+            "side": Side.BUY if quantity > 0 else Side.SELL,
+            "security_type": _ASSET_CATEGORIES[category],
+            # A class of shares is written with a blank: `BRK B`.
+            "symbol": row.cells["Symbol"].replace(" ", "."),
+            "quantity": plain(abs(quantity)),
+            "amount": plain(abs(_number(row, "Proceeds"))),
+            "fees": plain(-_number(row, "Comm/Fee")),
+            "executed_at": _new_york_time(row, "Date/Time"),
+        },
+        row.cells["Currency"],
+    )
+
+
+def _require_cells(row: CsvRow) -> None:
+    """Raise `InvalidCell` where the section lacks a column; only then, because tables of currencies have others."""
+    for column in _SECTION_COLUMNS[row.section]:
+        if column not in row.cells:
+            raise InvalidCell(column, f"The header of the section {row.section} lacks this column.")
+
+
+def _new_york_time(row: CsvRow, column: str) -> str:
+    try:
+        local = datetime.strptime(row.cells[column], "%Y-%m-%d, %H:%M:%S")  # noqa: DTZ007 - the zone is New York
+    except ValueError:
+        raise InvalidCell(column, "Use a time such as 2026-01-05, 09:31:12.") from None
+    return format_time(new_york_time(local.date(), local.time()))
+
+
+# Schwab: the history of an account -------------------------------------------------------------------------------
+
+_SCHWAB_COLUMNS = ("Date", "Action", "Symbol", "Quantity", "Price", "Fees & Comm", "Amount")
+_SCHWAB_DAY = r"(?:\d{2}/\d{2}/\d{4} as of )?(?P<m>\d{2})/(?P<d>\d{2})/(?P<y>\d{4})"
+_SCHWAB_SIDES = {"Buy": Side.BUY, "Reinvest Shares": Side.BUY, "Sell": Side.SELL}
+_SCHWAB_TRANSFERS = {"MoneyLink Transfer", "MoneyLink Deposit", "Wire Received", "Wire Sent", "Funds Received",
+                     "Funds Paid"}  # fmt: skip
+_SCHWAB_INCOME = {
+    *("Qualified Dividend", "Cash Dividend", "Non-Qualified Div", "Reinvest Dividend", "Qual Div Reinvest"),
+    *("Special Dividend", "Long Term Cap Gain", "Short Term Cap Gain", "Bank Interest", "Credit Interest"),
+    *("Margin Interest", "NRA Tax Adj", "Foreign Tax Paid", "ADR Mgmt Fee", "Service Fee"),
+}
+
+
+def _schwab(row: CsvRow) -> FileEntry:
+    action = row.cells["Action"]
+    if action in _SCHWAB_TRANSFERS or action in _SCHWAB_INCOME:
+        is_external = action in _SCHWAB_TRANSFERS
+        day = _day(row, "Date", _SCHWAB_DAY)
+        return _cash_entry(row, action, _number(row, "Amount"), day, "USD", is_external=is_external)
+    side = _SCHWAB_SIDES.get(action)
+    if side is None:
+        return FileEntry(row.line, action or row.cells["Date"])
+    fees = _number(row, "Fees & Comm", blank=ZERO)
+    members = {
+        "side": side,
+        "symbol": row.cells["Symbol"],
+        "quantity": plain(abs(_number(row, "Quantity"))),
+        "amount": plain(_gross(side, abs(_number(row, "Amount")), fees)),
+        "fees": plain(fees),
+        "executed_at": _on(_day(row, "Date", _SCHWAB_DAY), _BUY if side is Side.BUY else _SELL),
+    }
+    return _trade_entry(row, action, members, "USD")
+
+
+# Trading 212: the history of an account ---------------------------------------------------------------------------
+
+_TRADING_212_COLUMNS = ("Action", "Time", "Ticker", "ID", "No. of shares", "Total", "Currency (Total)")
+_TRADING_212_FEES = ("Charge amount", "Currency conversion fee", "Finra fee", "French transaction tax", "Stamp duty",
+                     "Stamp duty reserve tax", "Transaction fee")  # fmt: skip
+_TRADING_212_INCOME = ("Dividend", "Interest on cash", "Lending interest")
+
+
+def _trading_212(row: CsvRow) -> FileEntry:
+    action, currency = row.cells["Action"], row.cells["Currency (Total)"]
+    is_external = action in {"Deposit", "Withdrawal"}
+    if is_external or action.startswith(_TRADING_212_INCOME):
+        total, when = _number(row, "Total"), _utc_time(row, "Time")
+        return _cash_entry(row, action, total, when, currency, is_external=is_external)
+    side = {"buy": Side.BUY, "sell": Side.SELL}.get(action.rpartition(" ")[2])
+    if side is None:
+        return FileEntry(row.line, action)
+    fees = sum((_fee(row, name, currency) for name in _TRADING_212_FEES), ZERO)
+    members = {
+        "ref_id": row.cells["ID"],
+        "side": side,
+        "symbol": row.cells["Ticker"],
+        "quantity": plain(_number(row, "No. of shares")),
+        "amount": plain(_gross(side, abs(_number(row, "Total")), fees)),
+        "fees": plain(fees),
+        "executed_at": format_time(_utc_time(row, "Time")),
+    }
+    return _trade_entry(row, action, members, currency)
+
+
+def _fee(row: CsvRow, column: str, currency: str) -> Decimal:
+    fee = abs(_number(row, column, blank=ZERO)) if column in row.cells else ZERO
+    if fee and row.cells.get(f"Currency ({column})", currency) != currency:
+        raise InvalidCell(column, f"The fee is not in {currency}, the currency of the total.")
+    return fee
+
+
+def _utc_time(row: CsvRow, column: str) -> datetime:
+    try:
+        return datetime.fromisoformat(row.cells[column]).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidCell(column, "Use a time such as 2026-01-05 14:31:12.") from None
+
+
+# Cells and entries of any preset ----------------------------------------------------------------------------------
+
+
+def _trade_entry(row: CsvRow, label: str, members: Mapping[str, str], currency: str) -> FileEntry:
+    return FileEntry(row.line, label, EntryKind.TRADE, members, currency)
+
+
+def _cash_entry(row: CsvRow, label: str, amount: Decimal, when: date, currency: str, *, is_external: bool) -> FileEntry:
+    """Return an entry of cash; the sign of the amount tells a deposit from a withdrawal, and income from a cost."""
+    if is_external:
+        type = CashType.DEPOSIT if amount > 0 else CashType.WITHDRAWAL
+    else:
+        type = CashType.DIVIDEND if amount > 0 else CashType.FEE
+    time_of_day = _CASH_IN if amount > 0 else _CASH_OUT
+    executed = format_time(when) if isinstance(when, datetime) else _on(when, time_of_day)
+    members = {"type": type.value, "amount": plain(abs(amount)), "executed_at": executed}
+    if row.cells.get("ID"):
+        members["ref_id"] = row.cells["ID"]
+    return FileEntry(row.line, label, EntryKind.CASH, members, currency)
+
+
+def _gross(side: Side, net: Decimal, fees: Decimal) -> Decimal:
+    return net - fees if side is Side.BUY else net + fees
+
+
+def _on(day: date, time_of_day: time) -> str:
+    return format_time(datetime.combine(day, time_of_day, UTC))
+
+
+def _day(row: CsvRow, column: str, pattern: str) -> date:
+    found = re.fullmatch(pattern, row.cells[column], re.ASCII)
+    try:
+        if found is None:
+            raise ValueError
+        return date(int(found["y"]), int(found["m"]), int(found["d"]))
+    except ValueError:
+        raise InvalidCell(column, "The cell is not a day in the format of this preset.") from None
+
+
+def _number(row: CsvRow, column: str, blank: Decimal | None = None) -> Decimal:
+    """Return a number with a decimal point, with or without a dollar sign; zeros behind the 9th decimal are dropped."""
+    cell = row.cells[column].replace("$", "", 1)
+    if not cell and blank is not None:
+        return blank
+    try:
+        number = plain_number(cell, DecimalMark.POINT)
+        return parse_number(number.rstrip("0").rstrip(".") if "." in number else number)
+    except ValueError as error:
+        raise InvalidCell(column, str(error)) from None
+    except Refusal as refusal:
+        raise InvalidCell(column, refusal.detail) from None
