@@ -275,6 +275,8 @@ def test_a_price_out_of_session_is_traded_at_the_open(night: ManyPortfolios) -> 
     moved(night, A=140, B=100)
     assert (runs(night), night.last_check()[0]) == ([], "market_closed")
     assert night.last_check()[1]["until"] == "2026-12-01T14:30:00.000000Z"
+    home = f"/portfolios/{night.portfolios[0].portfolio_id}"
+    assert night.system.http("GET", home).json["next_check_at"] == "2026-12-01T14:30:00.000000Z"
     night.now = OPENING - timedelta(seconds=1)
     assert swept(night) == 0
     night.now = OPENING

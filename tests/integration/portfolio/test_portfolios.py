@@ -11,7 +11,7 @@ from tests.support.system import System, authorized
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 MEMBERS = {
     *("portfolio_id", "user_id", "name", "currency", "allocation", "policy", "cash", "status", "version", "revision"),
-    *("created_at", "updated_at", "status_reason", "locked_by", "backing_off", "quarantine"),
+    *("created_at", "updated_at", "status_reason", "locked_by", "next_check_at", "backing_off", "quarantine"),
 }
 DEFAULT_POLICY: dict[str, Any] = {
     "band": None,

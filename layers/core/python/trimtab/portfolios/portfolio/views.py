@@ -108,7 +108,9 @@ class PortfolioView(Model):
     """A portfolio. `revision` is the ETag: a change of target, policy or status changes the revision.
 
     `status_reason` explains the status STALE; `locked_by` is the rebalance or the job that is changing the holdings.
-    `backing_off` is null unless a rebalance was rolled back; `quarantine` holds the refused symbols.
+    `next_check_at` is the time of the next check that no price asks for: by the calendar rule, or at the end of a wait,
+    for example for the open of an exchange. `backing_off` is null unless a rebalance was rolled back; `quarantine`
+    holds the refused symbols.
     """
 
     portfolio_id: str
@@ -121,6 +123,7 @@ class PortfolioView(Model):
     status: str
     status_reason: str | None
     locked_by: str | None
+    next_check_at: datetime | None
     backing_off: BackingOffView | None
     quarantine: dict[str, QuarantineView]
     version: int
@@ -158,6 +161,7 @@ def portfolio_view(portfolio: Portfolio) -> Answer:
         "status": portfolio.status.value,
         "status_reason": portfolio.stale_reason,
         "locked_by": portfolio.lock and portfolio.lock.owner,
+        "next_check_at": portfolio.next_check_at and format_time(portfolio.next_check_at),
         "backing_off": _backing_off_view(portfolio.brake),
         "quarantine": {
             symbol: {
