@@ -135,7 +135,7 @@ def unreadable_goes_to_the_undelivered(system: System) -> None:
 
 def is_swept(system: System) -> None:
     decided(system)
-    assert run("balancing_on_sweep/schedule.json") == {"resent": 0, "stuck": 0, "due": 0}
+    assert run("balancing_on_sweep/schedule.json") == {"resent": 0, "stuck": 0, "cancelled": 0, "due": 0}
 
 
 def an_unknown_job_is_returned(_: System) -> None:

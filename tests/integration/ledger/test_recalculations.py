@@ -69,7 +69,7 @@ def test_a_lost_message_is_resent_and_a_repeated_one_has_no_second_effect(system
     asked = record(system, path, "late", "BUY", "5", 1)
     later = parse_time(asked.json["created_at"]) + RESEND_AFTER
     with mock.patch.object(sweep_function, "utc_now", return_value=later):
-        assert system.run_sweeper() == {"resent": 1, "stuck": 0, "due": 0}
+        assert system.run_sweeper() == {"resent": 1, "stuck": 0, "cancelled": 0, "due": 0}
     assert system.process_recalculations() == 2
     assert quantity(system, path) == "13.000000000"
     versions = [item["version"]["N"] for item in system.items() if item["sk"]["S"] == "TRADE#C#late"]
@@ -84,7 +84,9 @@ def test_a_recalculation_that_no_worker_completes_ends_in_an_event_for_operators
         for resend in range(4):
             now += RESEND_AFTER * (1 << resend)
             swept.append(system.run_sweeper())
-    assert swept == [{"resent": 1, "stuck": 0, "due": 0}] * 3 + [{"resent": 0, "stuck": 1, "due": 0}]
+    assert swept == [{"resent": 1, "stuck": 0, "cancelled": 0, "due": 0}] * 3 + [
+        {"resent": 0, "stuck": 1, "cancelled": 0, "due": 0}
+    ]
     (job,) = [item for item in system.items() if item["sk"]["S"].startswith("JOB#")]
     (event,) = events_of({"dynamodb": {"NewImage": job}})
     Draft202012Validator(payload("schemas/recalculation.stuck.json")).validate(event)
