@@ -24,6 +24,7 @@ from trimtab.portfolios.balancing.dry_run_views import (
     unwatched_view,
 )
 from trimtab.portfolios.balancing.operator_actions import OperatorActions, error_of
+from trimtab.portfolios.balancing.withdrawals import WithdrawalService
 from trimtab.portfolios.execution.broker import Broker, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.halts import Halt, HaltStore
@@ -77,6 +78,12 @@ def decision_reader() -> DecisionReader:
     return DecisionReader(holdings, stores().halts, settings().terms, utc_now)
 
 
+@lru_cache(maxsize=1)
+def withdrawals() -> WithdrawalService:
+    """Return the service of withdrawals."""
+    return WithdrawalService(stores().rebalances, decision_reader(), stores().queues, utc_now)
+
+
 def halt_store() -> HaltStore:
     """Return the store of halt switches."""
     return stores().halts
@@ -90,7 +97,7 @@ def broker() -> Broker:
 
 app = Api(auth=lambda: settings().auth)
 
-READ, WRITE, OPERATOR = "portfolios:read", "portfolios:write", "operator"
+READ, WRITE, TRADES, OPERATOR = "portfolios:read", "portfolios:write", "trades:write", "operator"
 PLATFORM = "market:write"
 rebalance_route = partial(route, tag="Rebalances")
 operator_route = partial(route, scope=OPERATOR, tag="Operators")
@@ -144,6 +151,25 @@ def cancel_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Re
     return json_response(
         rebalance_views.rebalance_view(operator_actions().cancel_rebalance(app.caller, portfolio_id, rebalance_id))
     )
+
+
+@app.post(
+    "/portfolios/<portfolio_id>/withdrawals",
+    **rebalance_route("Withdraw cash", TRADES, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
+)
+def withdraw(
+    portfolio_id: PortfolioId, body: schemas.Withdraw, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
+    """Withdraw cash, and sell holdings first where the cash does not cover the amount, the overweight assets first.
+
+    The withdrawal is paid when the sells are filled: poll `links.self`, whose `withdrawal` says whether it was paid.
+    The response is 422 `insufficient_funds` where cash and sells do not cover the amount; nothing is sold then.
+    """
+    given = one_request_id(idempotency_key, body.request_id)
+    asked = withdrawals().request(app.caller, portfolio_id, body.amount, given or str(uuid4()))
+    view = rebalance_views.accepted_view(asked, retry_safe=given is not None)
+    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
+    return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 
 @app.get("/portfolios/<portfolio_id>/checks/last", **rebalance_route("Read the last check", READ, schemas.CheckView))

@@ -23,7 +23,7 @@ from trimtab.portfolios.rebalancing.journal import (
     pack_execution,
     unpack_execution,
 )
-from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, Withdrawal
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, SkippedLeg
 from trimtab.portfolios.rebalancing.report_decision import DriftReport
 
@@ -126,12 +126,14 @@ RESOLVED = replace(
 WAITING = replace(REQUESTED, trigger=Trigger.MANUAL).wait_until(
     TIME + timedelta(hours=23), Reason("market_closed", "Orders wait.", {"closed": ["AAPL"]}), TIME
 )
+WITHDRAWAL = replace(REQUESTED, trigger=Trigger.WITHDRAWAL, withdrawal=Withdrawal(Decimal("200.5"), is_paid=True))
 RECORDS = {
     "rebalance_requested": REQUESTED,
     "rebalance_decided": DECIDED,
     "rebalance_executing": EXECUTING,
     "rebalance_resolved": RESOLVED,
     "rebalance_waiting": WAITING,
+    "rebalance_withdrawal": WITHDRAWAL,
 }
 
 

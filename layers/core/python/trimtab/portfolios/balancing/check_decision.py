@@ -168,7 +168,7 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
         return without_orders(reason, REARM_MOVE, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
     closed = inputs.closed_exchanges(order.symbol for order in plan.orders)
     if closed:
-        reason, retry_at = _await_open(closed, details)
+        reason, retry_at = await_open(closed, details)
         return without_orders(reason, REARM_MOVE, deferred_trigger=inputs.trigger, retry_at=retry_at)
     return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at(), skipped=plan.skipped)
 
@@ -187,7 +187,7 @@ def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[
     return next(((rule, detail) for holds, rule, detail in rules if holds), None)
 
 
-def _await_open(closed: Mapping[str, datetime], details: Mapping[str, Any]) -> tuple[Reason, datetime]:
+def await_open(closed: Mapping[str, datetime], details: Mapping[str, Any]) -> tuple[Reason, datetime]:
     """Return the reason why orders wait for the open of their exchanges, and the time of the last open."""
     opening = max(closed.values())
     names = ", ".join([*closed][:MAX_NAMED])
@@ -225,7 +225,7 @@ def _respects_cooldown(trigger: Trigger) -> bool:
     match trigger:
         case Trigger.PRICE | Trigger.SCHEDULE:
             return True
-        case Trigger.REPORT | Trigger.TARGET | Trigger.DEPOSIT | Trigger.MANUAL:
+        case Trigger.REPORT | Trigger.TARGET | Trigger.DEPOSIT | Trigger.WITHDRAWAL | Trigger.MANUAL:
             return False
         case _:
             assert_never(trigger)

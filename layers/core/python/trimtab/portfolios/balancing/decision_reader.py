@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.kernel.clock import Clock
-from trimtab.portfolios.balancing import check_decision
+from trimtab.portfolios.balancing import check_decision, withdrawal_decision
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.dry_run import DryRun, describe_dry_run
@@ -39,6 +39,12 @@ class DecisionReader(Struct, frozen=True):
             return decided
         assets = self.holdings.ledger.assets(symbols_of(portfolio))
         return check_decision.decide(replace(inputs, assets=assets))
+
+    def decide_withdrawal(self, portfolio: Portfolio, amount: Decimal) -> tuple[DecisionInputs, CheckResult]:
+        """Return the decision on a withdrawal at the present quotes, and its inputs."""
+        inputs = self._read(portfolio, Trigger.WITHDRAWAL, Mode.SELL_ONLY)
+        inputs = replace(inputs, assets=self.holdings.ledger.assets(symbols_of(portfolio)))
+        return inputs, withdrawal_decision.decide_withdrawal(inputs, amount)
 
     def dry_run(self, portfolio: Portfolio, mode: Mode | None) -> DryRun:
         """Return the rebalance that a person's request would execute now."""

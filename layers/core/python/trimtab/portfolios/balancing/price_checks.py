@@ -23,12 +23,14 @@ from trimtab.portfolios.balancing.decision_reader import DecisionReader
 from trimtab.portfolios.balancing.lock_repair import find_repair
 from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
 from trimtab.portfolios.balancing.watch_store import WatchStore
+from trimtab.portfolios.balancing.withdrawal_decision import INSUFFICIENT_FUNDS, find_withdrawal_refusal
 from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, FollowUp, Trigger, WatchState
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
+from trimtab.portfolios.rebalancing.payout import pay_out
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ROUNDS = 3
@@ -81,15 +83,27 @@ class PriceChecker(Struct, frozen=True):
             self.queues.wake(rebalance)  # an earlier delivery may have crashed before it sent the message
         if rebalance.status is not RebalanceStatus.REQUESTED:
             return SKIPPED
-        now, refusal = self.clock(), check_decision.find_refusal(portfolio)
+        now, refusal = self.clock(), _find_refusal(portfolio, rebalance)
         if refusal is not None:
             return self._save_decision(rebalance.record_outcome(RebalanceStatus.REJECTED, refusal, now))
         if portfolio.is_busy(now):
             return self._save_decision(rebalance.record_outcome(RebalanceStatus.NO_ACTION, IN_PROGRESS, now))
-        inputs, result = self.decisions.decide(portfolio, Trigger.MANUAL, rebalance.mode)
+        if rebalance.withdrawal is not None:
+            inputs, result = self.decisions.decide_withdrawal(portfolio, rebalance.withdrawal.amount)
+        else:
+            inputs, result = self.decisions.decide(portfolio, Trigger.MANUAL, rebalance.mode)
         if result.plan is not None:
             return self._begin_rebalance(inputs, result, rebalance)
         return self._save_decision(_without_orders(rebalance, result, now))
+
+    def _pay_from_cash(self, portfolio: Portfolio, rebalance: Rebalance, reason: Reason) -> CheckOutcome:
+        """Complete the withdrawal without an order, in one transaction with the cash entry."""
+        now = self.clock()
+        payout = pay_out(rebalance.record_outcome(RebalanceStatus.COMPLETED, reason, now), portfolio, now)
+        assert payout is not None  # noqa: S101 - a plan without orders is made only where cash covers the amount
+        after = portfolio.post(now, cash=payout.portfolio.cash)
+        self.store.put(payout.rebalance, after, payout.entry)
+        return CheckOutcome(reason.code, payout.rebalance)
 
     def _save_decision(self, rebalance: Rebalance) -> CheckOutcome:
         self.store.put(rebalance)
@@ -189,17 +203,28 @@ class PriceChecker(Struct, frozen=True):
     def _begin_rebalance(
         self, inputs: DecisionInputs, result: CheckResult, requested: Rebalance | None
     ) -> CheckOutcome:
+        if requested is not None and result.plan is not None and not result.plan.orders:
+            return self._pay_from_cash(inputs.portfolio, requested, result.reason)
         rebalance, locked = begin_rebalance(inputs, result, requested, run_seconds=self.run_seconds)
         self.store.put(rebalance, locked)
         self.queues.wake(rebalance)
         return CheckOutcome(result.reason.code, rebalance)
 
 
+def _find_refusal(portfolio: Portfolio, requested: Rebalance) -> Reason | None:
+    """Return the reason why the portfolio cannot do what was requested at all, None if it can."""
+    if requested.withdrawal is not None:
+        return find_withdrawal_refusal(portfolio)
+    return check_decision.find_refusal(portfolio)
+
+
 def _without_orders(requested: Rebalance, result: CheckResult, now: datetime) -> Rebalance:
     """Return the requested rebalance that trades nothing now: it waits for the open, or ends without action."""
     if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
         return requested.wait_until(result.retry_at, result.reason, now)
-    return requested.record_outcome(RebalanceStatus.NO_ACTION, result.reason, now)
+    is_refused = result.reason.code == INSUFFICIENT_FUNDS
+    outcome = RebalanceStatus.REJECTED if is_refused else RebalanceStatus.NO_ACTION
+    return requested.record_outcome(outcome, result.reason, now)
 
 
 def _need_of_person(inputs: DecisionInputs, result: CheckResult) -> str | None:

@@ -33,6 +33,13 @@ class RunRebalance(Model):
     request_id: Identifier | None = None
 
 
+class Withdraw(Model):
+    """A withdrawal of cash (money); where the cash does not cover the amount, holdings are sold first."""
+
+    amount: Annotated[Money, Field(gt=0)]
+    request_id: Identifier | None = None
+
+
 class ResolvePortfolio(Model):
     """The present state of a stale portfolio: quantity by symbol (after any split) and cash.
 

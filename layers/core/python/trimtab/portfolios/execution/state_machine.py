@@ -16,6 +16,7 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel import sessions
 from trimtab.kernel.money import CONTEXT, plain
 from trimtab.portfolios.portfolio.brake import QUARANTINE_PERIOD, Quarantine
+from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import OnIncomplete, Restriction
@@ -24,6 +25,7 @@ from trimtab.portfolios.rebalancing import buy_sizing
 from trimtab.portfolios.rebalancing.journal import FIRST_TOP_UP, MAX_REVERSALS, Execution
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, RefusalKind
+from trimtab.portfolios.rebalancing.payout import pay_out
 
 _S = RebalanceStatus
 CANCELLED_CODE = "cancelled"
@@ -229,6 +231,13 @@ class WaveResult(Struct, frozen=True):
             return portfolio.release_after_cancellation(now)
         due = EvaluationCause.HOLDINGS if self.rebalanced else EvaluationCause.REFUSED
         return portfolio.release(now, due, rebalanced=self.rebalanced)
+
+    def records(self, portfolio: Portfolio, now: datetime) -> tuple[Rebalance | Portfolio | CashEntry, ...]:
+        """Return the records to write: rebalance and portfolio, and the cash entry of a withdrawal that is paid now."""
+        payout = pay_out(self.rebalance, portfolio, now)
+        if payout is None:
+            return (self.rebalance, self.apply_to(portfolio, now))
+        return (payout.rebalance, self.apply_to(payout.portfolio, now), payout.entry)
 
 
 def quarantine_of_refusals(rebalance: Rebalance, now: datetime) -> dict[str, Quarantine]:

@@ -36,6 +36,7 @@ from trimtab.portfolios.ledger.new_entries import RebalanceTrade
 from trimtab.portfolios.ledger.posting import post_fills
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
@@ -51,7 +52,7 @@ MAX_FILLS_PER_TRANSACTION = 90
 
 ParallelMap = Callable[[Callable[[Order], Order], Iterable[Order]], Iterable[Order]]
 """`map`, or the `map` of a thread pool."""
-Record = Portfolio | Rebalance | Trade
+Record = Portfolio | Rebalance | Trade | CashEntry
 
 
 class LeaseLost(Exception):
@@ -318,7 +319,7 @@ class _ExecutionRun(Struct):
                 )
             if not trades and not result.is_final:
                 return (result.rebalance,)
-            return (result.rebalance, result.apply_to(after, now), *trades)
+            return (*result.records(after, now), *trades)
 
         self._save(posted)
 

@@ -18,6 +18,7 @@ class Trigger(StrEnum):
     SCHEDULE = "schedule"
     TARGET = "target"
     DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
     MANUAL = "manual"
 
 

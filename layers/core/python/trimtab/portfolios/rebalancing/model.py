@@ -78,6 +78,13 @@ class Reason(Struct, frozen=True):
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Withdrawal(Struct, frozen=True, omit_defaults=True):
+    """A withdrawal whose cash a rebalance raises: the amount (money), and whether it was paid."""
+
+    amount: Decimal
+    is_paid: bool = False
+
+
 class Rebalance(PendingJob, frozen=True, kw_only=True):
     """One rebalance of a portfolio, from the request to the outcome.
 
@@ -85,7 +92,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     transactions. For every other trigger `weights` are the weights that the check found, and `execution` holds the
     orders. `legs` hold the weight, target and planned change of each asset (percent), empty until decided.
     `resolution` records how an operator resolved a STALE rebalance. `decide_at` is the time until which a requested
-    rebalance waits.
+    rebalance waits. `withdrawal` is set where the orders raise the cash of a withdrawal.
     """
 
     rebalance_id: str
@@ -105,6 +112,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     reason: Reason | None = None
     execution: Execution | None = None
     resolution: Mapping[str, Any] | None = None
+    withdrawal: Withdrawal | None = None
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -227,6 +235,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
             "reason": pack(self.reason) if self.reason else None,
             "execution": pack_execution(self.execution) if self.execution else None,
             "resolution": pack(self.resolution) if self.resolution else None,
+            "withdrawal": pack(self.withdrawal) if self.withdrawal else None,
         }
 
     @classmethod
@@ -255,6 +264,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
             "reason": unpack(item["reason"], Reason) if "reason" in item else None,
             "execution": unpack_execution(item["execution"], rebalance_id) if "execution" in item else None,
             "resolution": unpack(item["resolution"], dict[str, Any]) if "resolution" in item else None,
+            "withdrawal": unpack(item["withdrawal"], Withdrawal) if "withdrawal" in item else None,
         }
         return replace(from_attributes(members, cls), **packed)
 

@@ -11,6 +11,7 @@ from trimtab.portfolios.portfolio.views import USER, PercentText, percent_text, 
 from trimtab.portfolios.rebalancing.drift import Action, Transaction
 from trimtab.portfolios.rebalancing.journal_views import ExecutionView, execution_view
 from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.rebalancing.payout import withdrawal_ref_of
 
 Answer = dict[str, Any]
 _DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
@@ -74,6 +75,14 @@ class ReasonView(Model):
     weights: dict[str, LegView]
 
 
+class WithdrawalView(Model):
+    """A withdrawal whose cash the rebalance raises (money); `ref_id` is the cash entry, null until `is_paid`."""
+
+    amount: str
+    is_paid: bool
+    ref_id: str | None
+
+
 class RebalanceView(Model):
     """A rebalance: the trigger, the outcome with its reason, and the transactions that lead back to the target.
 
@@ -95,6 +104,7 @@ class RebalanceView(Model):
     reason: ReasonView | None
     execution: ExecutionView | None
     resolution: dict[str, Any] | None
+    withdrawal: WithdrawalView | None
     created_at: datetime
     updated_at: datetime
 
@@ -167,9 +177,18 @@ def rebalance_view(rebalance: Rebalance) -> Answer:
         "reason": reason_view(rebalance),
         "execution": rebalance.execution and execution_view(rebalance.execution),
         "resolution": rebalance.resolution and dict(rebalance.resolution),
+        "withdrawal": _withdrawal_view(rebalance),
         "created_at": format_time(rebalance.created_at),
         "updated_at": format_time(rebalance.updated_at),
     }
+
+
+def _withdrawal_view(rebalance: Rebalance) -> Answer | None:
+    withdrawal = rebalance.withdrawal
+    if withdrawal is None:
+        return None
+    ref_id = withdrawal_ref_of(rebalance.rebalance_id) if withdrawal.is_paid else None
+    return {"amount": f"{withdrawal.amount:.2f}", "is_paid": withdrawal.is_paid, "ref_id": ref_id}
 
 
 def preview_view(rebalance: Rebalance) -> Answer:

@@ -1,0 +1,71 @@
+"""The decision on a withdrawal: pay from cash, sell first, wait for the open, or refuse. Pure."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.kernel.money import ZERO, plain
+from trimtab.portfolios.balancing.check_decision import CheckResult, await_open, find_refusal
+from trimtab.portfolios.balancing.current_limits import current_limits
+from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
+from trimtab.portfolios.balancing.withdrawal_plan import plan_withdrawal
+from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.rebalancing.model import Reason
+from trimtab.portfolios.rebalancing.valuation import value
+
+INSUFFICIENT_FUNDS = "insufficient_funds"
+NO_TARGET = "no_target"
+
+
+def find_withdrawal_refusal(portfolio: Portfolio) -> Reason | None:
+    """Return the reason why nothing can be withdrawn at all, None if something can; a target is not needed."""
+    refusal = find_refusal(portfolio)
+    return None if portfolio.status is PortfolioStatus.ACTIVE else refusal
+
+
+def decide_withdrawal(inputs: DecisionInputs, amount: Decimal) -> CheckResult:
+    """Return the decision: a plan, without orders where cash pays for all, or the reason against.
+
+    Holdings without a usable price are not sold. Checks that other triggers asked for stay as they are.
+    """
+    portfolio, prices = inputs.portfolio, {**inputs.last_prices, **inputs.usable_prices()}
+    priced = [symbol for symbol in symbols_of(portfolio) if symbol in prices]
+    valuation = value(
+        {symbol: inputs.quantities.get(symbol, ZERO) for symbol in priced},
+        {symbol: prices[symbol] for symbol in priced},
+        portfolio.cash or ZERO,
+    )
+    found = plan_withdrawal(
+        valuation,
+        portfolio.allocation,
+        portfolio.policy,
+        amount,
+        limits=current_limits(inputs),
+        commission=inputs.terms.commission,
+    )
+    details = {"amount": plain(amount), "cash": plain(valuation.cash), "available": plain(found.available)}
+    if found.plan is None:
+        message = f"At most {plain(found.available)} can be withdrawn at the present prices, sells included."
+        return _without_plan(inputs, Reason(INSUFFICIENT_FUNDS, message, details))
+    if found.plan.orders and inputs.halt_reason is not None:
+        return _without_plan(inputs, Reason("halted", f"Orders are halted: {inputs.halt_reason}.", details))
+    closed = inputs.closed_exchanges(order.symbol for order in found.plan.orders)
+    if closed:
+        reason, opening = await_open(closed, details)
+        return CheckResult(reason, retry_at=opening)
+    reason = Reason("withdrawal", f"A person withdraws {plain(amount)}.", details)
+    return CheckResult(reason, {}, found.plan, valuation, **_other_checks(inputs))
+
+
+def _without_plan(inputs: DecisionInputs, reason: Reason) -> CheckResult:
+    return CheckResult(reason, **_other_checks(inputs))
+
+
+def _other_checks(inputs: DecisionInputs) -> Mapping[str, Any]:
+    state = inputs.portfolio.watch_state
+    return {
+        "calendar_at": inputs.calendar_at(),
+        "deferred_trigger": state.deferred_trigger,
+        "retry_at": state.retry_at,
+    }
