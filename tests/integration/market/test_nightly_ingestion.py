@@ -190,13 +190,55 @@ def test_a_file_of_another_form_fails_its_day_and_no_other(system: System, text:
     assert set(closes("AAPL")) == {str(day) for day in DAYS} - {str(DAYS[3])}
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '{"symbol": "AAPL", "open": NaN}', '{"symbol": "A", "symbol": "B"}'])
-def test_a_line_that_is_no_object_fails_its_day(system: System, line: str) -> None:
+BAD_LINES = {
+    "{": None,
+    "[1]": None,
+    '{"symbol": "A", "symbol": "B"}': None,
+    '{"symbol": "MSFT", "open": NaN}': "MSFT: line 2:",
+    '{"symbol": "MSFT", "open": 200, ': "MSFT: line 2: Invalid JSON",
+    '{"symbol": "MSFT", "open": "2,700"}': "MSFT: missing or unreadable: open",
+}
+
+
+@pytest.mark.parametrize(("line", "told_text"), BAD_LINES.items())
+def test_a_bad_line_costs_its_row_and_not_the_day(system: System, line: str, told_text: str | None) -> None:
     ready()
     boto3.client("s3").delete_object(Bucket=BARS_BUCKET, Key=f"daily/{LAST}.csv")
-    put_file(f"{LAST}.jsonl", f'{{"symbol": "AAPL"}}\n{line}\n')
-    with pytest.raises(NightlyIngestionFailed):
-        system.run_night()
+    deliver(LAST, {"AAPL": "100", "XOM": "50"}, "jsonl")
+    good = boto3.client("s3").get_object(Bucket=BARS_BUCKET, Key=f"daily/{LAST}.jsonl")["Body"].read().decode()
+    put_file(f"{LAST}.jsonl", "\n".join([good.splitlines()[0], line, good.splitlines()[1]]))
+    assert system.run_night() == {"days": 10, "stored": 29, "changed": 0, "rejected": 1}
+    assert (closes("AAPL")[str(LAST)], closes("XOM")[str(LAST)]) == ("100", "50")
+    assert (told_text or "MSFT: there is no bar") in told()[-1]["data"]["text"]
+
+
+def test_an_unquoted_thousands_separator_is_a_row_error_and_never_another_price(system: System) -> None:
+    ready()
+    header = "symbol,open,high,low,close,volume,vwap"
+    rows = ["AAPL,2,700,2,700,2,700,600,0", 'MSFT,"1,200.00","1,200.00","1,200.00","1,200.00","10,000",0', "XOM,50,50"]
+    for day in DAYS:
+        put_file(f"{day}.csv", "\n".join([header, *rows]))
+    assert system.run_night() == {"days": 10, "stored": 10, "changed": 0, "rejected": 20}
+    assert (closes("AAPL"), closes("XOM")) == ({}, {})
+    assert closes("MSFT")[str(LAST)] == "1200"
+    text = told()[-1]["data"]["text"]
+    assert "AAPL: line 2: The line has 9 cells, and the header has 7." in text
+    assert "XOM: line 4: The line has 3 cells, and the header has 7." in text
+
+
+def test_a_bar_file_may_have_semicolons_and_a_byte_order_mark_and_dividends(system: System) -> None:
+    ready()
+    put_file(
+        f"{LAST}.csv",
+        "\ufeffsymbol;close;open;high;low;volume;dividend\r\n"
+        "AAPL;100.5;100.5;100.5;100.5;10;0.26\r\nMSFT;1,200;1,200;1,200;1,200;10;\r\nXOM;50;50;50;50;10;0\r\n",
+    )
+    assert system.run_night()["rejected"] == 1
+    assert closes("AAPL")[str(LAST)] == "100.5"
+    assert closes("XOM")[str(LAST)] == "50"
+    assert str(LAST) not in closes("MSFT"), "1,200 can be read in two ways"
+    last = system.http("GET", "/assets/AAPL/bars", authorizer=FEED).json["items"][0]
+    assert (last["day"], last["dividend"]) == (str(LAST), "0.26")
 
 
 def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: System) -> None:
