@@ -49,12 +49,18 @@ def test_a_portfolio_worth_nothing_has_no_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantity", "price", "cash"),
-    [("1", None, "0"), ("1", "0", "0"), ("1", "-1", "9"), ("-1", "1", "9"), ("1", "1", "-1")],
+    ("quantity", "price"),
+    [("1", None), ("1", "0"), ("1", "-1"), ("-1", "1")],
 )
-def test_missing_prices_and_negative_quantities_or_cash_are_refused(
-    quantity: str, price: str | None, cash: str
-) -> None:
+def test_missing_prices_and_negative_quantities_are_refused(quantity: str, price: str | None) -> None:
     prices = {"a": Decimal(price)} if price else {}
     with pytest.raises(ValueError, match=r"must not be negative|needs a price"):
-        value({"a": Decimal(quantity)}, prices, Decimal(cash))
+        value({"a": Decimal(quantity)}, prices, Decimal(9))
+
+
+def test_overdrawn_cash_has_a_negative_weight_and_may_outweigh_everything() -> None:
+    found = value({"a": Decimal(10)}, {"a": Decimal(10)}, Decimal("-0.76"))
+    assert found.total == Decimal("99.24")
+    assert sum(found.weights.values()) == 100
+    assert found.weights["$cash"] < 0
+    assert not value({"a": Decimal(1)}, {"a": Decimal(1)}, Decimal(-1)).weights
