@@ -302,6 +302,13 @@ def runs_a_rebalance(system: System) -> None:
     ]
 
 
+def answers_a_dry_run(system: System) -> None:
+    system.portfolio()
+    answered = http("balancing_api/dry_run.json", 200)
+    assert (answered["mode"], answered["reason"]["code"], answered["orders"]) == ("full", "no_quote", [])
+    assert waiting(system.checks_url) == []
+
+
 def a_check_is_asked_for(system: System) -> None:
     assert run("balancing_on_commit/stream.json") == {"batchItemFailures": []}
     assert len(waiting(system.checks_url)) == 1
@@ -319,6 +326,7 @@ def an_unknown_rebalance_is_returned(system: System) -> None:
 
 EXPECTED: dict[str, Callable[[System], Any]] = {
     "authorizer/token.json": is_authorized_once_its_token_is_good,
+    "balancing_api/dry_run.json": answers_a_dry_run,
     "balancing_api/halt.json": lambda _: http("balancing_api/halt.json", 200)["halts"][0]["reason"],
     "balancing_api/run_rebalance.json": runs_a_rebalance,
     "direct/quote_received.json": quotes_are_stored("direct/quote_received.json"),

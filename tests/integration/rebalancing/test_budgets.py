@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra.tables import PORTFOLIOS, TableShape
+from tests.support.balancing import balanced
 from tests.support.faults import Faults, injecting
 from tests.support.moto_state import waiting
 from tests.support.system import System, sqs_record
@@ -60,6 +61,22 @@ def test_a_report_put_straight_on_the_queue_takes_two_calls_too(system: System, 
     calls.set()
     assert system.invoke_worker(sqs_record(direct_message({"stocks": 70, "bonds": 20, "gold": 10}))) == set()
     assert calls.operations == ["BatchGetItem", "TransactWriteItems"]
+
+
+def test_only_a_check_that_trades_reads_assets(system: System, calls: Faults) -> None:
+    mine = balanced(system)
+
+    def made() -> list[str]:
+        calls.set()
+        system.process_checks()
+        return [operation for operation in calls.operations if operation.endswith(("Item", "Items"))]
+
+    mine.deposit(1, "small")
+    mine.stream()
+    evaluated = ["GetItem", "PutItem", "BatchGetItem", "TransactWriteItems", "BatchGetItem", "TransactWriteItems"]
+    assert made() == evaluated
+    mine.quote(AAPL=140)  # quotes, halts and assets are read, and the plan is stored
+    assert made() == ["GetItem", "PutItem", *["BatchGetItem"] * 3, "TransactWriteItems"]
 
 
 def test_accepting_and_deciding_fifty_assets_takes_few_write_units(system: System) -> None:
