@@ -11,7 +11,7 @@ from functions.portfolios_api.app import From, JobId, RefId, To, app, holdings_r
 from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import not_found
-from trimtab.portfolios.ledger import views
+from trimtab.portfolios.ledger import cash_views, views
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
@@ -101,15 +101,15 @@ def list_trades(
 
 @app.post(
     "/portfolios/<portfolio_id>/cash",
-    **trade_route("Move cash", WRITE, views.CashView, HTTPStatus.CREATED),
+    **trade_route("Move cash", WRITE, cash_views.CashView, HTTPStatus.CREATED),
 )
-def move_cash(portfolio_id: PortfolioId, body: views.MoveCash) -> Response[Any]:
+def move_cash(portfolio_id: PortfolioId, body: cash_views.MoveCash) -> Response[Any]:
     """Record a deposit or withdrawal. Cash is tracked from the first entry on; the balance cannot become negative."""
     entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
-    return json_response(views.cash_view(entry), HTTPStatus.CREATED)
+    return json_response(cash_views.cash_view(entry), HTTPStatus.CREATED)
 
 
-@app.get("/portfolios/<portfolio_id>/cash", **trade_route("List cash entries", READ, views.CashList))
+@app.get("/portfolios/<portfolio_id>/cash", **trade_route("List cash entries", READ, cash_views.CashList))
 def list_cash(
     portfolio_id: PortfolioId, *, from_time: From = None, to_time: To = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[Any]:
@@ -118,7 +118,7 @@ def list_cash(
     after = decode_cursor(cursor, *query)
     portfolio = portfolios().get(app.caller, portfolio_id)
     page = trade_service().list_cash(portfolio, from_time, to_time, limit=limit, after=after)
-    return page_response([views.cash_view(entry) for entry in page.items], page.next_position, *query)
+    return page_response([cash_views.cash_view(entry) for entry in page.items], page.next_position, *query)
 
 
 @app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))

@@ -14,11 +14,12 @@ from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import plain
 from trimtab.kernel.strict_csv import CsvRow, CsvText, DecimalMark
 from trimtab.portfolios.ledger.broker_statements import Preset, read_statement
+from trimtab.portfolios.ledger.cash_views import MoveCash
 from trimtab.portfolios.ledger.file_entries import EntryKind, FileEntry, RefIds
 from trimtab.portfolios.ledger.imports import ImportRow
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.trades import Trade
-from trimtab.portfolios.ledger.views import MoveCash, RecordTrade
+from trimtab.portfolios.ledger.views import RecordTrade
 from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import SecurityType
 

@@ -1,4 +1,4 @@
-"""Request bodies and responses of the routes for trades, cash, holdings and profit."""
+"""Request bodies and responses of the routes for trades, holdings and profit."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -13,10 +13,9 @@ from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import MONEY_PLACES, ZERO, plain, to_money
 from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, PricedHolding
 from trimtab.portfolios.ledger.imports import ImportResult
-from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
 from trimtab.portfolios.ledger.trades import MAX_AMOUNT, Trade, TradeRevision, gross_amount
-from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 
@@ -102,23 +101,6 @@ class CorrectTrade(Model):
         if not changes:
             raise Invalid("nothing_to_correct", "Send at least one of quantity, amount, status and executed_at.")
         return changes
-
-
-class MoveCash(Model):
-    """Cash that comes in (`deposit`, `dividend`) or goes out (`withdrawal`, `fee`), now or at a past `executed_at`.
-
-    Cash is tracked from the first entry on, or from the first planned rebalance, which starts at a balance of zero.
-    Every later trade changes the balance, so a buy that is paid from outside needs a deposit first.
-    """
-
-    ref_id: RefIdBody
-    type: CashType
-    amount: Amount
-    executed_at: Time | None = None
-
-    def to_domain(self) -> NewCashEntry:
-        """Return the entry to be recorded."""
-        return NewCashEntry(self.ref_id, self.type, self.amount, self.executed_at)
 
 
 class RevisionView(Model):
@@ -211,25 +193,6 @@ class ProfitView(Model):
     observations: int
 
 
-class CashView(Model):
-    """A cash entry, and the cash balance after the entry."""
-
-    ref_id: str
-    portfolio_id: str
-    type: CashType
-    amount: str
-    balance: str
-    executed_at: datetime
-    created_at: datetime
-
-
-class CashList(Model):
-    """A page of cash entries, latest execution first."""
-
-    items: list[CashView]
-    next_cursor: str | None
-
-
 class ImportView(Model):
     """Number of rows recorded now, and of rows recorded before.
 
@@ -291,9 +254,9 @@ def trade_view(trade: Trade) -> Answer:
         "security_type": trade.security_type.value,
         "symbol": trade.symbol,
         "quantity": _quantity(trade.quantity),
-        "amount": _stated(trade.amount),
+        "amount": stated_amount(trade.amount),
         "price": _quantity(trade.price),
-        "fees": _stated(trade.fees),
+        "fees": stated_amount(trade.fees),
         "status": trade.status.value,
         "executed_at": format_time(trade.executed_at),
         "rebalance_id": trade.rebalance_id,
@@ -310,7 +273,7 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
         "corrected_by": revision.corrected_by,
         "corrected_at": format_time(revision.corrected_at),
         "quantity": _quantity(revision.quantity),
-        "amount": _stated(revision.amount),
+        "amount": stated_amount(revision.amount),
         "status": revision.status.value,
         "executed_at": format_time(revision.executed_at),
     }
@@ -355,19 +318,6 @@ def profit_view(profit: PortfolioProfit) -> Answer:
     }
 
 
-def cash_view(entry: CashEntry) -> Answer:
-    """Return a `CashView`."""
-    return {
-        "ref_id": entry.ref_id,
-        "portfolio_id": entry.portfolio_id,
-        "type": entry.type.value,
-        "amount": _stated(entry.amount),
-        "balance": _money(entry.balance),
-        "executed_at": format_time(entry.executed_at),
-        "created_at": format_time(entry.created_at),
-    }
-
-
 def job_view(job: Recalculation) -> Answer:
     """Return a `JobView`."""
     portfolio = f"/portfolios/{job.portfolio_id}"
@@ -404,7 +354,7 @@ def summary_view(holdings: list[PricedHolding]) -> Answer:
     return {"count": len(rows), "next": None, "previous": None, "results": rows}
 
 
-def _stated(number: Decimal) -> str:
+def stated_amount(number: Decimal) -> str:
     """Return an amount as it was given, with at least 2 decimals."""
     decimals = len(plain(number).partition(".")[2])
     return f"{number:.{max(decimals, MONEY_PLACES)}f}"
