@@ -7,7 +7,7 @@ name of an environment. This module does not import the CDK, so the local tools 
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,6 +134,28 @@ class Alpaca:
 
 
 @dataclass(frozen=True)
+class Controls:
+    """Pre-trade controls. A policy may set tighter limits of its own; 0 switches a control off.
+
+    `price_collar`: largest distance of a limit price from the quote, in percent. `max_order_notional`: largest value of
+    an order, in money. `max_daily_turnover`: what a portfolio buys and sells a day (UTC), in percent of its value.
+    `max_runs_per_day`: rebalances of a portfolio a day. `max_tenant_notional`: planned orders of a tenant a day, in
+    money. `max_messages_per_minute`: submissions and look-ups at the broker a minute.
+    """
+
+    price_collar: str = "10"
+    max_order_notional: str = "1000000"
+    max_daily_turnover: str = "400"
+    max_runs_per_day: int = 0
+    max_tenant_notional: str = "0"
+    max_messages_per_minute: int = 0
+
+    def settings(self) -> dict[str, str]:
+        """Return the environment variables of a function that plans or executes orders."""
+        return {name.upper(): str(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
 class FileBars:
     """Daily bars as files, `2026-11-20.csv` or `.jsonl`, uploaded to the retained bucket below `prefix`."""
 
@@ -238,6 +260,9 @@ class Config:
     """Rebalances rolled back within the window that halt a tenant; 0 switches the control off."""
     halt_held_prices: int = 50
     """Prices held within the window, and needed by the tenant, that halt a tenant; 0 switches the control off."""
+
+    controls: Controls = Controls()
+    """The limits that every order passes before it is sent."""
 
     def __post_init__(self) -> None:
         if not 0 < self.run_seconds <= MAX_RUN_SECONDS:

@@ -75,7 +75,7 @@ def portfolios() -> PortfolioService:
 def decision_reader() -> DecisionReader:
     """Return the reader of decisions."""
     holdings = HoldingsReader(stores().ledger, utc_now)
-    return DecisionReader(holdings, stores().halts, settings().terms, utc_now)
+    return DecisionReader(holdings, stores().halts, settings().terms, utc_now, stores().controls)
 
 
 @lru_cache(maxsize=1)

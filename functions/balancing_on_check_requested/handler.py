@@ -32,7 +32,7 @@ def price_checker() -> PriceChecker:
     return PriceChecker(
         stores.rebalances,
         stores.ledger,
-        DecisionReader(HoldingsReader(stores.ledger, utc_now), stores.halts, settings.terms, utc_now),
+        DecisionReader(HoldingsReader(stores.ledger, utc_now), stores.halts, settings.terms, utc_now, stores.controls),
         WatchStore(dynamodb_client(), settings.watches_table, settings.watch_shards),
         stores.queues,
         utc_now,

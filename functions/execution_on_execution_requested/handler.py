@@ -43,6 +43,7 @@ def execution_worker() -> ExecutionWorker:
         count,
         _log_broker_error,
         terms=settings.terms,
+        reserve_messages=stores.controls.reserve_messages,
     )
 
 

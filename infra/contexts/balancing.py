@@ -107,6 +107,7 @@ class BalancingFunctions(Construct):
                 "WATCHES_TABLE": self._balancing.watches.table_name,
                 "WATCH_SHARDS": str(config.watch_shards),
                 "RUN_SECONDS": str(config.run_seconds),
+                **config.controls.settings(),
                 "HALT_WINDOW_SECONDS": str(config.halt_window_seconds),
                 "HALT_HELD_PRICES": str(config.halt_held_prices),
                 "EXECUTIONS_QUEUE_URL": self._execution.executions.url,
@@ -161,6 +162,7 @@ class BalancingFunctions(Construct):
             description="Rebalances, cancellations, resolutions and halts over HTTP",
             memory_mb=1024,
             environment={
+                **self._context.config.controls.settings(),
                 **broker.settings(),
                 "PORTFOLIOS_TABLE": self._portfolios.table_name,
                 "CHECKS_QUEUE_URL": self._balancing.checks.url,

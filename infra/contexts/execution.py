@@ -58,6 +58,7 @@ class ExecutionFunctions(Construct):
             timeout_seconds=config.execution_timeout_seconds,
             environment={
                 **broker.settings(),
+                **config.controls.settings(),
                 "PORTFOLIOS_TABLE": portfolio.table.table_name,
                 "EXECUTIONS_QUEUE_URL": execution.executions.url,
                 "LEASE_SECONDS": str(config.execution_timeout_seconds + _LEASE_BEYOND_TIMEOUT_SECONDS),

@@ -18,6 +18,7 @@ from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.current_limits import current_limits, present_target
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.order_planner import OrderPlan
+from trimtab.portfolios.balancing.plan_controls import refuse_plan
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
@@ -167,9 +168,11 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
         reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
         return without_orders(reason, REARM_MOVE, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
     closed = inputs.closed_exchanges(order.symbol for order in plan.orders)
-    if closed:
-        reason, retry_at = await_open(closed, details)
-        return without_orders(reason, REARM_MOVE, deferred_trigger=inputs.trigger, retry_at=retry_at)
+    refused = await_open(closed, details) if closed else refuse_plan(inputs, plan, valuation.total, details)
+    if refused is not None:
+        reason, again_at = refused
+        deferred = {"deferred_trigger": inputs.trigger, "retry_at": again_at} if again_at else {}
+        return without_orders(reason, REARM_MOVE, **deferred)
     return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at(), skipped=plan.skipped)
 
 

@@ -11,6 +11,8 @@ from trimtab.contracts.quotes import Quote
 from trimtab.kernel import sessions
 from trimtab.portfolios.balancing import calendar
 from trimtab.portfolios.execution.broker import BrokerTerms
+from trimtab.portfolios.execution.control_records import AccountClaim, TenantNotional
+from trimtab.portfolios.execution.trading_controls import TradingControls
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit
 from trimtab.portfolios.portfolio.watch_state import Trigger
@@ -22,7 +24,9 @@ class DecisionInputs(Struct, frozen=True):
     Quantities are the present ones, splits included. `trigger` is None where only the watches have to be written
     again. `terms` are those of the broker. `last_prices` are the last prices of held symbols without a usable quote.
     `assets` are the reference data by symbol, empty until they are read. `halt_reason` is set while orders are halted.
-    `was_refused`: the last rebalance traded nothing.
+    `was_refused`: the last rebalance traded nothing. `controls` are the pre-trade controls, and `tenant_notional` what
+    the tenant's plans of the day are worth, where that is limited. `account_owner` is the other portfolio that trades
+    through the broker's account, and `claim` the claim of the account to be stored with the plan.
     """
 
     portfolio: Portfolio
@@ -35,6 +39,10 @@ class DecisionInputs(Struct, frozen=True):
     last_prices: Mapping[str, Decimal] = field(default_factory=dict)
     assets: Mapping[str, AssetRecord] = field(default_factory=dict)
     halt_reason: str | None = None
+    controls: TradingControls = TradingControls()
+    tenant_notional: TenantNotional | None = None
+    account_owner: str | None = None
+    claim: AccountClaim | None = None
     was_refused: bool = False
 
     def usable_prices(self) -> dict[str, Decimal]:

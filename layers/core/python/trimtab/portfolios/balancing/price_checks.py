@@ -21,7 +21,8 @@ from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
 from trimtab.portfolios.balancing.lock_repair import find_repair
-from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
+from trimtab.portfolios.balancing.plan_controls import ACCOUNT_IN_USE, CONTROL_REFUSED
+from trimtab.portfolios.balancing.rebalance_start import begin_rebalance, records_of_controls
 from trimtab.portfolios.balancing.watch_store import WatchStore
 from trimtab.portfolios.balancing.withdrawal_decision import INSUFFICIENT_FUNDS, find_withdrawal_refusal
 from trimtab.portfolios.execution.halt_controls import HaltControl
@@ -37,7 +38,7 @@ MAX_ROUNDS = 3
 """Maximum number of evaluations for one message if quotes keep crossing the new bounds; then the message is retried."""
 IN_PROGRESS = Reason("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
 
-NEEDS_PERSON = frozenset({"halted", "control_refused"})
+NEEDS_PERSON = frozenset({"halted", CONTROL_REFUSED, ACCOUNT_IN_USE})
 """Reason codes of checks that only a person can clear."""
 
 
@@ -206,7 +207,7 @@ class PriceChecker(Struct, frozen=True):
         if requested is not None and result.plan is not None and not result.plan.orders:
             return self._pay_from_cash(inputs.portfolio, requested, result.reason)
         rebalance, locked = begin_rebalance(inputs, result, requested, run_seconds=self.run_seconds)
-        self.store.put(rebalance, locked)
+        self.store.put(rebalance, locked, *records_of_controls(inputs, result))
         self.queues.wake(rebalance)
         return CheckOutcome(result.reason.code, rebalance)
 
@@ -219,10 +220,10 @@ def _find_refusal(portfolio: Portfolio, requested: Rebalance) -> Reason | None:
 
 
 def _without_orders(requested: Rebalance, result: CheckResult, now: datetime) -> Rebalance:
-    """Return the requested rebalance that trades nothing now: it waits for the open, or ends without action."""
+    """Return the requested rebalance that trades nothing now: it waits for the open, or it ends."""
     if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
         return requested.wait_until(result.retry_at, result.reason, now)
-    is_refused = result.reason.code == INSUFFICIENT_FUNDS
+    is_refused = result.reason.code in {INSUFFICIENT_FUNDS, CONTROL_REFUSED, ACCOUNT_IN_USE}
     outcome = RebalanceStatus.REJECTED if is_refused else RebalanceStatus.NO_ACTION
     return requested.record_outcome(outcome, result.reason, now)
 

@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
+from trimtab.contracts.records import Record
 from trimtab.kernel import ids
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.order_sizing import CENT
+from trimtab.portfolios.execution.trading_controls import Control, notional_of, turnover_allowed
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode, Policy
@@ -32,6 +34,7 @@ def begin_rebalance(
     rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
     total = result.valuation.total if result.valuation else ZERO
     funds, commission = _funds(portfolio, portfolio.policy, total), inputs.terms.commission
+    controls, policy, traded = inputs.controls, portfolio.policy, portfolio.traded_today
     execution = journal.new_execution(
         rebalance.rebalance_id,
         result.plan.orders,
@@ -41,6 +44,8 @@ def begin_rebalance(
         deadline=now + timedelta(seconds=run_seconds),
         funds=funds,
         commission=commission,
+        max_order_notional=controls.limit_of(Control.MAX_ORDER_NOTIONAL, policy),
+        max_turnover=turnover_allowed(controls, policy, total, traded, now),
     )
     planned = rebalance.transition(
         RebalanceStatus.PLANNED,
@@ -59,6 +64,12 @@ def begin_rebalance(
     )
     locked = portfolio.lock_for_rebalance(planned.rebalance_id, now, follow_up)
     return planned, locked
+
+
+def records_of_controls(inputs: DecisionInputs, result: CheckResult) -> tuple[Record, ...]:
+    """Return the records that the controls store with a plan: the tenant's total, and the claim of the account."""
+    total, orders = inputs.tenant_notional, result.plan.orders if result.plan else ()
+    return tuple(filter(None, (total and total.add(notional_of(orders)), inputs.claim)))
 
 
 def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:

@@ -9,6 +9,7 @@ from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.balancing.check_decision import CheckResult, await_open, find_refusal
 from trimtab.portfolios.balancing.current_limits import current_limits
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
+from trimtab.portfolios.balancing.plan_controls import refuse_plan
 from trimtab.portfolios.balancing.withdrawal_plan import plan_withdrawal
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing.model import Reason
@@ -54,6 +55,9 @@ def decide_withdrawal(inputs: DecisionInputs, amount: Decimal) -> CheckResult:
     if closed:
         reason, opening = await_open(closed, details)
         return CheckResult(reason, retry_at=opening)
+    refused = refuse_plan(inputs, found.plan, valuation.total, details) if found.plan.orders else None
+    if refused is not None:
+        return _without_plan(inputs, refused[0])
     reason = Reason("withdrawal", f"A person withdraws {plain(amount)}.", details)
     return CheckResult(reason, {}, found.plan, valuation, **_other_checks(inputs))
 

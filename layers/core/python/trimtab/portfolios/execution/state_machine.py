@@ -31,7 +31,7 @@ _S = RebalanceStatus
 CANCELLED_CODE = "cancelled"
 """Reason code of a rebalance that a person cancelled."""
 DEADLINE_PASSED = "The deadline passed before anything was sent."
-MARKET_CLOSED, HALTED = "market_closed", "halted"
+MARKET_CLOSED, HALTED, MESSAGE_RATE = "market_closed", "halted", "message_rate"
 """Codes of the reasons to wait."""
 MIN_SESSION = timedelta(hours=1)
 """Least time between the open of an exchange and the deadline of an execution that waited for the open."""

@@ -26,6 +26,7 @@ from trimtab.portfolios.execution.state_machine import (
     CANCELLED_CODE,
     HALTED,
     MARKET_CLOSED,
+    MESSAGE_RATE,
     NextStep,
     Pause,
     RetryLimits,
@@ -64,6 +65,7 @@ class ExecutionWorker(Struct, frozen=True):
 
     `parallel_map` sends the orders of a wave. `count` increments the metric of the given name; `log_error` logs
     exceptions that a broker should not raise. `terms` say whether the broker trades in sessions only.
+    `reserve_messages` returns how many of the wanted messages may go to the broker in this minute.
     """
 
     store: RebalanceStore
@@ -79,6 +81,7 @@ class ExecutionWorker(Struct, frozen=True):
     log_error: Callable[[Exception], None] = lambda _: None
     max_fills_per_transaction: int = MAX_FILLS_PER_TRANSACTION
     terms: BrokerTerms = BrokerTerms()
+    reserve_messages: Callable[[int, datetime], int] = lambda wanted, _: wanted
 
     def run(self, tenant_id: str, portfolio_id: str, rebalance_id: str) -> Rebalance | None:
         """Advance the rebalance until the end or the next wait, and return the rebalance; None if not found.
@@ -104,7 +107,8 @@ class _ExecutionRun(Struct):
     """State of an invocation: the newest versions of portfolio and rebalance, under the lease of the worker.
 
     `is_new_wave`: the invocation started the present wave, so the broker cannot have any of the orders yet.
-    `synced_at`: time of the newest synchronisation of the present wave.
+    `synced_at`: time of the newest synchronisation of the present wave. `is_rate_limited`: the message rate kept orders
+    from being synchronised then.
     """
 
     worker: ExecutionWorker
@@ -112,6 +116,7 @@ class _ExecutionRun(Struct):
     rebalance: Rebalance
     is_new_wave: bool = False
     synced_at: datetime | None = None
+    is_rate_limited: bool = False
 
     @property
     def execution(self) -> Execution:
@@ -222,7 +227,9 @@ class _ExecutionRun(Struct):
             if closed is not None:
                 return closed
         until = state_machine.wake_time(self.execution, self.worker.clock(), self.worker.limits)
-        return Pause(until, None if unfinished else self.execution.waits_for)
+        if unfinished:
+            return Pause(until, MESSAGE_RATE if self.is_rate_limited else None)
+        return Pause(until, self.execution.waits_for)
 
     def _can_pay_for_reversals(self) -> bool:
         reversals = state_machine.next_reversals(self.execution)
@@ -244,15 +251,23 @@ class _ExecutionRun(Struct):
             now=now,
             log_error=self.worker.log_error,
         )
-        refreshed = {order.client_order_id: order for order in self.worker.parallel_map(sync.refresh, unfinished)}
+        permitted = self._permitted(unfinished, now)
+        refreshed = {order.client_order_id: order for order in self.worker.parallel_map(sync.refresh, permitted)}
         self.is_new_wave, self.synced_at = False, now
+        self.is_rate_limited = len(permitted) < len(unfinished)
 
         def synced(saved_at: datetime) -> tuple[Rebalance]:
-            journal = self.execution.update_orders(lambda order: refreshed[order.client_order_id], unfinished)
+            journal = self.execution.update_orders(lambda order: refreshed[order.client_order_id], permitted)
             journal = replace(journal, polls=journal.polls + 1)
             return (self.rebalance.transition(self.rebalance.status, saved_at, execution=journal),)
 
         self._save(synced)
+
+    def _permitted(self, unfinished: list[Order], now: datetime) -> list[Order]:
+        """Return the orders that the message rate lets be synchronised now; at the deadline nothing is held back."""
+        if now >= self.execution.deadline:
+            return unfinished
+        return unfinished[: self.worker.reserve_messages(len(unfinished), now)]
 
     def _may_resend(self, unfinished: list[Order]) -> bool:
         """Return whether an order that never arrived may be sent again now."""
@@ -311,6 +326,7 @@ class _ExecutionRun(Struct):
                 # The broker filled what the ledger cannot hold: nothing is posted, and an operator has to decide.
                 result = state_machine.mark_stale(self.rebalance, self.execution, now, refusal.detail.rstrip("."))
                 trades, after = [], self.portfolio
+            after = after.count_turnover(sum((trade.amount for trade in trades), ZERO), now)
             result = state_machine.mark_stale_if_overdrawn(result, self.rebalance, after.cash, now)
             if result.is_failure:
                 # Before the write: a crash in between repeats the call, and the id counts once.

@@ -24,6 +24,7 @@ from trimtab.portfolios.portfolio.portfolio_events import (
     quarantined_event,
     stale_event,
 )
+from trimtab.portfolios.portfolio.traded_today import TradedToday, add_run, add_turnover
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, FollowUp, Trigger, WatchState
 
 Allocation = Mapping[str, Decimal]
@@ -58,7 +59,8 @@ class Portfolio(Record, frozen=True):
     `allocation` maps assets to target weights in percent, `holdings` symbols to holdings; `cash` is money, None where
     cash is not tracked. `version` counts the writes, `revision` the changes of target, policy and status that a client
     sees (the ETag). `last_report` is the newest applied drift report, `reported_at` the `as_of` of the newest report
-    with transactions, `rebalanced_at` the end of the newest traded rebalance.
+    with transactions, `rebalanced_at` the end of the newest traded rebalance. `traded_today` are totals of the
+    newest day with a rebalance, None before the first.
     """
 
     tenant_id: str
@@ -79,6 +81,7 @@ class Portfolio(Record, frozen=True):
     reported_at: datetime | None = None
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     lock: Lock | None = None
+    traded_today: TradedToday | None = None
     stale_reason: str | None = None
     stale_since: datetime | None = None
     watch_state: WatchState = field(default_factory=WatchState)
@@ -220,7 +223,12 @@ class Portfolio(Record, frozen=True):
         watch_state = self.watch_state.replan(now, follow_up)
         cash = ZERO if self.cash is None else self.cash
         lock = Lock(rebalance_id, "it is being rebalanced")
-        return self._next_version(now, lock=lock, cash=cash, watch_state=watch_state)
+        traded_today = add_run(self.traded_today, now)
+        return self._next_version(now, lock=lock, cash=cash, watch_state=watch_state, traded_today=traded_today)
+
+    def count_turnover(self, amount: Decimal, now: datetime) -> "Portfolio":
+        """Return the portfolio, in the same version, with fills of this amount in the totals of the day."""
+        return replace(self, traded_today=add_turnover(self.traded_today, amount, now)) if amount else self
 
     def release(self, now: datetime, cause: EvaluationCause, *, rebalanced: bool) -> "Portfolio":
         """Return the portfolio unlocked after a rebalance; `rebalanced` (trades remain) starts the cooldown.

@@ -123,7 +123,8 @@ class Policy(Struct, frozen=True):
     the planning quote an order may fill. `minimum_trade` is money; `max_quote_age_seconds` is the age from which a
     quote counts as missing. `bands` are the bands of single symbols, instead of `band`; `restrictions` the sides of
     single symbols that are never traded. `on_deposit` with INVEST buys with a deposit at once, also while every weight
-    is inside its band.
+    is inside its band. `price_collar`, `max_order_notional` (money), `max_daily_turnover` (percent) and
+    `max_runs_per_day` are limits of the pre-trade controls, None for those of the deployment.
 
     Members equal to their defaults are neither stored nor hashed. A changed default therefore needs a new form version
     of the portfolio item and a new version of the request hash.
@@ -147,6 +148,10 @@ class Policy(Struct, frozen=True):
     bands: Mapping[str, Band] = field(default_factory=dict)
     restrictions: Mapping[str, Restriction] = field(default_factory=dict)
     on_deposit: OnDeposit = OnDeposit.HOLD
+    price_collar: Decimal | None = None
+    max_order_notional: Decimal | None = None
+    max_daily_turnover: Decimal | None = None
+    max_runs_per_day: int | None = None
 
     @property
     def price_band(self) -> Band:

@@ -104,7 +104,10 @@ class PolicyBody(Model):
     single symbols, which replace `band` for them (none).
     `restrictions`: `no_buy`, `no_sell` or `frozen` (no trade) for single symbols; a symbol that may not be traded
     towards its target keeps its value, and the others share the rest in proportion to their targets (none). Each of
-    the two mappings has at most 90 symbols, and is replaced as a whole.
+    the two mappings has at most 90 symbols, and is replaced as a whole. Pre-trade controls, of which the tighter one of
+    policy and deployment holds (none): `price_collar`, the largest distance of a limit price from the quote in percent;
+    `max_order_notional`, the largest value of an order in money; `max_daily_turnover`, the largest amount bought and
+    sold a day in percent of the portfolio's value; `max_runs_per_day`, the largest number of rebalances a day.
     """
 
     band: BandBody | None = None
@@ -123,6 +126,10 @@ class PolicyBody(Model):
     on_partial_fill: OnIncomplete | None = None
     on_cancel: OnIncomplete | None = None
     on_deposit: OnDeposit | None = None
+    price_collar: Annotated[Percent, Field(gt=0, le=100)] | None = None
+    max_order_notional: Annotated[Money, Field(gt=0)] | None = None
+    max_daily_turnover: Annotated[Percent, Field(gt=0, le=10_000)] | None = None
+    max_runs_per_day: Annotated[Whole, Field(ge=1, le=1_000)] | None = None
     bands: Annotated[dict[Asset, BandBody], _BY_SYMBOL] | None = None
     restrictions: Annotated[dict[Asset, Restriction], _BY_SYMBOL] | None = None
 
@@ -177,6 +184,10 @@ class PolicyView(Model):
     on_partial_fill: OnIncomplete
     on_cancel: OnIncomplete
     on_deposit: OnDeposit
+    price_collar: str | None
+    max_order_notional: str | None
+    max_daily_turnover: str | None
+    max_runs_per_day: int | None
     bands: dict[str, BandView]
     restrictions: dict[str, Restriction]
 
@@ -201,6 +212,10 @@ def policy_view(policy: Policy) -> dict[str, Any]:
         "on_partial_fill": policy.on_partial_fill.value,
         "on_cancel": policy.on_cancel.value,
         "on_deposit": policy.on_deposit.value,
+        "price_collar": None if policy.price_collar is None else _percent(policy.price_collar),
+        "max_order_notional": None if policy.max_order_notional is None else f"{policy.max_order_notional:.2f}",
+        "max_daily_turnover": None if policy.max_daily_turnover is None else _percent(policy.max_daily_turnover),
+        "max_runs_per_day": policy.max_runs_per_day,
         "bands": {symbol: _band_view(band) for symbol, band in policy.bands.items()},
         "restrictions": {symbol: restriction.value for symbol, restriction in policy.restrictions.items()},
     }

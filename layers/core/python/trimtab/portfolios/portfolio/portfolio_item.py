@@ -55,6 +55,7 @@ def attributes_of(portfolio: "Portfolio") -> dict[str, Any]:
         **to_attributes(portfolio.watch_state),
         **_prefix("lock", portfolio.lock),
         **_prefix("last_report", portfolio.last_report),
+        **_prefix("traded", portfolio.traded_today),
         "target": pack_weights(portfolio.allocation),
         "policy": pack(changes) if changes else None,
         "brake": pack(portfolio.brake) if portfolio.brake != Brake() else None,
@@ -75,6 +76,7 @@ def members_of(item: Mapping[str, Any]) -> dict[str, Any]:
         "brake": unpack(item.get("brake", "{}"), Brake),
         "lock": _without_prefix("lock", item),
         "last_report": _without_prefix("last_report", item),
+        "traded_today": _without_prefix("traded", item),
         "watch_state": from_attributes(item, WatchState),
     }
 

@@ -51,7 +51,8 @@ def fit_buys_to_cash(execution: Execution) -> Execution:
         return _resize(execution, buys, _share_out(execution, buys, planned, spendable))
     rest = _unpaid_rests(execution)
     free = spendable - max(ZERO, funds.target - funds.buffer) - cost
-    more = _share_out(execution, buys, rest, free, is_raise=True)
+    rest = _within_order_limit(execution, rest, {order.symbol: order for order in buys})
+    more = _share_out(execution, buys, rest, min(free, _turnover_left(execution, free)), is_raise=True)
     return _resize(execution, buys, {symbol: planned[symbol] + more.get(symbol, ZERO) for symbol in planned})
 
 
@@ -69,7 +70,8 @@ def plan_top_up(execution: Execution, rebalance_id: str) -> Execution:
     bought = {order.symbol: order for order in execution.orders if order.side is Side.BUY and not order.reverses}
     legs = [order for symbol, order in bought.items() if rest.get(symbol)]
     free = cash_after_fills(execution, funds) - max(funds.buffer, funds.target)
-    sizes = _share_out(execution, legs, rest, free)
+    rest = _within_order_limit(execution, rest, {order.symbol: replace(order, quantity=ZERO) for order in legs})
+    sizes = _share_out(execution, legs, rest, min(free, _turnover_left(execution, free)))
     top_ups = [
         Order(
             client_order_id=client_order_id_of(rebalance_id, order.symbol, wave),
@@ -112,6 +114,26 @@ def _unpaid_rests(execution: Execution) -> Quantities:
         if leg.side is Side.BUY and leg.reason == NO_CASH and leg.symbol in prices
     }
     return {symbol: _to_steps(execution, quantity) for symbol, quantity in rests.items()}
+
+
+def _within_order_limit(execution: Execution, more: Quantities, orders: Mapping[str, Order]) -> Quantities:
+    """Return the quantities to add to these orders, so that each stays within the largest notional of an order."""
+    limit = execution.policy.max_order_notional
+    if limit is None:
+        return more
+    most = {
+        symbol: _to_steps(execution, max(ZERO, CONTEXT.divide(limit, _worst_price(order)) - order.quantity))
+        for symbol, order in orders.items()
+    }
+    return {symbol: min(quantity, most[symbol]) for symbol, quantity in more.items() if symbol in most}
+
+
+def _turnover_left(execution: Execution, otherwise: Decimal) -> Decimal:
+    """Return the money that may still be traded today, `otherwise` without such a limit."""
+    if execution.policy.max_turnover is None:
+        return otherwise
+    sent = (order for order in execution.orders if not order.reverses and order.status is not OrderStatus.SKIPPED)
+    return execution.policy.max_turnover - sum((_multiply(order.quantity, order.price) for order in sent), ZERO)
 
 
 def _share_out(

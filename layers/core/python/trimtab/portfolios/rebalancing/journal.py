@@ -34,13 +34,19 @@ FIRST_TOP_UP, MAX_TOP_UPS = 11, 3
 """Number of the first wave of top-ups, and the number of these waves; the numbers between are those of reversals."""
 
 
-class ExecutionPolicy(Struct, frozen=True):
-    """Members of the portfolio's policy when the rebalance was planned; later changes do not affect the execution."""
+class ExecutionPolicy(Struct, frozen=True, omit_defaults=True):
+    """Members of the portfolio's policy when the rebalance was planned; later changes do not affect the execution.
+
+    `max_order_notional` and `max_turnover` (money) are limits of the pre-trade controls for one order and for all
+    orders but the reversals, None without a limit.
+    """
 
     minimum_trade: Decimal
     whole_shares: bool
     on_partial_fill: OnIncomplete
     on_cancel: OnIncomplete
+    max_order_notional: Decimal | None = None
+    max_turnover: Decimal | None = None
 
 
 class Funds(Struct, frozen=True, omit_defaults=True):
@@ -196,6 +202,8 @@ def new_execution(
     deadline: datetime,
     funds: Funds | None = None,
     commission: Commission = NO_COMMISSION,
+    max_order_notional: Decimal | None = None,
+    max_turnover: Decimal | None = None,
 ) -> Execution:
     """Return the journal before the first order is sent; `is_funded` where cash covers the buys without the sells."""
     return Execution(
@@ -212,7 +220,14 @@ def new_execution(
             for order in orders
         ),
         skipped=tuple(skipped),
-        policy=ExecutionPolicy(policy.minimum_trade, policy.whole_shares, policy.on_partial_fill, policy.on_cancel),
+        policy=ExecutionPolicy(
+            policy.minimum_trade,
+            policy.whole_shares,
+            policy.on_partial_fill,
+            policy.on_cancel,
+            max_order_notional,
+            max_turnover,
+        ),
         deadline=deadline,
         funds=funds,
         commission=commission,

@@ -14,7 +14,7 @@ from trimtab.contracts.events import Event
 from trimtab.contracts.messages import CheckRequested, ExecutionRequested, RebalanceRequested, TenantMessage
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, to_attributes, unpack
 from trimtab.kernel import ids
-from trimtab.kernel.clock import format_time
+from trimtab.kernel.clock import format_time, to_epoch_milliseconds
 from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import ReportMark
@@ -92,7 +92,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     transactions. For every other trigger `weights` are the weights that the check found, and `execution` holds the
     orders. `legs` hold the weight, target and planned change of each asset (percent), empty until decided.
     `resolution` records how an operator resolved a STALE rebalance. `decide_at` is the time until which a requested
-    rebalance waits. `withdrawal` is set where the orders raise the cash of a withdrawal.
+    rebalance waits. `withdrawal` is set where the orders raise the cash of a withdrawal. `history` has the time of each
+    status since PLANNED (Unix time in milliseconds); no status comes twice.
     """
 
     rebalance_id: str
@@ -113,6 +114,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     execution: Execution | None = None
     resolution: Mapping[str, Any] | None = None
     withdrawal: Withdrawal | None = None
+    history: Mapping[RebalanceStatus, int] = field(default_factory=dict)
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -191,6 +193,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         if status is not self.status and status not in TRANSITIONS.get(self.status, frozenset()):
             raise ValueError(f"invalid transition of a rebalance from {self.status} to {status}")
         changes = {"resends": 0, "is_stuck": False, "decide_at": None, **changes}
+        if status is not self.status and changes.get("execution", self.execution) is not None:
+            changes["history"] = {**self.history, status: to_epoch_milliseconds(now)}
         moved = replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
         has_event = status in _EVENTS and status is not self.status
         return replace(moved, events=(moved._event(_EVENTS[status]),) if has_event else ())
@@ -236,6 +240,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
             "execution": pack_execution(self.execution) if self.execution else None,
             "resolution": pack(self.resolution) if self.resolution else None,
             "withdrawal": pack(self.withdrawal) if self.withdrawal else None,
+            "history": pack(self.history) if self.history else None,
         }
 
     @classmethod
@@ -265,6 +270,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
             "execution": unpack_execution(item["execution"], rebalance_id) if "execution" in item else None,
             "resolution": unpack(item["resolution"], dict[str, Any]) if "resolution" in item else None,
             "withdrawal": unpack(item["withdrawal"], Withdrawal) if "withdrawal" in item else None,
+            "history": unpack(item.get("history", "{}"), dict[RebalanceStatus, int]),
         }
         return replace(from_attributes(members, cls), **packed)
 

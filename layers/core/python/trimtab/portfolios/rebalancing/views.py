@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field
 
 from trimtab.contracts.fields import Allocation, Identifier, Model, Time
-from trimtab.kernel.clock import format_time
+from trimtab.kernel.clock import format_time, from_epoch_milliseconds
 from trimtab.portfolios.portfolio.views import USER, PercentText, percent_text, percent_texts
+from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing.drift import Action, Transaction
 from trimtab.portfolios.rebalancing.journal_views import ExecutionView, execution_view
-from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.payout import withdrawal_ref_of
 
 Answer = dict[str, Any]
@@ -83,6 +84,13 @@ class WithdrawalView(Model):
     ref_id: str | None
 
 
+class StatusView(Model):
+    """A status of a rebalance, and the time at which the rebalance got the status."""
+
+    status: str
+    at: datetime
+
+
 class RebalanceView(Model):
     """A rebalance: the trigger, the outcome with its reason, and the transactions that lead back to the target.
 
@@ -105,6 +113,7 @@ class RebalanceView(Model):
     execution: ExecutionView | None
     resolution: dict[str, Any] | None
     withdrawal: WithdrawalView | None
+    history: list[StatusView]
     created_at: datetime
     updated_at: datetime
 
@@ -178,6 +187,7 @@ def rebalance_view(rebalance: Rebalance) -> Answer:
         "execution": rebalance.execution and execution_view(rebalance.execution),
         "resolution": rebalance.resolution and dict(rebalance.resolution),
         "withdrawal": _withdrawal_view(rebalance),
+        "history": _history_view(rebalance),
         "created_at": format_time(rebalance.created_at),
         "updated_at": format_time(rebalance.updated_at),
     }
@@ -189,6 +199,18 @@ def _withdrawal_view(rebalance: Rebalance) -> Answer | None:
         return None
     ref_id = withdrawal_ref_of(rebalance.rebalance_id) if withdrawal.is_paid else None
     return {"amount": f"{withdrawal.amount:.2f}", "is_paid": withdrawal.is_paid, "ref_id": ref_id}
+
+
+def _history_view(rebalance: Rebalance) -> list[Answer]:
+    """Return the statuses with their times, oldest first; an outcome without an execution has the time of its write."""
+    is_requested = rebalance.trigger in {Trigger.REPORT, Trigger.MANUAL}
+    first = (
+        [{"status": RebalanceStatus.REQUESTED.value, "at": format_time(rebalance.created_at)}] if is_requested else []
+    )
+    if rebalance.execution is None and rebalance.status is not RebalanceStatus.REQUESTED:
+        return [*first, {"status": rebalance.status.value, "at": format_time(rebalance.updated_at)}]
+    later = sorted(rebalance.history.items(), key=lambda entry: entry[1])
+    return [*first, *({"status": status.value, "at": format_time(from_epoch_milliseconds(at))} for status, at in later)]
 
 
 def preview_view(rebalance: Rebalance) -> Answer:
