@@ -45,8 +45,7 @@ class DecisionReader(Struct, frozen=True):
 
     def decide_withdrawal(self, portfolio: Portfolio, amount: Decimal) -> tuple[DecisionInputs, CheckResult]:
         """Return the decision on a withdrawal at the present quotes, and its inputs."""
-        inputs = self._read(portfolio, Trigger.WITHDRAWAL, Mode.SELL_ONLY)
-        inputs = replace(inputs, assets=self.holdings.ledger.assets(symbols_of(portfolio)))
+        inputs = self._with_controls(self._read(portfolio, Trigger.WITHDRAWAL, Mode.SELL_ONLY))
         return inputs, withdrawal_decision.decide_withdrawal(inputs, amount)
 
     def dry_run(self, portfolio: Portfolio, mode: Mode | None) -> DryRun:
