@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.samples import percents
-from trimtab.kernel.money import apportion
+from trimtab.kernel.money import apportion, sortable_price
 from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.price_bounds import (
     PriceBounds,
     bounds_around,
     safe_relative_move,
-    sortable_price,
 )
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
 from trimtab.portfolios.rebalancing import drift

@@ -18,6 +18,9 @@ QUANTITY_PLACES = 9
 PERCENT_PLACES = 4
 HUNDRED = Decimal(100)
 ZERO = Decimal(0)
+PRICE_UNIT = Decimal("0.000000001")
+HIGHEST_PRICE = Decimal("999999999999.999999999")
+"""The smallest step between prices, and the highest price: 12 digits before the point, 9 after it."""
 
 NUMBER_PATTERN = r"-?[0-9]{1,12}(\.[0-9]{1,9})?"
 _NUMBER = re.compile(NUMBER_PATTERN)
@@ -50,6 +53,19 @@ def plain(number: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
+
+
+def sortable_price(price: Decimal) -> str:
+    """Return the price (0 or more, 12 digits before the point and 9 after it) as a text that sorts like the number.
+
+    Raises `ValueError` for any other number.
+
+    >>> sortable_price(Decimal("12.5"))
+    '000000000012.500000000'
+    """
+    if not 0 <= price <= HIGHEST_PRICE or price % PRICE_UNIT:
+        raise ValueError(f"price {price} must be 0 or more, with at most 12 digits before the point and 9 after it")
+    return format(price, "022.9f")
 
 
 def to_places(number: Decimal, places: int) -> Decimal:

@@ -5,15 +5,13 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from msgspec import Struct
 
-from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, QUANTITY_PLACES, ZERO
+from trimtab.kernel.money import HIGHEST_PRICE, HUNDRED, PERCENT_PLACES, PRICE_UNIT, ZERO
 from trimtab.portfolios.rebalancing.drift import Leg, Tolerance
 from trimtab.portfolios.rebalancing.valuation import EXACT
 
 MOVE_PLACES = 12
 _LARGEST_MOVE = 1 - Decimal(1).scaleb(-MOVE_PLACES)
 _PERCENT_UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
-_PRICE_UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
-_HIGHEST_PRICE = Decimal("999999999999.999999999")
 
 
 class PriceBounds(Struct, frozen=True):
@@ -109,16 +107,6 @@ def bounds_around(price: Decimal | None, relative_move: Decimal) -> PriceBounds:
     if price is None:
         return PriceBounds(ZERO, ZERO)
     with localcontext(EXACT):
-        lower = (price * (1 - relative_move)).quantize(_PRICE_UNIT, ROUND_CEILING)
-        upper = (price * (1 + relative_move)).quantize(_PRICE_UNIT, ROUND_FLOOR)
-    return PriceBounds(lower, min(upper, _HIGHEST_PRICE))
-
-
-def sortable_price(price: Decimal) -> str:
-    """Return the price (0 or more, 12 digits before the point and 9 after it) as a text that sorts like the number.
-
-    Raises `ValueError` for any other number.
-    """
-    if not 0 <= price <= _HIGHEST_PRICE or price % _PRICE_UNIT:
-        raise ValueError(f"price {price} must be 0 or more, with at most 12 digits before the point and 9 after it")
-    return format(price, "022.9f")
+        lower = (price * (1 - relative_move)).quantize(PRICE_UNIT, ROUND_CEILING)
+        upper = (price * (1 + relative_move)).quantize(PRICE_UNIT, ROUND_FLOOR)
+    return PriceBounds(lower, min(upper, HIGHEST_PRICE))

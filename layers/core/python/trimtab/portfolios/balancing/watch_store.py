@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote, StoredPrice
 from trimtab.contracts.stored_form import FORM
-from trimtab.portfolios.balancing.price_bounds import PriceBounds, sortable_price
+from trimtab.kernel.money import sortable_price
+from trimtab.portfolios.balancing.price_bounds import PriceBounds
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.client import Item, Key, serialize
 from trimtab.runtime.dynamodb.paging import Index, query_keys
