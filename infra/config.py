@@ -190,8 +190,6 @@ class Config:
     providers: tuple[Provider, ...] = ()
     broker: Paper | Alpaca = Paper()
     bars: FileBars | MassiveBars = FileBars()
-    max_jump_percent: int = 40
-    """The largest change of a close from session to session, in percent, that is stored without a split."""
     public_url: str = ""
     """The address of the API for clients, if a domain stands in front of API Gateway."""
     local_endpoint: str = ""

@@ -1,6 +1,6 @@
 """The routes of assets, bars, quotes and splits. Market data belong to the platform, not to a tenant."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -9,16 +9,17 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.contracts.assets import Sector
-from trimtab.contracts.fields import Asset, Day
+from trimtab.contracts.fields import Asset, Day, Time
 from trimtab.contracts.messages import QuoteReceived
-from trimtab.contracts.quotes import Split
 from trimtab.kernel.clock import utc_now
 from trimtab.market import schemas
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
+from trimtab.market.adapters.quote_queue import QuoteQueue
 from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.domain.quotes import require_not_in_future
 from trimtab.market.service.assets import AssetService
+from trimtab.market.service.price_operations import PriceOperations
 from trimtab.market.service.quotes import QuoteService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, Body, lambda_handler
@@ -49,14 +50,23 @@ def settings() -> MarketSettings:
 @lru_cache(maxsize=1)
 def quotes() -> QuoteService:
     """Return the quote service, wired to DynamoDB."""
-    return QuoteService(QuoteStore(dynamodb_client(), settings().market_table), utc_now)
+    client, table = dynamodb_client(), settings().market_table
+    return QuoteService(QuoteStore(client, table), BarStore(client, table), utc_now)
+
+
+@lru_cache(maxsize=1)
+def operations() -> PriceOperations:
+    """Return the operations on prices, wired to DynamoDB and SQS."""
+    client, table = dynamodb_client(), settings().market_table
+    queue = QuoteQueue(sqs_client(), settings().quotes_queue_url)
+    return PriceOperations(QuoteStore(client, table), BarStore(client, table), queue.submit, utc_now)
 
 
 @lru_cache(maxsize=1)
 def assets() -> AssetService:
     """Return the asset service, wired to DynamoDB."""
     client, table = dynamodb_client(), settings().market_table
-    return AssetService(AssetStore(client, table), BarStore(client, table))
+    return AssetService(AssetStore(client, table), BarStore(client, table), QuoteStore(client, table))
 
 
 app = Api(auth=lambda: settings().auth, bodies={"/quotes": Body(max_bytes=MAX_BYTES)})
@@ -66,19 +76,48 @@ READ = "market:read"
 Symbol = Annotated[Asset, Path(description="The symbol of an asset.")]
 InSector = Annotated[Sector | None, Query(description="Only assets of this sector; all assets by default.")]
 FirstDay = Annotated[Day, Query(alias="from", description="The first day, inclusive.")]
+PriceTime = Annotated[Time, Query(description="The `as_of` of the price to withdraw.")]
+Reason = Annotated[schemas.Text, Query(description="The reason, for the audit record.")]
 LastDay = Annotated[Day, Query(alias="to", description="The last day, inclusive.")]
 
 
-@app.post("/quotes", **market_route("Store quotes", answers=schemas.QuotesAcceptedView, status=HTTPStatus.ACCEPTED))
+@app.post("/quotes", **market_route("Store quotes", answers=schemas.SubmittedQuotesView, status=HTTPStatus.ACCEPTED))
 def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
     """Submit quotes. The newest quote of each symbol wins, in whatever order quotes arrive; older quotes are discarded.
 
-    A worker stores the quotes and checks the portfolios whose price watches are crossed.
+    A quote further than the asset's `max_jump_percent` from the newest accepted price is held: not used until the price
+    is released. A worker stores the quotes and checks the portfolios whose price watches are crossed. The response
+    compares the quotes with the prices stored now; the worker decides.
     """
-    require_not_in_future(schemas.to_domain(body.quotes), utc_now())
+    submitted = schemas.to_domain(body.quotes)
+    require_not_in_future(submitted, utc_now())
+    preview = quotes().preview(submitted)
     message = QuoteReceived(quotes=body.quotes)
     send_message(sqs_client(), settings().quotes_queue_url, message, group=app.caller.tenant_id)
-    return json_response({"accepted": len(body.quotes)}, HTTPStatus.ACCEPTED)
+    return json_response(schemas.submitted_view(preview), HTTPStatus.ACCEPTED)
+
+
+@app.get("/quotes/<symbol>", **asset_route("Read a quote", READ, schemas.QuoteView))
+def get_quote(symbol: Symbol) -> Response[Any]:
+    """Read the quote of a symbol: the accepted price and its age, the held price, the previous price and the splits."""
+    return json_response(schemas.quote_view(operations().read(symbol), utc_now()))
+
+
+@app.post("/quotes/<symbol>/release", **market_route("Release a held price", answers=schemas.QuoteView))
+def release_price(symbol: Symbol, body: schemas.ReleasePrice) -> Response[Any]:
+    """Accept the held price of a symbol as the quote, and check the portfolios whose price watches are crossed."""
+    quote = operations().release(symbol, body.price, app.caller.subject)
+    return json_response(schemas.quote_view(quote, utc_now()))
+
+
+@app.delete("/quotes/<symbol>", **market_route("Withdraw a price", answers=schemas.QuoteView))
+def withdraw_price(symbol: Symbol, as_of: PriceTime, reason: Reason) -> Response[Any]:
+    """Withdraw the quote or the held price of a time; the previous accepted price stands again.
+
+    The withdrawn price is not accepted again. An audit record keeps who withdrew the price, when and why.
+    """
+    quote = operations().withdraw(symbol, as_of, reason, app.caller.subject)
+    return json_response(schemas.quote_view(quote, utc_now()))
 
 
 @app.put("/assets/<symbol>", **asset_route("Enter an asset", "market:write", schemas.AssetView))
@@ -119,9 +158,12 @@ def list_bars(
 def enter_split(
     symbol: Annotated[Asset, Path()], effective_on: Annotated[Day, Path()], body: schemas.EnterSplit
 ) -> Response[Any]:
-    """Enter a split of a symbol; the split takes effect on holdings at the start of the day (UTC)."""
-    split = Split(datetime.combine(effective_on, time(), UTC), body.ratio, body.per)
-    return json_response(schemas.splits_view(quotes().enter_split(symbol, split)))
+    """Enter a split of a symbol. The split takes effect at the opening of the first session on or after the day.
+
+    The session is that of the asset's exchange; without a known calendar the day begins at 00:00 UTC. A split that the
+    prices before and after it contradict is refused.
+    """
+    return json_response(schemas.splits_view(operations().enter_split(symbol, effective_on, body.ratio, body.per)))
 
 
 handler = lambda_handler(app)

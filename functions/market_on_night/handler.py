@@ -7,12 +7,14 @@ from trimtab.kernel.clock import utc_now
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
 from trimtab.market.adapters.providers import ProviderSettings, provider_from
+from trimtab.market.adapters.quote_queue import QuoteQueue
 from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.service.ingestion import Ingestion
-from trimtab.market.service.quotes import QuoteService
+from trimtab.market.service.price_operations import PriceOperations
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
+from trimtab.runtime.sqs.sender import sqs_client
 
 
 class NightlyIngestionFailed(Exception):
@@ -27,13 +29,15 @@ def ingestion() -> Ingestion:
     """Return the ingestion, wired to DynamoDB and the provider."""
     settings = ProviderSettings.load()
     client, table = dynamodb_client(), settings.market_table
+    bars, queue = BarStore(client, table), QuoteQueue(sqs_client(), settings.quotes_queue_url)
+    operations = PriceOperations(QuoteStore(client, table), bars, queue.submit, utc_now)
     return Ingestion(
         provider_from(settings, client),
-        AssetStore(client, table).active_symbols,
-        BarStore(client, table),
-        QuoteService(QuoteStore(client, table), utc_now).enter_split,
+        AssetStore(client, table).active_assets,
+        bars,
+        operations.enter_provided_split,
+        queue.submit,
         utc_now,
-        settings.max_jump_percent,
     )
 
 

@@ -2,9 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 from trimtab.contracts.messages import QuoteReceived
 from trimtab.kernel.clock import utc_now
+from trimtab.market.adapters.bars import BarStore
 from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.schemas import to_domain
 from trimtab.market.service.quotes import QuoteService
@@ -38,27 +40,36 @@ def settings() -> QuoteSettings:
 @lru_cache(maxsize=1)
 def quote_service() -> QuoteService:
     """Return the quote service, wired to DynamoDB."""
-    return QuoteService(QuoteStore(dynamodb_client(), settings().market_table), utc_now)
+    client, table = dynamodb_client(), settings().market_table
+    return QuoteService(QuoteStore(client, table), BarStore(client, table), utc_now, parallel_map())
+
+
+@lru_cache(maxsize=1)
+def parallel_map() -> Any:
+    """Return the `map` of a pool of `threads` threads, or the builtin `map` for one thread."""
+    threads = settings().threads
+    return ThreadPoolExecutor(threads).map if threads > 1 else map
 
 
 @lru_cache(maxsize=1)
 def watch_matcher() -> WatchMatcher:
     """Return the watch matcher, wired to DynamoDB and SQS. It queries up to `threads` symbols at the same time."""
     watches = WatchStore(dynamodb_client(), settings().watches_table, settings().watch_shards)
-    threads = settings().threads
-    parallel = ThreadPoolExecutor(threads).map if threads > 1 else map
-    return WatchMatcher(watches, CheckQueue(sqs_client(), settings().checks_queue_url), parallel)
+    return WatchMatcher(watches, CheckQueue(sqs_client(), settings().checks_queue_url), parallel_map())
 
 
 def store(messages: list[QuoteReceived]) -> None:
-    """Store the newest quote of each symbol in the batch; raising returns the batch to the queue."""
+    """Store the newest plausible quote of each symbol in the batch; raising returns the batch to the queue."""
     quotes = [quote for message in messages for quote in to_domain(message.quotes)]
     stored = quote_service().store_quotes(quotes)
     crossed = watch_matcher().request_checks(stored.prices)
     count("QuotesStored", len(stored.prices))
+    count("QuotesHeld", stored.held)
     count("QuotesDiscarded", stored.discarded)
     count("PortfoliosCrossed", crossed)
-    logger.info("quotes stored", stored=len(stored.prices), discarded=stored.discarded, crossed=crossed)
+    logger.info(
+        "quotes stored", stored=len(stored.prices), held=stored.held, discarded=stored.discarded, crossed=crossed
+    )
 
 
 handler = batch_worker(QuoteReceived, store)

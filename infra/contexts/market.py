@@ -89,7 +89,7 @@ class MarketFunctions(Construct):
                 "QUOTES_QUEUE_URL": self._market.quotes.url,
             },
         )
-        function.allow_table(self._market.table, ("GetItem", "BatchGetItem", "Query", "PutItem"))
+        function.allow_table(self._market.table, ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"))
         function.allow_indexes(self._market.table, ("by_sector",))
         function.allow_sending(self._market.quotes)
 
@@ -113,7 +113,8 @@ class MarketFunctions(Construct):
             },
             window_seconds=config.worker_batch_window_seconds,
         )
-        worker.allow_table(self._market.table, ("UpdateItem",))
+        # Quotes outside the accepted range are judged against the stored quote, the asset and the last bar.
+        worker.allow_table(self._market.table, ("UpdateItem", "BatchGetItem", "Query", "PutItem"))
         worker.allow_indexes(watches, ("upper_bound", "lower_bound"))
         worker.allow_sending(checks)
 
@@ -130,13 +131,14 @@ class MarketFunctions(Construct):
             timeout_seconds=config.night_timeout_seconds,
             environment={
                 "MARKET_TABLE": self._market.table.table_name,
-                "MAX_JUMP_PERCENT": str(config.max_jump_percent),
+                "QUOTES_QUEUE_URL": self._market.quotes.url,
                 **self._provider_settings(),
             },
             on_failure=self._market.nights_failed,
         )
-        function.allow_table(self._market.table, ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem"))
+        function.allow_table(self._market.table, ("GetItem", "BatchGetItem", "Query", "PutItem", "BatchWriteItem"))
         function.allow_indexes(self._market.table, ("by_sector",))
+        function.allow_sending(self._market.quotes)
         self._allow_provider(function)
         events.Rule(
             self,

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trimtab.contracts.assets import MAX_JUMP_PERCENT
+from trimtab.contracts.quotes import AcceptedPrice
 from trimtab.kernel.clock import utc_now
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
@@ -27,7 +26,7 @@ from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.domain.ingested_days import sessions_between
 from trimtab.market.domain.providers import BarProvider, ProviderFailed
 from trimtab.market.service.ingestion import Ingestion, IngestionResult
-from trimtab.market.service.quotes import QuoteService
+from trimtab.market.service.price_operations import PriceOperations
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http_client import CredentialCache, circuit_store, read_secret
 
@@ -99,10 +98,22 @@ def show(console: Console, outcomes: Sequence[IngestionResult]) -> None:
 
 def _ingestion(table: str, provider: BarProvider, request: BackfillRequest) -> Ingestion:
     client = dynamodb_client()
-    most: Decimal | None = None if request.accept_jumps else MAX_JUMP_PERCENT
-    quotes = QuoteService(QuoteStore(client, table), utc_now)
-    active_symbols = AssetStore(client, table).active_symbols
-    return Ingestion(provider, active_symbols, BarStore(client, table), quotes.enter_split, utc_now, most)
+    bars = BarStore(client, table)
+    operations = PriceOperations(QuoteStore(client, table), bars, _submit_nothing, utc_now)
+    assets = AssetStore(client, table).active_assets
+    return Ingestion(
+        provider,
+        assets,
+        bars,
+        operations.enter_provided_split,
+        _submit_nothing,
+        utc_now,
+        accept_jumps=request.accept_jumps,
+    )
+
+
+def _submit_nothing(symbol: str, price: AcceptedPrice) -> None:
+    """Leave a held price to the next quote or the next night: a backfill needs no queue."""
 
 
 def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:

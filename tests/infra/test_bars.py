@@ -81,7 +81,6 @@ def test_the_environment_variables_are_settings_of_the_ingestion(production: Syn
         assert _settings(stacks).bars_provider == provider
     assert _settings(massive).massive_secret_id == "trimtab/massive"
     assert _settings(massive).massive_calls_per_minute == 5
-    assert _settings(production).max_jump_percent == 40
 
 
 def _settings(stacks: Synthesised) -> ProviderSettings:

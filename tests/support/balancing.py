@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.support.assets import accept_every_price
 from tests.support.moto_state import commits
 from tests.support.system import System, authorized
 from tests.support.trading import FEED, Account
@@ -20,9 +21,12 @@ class Balancing:
     account: Account
     at: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(minutes=30))
     _streamed: int = 0
+    _quoted: set[str] = field(default_factory=set)
 
     def quote(self, **prices: Any) -> None:
-        """Feed a quote of each symbol, newer than all before."""
+        """Feed a quote of each symbol, newer than all before; every price is plausible."""
+        accept_every_price(*(prices.keys() - self._quoted))
+        self._quoted |= prices.keys()
         self.at += timedelta(milliseconds=500)
         rows = [{"symbol": name, "price": str(price), "as_of": self.at.isoformat()} for name, price in prices.items()]
         answer = self.system.http("POST", "/quotes", {"quotes": rows}, authorizer=FEED)

@@ -19,6 +19,7 @@ from functions.execution_on_execution_requested import handler as execution_func
 from functions.market_api import handler as market_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
+from tests.support.assets import accept_every_price
 from tests.support.fast_moto import fast_items
 from tests.support.fast_quotes import fast_quotes
 from tests.support.moto_state import fast_transactions, table, waiting
@@ -81,6 +82,7 @@ class ManyPortfolios:
     portfolios: list[Portfolio] = field(default_factory=list)
     prices: dict[str, Decimal] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
+    _quoted: set[str] = field(default_factory=set)
 
     def join(self, weights: Mapping[str, Any], policy: Policy, value: Decimal, cash: Decimal) -> Portfolio:
         """Add a portfolio at its target weights at the present prices, with this cash."""
@@ -103,7 +105,12 @@ class ManyPortfolios:
         return portfolio
 
     def quote(self, prices: Mapping[str, Decimal], seconds: float = 1) -> int:
-        """Feed quotes after these seconds; return the number of portfolios whose bounds they cross."""
+        """Feed quotes after these seconds; return the number of portfolios whose bounds they cross.
+
+        Every price is plausible.
+        """
+        accept_every_price(*(prices.keys() - self._quoted))
+        self._quoted |= prices.keys()
         self.now += timedelta(seconds=seconds)
         self.prices |= prices
         as_of = self.now.isoformat()

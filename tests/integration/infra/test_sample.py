@@ -71,7 +71,7 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
         assert set(faults.operations) == {"BatchGetItem"}
     later = datetime(2026, 11, 25, 9, tzinfo=UTC)
     assert sample_data.load(dynamodb_client(), MARKET_TABLE, later) == 2 * len(sample_data.sample())
-    assert len(AssetStore(dynamodb_client(), MARKET_TABLE).active_symbols()) == len(sample_data.sample())
+    assert len(AssetStore(dynamodb_client(), MARKET_TABLE).active_assets()) == len(sample_data.sample())
     name, text = sample_data.newest_file(NOW)
     assert name == "2026-11-20.csv"
     assert text.count("\n") == len(sample_data.sample()) + 1

@@ -26,11 +26,14 @@ def known() -> list[Any]:
 def test_the_newest_quote_wins_whatever_order_they_come_in(system: System) -> None:
     mine = account(system)
     mine.record("a", "BUY", 1, 1, 1)
-    assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {"accepted": 2}
+    assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {
+        "accepted": 1,
+        "held": [],
+        "outdated": ["AAPL"],
+    }
     assert system.process_quotes() == 1
-    for price, at in ((4, 4), (6, 5)):  # an older one, and another one of the same instant
-        assert quote(system, price, at=at).status == 202
-        assert mine.holding()["price"] == "5.000000000"
+    assert quote(system, 4, at=4).json == {"accepted": 0, "held": [], "outdated": ["AAPL"]}
+    assert mine.holding()["price"] == "5.000000000"
     quote(system, "6.000000001", at=5.1)
     assert mine.holding()["price"] == "6.000000001"
 

@@ -208,7 +208,7 @@ def test_massive_is_configured_by_the_environment(
 ) -> None:
     boto3.client("secretsmanager").create_secret(Name="massive", SecretString=KEY)
     given = {"BARS_PROVIDER": "massive", "MARKET_TABLE": MARKET_TABLE, "MASSIVE_BASE_URL": fake.url}
-    for name, value in (given | {"MASSIVE_SECRET_ID": "massive"}).items():
+    for name, value in (given | {"MASSIVE_SECRET_ID": "massive", "QUOTES_QUEUE_URL": "quotes"}).items():
         monkeypatch.setenv(name, value)
     provider = provider_from(ProviderSettings.load(), tables)
     assert [row.symbol for row in provider.daily_bars(DAY)] == ["AAPL"]

@@ -138,6 +138,7 @@ def test_bad_rows_are_not_stored_and_one_alert_tells_of_all_of_them(system: Syst
 
 def test_a_split_explains_a_jump_whoever_enters_it(system: System) -> None:
     ready()
+    deliver(LAST, {"AAPL": "100", "XOM": "50"})
     system.run_night()
     deliver(LAST, {"AAPL": "25", "MSFT": "20", "XOM": "25"})
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\n")
@@ -149,12 +150,16 @@ def test_a_split_explains_a_jump_whoever_enters_it(system: System) -> None:
     assert [each["ratio"] for each in splits] == ["4"]
 
 
-def test_a_split_that_contradicts_another_is_told_and_the_bars_are_stored(system: System) -> None:
+def test_a_split_that_contradicts_another_is_told_and_a_close_against_both_is_rejected(
+    system: System,
+) -> None:
     ready()
     put_file(f"{LAST}.splits.csv", "symbol,ratio,per\nAAPL,4,1\nMSFT,none,1\nOTHER,2,1\n")
     assert system.http("PUT", f"/assets/AAPL/splits/{LAST}", {"ratio": 3}, authorizer=FEED).status == 200
-    assert system.run_night() == {"days": 10, "stored": 30, "changed": 0, "rejected": 2}
-    assert told()[-1]["data"]["details"] == {"day": "2026-11-20", "split": "2"}
+    assert system.run_night() == {"days": 10, "stored": 29, "changed": 0, "rejected": 3}
+    alert = told()[-1]["data"]
+    assert alert["details"] == {"day": "2026-11-20", "split": "3"}
+    assert "AAPL: close 100 is 200.0000 % away from 33.33" in alert["text"].replace("200 %", "200.0000 %")
 
 
 def test_a_day_that_is_not_there_fails_the_night_keeps_the_others_and_is_filled_later(system: System) -> None:
@@ -367,7 +372,7 @@ def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int)
         with metering(MARKET) as again:
             system.run_night()
     assert calls["BatchWriteItem"] == amount // 25
-    assert calls["BatchGetItem"] <= amount // 50 + 11 + amount // 100 + 2
+    assert calls["BatchGetItem"] <= amount // 50 + 11 + 2 * (amount // 100) + 2
     assert calls["Query"] <= 12 + amount // 100
     assert calls["PutItem"] == 1
     assert writes == amount + 1, "a unit a bar, and one for the mark"
@@ -376,7 +381,7 @@ def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int)
 
 def _last_night(ingestion: Any) -> Any:
     """The last session alone."""
-    return mock.Mock(days=[ingestion.ingest(LAST, ingestion.active_symbols()).record], failed=[])
+    return mock.Mock(days=[ingestion.ingest(LAST, ingestion.active_assets()).record], failed=[])
 
 
 # Readers ------------------------------------------------------------------------------------------------------------

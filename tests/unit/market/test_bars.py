@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import DATA
-from trimtab.contracts.quotes import Split
+from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.ids import fingerprint
 from trimtab.market.domain.assets import enter_asset
 from trimtab.market.domain.bars import (
@@ -26,6 +26,7 @@ from trimtab.market.domain.bars import (
     validate,
 )
 from trimtab.market.domain.ingested_days import MAX_LISTED, record_day, sessions_between, sessions_up_to
+from trimtab.market.domain.plausibility import PriceLimits
 
 DAY, BEFORE = date(2026, 11, 20), date(2026, 11, 19)
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -110,7 +111,8 @@ def test_equal_rows_are_one_bar_and_different_rows_are_ambiguous() -> None:
 def test_a_close_that_moves_more_than_forty_percent_is_not_stored(close: Any, jumps: bool) -> None:
     reference = ReferenceData(previous=stored(100, BEFORE))
     assert (kind_of_fault(row(close), reference=reference) is FaultKind.JUMP) is jumps
-    assert validate("AAPL", DAY, [row(close)], reference, source="file", max_jump_percent=None).fault is None
+    without_limit = replace(reference, limits=PriceLimits(max_jump_percent=None))
+    assert validate("AAPL", DAY, [row(close)], without_limit, source="file").fault is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,8 @@ def test_a_close_that_moves_more_than_forty_percent_is_not_stored(close: Any, ju
 )
 def test_a_split_explains_a_jump_by_its_ratio(close: int, new: int, old: int, day: date, explained: bool) -> None:
     at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    reference = ReferenceData(previous=stored(100, BEFORE), splits=[Split(at, Decimal(new), Decimal(old))])
+    split = Split(at, Decimal(new), Decimal(old))
+    reference = ReferenceData(previous=stored(100, BEFORE), quote=Quote("AAPL", splits=(split,)))
     assert (kind_of_fault(row(close), reference=reference) is None) is explained
 
 
@@ -149,9 +152,40 @@ def test_a_second_close_at_the_rejected_level_is_stored_with_a_fault(
     result = validate("AAPL", DAY, [row(close)], reference, source="file")
     assert (result.fault and result.fault.kind) is kind
     assert (result.bar is not None) is is_stored
-    half = replace(reference, splits=[Split(datetime(2026, 11, 20, tzinfo=UTC), Decimal(2), Decimal(1))])
+    split = Split(datetime(2026, 11, 20, tzinfo=UTC), Decimal(2), Decimal(1))
+    half = replace(reference, quote=Quote("AAPL", splits=(split,)))
     assert kind_of_fault(row(500), reference=half) is FaultKind.NEW_LEVEL
     assert kind_of_fault(row(50), reference=half) is None
+
+
+def test_a_close_that_contradicts_a_split_is_rejected_and_never_a_new_level() -> None:
+    split = Split(datetime(2026, 11, 20, 14, 30, tzinfo=UTC), Decimal(10), Decimal(1))
+    reference = ReferenceData(
+        previous=stored(100, BEFORE), quote=Quote("AAPL", splits=(split,)), rejected=DailyClose(BEFORE, Decimal(100))
+    )
+    fault = validate("AAPL", DAY, [row(101)], reference, source="file").fault
+    assert fault == BarFault("AAPL", FaultKind.SPLIT, "close 101 is 910 % away from 10, and contradicts a split")
+    assert kind_of_fault(row("10.1"), reference=reference) is None
+
+
+def test_a_close_after_a_long_gap_is_compared_with_the_last_close() -> None:
+    recycled = ReferenceData(previous=stored("12", DAY - timedelta(days=200)))
+    assert kind_of_fault(row(184), reference=recycled) is FaultKind.JUMP
+
+
+@pytest.mark.parametrize(
+    ("as_of", "kind"),
+    [
+        (datetime(2026, 11, 20, 20, 59, tzinfo=UTC), None),
+        (datetime(2026, 11, 19, 20, 59, tzinfo=UTC), FaultKind.JUMP),  # the last close is newer
+        (datetime(2026, 11, 20, 21, 1, tzinfo=UTC), FaultKind.JUMP),  # the quote is newer than the close
+    ],
+)
+def test_a_close_is_compared_with_the_newest_accepted_price_before_it(as_of: datetime, kind: FaultKind | None) -> None:
+    reference = ReferenceData(
+        previous=stored(100, BEFORE), quote=Quote("AAPL", Decimal(170), as_of), limits=PriceLimits("XNYS")
+    )
+    assert kind_of_fault(row(180), reference=reference) is kind
 
 
 def test_an_alert_separates_rejected_rows_from_stored_rows() -> None:

@@ -16,7 +16,7 @@ from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.market.domain.bars import BarFault, FaultKind
 from trimtab.market.domain.ingested_days import IngestedDay, UnannouncedDays, bars_ingested, record_day
-from trimtab.market.domain.quotes import entered_split
+from trimtab.market.domain.splits import entered_split
 
 GOLDEN = Path(__file__).parents[2] / "golden/market"
 DAY = date(2026, 11, 20)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.contracts.assets import MAX_JUMP_PERCENT
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
-from trimtab.contracts.quotes import Quote, Split
+from trimtab.contracts.quotes import AcceptedPrice, Quote
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.domain.ingested_days import IngestedDay, UnannouncedDays, sessions_between, sessions_up_to
 from trimtab.market.domain.providers import ProviderFailed
-from trimtab.market.domain.quotes import add_split
+from trimtab.market.domain.splits import add_split, split_of_day
 from trimtab.market.service.ingestion import Ingestion, IngestionResult
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -40,6 +40,7 @@ class Table:
     quotes: dict[str, Quote] = field(default_factory=dict)
     announcements: list[UnannouncedDays] = field(default_factory=list)
     looked_back_for: set[str] = field(default_factory=set)
+    submitted: list[tuple[str, AcceptedPrice]] = field(default_factory=list)
     writes_left: float = float("inf")
     writes: int = 0
 
@@ -49,21 +50,24 @@ class Table:
         self.writes_left -= 1
         self.writes += 1
 
-    def active_symbols(self) -> list[str]:
-        return SYMBOLS
+    def active_assets(self) -> list[AssetRecord]:
+        return [AssetRecord(symbol, symbol, "stock", None, "USD", "XNYS", True) for symbol in SYMBOLS]
 
     def bars_of(self, symbols: Sequence[str], days: Sequence[date]) -> Mapping[tuple[str, date], Bar]:
-        if len(days) > 2:
-            self.looked_back_for |= set(symbols)
         return {key: bar for key, bar in self.bars.items() if key[0] in symbols and key[1] in days}
+
+    def last_bar(self, symbol: str, on_or_before: date) -> Bar | None:
+        self.looked_back_for.add(symbol)
+        bars = [bar for bar in self.bars.values() if bar.symbol == symbol and bar.day <= on_or_before]
+        return max(bars, key=lambda bar: bar.day, default=None)
 
     def put_bars(self, bars: Sequence[Bar]) -> None:
         for bar in bars:
             self._write()
             self.bars[bar.symbol, bar.day] = bar
 
-    def splits_of(self, symbols: Sequence[str]) -> Mapping[str, Sequence[Split]]:
-        return {symbol: quote.splits for symbol, quote in self.quotes.items() if symbol in symbols}
+    def quotes_of(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        return {symbol: quote for symbol, quote in self.quotes.items() if symbol in symbols}
 
     def ingested_days(self, days: Sequence[date]) -> Mapping[date, IngestedDay]:
         return {day: self.days[day] for day in days if day in self.days}
@@ -85,13 +89,16 @@ class Table:
         """Return the days that events announced after backfills."""
         return [event.data["day"] for record in self.announcements for event in record.events]
 
-    def enter_split(self, symbol: str, split: Split) -> Quote:
+    def enter_split(self, symbol: str, day: date, new: Decimal, old: Decimal) -> Quote:
         quote = self.quotes.get(symbol, Quote(symbol))
-        entered = add_split(quote, split)
+        entered = add_split(quote, split_of_day(day, new, old, "XNYS"))
         if entered is not quote:
             self._write()
             self.quotes[symbol] = entered
         return entered
+
+    def submit(self, symbol: str, price: AcceptedPrice) -> None:
+        self.submitted.append((symbol, price))
 
 
 @dataclass
@@ -123,7 +130,14 @@ PRICES = {("SPLIT", LAST): 25, ("JUMPS", LAST): 25}
 
 def night(table: Table, provider: FakeProvider) -> Any:
     """Run a nightly ingestion."""
-    return Ingestion(provider, table.active_symbols, table, table.enter_split, lambda: NOW).run_night()
+    return ingestion(table, provider).run_night()
+
+
+def ingestion(table: Table, provider: FakeProvider, *, accept_jumps: bool = False) -> Ingestion:
+    """Return the ingestion of a table in memory."""
+    return Ingestion(
+        provider, table.active_assets, table, table.enter_split, table.submit, lambda: NOW, accept_jumps=accept_jumps
+    )
 
 
 def in_one_go(*providers: FakeProvider) -> Table:
@@ -208,25 +222,21 @@ def test_a_jump_after_a_session_without_a_bar_is_rejected_once_and_then_stored_w
     assert table.looked_back_for == {"AAPL", "JUMPS", "MSFT", "SPLIT"}, "on the first day; MISSING never came"
 
 
-def backfill(
-    table: Table, provider: FakeProvider, first: date, most: Decimal | None = MAX_JUMP_PERCENT
-) -> list[IngestionResult]:
+def backfill(table: Table, provider: FakeProvider, first: date, *, accept_jumps: bool = False) -> list[IngestionResult]:
     """Run a backfill up to the last day."""
-    return list(
-        Ingestion(provider, table.active_symbols, table, table.enter_split, lambda: NOW, most).backfill(first, LAST)
-    )
+    return list(ingestion(table, provider, accept_jumps=accept_jumps).backfill(first, LAST))
 
 
 class Whole(FakeProvider):
-    """A provider without missing symbols."""
+    """A provider without missing symbols and splits."""
 
     def daily_bars(self, day: date) -> Iterable[ProvidedBar]:
         price = Decimal(100)
         yield from super().daily_bars(day)
         yield ProvidedBar("MISSING", price, price, price, price, Decimal(1))
 
-    def splits(self, day: date) -> Sequence[ProvidedSplit]:
-        return [split for split in super().splits(day) if split.new]
+    def splits(self, day: date) -> Sequence[ProvidedSplit]:  # noqa: ARG002 - no day has splits
+        return ()
 
 
 def test_older_sessions_are_read_only_for_symbols_without_a_bar_of_the_session_before() -> None:
@@ -257,7 +267,7 @@ def test_a_backfill_repeats_days_with_faults_and_accepts_jumps_if_allowed() -> N
     done = {result.record.day for result in backfill(table, FakeProvider(PRICES), DAYS[0]) if not result.skipped}
     assert done == set(DAYS), "MISSING is missing"
     assert table.announced_days() == []
-    backfill(table, FakeProvider(PRICES), LAST, None)
+    backfill(table, FakeProvider(PRICES), LAST, accept_jumps=True)
     assert table.bars["JUMPS", LAST].close == 25
     assert table.announced_days() == [str(LAST)]
 
@@ -286,7 +296,7 @@ def test_a_nightly_run_announces_the_days_of_an_abandoned_backfill() -> None:
 
 def test_a_nightly_run_without_assets_asks_the_provider_for_nothing() -> None:
     class Empty(Table):
-        def active_symbols(self) -> list[str]:
+        def active_assets(self) -> list[AssetRecord]:
             return []
 
     table = Empty()

@@ -198,6 +198,17 @@ class SplitData(Model):
     per: str
 
 
+class PriceData(Model):
+    """A price that was held as implausible, released or withdrawn; `actor` is the person or the source that acted."""
+
+    symbol: str
+    price: str
+    as_of: str
+    source: str
+    actor: str
+    reason: str | None
+
+
 class OrderData(Model):
     """The state of a betting order after the event; money and odds are texts with 2 decimals.
 
@@ -241,6 +252,9 @@ DATA: Mapping[str, type[Model]] = {
     "alert.raised": AlertData,
     "bars.ingested": BarsData,
     "split.entered": SplitData,
+    "price.held": PriceData,
+    "price.released": PriceData,
+    "price.withdrawn": PriceData,
     "portfolio.created": PortfolioData,
     "portfolio.updated": PortfolioData,
     "portfolio.closed": PortfolioData,

@@ -12,6 +12,9 @@ from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, to_places
 
+UNNAMED = "unnamed"
+"""The source of a quote that names no source."""
+
 
 class Split(Struct, frozen=True):
     """A split: from `effective_at` on, every `old` units of a symbol become `new` units.
@@ -42,6 +45,14 @@ class HoldReason(StrEnum):
     SPLIT_CONTRADICTED = "split_contradicted"
 
 
+class AcceptedPrice(Struct, frozen=True):
+    """A price that was accepted as the quote of a symbol at some time."""
+
+    price: Decimal
+    as_of: datetime
+    source: str
+
+
 class HeldPrice(Struct, frozen=True):
     """An implausible price that is not used until a person or other market data confirm the price.
 
@@ -57,13 +68,29 @@ class HeldPrice(Struct, frozen=True):
     change_percent: Decimal
     held_at: datetime
 
+    def as_accepted(self) -> AcceptedPrice:
+        """Return the price as if the price were accepted."""
+        return AcceptedPrice(self.price, self.as_of, self.source)
+
+
+class AcceptedRange(Struct, frozen=True):
+    """The prices that are plausible without a further look at the market, for quotes before the time `until`.
+
+    Both bounds are sortable texts (`sortable_price`), so that the condition of a write compares them.
+    """
+
+    low: str
+    high: str
+    until: datetime
+
 
 class Quote(Record, frozen=True):
     """The newest accepted price of a symbol and its time (both None before the first quote), and all splits.
 
     `splits` are ordered by time. `stored_at` is the time at which Trimtab stored the price, on Trimtab's own clock.
     `held` is a later price that is not used because it is implausible; while a price is held, no order is sent for the
-    symbol.
+    symbol. `previous` is the accepted price before the quote. `withdrawn` is the newest price that was withdrawn or
+    corrected, and is not accepted again. `accepted_range` is None if the next price has to be judged in full.
     """
 
     symbol: str
@@ -73,6 +100,16 @@ class Quote(Record, frozen=True):
     splits: tuple[Split, ...] = ()
     stored_at: datetime | None = None
     held: HeldPrice | None = None
+    previous: AcceptedPrice | None = None
+    withdrawn: AcceptedPrice | None = None
+    accepted_range: AcceptedRange | None = None
+
+    @property
+    def accepted(self) -> AcceptedPrice | None:
+        """The accepted price, None before the first quote."""
+        if self.price is None or self.as_of is None:
+            return None
+        return AcceptedPrice(self.price, self.as_of, self.source or UNNAMED)
 
     def to_item(self) -> dict[str, Any]:
         """Return the quote as plain values, with the keys of the table `market`."""

@@ -1,6 +1,7 @@
 """Request bodies and responses of the market routes."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -10,10 +11,11 @@ from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord, Sector
 from trimtab.contracts.bars import NUMBERS, Bar
 from trimtab.contracts.fields import Identifier, Model, Percent, Quantity
 from trimtab.contracts.messages import QuoteBody, Quotes
-from trimtab.contracts.quotes import Quote
+from trimtab.contracts.quotes import UNNAMED, AcceptedPrice, HeldPrice, HoldReason, Quote
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain
 from trimtab.market.domain.quotes import NewQuote
+from trimtab.market.service.quotes import QuotePreview
 
 JsonObject = dict[str, Any]
 
@@ -31,7 +33,7 @@ class EnterSplit(Model):
     per: Annotated[Quantity, Field(gt=0, le=1_000_000)] = Decimal(1)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 AssetClass = Literal["stock", "etf", "fund", "bond", "crypto", "commodity", "other"]
 
 
@@ -42,7 +44,7 @@ class EnterAsset(Model):
     newest accepted price is held until it is confirmed; null accepts every price.
     """
 
-    name: Annotated[Name, Field(examples=["Apple Inc."])]
+    name: Annotated[Text, Field(examples=["Apple Inc."])]
     asset_class: AssetClass = "stock"
     sector: Sector | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
@@ -116,10 +118,45 @@ class BarList(Model):
     next_cursor: str | None
 
 
-class QuotesAcceptedView(Model):
-    """The number of quotes accepted; a worker stores the quotes that are newer than the stored ones."""
+class ReleasePrice(Model):
+    """The held price to accept; the price is named so that no other price is released by mistake."""
+
+    price: Annotated[Quantity, Field(gt=0, examples=["214.30"])]
+
+
+class PriceView(Model):
+    """A price of one unit, its time and its source."""
+
+    price: str
+    as_of: str
+    source: str
+
+
+class HeldPriceView(PriceView):
+    """A price that is not used: `change_percent` is the distance from `expected`, the accepted price."""
+
+    reason: HoldReason
+    expected: str
+    change_percent: str
+    held_at: str
+
+
+class HeldQuoteView(HeldPriceView):
+    """A quote that will be held."""
+
+    symbol: str
+
+
+class SubmittedQuotesView(Model):
+    """The expected outcome of the quotes; a worker stores the quotes.
+
+    `accepted` counts the quotes that are newer than the stored ones and plausible. `held` lists the implausible quotes.
+    `outdated` lists the symbols of quotes that are older than the stored or another submitted quote, or withdrawn.
+    """
 
     accepted: int
+    held: list[HeldQuoteView]
+    outdated: list[str]
 
 
 class SplitView(Model):
@@ -137,18 +174,74 @@ class SplitsView(Model):
     splits: list[SplitView]
 
 
+class QuoteView(Model):
+    """The quote of a symbol. Price, time, source and age are null if no price was accepted yet.
+
+    `previous` is the accepted price before. No order is sent for the symbol while a price is held.
+    """
+
+    symbol: str
+    price: str | None
+    as_of: str | None
+    source: str | None
+    age_seconds: int | None
+    held: HeldPriceView | None
+    previous: PriceView | None
+    splits: list[SplitView]
+
+
 def to_domain(quotes: Sequence[QuoteBody]) -> list[NewQuote]:
     """Return the quotes of a body or a message."""
-    return [NewQuote(quote.symbol, quote.price, quote.as_of, quote.source) for quote in quotes]
+    return [NewQuote(quote.symbol, quote.price, quote.as_of, quote.source or UNNAMED) for quote in quotes]
+
+
+def submitted_view(preview: QuotePreview) -> JsonObject:
+    """Return the body of a `SubmittedQuotesView`."""
+    held = [
+        {"symbol": decision.quote.symbol, **_held_view(decision.quote.held)}
+        for decision in preview.held
+        if decision.quote.held
+    ]
+    return {"accepted": preview.accepted, "held": held, "outdated": preview.outdated}
+
+
+def quote_view(quote: Quote, now: datetime) -> JsonObject:
+    """Return the body of a `QuoteView`."""
+    accepted = quote.accepted
+    return {
+        "symbol": quote.symbol,
+        **(_price_view(accepted) if accepted else dict.fromkeys(("price", "as_of", "source"))),
+        "age_seconds": int((now - accepted.as_of).total_seconds()) if accepted else None,
+        "held": _held_view(quote.held) if quote.held else None,
+        "previous": _price_view(quote.previous) if quote.previous else None,
+        "splits": _split_views(quote),
+    }
+
+
+def _price_view(price: AcceptedPrice) -> JsonObject:
+    return {"price": plain(price.price), "as_of": format_time(price.as_of), "source": price.source}
+
+
+def _held_view(held: HeldPrice) -> JsonObject:
+    return {
+        **_price_view(held.as_accepted()),
+        "reason": held.reason.value,
+        "expected": plain(held.expected),
+        "change_percent": plain(held.change_percent),
+        "held_at": format_time(held.held_at),
+    }
 
 
 def splits_view(quote: Quote) -> JsonObject:
     """Return the body of a `SplitsView`."""
-    splits = [
+    return {"symbol": quote.symbol, "splits": _split_views(quote)}
+
+
+def _split_views(quote: Quote) -> list[JsonObject]:
+    return [
         {"effective_at": format_time(split.effective_at), "ratio": plain(split.new), "per": plain(split.old)}
         for split in quote.splits
     ]
-    return {"symbol": quote.symbol, "splits": splits}
 
 
 def asset_view(asset: AssetRecord) -> JsonObject:

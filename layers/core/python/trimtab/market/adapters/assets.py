@@ -43,16 +43,16 @@ class AssetStore(Struct, frozen=True):
         """
         return self._all_sectors(limit, after) if sector is None else self._sector(sector, limit, after)
 
-    def active_symbols(self) -> list[str]:
-        """Return the sorted symbols of all active assets."""
-        symbols: list[str] = []
+    def active_assets(self) -> list[AssetRecord]:
+        """Return all active assets, sorted by symbol."""
+        assets: list[AssetRecord] = []
         for sector in _SECTORS:
             after, has_more = None, True
             while has_more:
                 page = self._sector(sector, _PAGE, after)
-                symbols += [asset.symbol for asset in page.items if asset.active]
+                assets += [asset for asset in page.items if asset.active]
                 after, has_more = page.next_position, page.next_position is not None
-        return sorted(symbols)
+        return sorted(assets, key=lambda asset: asset.symbol)
 
     def _sector(self, sector: Sector | None, limit: int, after: Any) -> Page[AssetRecord]:
         partition = sector_partition(sector)

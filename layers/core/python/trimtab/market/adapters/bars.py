@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from trimtab.contracts.assets import AssetRecord, asset_key
 from trimtab.contracts.bars import Bar, bar_key
-from trimtab.contracts.quotes import Quote, Split, quote_key
+from trimtab.contracts.quotes import Quote, quote_key
 from trimtab.kernel.pages import Page
 from trimtab.market.domain.ingested_days import IngestedDay, UnannouncedDays, ingested_day_key, unannounced_days_key
 from trimtab.runtime.dynamodb.batches import batch_get_many, batch_put
@@ -77,11 +77,11 @@ class BarStore(Struct, frozen=True):
         """Write the bars without conditions; a failure may leave some bars unwritten."""
         batch_put(self.client, self.table, [bar.to_item() for bar in bars])
 
-    def splits_of(self, symbols: Sequence[str]) -> dict[str, Sequence[Split]]:
-        """Return the splits by symbol, read consistently; a symbol with neither a quote nor a split is left out."""
+    def quotes_of(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return the quotes by symbol, read consistently; a symbol with neither a quote nor a split is left out."""
         keys = [quote_key(symbol) for symbol in symbols]
         items = batch_get_many(self.client, self.table, keys, consistent=True)
-        return {quote.symbol: quote.splits for quote in map(Quote.from_item, items)}
+        return {quote.symbol: quote for quote in map(Quote.from_item, items)}
 
     def ingested_days(self, days: Sequence[date]) -> Mapping[date, IngestedDay]:
         """Return the records of the days that were ingested, read consistently."""

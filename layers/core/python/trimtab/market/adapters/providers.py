@@ -1,12 +1,10 @@
 """The choice of the provider of daily bars: files, or Massive if configured."""
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.market.domain.providers import BarProvider
 from trimtab.runtime.settings import Settings
 
@@ -18,7 +16,8 @@ class ProviderSettings(Settings):
     """The settings of a function that ingests bars.
 
     `bars_place` is the location of files, `s3://bucket/prefix` or a directory. `massive_secret_id` names the secret
-    with the key of Massive. The table `market` holds the state of Massive's circuit breaker.
+    with the key of Massive. The table `market` holds the state of Massive's circuit breaker. Held prices that a close
+    confirms are sent to the queue `quotes`.
     """
 
     bars_provider: Literal["file", "massive"] = "file"
@@ -26,7 +25,7 @@ class ProviderSettings(Settings):
     massive_base_url: str = "https://api.massive.com"
     massive_secret_id: str = ""
     massive_calls_per_minute: int = 5
-    max_jump_percent: Decimal = MAX_JUMP_PERCENT
+    quotes_queue_url: str
     market_table: str
 
     @model_validator(mode="after")

@@ -9,11 +9,20 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.assets import MAX_JUMP_PERCENT
 from trimtab.contracts.bars import NUMBERS, Bar
-from trimtab.contracts.quotes import Split
+from trimtab.contracts.quotes import HoldReason, Quote
 from trimtab.kernel.ids import fingerprint
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_percent
+from trimtab.kernel.money import ZERO, plain
+from trimtab.kernel.sessions import session_close
+from trimtab.market.domain.plausibility import (
+    PriceLimits,
+    PricePoint,
+    close_point,
+    find_implausibility,
+    is_at_level,
+    newest,
+    quote_point,
+)
 
 _PRICES = ("open", "high", "low", "close")
 _OPTIONAL = ("vwap", "pre_market", "after_hours", "dividend")
@@ -97,14 +106,15 @@ class DailyClose(Struct, frozen=True):
 class ReferenceData(Struct, frozen=True):
     """The data against which a row is validated.
 
-    The stored bar of the day, the last bar before the day, the last close that was rejected as a jump since then, and
-    the splits of the symbol.
+    The stored bar of the day, the last bar before the day, the last close that was rejected as a jump since then, the
+    quote with the splits of the symbol, and the limits of the asset.
     """
 
     stored: Bar | None = None
     previous: Bar | None = None
     rejected: DailyClose | None = None
-    splits: Sequence[Split] = ()
+    quote: Quote | None = None
+    limits: PriceLimits = PriceLimits()
 
 
 def validate(
@@ -114,21 +124,20 @@ def validate(
     reference: ReferenceData,
     *,
     source: str,
-    max_jump_percent: Decimal | None = MAX_JUMP_PERCENT,
 ) -> ValidationResult:
     """Validate the rows of a symbol and day, and return the bar that is valid afterwards.
 
     A valid row with the stored numbers leaves the stored bar as it is; different numbers are the next revision. An
-    invalid row, or none, leaves the stored bar as it is. `max_jump_percent` limits the change of the close against the
-    last bar, adjusted for splits; None disables the limit. A close beyond the limit is rejected once. A second close
-    at the level of the rejected one is stored with a `NEW_LEVEL` fault, so that a real jump cannot exclude a symbol
-    forever.
+    invalid row, or none, leaves the stored bar as it is. A close has to be plausible after the newest accepted price
+    before the close (see `plausibility`). A close beyond the asset's limit is rejected once. A second close at the
+    level of the rejected one is stored with a `NEW_LEVEL` fault, so that a real jump cannot exclude a symbol forever. A
+    close that contradicts a split is always rejected.
     """
     if not rows:
         return ValidationResult(
             reference.stored, None if reference.stored else BarFault(symbol, FaultKind.MISSING, "there is no bar")
         )
-    fault = _row_fault(symbol, rows) or _jump_fault(symbol, day, rows[0], reference, max_jump_percent)
+    fault = _row_fault(symbol, rows) or _price_fault(symbol, day, rows[0], reference)
     if fault and not fault.is_stored:
         return ValidationResult(reference.stored, fault)
     return ValidationResult(_revise(reference.stored, _to_bar(symbol, day, rows[0], source)), fault)
@@ -153,41 +162,25 @@ def _row_fault(symbol: str, rows: Sequence[ProvidedBar]) -> BarFault | None:
     return None
 
 
-def needs_splits(row: ProvidedBar, previous: Bar | None, max_jump_percent: Decimal | None = MAX_JUMP_PERCENT) -> bool:
-    """Return True if only a split could explain the change of the close; splits are read in this case only."""
-    if previous is None or max_jump_percent is None or row.close is None or row.close <= ZERO:
-        return False
-    return _change_percent(previous.close, row.close) > max_jump_percent
-
-
-def _jump_fault(
-    symbol: str, day: date, row: ProvidedBar, reference: ReferenceData, max_jump_percent: Decimal | None
-) -> BarFault | None:
-    previous = reference.previous
-    if not needs_splits(row, previous, max_jump_percent) or previous is None or max_jump_percent is None:
+def _price_fault(symbol: str, day: date, row: ProvidedBar, reference: ReferenceData) -> BarFault | None:
+    """Return the fault of a close that is implausible after the newest accepted price before the close."""
+    exchange, limit = reference.limits.exchange, reference.limits.max_jump_percent
+    close = PricePoint(_number(row, "close"), session_close(exchange, day))
+    quoted, splits = quote_point(reference.quote), reference.quote.splits if reference.quote else ()
+    accepted = newest(close_point(reference.previous, exchange), quoted if quoted and quoted.at <= close.at else None)
+    fault = find_implausibility(close, accepted, splits, limit) if accepted else None
+    if accepted is None or fault is None:
         return None
-    close, rejected = _number(row, "close"), reference.rejected
-    change = _change_since(DailyClose(previous.day, previous.close), day, close, reference.splits)
-    if change <= max_jump_percent:
-        return None
-    text = f"close {plain(close)} is {plain(change)} % away from {plain(previous.close)}, and no split explains it"
-    if rejected and _change_since(rejected, day, close, reference.splits) <= max_jump_percent:
+    text = f"close {plain(close.price)} is {plain(fault.change_percent)} % away from {plain(fault.expected)}"
+    if fault.reason is HoldReason.SPLIT_CONTRADICTED:
+        return BarFault(symbol, FaultKind.SPLIT, f"{text}, and contradicts a split")
+    text, rejected = f"{text}, and no split explains it", reference.rejected
+    if rejected and is_at_level(
+        close, PricePoint(rejected.price, session_close(exchange, rejected.day)), splits, limit
+    ):
         repeated = f"{text}; close {plain(rejected.price)} of {rejected.day.isoformat()} was rejected for the same jump"
         return BarFault(symbol, FaultKind.NEW_LEVEL, repeated)
-    return BarFault(symbol, FaultKind.JUMP, text, close)
-
-
-def _change_since(before: DailyClose, day: date, close: Decimal, splits: Sequence[Split]) -> Decimal:
-    """Return the change of the close since an earlier close in percent, adjusted for splits."""
-    expected = before.price
-    for split in splits:
-        if before.day < split.effective_at.date() <= day:
-            expected = split.unit_price(expected)
-    return _change_percent(expected, close)
-
-
-def _change_percent(before: Decimal, after: Decimal) -> Decimal:
-    return to_percent(CONTEXT.divide(CONTEXT.multiply(abs(after - before), HUNDRED), before))
+    return BarFault(symbol, FaultKind.JUMP, text, close.price)
 
 
 def _to_bar(symbol: str, day: date, row: ProvidedBar, source: str) -> Bar:

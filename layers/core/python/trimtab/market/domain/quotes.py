@@ -1,64 +1,24 @@
-"""Quotes and splits of symbols: the newest quote wins, and a day has at most one split."""
+"""Quotes as sources report them: the newest quote of a symbol wins."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from trimtab.contracts.events import PLATFORM, Event
-from trimtab.contracts.quotes import Quote, Split, quote_key
-from trimtab.contracts.records import Record
-from trimtab.contracts.stored_form import to_attributes
-from trimtab.kernel.clock import format_time
-from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import plain
+from trimtab.contracts.quotes import UNNAMED
+from trimtab.kernel.errors import Unprocessable
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
-MAX_SPLITS = 200
 
 
 class NewQuote(Struct, frozen=True):
-    """The price of one unit of a symbol at a time."""
+    """The price of one unit of a symbol at a time, as a source reports it."""
 
     symbol: str
     price: Decimal
     as_of: datetime
-    source: str | None
-
-
-class EnteredSplit(Record, frozen=True):
-    """The record that a split was entered. The item carries the event `split.entered` to the stream."""
-
-    symbol: str
-    split: Split
-    entered_at: datetime
-
-    def to_item(self) -> dict[str, Any]:
-        """Return the record as plain values, with the keys of the table `market`."""
-        day = self.split.effective_at.date().isoformat()
-        return {
-            **to_attributes(self.split),
-            "pk": quote_key(self.symbol)["pk"],
-            "sk": f"SPLIT#{day}",
-            "symbol": self.symbol,
-            "tenant_id": PLATFORM,
-            "updated_at": format_time(self.entered_at),
-            **self.record_attributes(),
-        }
-
-
-def entered_split(symbol: str, split: Split, now: datetime) -> EnteredSplit:
-    """Return the record of a split that is entered now, with the event `split.entered`."""
-    data = {
-        "symbol": symbol,
-        "effective_on": split.effective_at.date().isoformat(),
-        "ratio": plain(split.new),
-        "per": plain(split.old),
-    }
-    return EnteredSplit(symbol, split, now, events=(Event("split.entered", data),))
+    source: str = UNNAMED
 
 
 def is_in_future(quote: NewQuote, now: datetime) -> bool:
@@ -74,25 +34,14 @@ def require_not_in_future(quotes: Sequence[NewQuote], now: datetime) -> None:
 
 
 def newest_by_symbol(quotes: Sequence[NewQuote]) -> list[NewQuote]:
-    """Return the newest quote of each symbol, sorted by symbol; of two quotes of the same time, the first."""
+    """Return the newest quote of each symbol, sorted by symbol.
+
+    Of two quotes of the same time the later one counts if both are from the same source, else the first.
+    """
     newest: dict[str, NewQuote] = {}
     for quote in quotes:
-        if quote.symbol not in newest or quote.as_of > newest[quote.symbol].as_of:
+        known = newest.get(quote.symbol)
+        is_correction = known is not None and (known.as_of, known.source) == (quote.as_of, quote.source)
+        if known is None or quote.as_of > known.as_of or is_correction:
             newest[quote.symbol] = quote
     return [newest[symbol] for symbol in sorted(newest)]
-
-
-def add_split(quote: Quote, split: Split) -> Quote:
-    """Return the quote with the split added in order of time, or the same quote if the split is known.
-
-    Raises `Conflict` if the day has a different split, `Unprocessable` above 200 splits.
-    """
-    same_day = [known for known in quote.splits if known.effective_at == split.effective_at]
-    if same_day == [split]:
-        return quote
-    if same_day:
-        raise Conflict("split_exists", "The symbol has a different split on the same day.")
-    if len(quote.splits) >= MAX_SPLITS:
-        raise Unprocessable("too_many_splits", f"A symbol has at most {MAX_SPLITS} splits.")
-    splits = sorted((*quote.splits, split), key=lambda known: known.effective_at)
-    return replace(quote, splits=tuple(splits), version=quote.version + 1)

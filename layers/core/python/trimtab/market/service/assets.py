@@ -12,6 +12,7 @@ from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
+from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.domain.assets import enter_asset
 
 
@@ -20,9 +21,13 @@ class AssetService(Struct, frozen=True):
 
     store: AssetStore
     bars: BarStore
+    quotes: QuoteStore
 
     def enter(self, asset: AssetRecord) -> AssetRecord:
-        """Store the asset and return its current version; an asset with equal data is not written again."""
+        """Store the asset and return its current version; an asset with equal data is not written again.
+
+        The next quote is judged against the entered limits.
+        """
 
         def attempt() -> AssetRecord:
             stored = self.store.asset(asset.symbol)
@@ -31,7 +36,9 @@ class AssetService(Struct, frozen=True):
                 self.store.put_asset(after)
             return after
 
-        return retry_on_conflict(attempt)
+        entered = retry_on_conflict(attempt)
+        retry_on_conflict(lambda: self.quotes.clear_range(asset.symbol))
+        return entered
 
     def get(self, symbol: str) -> AssetRecord:
         """Return the asset; raises `NotFound` for an unknown symbol."""

@@ -2,15 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Protocol
 
 from msgspec import Struct
 
-from trimtab.contracts.assets import MAX_JUMP_PERCENT
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
-from trimtab.contracts.quotes import Quote, Split
+from trimtab.contracts.quotes import AcceptedPrice, Quote
 from trimtab.kernel import trading_days
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
@@ -23,7 +23,6 @@ from trimtab.market.domain.bars import (
     ProvidedSplit,
     ReferenceData,
     ValidationResult,
-    needs_splits,
     validate,
 )
 from trimtab.market.domain.ingested_days import (
@@ -37,6 +36,7 @@ from trimtab.market.domain.ingested_days import (
     sessions_between,
     sessions_up_to,
 )
+from trimtab.market.domain.plausibility import PriceLimits, PricePoint, close_point, is_at_level
 from trimtab.market.domain.providers import BarProvider, ProviderFailed
 
 SYMBOLS_PER_READ = 50
@@ -54,8 +54,11 @@ class IngestedBars(Protocol):
     def put_bars(self, bars: Sequence[Bar]) -> None:
         """Write the bars without conditions; a failure may leave some bars unwritten."""
 
-    def splits_of(self, symbols: Sequence[str]) -> Mapping[str, Sequence[Split]]:
-        """Return the splits of each symbol, read consistently."""
+    def last_bar(self, symbol: str, on_or_before: date) -> Bar | None:
+        """Return the newest bar of a symbol on or before a day, None if there is no such bar."""
+
+    def quotes_of(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Return the quotes by symbol, with the splits, read consistently."""
 
     def ingested_days(self, days: Sequence[date]) -> Mapping[date, IngestedDay]:
         """Return the records of the days that were ingested, read consistently."""
@@ -86,16 +89,17 @@ class Ingestion(Struct, frozen=True):
     """Stores the daily bars of a provider.
 
     The record of a day is written after all valid bars of the day. After an interruption the day has no record, so the
-    next run repeats the day and writes only the missing bars. `max_jump_percent` is the largest accepted change of a
-    close since the previous bar, in percent; None accepts every change.
+    next run repeats the day and writes only the missing bars. `submit` sends a held price to be judged again, where a
+    stored close is at the level of the price. With `accept_jumps`, every change of a close is plausible.
     """
 
     provider: BarProvider
-    active_symbols: Callable[[], Sequence[str]]
+    active_assets: Callable[[], Sequence[AssetRecord]]
     bars: IngestedBars
-    enter_split: Callable[[str, Split], Quote]
+    enter_split: Callable[[str, date, Decimal, Decimal], Quote]
+    submit: Callable[[str, AcceptedPrice], None]
     clock: Clock
-    max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
+    accept_jumps: bool = False
 
     def run_night(self) -> NightlyResult:
         """Ingest the last session before today and the incomplete days of the nine sessions before, oldest first.
@@ -105,23 +109,21 @@ class Ingestion(Struct, frozen=True):
         """
         today = self.clock().date()
         sessions = sessions_up_to(today - timedelta(days=1))
-        symbols = self.active_symbols()
-        if not symbols:
+        assets = self.active_assets()
+        if not assets:
             return NightlyResult((), ())
-        assets, records = assets_fingerprint(symbols), self.bars.ingested_days(sessions)
+        known, records = assets_fingerprint(_symbols(assets)), self.bars.ingested_days(sessions)
         done, failed = [], []
         for day in sessions:
-            if day != sessions[-1] and day in records and records[day].is_complete(assets):
+            if day != sessions[-1] and day in records and records[day].is_complete(known):
                 continue
             try:
-                done.append(self.ingest(day, symbols).record)
+                done.append(self.ingest(day, assets).record)
             except ProviderFailed as error:
                 failed.append((day, str(error)))
         self._publish_unannounced()  # days that an interrupted backfill stored without an event
         if not failed and trading_days.is_trading_day(today):
-            self._enter_splits(
-                today, symbols
-            )  # before the session opens, so that trades of today find adjusted quantities
+            self._enter_splits(today, _symbols(assets))  # before the session opens
         return NightlyResult(done, failed)
 
     def backfill(self, first: date, last: date) -> Generator[IngestionResult]:
@@ -131,17 +133,17 @@ class Ingestion(Struct, frozen=True):
         that has new bars is published for all days; after a crash the next run publishes the event. Raises
         `ProviderFailed` if the provider fails; the backfill can then be repeated.
         """
-        symbols = self.active_symbols()
-        assets = assets_fingerprint(symbols)
+        assets = self.active_assets()
+        known = assets_fingerprint(_symbols(assets))
         days = sessions_between(first, last)
         records = self.bars.ingested_days(days)
         try:
             for day in days:
                 before = records.get(day)
-                if before and before.is_complete(assets):
+                if before and before.is_complete(known):
                     yield IngestionResult(before, skipped=True)
                 else:
-                    yield self.ingest(day, symbols, publish=False)
+                    yield self.ingest(day, assets, publish=False)
         finally:
             self._publish_unannounced()
 
@@ -165,18 +167,22 @@ class Ingestion(Struct, frozen=True):
             version = unannounced.version + 1 if unannounced else 1
             self.bars.put(UnannouncedDays(since=day, version=version, updated_at=self.clock()))
 
-    def ingest(self, day: date, symbols: Sequence[str], *, publish: bool = True) -> IngestionResult:
+    def ingest(self, day: date, assets: Sequence[AssetRecord], *, publish: bool = True) -> IngestionResult:
         """Store the splits, the bars and the record of a day; raises `ProviderFailed` if the day has no bars."""
+        symbols = _symbols(assets)
         split_faults = self._enter_splits(day, symbols)
         rows = self._provided_rows(day, symbols)
         if symbols and not rows:
             raise ProviderFailed(f"{self.provider.name} has no bars for {day.isoformat()}.")
 
+        earlier = sessions_up_to(day - timedelta(days=1), SESSIONS_BACK)
+
         def attempt() -> IngestionResult:
+            records, quotes = self.bars.ingested_days(earlier), self.bars.quotes_of(symbols)
             results = [
                 result
-                for start in range(0, len(symbols), SYMBOLS_PER_READ)
-                for result in self._store_valid(day, symbols[start : start + SYMBOLS_PER_READ], rows)
+                for start in range(0, len(assets), SYMBOLS_PER_READ)
+                for result in self._store_valid(day, assets[start : start + SYMBOLS_PER_READ], rows, records, quotes)
             ]
             faults = [*split_faults, *(result.fault for result in results if result.fault)]
             faults.sort(key=lambda fault: fault.kind is FaultKind.MISSING)  # alerts list the severe faults first
@@ -199,60 +205,47 @@ class Ingestion(Struct, frozen=True):
                 rows[row.symbol].append(row)
         return dict(rows)
 
-    def _store_valid(self, day: date, symbols: Sequence[str], rows: Rows) -> list[ValidationResult]:
-        """Validate the rows of the symbols, write the new bars, and return the results."""
-        earlier = sessions_up_to(day - timedelta(days=1), SESSIONS_BACK)
-        found = self.bars.bars_of(symbols, [earlier[-1], day])
-        provided = [symbol for symbol in symbols if symbol in rows]
-        previous = self._previous_bars(provided, earlier, found)
-        jumping = [symbol for symbol in provided if self._jumps(rows[symbol][0], previous.get(symbol))]
-        splits = self.bars.splits_of(jumping) if jumping else {}
-        rejected = self._rejected_closes(jumping, earlier, previous)
+    def _store_valid(
+        self,
+        day: date,
+        assets: Sequence[AssetRecord],
+        rows: Rows,
+        earlier: Mapping[date, IngestedDay],
+        quotes: Mapping[str, Quote],
+    ) -> list[ValidationResult]:
+        """Validate the rows of the assets, write the new bars, and return the results."""
+        symbols, before = _symbols(assets), trading_days.on_or_before(day - timedelta(days=1))
+        found = self.bars.bars_of(symbols, [before, day])
         results = []
-        for symbol in symbols:
-            stored, of_symbol = found.get((symbol, day)), splits.get(symbol, ())
-            reference = ReferenceData(stored, previous.get(symbol), rejected.get(symbol), of_symbol)
-            results.append(
-                validate(
-                    symbol,
-                    day,
-                    rows.get(symbol, ()),
-                    reference,
-                    source=self.provider.name,
-                    max_jump_percent=self.max_jump_percent,
-                )
-            )
-        bars = (result.bar for result in results if result.bar)
-        new = [bar for bar in bars if bar is not found.get((bar.symbol, day))]
+        for asset in assets:
+            symbol, limits = asset.symbol, self._limits(asset)
+            previous = found.get((symbol, before))
+            if previous is None and symbol in rows:
+                previous = self.bars.last_bar(symbol, before)
+            rejected = _rejected_close(symbol, previous, earlier)
+            reference = ReferenceData(found.get((symbol, day)), previous, rejected, quotes.get(symbol), limits)
+            result = validate(symbol, day, rows.get(symbol, ()), reference, source=self.provider.name)
+            results.append(result)
+        new = [result.bar for result in results if result.bar and result.bar is not found.get((result.bar.symbol, day))]
         if new:
             self.bars.put_bars(new)
+        self._submit_confirmed(assets, results, quotes)
         return results
 
-    def _previous_bars(
-        self, symbols: Sequence[str], earlier: Sequence[date], found: Mapping[tuple[str, date], Bar]
-    ) -> dict[str, Bar]:
-        """Return the last bar of each symbol in the earlier sessions; older sessions are read only where needed."""
-        if self.max_jump_percent is None:
-            return {}
-        without = [symbol for symbol in symbols if (symbol, earlier[-1]) not in found]
-        older = self.bars.bars_of(without, earlier[:-1]) if without else {}
-        bars = [bar for bar in (*older.values(), *found.values()) if bar.day <= earlier[-1]]
-        return {bar.symbol: bar for bar in sorted(bars, key=lambda bar: bar.day)}
+    def _limits(self, asset: AssetRecord) -> PriceLimits:
+        return PriceLimits(asset.exchange, None) if self.accept_jumps else PriceLimits.of(asset)
 
-    def _rejected_closes(
-        self, symbols: Sequence[str], earlier: Sequence[date], previous: Mapping[str, Bar]
-    ) -> dict[str, DailyClose]:
-        """Return by symbol the newest close that was rejected as a jump after the symbol's last stored bar."""
-        records = self.bars.ingested_days(earlier) if symbols else {}
-        return {
-            symbol: DailyClose(day, records[day].jumps[symbol])
-            for symbol in symbols
-            for day in earlier
-            if day > previous[symbol].day and day in records and symbol in records[day].jumps
-        }
-
-    def _jumps(self, row: ProvidedBar, previous: Bar | None) -> bool:
-        return needs_splits(row, previous, self.max_jump_percent)
+    def _submit_confirmed(
+        self, assets: Sequence[AssetRecord], results: Sequence[ValidationResult], quotes: Mapping[str, Quote]
+    ) -> None:
+        """Send the held prices at the level of the stored close to be judged again."""
+        for asset, result in zip(assets, results, strict=True):
+            quote, close = quotes.get(asset.symbol), close_point(result.bar, asset.exchange)
+            if quote is None or quote.held is None or close is None:
+                continue
+            held = PricePoint(quote.held.price, quote.held.as_of)
+            if is_at_level(held, close, quote.splits, self._limits(asset).max_jump_percent):
+                self.submit(asset.symbol, quote.held.as_accepted())
 
     def _enter_splits(self, day: date, symbols: Sequence[str]) -> list[BarFault]:
         """Enter the splits of a day, and return the faults; a split that is stored already is not a fault."""
@@ -263,9 +256,20 @@ class Ingestion(Struct, frozen=True):
     def _enter_provided_split(self, provided: ProvidedSplit) -> BarFault | None:
         if not provided.new or not provided.old:
             return BarFault(provided.symbol, FaultKind.SPLIT, "the ratio of the split is not a number above zero")
-        split = Split(datetime.combine(provided.day, time(), UTC), provided.new, provided.old)
         try:
-            self.enter_split(provided.symbol, split)
+            self.enter_split(provided.symbol, provided.day, provided.new, provided.old)
         except (Conflict, Unprocessable) as refusal:
             return BarFault(provided.symbol, FaultKind.SPLIT, refusal.detail)
         return None
+
+
+def _symbols(assets: Sequence[AssetRecord]) -> list[str]:
+    return [asset.symbol for asset in assets]
+
+
+def _rejected_close(symbol: str, previous: Bar | None, records: Mapping[date, IngestedDay]) -> DailyClose | None:
+    """Return the newest close of the last sessions that was rejected as a jump after the symbol's last stored bar."""
+    days = [
+        day for day, record in records.items() if symbol in record.jumps and (previous is None or day > previous.day)
+    ]
+    return DailyClose(max(days), records[max(days)].jumps[symbol]) if days else None

@@ -1,55 +1,107 @@
-"""Quotes and splits: read by all tenants, written by the platform."""
+"""The storing of quotes: accepted, held or discarded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from trimtab.contracts.quotes import Quote, Split, StoredPrice
+from trimtab.contracts.bars import Bar
+from trimtab.contracts.quotes import StoredPrice
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import retry_on_conflict
+from trimtab.market.adapters.bars import BarStore
 from trimtab.market.adapters.quotes import QuoteStore
-from trimtab.market.domain.quotes import NewQuote, add_split, entered_split, is_in_future, newest_by_symbol
+from trimtab.market.domain.quote_decision import QuoteContext, QuoteDecision, QuoteOutcome, decide
+from trimtab.market.domain.quotes import NewQuote, is_in_future, newest_by_symbol
+
+ParallelJudgement = Callable[[Callable[[NewQuote], QuoteDecision], Iterable[NewQuote]], Iterable[QuoteDecision]]
+"""`map`, or the `map` of a thread pool."""
 
 
 class StoredQuotes(Struct, frozen=True):
     """The result of storing quotes.
 
-    `prices` maps each symbol whose quote was not outdated to the price that is valid now. `discarded` counts the quotes
-    that were older than the stored quote or in the future.
+    `prices` maps each symbol whose quote was accepted, now or before, to the price that is valid now. `held` counts the
+    implausible quotes. `discarded` counts the quotes that were older than the stored quote, in the future or withdrawn.
     """
 
     prices: Mapping[str, StoredPrice]
+    held: int
     discarded: int
 
 
+class QuotePreview(Struct, frozen=True):
+    """The expected outcome of submitted quotes: the decisions that hold a price, and the symbols of outdated quotes.
+
+    `accepted` counts the other quotes.
+    """
+
+    accepted: int
+    held: Sequence[QuoteDecision]
+    outdated: Sequence[str]
+
+
 class QuoteService(Struct, frozen=True):
-    """The use cases of quotes and splits."""
+    """Stores quotes, and tells beforehand which quotes will be held or discarded."""
 
     store: QuoteStore
+    bars: BarStore
     clock: Clock
+    parallel_map: ParallelJudgement = map
 
     def store_quotes(self, quotes: Sequence[NewQuote]) -> StoredQuotes:
-        """Store the newest quote of each symbol if it is newer than the stored quote.
+        """Store the newest quote of each symbol if it is newer than the stored quote and plausible.
 
         A repeated quote is part of the result again: the first attempt may have ended before the quote was acted on.
         """
         now = self.clock()
-        newest = newest_by_symbol([quote for quote in quotes if not is_in_future(quote, now)])
-        prices = [(quote.symbol, self.store.advance(quote, self.clock())) for quote in newest]
-        valid = {symbol: price for symbol, price in prices if price is not None}
-        return StoredQuotes(valid, len(quotes) - len(valid))
+        prices: dict[str, StoredPrice] = {}
+        unclear: list[NewQuote] = []
+        for quote in newest_by_symbol([quote for quote in quotes if not is_in_future(quote, now)]):
+            stored = self.store.advance(quote, self.clock())
+            if stored is None:
+                unclear.append(quote)
+            else:
+                prices[quote.symbol] = stored
+        held = 0
+        for decision in self.parallel_map(self._store_judged, unclear):
+            held += decision.outcome is QuoteOutcome.HELD
+            if decision.outcome in (QuoteOutcome.ACCEPTED, QuoteOutcome.REPEATED) and decision.quote.price is not None:
+                prices[decision.quote.symbol] = StoredPrice(decision.quote.price, decision.quote.version)
+        return StoredQuotes(prices, held, len(quotes) - len(prices) - held)
 
-    def enter_split(self, symbol: str, split: Split) -> Quote:
-        """Add a split to a symbol; holdings are adjusted from the day of the split on.
+    def preview(self, quotes: Sequence[NewQuote]) -> QuotePreview:
+        """Return the expected outcome of quotes: the worker that stores the quotes decides.
 
-        Raises `Conflict` if the day has a different split.
+        Reads the stored quotes and the assets, and the last bars of the implausible quotes only. Of several quotes of a
+        symbol the newest is judged, and the others are outdated.
         """
+        newest = newest_by_symbol(quotes)
+        stored = self.store.quotes_and_assets([quote.symbol for quote in newest])
+        decisions = [self._preview(quote, QuoteContext(*stored[quote.symbol])) for quote in newest]
+        held = [decision for decision in decisions if decision.outcome is QuoteOutcome.HELD]
+        outdated = [decision.quote.symbol for decision in decisions if decision.outcome is QuoteOutcome.OUTDATED]
+        dropped = [quote.symbol for quote in quotes if quote not in newest]
+        accepted = len(newest) - len(held) - len(outdated)
+        return QuotePreview(accepted, held, sorted({*outdated, *dropped}))
 
-        def attempt() -> Quote:
-            quote = self.store.quote(symbol) or Quote(symbol, version=0)
-            after = add_split(quote, split)
-            if after is not quote:
-                self.store.put_split(after, entered_split(symbol, split, self.clock()))
-            return after
+    def _preview(self, new: NewQuote, context: QuoteContext) -> QuoteDecision:
+        decision = decide(new, context, self.clock())
+        if decision.outcome is QuoteOutcome.HELD:
+            return decide(new, replace(context, bar=self._last_bar(new.symbol)), self.clock())
+        return decision
+
+    def _store_judged(self, new: NewQuote) -> QuoteDecision:
+        def attempt() -> QuoteDecision:
+            context = QuoteContext(*self.store.quote_and_asset(new.symbol))
+            decision = decide(new, context, self.clock())
+            if decision.outcome not in (QuoteOutcome.REPEATED, QuoteOutcome.OUTDATED):
+                decision = decide(new, replace(context, bar=self._last_bar(new.symbol)), self.clock())
+            self.store.put_decision(context.quote, decision)
+            return decision
 
         return retry_on_conflict(attempt)
+
+    def _last_bar(self, symbol: str) -> Bar | None:
+        return self.bars.last_bar(symbol, date.max)
