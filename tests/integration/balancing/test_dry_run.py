@@ -33,16 +33,21 @@ def orders_of(orders: list[Any]) -> list[tuple[str, str, str, str, str]]:
 
 
 @pytest.mark.parametrize("mode", ["full", "invest_cash", "sell_only"])
-def test_a_run_after_a_dry_run_executes_the_same_orders(mine: Balancing, mode: str) -> None:
+def test_a_run_after_a_dry_run_plans_the_same_orders(mine: Balancing, mode: str) -> None:
     mine.deposit(100, "more")
     mine.quote(AAPL=108)
     mine.settle()
     planned = dry_run(mine, mode=mode)
-    run = mine.run("now", mode=mode)
+    body, headers = {"mode": mode}, {"Idempotency-Key": "now"}
+    asked = mine.system.http("POST", f"{mine.account.home}/rebalances", body, headers=headers).json
+    mine.system.process_checks()
+    run = mine.rebalance(asked["rebalance_id"])
+    assert run["status"] == "PLANNED"
     assert orders_of(planned["orders"]) == orders_of(run["execution"]["orders"])
     assert planned["skipped"] == run["execution"]["skipped"]
     assert planned["mode"] == mode
     assert planned["reason"]["code"] == "requested"
+    mine.settle()
     profits = {item["symbol"]: item["realised_profit"] for item in mine.account.holdings()["items"]}
     assert all(profits[symbol] == profit for symbol, profit in planned["realised_profit"].items())
 

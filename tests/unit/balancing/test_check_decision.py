@@ -16,7 +16,7 @@ from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, OnDeposit, Policy
+from trimtab.portfolios.portfolio.policy import CalendarRule, Destination, Frequency, Mode, OnDeposit, Policy
 from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger, WatchState
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
@@ -170,6 +170,24 @@ def test_a_deposit_stays_due_while_orders_are_halted_and_ends_where_nothing_can_
     assert (halted.reason.code, halted.is_deposit_due, halted.retry_at) == ("halted", True, NOW + HALT_RETRY)
     _, too_small = decided(replace(held, cash=Decimal("0.5")))
     assert (too_small.reason.code, too_small.is_deposit_due, too_small.plan) == ("within_band", False, None)
+
+
+@pytest.mark.parametrize(
+    ("destination", "mode", "is_due"),
+    [
+        (Destination.TARGET, Mode.FULL, False),
+        (Destination.BAND_EDGE, Mode.FULL, True),
+        (Destination.TARGET, Mode.SELL_ONLY, True),
+    ],
+)
+def test_a_deposit_stays_due_beside_a_rebalance_that_does_not_invest_it(
+    destination: Destination, mode: Mode, is_due: bool
+) -> None:
+    policy = replace(INVESTING, destination=destination)
+    held = invested({"A": 70, "B": 30}, policy, cash=Decimal(4), watch_state=DUE_DEPOSIT)
+    inputs, found = decided(held, Trigger.PRICE, mode=mode)
+    _, locked = begin_rebalance(inputs, found, None, run_seconds=60)
+    assert locked.watch_state.is_deposit_due is is_due
 
 
 # Sessions -------------------------------------------------------------------------------------------------------------

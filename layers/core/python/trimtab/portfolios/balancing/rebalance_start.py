@@ -13,7 +13,7 @@ from trimtab.portfolios.balancing.order_sizing import CENT
 from trimtab.portfolios.execution.trading_controls import Control, notional_of, turnover_allowed
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Mode, Policy
+from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger
 from trimtab.portfolios.rebalancing import journal
 from trimtab.portfolios.rebalancing.buy_sizing import cost_of
@@ -60,10 +60,16 @@ def begin_rebalance(
         result.calendar_at,
         result.deferred_trigger,
         result.retry_at,
-        is_deposit_due=inputs.mode is Mode.SELL_ONLY and portfolio.watch_state.is_deposit_due,
+        is_deposit_due=portfolio.watch_state.is_deposit_due and not _invests_all_cash(inputs),
     )
     locked = portfolio.lock_for_rebalance(planned.rebalance_id, now, follow_up)
     return planned, locked
+
+
+def _invests_all_cash(inputs: DecisionInputs) -> bool:
+    """Return True if the rebalance also invests a deposit: if it buys, and not only up to the edge of the band."""
+    is_to_target = inputs.portfolio.policy.destination is Destination.TARGET
+    return inputs.trigger is Trigger.DEPOSIT or (is_to_target and inputs.mode is not Mode.SELL_ONLY)
 
 
 def records_of_controls(inputs: DecisionInputs, result: CheckResult) -> tuple[Record, ...]:
