@@ -6,7 +6,7 @@ from functools import lru_cache
 from trimtab.contracts.messages import ExecutionRequested
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
-from trimtab.portfolios.execution.state_machine import RetryLimits
+from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
 from trimtab.runtime.dynamodb.client import dynamodb_client

@@ -19,7 +19,8 @@ from tests.support.patching import patch_everywhere
 from trimtab.kernel.money import to_money
 from trimtab.portfolios.execution import state_machine, worker
 from trimtab.portfolios.execution.order_sync import OrderSync, to_broker_order
-from trimtab.portfolios.execution.state_machine import Pause, WaveResult
+from trimtab.portfolios.execution.state_machine import WaveResult
+from trimtab.portfolios.execution.waiting import Pause
 from trimtab.portfolios.execution.worker import ExecutionWorker, _ExecutionRun, trades_of_fills
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade

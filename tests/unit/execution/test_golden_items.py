@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.stored_form import FORM, UnknownForm, pack, unpack
 from trimtab.portfolios.execution.broker import BrokerOrder
+from trimtab.portfolios.execution.control_records import AccountClaim, TenantNotional
 from trimtab.portfolios.execution.halt_controls import HaltControl, Incidents
 from trimtab.portfolios.execution.halts import Halt, halt_key
 from trimtab.portfolios.execution.paper import PaperOrder
@@ -34,6 +35,8 @@ OPEN = PaperOrder(
 FILLED_IN_PART = replace(OPEN.execute(Decimal("100.1")), updated_at=TIME + timedelta(seconds=2), version=2)
 HALT = Halt("demo", "The feed looks wrong.", "ann", TIME)
 ORDERS = {"paper_order_open": OPEN, "paper_order_ended": FILLED_IN_PART}
+NOTIONAL = TenantNotional("demo", TIME.date(), Decimal("1234.50"), version=3)
+CLAIM = AccountClaim("paper-api.alpaca.markets/keys", "demo", OPEN.account, version=2)
 HALTS = {"halt_of_tenant": HALT, "halt_of_all_tenants": replace(HALT, tenant_id=None)}
 
 
@@ -80,3 +83,19 @@ def test_unknown_attributes_of_a_newer_release_are_ignored_and_unknown_forms_ref
 def test_an_older_rule_gets_the_defaults_of_later_members_and_unknown_members_are_ignored() -> None:
     assert unpack_rule('{"fee": "1"}') == ScenarioRule(fee=Decimal(1))
     assert unpack_rule('{"fee": "1", "venue": "XNAS"}') == ScenarioRule(fee=Decimal(1))
+
+
+def test_the_golden_notional_of_a_tenant_is_read_and_written_unchanged() -> None:
+    golden = stored("tenant_notional")
+    written = {name: value for name, value in NOTIONAL.to_item().items() if value is not None}
+    assert (TenantNotional.from_item("demo", TIME.date(), golden), written) == (NOTIONAL, golden)
+    with pytest.raises(UnknownForm):
+        TenantNotional.from_item("demo", TIME.date(), golden | {FORM: 2})
+
+
+def test_the_golden_claim_of_an_account_is_read_and_written_unchanged() -> None:
+    golden = stored("account_claim")
+    written = {name: value for name, value in CLAIM.to_item().items() if value is not None}
+    assert (AccountClaim.from_item(golden), written) == (CLAIM, golden)
+    with pytest.raises(UnknownForm):
+        AccountClaim.from_item(golden | {FORM: 2})

@@ -1,7 +1,7 @@
 """Golden items of portfolios: the items of each release are read for ever, and this release writes them unchanged."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from trimtab.portfolios.portfolio.policy import (
     Restriction,
 )
 from trimtab.portfolios.portfolio.service import NewPortfolio
+from trimtab.portfolios.portfolio.traded_today import TradedToday
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
 
 GOLDEN = Path(__file__).parents[2] / "golden/portfolio"
@@ -141,6 +142,16 @@ LIMITED = replace(
 CHANGED = replace(
     CREATED, watch_state=WatchState(evaluation_due=EvaluationCause.HOLDINGS, changed_at=TIME + timedelta(seconds=1))
 )
+CONTROLLED = replace(
+    CREATED,
+    policy=Policy(
+        price_collar=Decimal(5),
+        max_order_notional=Decimal("500.50"),
+        max_daily_turnover=Decimal(50),
+        max_runs_per_day=3,
+    ),
+    traded_today=TradedToday(date(2026, 1, 2), Decimal("1234.56"), 2),
+)
 RECORDS = {
     "portfolio": CREATED,
     "portfolio_in_use": IN_USE,
@@ -150,6 +161,7 @@ RECORDS = {
     "portfolio_investing": INVESTING,
     "portfolio_with_restrictions": LIMITED,
     "portfolio_changed": CHANGED,
+    "portfolio_controlled": CONTROLLED,
 }
 
 

@@ -16,15 +16,17 @@ from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
 from trimtab.portfolios.rebalancing.journal import (
     BUYS,
+    FIRST_TOP_UP,
     SELLS,
     Execution,
     ExecutionPolicy,
+    Funds,
     client_order_id_of,
     pack_execution,
     unpack_execution,
 )
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, Withdrawal
-from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, SkippedLeg
+from trimtab.portfolios.rebalancing.orders import Commission, Order, OrderStatus, RefusalKind, SkippedLeg
 from trimtab.portfolios.rebalancing.report_decision import DriftReport
 
 GOLDEN = Path(__file__).parents[2] / "golden/rebalancing"
@@ -69,7 +71,7 @@ DECIDED = REQUESTED.record_outcome(
 def order_of(symbol: str, side: Side, wave: int, **members: Any) -> Order:
     """Return an order of 12.5 units at 101.1, with these members."""
     common = {"quantity": Decimal("12.5"), "price": Decimal("101.1")}
-    reverses = client_order_id_of(REBALANCE_ID, symbol, SELLS) if wave > BUYS else None
+    reverses = client_order_id_of(REBALANCE_ID, symbol, SELLS) if BUYS < wave < FIRST_TOP_UP else None
     client_order_id = client_order_id_of(REBALANCE_ID, symbol, wave)
     return Order(client_order_id, symbol, side, wave=wave, reverses=reverses, **{**common, **members})
 
@@ -127,6 +129,40 @@ WAITING = replace(REQUESTED, trigger=Trigger.MANUAL).wait_until(
     TIME + timedelta(hours=23), Reason("market_closed", "Orders wait.", {"closed": ["AAPL"]}), TIME
 )
 WITHDRAWAL = replace(REQUESTED, trigger=Trigger.WITHDRAWAL, withdrawal=Withdrawal(Decimal("200.5"), is_paid=True))
+TOPPED_UP = Execution(
+    orders=(
+        order_of(
+            "MSFT",
+            Side.BUY,
+            SELLS,
+            limit_price=Decimal("102.111"),
+            status=OrderStatus.FILLED,
+            filled=Decimal("12.5"),
+            amount=Decimal("1263.75"),
+            is_posted=True,
+            filled_at=1767367801123,
+        ),
+        order_of("MSFT", Side.BUY, FIRST_TOP_UP, limit_price=Decimal("102.111"), quantity=Decimal("0.1")),
+        order_of("AAPL", Side.SELL, SELLS, status=OrderStatus.ENDED, refusal=RefusalKind.PERMANENT),
+    ),
+    skipped=(),
+    policy=ExecutionPolicy(
+        Decimal(1), False, OnIncomplete.COMPENSATE, OnIncomplete.KEEP, Decimal(1_000_000), Decimal("40000")
+    ),
+    deadline=TIME + 6 * HOUR,
+    wave=FIRST_TOP_UP,
+    wave_started_at=TIME + HOUR,
+    waits_for="market_closed",
+    funds=Funds(Decimal("1300.00"), Decimal("3.25"), Decimal("10.00")),
+    commission=Commission(Decimal("0.35"), Decimal("0.1")),
+    earlier_waves={SELLS: TIME},
+)
+WITH_HISTORY = replace(
+    EXECUTING,
+    status=RebalanceStatus.EXECUTING,
+    execution=TOPPED_UP,
+    history={RebalanceStatus.PLANNED: 1767367800123, RebalanceStatus.EXECUTING: 1767367801123},
+)
 RECORDS = {
     "rebalance_requested": REQUESTED,
     "rebalance_decided": DECIDED,
@@ -134,6 +170,7 @@ RECORDS = {
     "rebalance_resolved": RESOLVED,
     "rebalance_waiting": WAITING,
     "rebalance_withdrawal": WITHDRAWAL,
+    "rebalance_topped_up": WITH_HISTORY,
 }
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_percent
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain, to_money, to_percent
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.traded_today import TradedToday
 from trimtab.portfolios.rebalancing.orders import PlannedOrder
@@ -98,7 +98,7 @@ def turnover_allowed(
     if limit is None:
         return None
     done = traded.on(now).turnover if traded else ZERO
-    return CONTEXT.divide(CONTEXT.multiply(value, limit), HUNDRED) - done
+    return to_money(CONTEXT.divide(CONTEXT.multiply(value, limit), HUNDRED) - done)
 
 
 def find_control_refusal(

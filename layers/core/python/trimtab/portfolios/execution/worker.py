@@ -17,22 +17,13 @@ from trimtab.kernel.clock import Clock, to_epoch_milliseconds
 from trimtab.kernel.errors import Conflict, Refusal
 from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import MAX_ATTEMPTS, ConditionFailed, sleep_before_retry
-from trimtab.portfolios.execution import state_machine
+from trimtab.portfolios.execution import state_machine, waiting
 from trimtab.portfolios.execution.broker import Broker, BrokerTerms
 from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.order_sync import OrderSync
-from trimtab.portfolios.execution.state_machine import (
-    CANCELLED_CODE,
-    HALTED,
-    MARKET_CLOSED,
-    MESSAGE_RATE,
-    NextStep,
-    Pause,
-    RetryLimits,
-    WaveResult,
-    journal_of,
-)
+from trimtab.portfolios.execution.state_machine import CANCELLED_CODE, NextStep, WaveResult, journal_of
+from trimtab.portfolios.execution.waiting import HALTED, MARKET_CLOSED, MESSAGE_RATE, Pause, RetryLimits
 from trimtab.portfolios.ledger.new_entries import RebalanceTrade
 from trimtab.portfolios.ledger.posting import post_fills
 from trimtab.portfolios.ledger.store import LedgerStore
@@ -212,7 +203,7 @@ class _ExecutionRun(Struct):
         if not self.worker.terms.trades_by_session:
             return None
         assets = self.worker.ledger.assets(sorted({order.symbol for order in orders}))
-        opening = state_machine.next_opening(assets.values(), self.worker.clock())
+        opening = waiting.next_opening(assets.values(), self.worker.clock())
         return Pause(opening, MARKET_CLOSED) if opening else None
 
     def _is_too_late_to_begin(self, obstacle: Pause) -> bool:
@@ -226,7 +217,7 @@ class _ExecutionRun(Struct):
             closed = self._closed_until(unfinished)
             if closed is not None:
                 return closed
-        until = state_machine.wake_time(self.execution, self.worker.clock(), self.worker.limits)
+        until = waiting.wake_time(self.execution, self.worker.clock(), self.worker.limits)
         if unfinished:
             return Pause(until, MESSAGE_RATE if self.is_rate_limited else None)
         return Pause(until, self.execution.waits_for)
@@ -287,12 +278,12 @@ class _ExecutionRun(Struct):
     def _wait(self, pause: Pause) -> None:
         """Release the lease and ask for a message; if the crash comes before the message, the sweeper sends one."""
 
-        def waiting(now: datetime) -> tuple[Rebalance]:
+        def paused(now: datetime) -> tuple[Rebalance]:
             is_planned = self.rebalance.status is RebalanceStatus.PLANNED
-            journal = state_machine.pause(self.execution, pause, is_planned=is_planned)
+            journal = waiting.pause(self.execution, pause, is_planned=is_planned)
             return (self.rebalance.transition(self.rebalance.status, now, execution=journal),)
 
-        self._save(waiting)
+        self._save(paused)
         if self.rebalance.is_in_execution:
             seconds = ceil((pause.until - self.worker.clock()).total_seconds())
             self.worker.queues.wake(self.rebalance, delay_seconds=max(0, seconds))
