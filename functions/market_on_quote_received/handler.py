@@ -62,7 +62,7 @@ def store(messages: list[QuoteReceived]) -> None:
     """Store the newest plausible quote of each symbol in the batch; raising returns the batch to the queue."""
     quotes = [quote for message in messages for quote in to_domain(message.quotes)]
     stored = quote_service().store_quotes(quotes)
-    crossed = watch_matcher().request_checks(stored.prices)
+    crossed = watch_matcher().request_checks({**stored.newly_held, **stored.prices})
     count("QuotesStored", len(stored.prices))
     count("QuotesHeld", stored.held)
     count("QuotesDiscarded", stored.discarded)
