@@ -13,8 +13,8 @@ from tests.support.faults import CrashAfter, CrashBefore, Fault
 
 CRASHES = (CrashBefore, CrashAfter)
 CALLS = {
-    "all filled": 40,
-    "all filled on paper": 44,
+    "all filled": 44,
+    "all filled on paper": 48,
     "refused on paper": 37,
     "one sell refused": 26,
     "the buy refused": 32,

@@ -12,6 +12,7 @@ from unittest import mock
 import boto3
 import pytest
 
+from functions.balancing_on_check_requested import handler as check_function
 from functions.balancing_on_sweep import handler as sweep_function
 from functions.execution_on_execution_requested import handler as execution_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
@@ -267,6 +268,23 @@ def test_more_fills_than_fit_into_a_transaction_are_posted_in_several(system: Sy
     assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 114
     moved = sum((each.amount if each.side == "SELL" else -each.amount for each in orders), Decimal(5_000))
     assert (after.cash, after.lock) == (moved, None)
+
+
+def test_commissions_are_planned_and_never_overdraw(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 with a commission of 1.00 an order: two orders ended STALE at -0.76 while commissions were unknown."""
+    scenario(monkeypatch, {"fee": "1.00"})
+    check_function.price_checker.cache_clear()
+    mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
+    mine.deposit(100)
+    mine.quote(AAPL=100, MSFT=100)
+    rebalance = mine.run("r1", mode="invest_cash")
+    orders = rebalance["execution"]["orders"]
+    assert (rebalance["status"], [each["fees"] for each in orders]) == ("COMPLETED", ["1.00"] * 2)
+    spent = sum((Decimal(each["filled_amount"]) for each in orders), Decimal("2.00"))
+    assert Decimal("0.25") <= mine.cash() == 100 - spent < 2
+    assert [entry["status"] for entry in rebalance["history"]] == ["REQUESTED", "PLANNED", "EXECUTING", "COMPLETED"]
+    assert all(each["sent_at"] <= each["filled_at"] for each in orders)
+    check_function.price_checker.cache_clear()
 
 
 def test_fills_whose_fees_exceed_the_cash_are_posted_and_resolved_by_an_operator(

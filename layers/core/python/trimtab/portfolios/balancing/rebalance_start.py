@@ -16,7 +16,7 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger
 from trimtab.portfolios.rebalancing import journal
-from trimtab.portfolios.rebalancing.buy_sizing import cost_of
+from trimtab.portfolios.rebalancing.buy_sizing import cost_of, fit_buys_to_cash
 from trimtab.portfolios.rebalancing.journal import Funds
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
 from trimtab.portfolios.rebalancing.orders import Commission
@@ -35,18 +35,21 @@ def begin_rebalance(
     total = result.valuation.total if result.valuation else ZERO
     funds, commission = _funds(portfolio, portfolio.policy, total), inputs.terms.commission
     controls, policy, traded = inputs.controls, portfolio.policy, portfolio.traded_today
+    is_funded = _is_funded(result.plan, funds, commission)
     execution = journal.new_execution(
         rebalance.rebalance_id,
         result.plan.orders,
         result.plan.skipped,
         portfolio.policy,
-        is_funded=_is_funded(result.plan, funds, commission),
+        is_funded=is_funded,
         deadline=now + timedelta(seconds=run_seconds),
         funds=funds,
         commission=commission,
         max_order_notional=controls.limit_of(Control.MAX_ORDER_NOTIONAL, policy),
         max_turnover=turnover_allowed(controls, policy, total, traded, now),
     )
+    if not is_funded and all(order.side is Side.BUY for order in execution.orders):
+        execution = fit_buys_to_cash(execution)  # no sell follows that could pay for the rest
     planned = rebalance.transition(
         RebalanceStatus.PLANNED,
         now,
