@@ -72,7 +72,7 @@ class ExecutionFunctions(Construct):
             batch_size=1,
             max_concurrency=config.execution_max_concurrency,
         )
-        worker.allow_table(portfolio.table, ("GetItem", "BatchGetItem", "PutItem"))
+        worker.allow_table(portfolio.table, ("BatchGetItem", "PutItem"))
         worker.allow_indexes(portfolio.table, ("by_symbol",))
         worker.allow_table(market.table, ("BatchGetItem",))
         worker.allow_sending(execution.executions)

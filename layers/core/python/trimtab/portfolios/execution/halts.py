@@ -16,7 +16,7 @@ from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.execution.halt_controls import REMEDY, HaltBounds, HaltControl, Incidents, explain_halt
 from trimtab.runtime.dynamodb.batches import batch_get
-from trimtab.runtime.dynamodb.client import Item, Key, get_item
+from trimtab.runtime.dynamodb.client import Item, Key
 from trimtab.runtime.dynamodb.writes import put_item
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ class HaltStore(Struct, frozen=True):
         """Write the item that follows from the stored one, after any concurrent write; None writes nothing."""
 
         def attempt() -> None:
-            before = get_item(self.client, self.table, halt_key(tenant_id))
+            found = batch_get(self.client, self.table, [halt_key(tenant_id)], consistent=True)
+            before = found[0] if found else None
             attributes = attributes_after(before)
             if attributes is None:
                 return
