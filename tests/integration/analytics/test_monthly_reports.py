@@ -72,6 +72,22 @@ def test_a_report_has_a_text_part_an_html_part_and_charts(past: ValuedPortfolio)
     assert all(f"cid:{name}" in page.get_content() for name in names)
 
 
+def test_a_report_names_the_days_that_its_returns_leave_out(past: ValuedPortfolio) -> None:
+    with at_time(NOW):
+        other = ValuedPortfolio(past.system, past.system.portfolio("3", {"ALFA": 100}))
+        other.cash("d", "deposit", 1_000, FIRST)
+        other.cash("w", "withdrawal", 1_000, date(2026, 10, 1))
+        other.cash("late", "dividend", "10.40", date(2026, 10, 8))
+        other.run_workers()
+    assert other.system.http("PUT", f"{other.path}/contacts", {"emails": [ADA]}).status == 200
+    request_report(other)
+    run_report_worker(other)
+    text = sent_mails()[0].get_body(("plain",))
+    assert text is not None
+    note = "The returns leave out gains and losses of days without invested capital: 8 Oct 2026."
+    assert note in " ".join(text.get_content().split())
+
+
 def test_each_contact_gets_the_report_of_a_month_once(past: ValuedPortfolio) -> None:
     first = request_report(past, "2026-10").json
     assert request_report(past, "2026-10").json == first

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import distribution
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import sqrt
 from time import process_time
 
@@ -235,6 +235,46 @@ def test_a_tail_that_holds_no_day_is_not_guessed() -> None:
     ).historical_var.value
     assert found.beta is None
     assert found.loss_in_money(found.historical_var) is None
+
+
+def withdrawn_and_invested_again(numbers: list[float], pause: int) -> tuple[list[DailyValue], list[DailyValue]]:
+    """Return a portfolio with the returns, and the same with all money out in the middle, where a dividend arrives."""
+    prices = list(accumulate(numbers, lambda price, change: price * (1 + Decimal(change)), initial=Decimal(1000)))
+    days = [FIRST + place * DAY for place in range(len(prices) + pause)]
+    half = len(prices) // 2
+    zero, late = Decimal(0), Decimal("10.40")
+
+    def value(day: date, amount: Decimal, flow: Decimal) -> DailyValue:
+        return DailyValue(day, amount, amount, flow, {}, {}, {})
+
+    whole = [value(day, price, zero) for day, price in zip(days, prices, strict=False)]
+    first = [*whole[:half], value(days[half], zero, -prices[half])]
+    empty = [value(day, late, zero) for day in days[half + 1 : half + pause]]
+    back = value(days[half + pause], prices[half], prices[half] - late)
+    rest = [value(day, price, zero) for day, price in zip(days[half + pause + 1 :], prices[half + 1 :], strict=True)]
+    return whole, [*first, *empty, back, *rest]
+
+
+@pytest.mark.parametrize("start", [0, 2200, 4000])
+def test_a_late_dividend_without_capital_leaves_the_figures_of_empyrical(start: int) -> None:
+    numbers = returns()[start : start + 250]
+    whole, paused = withdrawn_and_invested_again(numbers, pause=3)
+    over = Window(Span.CUSTOM, FIRST, FIRST + 999 * DAY)
+    ours, performed = measure_risk(paused, over, RiskParameters()), measure_performance(paused, over)
+    still = [0.0] * 2  # the day with nothing but the dividend, and the day of the deposit
+    theirs = numpy.array([*numbers[:125], *still, *numbers[125:]])
+    assert [day.gain for day in performed.returns.skipped] == [Decimal("10.40")]
+    assert performed.time_weighted.value == pytest.approx(
+        Decimal(float(empyrical.cum_returns_final(theirs) * 100)), abs=Decimal("1e-4")
+    )
+    assert performed.time_weighted.value == measure_performance(whole, over).time_weighted.value
+    assert ours.max_drawdown.value == pytest.approx(
+        Decimal(float(-empyrical.max_drawdown(theirs) * 100)), abs=Decimal("1e-4")
+    )
+    assert ours.volatility.value == pytest.approx(
+        Decimal(float(empyrical.annual_volatility(theirs) * 100)), abs=Decimal("1e-4")
+    )
+    assert ours.sharpe.value == pytest.approx(Decimal(float(empyrical.sharpe_ratio(theirs))), abs=Decimal("1e-5"))
 
 
 def flat(*values: str) -> list[DailyValue]:

@@ -1,5 +1,6 @@
 """The monthly report of a portfolio, composed from the analysis."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import assert_never
@@ -9,7 +10,7 @@ from msgspec import Struct
 from trimtab.analytics.domain.daily_value import CASH
 from trimtab.analytics.domain.exposure import CASH_SECTOR
 from trimtab.analytics.domain.monthly_report import MonthlyReport, PeriodReturns, ReportUnit, RiskLine
-from trimtab.analytics.domain.performance import Performance
+from trimtab.analytics.domain.performance import Performance, SkippedDay
 from trimtab.analytics.domain.risk import Risk, RiskParameters
 from trimtab.analytics.domain.windows import Span, Window
 from trimtab.analytics.service.analysis import Analysis, PortfolioHistory, SectorBreakdown, WindowRequest
@@ -75,7 +76,7 @@ class ReportWriter(Struct, frozen=True):
             no_drift_reason=no_drift_text(snapshot),
             as_of=performance.values.days[-1].day if is_valued else newest if is_behind else None,
             written_on=written_on,
-            notes=_notes(in_month, written_on, is_behind=is_behind),
+            notes=_notes(in_month, performance.returns.skipped, written_on, is_behind=is_behind),
         )
         shown = self._history(portfolio, last - _YEAR, last, since=date.min) if is_behind else year
         return WrittenReport(report, shown, sectors)
@@ -158,12 +159,11 @@ def _risk_lines(risk: Risk) -> list[RiskLine]:
     ]
 
 
-def _notes(history: PortfolioHistory, written_on: date, *, is_behind: bool) -> list[str]:
+def _notes(history: PortfolioHistory, skipped: Sequence[SkippedDay], written_on: date, *, is_behind: bool) -> list[str]:
     notes = [f"Sectors and drift are those of {format_day(written_on)}."]
     if history.data.stale:
         symbols = ", ".join(history.data.stale[:20])
         notes.append(f"No price of the last day for {symbols}: an older price was used.")
-    skipped = history.performance().returns.skipped
     if skipped:
         days = ", ".join(format_day(day.day) for day in skipped[:MAX_NAMED_DAYS])
         notes.append(f"The returns leave out gains and losses of days without invested capital: {days}.")
