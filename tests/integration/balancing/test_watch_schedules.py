@@ -23,7 +23,10 @@ Plan = Callable[[Race], list[list[Actor]]]
 """Actions by kind: those of one kind take place in their order, and the kinds mix in every order."""
 SECONDS_BETWEEN_STEPS = 3
 Step = tuple[str, int]
-"""`action` of a kind, `stream` for its records, or `message` for the waiting message at a position."""
+"""`action` of a kind, `stream` for its records, `message` or `repeat` for the waiting message at a position.
+
+A repeated message stays on the queue and is delivered again.
+"""
 
 
 @contextmanager
@@ -96,41 +99,44 @@ LONG_PLANS: dict[str, Plan] = {
 }
 
 
-def next_steps(race: Race, actions: Sequence[Sequence[Actor]]) -> list[Step]:
-    """Return the steps that may come next."""
+def next_steps(race: Race, actions: Sequence[Sequence[Actor]], *, may_repeat: bool) -> list[Step]:
+    """Return the steps that may come next; `may_repeat`: a check may be delivered twice."""
     steps = [("action", kind) for kind, rest in enumerate(actions) if rest]
     if race.has_marked_records():
         steps.append(("stream", 0))
-    return steps + [("message", race.waiting.index(message)) for message in dict.fromkeys(race.waiting)]
+    positions = {message: race.waiting.index(message) for message in race.waiting}
+    repeats = [("repeat", at) for (queue, _), at in positions.items() if may_repeat and queue == "checks"]
+    return [*steps, *(("message", at) for at in positions.values()), *repeats]
 
 
-def run_schedule(race: Race, plan: Plan, choices: Sequence[int]) -> tuple[list[int], list[Step]]:
+def run_schedule(race: Race, plan: Plan, choices: Sequence[int], repeats: int) -> tuple[list[int], list[Step]]:
     """Run the schedule that begins with these choices and then always takes the first step.
 
-    Return the number of possible steps at each choice, and the steps.
+    `repeats` is the largest number of checks that are delivered twice. Return the number of possible steps at each
+    choice, and the steps.
     """
     actions, widths, taken = plan(race), list[int](), list[Step]()
-    while steps := next_steps(race, actions):
+    while steps := next_steps(race, actions, may_repeat=sum(kind == "repeat" for kind, _ in taken) < repeats):
         step = steps[choices[len(taken)] if len(taken) < len(choices) else 0]
         widths.append(len(steps))
         taken.append(step)
         match step:
             case ("action", kind):
                 actions[kind].pop(0)()
-            case ("message", position):
-                race.delivery(position)()
+            case ("message" | "repeat" as kind, position):
+                race.delivery(position, repeated=kind == "repeat")()
             case _:
                 race.stream()
         race.market.now += timedelta(seconds=SECONDS_BETWEEN_STEPS)
     return widths, taken
 
 
-def missed_in_every_order(start_race: StartRace, plan: Plan) -> Iterator[str]:
+def missed_in_every_order(start_race: StartRace, plan: Plan, *, repeats: int = 0) -> Iterator[str]:
     """Yield the drifts missed in the schedules of a plan, and after a later quote."""
     choices: list[int] = []
     while True:
         race = start_race()
-        widths, steps = run_schedule(race, plan, choices)
+        widths, steps = run_schedule(race, plan, choices, repeats)
         race.settle()
         yield from (f"{steps}: {each}" for each in race.missed())
         race.leave_the_band("B", Decimal("1.01"))
@@ -148,6 +154,12 @@ def missed_in_every_order(start_race: StartRace, plan: Plan) -> Iterator[str]:
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_order_and_no_delay_of_messages_misses_a_price_move(watched: StartRace, plan: str) -> None:
     assert list(missed_in_every_order(watched, PLANS[plan])) == []
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("plan", PLANS)
+def test_no_order_with_a_check_delivered_twice_misses_a_price_move(watched: StartRace, plan: str) -> None:
+    assert list(missed_in_every_order(watched, PLANS[plan], repeats=1)) == []
 
 
 @pytest.mark.volume
