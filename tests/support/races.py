@@ -261,6 +261,7 @@ def stored_prices() -> dict[str, tuple[datetime, Decimal]]:
     return {
         item["pk"]["S"].removeprefix("ASSET#"): (parse_time(item["as_of"]["S"]), Decimal(item["price"]["S"]))
         for item in stored_items(MARKET_TABLE)
+        if item["sk"]["S"] == "QUOTE"
     }
 
 
