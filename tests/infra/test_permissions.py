@@ -215,8 +215,9 @@ def _value_and_report(system: System) -> None:
     days = sessions_up_to(date(2026, 11, 20))
     past = ValuedPortfolio(system, system.portfolio("3", {"AAPL": 50, "MSFT": 50}))
     for day in days:
-        text = "symbol,open,high,low,close,volume\nAAPL,100,100,100,100,1\n"
+        text = "symbol,open,high,low,close,volume\nAAPL,100,100,100,100,1\nLEAP,100,100,100,100,1\n"
         boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=text.encode())
+    _hold_a_price_that_the_close_confirms(system)
     morning = datetime(2026, 11, 21, 13, tzinfo=UTC)
     with at_time(morning), mock.patch.object(night_function, "utc_now", return_value=morning):
         system.run_night()
@@ -234,6 +235,16 @@ def _value_and_report(system: System) -> None:
         system.process_reports()
     with at_time(datetime(2026, 12, 1, 6, tzinfo=UTC)):
         system.request_valuations(payload("analytics_on_night/first_of_month.json"))
+
+
+def _hold_a_price_that_the_close_confirms(system: System) -> None:
+    asset = {"name": "Leap", "exchange": "XNAS"}
+    assert system.http("PUT", "/assets/LEAP", asset, authorizer=trading.FEED).status == 200
+    for price, at in ((10, "2026-11-18T16:00:00Z"), (100, "2026-11-20T16:00:00Z")):
+        quotes = [{"symbol": "LEAP", "price": price, "as_of": at}]
+        system.http("POST", "/quotes", {"quotes": quotes}, authorizer=trading.FEED)
+        system.process_quotes()
+    assert system.http("GET", "/quotes/LEAP", authorizer=trading.FEED).json["held"]["price"] == "100"
 
 
 def _read_the_market(system: System) -> None:

@@ -20,6 +20,7 @@ from tests.support.moto_state import waiting
 from tests.support.payloads import http, now, run
 from tests.support.system import BARS_BUCKET, EVENTS, LambdaContext, System, payload, payload_text, sqs_record
 from tests.support.tokens import mint, publish
+from tests.support.trading import FEED
 from trimtab.market.domain.ingested_days import sessions_up_to
 
 DOCUMENTATION = {"schemas"}
@@ -214,7 +215,7 @@ def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
 
     def check(system: System) -> None:
         traded(system)
-        assert http("market_api/store_quotes.json", 202) == {"accepted": 2}
+        assert http("market_api/store_quotes.json", 202) == {"accepted": 2, "held": [], "outdated": []}
         assert system.process_quotes() == 1
         assert http(f"portfolios_api/{path}.json", 200)[member] == value
 
@@ -239,6 +240,27 @@ def splits(system: System) -> None:
     assert (
         http("portfolios_api/read_holdings.json", 200)["items"][0]["quantity"] == "10.000000000"
     )  # unchanged: bought after the split
+
+
+def holds_a_price(system: System) -> None:
+    """Hold 18,742 after 187.42; the payload reads both."""
+    for price, at in (("187.42", "2026-11-21T09:30:00Z"), ("18742", "2026-11-21T09:31:00Z")):
+        quotes = [{"symbol": "AAPL", "price": price, "as_of": at, "source": "feed-1"}]
+        assert system.http("POST", "/quotes", {"quotes": quotes}, authorizer=FEED).status == 202
+        system.process_quotes()
+    read = http("market_api/get_quote.json", 200)
+    assert (read["price"], read["held"]["price"]) == ("187.42", "18742")
+
+
+def releases_the_price(system: System) -> None:
+    holds_a_price(system)
+    assert http("market_api/release_price.json", 200)["price"] == "18742"
+
+
+def withdraws_the_price(system: System) -> None:
+    holds_a_price(system)
+    withdrawn = http("market_api/withdraw_price.json", 200)
+    assert (withdrawn["price"], withdrawn["held"]) == ("187.42", None)
 
 
 def is_authorized_once_its_token_is_good(system: System) -> None:
@@ -337,8 +359,11 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "market_api/enter_asset.json": entered,
     "market_api/enter_split.json": splits,
     "market_api/get_asset.json": shows_the_asset,
+    "market_api/get_quote.json": holds_a_price,
     "market_api/list_assets.json": shows_the_asset,
     "market_api/list_bars.json": takes_in_a_night,
+    "market_api/release_price.json": releases_the_price,
+    "market_api/withdraw_price.json": withdraws_the_price,
     "market_api/store_quotes.json": lambda _: http("market_api/store_quotes.json", 202)["accepted"],
     "market_on_night/schedule.json": takes_in_a_night,
     "market_on_quote_received/quotes.json": quotes_are_stored("market_on_quote_received/quotes.json"),
