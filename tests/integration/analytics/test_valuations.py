@@ -64,6 +64,8 @@ def stored() -> list[Any]:
 
 
 def test_a_late_split_corrects_the_stored_values(past: ValuedPortfolio) -> None:
+    closes = rising_closes(DAYS, 100, 0.01)
+    store_bars({"ALFA": {day: close / 2 if day >= DAYS[3] else close for day, close in closes.items()}})
     with at_time(NOW):
         past.run_workers()
         before = [Decimal(day["value"]) for day in past.get("history", window="all").json["days"]]
