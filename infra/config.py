@@ -282,6 +282,7 @@ LOCAL = Config(
     env="local",
     identity=OidcIssuer(issuer=LOCAL_ISSUER, audience=LOCAL_AUDIENCE, jwks_parameter=LOCAL_JWKS_PARAMETER),
     target=host(),
+    broker=Paper(scenario="infra/local/scenarios/default.json"),
     any_sender=True,
     gateway_logs=False,  # local gateways write no access logs
     stateful_protection=False,
