@@ -65,7 +65,9 @@ def test_quotes_price_a_holding_and_a_split_keeps_the_cost_basis(system: System)
 
     assert system.client(scopes=["market:read"]).post("/quotes", quotes).status == 403
     platform = system.client(tenant="platform", scopes=["market:write"])
-    assert [platform.post("/quotes", quotes).json for _ in range(2)] == [{"accepted": 1}] * 2
+    assert [platform.post("/quotes", quotes).json for _ in range(2)] == [
+        {"accepted": 1, "held": [], "outdated": []}
+    ] * 2
 
     (holding,) = demo.poll(
         lambda: client.get(f"{path}/holdings").json["items"],
