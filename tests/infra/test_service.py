@@ -74,12 +74,12 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
 
 def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfolios(production: Synthesised) -> None:
     assert _granted_actions(production, "Market") == {
-        "market_api": {"GetItem", "BatchGetItem", "Query", "PutItem"},
+        "market_api": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         "market_on_night": {*INGESTION_ACTIONS, "Query"},
         "events_on_commit": {*STREAM_ACTIONS},
-        "market_on_quote_received": {"UpdateItem"},
-        "balancing_api": {"BatchGetItem"},
-        "balancing_on_check_requested": {"BatchGetItem"},
+        "market_on_quote_received": {"BatchGetItem", "Query", "UpdateItem", "PutItem"},
+        "balancing_api": {"BatchGetItem", "Query"},
+        "balancing_on_check_requested": {"BatchGetItem", "Query"},
         "execution_on_execution_requested": {"BatchGetItem", "GetItem"},
         "portfolios_api": {"BatchGetItem", "Query"},
         "ledger_on_recalculation_requested": {"BatchGetItem"},
