@@ -87,16 +87,11 @@ PLANS: dict[str, Plan] = {
     "a trade out of the band, an equal price": lambda race: [[trade(race, "A", "-0.4")], [quote(race, A="100")]],
     "a deposit, a price within the old bounds": lambda race: [[deposit(race, "1500")], [quote(race, B="112")]],
 }
-LONG_PLANS: dict[str, Plan] = {
-    "two trades, a price": lambda race: [
-        [trade(race, "A", "-0.2"), trade(race, "B", "-0.1")],
-        [quote(race, A="125")],
-    ],
-    "a trade, two prices": lambda race: [
-        [trade(race, "A", "-0.12")],
-        [quote(race, A="109"), quote(race, B="128")],
-    ],
-}
+
+
+def two_trades_and_a_price(race: Race) -> list[list[Actor]]:
+    """Return the actions of a plan with thousands of schedules."""
+    return [[trade(race, "A", "-0.2"), trade(race, "B", "-0.1")], [quote(race, A="125")]]
 
 
 def next_steps(race: Race, actions: Sequence[Sequence[Actor]], *, may_repeat: bool) -> list[Step]:
@@ -168,15 +163,14 @@ def test_no_order_of_creation_trade_and_quote_misses_a_price_move(new: StartRace
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("plan", [*PLANS, *LONG_PLANS])
-def test_no_order_of_creation_trades_and_quotes_misses_a_price_move(new: StartRace, plan: str) -> None:
-    assert list(missed_in_every_order(new, (PLANS | LONG_PLANS)[plan])) == []
+@pytest.mark.parametrize("plan", PLANS)
+def test_no_order_of_creation_changes_and_quotes_misses_a_price_move(new: StartRace, plan: str) -> None:
+    assert list(missed_in_every_order(new, PLANS[plan])) == []
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("plan", LONG_PLANS)
-def test_no_order_of_several_trades_or_quotes_misses_a_price_move(watched: StartRace, plan: str) -> None:
-    assert list(missed_in_every_order(watched, LONG_PLANS[plan])) == []
+def test_no_order_of_two_trades_and_a_quote_misses_a_price_move(watched: StartRace) -> None:
+    assert list(missed_in_every_order(watched, two_trades_and_a_price)) == []
 
 
 @pytest.mark.volume
