@@ -25,6 +25,7 @@ from tests.faults.execution.scenario_run import (
     ScenarioRun,
 )
 from tests.faults.execution.scripted_broker import ScriptedBroker
+from tests.support.assets import accept_every_price
 from tests.support.fast_moto import fast_items
 from tests.support.faults import Fault, Faults, injecting
 from tests.support.moto_state import fast_transactions, snapshot
@@ -107,6 +108,7 @@ class ScenarioRunner:
         self.account = Account(self.system, self.system.portfolio("1", HELD, policy=dict(scenario.policy)))
         assert self.account.cash("d", "deposit", str(DEPOSIT)).status == 201
         self.run = run = self._fresh(Scenario(), [], is_fed=True)
+        accept_every_price("AAPL", "MSFT", "NVDA")
         run.feed(AAPL="100", MSFT="100", NVDA="100")
         for symbol, quantity in HELD.items():
             body = {"ref_id": symbol, "side": "BUY", "security_type": "stock", "symbol": symbol}
