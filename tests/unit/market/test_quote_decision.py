@@ -102,7 +102,10 @@ def test_one_alert_an_episode_and_again_only_after_the_episode() -> None:
     assert (again.outcome, again.entry) == (QuoteOutcome.HELD, None)
     assert again.quote.held is not None
     assert facts(again.quote.held.price, again.quote.held.held_at) == (10_001, NOON)
-    assert decide(new(10_001, 2), context(again.quote), at(6)).quote is again.quote, "nothing is written"
+    assert (first.needs_checks, again.needs_checks) == (True, False)
+    repeated = decide(new(10_000, 1), context(again.quote), at(6))
+    assert repeated.quote is again.quote, "nothing is written"
+    assert repeated.needs_checks, "the first delivery may have ended before it requested the checks"
     over = after(new(100, 3), start=context(again.quote))
     assert decide(new(10_000, 4), over, NOON).entry is not None
 

@@ -55,12 +55,15 @@ class QuoteContext(Struct, frozen=True):
 class QuoteDecision(Struct, frozen=True):
     """The outcome of a quote, the quote afterwards, and an entry of the price log where the outcome needs one.
 
-    The quote has the next version if the decision has to be written.
+    The quote has the next version if the decision has to be written. `needs_checks` is True for the first held price of
+    an episode, and for any price that is not newer than the held price: the price may be delivered again because the
+    first delivery ended before the checks were requested.
     """
 
     outcome: QuoteOutcome
     quote: Quote
     entry: PriceLogEntry | None = None
+    needs_checks: bool = False
 
 
 def decide(new: NewQuote, context: QuoteContext, now: datetime) -> QuoteDecision:
@@ -169,7 +172,7 @@ def _hold(price: AcceptedPrice, fault: Implausibility, context: QuoteContext, no
     """Hold the price. The first price of an episode raises an alert; an older price than the held one is not kept."""
     stored, before = context.quote, context.quote.held
     if before is not None and price.as_of <= before.as_of:
-        return QuoteDecision(QuoteOutcome.HELD, stored)
+        return QuoteDecision(QuoteOutcome.HELD, stored, needs_checks=True)
     held = HeldPrice(
         price=price.price,
         as_of=price.as_of,
@@ -180,7 +183,8 @@ def _hold(price: AcceptedPrice, fault: Implausibility, context: QuoteContext, no
         held_at=before.held_at if before else now,
     )
     after = replace(stored, held=held, version=stored.version + 1)
-    return QuoteDecision(QuoteOutcome.HELD, after, None if before else held_entry(after, held, now))
+    entry = None if before else held_entry(after, held, now)
+    return QuoteDecision(QuoteOutcome.HELD, after, entry, needs_checks=before is None)
 
 
 def _accept(price: AcceptedPrice, context: QuoteContext, now: datetime, actor: str = CONFIRMED) -> QuoteDecision:

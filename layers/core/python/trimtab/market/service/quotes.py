@@ -24,8 +24,8 @@ class StoredQuotes(Struct, frozen=True):
 
     `prices` maps each symbol whose quote was accepted, now or before, to the price that is valid now. `held` counts the
     implausible quotes. `discarded` counts the quotes that were older than the stored quote, in the future or withdrawn.
-    `newly_held` maps the symbols whose episode of held prices began to the held price: portfolios that the price would
-    have concerned have to know.
+    `newly_held` maps the symbols whose episode of held prices began, now or in an earlier delivery, to the held price:
+    portfolios that the price would have concerned have to know.
     """
 
     prices: Mapping[str, StoredPrice]
@@ -70,7 +70,7 @@ class QuoteService(Struct, frozen=True):
         held, newly_held = 0, dict[str, StoredPrice]()
         for decision in self.parallel_map(self._store_judged, unclear):
             held += decision.outcome is QuoteOutcome.HELD
-            if decision.outcome is QuoteOutcome.HELD and decision.entry is not None and decision.quote.held is not None:
+            if decision.needs_checks and decision.quote.held is not None:
                 newly_held[decision.quote.symbol] = StoredPrice(decision.quote.held.price, decision.quote.version)
             if decision.outcome in (QuoteOutcome.ACCEPTED, QuoteOutcome.REPEATED) and decision.quote.price is not None:
                 prices[decision.quote.symbol] = StoredPrice(decision.quote.price, decision.quote.version)
