@@ -259,8 +259,8 @@ def test_every_event_fits_its_schema(system: System) -> None:
     # A recalculation takes more than 10,000 trades: its event is held by the tests of recalculations. Those of
     # executions need a broker and are not made here.
     executed = {"portfolio.stale", "portfolio.resolved", "rebalance.cancelled", "rebalance.rolled_back"}
-    executed |= {"portfolio.backing_off", "symbol.quarantined", "symbol.released"}
-    # Those of nights, late splits and alert rules are held by their own tests.
-    of_markets = {"alert.raised", "bars.ingested", "split.entered"}
+    executed |= {"portfolio.backing_off", "symbol.quarantined", "symbol.released", "orders.halted"}
+    # Those of nights, late splits, implausible prices and alert rules are held by their own tests.
+    of_markets = {"alert.raised", "bars.ingested", "split.entered", "price.held", "price.released", "price.withdrawn"}
     received = {"rebalance.requested", "quote.received", "insight.received"}
     assert seen == schemas - received - {"recalculation.stuck"} - executed - of_markets

@@ -17,7 +17,8 @@ from trimtab.portfolios.execution import halts
 from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import CalendarRule, Frequency, Mode, OnDeposit, Policy
-from trimtab.runtime.dynamodb.client import dynamodb_client, get_item
+from trimtab.runtime.dynamodb.batches import batch_get
+from trimtab.runtime.dynamodb.client import dynamodb_client
 
 DAY = timedelta(days=1)
 
@@ -197,13 +198,13 @@ def test_of_two_concurrent_operators_the_last_one_wins(market: ManyPortfolios, m
     others = [Halt(None, "Stop.", "other", market.now), Halt(None, "Stop!", "other", market.now)]
     switches = HaltStore(dynamodb_client(), TABLE)
 
-    def read(*arguments: Any) -> Any:
-        found = get_item(*arguments)
+    def read(*arguments: Any, **options: Any) -> Any:
+        found = batch_get(*arguments, **options)
         if others:
             switches.switch_on(others.pop())
         return found
 
-    monkeypatch.setattr(halts, "get_item", read)
+    monkeypatch.setattr(halts, "batch_get", read)
     switches.switch_on(Halt(None, "The feed looks wrong.", "me", market.now))
     assert [(halt.by, halt.reason) for halt in switches.active("demo")] == [("me", "The feed looks wrong.")]
 

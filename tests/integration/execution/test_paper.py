@@ -319,7 +319,7 @@ def test_an_invalid_scenario_is_reported_with_rule_and_member(text: str, fault: 
 
 def test_the_example_scenarios_are_scenarios() -> None:
     files = sorted((ROOT / "infra/local/scenarios").glob("*.json"))
-    assert len(files) == 3
+    assert len(files) == 4
     assert all(parse_scenario(file.read_text()) for file in files)
 
 

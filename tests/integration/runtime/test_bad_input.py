@@ -141,7 +141,7 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("a bool for a cooldown", {"policy": {"cooldown_seconds": True}}, "policy.cooldown_seconds"),
     ("an underscore in a cooldown", {"policy": {"cooldown_seconds": "1_0"}}, "policy.cooldown_seconds"),
     ("an unknown destination", {"policy": {"destination": "nowhere"}}, "policy.destination"),
-    ("an unknown member of a policy", {"policy": {"bands": None}}, "policy.bands"),
+    ("an unknown member of a policy", {"policy": {"limits": None}}, "policy.limits"),
 ]
 
 

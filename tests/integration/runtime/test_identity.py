@@ -23,10 +23,17 @@ TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
 BET = {"user_id": "1", "market_id": "match", "selection_id": "home", "side": "BACK", "stake": 10, "odds": 2}
-IMPORT = "/portfolios/{portfolio_id}/trades/import"
-FILE = "ref_id,side,security_type,symbol,quantity,amount\nt3,BUY,stock,AAPL,1,10\n"
+FILES = {
+    "/portfolios/{portfolio_id}/trades/import": (
+        "ref_id,side,security_type,symbol,quantity,amount\nt3,BUY,stock,AAPL,1,10\n"
+    ),
+    "/portfolios/{portfolio_id}/cash/import": "ref_id,type,amount\nc3,deposit,10\n",
+}
+QUOTED_AT = "2024-01-01T00:00:00Z"
 CANCEL = "/portfolios/{portfolio_id}/rebalances/{rebalance_id}/cancel"
 RESOLVE = "/portfolios/{portfolio_id}/resolve"
+RELEASE = "/quotes/{symbol}/release"
+QUARANTINE = "/portfolios/{portfolio_id}/quarantine/{symbol}"
 EVERY_SCOPE = f"{ALL_SCOPES} operator"
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/portfolio"): {"user_id": "1", "allocation": TARGET},
@@ -36,16 +43,18 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/portfolios/{portfolio_id}/rebalances/preview"): {"new_allocation": WEIGHTS},
     ("POST", "/portfolios/{portfolio_id}/trades"): {**TRADE, "ref_id": "t2"},
     ("PATCH", "/portfolios/{portfolio_id}/trades/{ref_id}"): {"quantity": 2},
-    ("POST", "/portfolios/{portfolio_id}/cash"): {"ref_id": "c1", "type": "deposit", "amount": 5},
+    ("POST", "/portfolios/{portfolio_id}/cash"): {"ref_id": "c1", "type": "deposit", "amount": 50},
     ("PUT", "/assets/{symbol}"): {"name": "Apple Inc.", "exchange": "XNAS"},
     ("PUT", "/assets/{symbol}/splits/{effective_on}"): {"ratio": 4},
     ("PUT", "/portfolios/{portfolio_id}/alert-rules"): {"rules": [{"rule_id": "stale", "kind": "stale"}]},
     ("PUT", "/portfolios/{portfolio_id}/contacts"): {"emails": ["ada@example.com"]},
     ("POST", "/portfolios/{portfolio_id}/links"): {"resource": "drift"},
     ("POST", "/portfolios/{portfolio_id}/reports"): {},
-    ("POST", "/quotes"): {"quotes": [{"symbol": "AAPL", "price": 1, "as_of": "2024-01-01T00:00:00Z"}]},
+    ("POST", "/quotes"): {"quotes": [{"symbol": "AAPL", "price": 1, "as_of": QUOTED_AT}]},
     ("POST", "/rebalance"): {"user_id": "1", "new_allocation": WEIGHTS, "request_id": "k"},
     ("POST", "/portfolios/{portfolio_id}/rebalances"): {"request_id": "another-run"},
+    ("POST", "/portfolios/{portfolio_id}/withdrawals"): {"amount": 1, "request_id": "pay"},
+    ("POST", RELEASE): {"price": 1},
     ("POST", RESOLVE): {"reason": "The broker says so."},
     ("PUT", "/halt"): {"reason": "The feed looks wrong."},
 }
@@ -54,7 +63,14 @@ BODIES |= {
     ("POST", "/orders/{order_id}/settle"): {"won": True},
     ("POST", "/markets/{market_id}/settle"): {"winners": ["home"]},
 }
-REFUSED = {("POST", RESOLVE): 409}  # what is not stale is not resolved
+QUERIES = {
+    "/quotes/{symbol}": {"as_of": QUOTED_AT, "reason": "A wrong price."},
+    QUARANTINE: {"reason": "It trades again."},
+}
+REFUSED = {
+    ("POST", RESOLVE): 409,  # what is not stale is not resolved
+    ("DELETE", QUARANTINE): 404,  # no symbol is in quarantine
+}
 ROUTES = [
     (method.upper(), path, requirement[0]["bearer"][0])
     for path, methods in DOCUMENT["paths"].items()
@@ -78,8 +94,10 @@ def send(system: System, method: str, path: str, **options: Any) -> Any:
 def to(system: System, method: str, path: str, ids: dict[str, str], **options: Any) -> Any:
     """Return the request for the resources with these ids."""
     body: Any = BODIES.get((method, path))
-    if path == IMPORT:
-        body, options["headers"] = FILE, {**options.get("headers", {}), "Content-Type": "text/csv"}
+    if path in FILES:
+        body, options["headers"] = FILES[path], {**options.get("headers", {}), "Content-Type": "text/csv"}
+    if method == "DELETE" and path in QUERIES:
+        options["query"] = QUERIES[path]
     if path == CANCEL:
         ids = {**ids, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "run")}
     if path == "/portfolio-summary":
@@ -114,7 +132,10 @@ def filled(system: System) -> None:
 def _fill(system: System) -> None:
     system.portfolio()
     assert send(system, "PUT", "/assets/{symbol}", authorizer=authorized(scope="market:write")).status == 200
+    assert send(system, "POST", "/quotes", authorizer=authorized(scope="market:write")).status == 202
+    system.process_quotes()
     assert send(system, "POST", "/rebalance").status == 202
+    assert send(system, "POST", "/portfolios/{portfolio_id}/cash").status == 201
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/trades", TRADE).status == 201
     system.drain_queue()
     system.pass_stream([record for record in commits() if "evaluation_due" in record["dynamodb"]["NewImage"]])
@@ -127,7 +148,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/links/{token}"}
-    assert len(ROUTES) == 56
+    assert len(ROUTES) == 67
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])
