@@ -16,7 +16,16 @@ from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import CalendarRule, Destination, Frequency, Mode, OnDeposit, Policy
+from trimtab.portfolios.portfolio.policy import (
+    Band,
+    BandType,
+    CalendarRule,
+    Destination,
+    Frequency,
+    Mode,
+    OnDeposit,
+    Policy,
+)
 from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger, WatchState
 
 DUE = datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
@@ -229,3 +238,54 @@ def test_a_portfolio_within_its_band_says_so_at_night_too() -> None:
     held, quotes = invested({"A": 50, "B": 50}), [Quote(symbol, Decimal(1), NIGHT) for symbol in "AB"]
     night = {"now": NIGHT, "terms": BY_SESSION, "assets": {symbol: asset_of(symbol) for symbol in "AB"}}
     assert at(held, Trigger.PRICE, quotes, **night).reason.code == "within_band"
+
+
+# A trigger is what an order can cure ---------------------------------------------------------------------------------
+
+RELATIVE = Policy(band=Band(BandType.RELATIVE, Decimal(20)))
+
+
+@pytest.mark.parametrize("price", ["0.95", "0.98", "1", "1.02", "1.05", "1.1"])
+def test_dust_below_the_minimum_trade_does_not_trade_everything_else(price: str) -> None:
+    held = invested({"A": 5000, "B": 5000, "DUST": "0.5"}, RELATIVE)
+    quotes = [Quote("A", Decimal(price), NOW), *_at_one("B", "DUST")]
+    found = at(held, Trigger.PRICE, quotes)
+    assert (found.reason.code, found.plan) == ("nothing_to_trade", None)
+    assert ["DUST", "SELL", "0.5", "minimum_trade"] in found.reason.details["skipped"]
+
+
+def test_a_leg_outside_its_band_beside_dust_is_traded() -> None:
+    held = invested({"A": 7000, "B": 3000, "DUST": "0.5"}, RELATIVE)
+    found = at(held, Trigger.PRICE, _at_one("A", "B", "DUST"))
+    assert found.reason.code == "outside_band"
+    assert found.plan is not None
+    assert {order.symbol for order in found.plan.orders} == {"A", "B"}
+
+
+def test_dust_that_grows_to_the_minimum_trade_is_sold() -> None:
+    held = invested({"A": 5000, "B": 5000, "DUST": "0.5"}, RELATIVE)
+    quotes = [*_at_one("A", "B"), Quote("DUST", Decimal(3), NOW)]
+    found = at(held, Trigger.PRICE, quotes)
+    assert found.plan is not None
+    assert found.plan.orders[0].symbol == "DUST"
+
+
+def test_a_shortage_that_only_a_buy_could_cure_triggers_no_sell() -> None:
+    target = percents(A=45, B=45, C=10)
+    held = invested({"A": 4750, "B": 4750, "C": 500}, replace(RELATIVE, mode=Mode.SELL_ONLY), allocation=target)
+    quotes = _at_one("A", "B", "C")
+    found = at(held, Trigger.PRICE, quotes, mode=Mode.SELL_ONLY)
+    assert (found.reason.code, found.plan) == ("nothing_to_trade", None)
+
+
+def test_beside_dust_a_leg_near_its_edge_is_watched_up_to_the_edge() -> None:
+    held = invested({"A": 5990, "B": 4010, "DUST": "0.5"}, RELATIVE)
+    found = at(held, Trigger.PRICE, _at_one("A", "B", "DUST"))
+    assert found.reason.code == "nothing_to_trade"
+    assert Decimal(1) < found.bounds["A"].upper < Decimal("1.0025")
+    calm = at(invested({"A": 5000, "B": 5000, "DUST": "0.5"}, RELATIVE), Trigger.PRICE, _at_one("A", "B", "DUST"))
+    assert calm.bounds["A"].upper == Decimal("1.01")
+
+
+def _at_one(*symbols: str) -> list[Quote]:
+    return [Quote(symbol, Decimal(1), NOW) for symbol in symbols]

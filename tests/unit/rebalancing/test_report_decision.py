@@ -144,6 +144,16 @@ def test_the_same_portfolio_report_and_time_give_the_same_outcome(
 STATES = list(RebalanceStatus)
 
 
+@pytest.mark.parametrize(
+    ("dust", "status"), [("0.0001", RebalanceStatus.NO_ACTION), ("0.01", RebalanceStatus.COMPLETED)]
+)
+def test_a_trace_of_an_unknown_asset_calls_for_no_transactions(dust: str, status: RebalanceStatus) -> None:
+    held = portfolio(allocation=percents(A=50, B=50), policy=Policy(band=Band(BandType.RELATIVE, Decimal(20))))
+    weights = {"A": 50 - Decimal(dust), "B": Decimal(50), "DUST": Decimal(dust)}
+    outcome, _ = decide_report(held, report(weights), NOW)
+    assert outcome.status is status
+
+
 @pytest.mark.parametrize("start", STATES)
 @pytest.mark.parametrize("end", STATES)
 def test_a_rebalance_makes_only_the_transitions_of_the_table(start: RebalanceStatus, end: RebalanceStatus) -> None:

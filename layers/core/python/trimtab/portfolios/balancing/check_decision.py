@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import CONTEXT, ZERO, plain
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
 from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.current_limits import current_limits, present_target
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
@@ -21,7 +21,7 @@ from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.balancing.plan_controls import refuse_plan
 from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Mode
+from trimtab.portfolios.portfolio.policy import Mode, Policy
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
@@ -36,6 +36,8 @@ CALENDAR_RETRY = timedelta(hours=1)
 """Pause after a calendar day on which nothing could be decided."""
 HALT_RETRY = timedelta(minutes=5)
 """Pause after a rebalance that was refused because orders are halted."""
+OUTSIDE_BAND = "outside_band"
+"""Rule of a rebalance for a weight outside its band."""
 MARKET_CLOSED = "market_closed"
 """Reason code while the exchange of an order is closed, at a broker that trades in sessions only."""
 NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
@@ -149,8 +151,8 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
         members = {"valuation": valuation, "safe_move": move, "calendar_at": inputs.calendar_at(), **changes}
         return CheckResult(reason, bounds, **members)
 
-    rule = _rule_for_rebalance(inputs, legs)
-    if rule is None:
+    rules = _rules_for_rebalance(inputs, legs)
+    if not rules:
         reason = Reason("within_band", "Every weight is within its band.", details)
         return without_orders(reason, ZERO, calendar_at=inputs.next_calendar_at())
     if inputs.trigger is None:
@@ -164,9 +166,11 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
         valuation, allocation, policy, inputs.mode, limits=limits, commission=inputs.terms.commission
     )
     details |= _plan_details(plan)
-    if not plan.orders:
+    rule = next((rule for rule in rules if _is_served(rule, plan, policy)), None)
+    if rule is None:
         reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
-        return without_orders(reason, REARM_MOVE, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
+        until_curable = _move_beside_outside_legs(legs, policy)
+        return without_orders(reason, until_curable, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
     closed = inputs.closed_exchanges(order.symbol for order in plan.orders)
     refused = await_open(closed, details) if closed else refuse_plan(inputs, plan, valuation.total, details)
     if refused is not None:
@@ -176,18 +180,37 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
     return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at(), skipped=plan.skipped)
 
 
-def _rule_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[str, str] | None:
-    """Return the code and the sentence of the first rule for a rebalance, None if no rule applies."""
+def _is_served(rule: tuple[str, str], plan: OrderPlan, policy: Policy) -> bool:
+    """Return whether the plan serves the rule: outside the band, an order must bring an outside leg closer."""
+    return bool(plan.orders) and (rule[0] != OUTSIDE_BAND or order_planner.cures(plan, policy))
+
+
+def _move_beside_outside_legs(legs: tuple[Leg, ...], policy: Policy) -> Decimal:
+    """Return the relative price move after which a portfolio with nothing to trade is checked again.
+
+    Legs outside their bands are checked again after a move of 1 %. The move is smaller where another leg may leave its
+    band before.
+    """
+    outside = {leg.asset for leg in order_planner.outside(legs, policy)}
+    tolerance = drift.policy_tolerance(policy)
+    is_drift_large = policy.total_drift is not None and drift.measure_drift(legs) > policy.total_drift
+    total_drift = None if is_drift_large else policy.total_drift
+    beside = safe_relative_move(legs, lambda leg: HUNDRED if leg.asset in outside else tolerance(leg), total_drift)
+    return min(beside, REARM_MOVE) if outside or is_drift_large else beside
+
+
+def _rules_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the code and the sentence of each rule that calls for a rebalance, the strongest first."""
     policy, now_drift = inputs.portfolio.policy, drift.measure_drift(legs)
     is_drift_large = policy.total_drift is not None and now_drift > policy.total_drift
     rules = (
         (inputs.trigger is Trigger.MANUAL, "requested", "A person requested the rebalance."),
         (inputs.trigger is Trigger.DEPOSIT, "deposit", "The policy invests deposits at once."),
-        (bool(order_planner.outside(legs, policy)), "outside_band", "At least one weight is outside its band."),
+        (bool(order_planner.outside(legs, policy)), OUTSIDE_BAND, "At least one weight is outside its band."),
         (is_drift_large, "total_drift", "The total drift is too large."),
         (inputs.trigger is not None and inputs.is_calendar_due(), "calendar", "The calendar rule is due."),
     )
-    return next(((rule, detail) for holds, rule, detail in rules if holds), None)
+    return tuple((rule, detail) for holds, rule, detail in rules if holds)
 
 
 def await_open(closed: Mapping[str, datetime], details: Mapping[str, Any]) -> tuple[Reason, datetime]:

@@ -51,6 +51,11 @@ def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
     return drift.legs_outside(legs, drift.policy_tolerance(policy))
 
 
+def cures(plan: OrderPlan, policy: Policy) -> bool:
+    """Return whether the orders of the plan bring a leg outside its band, cash included, closer to its target."""
+    return any(leg.change * leg.drift < 0 for leg in outside(plan.legs, policy))
+
+
 def choose_destination(legs: tuple[Leg, ...], policy: Policy, tolerance: Tolerance) -> Policy:
     """Return the policy with a destination that satisfies the trigger of the rebalance.
 

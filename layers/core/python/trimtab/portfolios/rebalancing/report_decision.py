@@ -29,6 +29,8 @@ from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceSta
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 NO_BAND = Band()
+SMALLEST_CURABLE_DRIFT = Decimal("0.01")
+"""Drift in percentage points below which a leg calls for no rebalance where the policy has a band."""
 
 
 class DriftReport(Struct, frozen=True):
@@ -116,7 +118,7 @@ def evaluate_report(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceS
     band = portfolio.policy.band or NO_BAND
     tolerance = band_tolerance(band)
     legs = compare_weights(report.weights, portfolio.allocation)
-    outside = legs_outside(legs, tolerance)
+    outside = tuple(leg for leg in legs_outside(legs, tolerance) if abs(leg.drift) >= _smallest_drift(portfolio))
     cooldown_end = portfolio.report_cooldown_end()
     details = _details(portfolio, legs, band, outside)
     if not outside:
@@ -131,6 +133,11 @@ def evaluate_report(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceS
         Reason("outside_band", "At least one weight is outside its band.", details),
         changed,
     )
+
+
+def _smallest_drift(portfolio: Portfolio) -> Decimal:
+    """Return the smallest drift that calls for a rebalance: with a band, a trade of less than 0.01 % cures nothing."""
+    return SMALLEST_CURABLE_DRIFT if portfolio.policy.band else ZERO
 
 
 def _details(portfolio: Portfolio, legs: tuple[Leg, ...], band: Band, outside: tuple[Leg, ...]) -> dict[str, Any]:
