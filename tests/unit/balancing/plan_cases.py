@@ -11,7 +11,7 @@ from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Band, BandType, Mode, Policy
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, target_weights
-from trimtab.portfolios.rebalancing.orders import PlannedOrder
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 Numbers = dict[str, Decimal]
@@ -29,9 +29,11 @@ class Case(Struct, frozen=True):
     allocation: Numbers
     policy: Policy
     mode: Mode = Mode.FULL
+    commission: Commission = NO_COMMISSION
 
     def planned(self) -> OrderPlan:
-        return plan_orders(value(self.held, self.prices, self.cash), self.allocation, self.policy, self.mode)
+        valuation = value(self.held, self.prices, self.cash)
+        return plan_orders(valuation, self.allocation, self.policy, self.mode, commission=self.commission)
 
     def after(self, orders: tuple[PlannedOrder, ...]) -> tuple[Numbers, Decimal]:
         """Return holdings and cash after these orders fill at the planning price."""
@@ -40,7 +42,7 @@ class Case(Struct, frozen=True):
             for order in orders:
                 sign = 1 if order.side is Side.BUY else -1
                 held[order.symbol] = held.get(order.symbol, Decimal(0)) + sign * order.quantity
-                cash -= sign * order.quantity * order.price
+                cash -= sign * order.quantity * order.price + self.commission.of(order.quantity * order.price)
         return held, cash
 
     def legs(self, held: Numbers, cash: Decimal) -> tuple[drift.Leg, ...]:
@@ -63,18 +65,23 @@ def check(case: Case) -> OrderPlan:
     buffer = total * case.policy.cash_buffer / 100
     assert cash >= min(case.cash, buffer)
     assert cash_at_limits(case, found) >= min(case.cash, buffer.quantize(Decimal("0.01"), "ROUND_FLOOR"))
-    assert value(held, case.prices, cash).total == total, "value was made or lost"
+    with localcontext(EXACT):
+        assert value(held, case.prices, cash).total + found.fees == total, "value was made or lost"
     check_report(case, found)
     return found
 
 
 def cash_at_limits(case: Case, found: OrderPlan) -> Decimal:
     """Return the cash if every order fills at its limit price, each amount rounded to the cent in the worst way."""
-    amounts = ((order.side, order.quantity * order.limit_price) for order in found.orders)
+    amounts = [(order.side, order.quantity * order.limit_price) for order in found.orders]
     cents = Decimal("0.01")
-    return case.cash + sum(
-        amount.quantize(cents, "ROUND_FLOOR") if side is Side.SELL else -amount.quantize(cents, "ROUND_CEILING")
-        for side, amount in amounts
+    return (
+        case.cash
+        + sum(
+            amount.quantize(cents, "ROUND_FLOOR") if side is Side.SELL else -amount.quantize(cents, "ROUND_CEILING")
+            for side, amount in amounts
+        )
+        - sum(case.commission.of(amount) for _, amount in amounts)
     )
 
 
@@ -101,7 +108,8 @@ def check_orders(case: Case, found: OrderPlan) -> None:
 def check_report(case: Case, found: OrderPlan) -> None:
     """Verify the drift, the legs and the skipped legs of a plan."""
     before, after = case.legs(case.held, case.cash), case.legs(*case.after(found.orders))
-    rounding = Decimal(len(after)) * Decimal("0.0001")
+    total = value(case.held, case.prices, case.cash).total
+    rounding = Decimal(len(after)) * Decimal("0.0001") + found.fees / total * 100
     assert found.drift_before == drift.measure_drift(before)
     assert found.drift_after <= found.drift_before
     assert 0 <= drift.measure_drift(after) - found.drift_after <= rounding

@@ -4,20 +4,23 @@ from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.unit.balancing.missed_orders import missed_orders
 from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents
 from trimtab.portfolios.balancing import order_planner, order_sizing
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
+from trimtab.portfolios.portfolio.policy import Band, Destination, Mode, Policy
 from trimtab.portfolios.rebalancing.drift import CASH, policy_tolerance, target_weights
-from trimtab.portfolios.rebalancing.orders import PlannedOrder
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
+COMMISSIONS = [NO_COMMISSION, NO_COMMISSION, Commission(Decimal(1)), Commission(Decimal("0.35"), Decimal("0.25"))]
 policies = st.builds(
     Policy,
     band=st.one_of(st.none(), bands),
@@ -40,7 +43,8 @@ def cases(draw: st.DrawFn) -> Case:
     held = draw(st.dictionaries(st.sampled_from([*allocation, "x1", "x2"]), quantity, max_size=len(allocation) + 2))
     prices = {symbol: draw(price) for symbol in sorted({*allocation, *held})}
     cash = draw(st.one_of(st.just(Decimal(0)), decimals(0, 10**7, 2)))
-    return Case(held, prices, cash, allocation, draw(policies), draw(st.sampled_from([*Mode, Mode.FULL])))
+    mode = draw(st.sampled_from([*Mode, Mode.FULL]))
+    return Case(held, prices, cash, allocation, draw(policies), mode, draw(st.sampled_from(COMMISSIONS)))
 
 
 @settings(max_examples=250, deadline=None)
@@ -48,6 +52,42 @@ def cases(draw: st.DrawFn) -> Case:
 def test_every_plan_keeps_every_invariant(case: Case) -> None:
     if value(case.held, case.prices, case.cash).total:
         check(case)
+
+
+def no_order_is_missed(case: Case) -> None:
+    """Fail if an order, or a pair of orders, could bring a leg outside its band closer to its target."""
+    if value(case.held, case.prices, case.cash).total:
+        missed = list(missed_orders(case, check(case)))
+        assert not missed, missed
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_no_leg_stays_outside_that_a_payable_order_of_at_least_the_minimum_brings_closer(case: Case) -> None:
+    no_order_is_missed(case)
+
+
+@pytest.mark.proof
+@settings(max_examples=4000, deadline=None)
+@given(cases())
+def test_no_leg_of_4000_portfolios_stays_outside_that_an_order_brings_closer(case: Case) -> None:
+    no_order_is_missed(case)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_the_reserve_is_taken_from_all_buys_in_proportion(case: Case) -> None:
+    # A band of 100 points: no part of a buy has to bring an asset inside.
+    policy = replace(case.policy, band=Band(value=Decimal(100)), whole_shares=False, minimum_trade=Decimal(0))
+    case = replace(case, held={}, policy=policy, mode=Mode.FULL)
+    found = case.planned()
+    target, total = target_weights(case.allocation, case.policy), case.cash
+    wanted = {order.symbol: target[order.symbol] * total / 100 for order in found.orders}
+    spent, whole = sum(order.notional for order in found.orders), sum(wanted.values())
+    grain = max(case.prices.values()) * GRAIN
+    for order in found.orders:
+        share = wanted[order.symbol] * spent / whole
+        assert abs(order.notional - share) <= Decimal("0.02") + 2 * grain + total / 10**6
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,21 +6,28 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, Case, Numbers, check, decimals
+from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, Case, Numbers, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, percents
-from trimtab.kernel.money import to_money
+from trimtab.kernel.money import apportion, to_money
 from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
 from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Mode, Policy, Restriction
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, target_weights
+from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission
 from trimtab.portfolios.rebalancing.trade_limits import TradeLimit
 from trimtab.portfolios.rebalancing.valuation import value
 
 
-def simple(cash: str = "0", policy: Policy = FREE, mode: Mode = Mode.FULL, **held: float | str) -> Case:
+def simple(
+    cash: str = "0",
+    policy: Policy = FREE,
+    mode: Mode = Mode.FULL,
+    commission: Commission = NO_COMMISSION,
+    **held: float | str,
+) -> Case:
     """Return a portfolio of 100 in `a`, `b` and cash at prices of 1, with a target of 50 and 50."""
-    return Case(percents(**held), percents(a=1, b=1), Decimal(cash), percents(a=50, b=50), policy, mode)
+    return Case(percents(**held), percents(a=1, b=1), Decimal(cash), percents(a=50, b=50), policy, mode, commission)
 
 
 def brief(found: OrderPlan) -> list[str]:
@@ -201,3 +208,50 @@ def test_a_symbol_that_may_not_be_bought_needs_no_price_and_leaves_its_part_to_t
 def test_the_restrictions_of_the_policy_are_planned() -> None:
     found = check(simple(a=70, b=20, cash="10", policy=replace(FREE, restrictions={"a": Restriction.NO_SELL})))
     assert brief(found) == ["BUY b 10.00", "no SELL a 20.00: restricted"]
+
+
+@pytest.mark.parametrize("assets", [50, 90])
+def test_the_reserve_of_many_equal_buys_is_shared(assets: int) -> None:
+    # 100 in cash: 0.25 stay as buffer, and the rest pays for all at limit prices 1 % higher: 99.75 / 1.01 = 98.76.
+    names = [f"s{number:02}" for number in range(assets)]
+    weights = apportion(Decimal(100), dict.fromkeys(names, Decimal(1)), 4)
+    prices = dict.fromkeys(names, Decimal(1))
+    found = check(Case({}, prices, Decimal(100), weights, Policy()))
+    amounts = [order.notional for order in found.orders]
+    assert len(found.orders) == assets
+    assert max(amounts) - min(amounts) <= Decimal("0.02")
+    assert sum(order.notional for order in found.orders) == pytest.approx(
+        Decimal("98.76"), abs=Decimal("0.01") * assets
+    )
+
+
+def test_commissions_are_planned_and_never_overdraw() -> None:
+    # 100 - 0.25 buffer - 2.00 for two orders = 97.75 at limit prices: 48.39 or 48.40 for each at the planning price.
+    case = simple(cash="100", policy=Policy(), commission=Commission(Decimal(1)))
+    found = check(case)
+    assert brief(found)[:2] == ["BUY a 48.40", "BUY b 48.39"]
+    assert found.fees == 2
+    assert cash_at_limits(case, found) >= Decimal("0.25")
+
+
+def test_an_order_that_costs_more_than_its_amount_is_not_placed() -> None:
+    found = check(simple(a="50.9", b="49.1", commission=Commission(Decimal(1))))
+    assert not found.orders
+    assert {leg.reason for leg in found.skipped} == {"minimum_trade"}
+
+
+def test_cash_of_buys_that_are_too_small_goes_to_the_others_at_the_edge_of_the_band() -> None:
+    # Cash of 8,000 is 3 points outside its band. c lacks 2.5 points and takes what a, b and d are too small for.
+    policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, minimum_trade=Decimal(2000))
+    held, weights = percents(a=28_200, b=28_200, c=17_500, d=18_100), percents(a=30, b=30, c=20, d=20)
+    case = Case(held, percents(a=1, b=1, c=1, d=1), Decimal(8000), weights, policy)
+    found = check(case)
+    assert [line for line in brief(found) if line.startswith("BUY")] == ["BUY c 2500.00"]
+    assert not [leg for leg in found.skipped if leg.reason == "no_cash"]
+
+
+def test_an_order_at_the_edge_of_the_band_has_the_minimum_at_least() -> None:
+    policy = replace(FREE, band=FIVE_POINTS, destination=Destination.BAND_EDGE, minimum_trade=Decimal(3))
+    found = check(simple(a=56, b=44, policy=policy))
+    assert [order.symbol for order in found.orders] == ["a", "b"]
+    assert all(Decimal(3) <= order.notional <= Decimal("3.01") for order in found.orders)  # 1 point would do

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from trimtab.kernel.money import HUNDRED, MONEY_PLACES, PERCENT_PLACES, QUANTITY_PLACES, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.policy import Mode, Policy
+from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights
 from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder
 from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
@@ -76,6 +76,12 @@ class OrderSizing(Struct, frozen=True):
         """Smallest amount of an order, in money."""
         return max(self.policy.minimum_trade, CENT)
 
+    def is_tradable(self, leg: Leg) -> bool:
+        """Return whether an order may lead the leg towards its target, and the way to the target is long enough."""
+        amount = abs(self.amount_of(leg.target) - self.valuation.values.get(leg.asset, ZERO))
+        side = Side.SELL if leg.drift > 0 else Side.BUY
+        return amount >= self.min_amount and self.find_refusal(leg.asset, side) is None
+
     def amount_of(self, weight: Decimal) -> Decimal:
         """Return the value of a weight in money, unrounded."""
         return weight * self.valuation.total / 100
@@ -97,11 +103,12 @@ class OrderSizing(Struct, frozen=True):
         symbol, price = leg.asset, self.valuation.prices[leg.asset]
         destination, worth = leg.weight + leg.change, self.valuation.values.get(leg.asset, ZERO)
         amount = abs(self.amount_of(destination) - worth)
-        most = self.round_to_steps(amount / price)
+        most = self._quantity_for(leg, amount)
         if leg.change < 0:
             held = self.valuation.quantities[symbol]
             is_closed = not destination and not self.policy.whole_shares
-            return WeightChange(symbol, Side.SELL, price, amount, held if is_closed else min(most, held))
+            most = held if is_closed else min(most, self.round_to_steps(held))
+            return WeightChange(symbol, Side.SELL, price, amount, most)
         edge = (leg.target - self.tolerance(leg)).quantize(_SMALLEST_PERCENT, ROUND_CEILING)
         if leg.weight >= edge:
             return WeightChange(symbol, Side.BUY, price, amount, most)
@@ -109,6 +116,21 @@ class OrderSizing(Struct, frozen=True):
         into_band = max(self.amount_of(edge) - worth, self.min_amount)
         least = min(most, self.round_to_steps(into_band / price, ROUND_CEILING))
         return WeightChange(symbol, Side.BUY, price, amount, most, least)
+
+    def _quantity_for(self, leg: Leg, amount: Decimal) -> Decimal:
+        """Return the amount in steps: rounded down, but at the edge of the band up, to leave nothing outside.
+
+        A whole share more is taken only for a leg that is outside and does not pass its target by it.
+        """
+        exact = amount / self.valuation.prices[leg.asset]
+        down, up = self.round_to_steps(exact), self.round_to_steps(exact, ROUND_CEILING)
+        if self.policy.destination is Destination.TARGET:
+            return down
+        if not self.policy.whole_shares:
+            return up
+        to_target = self.distance_from_target(leg.asset, self.valuation.values.get(leg.asset, ZERO))
+        passes = up * self.valuation.prices[leg.asset] > to_target
+        return down if passes or abs(leg.drift) <= self.tolerance(leg) else up
 
     def min_order_quantity(self, symbol: str) -> Decimal:
         """Return the smallest quantity with the minimum amount of an order."""
@@ -152,11 +174,31 @@ class OrderSizing(Struct, frozen=True):
         Each amount is rounded to the cent.
         """
         cash = self.valuation.cash - self.amount_of(self.policy.cash_buffer)
-        for symbol, quantity in trades.items():
-            # The cost of a buy is rounded up, the proceeds of a sell down: the floor of the signed amount.
-            amount = -quantity * self.limit_price(symbol, Side.BUY if quantity > 0 else Side.SELL)
-            cash += amount.quantize(CENT, ROUND_FLOOR) - self.commission.of(abs(amount))
-        return cash
+        return cash - sum((self.cost(symbol, quantity) for symbol, quantity in trades.items()), ZERO)
+
+    def cost(self, symbol: str, quantity: Decimal) -> Decimal:
+        """Return the cost of a trade at its limit price with its commission, to the cent; below zero for a sell."""
+        if not quantity:
+            return ZERO
+        amount = quantity * self.limit_price(symbol, Side.BUY if quantity > 0 else Side.SELL)
+        # The cost of a buy is rounded up, the proceeds of a sell down.
+        return amount.quantize(CENT, ROUND_CEILING) + self.commission.of(abs(amount))
+
+    @property
+    def fee_reserve(self) -> Decimal:
+        """Largest commission of an order beyond its exact percentage, in whole cents."""
+        # The percentage is rounded to a cent of its own.
+        rounding = CENT if self.commission.percent else ZERO
+        return self.commission.per_order.quantize(CENT, ROUND_CEILING) + rounding
+
+    def unit_cost(self, symbol: str) -> Decimal:
+        """Return the cost of one unit bought at the limit price, with the percentage of the commission, unrounded."""
+        return self.limit_price(symbol, Side.BUY) * (HUNDRED + self.commission.percent) / HUNDRED
+
+    def payable_quantity(self, symbol: str, money: Decimal) -> Decimal:
+        """Return the quantity that the money buys at the limit price, commission and rounding included."""
+        cents = (money - self.fee_reserve).quantize(CENT, ROUND_FLOOR)
+        return max(ZERO, self.round_to_steps(cents / self.unit_cost(symbol)))
 
     def fees(self, trades: Quantities) -> Decimal:
         """Return the commissions if all trades fill at their planning prices."""
@@ -179,10 +221,13 @@ class OrderSizing(Struct, frozen=True):
         return abs(worth - self.amount_of(self.target.get(symbol, ZERO)))
 
     def total_distance(self, trades: Quantities) -> Decimal:
-        """Return the sum of all distances from target after the trades (twice the drift), in money and unrounded."""
+        """Return the sum of all distances from target after the trades (twice the drift), in money and unrounded.
+
+        Commissions count as distance: what they cost must not pass for cash that was put to use.
+        """
         worth = dict(self.valuation.values)
         for symbol, quantity in trades.items():
             worth[symbol] = worth.get(symbol, ZERO) + quantity * self.valuation.prices[symbol]
         worth[CASH] = self.cash_after(trades)
         assets = {*worth, *self.target}
-        return sum((self.distance_from_target(asset, worth.get(asset, ZERO)) for asset in assets), ZERO)
+        return sum((self.distance_from_target(asset, worth.get(asset, ZERO)) for asset in assets), self.fees(trades))

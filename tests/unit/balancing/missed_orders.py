@@ -1,0 +1,95 @@
+"""Search for orders that a plan has missed: they would bring a leg outside its band closer to the target."""
+
+from collections.abc import Iterator
+from decimal import Decimal, localcontext
+
+from msgspec import Struct
+
+from tests.unit.balancing.plan_cases import GRAIN, Case, Numbers, cash_at_limits
+from trimtab.portfolios.balancing.order_planner import OrderPlan
+from trimtab.portfolios.portfolio.holdings import Side
+from trimtab.portfolios.portfolio.policy import Mode
+from trimtab.portfolios.rebalancing.drift import CASH, policy_tolerance, target_weights
+from trimtab.portfolios.rebalancing.valuation import EXACT, value
+
+DUST = Decimal("0.02")
+"""Money that rounding to cents may leave of each order."""
+
+
+class Outcome(Struct, frozen=True):
+    """Distances from target after a plan, in money: above zero where too much is held; and the cash to spend."""
+
+    case: Case
+    excess: Numbers
+    outside: frozenset[str]
+    sides: dict[str, Side]
+    at_limit_prices: Decimal
+    above_cash_target: Decimal
+
+    def is_possible(self, symbol: str, side: Side, amount: Decimal) -> bool:
+        """Return whether an order of this amount could be added to the plan: by itself, or to an order there is."""
+        forbidden = {Mode.FULL: None, Mode.INVEST_CASH: Side.SELL, Mode.SELL_ONLY: Side.BUY}[self.case.mode]
+        if side is forbidden or self.sides.get(symbol, side) is not side:
+            return False
+        policy, price = self.case.policy, self.case.prices[symbol]
+        dust = DUST * (len(self.sides) + 1)
+        least = dust if symbol in self.sides else max(policy.minimum_trade, self.case.commission.of(amount)) + dust
+        if policy.whole_shares:
+            shares = amount // price
+            return shares >= 1 and shares * price >= least
+        return amount >= least
+
+    def payable(self, symbol: str, proceeds: Decimal = Decimal(0)) -> Decimal:
+        """Return the amount of a buy towards the target that the cash pays for, with these proceeds of a sell."""
+        slip = self.case.policy.max_slippage / 100
+        commission = self.case.commission.of(-self.excess[symbol])
+        worst = (self.at_limit_prices + proceeds * (1 - slip) - commission) / (1 + slip)
+        return min(-self.excess[symbol], worst, self.above_cash_target + proceeds - commission)
+
+
+def outcome_of(case: Case, found: OrderPlan) -> Outcome:
+    """Return the outcome of a plan."""
+    with localcontext(EXACT):
+        held, cash = case.after(found.orders)
+        total = value(case.held, case.prices, case.cash).total
+        target, tolerance = target_weights(case.allocation, case.policy), policy_tolerance(case.policy)
+        # The smallest quantity of a dear asset may be worth more than the places of a weight show; fees shift weights.
+        grain = Decimal("0.0002") + (max(case.prices.values()) * GRAIN + found.fees) / total * 100
+        outside = frozenset(leg.asset for leg in case.legs(held, cash) if abs(leg.drift) > tolerance(leg) + grain)
+        excess = {
+            symbol: held.get(symbol, Decimal(0)) * case.prices[symbol] - target.get(symbol, Decimal(0)) * total / 100
+            for symbol in sorted({*held, *case.allocation})
+        }
+        return Outcome(
+            case,
+            excess,
+            outside,
+            {order.symbol: order.side for order in found.orders},
+            cash_at_limits(case, found) - total * case.policy.cash_buffer / 100,
+            cash - target[CASH] * total / 100,
+        )
+
+
+def missed_orders(case: Case, found: OrderPlan) -> Iterator[str]:
+    """Yield the orders, or pairs of a sell and a buy, that would bring a leg outside its band closer to its target."""
+    after = outcome_of(case, found)
+    over = [symbol for symbol, excess in after.excess.items() if excess > 0]
+    under = [symbol for symbol, excess in after.excess.items() if excess < 0]
+    for symbol in under:
+        is_wanted = symbol in after.outside or (CASH in after.outside and after.above_cash_target > 0)
+        if is_wanted and after.is_possible(symbol, Side.BUY, after.payable(symbol)):
+            yield f"BUY {symbol} {after.payable(symbol)}"
+    for symbol in over:
+        is_wanted = symbol in after.outside or (CASH in after.outside and after.above_cash_target < 0)
+        amount = after.excess[symbol]
+        amount = amount if case.mode is Mode.SELL_ONLY else min(amount, -after.above_cash_target)
+        if is_wanted and after.is_possible(symbol, Side.SELL, amount):
+            yield f"SELL {symbol} {amount}"
+    if case.policy.whole_shares:
+        return  # a share more on both sides is a search of its own
+    pairs = ((sold, bought) for sold in over for bought in under if {sold, bought} & after.outside)
+    for sold, bought in pairs:
+        amount = after.excess[sold]
+        paid = after.payable(bought, amount - case.commission.of(amount))
+        if after.is_possible(sold, Side.SELL, amount) and after.is_possible(bought, Side.BUY, paid):
+            yield f"SELL {sold} {amount}, BUY {bought} {paid}"
