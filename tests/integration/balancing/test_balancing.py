@@ -264,8 +264,8 @@ def test_more_fills_than_fit_into_a_transaction_are_posted_in_several(system: Sy
     assert done is not None
     assert done.execution is not None
     orders = done.execution.orders
-    assert (done.status, len(orders), sum(each.is_posted for each in orders)) == ("COMPLETED", 114, 114)
-    assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 114
+    assert (done.status, len(orders), sum(each.is_posted for each in orders)) == ("COMPLETED", 116, 116)
+    assert sum(item["sk"]["S"].startswith("TRADE#") for item in system.items()) == 116
     moved = sum((each.amount if each.side == "SELL" else -each.amount for each in orders), Decimal(5_000))
     assert (after.cash, after.lock) == (moved, None)
 

@@ -162,7 +162,7 @@ def test_no_order_of_a_full_rebalance_is_needless(case: Case) -> None:
 @settings(max_examples=100, deadline=None)
 @given(cases())
 def test_without_costs_and_with_fractions_the_target_is_reached(case: Case) -> None:
-    case = replace(case, policy=FREE, mode=Mode.FULL)
+    case = replace(case, policy=FREE, mode=Mode.FULL, commission=NO_COMMISSION)
     total = value(case.held, case.prices, case.cash).total
     if total < 10:
         return

@@ -172,7 +172,7 @@ def _order_plan(
     targets = {leg.asset: leg.target for leg in legs}
     after = drift.compare_weights(weights, targets)
     drift_before, drift_after = drift.measure_drift(legs), drift.measure_drift(after)
-    if sizing.target == targets:
+    if all(sizing.target.get(asset, ZERO) == target for asset, target in targets.items()):
         # The exact drift never grows; only weights rounded to 4 places may let it appear larger.
         drift_after = min(drift_after, drift_before)
     return OrderPlan(

@@ -22,8 +22,6 @@ from trimtab.portfolios.rebalancing.orders import NO_CASH, Commission, Order, Or
 
 _CENT = Decimal("0.01")
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
-_ROUNDING = 2 * _CENT
-"""Largest effect of rounding on the cost of one order: the amount and the commission, a cent each."""
 Quantities = Mapping[str, Decimal]
 """Quantities by symbol."""
 
@@ -145,10 +143,9 @@ def _share_out(
     """
     candidates = [order for order in legs if wanted.get(order.symbol)]
     for _ in legs:
-        per_order = ZERO if is_raise else execution.commission.per_order
         full = sum((_multiply(wanted[order.symbol], _worst_price(order)) for order in candidates), ZERO)
         cost = CONTEXT.divide(_multiply(full, HUNDRED + execution.commission.percent), HUNDRED)
-        available = money - (per_order + _ROUNDING) * len(candidates)
+        available = money - _fixed_cost(execution.commission, is_raise=is_raise) * len(candidates)
         if available <= 0 or not cost:
             candidates = sorted(candidates, key=lambda order: wanted[order.symbol] * order.price)[1:]
             continue
@@ -159,6 +156,12 @@ def _share_out(
             return sizes
         candidates.remove(min(small, key=lambda order: (wanted[order.symbol] * order.price, order.symbol)))
     return {}
+
+
+def _fixed_cost(commission: Commission, *, is_raise: bool) -> Decimal:
+    """Return the commission of an order that does not grow with its amount, and what rounding to cents may add."""
+    rounding = 2 * _CENT if commission.percent else _CENT
+    return rounding if is_raise else rounding + commission.per_order.quantize(_CENT, ROUND_CEILING)
 
 
 def _is_worthwhile(execution: Execution, order: Order, quantity: Decimal, is_raise: bool) -> bool:
