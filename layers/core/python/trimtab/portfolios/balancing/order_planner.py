@@ -151,7 +151,8 @@ def _untradable_legs(legs: tuple[Leg, ...], sizing: OrderSizing) -> Iterator[Ski
     """Yield the legs that a limit, the mode or the minimum trade keeps from the destination."""
     for leg in drift.plan_changes(legs, sizing.tolerance, sizing.policy.destination):
         side = Side.BUY if leg.change > 0 else Side.SELL
-        notional = to_money(sizing.amount_of(abs(leg.change)))
+        end = sizing.amount_of(leg.weight + leg.change)
+        notional = to_money(abs(end - sizing.valuation.values.get(leg.asset, ZERO))) if leg.change else ZERO
         reason = sizing.find_refusal(leg.asset, side) or ("minimum_trade" if not sizing.is_tradable(leg) else None)
         if leg.asset != CASH and notional and reason:
             yield SkippedLeg(leg.asset, side, notional, reason)
