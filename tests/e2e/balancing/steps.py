@@ -58,8 +58,14 @@ def hold_target(client: Client, platform: Client, allocation: dict[str, int], **
     path = create_portfolio(client, allocation, **policy)
     assert client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "10000"}).status == 201
     send_quotes(platform, dict.fromkeys(allocation, "100"))
+    # A quote that is stored after a trade would start a rebalance.
+    wait_until(lambda: all(_is_quoted(platform, symbol) for symbol in allocation), "the quotes are stored")
     for symbol, weight in allocation.items():
         trade = {"ref_id": symbol, "side": "BUY", "security_type": "stock", "symbol": symbol, "quantity": weight}
         assert client.post(f"{path}/trades", {**trade, "price": 100}).status == 201
     wait_until(lambda: last_reason(client, path) == "within_band", "the watches are written")
     return path
+
+
+def _is_quoted(platform: Client, symbol: str) -> bool:
+    return platform.get(f"/quotes/{symbol}").status == 200

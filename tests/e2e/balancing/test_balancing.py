@@ -26,17 +26,16 @@ def test_a_price_move_is_traded_back_into_the_band(system: System) -> None:
     rebalance = wait_until(lambda: ended_rebalance(client, path), "the rebalance has ended")
 
     assert (rebalance["status"], rebalance["trigger"]) == ("COMPLETED", "price"), rebalance
-    assert [(order["side"], order["status"]) for order in rebalance["execution"]["orders"]] == [
-        ("SELL", "FILLED"),
-        ("BUY", "FILLED"),
-    ]
+    orders = rebalance["execution"]["orders"]
+    assert [order["side"] for order in orders[:2]] == ["SELL", "BUY"]
+    assert {order["status"] for order in orders} == {"FILLED"}
     holdings = client.get(f"{path}/holdings").json
     values = [Decimal(holding["market_value"]) for holding in holdings["items"]]
     total = sum(values) + Decimal(holdings["cash"])
     assert all(abs(value / total * 100 - 50) < 5 for value in values)
     fills = [trade for trade in client.get(f"{path}/trades").json["items"] if trade["rebalance_id"]]
     assert {trade["rebalance_id"] for trade in fills} == {rebalance["rebalance_id"]}
-    assert len(fills) == 2
+    assert len(fills) == len(orders)
     late = client.post(f"{path}/rebalances/{rebalance['rebalance_id']}/cancel", {})
     assert (late.status, late.json["type"].rpartition(":")[2]) == (409, "too_late")
 
