@@ -7,10 +7,11 @@ from typing import Any
 
 from tests.support.many_portfolios import ManyPortfolios
 from trimtab.contracts.portfolios import PortfolioStatus
-from trimtab.portfolios.balancing.check_decision import REARM_MOVE
+from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Band, BandType
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
+from trimtab.portfolios.rebalancing.valuation import value
 
 REASONS = {"nothing_to_trade", "awaiting_quote"}
 """Rules by which a portfolio may stand out of its band."""
@@ -69,13 +70,21 @@ def count_by_reason(market: ManyPortfolios, before: list[Portfolio], orders: int
             rule, facts = market.last_check(number)
             assert rule in REASONS, (number, rule)
             assert rule != "awaiting_quote" or is_explained(market.newest(number), market.prices), number
-            margin = REARM_MOVE if rule == "nothing_to_trade" else Decimal(0)
-            assert all(abs(at - market.prices[name]) <= at * margin for name, at in seen(facts, portfolio).items()), (
-                number
-            )
+            if rule == "nothing_to_trade":
+                assert not plan_at(portfolio, market.prices).cured, number
+            else:
+                assert all(at == market.prices[name] for name, at in seen(facts, portfolio).items()), number
         stands[rule] = stands.get(rule, 0) + 1
     assert lost <= Decimal("0.005") * orders, "a fill is rounded to the cent, and nothing else is lost or won"
     return stands
+
+
+def plan_at(portfolio: Portfolio, prices: Mapping[str, Decimal]) -> OrderPlan:
+    """Return the plan of the portfolio at these prices."""
+    quantities = {name: holding.quantity for name, holding in portfolio.holdings.items() if holding.quantity}
+    known = {name: prices[name] for name in {*quantities, *portfolio.allocation}}
+    valuation = value(quantities, known, portfolio.cash or Decimal(0))
+    return plan_orders(valuation, portfolio.allocation, portfolio.policy, portfolio.policy.mode)
 
 
 def is_explained(newest: Rebalance | None, prices: Mapping[str, Decimal]) -> bool:

@@ -284,7 +284,7 @@ def test_beside_dust_a_leg_near_its_edge_is_watched_up_to_the_edge() -> None:
     assert found.reason.code == "nothing_to_trade"
     assert Decimal(1) < found.bounds["A"].upper < Decimal("1.0025")
     calm = at(invested({"A": 5000, "B": 5000, "DUST": "0.5"}, RELATIVE), Trigger.PRICE, _at_one("A", "B", "DUST"))
-    assert calm.bounds["A"].upper == Decimal("1.01")
+    assert Decimal("1.1999") < calm.bounds["A"].upper < Decimal("1.2"), "the edge of the band of 40 to 60 %"
 
 
 def _at_one(*symbols: str) -> list[Quote]:

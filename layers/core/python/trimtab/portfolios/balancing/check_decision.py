@@ -13,15 +13,17 @@ from msgspec.structs import replace
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
+from trimtab.kernel.money import CONTEXT, ZERO, plain
 from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.current_limits import current_limits, present_target
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.order_planner import OrderPlan
+from trimtab.portfolios.balancing.order_sizing import OrderSizing
 from trimtab.portfolios.balancing.plan_controls import refuse_plan
-from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around, safe_relative_move
+from trimtab.portfolios.balancing.price_bounds import PriceBounds, bounds_around
+from trimtab.portfolios.balancing.safe_moves import REARM_MOVE, find_safe_move
 from trimtab.portfolios.portfolio.model import Portfolio
-from trimtab.portfolios.portfolio.policy import Mode, Policy
+from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
@@ -30,14 +32,14 @@ from trimtab.portfolios.rebalancing.orders import SkippedLeg
 from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
 
-REARM_MOVE = Decimal("0.01")
-"""Relative price move that triggers the next check after a refused one."""
 CALENDAR_RETRY = timedelta(hours=1)
 """Pause after a calendar day on which nothing could be decided."""
 HALT_RETRY = timedelta(minutes=5)
 """Pause after a rebalance that was refused because orders are halted."""
 OUTSIDE_BAND = "outside_band"
 """Rule of a rebalance for a weight outside its band."""
+TOTAL_DRIFT = "total_drift"
+"""Rule of a rebalance for a total drift beyond the policy's."""
 MARKET_CLOSED = "market_closed"
 """Reason code while the exchange of an order is closed, at a broker that trades in sessions only."""
 NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
@@ -142,8 +144,11 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
     """Evaluate a valued portfolio."""
     allocation, policy = present_target(inputs, valuation.weights)
     legs = drift.compare_weights(valuation.weights, drift.target_weights(allocation, policy))
-    move = safe_relative_move(legs, drift.policy_tolerance(policy), policy.total_drift)
     limits = current_limits(inputs)
+    sizing = order_planner.size_orders(
+        valuation, allocation, policy, inputs.mode, limits=limits, commission=inputs.terms.commission
+    )
+    move = find_safe_move(sizing)
     details = _details(inputs, valuation, legs, limits)
 
     def without_orders(reason: Reason, least_move: Decimal, **changes: Any) -> CheckResult:
@@ -151,7 +156,7 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
         members = {"valuation": valuation, "safe_move": move, "calendar_at": inputs.calendar_at(), **changes}
         return CheckResult(reason, bounds, **members)
 
-    rules = _rules_for_rebalance(inputs, legs)
+    rules = _rules_for_rebalance(inputs, sizing)
     if not rules:
         reason = Reason("within_band", "Every weight is within its band.", details)
         return without_orders(reason, ZERO, calendar_at=inputs.next_calendar_at())
@@ -162,15 +167,13 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
     if deferral is not None:
         reason, retry_at = deferral
         return without_orders(reason, REARM_MOVE, deferred_trigger=inputs.trigger, retry_at=retry_at)
-    plan = order_planner.plan_orders(
-        valuation, allocation, policy, inputs.mode, limits=limits, commission=inputs.terms.commission
-    )
+    plan = order_planner.plan_sized_orders(sizing, allocation)
     details |= _plan_details(plan)
-    rule = next((rule for rule in rules if _is_served(rule, plan, policy)), None)
+    rule = next((rule for rule in rules if _is_served(rule[0], plan)), None)
     if rule is None:
         reason = Reason("nothing_to_trade", "No order that the policy allows would lead closer to the target.", details)
-        until_curable = _move_beside_outside_legs(legs, policy)
-        return without_orders(reason, until_curable, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
+        move = find_safe_move(sizing, plan)
+        return without_orders(reason, ZERO, calendar_at=inputs.next_calendar_at(), skipped=plan.skipped)
     closed = inputs.closed_exchanges(order.symbol for order in plan.orders)
     refused = await_open(closed, details) if closed else refuse_plan(inputs, plan, valuation.total, details)
     if refused is not None:
@@ -180,34 +183,22 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
     return CheckResult(Reason(*rule, details), {}, plan, valuation, inputs.next_calendar_at(), skipped=plan.skipped)
 
 
-def _is_served(rule: tuple[str, str], plan: OrderPlan, policy: Policy) -> bool:
-    """Return whether the plan serves the rule: outside the band, an order must bring an outside leg closer."""
-    return bool(plan.orders) and (rule[0] != OUTSIDE_BAND or order_planner.cures(plan, policy))
+def _is_served(rule: str, plan: OrderPlan) -> bool:
+    """Return whether the plan serves the rule: orders must cure what broke the rule."""
+    cures = {OUTSIDE_BAND: bool(plan.cured), TOTAL_DRIFT: plan.cures_drift}
+    return bool(plan.orders) and cures.get(rule, True)
 
 
-def _move_beside_outside_legs(legs: tuple[Leg, ...], policy: Policy) -> Decimal:
-    """Return the relative price move after which a portfolio with nothing to trade is checked again.
-
-    Legs outside their bands are checked again after a move of 1 %. The move is smaller where another leg may leave its
-    band before.
-    """
-    outside = {leg.asset for leg in order_planner.outside(legs, policy)}
-    tolerance = drift.policy_tolerance(policy)
-    is_drift_large = policy.total_drift is not None and drift.measure_drift(legs) > policy.total_drift
-    total_drift = None if is_drift_large else policy.total_drift
-    beside = safe_relative_move(legs, lambda leg: HUNDRED if leg.asset in outside else tolerance(leg), total_drift)
-    return min(beside, REARM_MOVE) if outside or is_drift_large else beside
-
-
-def _rules_for_rebalance(inputs: DecisionInputs, legs: tuple[Leg, ...]) -> tuple[tuple[str, str], ...]:
+def _rules_for_rebalance(inputs: DecisionInputs, sizing: OrderSizing) -> tuple[tuple[str, str], ...]:
     """Return the code and the sentence of each rule that calls for a rebalance, the strongest first."""
-    policy, now_drift = inputs.portfolio.policy, drift.measure_drift(legs)
-    is_drift_large = policy.total_drift is not None and now_drift > policy.total_drift
+    policy, legs = inputs.portfolio.policy, sizing.legs
+    is_outside = bool(drift.legs_outside(legs, sizing.tolerance))
+    is_drift_large = policy.total_drift is not None and drift.measure_drift(legs) > policy.total_drift
     rules = (
         (inputs.trigger is Trigger.MANUAL, "requested", "A person requested the rebalance."),
         (inputs.trigger is Trigger.DEPOSIT, "deposit", "The policy invests deposits at once."),
-        (bool(order_planner.outside(legs, policy)), OUTSIDE_BAND, "At least one weight is outside its band."),
-        (is_drift_large, "total_drift", "The total drift is too large."),
+        (is_outside, OUTSIDE_BAND, "At least one weight is outside its band."),
+        (is_drift_large, TOTAL_DRIFT, "The total drift is too large."),
         (inputs.trigger is not None and inputs.is_calendar_due(), "calendar", "The calendar rule is due."),
     )
     return tuple((rule, detail) for holds, rule, detail in rules if holds)

@@ -53,7 +53,7 @@ def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
 def _ends_inside(sizing: OrderSizing, trades: Quantities) -> bool:
     if not sizing.can_afford(trades):
         return False
-    now = {leg.asset: leg for leg in drift.compare_weights(sizing.valuation.weights, sizing.target)}
+    now = {leg.asset: leg for leg in sizing.legs}
     after = drift.legs_outside(drift.compare_weights(sizing.weights_after(trades), sizing.target), sizing.tolerance)
     return not any(leg.asset == CASH or sizing.is_tradable(now[leg.asset]) for leg in after)
 

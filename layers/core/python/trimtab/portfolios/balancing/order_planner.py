@@ -41,6 +41,10 @@ class OrderPlan(Struct, frozen=True):
     * `whole_shares`: the amount is less than one share.
     * `no_cash`: the cash does not pay for the buy.
     * `no_use`: the sell would only raise cash above its target.
+
+    `outside` are the assets, cash included, that are further from their reachable targets than the policy allows;
+    `cured` are those of them that orders of at least the minimum trade bring closer. `cures_drift`: the orders bring
+    the drift back within the total drift of the policy, or remove more than the policy allows in total.
     """
 
     orders: tuple[PlannedOrder, ...]
@@ -50,16 +54,14 @@ class OrderPlan(Struct, frozen=True):
     drift_after: Decimal
     within_band_after: bool
     fees: Decimal = ZERO
+    outside: tuple[str, ...] = ()
+    cured: tuple[str, ...] = ()
+    cures_drift: bool = False
 
 
 def outside(legs: tuple[Leg, ...], policy: Policy) -> tuple[Leg, ...]:
     """Return the legs, cash included, that are further from their target than the policy allows."""
     return drift.legs_outside(legs, drift.policy_tolerance(policy))
-
-
-def cures(plan: OrderPlan, policy: Policy) -> bool:
-    """Return whether the orders of the plan bring a leg outside its band, cash included, closer to its target."""
-    return any(leg.change * leg.drift < 0 for leg in outside(plan.legs, policy))
 
 
 def plan_orders(
@@ -83,16 +85,46 @@ def plan_orders(
     """
     if not valuation.weights:
         return OrderPlan((), (), (), ZERO, ZERO, True)
+    return plan_sized_orders(
+        size_orders(valuation, allocation, policy, mode, limits=limits, commission=commission), allocation
+    )
+
+
+def size_orders(
+    valuation: Valuation,
+    allocation: Weights,
+    policy: Policy,
+    mode: Mode,
+    *,
+    limits: TradeLimits = NO_LIMITS,
+    commission: Commission = NO_COMMISSION,
+) -> OrderSizing:
+    """Return the sizing of orders towards the targets that the limits and the restrictions of the policy leave."""
     with localcontext(EXACT):
         limits = merge_limits(policy_limits(policy), limits)
         target = drift.target_weights(allocation, policy)
-        legs = drift.compare_weights(valuation.weights, target)
         reachable = find_reachable_targets(valuation.weights, target, limits)
-        tolerance = drift.tolerances_of(legs, policy)
-        to_reach = drift.compare_weights(valuation.weights, reachable.weights)
-        sizing = OrderSizing(valuation, reachable.weights, policy, tolerance, mode, limits, commission)
-        sizing = replace(sizing, policy=choose_destination(to_reach, sizing))
-        changes, trades = _plan_trades(to_reach, sizing)
+        tolerance = drift.tolerances_of(drift.compare_weights(valuation.weights, target), policy)
+        return OrderSizing(
+            valuation,
+            reachable.weights,
+            policy,
+            tolerance,
+            mode,
+            limits,
+            commission,
+            fixed=reachable.fixed,
+            limit_margins=reachable.margins,
+        )
+
+
+def plan_sized_orders(sizing: OrderSizing, allocation: Weights) -> OrderPlan:
+    """Return the plan of `plan_orders`, from its sizing."""
+    with localcontext(EXACT):
+        targets = drift.target_weights(allocation, sizing.policy)
+        legs = drift.compare_weights(sizing.valuation.weights, targets)
+        sizing = replace(sizing, policy=choose_destination(sizing.legs, sizing))
+        changes, trades = _plan_trades(sizing.legs, sizing)
         orders = (sizing.planned_order(symbol, quantity) for symbol, quantity in trades.items())
         skipped = [leg for change in changes if (leg := _skipped_leg(change, sizing, trades))]
         skipped += _untradable_legs(legs, sizing)
@@ -176,6 +208,7 @@ def _order_plan(
     if all(sizing.target.get(asset, ZERO) == target for asset, target in targets.items()):
         # The exact drift never grows; only weights rounded to 4 places may let it appear larger.
         drift_after = min(drift_after, drift_before)
+    outside_now = tuple(leg.asset for leg in drift.legs_outside(sizing.legs, sizing.tolerance))
     return OrderPlan(
         orders,
         skipped,
@@ -184,7 +217,27 @@ def _order_plan(
         drift_after,
         not drift.legs_outside(after, sizing.tolerance),
         sizing.fees(trades),
+        outside_now,
+        tuple(asset for asset in outside_now if _is_cured(asset, sizing, trades)),
+        _cures_drift(sizing, weights),
     )
+
+
+def _is_cured(asset: str, sizing: OrderSizing, trades: Quantities) -> bool:
+    """Return whether the trades bring the asset closer to its target; cash by at least the amount of an order."""
+    if asset != CASH:
+        return asset in trades
+    before, after = (
+        sizing.distance_from_target(CASH, cash) for cash in (sizing.valuation.cash, sizing.cash_after(trades))
+    )
+    return before - after >= sizing.min_amount
+
+
+def _cures_drift(sizing: OrderSizing, weights_after: Weights) -> bool:
+    allowed = sizing.policy.total_drift
+    before = drift.measure_drift(sizing.legs)
+    after = drift.measure_drift(drift.compare_weights(weights_after, sizing.target))
+    return allowed is not None and before > allowed and (after <= allowed or before - after > allowed)
 
 
 def _legs_with_changes(legs: tuple[Leg, ...], weights: Weights, trades: Quantities) -> tuple[Leg, ...]:

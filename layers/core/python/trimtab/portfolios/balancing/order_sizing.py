@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from trimtab.kernel.money import HUNDRED, MONEY_PLACES, PERCENT_PLACES, QUANTITY_PLACES, ZERO, to_money
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
-from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights
+from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights, compare_weights
 from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder
 from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
 from trimtab.portfolios.rebalancing.valuation import Valuation, value
@@ -48,7 +48,8 @@ class WeightChange(Struct, frozen=True):
 class OrderSizing(Struct, frozen=True):
     """Arithmetic of order planning for a portfolio.
 
-    `target` are the reachable target weights; `tolerance` are the tolerances around the targets of the policy.
+    `target`, `fixed` and `limit_margins` are those of `ReachableTargets`; `tolerance` are the tolerances around the
+    targets of the policy.
     """
 
     valuation: Valuation
@@ -58,6 +59,13 @@ class OrderSizing(Struct, frozen=True):
     mode: Mode = Mode.FULL
     limits: TradeLimits = field(default_factory=dict)
     commission: Commission = NO_COMMISSION
+    fixed: frozenset[str] = frozenset()
+    limit_margins: Weights = field(default_factory=dict)
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Present weights beside the reachable targets, cash included."""
+        return compare_weights(self.valuation.weights, self.target)
 
     def find_refusal(self, symbol: str, side: Side) -> str | None:
         """Return the code of the reason why the symbol may not be traded on this side, None where orders may be."""

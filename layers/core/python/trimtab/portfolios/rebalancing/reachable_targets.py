@@ -4,10 +4,10 @@ An asset that may not be traded towards its target keeps its weight. All others,
 proportion to their targets. No other weights have a smaller drift from the policy's targets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
 from trimtab.portfolios.portfolio.holdings import Side
@@ -17,10 +17,15 @@ from trimtab.portfolios.rebalancing.trade_limits import TradeLimits
 
 
 class ReachableTargets(Struct, frozen=True):
-    """Target weights under trade limits, in percents of 4 places that sum to 100; `fixed` assets keep their weight."""
+    """Target weights under trade limits, in percents of 4 places that sum to 100; `fixed` assets keep their weight.
+
+    `margins` are the distances, in points, of assets with a limit on one side from the weight at which the limit begins
+    or ends to hold.
+    """
 
     weights: Weights
     fixed: frozenset[str] = frozenset()
+    margins: Weights = field(default_factory=dict)
 
 
 def find_reachable_targets(weights: Weights, targets: Weights, limits: TradeLimits) -> ReachableTargets:
@@ -40,7 +45,8 @@ def find_reachable_targets(weights: Weights, targets: Weights, limits: TradeLimi
         bought = {asset: gap for asset, gap in gaps.items() if gap > 0 and limited[asset].forbids(Side.BUY)}
         sold = {asset: -gap for asset, gap in gaps.items() if gap < 0 and limited[asset].forbids(Side.SELL)}
         if not bought and not sold:
-            return ReachableTargets(reached, frozenset(fixed))
+            one_sided = [asset for asset, limit in limited.items() if limit.restriction is not Restriction.FROZEN]
+            return ReachableTargets(reached, frozenset(fixed), _margins(one_sided, weights, targets, reached, fixed))
         # The larger side stays forbidden however the other side ends; the smaller side may become reachable.
         fixed.update(bought if sum(bought.values(), ZERO) >= sum(sold.values(), ZERO) else sold)
 
@@ -54,6 +60,17 @@ def _share_rest(fixed: Weights, weights: Weights, targets: Weights) -> Weights:
     if CASH in targets:
         return _in_order(targets, {CASH: rest}, fixed)
     return weights
+
+
+def _margins(
+    one_sided: Iterable[str], weights: Weights, targets: Weights, reached: Weights, fixed: Collection[str]
+) -> dict[str, Decimal]:
+    """Return the distance of each asset from its share of what the assets without a hold of a limit have."""
+    others = sum((target for asset, target in targets.items() if asset not in fixed), ZERO)
+    rest = sum((weight for asset, weight in reached.items() if asset not in fixed), ZERO)
+    return {
+        asset: abs(weights.get(asset, ZERO) - targets.get(asset, ZERO) * rest / others) for asset in one_sided if others
+    }
 
 
 def _in_order(targets: Weights, shared: Mapping[str, Decimal], fixed: Weights) -> dict[str, Decimal]:
