@@ -30,7 +30,7 @@ CALLS = {
     "cancelled before a send": 10,
     "cancelled under way, reversed": 36,
     "cancelled under way, kept": 28,
-    "deposit and new target under way": 77,
+    "deposit and new target under way": 78,
     "a client sells while it is locked": 60,
     "halted between the waves": 59,
     "cancelled between the waves while halted": 50,

@@ -43,10 +43,10 @@ CALLS = {
     "record back-dated": [READ, "Query", READ, WRITE],
     "correct": [READ, READ, "Query", READ, WRITE],
     "cash": [READ, WRITE],
-    "import": [READ, READ, READ, WRITE, WRITE],
-    "import back-dated": [READ, READ, READ, "Query", READ, WRITE, WRITE],
+    "import": ["GetItem", READ, READ, WRITE, WRITE],
+    "import back-dated": ["GetItem", READ, READ, "Query", READ, WRITE, WRITE],
 }
-VARIES = {"created_at", "updated_at", "history", "by_user_sk", "by_tenant_sk"}
+VARIES = {"created_at", "updated_at", "changed_at", "history", "by_user_sk", "by_tenant_sk"}
 UNTIMED = {"by_time", "by_symbol", "executed_at", "events", "holdings"}
 
 
