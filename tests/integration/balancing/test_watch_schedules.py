@@ -157,11 +157,6 @@ def test_no_order_with_a_check_delivered_twice_misses_a_price_move(watched: Star
     assert list(missed_in_every_order(watched, PLANS[plan], repeats=1)) == []
 
 
-@pytest.mark.volume
-def test_no_order_of_creation_trade_and_quote_misses_a_price_move(new: StartRace) -> None:
-    assert list(missed_in_every_order(new, PLANS["a trade out of the band, an equal price"])) == []
-
-
 @pytest.mark.proof
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_order_of_creation_changes_and_quotes_misses_a_price_move(new: StartRace, plan: str) -> None:
