@@ -24,8 +24,10 @@ def plan_buys(buys: list[WeightChange], sizing: OrderSizing, sells: Quantities, 
         small = [change for change in buys if not sizing.is_large_enough(change, bought.get(change.symbol, ZERO))]
         if not small:
             return bought
-        dropped = min(small, key=lambda change: (bool(change.min_quantity), change.amount, change.symbol))
-        buys = [change for change in buys if change is not dropped]
+        small.sort(key=lambda change: (bool(change.min_quantity), change.amount, change.symbol))
+        # Whole shares are added afterwards where cash is left, so that many may be dropped at once.
+        dropped = small[: len(small) // 2 + 1] if sizing.policy.whole_shares else small[:1]
+        buys = [change for change in buys if change not in dropped]
     return {}
 
 

@@ -1,62 +1,72 @@
 """Needless trades: trades that bring nothing closer to its target, and the part of sells for idle cash only."""
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from trimtab.kernel.money import ZERO
-from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities
+from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities
+from trimtab.portfolios.balancing.planned_trades import PlannedTrades, plan_trades
+from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH
 
 
-def drop_needless(sizing: OrderSizing, trades: Quantities) -> Quantities:
+def drop_needless(sizing: OrderSizing, quantities: Quantities) -> Quantities:
     """Return the needed trades, and sells without the part for idle cash only."""
-    for _ in trades:
+    trades = plan_trades(sizing, quantities)
+    for _ in quantities:
         reduced = _reduce_each(sizing, trades)
-        if reduced == trades:
+        if reduced.quantities == trades.quantities:
             break
         trades = reduced
-    return trades
+    return trades.quantities
 
 
-def _reduce_each(sizing: OrderSizing, trades: Quantities) -> Quantities:
+def _reduce_each(sizing: OrderSizing, trades: PlannedTrades) -> PlannedTrades:
     """Reduce each trade, the smallest first, to the needed quantity.
 
     A trade is needed if the drift would be greater without the trade, if cash would not pay for the buys, or if the
     trade brings its leg inside the band. The last condition holds for a sell only if all legs end inside that orders
     may lead there: otherwise the sell would only replace one excess by another, usually of cash.
     """
-    needed, all_inside = dict(trades), _ends_inside(sizing, trades)
+    needed, all_inside, prices = trades, _ends_inside(sizing, trades), sizing.valuation.prices
 
     def by_size(symbol: str) -> tuple[bool, Decimal, str]:
-        return trades[symbol] < 0, abs(trades[symbol]) * sizing.valuation.prices[symbol], symbol
+        quantity = trades.quantities[symbol]
+        return quantity < 0, abs(quantity) * prices[symbol], symbol
 
-    for symbol in sorted(trades, key=by_size):
-        traded, is_buy, least = abs(trades[symbol]), trades[symbol] > 0, sizing.quantity_into_band(symbol)
+    for symbol in sorted(trades.quantities, key=by_size):
+        traded, is_buy = abs(trades.quantities[symbol]), trades.quantities[symbol] > 0
+        least = sizing.quantity_into_band(symbol)
         if least and not is_buy:
             least = max(least, sizing.min_order_quantity(symbol))
-            if not all_inside and (least >= traded or not _ends_inside(sizing, {**needed, symbol: -least})):
+            if not all_inside and (least >= traded or not _ends_inside(sizing, needed.replace(symbol, -least))):
                 least = ZERO
         candidates = [] if least else [ZERO]
         if not is_buy:
-            used = traded - sizing.idle_quantity(symbol, needed)
-            candidates.append(max(least, sizing.min_order_quantity(symbol), used))
+            candidates.append(max(least, sizing.min_order_quantity(symbol), traded - _idle_quantity(symbol, needed)))
         for quantity in candidates:
-            if quantity and (traded - quantity) * sizing.valuation.prices[symbol] < sizing.min_amount:
+            if quantity and (traded - quantity) * prices[symbol] < sizing.min_amount:
                 continue
-            rest = {**needed, symbol: quantity.copy_sign(trades[symbol])} if quantity else _without(symbol, needed)
-            if sizing.can_afford(rest) and sizing.total_distance(rest) <= sizing.total_distance(needed):
+            signed = quantity if is_buy else -quantity
+            if needed.distance_saved(symbol, signed) >= 0 and (rest := needed.replace(symbol, signed)).is_affordable:
                 needed = rest
                 break
     return needed
 
 
-def _ends_inside(sizing: OrderSizing, trades: Quantities) -> bool:
-    if not sizing.can_afford(trades):
+def _idle_quantity(symbol: str, trades: PlannedTrades) -> Decimal:
+    """Return the part of a sell beyond the cash target that pays for no buy at limit prices."""
+    sizing = trades.sizing
+    idle = (trades.cash - sizing.amount_of(sizing.target[CASH])) / sizing.valuation.prices[symbol]
+    if any(quantity > 0 for quantity in trades.quantities.values()):
+        idle = min(idle, trades.spendable.quantize(CENT, ROUND_FLOOR) / sizing.limit_price(symbol, Side.SELL))
+    return max(ZERO, sizing.round_to_steps(idle))
+
+
+def _ends_inside(sizing: OrderSizing, trades: PlannedTrades) -> bool:
+    if not trades.is_affordable:
         return False
     now = {leg.asset: leg for leg in sizing.legs}
-    after = drift.legs_outside(drift.compare_weights(sizing.weights_after(trades), sizing.target), sizing.tolerance)
+    weights = sizing.weights_after(trades.quantities)
+    after = drift.legs_outside(drift.compare_weights(weights, sizing.target), sizing.tolerance)
     return not any(leg.asset == CASH or sizing.is_tradable(now[leg.asset]) for leg in after)
-
-
-def _without(symbol: str, trades: Quantities) -> Quantities:
-    return {other: quantity for other, quantity in trades.items() if other != symbol}

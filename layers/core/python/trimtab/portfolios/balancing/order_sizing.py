@@ -150,18 +150,6 @@ class OrderSizing(Struct, frozen=True):
         excess = self.distance_from_target(symbol, self.valuation.values.get(symbol, ZERO)) - tolerance
         return max(ZERO, self.round_to_steps(excess / self.valuation.prices[symbol], ROUND_CEILING))
 
-    def idle_quantity(self, symbol: str, trades: Quantities) -> Decimal:
-        """Return the part of a sell beyond the cash target that pays for no buy at limit prices."""
-        idle = (self.cash_after(trades) - self.amount_of(self.target[CASH])) / self.valuation.prices[symbol]
-        if any(quantity > 0 for quantity in trades.values()):
-            spendable = self.spendable_cash(trades).quantize(CENT, ROUND_FLOOR)
-            idle = min(idle, spendable / self.limit_price(symbol, Side.SELL))
-        return max(ZERO, self.round_to_steps(idle))
-
-    def can_afford(self, trades: Quantities) -> bool:
-        """Return whether the trades leave the cash buffer untouched; always true without a buy."""
-        return not any(quantity > 0 for quantity in trades.values()) or self.spendable_cash(trades) >= 0
-
     def is_large_enough(self, change: WeightChange, quantity: Decimal | None = None) -> bool:
         """Return whether this quantity (by default the whole change) reaches the minimum amount of an order.
 
@@ -208,10 +196,13 @@ class OrderSizing(Struct, frozen=True):
         cents = (money - self.fee_reserve).quantize(CENT, ROUND_FLOOR)
         return max(ZERO, self.round_to_steps(cents / self.unit_cost(symbol)))
 
+    def fee(self, symbol: str, quantity: Decimal) -> Decimal:
+        """Return the commission of a trade at the planning price, zero for no trade."""
+        return self.commission.of(abs(quantity) * self.valuation.prices[symbol]) if quantity else ZERO
+
     def fees(self, trades: Quantities) -> Decimal:
         """Return the commissions if all trades fill at their planning prices."""
-        amounts = (abs(quantity) * self.valuation.prices[symbol] for symbol, quantity in trades.items())
-        return sum((self.commission.of(amount) for amount in amounts), ZERO)
+        return sum((self.fee(symbol, quantity) for symbol, quantity in trades.items()), ZERO)
 
     def cash_after(self, trades: Quantities) -> Decimal:
         """Return the cash if all trades fill at their planning prices, commissions paid, unrounded."""

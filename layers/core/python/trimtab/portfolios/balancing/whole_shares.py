@@ -7,6 +7,7 @@ from trimtab.kernel.money import ZERO
 from trimtab.portfolios.balancing.buys import plan_buys
 from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities, WeightChange
 from trimtab.portfolios.balancing.planned_changes import PlannedChanges
+from trimtab.portfolios.balancing.planned_trades import PlannedTrades, plan_trades
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination
 from trimtab.portfolios.rebalancing.drift import CASH, Leg
@@ -34,33 +35,37 @@ def add_whole_shares(
         if _gain_of_leg(change, sizing, best.get(change.symbol, ZERO)) > 0:
             alternative = sold | plan_buys(wanted, sizing, sold, planned.cash_weight)
             best = min(best, alternative, key=sizing.total_distance)
+    book = plan_trades(sizing, best)
     for _ in buys:
-        gains = [(*_best_purchase(change, sizing, best), change) for change in buys]
-        gain, shares, change = min(gains, key=lambda entry: (-entry[0], entry[2].symbol))
+        gains = [(*_best_purchase(change, book), change) for change in buys]
+        gain, quantity, change = min(gains, key=lambda entry: (-entry[0], entry[2].symbol))
         if gain <= 0:
             break
-        best[change.symbol] = best.get(change.symbol, ZERO) + shares
-    return best
+        book = book.replace(change.symbol, quantity)
+    return book.quantities
 
 
-def _best_purchase(change: WeightChange, sizing: OrderSizing, trades: Quantities) -> tuple[Decimal, Decimal]:
-    """Return the money by which further shares reduce the distance of asset and cash from target, and their number."""
-    symbol, bought = change.symbol, trades.get(change.symbol, ZERO)
-    payable = sizing.payable_quantity(symbol, sizing.spendable_cash(trades) + sizing.cost(symbol, bought)) - bought
-    shares = min(payable, _missing_shares(change, sizing, trades))
-    if shares <= 0 or not sizing.is_large_enough(change, bought + shares):
-        return ZERO, ZERO
-    after = trades | {symbol: bought + shares}
-    return sizing.total_distance(trades) - sizing.total_distance(after), shares
+def _best_purchase(change: WeightChange, trades: PlannedTrades) -> tuple[Decimal, Decimal]:
+    """Return the money by which further shares reduce the distance of asset and cash, and the quantity with them."""
+    sizing, symbol, bought = trades.sizing, change.symbol, trades.quantity(change.symbol)
+    missing = _missing_shares(change, trades)
+    if missing <= 0:
+        return ZERO, bought
+    payable = sizing.payable_quantity(symbol, trades.spendable + sizing.cost(symbol, bought))
+    quantity = min(payable, bought + missing)
+    if quantity <= bought or not sizing.is_large_enough(change, quantity):
+        return ZERO, bought
+    return trades.distance_saved(symbol, quantity), quantity
 
 
-def _missing_shares(change: WeightChange, sizing: OrderSizing, trades: Quantities) -> Decimal:
+def _missing_shares(change: WeightChange, trades: PlannedTrades) -> Decimal:
     """Return the number of further shares that lead closest to the target; at the edge, until asset and cash are in."""
-    held = sizing.valuation.values.get(change.symbol, ZERO) + trades.get(change.symbol, ZERO) * change.price
+    sizing = trades.sizing
+    held = sizing.valuation.values.get(change.symbol, ZERO) + trades.quantity(change.symbol) * change.price
     lacking = sizing.amount_of(sizing.target.get(change.symbol, ZERO)) - held
     shares = (lacking / change.price).to_integral_value(ROUND_HALF_DOWN)
     if sizing.policy.destination is Destination.BAND_EDGE:
-        idle = sizing.cash_after(trades) - sizing.amount_of(sizing.target[CASH])
+        idle = trades.cash - sizing.amount_of(sizing.target[CASH])
         beyond = max(lacking - _tolerated(sizing, change.symbol), idle - _tolerated(sizing, CASH))
         shares = min(shares, (beyond / change.price).to_integral_value(ROUND_CEILING))
     return shares
