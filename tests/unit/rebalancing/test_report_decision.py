@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from tests.unit.samples import DRIFTED, MINUTE, NOW, TARGET, allocations, percents, portfolio, report
 from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
-from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy
+from trimtab.portfolios.portfolio.policy import Band, BandType, Destination, Policy, Restriction
 from trimtab.portfolios.rebalancing.model import TRANSITIONS, Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.report_decision import DriftReport, decide_report, request_rebalance
 
@@ -222,3 +223,22 @@ def test_the_wait_doubles_with_each_resend_until_the_sweeper_gives_up() -> None:
     assert stuck.version == 5
     late, _ = decide_report(portfolio(), stuck, NOW)
     assert late.status is RebalanceStatus.COMPLETED
+
+
+def test_bands_of_single_assets_and_restrictions_hold_for_drift_reports() -> None:
+    narrow = Policy(FIVE_POINTS, bands={"gold": Band(BandType.ABSOLUTE, Decimal(1))})
+    outcome, _ = decide_report(portfolio(policy=narrow), report(percents(stocks=59, bonds=29, gold=12)), NOW)
+    assert [(each.action.value, each.asset, int(each.percent)) for each in outcome.transactions] == [
+        ("SELL", "gold", 2),
+        ("BUY", "bonds", 1),
+        ("BUY", "stocks", 1),
+    ]
+    # Gold keeps its 20: stocks and bonds share the other 80 by 60 to 30.
+    frozen = Policy(FIVE_POINTS, restrictions={"gold": Restriction.FROZEN})
+    outcome, _ = decide_report(portfolio(policy=frozen), report(percents(stocks=70, bonds=10, gold=20)), NOW)
+    assert [(each.action.value, each.asset, plain(each.percent)) for each in outcome.transactions] == [
+        ("SELL", "stocks", "16.6667"),
+        ("BUY", "bonds", "16.6667"),
+    ]
+    calm, _ = decide_report(portfolio(policy=frozen), report(percents(stocks=54, bonds=26, gold=20)), NOW)
+    assert (calm.status, calm.reason and calm.reason.code) == ("NO_ACTION", "within_band")

@@ -252,7 +252,7 @@ def _details(
     inputs: DecisionInputs, valuation: Valuation, legs: tuple[Leg, ...], limits: TradeLimits
 ) -> dict[str, Any]:
     portfolio, trigger = inputs.portfolio, inputs.trigger
-    band, cooldown_end = portfolio.policy.price_band, portfolio.cooldown_end()
+    cooldown_end = portfolio.cooldown_end()
     cash = next(leg for leg in legs if leg.asset == CASH)
     details: dict[str, Any] = {
         "trigger": trigger.value if trigger else "change",
@@ -261,7 +261,7 @@ def _details(
         "cash": plain(valuation.cash),
         "cash_weight": plain(cash.weight),
         "drift": plain(drift.measure_drift(legs)),
-        "band": {"type": band.type.value, "value": plain(band.value)},
+        "band": portfolio.policy.price_band.to_details(),
         "cooldown": {"seconds": portfolio.policy.cooldown_seconds},
         "destination": portfolio.policy.destination.value,
         "outside": len(order_planner.outside(legs, portfolio.policy)),
@@ -269,8 +269,8 @@ def _details(
     }
     if limits:
         details["limits"] = {symbol: limit.reason for symbol, limit in [*limits.items()][:MAX_LISTED]}
-    if band.points:
-        details["band"]["points"] = plain(band.points)
+    if portfolio.policy.bands:
+        details["bands"] = {symbol: band.to_details() for symbol, band in portfolio.policy.bands.items()}
     if cooldown_end is not None:
         details["cooldown"]["until"] = format_time(cooldown_end)
     return details
@@ -280,5 +280,6 @@ def _plan_details(plan: OrderPlan) -> dict[str, Any]:
     return {
         "drift_after": plain(plan.drift_after),
         "within_band_after": plan.within_band_after,
+        "cured": list(plan.cured),
         "skipped": [[leg.symbol, leg.side.value, plain(leg.notional), leg.reason] for leg in plan.skipped],
     }

@@ -104,7 +104,9 @@ def size_orders(
         limits = merge_limits(policy_limits(policy), limits)
         target = drift.target_weights(allocation, policy)
         reachable = find_reachable_targets(valuation.weights, target, limits)
-        tolerance = drift.tolerances_of(drift.compare_weights(valuation.weights, target), policy)
+        tolerance = drift.tolerances_of(
+            drift.compare_weights(valuation.weights, target), drift.policy_tolerance(policy)
+        )
         return OrderSizing(
             valuation,
             reachable.weights,

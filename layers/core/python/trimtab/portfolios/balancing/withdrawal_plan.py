@@ -53,7 +53,7 @@ def plan_withdrawal(
     with localcontext(EXACT):
         targets = drift.target_weights(allocation, policy) if allocation else {CASH: ZERO}
         legs = drift.compare_weights(valuation.weights, targets)
-        tolerance = drift.tolerances_of(legs, policy)
+        tolerance = drift.tolerances_of(legs, drift.policy_tolerance(policy))
         sizing = OrderSizing(valuation, targets, policy, tolerance, Mode.SELL_ONLY, limits, commission)
         held = _sellable(sizing)
         most = valuation.cash + _proceeds(sizing, held)

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
 
 
 class BandType(StrEnum):
@@ -108,6 +108,11 @@ class Band(Struct, frozen=True):
             return self.value
         share = CONTEXT.divide(CONTEXT.multiply(target, self.value), HUNDRED)
         return share if self.type is BandType.RELATIVE else max(share, self.points)
+
+    def to_details(self) -> dict[str, str]:
+        """Return the members as texts, without points of zero: the form of a band in the details of a reason."""
+        points = {"points": plain(self.points)} if self.points else {}
+        return {"type": self.type.value, "value": plain(self.value), **points}
 
 
 PRICE_BAND = Band(BandType.ABSOLUTE, Decimal(5))

@@ -53,9 +53,10 @@ Tolerance = Callable[[Leg], Decimal]
 """Tolerance of a leg in percentage points: a leg is outside where its drift is greater."""
 
 
-def band_tolerance(band: Band) -> Tolerance:
-    """Return the tolerance that a band gives each leg."""
-    return lambda leg: band.tolerance(leg.target)
+def band_tolerance(band: Band, bands: Mapping[str, Band] | None = None) -> Tolerance:
+    """Return the tolerance that a band gives each leg; `bands` are those of single assets."""
+    by_asset = bands or {}
+    return lambda leg: by_asset.get(leg.asset, band).tolerance(leg.target)
 
 
 def target_weights(allocation: Weights, policy: Policy) -> dict[str, Decimal]:
@@ -75,17 +76,12 @@ def policy_tolerance(policy: Policy) -> Tolerance:
 
     Without the extra point, the cash that a plan has to leave would call for the next rebalance.
     """
-
-    def tolerance(leg: Leg) -> Decimal:
-        found = policy.bands.get(leg.asset, policy.price_band).tolerance(leg.target)
-        return max(found, policy.cash_buffer + 1) if leg.asset == CASH else found
-
-    return tolerance
+    of_band = band_tolerance(policy.price_band, policy.bands)
+    return lambda leg: max(of_band(leg), policy.cash_buffer + 1) if leg.asset == CASH else of_band(leg)
 
 
-def tolerances_of(legs: tuple[Leg, ...], policy: Policy) -> Tolerance:
-    """Return the tolerance of price checks that each leg has around this target, whatever target a leg has later."""
-    tolerance = policy_tolerance(policy)
+def tolerances_of(legs: tuple[Leg, ...], tolerance: Tolerance) -> Tolerance:
+    """Return the tolerance that each leg has around this target, whatever target the leg has later."""
     by_asset = {leg.asset: tolerance(leg) for leg in legs}
     return lambda leg: by_asset[leg.asset]
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.stored_form import UnknownForm
@@ -24,8 +25,11 @@ from trimtab.portfolios.rebalancing.drift import (
     legs_outside,
     measure_drift,
     plan_changes,
+    tolerances_of,
 )
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.reachable_targets import find_reachable_targets
+from trimtab.portfolios.rebalancing.trade_limits import policy_limits
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 NO_BAND = Band()
@@ -114,25 +118,28 @@ def decide_report(portfolio: Portfolio | None, report: Rebalance, now: datetime)
 
 
 def evaluate_report(portfolio: Portfolio, report: Rebalance) -> tuple[RebalanceStatus, Reason, tuple[Leg, ...]]:
-    """Return whether the reported weights call for a rebalance, the reason, and the legs with their changes."""
-    band = portfolio.policy.band or NO_BAND
-    tolerance = band_tolerance(band)
+    """Return whether the reported weights call for a rebalance, the reason, and the legs with their changes.
+
+    An asset that the policy keeps from its target keeps its weight, and the others share the rest.
+    """
+    policy = portfolio.policy
     legs = compare_weights(report.weights, portfolio.allocation)
-    outside = tuple(leg for leg in legs_outside(legs, tolerance) if abs(leg.drift) >= _smallest_drift(portfolio))
+    tolerance = tolerances_of(legs, band_tolerance(policy.band or NO_BAND, policy.bands))
+    reachable = find_reachable_targets(report.weights, portfolio.allocation, policy_limits(policy))
+    to_reach = compare_weights(report.weights, reachable.weights)
+    outside = tuple(leg for leg in legs_outside(to_reach, tolerance) if abs(leg.drift) >= _smallest_drift(portfolio))
     cooldown_end = portfolio.report_cooldown_end()
-    details = _details(portfolio, legs, band, outside)
+    details = _details(portfolio, legs, outside)
     if not outside:
         return RebalanceStatus.NO_ACTION, Reason("within_band", "Every weight is within its band.", details), legs
     if cooldown_end is not None and report.as_of < cooldown_end:
         details["cooldown_until"] = format_time(cooldown_end)
         reason = Reason("cooldown", "The cooldown after the last rebalance has not ended.", details)
         return RebalanceStatus.NO_ACTION, reason, legs
-    changed = plan_changes(legs, tolerance, portfolio.policy.destination)
-    return (
-        RebalanceStatus.COMPLETED,
-        Reason("outside_band", "At least one weight is outside its band.", details),
-        changed,
-    )
+    changes = {leg.asset: leg.change for leg in plan_changes(to_reach, tolerance, policy.destination)}
+    changed = tuple(replace(leg, change=changes.get(leg.asset, ZERO)) for leg in legs)
+    reason = Reason("outside_band", "At least one weight is outside its band.", details)
+    return RebalanceStatus.COMPLETED, reason, changed
 
 
 def _smallest_drift(portfolio: Portfolio) -> Decimal:
@@ -140,14 +147,17 @@ def _smallest_drift(portfolio: Portfolio) -> Decimal:
     return SMALLEST_CURABLE_DRIFT if portfolio.policy.band else ZERO
 
 
-def _details(portfolio: Portfolio, legs: tuple[Leg, ...], band: Band, outside: tuple[Leg, ...]) -> dict[str, Any]:
+def _details(portfolio: Portfolio, legs: tuple[Leg, ...], outside: tuple[Leg, ...]) -> dict[str, Any]:
+    policy = portfolio.policy
     details: dict[str, Any] = {
         "revision": portfolio.revision,
         "drift": plain(measure_drift(legs)),
-        "band": {"type": band.type.value, "value": plain(band.value)},
-        "destination": portfolio.policy.destination.value,
+        "band": (policy.band or NO_BAND).to_details(),
+        "destination": policy.destination.value,
         "outside": len(outside),
     }
-    if band.points:
-        details["band"]["points"] = plain(band.points)
+    if policy.bands:
+        details["bands"] = {asset: band.to_details() for asset, band in policy.bands.items()}
+    if policy.restrictions:
+        details["restrictions"] = {asset: restriction.value for asset, restriction in policy.restrictions.items()}
     return details
