@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from trimtab.kernel.money import HUNDRED, ZERO, to_money
 from trimtab.portfolios.balancing.buys import plan_buys
+from trimtab.portfolios.balancing.further_trades import add_further_trades
 from trimtab.portfolios.balancing.needless_trades import drop_needless
 from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities, WeightChange
 from trimtab.portfolios.balancing.planned_changes import PlannedChanges, choose_destination, plan_changes
-from trimtab.portfolios.balancing.whole_shares import add_whole_shares
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.rebalancing import drift
@@ -158,9 +158,9 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
             reserve = ZERO
         else:
             break
-    if sizing.policy.whole_shares:
+    if sizing.policy.whole_shares or sizing.policy.destination is Destination.BAND_EDGE:
         to_target = plan_changes(legs, replace(sizing, policy=replace(sizing.policy, destination=Destination.TARGET)))
-        trades = add_whole_shares(planned, to_target.changes, sizing, trades)
+        trades = add_further_trades(planned, to_target.changes, sizing, trades)
     return planned.changes, drop_needless(sizing, trades) if sizing.mode is Mode.FULL else trades
 
 
