@@ -91,6 +91,5 @@ def missed_orders(case: Case, found: OrderPlan) -> Iterator[str]:
     for sold, bought in pairs:
         amount = after.excess[sold]
         paid = after.payable(bought, amount - case.commission.of(amount))
-        is_worthwhile = paid > case.commission.of(amount) + case.commission.of(paid)
-        if is_worthwhile and after.is_possible(sold, Side.SELL, amount) and after.is_possible(bought, Side.BUY, paid):
+        if after.is_possible(sold, Side.SELL, amount) and after.is_possible(bought, Side.BUY, paid):
             yield f"SELL {sold} {amount}, BUY {bought} {paid}"

@@ -140,9 +140,9 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
     raise the reserve that the buys need beyond their planning prices.
     """
     dropped: set[str] = set()
-    reserve, planned = ZERO, PlannedChanges((), ZERO)
+    reserve, fees, planned = ZERO, ZERO, PlannedChanges((), ZERO)
     for _ in range(len(legs) + MAX_RESERVE_ROUNDS):
-        before, planned = planned, plan_changes(legs, sizing, dropped, reserve)
+        before, planned = planned, plan_changes(legs, sizing, dropped, reserve=reserve, fees=fees)
         sells = [change for change in planned.changes if change.side is Side.SELL and sizing.is_large_enough(change)]
         buys = [change for change in planned.changes if change.side is Side.BUY and sizing.is_large_enough(change)]
         sold = {change.symbol: -change.max_quantity for change in sells}
@@ -156,6 +156,8 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
         elif unpaid:
             dropped |= unpaid
             reserve = ZERO
+        elif sizing.fees(trades) > fees:
+            fees = sizing.fees(trades)
         else:
             break
     if sizing.policy.whole_shares or sizing.policy.destination is Destination.BAND_EDGE:

@@ -41,33 +41,40 @@ def choose_destination(legs: tuple[Leg, ...], sizing: OrderSizing) -> Policy:
 
 
 def plan_changes(
-    legs: tuple[Leg, ...], sizing: OrderSizing, dropped: Collection[str] = (), reserve: Decimal = ZERO
+    legs: tuple[Leg, ...],
+    sizing: OrderSizing,
+    dropped: Collection[str] = (),
+    *,
+    reserve: Decimal = ZERO,
+    fees: Decimal = ZERO,
 ) -> PlannedChanges:
     """Return the changes that lead to the destination of the policy.
 
     Dropped assets are not traded, nor are those that may not be, or whose whole way to the target is less than an
     order. To the edge of the band, an order is at least the minimum, and the other assets absorb the difference in
     proportion to their distances; what is left over stays in cash. `reserve` is cash (money) that sells raise beyond
-    that, as far as assets are above their targets.
+    that, as far as assets are above their targets. `fees` (money) are the expected commissions: they make the portfolio
+    smaller, so that an edge is approached a little more closely.
     """
     traded = [leg for leg in legs if leg.asset not in dropped and leg.asset != CASH and sizing.is_tradable(leg)]
     cash = next((leg for leg in legs if leg.asset == CASH), Leg(CASH, ZERO, ZERO))
     if sizing.policy.destination is Destination.TARGET:
         moved = [replace(leg, change=-leg.drift) for leg in traded]
         return PlannedChanges(tuple(sizing.change_for(leg) for leg in moved), cash.target)
-    moved = _move_to_edges([*traded, cash], sizing, reserve / sizing.valuation.total * HUNDRED)
+    total = sizing.valuation.total
+    moved = _move_to_edges([*traded, cash], sizing, reserve / total * HUNDRED, fees / total * HUNDRED)
     changes = tuple(sizing.change_for(leg) for leg in moved if leg.change and leg.asset != CASH)
     end = cash.weight - sum((leg.change for leg in moved if leg.asset != CASH), ZERO)
     return PlannedChanges(changes, max(end, min(cash.weight, cash.target)))
 
 
-def _move_to_edges(legs: list[Leg], sizing: OrderSizing, reserve: Decimal) -> list[Leg]:
+def _move_to_edges(legs: list[Leg], sizing: OrderSizing, reserve: Decimal, fees: Decimal) -> list[Leg]:
     """Return the legs with the smallest changes that bring each inside its band, absorbed by the others and by cash.
 
     An absorbing asset whose part is less than an order is left out, the smallest first, and leaves its part to others.
     """
     least = (sizing.min_amount / sizing.valuation.total * HUNDRED).quantize(_UNIT, ROUND_CEILING) + _UNIT
-    changes = {leg.asset: _change_to_edge(leg, sizing.tolerance(leg), least) for leg in legs}
+    changes = {leg.asset: _change_to_edge(leg, sizing.tolerance(leg), least, fees) for leg in legs}
     absorbing = list(legs)
     while True:
         excess = sum(changes.values(), reserve.quantize(_UNIT, ROUND_CEILING))
@@ -80,11 +87,11 @@ def _move_to_edges(legs: list[Leg], sizing: OrderSizing, reserve: Decimal) -> li
         absorbing.remove(min(small, key=lambda leg: (abs(leg.drift), leg.asset)))
 
 
-def _change_to_edge(leg: Leg, tolerance: Decimal, least: Decimal) -> Decimal:
+def _change_to_edge(leg: Leg, tolerance: Decimal, least: Decimal, fees: Decimal) -> Decimal:
     """Return the change to the edge of the band, with the size of an order at least; zero inside the band."""
-    beyond = (abs(leg.drift) - tolerance).quantize(_UNIT, ROUND_CEILING)
-    if beyond <= 0:
+    if abs(leg.drift) <= tolerance:
         return ZERO
+    beyond = (abs(leg.drift) - tolerance + fees).quantize(_UNIT, ROUND_CEILING)
     # Cash takes what rounding leaves of all trades: a little inside its band, cash stays inside.
     size = min(max(beyond, least) if leg.asset != CASH else beyond + _CASH_MARGIN, abs(leg.drift))
     return -size.copy_sign(leg.drift)
