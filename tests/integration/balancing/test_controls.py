@@ -1,53 +1,17 @@
 """Pre-trade controls and shared accounts, from the check to the execution: a refused plan names its control."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.support.many_portfolios import ManyPortfolios, many_portfolios
-from tests.support.moto_state import snapshot
-from tests.support.system import forget_cached, in_process_system
+from tests.support.many_portfolios import ManyPortfolios
+from tests.support.system import forget_cached
+from tests.support.two_symbols import joined, moved
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.execution.brokers import BrokerTermsSettings
 from trimtab.portfolios.portfolio.policy import Policy
-
-START = {"A": Decimal(100), "B": Decimal(100)}
-
-
-@pytest.fixture(scope="module")
-def start_market() -> Iterator[Callable[[], ManyPortfolios]]:
-    """Yield a function that restores the same market without portfolios."""
-    with in_process_system() as system, many_portfolios(system, START) as market:
-        now, restore = market.now, snapshot()
-
-        def begin() -> ManyPortfolios:
-            restore()
-            forget_cached()
-            market.now, market.prices, market.portfolios = now, dict(START), []
-            return market
-
-        yield begin
-
-
-@pytest.fixture
-def market(start_market: Callable[[], ManyPortfolios]) -> ManyPortfolios:
-    """A market of two symbols at 100, without portfolios."""
-    return start_market()
-
-
-def joined(market: ManyPortfolios, policy: Policy | None = None) -> ManyPortfolios:
-    """Add a watched portfolio of half A and half B."""
-    market.join({"A": 50, "B": 50}, policy or Policy(), Decimal(10_000), Decimal(50))
-    market.settle()
-    return market
-
-
-def moved(market: ManyPortfolios, **prices: Any) -> None:
-    """Feed a quote of each symbol and settle."""
-    market.wave({symbol: Decimal(price) for symbol, price in prices.items()})
 
 
 def statuses(market: ManyPortfolios, number: int = 0) -> list[str]:

@@ -1,6 +1,5 @@
 """Deferred rebalances: after a lock, a halt, a cooldown or a change, and on the days of the calendar rule."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,10 +8,11 @@ import boto3
 import pytest
 
 from tests.support.balancing import OPERATOR
-from tests.support.many_portfolios import ManyPortfolios, many_portfolios
-from tests.support.moto_state import snapshot, take_messages
-from tests.support.system import TABLE, forget_cached, in_process_system
+from tests.support.many_portfolios import ManyPortfolios
+from tests.support.moto_state import take_messages
+from tests.support.system import TABLE, forget_cached
 from tests.support.trading import FEED
+from tests.support.two_symbols import START, joined, moved
 from trimtab.portfolios.execution import halts
 from trimtab.portfolios.execution.halts import Halt, HaltStore
 from trimtab.portfolios.portfolio.holdings import Side
@@ -21,41 +21,6 @@ from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import dynamodb_client
 
 DAY = timedelta(days=1)
-
-
-START = {"A": Decimal(100), "B": Decimal(100)}
-
-
-@pytest.fixture(scope="module")
-def start_market() -> Iterator[Callable[[], ManyPortfolios]]:
-    """Yield a function that restores the same market without portfolios."""
-    with in_process_system() as system, many_portfolios(system, START) as market:
-        now, restore = market.now, snapshot()
-
-        def begin() -> ManyPortfolios:
-            restore()
-            market.now, market.prices, market.portfolios = now, dict(START), []
-            return market
-
-        yield begin
-
-
-@pytest.fixture
-def market(start_market: Callable[[], ManyPortfolios]) -> ManyPortfolios:
-    """A market of two symbols at 100, without portfolios."""
-    return start_market()
-
-
-def joined(market: ManyPortfolios, policy: Policy | None = None) -> ManyPortfolios:
-    """Add a watched portfolio of half A and half B."""
-    market.join({"A": 50, "B": 50}, policy or Policy(), Decimal(10_000), Decimal(50))
-    market.settle()
-    return market
-
-
-def moved(market: ManyPortfolios, **prices: Any) -> None:
-    """Feed a quote of each symbol and settle."""
-    market.wave({symbol: Decimal(price) for symbol, price in prices.items()})
 
 
 def swept(market: ManyPortfolios) -> int:

@@ -29,7 +29,7 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
-from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, new_rebalance, rebalance_id_of
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 MAX_ADJUSTED = 90
@@ -174,21 +174,9 @@ def _request_hash(mode: Mode | None, form: int = 1) -> str:
 
 
 def _requested_rebalance(portfolio: Portfolio, mode: Mode | None, request_id: str, now: datetime) -> Rebalance:
-    return Rebalance(
-        tenant_id=portfolio.tenant_id,
-        portfolio_id=portfolio.portfolio_id,
-        rebalance_id=rebalance_id_of(portfolio.portfolio_id, request_id),
-        user_id=portfolio.user_id,
-        name=portfolio.name,
-        request_id=request_id,
-        request_hash=_request_hash(mode),
-        weights={},
-        as_of=now,
-        created_at=now,
-        updated_at=now,
-        trigger=Trigger.MANUAL,
-        mode=mode,
-    )
+    rebalance_id = rebalance_id_of(portfolio.portfolio_id, request_id)
+    request_hash = _request_hash(mode)
+    return new_rebalance(portfolio, rebalance_id, request_id, request_hash, now, trigger=Trigger.MANUAL, mode=mode)
 
 
 def _adjustments(portfolio: Portfolio, rebalance_id: str, actual: Mapping[str, Decimal], now: datetime) -> list[Trade]:

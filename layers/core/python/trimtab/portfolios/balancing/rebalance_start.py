@@ -18,7 +18,7 @@ from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger
 from trimtab.portfolios.rebalancing import journal
 from trimtab.portfolios.rebalancing.buy_sizing import cost_of, fit_buys_to_cash
 from trimtab.portfolios.rebalancing.journal import Funds
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, new_rebalance, rebalance_id_of
 from trimtab.portfolios.rebalancing.orders import Commission
 
 
@@ -31,7 +31,7 @@ def begin_rebalance(
     """
     assert result.plan is not None  # noqa: S101 - called only with a plan
     portfolio, now = inputs.portfolio, inputs.now
-    rebalance = requested or _new_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
+    rebalance = requested or _automatic_rebalance(portfolio, inputs.trigger or Trigger.MANUAL, now)
     total = result.valuation.total if result.valuation else ZERO
     funds, commission = _funds(portfolio, portfolio.policy, total), inputs.terms.commission
     controls, policy, traded = inputs.controls, portfolio.policy, portfolio.traded_today
@@ -81,22 +81,16 @@ def records_of_controls(inputs: DecisionInputs, result: CheckResult) -> tuple[Re
     return tuple(filter(None, (total and total.add(notional_of(orders)), inputs.claim)))
 
 
-def _new_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
+def _automatic_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) -> Rebalance:
     """Return an automatic rebalance; its id is derived from the epoch of the price watches."""
     epoch = portfolio.watch_state.epoch_started
     request_id = f"{trigger.value}-{epoch}"
-    return Rebalance(
-        tenant_id=portfolio.tenant_id,
-        portfolio_id=portfolio.portfolio_id,
-        rebalance_id=rebalance_id_of(portfolio.portfolio_id, f"check#{epoch}"),
-        user_id=portfolio.user_id,
-        name=portfolio.name,
-        request_id=request_id,
-        request_hash=ids.request_hash(1, {"request_id": request_id}),
-        weights={},
-        as_of=now,
-        created_at=now,
-        updated_at=now,
+    return new_rebalance(
+        portfolio,
+        rebalance_id_of(portfolio.portfolio_id, f"check#{epoch}"),
+        request_id,
+        ids.request_hash(1, {"request_id": request_id}),
+        now,
         trigger=trigger,
         version=0,
     )

@@ -19,7 +19,7 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Withdrawal, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, Withdrawal, new_rebalance, rebalance_id_of
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 
 
@@ -67,18 +67,12 @@ def _request_hash(amount: Decimal, form: int = 1) -> str:
 
 
 def _requested(portfolio: Portfolio, amount: Decimal, request_id: str, now: datetime) -> Rebalance:
-    return Rebalance(
-        tenant_id=portfolio.tenant_id,
-        portfolio_id=portfolio.portfolio_id,
-        rebalance_id=rebalance_id_of(portfolio.portfolio_id, request_id),
-        user_id=portfolio.user_id,
-        name=portfolio.name,
-        request_id=request_id,
-        request_hash=_request_hash(amount),
-        weights={},
-        as_of=now,
-        created_at=now,
-        updated_at=now,
+    return new_rebalance(
+        portfolio,
+        rebalance_id_of(portfolio.portfolio_id, request_id),
+        request_id,
+        _request_hash(amount),
+        now,
         trigger=Trigger.WITHDRAWAL,
         mode=Mode.SELL_ONLY,
         withdrawal=Withdrawal(amount),

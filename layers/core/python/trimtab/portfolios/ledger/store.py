@@ -20,6 +20,7 @@ from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import BY_TIME, PortfolioStore
 from trimtab.runtime.dynamodb.batches import batch_get, batch_get_many, batch_get_tables
+from trimtab.runtime.dynamodb.client import Item
 from trimtab.runtime.dynamodb.paging import Index, query_range
 
 BY_SYMBOL = Index("by_symbol", "pk", "by_symbol")
@@ -126,21 +127,9 @@ class LedgerStore(PortfolioStore, frozen=True):
         """Return a page of the trades that pass the filter, by time of execution."""
         index = BY_SYMBOL if wanted.symbol else BY_TIME
         prefix = f"{wanted.symbol}#" if wanted.symbol else TRADES_BY_TIME
-        # Index keys are "<time>#<id>". A time alone sorts before them, so `from` is inclusive and `to` exclusive.
-        first = prefix + (format_time(wanted.from_time) if wanted.from_time else "")
-        last = prefix + (format_time(wanted.to_time) if wanted.to_time else "~")
-        if first > last:
-            return Page([])
-        between = ("#s BETWEEN :first AND :last", {":first": first, ":last": last})
-        page = self.query_items(
-            index,
-            tenant_id,
-            portfolio_id,
-            between,
-            limit=limit,
-            after=after,
-            consistent=True,
-            newest_first=newest_first,
+        period = (prefix, wanted.from_time, wanted.to_time)
+        page = self._query_period(
+            index, tenant_id, portfolio_id, period, limit=limit, after=after, newest_first=newest_first
         )
         trades = map(Trade.from_item, page.items)
         accepted = [trade for trade in trades if wanted.status is None or trade.status is wanted.status]
@@ -158,13 +147,35 @@ class LedgerStore(PortfolioStore, frozen=True):
         newest_first: bool = True,
     ) -> Page[CashEntry]:
         """Return a page of the cash entries executed in a period, by time of execution; None leaves an end open."""
-        first = CASH_PREFIX + (format_time(from_time) if from_time else "")
-        last = CASH_PREFIX + (format_time(to_time) if to_time else "~")
+        period = (CASH_PREFIX, from_time, to_time)
+        page = self._query_period(
+            BY_TIME, tenant_id, portfolio_id, period, limit=limit, after=after, newest_first=newest_first
+        )
+        return page.map(CashEntry.from_item)
+
+    def _query_period(
+        self,
+        index: Index,
+        tenant_id: str,
+        portfolio_id: str,
+        period: tuple[str, datetime | None, datetime | None],
+        *,
+        limit: int,
+        after: Any,
+        newest_first: bool,
+    ) -> Page[Item]:
+        """Return a page of the items whose index keys have the prefix and a time of the period, read consistently.
+
+        Keys are `<prefix><time>#<id>`. A time alone sorts before them: the start is inclusive, the end exclusive.
+        """
+        prefix, from_time, to_time = period
+        first = prefix + (format_time(from_time) if from_time else "")
+        last = prefix + (format_time(to_time) if to_time else "~")
         if first > last:
             return Page([])
         between = ("#s BETWEEN :first AND :last", {":first": first, ":last": last})
-        page = self.query_items(
-            BY_TIME,
+        return self.query_items(
+            index,
             tenant_id,
             portfolio_id,
             between,
@@ -173,7 +184,6 @@ class LedgerStore(PortfolioStore, frozen=True):
             consistent=True,
             newest_first=newest_first,
         )
-        return page.map(CashEntry.from_item)
 
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """Return the newest quotes by symbol, with the splits of the symbols; unknown symbols are left out."""

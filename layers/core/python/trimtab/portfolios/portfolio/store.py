@@ -30,7 +30,7 @@ BY_TIME = Index("by_time", "pk", "by_time")
 BY_USER = Index("by_user", "by_user_pk", "by_user_sk")
 BY_TENANT = Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
 PENDING_JOBS = Index("pending_jobs", "pending_jobs_pk", "pending_jobs_sk")
-"""What waits for a worker, by shard (`OPEN#…`), and the portfolios that wait for a person, by tenant."""
+"""Jobs that wait for a worker, by shard (`OPEN#…`), and portfolios that wait for a person, by tenant."""
 
 
 class Storable(Protocol):

@@ -17,7 +17,7 @@ from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time, to_epoch_milliseconds
 from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
-from trimtab.portfolios.portfolio.model import ReportMark
+from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.portfolio.watch_state import Trigger
@@ -304,6 +304,26 @@ def _unpack_legs(text: str) -> tuple[Leg, ...]:
     columns = msgspec.json.decode(text, type=_LegColumns)
     rows = zip(columns.asset, columns.weight, columns.target, columns.change, strict=True)
     return tuple(Leg(*row) for row in rows)
+
+
+def new_rebalance(
+    portfolio: Portfolio, rebalance_id: str, request_id: str, request_hash: str, now: datetime, **members: Any
+) -> Rebalance:
+    """Return a REQUESTED rebalance of the holdings of a portfolio, which reports no weights."""
+    return Rebalance(
+        tenant_id=portfolio.tenant_id,
+        portfolio_id=portfolio.portfolio_id,
+        rebalance_id=rebalance_id,
+        user_id=portfolio.user_id,
+        name=portfolio.name,
+        request_id=request_id,
+        request_hash=request_hash,
+        weights={},
+        as_of=now,
+        created_at=now,
+        updated_at=now,
+        **members,
+    )
 
 
 def rebalance_id_of(portfolio_id: str, request_id: str) -> str:
