@@ -61,7 +61,7 @@ def no_order_is_missed(case: Case) -> None:
         assert not missed, missed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)  # the proof below looks at other portfolios each time
 @given(cases())
 def test_no_leg_stays_outside_that_a_payable_order_of_at_least_the_minimum_brings_closer(case: Case) -> None:
     no_order_is_missed(case)

@@ -47,8 +47,10 @@ def _reduce_each(sizing: OrderSizing, trades: PlannedTrades) -> PlannedTrades:
         for quantity in candidates:
             if quantity and (traded - quantity) * prices[symbol] < sizing.min_amount:
                 continue
-            signed = quantity if is_buy else -quantity
-            if needed.distance_saved(symbol, signed) >= 0 and (rest := needed.replace(symbol, signed)).is_affordable:
+            rest = needed.replace(symbol, quantity if is_buy else -quantity)
+            # Commissions make the portfolio smaller: what brought a leg inside may not be enough with them.
+            stays_inside = is_buy or not least or not all_inside or _ends_inside(sizing, rest)
+            if needed.distance_saved(symbol, rest.quantity(symbol)) >= 0 and rest.is_affordable and stays_inside:
                 needed = rest
                 break
     return needed

@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.kernel.money import HUNDRED, ZERO, to_money
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money
 from trimtab.portfolios.balancing.buys import plan_buys
 from trimtab.portfolios.balancing.further_trades import add_further_trades
 from trimtab.portfolios.balancing.needless_trades import drop_needless
@@ -25,6 +25,7 @@ from trimtab.portfolios.rebalancing.reachable_targets import find_reachable_targ
 from trimtab.portfolios.rebalancing.trade_limits import NO_LIMITS, TradeLimits, merge_limits, policy_limits
 from trimtab.portfolios.rebalancing.valuation import EXACT, Valuation
 
+PERCENT_UNIT = Decimal(1).scaleb(-PERCENT_PLACES)
 MAX_RESERVE_ROUNDS = 20
 
 
@@ -152,7 +153,7 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
         missing = -sizing.spendable_cash(sold | {change.symbol: change.max_quantity for change in buys})
         unpaid = {change.symbol for change in buys if change.symbol not in trades}
         if missing > 0 and planned != before:
-            reserve += missing * HUNDRED / (HUNDRED + sizing.policy.max_slippage)
+            reserve += max(missing * HUNDRED / (HUNDRED + sizing.policy.max_slippage), sizing.amount_of(PERCENT_UNIT))
         elif unpaid:
             dropped |= unpaid
             reserve = ZERO

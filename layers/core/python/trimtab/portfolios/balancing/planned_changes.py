@@ -65,7 +65,8 @@ def plan_changes(
     moved = _move_to_edges([*traded, cash], sizing, reserve / total * HUNDRED, fees / total * HUNDRED)
     changes = tuple(sizing.change_for(leg) for leg in moved if leg.change and leg.asset != CASH)
     end = cash.weight - sum((leg.change for leg in moved if leg.asset != CASH), ZERO)
-    return PlannedChanges(changes, max(end, min(cash.weight, cash.target)))
+    # Cash takes what rounding leaves of all trades, so that no buy is cut for it.
+    return PlannedChanges(changes, max(end - _CASH_MARGIN, min(cash.weight, cash.target)))
 
 
 def _move_to_edges(legs: list[Leg], sizing: OrderSizing, reserve: Decimal, fees: Decimal) -> list[Leg]:
@@ -88,13 +89,16 @@ def _move_to_edges(legs: list[Leg], sizing: OrderSizing, reserve: Decimal, fees:
 
 
 def _change_to_edge(leg: Leg, tolerance: Decimal, least: Decimal, fees: Decimal) -> Decimal:
-    """Return the change to the edge of the band, with the size of an order at least; zero inside the band."""
+    """Return the change to the edge of the band, with the size of an order at least; zero inside the band.
+
+    Cash changes by orders only, so that the same holds for cash.
+    """
     if abs(leg.drift) <= tolerance:
         return ZERO
     beyond = (abs(leg.drift) - tolerance + fees).quantize(_UNIT, ROUND_CEILING)
-    # Cash takes what rounding leaves of all trades: a little inside its band, cash stays inside.
-    size = min(max(beyond, least) if leg.asset != CASH else beyond + _CASH_MARGIN, abs(leg.drift))
-    return -size.copy_sign(leg.drift)
+    if leg.asset == CASH:
+        beyond += _CASH_MARGIN  # cash takes what rounding leaves of all trades
+    return -min(max(beyond, least), abs(leg.drift)).copy_sign(leg.drift)
 
 
 def _absorb(excess: Decimal, legs: list[Leg], changes: dict[str, Decimal]) -> dict[str, Decimal]:
