@@ -56,12 +56,12 @@ def test_a_withdrawn_quote_leaves_the_previous_price(system: System) -> None:
 def test_a_permanent_refusal_quarantines_the_symbol_and_stops_further_trades(system: System) -> None:
     client, platform = system.client(tenant="refused"), system.client(tenant="platform", scopes=PLATFORM)
     operator = system.client(tenant="refused", scopes=["operator"])
-    (one,) = _symbols(1)
-    path = hold_target(client, platform, {one: 50, "UNTRADABLE": 50})
+    one, two = _symbols(2)
+    path = hold_target(client, platform, {one: 50, two: 30, "UNTRADABLE": 20})
 
     send_quotes(platform, {one: "130"})
     rolled_back = wait_until(lambda: _rolled_back(client, path), "the rebalance is rolled back")
-    for price in ("131", "132", "133", "134", "135"):
+    for price in ("136", "137", "138", "139", "140"):
         send_quotes(platform, {one: price})
     wait_until(lambda: last_reason(client, path) == "backing_off", "the next checks back off")
 

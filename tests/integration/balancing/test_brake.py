@@ -112,6 +112,21 @@ def test_a_person_rebalances_during_the_pause(market: ManyPortfolios, monkeypatc
     assert (done["status"], done["trigger"]) == ("COMPLETED", "manual")
 
 
+def test_fills_rounded_to_cents_are_reversed_without_any_cash(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, {"match": {"symbol": "C", "side": "BUY"}, "refuse": "not today"})
+    with many_portfolios(system, dict.fromkeys("ABC", Decimal(100))) as market:
+        market.join({"A": 50, "B": 30, "C": 20}, Policy(), Decimal(10_000), Decimal(0))
+        market.settle()
+        before = {symbol: holding.quantity for symbol, holding in market.portfolio().holdings.items()}
+        market.wave({"A": Decimal(130), "B": Decimal(100), "C": Decimal(100)})
+
+        (rolled_back,) = rebalances(market)
+        assert {order["symbol"] for order in rolled_back["execution"]["orders"] if order["reverses"]} == {"A", "B"}
+        assert rolled_back["status"] == "ROLLED_BACK", rolled_back["reason"]
+        assert {symbol: holding.quantity for symbol, holding in market.portfolio().holdings.items()} == before
+        assert market.portfolio().cash == 0
+
+
 def attention(market: ManyPortfolios, **query: str) -> list[Any]:
     """Return the listed portfolios that need a person."""
     answer = market.system.http("GET", "/portfolios", query={"attention": "true", **query})
@@ -129,6 +144,7 @@ def test_a_permanent_refusal_quarantines_the_symbol_until_an_operator_lifts_the_
     market.system.process_executions()
     assert alerts() == ["portfolio.backing_off", "symbol.quarantined"]
     market.settle()
+    assert market.last_check()[0] == "nothing_to_trade"  # A has no counterpart but the symbol in quarantine
     (rolled_back,) = rebalances(market)
     shown = market.system.http("GET", home(market)).json
     quarantine = shown["quarantine"]["B"]

@@ -158,8 +158,7 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
 
     rules = _rules_for_rebalance(inputs, sizing)
     if not rules:
-        reason = Reason("within_band", "Every weight is within its band.", details)
-        return without_orders(reason, ZERO, calendar_at=inputs.next_calendar_at())
+        return without_orders(_without_rule(details), ZERO, calendar_at=inputs.next_calendar_at())
     if inputs.trigger is None:
         least_move = REARM_MOVE if inputs.was_refused else ZERO
         return without_orders(_await_quote(inputs, details), least_move, awaits_quote=not inputs.was_refused)
@@ -211,6 +210,14 @@ def await_open(closed: Mapping[str, datetime], details: Mapping[str, Any]) -> tu
     detail = f"Orders wait until {format_time(opening)}: the exchange is closed for {names}."
     details = {**details, "until": format_time(opening), "closed": [*closed][:MAX_LISTED]}
     return Reason(MARKET_CLOSED, detail, details), opening
+
+
+def _without_rule(details: Mapping[str, Any]) -> Reason:
+    """Return the reason of a portfolio that no rule rebalances; the limits of symbols may keep weights out of bands."""
+    if details["outside"]:
+        detail = "Weights are outside their bands, but the limits of symbols allow no order that leads closer."
+        return Reason("nothing_to_trade", detail, details)
+    return Reason("within_band", "Every weight is within its band.", details)
 
 
 def _await_quote(inputs: DecisionInputs, details: Mapping[str, Any]) -> Reason:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote
-from trimtab.kernel.money import CONTEXT, plain
+from trimtab.kernel.money import CONTEXT, plain, to_money
 from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.portfolio.brake import QUARANTINE_PERIOD, Quarantine
 from trimtab.portfolios.portfolio.cash import CashEntry
@@ -203,7 +203,7 @@ def can_pay_for(reversals: Iterable[Order], cash: Decimal, quotes: Mapping[str, 
     """Return whether cash covers the reversals at the present quotes, or at the planning price without a quote."""
     for order in reversals:
         quote = quotes.get(order.symbol)
-        amount = CONTEXT.multiply(order.quantity, (quote and quote.price) or order.price)
+        amount = to_money(CONTEXT.multiply(order.quantity, (quote and quote.price) or order.price))
         cash += amount if order.side is Side.SELL else -amount
     return cash >= 0
 
