@@ -136,7 +136,12 @@ def test_a_wrong_quote_is_withdrawn_with_an_audit_record_and_does_not_come_back(
     restored = withdraw(system, 2).json
     assert (restored["price"], restored["as_of"][:10]) == ("100", day(1)[:10])
     assert withdraw(system, 2).json["price"] == "100", "a repetition withdraws nothing more"
-    assert quote(system, 130, at=2).json["outdated"] == ["AAPL"]
+    (outdated,) = quote(system, 130, at=2).json["outdated"]
+    assert (outdated["symbol"], outdated["as_of"][:10], outdated["stored_as_of"][:10]) == (
+        "AAPL",
+        day(2)[:10],
+        day(1)[:10],
+    )
     assert read(system)["price"] == "100"
     quote(system, 104, at=3)
     assert read(system)["price"] == "104"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.system import MARKET_TABLE, System, authorized
 from tests.support.trading import FEED, account, day, quote, refused, split
+from trimtab.kernel.clock import format_time
 
 AT = {"symbol": "AAPL", "price": 1, "as_of": day(1)}
 
@@ -16,6 +17,12 @@ AT = {"symbol": "AAPL", "price": 1, "as_of": day(1)}
 def store(system: System, *quotes: Any, **options: Any) -> Any:
     """The answer to these quotes."""
     return system.http("POST", "/quotes", {"quotes": list(quotes)}, **{"authorizer": FEED, **options})
+
+
+def outdated(at: float, stored_at: float | None) -> dict[str, Any]:
+    """Return what an answer says of a quote of AAPL on a day of January that is older than the stored one."""
+    times = [moment and format_time(datetime.fromisoformat(day(moment))) for moment in (at, stored_at)]
+    return {"symbol": "AAPL", "as_of": times[0], "stored_as_of": times[1]}
 
 
 def known() -> list[Any]:
@@ -29,10 +36,10 @@ def test_the_newest_quote_wins_whatever_order_they_come_in(system: System) -> No
     assert store(system, AT | {"price": 5, "as_of": day(5)}, AT).json == {
         "accepted": 1,
         "held": [],
-        "outdated": ["AAPL"],
+        "outdated": [outdated(1, None)],
     }
     assert system.process_quotes() == 1
-    assert quote(system, 4, at=4).json == {"accepted": 0, "held": [], "outdated": ["AAPL"]}
+    assert quote(system, 4, at=4).json == {"accepted": 0, "held": [], "outdated": [outdated(4, 5)]}
     assert mine.holding()["price"] == "5.000000000"
     quote(system, "6.000000001", at=5.1)
     assert mine.holding()["price"] == "6.000000001"

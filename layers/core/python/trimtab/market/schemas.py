@@ -147,16 +147,24 @@ class HeldQuoteView(HeldPriceView):
     symbol: str
 
 
+class OutdatedQuoteView(Model):
+    """A quote that will be discarded; `stored_as_of` is the time of the stored price, null without a stored price."""
+
+    symbol: str
+    as_of: str
+    stored_as_of: str | None
+
+
 class SubmittedQuotesView(Model):
     """The expected outcome of the quotes; a worker stores the quotes.
 
     `accepted` counts the quotes that are newer than the stored ones and plausible. `held` lists the implausible quotes.
-    `outdated` lists the symbols of quotes that are older than the stored or another submitted quote, or withdrawn.
+    `outdated` lists the quotes that are older than the stored or another submitted quote, or withdrawn.
     """
 
     accepted: int
     held: list[HeldQuoteView]
-    outdated: list[str]
+    outdated: list[OutdatedQuoteView]
 
 
 class SplitView(Model):
@@ -202,7 +210,15 @@ def submitted_view(preview: QuotePreview) -> JsonObject:
         for decision in preview.held
         if decision.quote.held
     ]
-    return {"accepted": preview.accepted, "held": held, "outdated": preview.outdated}
+    outdated = [
+        {
+            "symbol": outdated.quote.symbol,
+            "as_of": format_time(outdated.quote.as_of),
+            "stored_as_of": outdated.stored_as_of and format_time(outdated.stored_as_of),
+        }
+        for outdated in preview.outdated
+    ]
+    return {"accepted": preview.accepted, "held": held, "outdated": outdated}
 
 
 def quote_view(quote: Quote, now: datetime) -> JsonObject:

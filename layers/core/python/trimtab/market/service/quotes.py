@@ -1,7 +1,7 @@
 """The storing of quotes: accepted, held or discarded."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,15 +34,22 @@ class StoredQuotes(Struct, frozen=True):
     newly_held: Mapping[str, StoredPrice]
 
 
+class OutdatedQuote(Struct, frozen=True):
+    """A quote that will be discarded, and the time of the stored price (None without a stored price)."""
+
+    quote: NewQuote
+    stored_as_of: datetime | None
+
+
 class QuotePreview(Struct, frozen=True):
-    """The expected outcome of submitted quotes: the decisions that hold a price, and the symbols of outdated quotes.
+    """The expected outcome of submitted quotes: the decisions that hold a price, and the outdated quotes.
 
     `accepted` counts the other quotes.
     """
 
     accepted: int
     held: Sequence[QuoteDecision]
-    outdated: Sequence[str]
+    outdated: Sequence[OutdatedQuote]
 
 
 class QuoteService(Struct, frozen=True):
@@ -82,14 +89,16 @@ class QuoteService(Struct, frozen=True):
         Reads the stored quotes and the assets, and the last bars of the implausible quotes only. Of several quotes of a
         symbol the newest is judged, and the others are outdated.
         """
-        newest = newest_by_symbol(quotes)
+        submitted, newest = set(quotes), newest_by_symbol(quotes)
         stored = self.store.quotes_and_assets([quote.symbol for quote in newest])
-        decisions = [self._preview(quote, QuoteContext(*stored[quote.symbol])) for quote in newest]
-        held = [decision for decision in decisions if decision.outcome is QuoteOutcome.HELD]
-        outdated = [decision.quote.symbol for decision in decisions if decision.outcome is QuoteOutcome.OUTDATED]
-        dropped = [quote.symbol for quote in quotes if quote not in newest]
-        accepted = len(newest) - len(held) - len(outdated)
-        return QuotePreview(accepted, held, sorted({*outdated, *dropped}))
+        outcomes = {quote: self._preview(quote, QuoteContext(*stored[quote.symbol])) for quote in newest}
+        held = [decision for decision in outcomes.values() if decision.outcome is QuoteOutcome.HELD]
+        outdated = [
+            OutdatedQuote(quote, stored[quote.symbol][0].as_of)
+            for quote in sorted(submitted, key=lambda quote: (quote.symbol, quote.as_of))
+            if quote not in outcomes or outcomes[quote].outcome is QuoteOutcome.OUTDATED
+        ]
+        return QuotePreview(len(submitted) - len(held) - len(outdated), held, outdated)
 
     def _preview(self, new: NewQuote, context: QuoteContext) -> QuoteDecision:
         decision = decide(new, context, self.clock())
