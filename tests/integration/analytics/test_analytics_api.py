@@ -178,7 +178,7 @@ def test_holdings_without_recent_quotes_are_valued_at_their_last_close_and_named
     for answer in (drift, sectors):
         assert [each["symbol"] for each in answer["valued_at_close"]] == ["OMEG", "SIGM"]
         assert {each["day"] for each in answer["valued_at_close"]} == {LAST.isoformat()}
-        assert (answer["as_of"], answer["age_days"], answer["observations"]) == ("2026-11-19T23:59:59.000000Z", 1, 2)
+        assert (answer["as_of"], answer["age_days"], answer["observations"]) == ("2026-11-19T23:59:59.999999Z", 1, 2)
         assert (bool(answer["method"]), answer["basis"]) == (True, SNAPSHOT_BASIS)
     drawn = portfolio.get("drift", format="svg").text
     assert "OMEG" in drawn

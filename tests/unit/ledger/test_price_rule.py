@@ -1,7 +1,7 @@
 """One price rule: every reader shows the same prices and the same value of a portfolio."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 from unittest import mock
@@ -13,8 +13,10 @@ from msgspec import Struct
 from tests.unit.samples import portfolio
 from trimtab.analytics.schemas.snapshots import drifts_view, sectors_view
 from trimtab.analytics.service.analysis import Analysis
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
+from trimtab.kernel.sessions import session_close
 from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import LedgerStore
@@ -34,6 +36,7 @@ class MarketData(Struct, frozen=True):
 
     known: Mapping[str, Quote]
     bars: Mapping[str, Sequence[Bar]]
+    listed: Mapping[str, AssetRecord]
     asked: list[str]
 
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
@@ -44,6 +47,9 @@ class MarketData(Struct, frozen=True):
         found = {symbol: [bar for bar in self.bars.get(symbol, ()) if bar.day <= day] for symbol in symbols}
         return {symbol: max(bars, key=lambda bar: bar.day) for symbol, bars in found.items() if bars}
 
+    def assets(self, symbols: Sequence[str]) -> dict[str, AssetRecord]:
+        return {symbol: self.listed[symbol] for symbol in symbols if symbol in self.listed}
+
     def trades_of(self, *_: str) -> list[Any]:
         return []
 
@@ -51,6 +57,11 @@ class MarketData(Struct, frozen=True):
 def bar(symbol: str, day: date, close: Decimal) -> Bar:
     """Return a bar with this close."""
     return Bar(symbol, day, close, close, close, close, Decimal(1), None, None, None, "bars", 1)
+
+
+def asset(symbol: str, exchange: str) -> AssetRecord:
+    """Return an asset of this exchange."""
+    return AssetRecord(symbol, symbol, "stock", None, "USD", exchange, active=True)
 
 
 amounts = st.decimals("0.01", 5_000, places=2)
@@ -82,14 +93,18 @@ def markets(draw: st.DrawFn) -> tuple[Portfolio, MarketData]:
         symbol: Holding(symbol, SecurityType.STOCK, quantity, draw(amounts)) for symbol, quantity in quantities.items()
     }
     cash = draw(st.none() | amounts)
-    return portfolio(holdings=holdings, cash=cash, allocation={"A": Decimal(100)}), MarketData(known, bars, [])
+    exchanges = draw(st.dictionaries(st.sampled_from("ABCDE"), st.sampled_from(["XNAS", "CRYPTO"])))
+    listed = {symbol: asset(symbol, exchange) for symbol, exchange in exchanges.items()}
+    market = MarketData(known, bars, listed, [])
+    return portfolio(holdings=holdings, cash=cash, allocation={"A": Decimal(100)}), market
 
 
 def expected_price(market: MarketData, symbol: str) -> Decimal | None:
     """Return the price of one present unit, computed from all quotes and closes of the past."""
     quote = market.known.get(symbol)
+    exchange = market.listed[symbol].exchange if symbol in market.listed else None
     closes = [
-        (datetime.combine(found.day, time(23, 59, 59), UTC), found.close)
+        (session_close(exchange, found.day), found.close)
         for found in market.bars.get(symbol, ())
         if found.day <= LAST_DAY
     ]
@@ -145,3 +160,17 @@ def test_bars_are_read_only_for_held_symbols_without_a_quote_since_the_last_trad
         quote = market.known.get(symbol)
         assert owner.holdings[symbol].quantity
         assert quote is None or quote.as_of is None or quote.as_of.date() <= LAST_DAY
+
+
+def test_a_quote_after_the_session_is_newer_than_the_close_of_the_session() -> None:
+    """The close of Monday is at 21:00 UTC on XNAS, and a crypto asset closes its day at midnight."""
+    quotes = {"A": Quote("A", Decimal(104), datetime(2026, 11, 23, 22, tzinfo=UTC), "feed")}
+    bars, holding = (
+        {"A": [bar("A", LAST_DAY, Decimal(100))]},
+        Holding("A", SecurityType.STOCK, Decimal(10), Decimal(900)),
+    )
+    owner = portfolio(holdings={"A": holding}, allocation={"A": Decimal(100)})
+    for exchange, value in (("XNAS", "1040.00"), ("CRYPTO", "1000.00")):
+        market = MarketData(quotes, bars, {"A": asset("A", exchange)}, [])
+        (held,) = HoldingsReader(cast(LedgerStore, market), lambda: NOW).read_holdings(owner)
+        assert held.market_value == Decimal(value)

@@ -4,7 +4,7 @@ Orders are not planned by this rule: they need a fresh quote.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote, Split
-
-_END_OF_DAY = time(23, 59, 59)
+from trimtab.kernel.sessions import session_close
 
 
 class AssetPrice(Struct, frozen=True):
@@ -30,6 +29,7 @@ class AssetPrice(Struct, frozen=True):
     def adjust_for_splits(self, splits: Sequence[Split], now: datetime) -> "AssetPrice":
         """Return the price of one unit at `now`: the splits between the time of the price and `now` are applied.
 
+        >>> from datetime import UTC
         >>> january = lambda day: datetime(2026, 1, day, tzinfo=UTC)
         >>> four_for_one = Split(january(6), Decimal(4), Decimal(1))
         >>> AssetPrice(Decimal(100), january(5)).adjust_for_splits([four_for_one], january(7)).value
@@ -49,21 +49,27 @@ def quote_price(quote: Quote | None) -> AssetPrice | None:
     return AssetPrice(quote.price, quote.as_of, quote.source)
 
 
-def close_price(bar: Bar) -> AssetPrice:
-    """Return the close of a bar, which counts for the end of its day (UTC)."""
-    return AssetPrice(bar.close, datetime.combine(bar.day, _END_OF_DAY, UTC), bar.source, bar.day)
+def close_price(bar: Bar, exchange: str | None) -> AssetPrice:
+    """Return the close of a bar at the end of its session on the exchange.
+
+    >>> bar = Bar("AAPL", date(2026, 12, 24), *[Decimal(100)] * 5, None, None, None, "file", 1)
+    >>> close_price(bar, "XNAS").at.isoformat()  # an early close
+    '2026-12-24T18:00:00+00:00'
+    """
+    return AssetPrice(bar.close, session_close(exchange, bar.day), bar.source, bar.day)
 
 
-def newest_price(quote: Quote | None, bar: Bar | None, now: datetime) -> AssetPrice | None:
+def newest_price(quote: Quote | None, close: AssetPrice | None, now: datetime) -> AssetPrice | None:
     """Return the newer of quote and close per unit at `now`, the quote if both have the same time; None without either.
 
+    >>> from datetime import UTC
     >>> january = lambda day, hour=0: datetime(2026, 1, day, hour, tzinfo=UTC)
     >>> four_for_one = Split(january(7, 15), Decimal(4), Decimal(1))
     >>> quote = Quote("AAPL", Decimal(100), january(5, 20), "feed", (four_for_one,))
     >>> newest_price(quote, None, january(7, 14)).value, newest_price(quote, None, january(7, 16)).value
     (Decimal('100'), Decimal('25'))
     """
-    prices = [price for price in (quote_price(quote), close_price(bar) if bar else None) if price is not None]
+    prices = [price for price in (quote_price(quote), close) if price is not None]
     if not prices:
         return None
     newest = max(prices, key=lambda price: price.at)

@@ -70,7 +70,7 @@ class DriftsView(Model):
     """A portfolio against its target, at the newer of quote and last close of each holding.
 
     `as_of` is the time of the oldest price and `age_days` its age. `valued_at_close` names the holdings valued at a
-    close, which counts for the end of its day; the others are valued at their newest quote. `observations` is the
+    close, whose time is the end of its session; the others are valued at their newest quote. `observations` is the
     number of priced holdings. `drift` is half the sum of the absolute drifts in percent. Without a target, or where a
     holding has no price (`unpriced`), `drift` is null, `assets` is empty and `reason` is a code for the cause.
     """

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord
 from trimtab.contracts.bars import Bar
+from trimtab.contracts.prices import close_price
 from trimtab.contracts.quotes import AcceptedRange, HoldReason, Quote, Split
 from trimtab.kernel import sessions
 from trimtab.kernel.money import CONTEXT, HIGHEST_PRICE, HUNDRED, PRICE_UNIT, ZERO, sortable_price, to_percent
@@ -100,7 +101,10 @@ def quote_point(quote: Quote | None) -> PricePoint | None:
 
 def close_point(bar: Bar | None, exchange: str | None) -> PricePoint | None:
     """Return the close of a bar at the end of its session."""
-    return PricePoint(bar.close, sessions.session_close(exchange, bar.day)) if bar else None
+    if bar is None:
+        return None
+    close = close_price(bar, exchange)
+    return PricePoint(close.value, close.at)
 
 
 def newest(*points: PricePoint | None) -> PricePoint | None:

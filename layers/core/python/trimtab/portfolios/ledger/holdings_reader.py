@@ -105,7 +105,7 @@ class HoldingsReader(Struct, frozen=True):
         now, wanted = self.clock(), sorted(symbols)
         last_day = on_or_before(now.date() - timedelta(days=1))
         outdated = [symbol for symbol in wanted if _is_outdated(quotes.get(symbol), last_day)]
-        closes = self.ledger.closes(outdated, last_day)
+        closes = self._read_closes(outdated, last_day)
         prices = {symbol: newest_price(quotes.get(symbol), closes.get(symbol), now) for symbol in wanted}
         return {symbol: price for symbol, price in prices.items() if price is not None}
 
@@ -138,7 +138,7 @@ class HoldingsReader(Struct, frozen=True):
         """Return the profit at the end of a past day (UTC), at the last closes on or before that day."""
         end = datetime.combine(day + timedelta(days=1), time(), UTC)
         symbols = sorted(portfolio.holdings)
-        closes, quotes = self.ledger.closes(symbols, day), self.ledger.quotes(symbols)
+        closes, quotes = self._read_closes(symbols, day), self.ledger.quotes(symbols)
         realised, unrealised, unpriced, priced = ZERO, ZERO, list[str](), 0
         for symbol in symbols:
             splits = [
@@ -149,12 +149,19 @@ class HoldingsReader(Struct, frozen=True):
             holding = fold_trades(portfolio.holdings[symbol], earlier, splits, end)
             realised += holding.realised_profit
             if holding.quantity and symbol in closes:
-                price = close_price(closes[symbol]).adjust_for_splits(splits, end).value
+                price = closes[symbol].adjust_for_splits(splits, end).value
                 unrealised += to_money(CONTEXT.multiply(holding.quantity, price)) - holding.cost_basis
                 priced += 1
             elif holding.quantity:
                 unpriced.append(symbol)
         return PortfolioProfit(realised, unrealised, tuple(unpriced), priced, day)
+
+    def _read_closes(self, symbols: Sequence[str], day: date) -> dict[str, AssetPrice]:
+        """Return the last closes on or before a day by symbol, each at the end of its session."""
+        bars = self.ledger.closes(symbols, day)
+        assets = self.ledger.assets(sorted(bars))
+        exchanges = {symbol: asset.exchange for symbol, asset in assets.items()}
+        return {symbol: close_price(bar, exchanges.get(symbol)) for symbol, bar in bars.items()}
 
     def _apply_splits(self, portfolio: Portfolio, holding: Holding, splits: Sequence[Split], now: datetime) -> Holding:
         pending = holding.pending_splits(splits, now)
