@@ -9,9 +9,11 @@ from tests.faults.execution.scenario_run import DEPOSIT, HELD, Outcome, Scenario
 from tests.support.moto_state import commits, stored_items
 from trimtab.contracts.events import unpack_events
 from trimtab.contracts.portfolios import PortfolioStatus
-from trimtab.kernel.money import ZERO
+from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, fold
+from trimtab.portfolios.rebalancing.journal import Execution
+from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.runtime.dynamodb.client import deserialize
 
 OUTCOME_EVENTS = ("rebalance.completed", "rebalance.rolled_back", "rebalance.cancelled", "rebalance.rejected")
@@ -99,11 +101,25 @@ def _of_the_rebalances(run: ScenarioRun) -> Iterator[Fact]:
         unposted = [order.symbol for order in execution.orders if order.filled and not order.is_posted]
         yield "filled and not posted", unposted, []
         if status == "ROLLED_BACK" and len(rebalances) == 1:
-            yield "quantities rolled back", run.quantities(), {name: Decimal(held) for name, held in HELD.items()}
-            yield "net fills", dict(execution.net_fills()), {}
+            yield from _of_the_rollback(run, rebalance, execution)
     stale = sum(type == "portfolio.stale" for type, _ in committed)
     yield "alerts", stale, sum(rebalance.status.value in {"STALE", "RESOLVED"} for rebalance in rebalances)
     yield "events of something stuck", sum(type == "rebalance.stuck" for type, _ in committed), 0
+
+
+def _of_the_rollback(run: ScenarioRun, rebalance: Rebalance, execution: Execution) -> Iterator[Fact]:
+    """Only what cash could not pay for is missing after a rollback: all cash but the buffer was used to buy back."""
+    missing, cash = execution.unrestored, run.portfolio().cash or ZERO
+    assert rebalance.reason is not None
+    assert execution.funds is not None
+    restored = {name: held - missing.get(name, ZERO) for name, held in HELD.items()}
+    yield "quantities rolled back", run.quantities(), restored
+    yield "net fills", dict(execution.net_fills()), {name: -quantity for name, quantity in missing.items()}
+    named = rebalance.reason.details.get("not_bought_back", {})
+    yield "named as not bought back", named, {name: plain(quantity) for name, quantity in missing.items()}
+    cost = sum((quantity * run.prices[name] for name, quantity in missing.items()), ZERO)
+    yield "could have been bought back", bool(missing) and cost <= cash, False
+    yield "cash kept instead", bool(missing) and cash > execution.funds.buffer + Decimal("0.02") * len(missing), False
 
 
 def _of_the_portfolio(run: ScenarioRun) -> Iterator[Fact]:

@@ -90,8 +90,14 @@ MOVED = Scenario(
     ROLLED_BACK, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="101", MSFT="102")),)
 )
 """Prices change before the reversal."""
+DEARER = Scenario(
+    ROLLED_BACK,
+    {("NVDA", 1): OrderScript(percent=50, looks=1)},
+    actions=(ScenarioAction(buying, prices(AAPL="120", MSFT="115")),),
+)
+"""Buying back what was sold costs a little more than the cash."""
 TOO_DEAR = Scenario(STALE, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="900")),))
-"""Buying back what was sold costs more than the cash."""
+"""Buying back what was sold costs far more than the cash."""
 
 SCENARIOS: Mapping[str, Scenario] = {
     "all filled": Scenario(from_quote=True),

@@ -11,6 +11,7 @@ from tests.faults.execution.invariants import checked, events, violations
 from tests.faults.execution.scenario_run import HELD, Scenario, ScenarioAction, ScenarioRun
 from tests.faults.execution.scenario_runner import ScenarioRunner, scenario_runner
 from tests.faults.execution.scenarios import (
+    DEARER,
     HALF_AND_OPEN,
     MOVED,
     OPERATOR,
@@ -24,7 +25,7 @@ from tests.faults.execution.scenarios import (
     under_way,
 )
 from tests.faults.execution.scripted_broker import OrderScript
-from tests.support.faults import CrashAfter
+from tests.support.faults import CrashAfter, CrashBefore, Fault
 from tests.support.trading import refused
 from trimtab.kernel.money import plain
 from trimtab.portfolios.execution.broker import OrderNotSent, OutcomeUnknown
@@ -82,6 +83,32 @@ def test_after_a_reversal_at_other_prices_the_cash_differs_by_the_price_differen
     cost = Decimal("3.6") * 1 + Decimal("3.15") * 2
     assert run.portfolio().cash == CASH - cost
     assert checked(run) == []
+
+
+def test_cash_that_does_not_pay_for_all_of_a_reversal_buys_back_a_part_and_the_reason_names_the_rest(
+    runner: ScenarioRunner,
+) -> None:
+    run = runner.settled(DEARER)
+    assert checked(run) == []
+    # 3.6 AAPL and 3.15 MSFT were sold for 675.00; to buy them back costs 794.25, and 22.75 is the cash buffer
+    share = (Decimal(775) - Decimal("22.75")) / Decimal("794.25")
+    held = run.quantities()
+    assert held["AAPL"] == pytest.approx(BEFORE["AAPL"] - Decimal("3.6") * (1 - share), abs=Decimal("0.001"))
+    assert held["MSFT"] == pytest.approx(BEFORE["MSFT"] - Decimal("3.15") * (1 - share), abs=Decimal("0.001"))
+    missing = ", ".join(f"{plain(BEFORE[name] - held[name])} {name}" for name in ("AAPL", "MSFT"))
+    assert explained(run).endswith(f"Not bought back, because the cash did not pay for it: {missing}.")
+    assert not run.portfolio().lock
+
+
+@pytest.mark.parametrize("crash", [CrashBefore, CrashAfter])
+def test_a_crash_while_a_part_is_bought_back_loses_nothing_and_doubles_nothing(
+    runner: ScenarioRunner, crash: type[Fault]
+) -> None:
+    for call in range(0, 60, 4):
+        run = runner.settled(DEARER, crash(call))
+        assert runner.faults.met == [crash(call)]
+        # a price that moves after the reversals were sized, and before they are sent, can overdraw the cash
+        assert checked(run, ("ROLLED_BACK",), STALE) == [], call
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,13 @@ from msgspec.structs import replace
 from trimtab.kernel.money import HUNDRED, to_money
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy
-from trimtab.portfolios.rebalancing.buy_sizing import cash_after_fills, cost_of, fit_buys_to_cash, plan_top_up
+from trimtab.portfolios.rebalancing.buy_sizing import (
+    cash_after_fills,
+    cost_of,
+    fit_buys_to_cash,
+    plan_top_up,
+    unpaid_reversals,
+)
 from trimtab.portfolios.rebalancing.journal import (
     BUYS,
     FIRST_TOP_UP,
@@ -245,3 +251,61 @@ def test_after_a_partial_sell_the_buys_never_cost_more_than_there_is(plan: Execu
     after = fit_buys_to_cash(half.mark_posted())
     cost = sum((cost_of(order, plan.commission) for order in after.orders if order.status is OrderStatus.PLANNED), D(0))
     assert cost <= max(D(0), cash_after_fills(after, plan.funds) - plan.funds.buffer)
+
+
+# Reversals -----------------------------------------------------------------------------------------------------------
+
+TEN_PERCENT = D(10)
+
+
+def reversing(*sells: PlannedOrder, **members: Any) -> Execution:
+    """Return the journal of filled sells that are about to be bought back."""
+    return filled(journal(*sells, buy("Z", 1, 1), **members), SELLS).plan_reversals("r")
+
+
+def test_a_portfolio_without_cash_whose_sold_asset_rose_a_little_buys_back_what_its_cash_pays_for() -> None:
+    execution = reversing(sell("A", 20, 100))
+    assert unpaid_reversals(execution, D(2000), {"A": D(100)}, TEN_PERCENT) == {}
+    missing = unpaid_reversals(execution, D(2000), {"A": D("100.10")}, TEN_PERCENT)
+    assert missing is not None
+    assert D(20) - missing["A"] == (D("1999.99") / D("100.10")).quantize(D("1e-9"), ROUND_FLOOR)
+
+
+def test_where_more_than_the_allowed_part_of_the_cost_is_missing_nothing_is_bought_back() -> None:
+    execution = reversing(sell("A", 20, 100))
+    assert unpaid_reversals(execution, D(2000), {"A": D("111.11")}, TEN_PERCENT) is not None
+    assert unpaid_reversals(execution, D(2000), {"A": D("111.12")}, TEN_PERCENT) is None
+
+
+def test_a_whole_share_that_cash_does_not_pay_for_is_skipped_and_ends_the_rollback() -> None:
+    execution = reversing(sell("A", 1, 1000), policy=WHOLE)
+    missing = unpaid_reversals(execution, D(1000), {"A": D(1001)}, TEN_PERCENT)
+    assert missing == {"A": D(1)}
+    cut = execution.cut_reversals(missing)
+    assert (cut.next_wave, cut.is_reversed) == (None, True)
+    assert unpack_execution(pack_execution(cut), "r") == cut
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.integers(1, 900), st.integers(900, 1200)), min_size=1, max_size=6),
+    st.decimals(0, 3, places=2),
+    st.decimals(0, 2, places=2),
+    st.integers(0, 50),
+)
+def test_reversals_never_overdraw_and_leave_at_most_the_buffer_where_they_are_cut(
+    legs: list[tuple[int, int, int]], per_order: Decimal, percent: Decimal, buffer: int
+) -> None:
+    commission = Commission(per_order, percent)
+    sells = [sell(f"S{number}", quantity, price) for number, (quantity, price, _) in enumerate(legs)]
+    execution = reversing(*sells, commission=commission, funds=Funds(D(0), D(buffer)))
+    prices = {f"S{number}": D(price) * moved / 1000 for number, (_, price, moved) in enumerate(legs)}
+    cash = sum((D(quantity) * price for quantity, price, _ in legs), D(0))
+    missing = unpaid_reversals(execution, cash, prices, D(30))
+    assert missing is not None
+    orders = [order for order in execution.cut_reversals(missing).orders if order.status is OrderStatus.PLANNED]
+    amounts = [to_money(order.quantity * prices[order.symbol]) for order in orders]
+    left = cash - sum((amount + commission.of(amount) for amount in amounts), D(0))
+    assert left >= 0
+    if missing:
+        unbought = per_order * (len(legs) - len(orders))
+        assert left <= buffer + unbought + D("0.05") * len(legs) + D("0.001") * max(prices.values())

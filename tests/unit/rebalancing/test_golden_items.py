@@ -156,6 +156,7 @@ TOPPED_UP = Execution(
     funds=Funds(Decimal("1300.00"), Decimal("3.25"), Decimal("10.00")),
     commission=Commission(Decimal("0.35"), Decimal("0.1")),
     earlier_waves={SELLS: TIME},
+    unrestored={"AAPL": Decimal("0.25")},
 )
 WITH_HISTORY = replace(
     EXECUTING,

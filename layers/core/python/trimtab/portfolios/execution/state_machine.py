@@ -3,7 +3,7 @@
 Pure functions of the stored journal, the time and the limits. `worker.py` performs the steps and saves their results.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -11,8 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.quotes import Quote
-from trimtab.kernel.money import CONTEXT, plain, to_money
+from trimtab.kernel.money import plain
 from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.portfolio.brake import QUARANTINE_PERIOD, Quarantine
 from trimtab.portfolios.portfolio.cash import CashEntry
@@ -185,27 +184,22 @@ def quarantine_of_refusals(rebalance: Rebalance, now: datetime) -> dict[str, Qua
     return quarantine
 
 
-def start_wave(rebalance: Rebalance, now: datetime) -> Rebalance:
-    """Record the intent to send the next wave; return the same rebalance where a cancellation came first."""
+def start_wave(rebalance: Rebalance, now: datetime, unrestored: Mapping[str, Decimal]) -> Rebalance:
+    """Record the intent to send the next wave; return the same rebalance where a cancellation came first.
+
+    `unrestored` are the quantities that a wave of reversals does not buy back.
+    """
     execution = journal_of(rebalance)
     if execution.next_wave is None or not _may_start(execution):
         return rebalance
     status = _S.EXECUTING if rebalance.status is _S.PLANNED else rebalance.status
-    return rebalance.transition(status, now, execution=execution.start_wave(execution.next_wave, now))
+    wave = execution.cut_reversals(unrestored).start_wave(execution.next_wave, now)
+    return rebalance.transition(status, now, execution=wave)
 
 
 def next_reversals(execution: Execution) -> tuple[Order, ...]:
     """Return the reversals of the next wave."""
     return tuple(order for order in execution.orders if order.wave == execution.next_wave and order.reverses)
-
-
-def can_pay_for(reversals: Iterable[Order], cash: Decimal, quotes: Mapping[str, Quote]) -> bool:
-    """Return whether cash covers the reversals at the present quotes, or at the planning price without a quote."""
-    for order in reversals:
-        quote = quotes.get(order.symbol)
-        amount = to_money(CONTEXT.multiply(order.quantity, (quote and quote.price) or order.price))
-        cash += amount if order.side is Side.SELL else -amount
-    return cash >= 0
 
 
 def settle_wave(rebalance: Rebalance, execution: Execution, now: datetime, limits: RetryLimits) -> WaveResult:
@@ -308,15 +302,25 @@ def mark_stale_if_overdrawn(
 
 
 def _settle_reversals(rebalance: Rebalance, execution: Execution, now: datetime, limits: RetryLimits) -> WaveResult:
-    remaining = execution.net_fills()
-    if not remaining:
-        return WaveResult(rebalance.transition(_S.ROLLED_BACK, now, execution=_release(execution)))
+    if execution.is_reversed:
+        reason = _add_unrestored(rebalance.reason, execution)
+        return WaveResult(rebalance.transition(_S.ROLLED_BACK, now, execution=_release(execution), reason=reason))
     if execution.reversals >= MAX_REVERSALS:
-        symbols = ", ".join(sorted(remaining)[:MAX_NAMED])
+        symbols = ", ".join(sorted(execution.net_fills())[:MAX_NAMED])
         return mark_stale(rebalance, execution, now, f"{symbols} could not be reversed in {MAX_REVERSALS} tries")
     wake_at = now + timedelta(seconds=limits.reversal_seconds)
     retrying = replace(execution.plan_reversals(rebalance.rebalance_id), wake_at=wake_at)
     return WaveResult(rebalance.transition(_S.COMPENSATING, now, execution=retrying))
+
+
+def _add_unrestored(reason: Reason | None, execution: Execution) -> Reason | None:
+    """Return the reason with the quantities that were not bought back, in the sentence and in the details."""
+    if reason is None or not execution.unrestored:
+        return reason
+    missing = {symbol: plain(quantity) for symbol, quantity in sorted(execution.unrestored.items())}
+    named = ", ".join(f"{quantity} {symbol}" for symbol, quantity in list(missing.items())[:MAX_NAMED])
+    message = f"{reason.message} Not bought back, because the cash did not pay for it: {named}."
+    return replace(reason, message=message, details={**reason.details, "not_bought_back": missing})
 
 
 def _complete(rebalance: Rebalance, execution: Execution, now: datetime, rule: str, detail: str) -> WaveResult:

@@ -32,6 +32,7 @@ from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
+from trimtab.portfolios.rebalancing.buy_sizing import Quantities, unpaid_reversals
 from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.orders import Order, OrderStatus
@@ -182,13 +183,14 @@ class _ExecutionRun(Struct):
             return None
         if obstacle is not None:
             return obstacle
-        if not self._can_pay_for_reversals():
-            reason = "buying back what was sold costs more than the portfolio's cash"
+        unrestored = self._unpaid_reversals()
+        if unrestored is None:
+            reason = "buying back what was sold costs far more than the portfolio's cash"
             self._conclude(
                 lambda rebalance, now: state_machine.mark_stale(rebalance, journal_of(rebalance), now, reason)
             )
             return None
-        self._save(lambda now: (state_machine.start_wave(self.rebalance, now),))
+        self._save(lambda now: (state_machine.start_wave(self.rebalance, now, unrestored),))
         self.is_new_wave, self.synced_at = self.execution.wave == wave, None
         return None
 
@@ -222,12 +224,16 @@ class _ExecutionRun(Struct):
             return Pause(until, MESSAGE_RATE if self.is_rate_limited else None)
         return Pause(until, self.execution.waits_for)
 
-    def _can_pay_for_reversals(self) -> bool:
+    def _unpaid_reversals(self) -> Quantities | None:
+        """Return the quantities that cash cannot buy back at the present quotes, None where too much is missing."""
         reversals = state_machine.next_reversals(self.execution)
         if all(order.side is Side.SELL for order in reversals):
-            return True
+            return {}
         quotes = self.worker.ledger.quotes(sorted({order.symbol for order in reversals}))
-        return state_machine.can_pay_for(reversals, self.portfolio.cash or ZERO, quotes)
+        prices = {symbol: quote.price for symbol, quote in quotes.items() if quote.price is not None}
+        return unpaid_reversals(
+            self.execution, self.portfolio.cash or ZERO, prices, self.worker.limits.max_unpaid_percent
+        )
 
     def _sync_orders(self) -> None:
         """Synchronise every unfinished order of the wave with the broker, and save the answers."""

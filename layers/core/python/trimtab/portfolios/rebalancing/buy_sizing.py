@@ -14,6 +14,7 @@ from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.rebalancing.journal import (
     FIRST_TOP_UP,
     MAX_TOP_UPS,
+    NOT_PAID_FOR,
     Execution,
     Funds,
     client_order_id_of,
@@ -85,6 +86,36 @@ def plan_top_up(execution: Execution, rebalance_id: str) -> Execution:
     ]
     planned = replace(execution, orders=(*execution.orders, *top_ups))
     return _take_from_rests(planned, sizes)
+
+
+def unpaid_reversals(
+    execution: Execution, cash: Decimal, prices: Mapping[str, Decimal], max_percent: Decimal
+) -> Quantities | None:
+    """Return the quantities by symbol that the next reversals cannot buy back for this cash and their own sells.
+
+    Empty where cash pays for everything at these prices (the planning price of a symbol without a price), commissions
+    included. Otherwise the buys are cut in proportion, and the cash buffer is left for worse fills. Returns None where
+    more than `max_percent` of the cost is missing.
+    """
+    upcoming = [order for order in execution.orders if order.wave == execution.next_wave and order.reverses]
+    priced = [replace(order, price=prices.get(order.symbol, order.price)) for order in upcoming]
+    cost, buys = ZERO, [order for order in priced if order.side is Side.BUY]
+    for order in priced:
+        amount = to_money(_multiply(order.quantity, order.price))
+        fee = execution.commission.of(amount)
+        if order.side is Side.BUY:
+            cost += amount + fee
+        else:
+            cash += amount - fee
+    if not buys or cost <= cash:
+        return {}
+    if cost - cash > CONTEXT.divide(_multiply(cost, max_percent), HUNDRED):
+        return None
+    buffer = execution.funds.buffer if execution.funds else ZERO
+    fixed = execution.commission.per_order * len(buys)
+    wanted = {order.symbol: order.quantity for order in buys}
+    sizes = _share_out(execution, buys, wanted, cash - buffer - fixed, is_raise=True)
+    return {symbol: quantity - sizes.get(symbol, ZERO) for symbol, quantity in wanted.items()}
 
 
 def cash_after_fills(execution: Execution, funds: Funds) -> Decimal:
@@ -181,7 +212,7 @@ def _resize(execution: Execution, buys: Sequence[Order], sizes: Quantities) -> E
     def resized(order: Order) -> Order:
         if sizes.get(order.symbol):
             return replace(order, quantity=sizes[order.symbol])
-        return replace(order, status=OrderStatus.SKIPPED, is_posted=True, reason="not_paid_for")
+        return replace(order, status=OrderStatus.SKIPPED, is_posted=True, reason=NOT_PAID_FOR)
 
     return _take_from_rests(execution.update_orders(resized, buys), changes)
 

@@ -30,6 +30,8 @@ from trimtab.portfolios.rebalancing.orders import (
 
 SELLS, BUYS = 1, 2
 MAX_REVERSALS = 3
+NOT_PAID_FOR = "not_paid_for"
+"""Reason of an order that was skipped because cash did not pay for the smallest quantity."""
 FIRST_TOP_UP, MAX_TOP_UPS = 11, 3
 """Number of the first wave of top-ups, and the number of these waves; the numbers between are those of reversals."""
 
@@ -69,7 +71,8 @@ class Execution(Struct, frozen=True):
     of the next step, `polls` counts the polls of the present wave, `resumes` the leases that had expired. After
     `deadline` the execution is given up. `funds` is the cash of the plan, None in a journal of an earlier release, and
     `commission` the cost of each order. `waits_for` is the code of the reason to wait. `earlier_waves` are the starts
-    of the waves before the present one.
+    of the waves before the present one. `unrestored` are the sold quantities by symbol that the present wave of
+    reversals does not buy back, because cash does not pay for them.
     """
 
     orders: tuple[Order, ...]
@@ -88,6 +91,7 @@ class Execution(Struct, frozen=True):
     funds: Funds | None = None
     commission: Commission = NO_COMMISSION
     earlier_waves: Mapping[int, datetime] = {}
+    unrestored: Mapping[str, Decimal] = {}
 
     @property
     def current(self) -> tuple[Order, ...]:
@@ -166,6 +170,23 @@ class Execution(Struct, frozen=True):
             sign = 1 if order.side is Side.BUY else -1
             net[order.symbol] = net.get(order.symbol, ZERO) + sign * order.filled
         return {symbol: quantity for symbol, quantity in net.items() if quantity}
+
+    @property
+    def is_reversed(self) -> bool:
+        """True once everything is reversed, except the quantities that cash did not pay for."""
+        return self.net_fills() == {symbol: -quantity for symbol, quantity in self.unrestored.items()}
+
+    def cut_reversals(self, unrestored: Mapping[str, Decimal]) -> "Execution":
+        """Return the journal whose next reversals buy back less by these quantities; empty orders are skipped."""
+
+        def cut(order: Order) -> Order:
+            quantity = order.quantity - unrestored[order.symbol]
+            if quantity:
+                return replace(order, quantity=quantity)
+            return replace(order, status=OrderStatus.SKIPPED, is_posted=True, reason=NOT_PAID_FOR)
+
+        unsent = (order for order in self.orders if order.status is OrderStatus.PLANNED and order.symbol in unrestored)
+        return replace(self.update_orders(cut, unsent), unrestored=unrestored)
 
     def plan_reversals(self, rebalance_id: str) -> "Execution":
         """Return the journal with the next wave of reversals, sells first: they pay for the buys.
@@ -269,6 +290,7 @@ class _StoredExecution(Struct, frozen=True, omit_defaults=True):
     funds: Funds | None = None
     commission: Commission = NO_COMMISSION
     earlier_waves: Mapping[int, datetime] = {}
+    unrestored: Mapping[str, Decimal] = {}
 
 
 _PLAIN = tuple(name for name in Execution.__struct_fields__ if name not in {"orders", "skipped"})
