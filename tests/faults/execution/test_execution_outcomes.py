@@ -105,8 +105,9 @@ def test_a_crash_while_a_part_is_bought_back_loses_nothing_and_doubles_nothing(
     runner: ScenarioRunner, crash: type[Fault]
 ) -> None:
     for call in range(0, 60, 4):
-        run = runner.settled(DEARER, crash(call))
-        assert runner.faults.met == [crash(call)]
+        fault = crash(call)
+        run = runner.settled(DEARER, fault)
+        assert runner.faults.met == [fault]
         # a price that moves after the reversals were sized, and before they are sent, can overdraw the cash
         assert checked(run, ("ROLLED_BACK",), STALE) == [], call
 
