@@ -54,7 +54,7 @@ def list_portfolios(
     """List the portfolios of a user, newest first; without `user_id`, the caller's own or the tenant's.
 
     `attention=true` lists the portfolios that need a person, each with the reasons and what to do: stale portfolios,
-    portfolios with a quarantined symbol, and portfolios whose rebalances are rolled back repeatedly.
+    portfolios with a quarantined symbol, and portfolios whose rebalances are stuck or rolled back repeatedly.
     """
     wanted = PortfolioFilter(user_id, status, attention)
     query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "", *_filter_parts(wanted))

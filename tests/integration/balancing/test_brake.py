@@ -11,7 +11,7 @@ import pytest
 from functions.execution_on_execution_requested import handler as execution_function
 from tests.support.balancing import OPERATOR
 from tests.support.many_portfolios import ManyPortfolios, many_portfolios
-from tests.support.moto_state import stored_items
+from tests.support.moto_state import lose_messages, stored_items
 from tests.support.system import TABLE, System, authorized
 from tests.support.trading import refused
 from trimtab.contracts.events import unpack_events
@@ -217,6 +217,32 @@ def test_repeated_rollbacks_and_stale_portfolios_are_listed_with_the_rebalance_a
     assert market.system.http("GET", "/portfolios", query={"status": "ACTIVE"}).json["items"] == []
     other = authorized(user_id="someone-else")
     assert market.system.http("GET", "/portfolios", query={"attention": "true"}, authorizer=other).json["items"] == []
+
+
+def test_a_rebalance_that_has_sent_orders_and_makes_no_progress_is_listed_until_its_worker_continues(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPER_SCENARIO", json.dumps([{"match": {"side": "SELL"}, "latency_seconds": 5}]))
+    market.quote({"A": Decimal(140), "B": Decimal(100)})
+    market.system.process_checks()
+    market.system.process_executions()
+    lose_messages()
+    (rebalance,) = rebalances(market)
+    stuck = 0
+    while not stuck:
+        assert attention(market) == []
+        market.now += timedelta(minutes=10)
+        stuck = market.system.run_sweeper()["stuck"]
+        lose_messages()
+    (listed,) = attention(market)
+    (entry,) = listed["attention"]
+    assert (rebalance["status"], listed["portfolio_id"]) == ("EXECUTING", market.portfolios[0].portfolio_id)
+    assert (entry["code"], entry["rebalance_id"]) == ("stuck", rebalance["rebalance_id"])
+    assert f"{home(market)}/rebalances/{rebalance['rebalance_id']}" in entry["remedy"]
+    assert attention(market, status="STALE") == []
+    cancelled = f"{home(market)}/rebalances/{rebalance['rebalance_id']}/cancel"
+    assert market.system.http("POST", cancelled).status in {200, 202}
+    assert attention(market) == []
 
 
 def test_a_cursor_belongs_to_the_filter(market: ManyPortfolios) -> None:

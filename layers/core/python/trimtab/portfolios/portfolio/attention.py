@@ -1,17 +1,20 @@
 """Attention: the reasons for which a portfolio needs a person, each with a remedy. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
 from trimtab.contracts.portfolios import PortfolioStatus
+from trimtab.kernel.clock import parse_time
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.portfolio_events import (
     LIFT_HALT,
     LIFT_QUARANTINE,
     READ_CHECK,
     READ_REBALANCE,
+    REDRIVE,
     RELEASE_PRICE,
     RESOLVE,
     remedy,
@@ -21,6 +24,18 @@ _WAITS = {
     "price_held": ("A price of the portfolio is held because it is implausible.", RELEASE_PRICE),
     "halted": ("Orders are halted.", LIFT_HALT),
 }
+
+
+class StuckRebalance(Struct, frozen=True):
+    """An execution that makes no progress although its worker was woken repeatedly; `since` is its last progress."""
+
+    rebalance_id: str
+    since: datetime
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "StuckRebalance":
+        """Return the stuck rebalance of an item in the index of what waits for a person."""
+        return cls(item["sk"].partition("#")[2], parse_time(item["pending_jobs_sk"]))
 
 
 class AttentionEntry(Struct, frozen=True):
@@ -37,11 +52,18 @@ class AttentionEntry(Struct, frozen=True):
     symbol: str | None = None
 
 
-def attention_entries(portfolio: Portfolio, now: datetime) -> tuple[AttentionEntry, ...]:
+def attention_entries(
+    portfolio: Portfolio, now: datetime, stuck: StuckRebalance | None = None
+) -> tuple[AttentionEntry, ...]:
     """Return the reasons for which the portfolio needs a person now, the longest standing first."""
     if portfolio.status is PortfolioStatus.CLOSED:
         return ()
-    return tuple(sorted(_entries(portfolio, now), key=lambda entry: (entry.since, entry.code, entry.symbol or "")))
+    entries = [*_entries(portfolio, now)]
+    if stuck is not None:
+        message = "The rebalance makes no progress, although its worker was woken repeatedly."
+        text = remedy(REDRIVE, portfolio.portfolio_id, rebalance_id=stuck.rebalance_id)
+        entries.append(AttentionEntry("stuck", message, stuck.since, text, stuck.rebalance_id))
+    return tuple(sorted(entries, key=lambda entry: (entry.since, entry.code, entry.symbol or "")))
 
 
 def _entries(portfolio: Portfolio, now: datetime) -> Iterator[AttentionEntry]:

@@ -14,6 +14,10 @@ READ_REBALANCE = (
     "Read the orders and their refusals at GET /portfolios/{id}/rebalances/{rebalance_id}. Automatic rebalances "
     "continue after the pause; POST /portfolios/{id}/rebalances runs one at once."
 )
+REDRIVE = (
+    "Find the error in the log of the execution function, and redrive the dead-letter queue of rebalance-executions: "
+    "the rebalance continues. GET /portfolios/{id}/rebalances/{rebalance_id} shows the orders."
+)
 LIFT_QUARANTINE = (
     "Clear the refusal with the broker, then lift the quarantine with DELETE /portfolios/{id}/quarantine/{symbol}, or "
     "remove the symbol from the target."

@@ -129,10 +129,11 @@ class PortfolioService(Struct, frozen=True):
         if wanted.is_of_attention:
             page = self.store.portfolios_with_attention(caller.tenant_id, limit=limit, after=after)
         else:
-            page = self.store.portfolios(caller.tenant_id, user_id, limit=limit, after=after)
+            listed = self.store.portfolios(caller.tenant_id, user_id, limit=limit, after=after)
+            page = listed.map(lambda portfolio: (portfolio, None))
         now = self.clock()
-        listed = [PortfolioWithAttention(each, attention_entries(each, now)) for each in page.items]
-        return Page([each for each in listed if _passes(each, user_id, wanted)], page.next_position)
+        entries = [PortfolioWithAttention(each, attention_entries(each, now, stuck)) for each, stuck in page.items]
+        return Page([each for each in entries if _passes(each, user_id, wanted)], page.next_position)
 
     def change_policy(
         self, caller: Caller, portfolio_id: str, change: Callable[[Policy], Policy], check: RevisionCheck

@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed
+from trimtab.portfolios.portfolio.attention import StuckRebalance
 from trimtab.portfolios.portfolio.keys import (
+    PORTFOLIO,
     attention_partition,
     item_key,
     partition_of,
@@ -30,7 +32,7 @@ BY_TIME = Index("by_time", "pk", "by_time")
 BY_USER = Index("by_user", "by_user_pk", "by_user_sk")
 BY_TENANT = Index("by_tenant", "by_tenant_pk", "by_tenant_sk")
 PENDING_JOBS = Index("pending_jobs", "pending_jobs_pk", "pending_jobs_sk")
-"""Jobs that wait for a worker, by shard (`OPEN#…`), and portfolios that wait for a person, by tenant."""
+"""Jobs that wait for a worker, by shard (`OPEN#…`); portfolios and stuck rebalances that need a person, by tenant."""
 
 
 class Storable(Protocol):
@@ -66,13 +68,23 @@ class PortfolioStore(Struct, frozen=True):
         page = query_index(self.client, self.table, index, partition, limit=limit, after=after)
         return page.map(Portfolio.from_item)
 
-    def portfolios_with_attention(self, tenant_id: str, *, limit: int, after: Any) -> Page[Portfolio]:
-        """Return a page of the tenant's portfolios that need a person, the longest waiting first."""
+    def portfolios_with_attention(
+        self, tenant_id: str, *, limit: int, after: Any
+    ) -> Page[tuple[Portfolio, StuckRebalance | None]]:
+        """Return a page of the tenant's portfolios that need a person, the longest waiting first.
+
+        A portfolio with a stuck rebalance may be on two pages: with the rebalance, and with its other reasons.
+        """
         partition = attention_partition(tenant_id)
         page = query_index(
             self.client, self.table, PENDING_JOBS, partition, limit=limit, after=after, newest_first=False
         )
-        return page.map(Portfolio.from_item)
+        stuck = {item["pk"]: StuckRebalance.from_item(item) for item in page.items if item["sk"] != PORTFOLIO}
+        found = {item["pk"]: item for item in page.items if item["sk"] == PORTFOLIO}
+        keys = [{"pk": pk, "sk": PORTFOLIO} for pk in stuck if pk not in found]
+        found |= {item["pk"]: item for item in batch_get(self.client, self.table, keys, consistent=True)}
+        ordered = dict.fromkeys(item["pk"] for item in page.items)
+        return Page([(Portfolio.from_item(found[pk]), stuck.get(pk)) for pk in ordered], page.next_position)
 
     def put(self, *records: Storable) -> None:
         """Store all records or none, each on the version before.

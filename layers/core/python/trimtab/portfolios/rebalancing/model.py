@@ -16,7 +16,7 @@ from trimtab.contracts.stored_form import UnknownForm, form_version, from_attrib
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time, to_epoch_milliseconds
 from trimtab.kernel.money import plain
-from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
+from trimtab.portfolios.portfolio.keys import attention_partition, item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 from trimtab.portfolios.portfolio.policy import Mode
@@ -151,6 +151,13 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     def wait_until(self, decide_at: datetime, reason: Reason, now: datetime) -> "Rebalance":
         """Return the requested rebalance that is decided later: the sweeper wakes the worker at `decide_at`."""
         return self.transition(RebalanceStatus.REQUESTED, now, reason=reason, decide_at=decide_at)
+
+    def index_keys(self, job_id: str) -> dict[str, str]:
+        """Return the keys of the sweeper's index; a stuck execution is listed among what waits for a person instead."""
+        if self.is_stuck and self.is_in_execution and self.expires_at is None:
+            since = format_time(self.updated_at)
+            return {"pending_jobs_pk": attention_partition(self.tenant_id), "pending_jobs_sk": since}
+        return super().index_keys(job_id)
 
     @property
     def expires_at(self) -> datetime | None:
