@@ -252,6 +252,12 @@ class Config:
     """The pause before each attempt to compensate fills."""
     halt_seconds: int = 60
     """The interval at which a halted rebalance checks whether the halt was lifted."""
+    backoff_seconds: int = 900
+    """The pause of a portfolio after its first rolled back rebalance, doubled with each further one."""
+    max_backoff_seconds: int = 86_400
+    """The longest pause after rolled back rebalances; a longer cooldown of the policy still counts."""
+    quarantine_seconds: int = 30 * 86_400
+    """The time for which a symbol is not traded after the broker refused an order of the symbol permanently."""
     halt_window_seconds: int = 3600
     """The window of the controls that halt a tenant automatically."""
     halt_rollbacks: int = 50

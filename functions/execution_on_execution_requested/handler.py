@@ -9,6 +9,7 @@ from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
+from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, BrakeLimits
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -22,7 +23,16 @@ class ExecutionSettings(StoreSettings, BrokerSettings):
     order_seconds: int = 300
     reversal_seconds: int = 30
     halt_seconds: int = 60
+    backoff_seconds: int = DEFAULT_LIMITS.backoff_seconds
+    max_backoff_seconds: int = DEFAULT_LIMITS.max_backoff_seconds
+    quarantine_seconds: int = DEFAULT_LIMITS.quarantine_seconds
     threads: int = 8
+
+    @property
+    def limits(self) -> RetryLimits:
+        """Limits of an execution, and of the brake after one."""
+        brake = BrakeLimits(self.backoff_seconds, self.max_backoff_seconds, self.quarantine_seconds)
+        return RetryLimits(self.order_seconds, self.reversal_seconds, self.halt_seconds, brake=brake)
 
 
 @lru_cache(maxsize=1)
@@ -38,7 +48,7 @@ def execution_worker() -> ExecutionWorker:
         stores.queues,
         utc_now,
         settings.lease_seconds,
-        RetryLimits(settings.order_seconds, settings.reversal_seconds, settings.halt_seconds),
+        settings.limits,
         ThreadPoolExecutor(settings.threads).map if settings.threads > 1 else map,
         count,
         _log_broker_error,

@@ -16,7 +16,7 @@ from tests.support.system import TABLE, System, authorized
 from tests.support.trading import refused
 from trimtab.contracts.events import unpack_events
 from trimtab.kernel.clock import format_time
-from trimtab.portfolios.portfolio.brake import FIRST_PAUSE, QUARANTINE_PERIOD
+from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS
 from trimtab.portfolios.portfolio.model import Lock
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.store import PortfolioStore
@@ -105,7 +105,7 @@ def test_a_person_rebalances_during_the_pause(market: ManyPortfolios, monkeypatc
     refuse(monkeypatch, {"match": {"symbol": "B", "side": "BUY"}, "refuse": "not today"})
     market.wave({"A": Decimal(140), "B": Decimal(100)})
     refuse(monkeypatch)
-    market.now += FIRST_PAUSE / 2
+    market.now += DEFAULT_LIMITS.pause_after(1) / 2
     answer = market.system.http("POST", f"{home(market)}/rebalances", {"request_id": "now"})
     market.settle()
     done = market.system.http("GET", f"{home(market)}/rebalances/{answer.json['rebalance_id']}").json
@@ -170,13 +170,39 @@ def test_a_permanent_refusal_quarantines_the_symbol_until_an_operator_lifts_the_
     assert (audit["lifted"]["B"]["by"], audit["lifted"]["B"]["reason"]) == ("test", lift["reason"])
 
 
+def test_a_permanently_refused_top_up_quarantines_the_symbol_and_the_rebalance_is_complete(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, {"match": {"symbol": "B", "nth": 2}, "refuse": "restricted", "refusal": "permanent"})
+    market.quote({"A": Decimal(140), "B": Decimal(100)})
+    market.system.process_checks()
+    market.system.process_executions()
+    assert (rebalances(market)[0]["status"], alerts()) == ("COMPLETED", ["symbol.quarantined"])
+    market.settle()
+    assert market.system.http("GET", home(market)).json["quarantine"]["B"]["restriction"] == "no_buy"
+    assert [entry["code"] for entry in attention(market)[0]["attention"]] == ["quarantined"]
+
+
+def test_a_deployment_sets_the_pause_and_the_period_of_a_quarantine(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKOFF_SECONDS", "172800")
+    monkeypatch.setenv("MAX_BACKOFF_SECONDS", "172800")
+    monkeypatch.setenv("QUARANTINE_SECONDS", "3600")
+    refuse(monkeypatch, {"match": {"symbol": "B", "side": "BUY"}, "refuse": "not tradable", "refusal": "permanent"})
+    market.wave({"A": Decimal(140), "B": Decimal(100)})
+    brake = market.portfolio().brake
+    assert brake.blocked_until == market.now + timedelta(days=2)
+    assert brake.quarantine["B"].until == market.now + timedelta(hours=1)
+
+
 def test_a_quarantine_expires_and_the_portfolio_is_checked(
     market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse(monkeypatch, {"match": {"symbol": "B", "side": "BUY"}, "refuse": "not tradable", "refusal": "permanent"})
     market.wave({"A": Decimal(140), "B": Decimal(100)})
     refuse(monkeypatch)
-    market.now += QUARANTINE_PERIOD
+    market.now += timedelta(seconds=DEFAULT_LIMITS.quarantine_seconds)
     market.quote({"A": Decimal(140), "B": Decimal(100)})
     market.settle()
     market.system.run_sweeper()

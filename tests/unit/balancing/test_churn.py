@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.balancing.test_check_decision import NOW, at, invested
 from trimtab.contracts.quotes import Quote
-from trimtab.portfolios.portfolio.brake import backoff_pause
+from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, FollowUp, Trigger
@@ -45,9 +45,9 @@ def test_every_attempt_waits_for_the_cooldown_and_the_backoff_and_every_episode_
         locked = portfolio.lock_for_rebalance(str(number), now, FollowUp())
         if is_refused:
             failures, episodes = failures + 1, episodes + (failures == 0)
-            portfolio = locked.release_after_rollback(now, str(number), "order_refused", {})
+            portfolio = locked.release_after_rollback(now, str(number), "order_refused")
             alerts += sum(event.type == "portfolio.backing_off" for event in portfolio.events)
-            allowed_from = now + max(timedelta(seconds=cooldown), backoff_pause(failures))
+            allowed_from = now + max(timedelta(seconds=cooldown), DEFAULT_LIMITS.pause_after(failures))
         else:
             failures = 0
             portfolio = locked.release(now, EvaluationCause.HOLDINGS, rebalanced=True)
@@ -62,7 +62,7 @@ def _most_attempts(end: datetime, cooldown: int) -> int:
     at, attempts = NOW, 0
     while at <= end:
         attempts += 1
-        at += max(timedelta(seconds=cooldown), backoff_pause(attempts))
+        at += max(timedelta(seconds=cooldown), DEFAULT_LIMITS.pause_after(attempts))
     return attempts
 
 
@@ -77,5 +77,5 @@ def test_a_hundred_refused_quotes_turn_over_no_more_than_the_backoff_allows(seco
             continue
         attempts += 1
         portfolio = portfolio.lock_for_rebalance(str(number), now, FollowUp())
-        portfolio = portfolio.release_after_rollback(now, str(number), "order_refused", {})
+        portfolio = portfolio.release_after_rollback(now, str(number), "order_refused")
     assert attempts <= _most_attempts(now, 86_400) <= 2

@@ -6,14 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.samples import percents, portfolio
-from trimtab.portfolios.portfolio.brake import (
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    QUARANTINE_PERIOD,
-    Brake,
-    Quarantine,
-    backoff_pause,
-)
+from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, Brake, BrakeLimits, Quarantine
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Policy, Restriction
@@ -21,6 +14,7 @@ from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger
 
 NOW = datetime(2026, 11, 26, 15, tzinfo=UTC)
 DAY_SECONDS = 86_400
+FIRST_PAUSE, LONGEST_PAUSE, QUARANTINE_PERIOD = timedelta(minutes=15), timedelta(days=1), timedelta(days=30)
 
 
 def quarantine_of(restriction: Restriction, since: datetime = NOW) -> Quarantine:
@@ -48,7 +42,17 @@ def test_the_pause_doubles_with_each_failure_up_to_a_day() -> None:
         now = brake.blocked_until
     assert pauses[:4] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, 8 * FIRST_PAUSE]
     assert pauses[7:] == [LONGEST_PAUSE] * 3
-    assert backoff_pause(10**6) == LONGEST_PAUSE
+    assert DEFAULT_LIMITS.pause_after(10**6) == LONGEST_PAUSE
+    assert timedelta(seconds=DEFAULT_LIMITS.quarantine_seconds) == QUARANTINE_PERIOD
+
+
+def test_a_deployment_sets_the_pauses() -> None:
+    limits = BrakeLimits(backoff_seconds=60, max_backoff_seconds=150)
+    assert [limits.pause_after(failures).seconds for failures in (1, 2, 3, 4)] == [60, 120, 150, 150]
+    rolled_back = automatic().release_after_rollback(NOW, "r-1", "order_refused", limits)
+    assert rolled_back.brake.blocked_until == NOW + timedelta(minutes=1)
+    cancelled = automatic().release_after_cancellation(NOW, limits)
+    assert cancelled.brake.blocked_until == NOW + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(("cooldown", "pause"), [(60, FIRST_PAUSE), (7 * DAY_SECONDS, timedelta(days=7))])
@@ -80,21 +84,21 @@ def test_a_quarantine_expires() -> None:
 
 
 def test_a_rollback_alerts_once_an_episode_and_each_new_quarantine_alerts() -> None:
-    first = automatic().release_after_rollback(NOW, "r-1", "order_refused", {})
-    second = first.release_after_rollback(
-        NOW + timedelta(hours=1), "r-2", "order_refused", {"A": quarantine_of(Restriction.NO_BUY)}
-    )
+    first = automatic().release_after_rollback(NOW, "r-1", "order_refused")
+    later = NOW + timedelta(hours=1)
+    second = first.release_after_rollback(later, "r-2", "order_refused")
+    second = second.isolate({"A": quarantine_of(Restriction.NO_BUY)}, later)
     assert [event.type for event in first.events] == ["portfolio.backing_off"]
     assert [event.type for event in second.events] == ["symbol.quarantined"]
     assert first.events[0].data["rebalance_id"] == "r-1"
     assert f"/portfolios/{first.portfolio_id}/rebalances/r-1" in first.events[0].data["remedy"]
     completed = second.release(NOW + timedelta(days=1), EvaluationCause.HOLDINGS, rebalanced=True)
-    again = completed.release_after_rollback(NOW + timedelta(days=2), "r-3", "order_refused", {})
+    again = completed.release_after_rollback(NOW + timedelta(days=2), "r-3", "order_refused")
     assert [event.type for event in again.events] == ["portfolio.backing_off"]
 
 
 def test_a_rollback_leaves_the_decision_to_the_end_of_the_pause() -> None:
-    after = automatic().release_after_rollback(NOW, "r-1", "order_refused", {})
+    after = automatic().release_after_rollback(NOW, "r-1", "order_refused")
     assert (after.watch_state.evaluation_due, after.watch_state.deferred_trigger) == (
         EvaluationCause.REFUSED,
         Trigger.PRICE,
@@ -108,7 +112,7 @@ def test_a_cancellation_pauses_without_a_failure_or_an_alert() -> None:
 
 
 def test_a_lifted_quarantine_is_told_and_decided_at_once() -> None:
-    held = automatic().release_after_rollback(NOW, "r-1", "order_refused", {"A": quarantine_of(Restriction.NO_BUY)})
+    held = automatic().isolate({"A": quarantine_of(Restriction.NO_BUY)}, NOW)
     lifted = held.lift_quarantine("A", NOW + timedelta(hours=1), by="ada", reason="cleared")
     assert (lifted.brake.quarantine, [event.type for event in lifted.events]) == ({}, ["symbol.released"])
     assert lifted.watch_state.deferred_trigger is Trigger.PRICE

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from trimtab.kernel.money import plain
 from trimtab.portfolios.execution.waiting import RetryLimits
-from trimtab.portfolios.portfolio.brake import QUARANTINE_PERIOD, Quarantine
+from trimtab.portfolios.portfolio.brake import BrakeLimits, Quarantine
 from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -147,38 +147,47 @@ class WaveResult(Struct, frozen=True):
     def _reason_code(self) -> str:
         return self.rebalance.reason.code if self.rebalance.reason else ""
 
-    def apply_to(self, portfolio: Portfolio, now: datetime) -> Portfolio:
-        """Return the next version of the portfolio; the lock stays while the execution goes on."""
-        if self.stale_reason is not None:
-            return portfolio.mark_stale(self.stale_reason, now)
+    def apply_to(self, portfolio: Portfolio, now: datetime, limits: BrakeLimits) -> Portfolio:
+        """Return the next version of the portfolio; the lock stays while the execution goes on.
+
+        Symbols that the broker refused permanently are in quarantine at the end, whatever the outcome.
+        """
         if not self.is_final:
             return replace(portfolio, version=portfolio.version + 1, updated_at=now, events=())
+        quarantine = quarantine_of_refusals(self.rebalance, now, limits)
+        return self._release(portfolio, now, limits).isolate(quarantine, now)
+
+    def _release(self, portfolio: Portfolio, now: datetime, limits: BrakeLimits) -> Portfolio:
+        if self.stale_reason is not None:
+            return portfolio.mark_stale(self.stale_reason, now)
         if self.is_failure:
-            quarantine = quarantine_of_refusals(self.rebalance, now)
-            released = portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, quarantine)
+            released = portfolio.release_after_rollback(now, self.rebalance.rebalance_id, self._reason_code, limits)
             return released.request_investment() if self.rebalance.trigger is Trigger.DEPOSIT else released
         if self.rebalance.status is _S.ROLLED_BACK:
-            return portfolio.release_after_cancellation(now)
+            return portfolio.release_after_cancellation(now, limits)
         due = EvaluationCause.HOLDINGS if self.rebalanced else EvaluationCause.REFUSED
         return portfolio.release(now, due, rebalanced=self.rebalanced)
 
-    def records(self, portfolio: Portfolio, now: datetime) -> tuple[Rebalance | Portfolio | CashEntry, ...]:
+    def records(
+        self, portfolio: Portfolio, now: datetime, limits: BrakeLimits
+    ) -> tuple[Rebalance | Portfolio | CashEntry, ...]:
         """Return the records to write: rebalance and portfolio, and the cash entry of a withdrawal that is paid now."""
         payout = pay_out(self.rebalance, portfolio, now)
         if payout is None:
-            return (self.rebalance, self.apply_to(portfolio, now))
-        return (payout.rebalance, self.apply_to(payout.portfolio, now), payout.entry)
+            return (self.rebalance, self.apply_to(portfolio, now, limits))
+        return (payout.rebalance, self.apply_to(payout.portfolio, now, limits), payout.entry)
 
 
-def quarantine_of_refusals(rebalance: Rebalance, now: datetime) -> dict[str, Quarantine]:
+def quarantine_of_refusals(rebalance: Rebalance, now: datetime, limits: BrakeLimits) -> dict[str, Quarantine]:
     """Return the symbols whose orders the broker refused permanently, each with the refused side in quarantine."""
     quarantine: dict[str, Quarantine] = {}
+    until = now + timedelta(seconds=limits.quarantine_seconds)
     for order in journal_of(rebalance).orders:
         if order.refusal is not RefusalKind.PERMANENT:
             continue
         restriction = Restriction.NO_BUY if order.side is Side.BUY else Restriction.NO_SELL
         reason = order.reason or "no reason given"
-        refused = Quarantine(restriction, reason, rebalance.rebalance_id, now, now + QUARANTINE_PERIOD)
+        refused = Quarantine(restriction, reason, rebalance.rebalance_id, now, until)
         earlier = quarantine.get(order.symbol)
         quarantine[order.symbol] = earlier.join(refused) if earlier else refused
     return quarantine

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.assets import AssetRecord
 from trimtab.kernel import sessions
+from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, BrakeLimits
 from trimtab.portfolios.rebalancing.journal import Execution
 
 MARKET_CLOSED, HALTED, MESSAGE_RATE = "market_closed", "halted", "message_rate"
@@ -27,6 +28,7 @@ class RetryLimits(Struct, frozen=True):
     * `extra_attempts`: further submissions of a lost order while other orders of the wave are still being cancelled.
     * `max_pause_seconds`: longest pause between two polls of the broker.
     * `max_unpaid_percent`: largest part of the cost of reversals that cash may fail to pay for, in percent.
+    * `brake`: pauses after rollbacks, and the duration of a quarantine.
     """
 
     order_seconds: int = 300
@@ -36,6 +38,7 @@ class RetryLimits(Struct, frozen=True):
     extra_attempts: int = 2
     max_pause_seconds: int = 60
     max_unpaid_percent: Decimal = Decimal(10)
+    brake: BrakeLimits = DEFAULT_LIMITS
 
 
 class Pause(Struct, frozen=True):

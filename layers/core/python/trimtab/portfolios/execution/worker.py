@@ -332,7 +332,7 @@ class _ExecutionRun(Struct):
                 )
             if not trades and not result.is_final:
                 return (result.rebalance,)
-            return (*result.records(after, now), *trades)
+            return (*result.records(after, now, self.worker.limits.brake), *trades)
 
         self._save(posted)
 

@@ -12,14 +12,35 @@ from msgspec.structs import replace
 
 from trimtab.portfolios.portfolio.policy import Restriction
 
-FIRST_PAUSE = timedelta(minutes=15)
-"""Pause after the first rolled back rebalance of an episode; the pause doubles with each further one."""
-LONGEST_PAUSE = timedelta(days=1)
-"""Longest pause of the backoff; a longer cooldown of the policy still counts."""
 REPEATED_FAILURES = 2
 """Rolled back rebalances of one episode from which a person has to look."""
-QUARANTINE_PERIOD = timedelta(days=30)
-"""Time after which a quarantine expires."""
+
+
+class BrakeLimits(Struct, frozen=True):
+    """Durations of the brake, in seconds.
+
+    * `backoff_seconds`: pause after the first rolled back rebalance of an episode, doubled with each further one.
+    * `max_backoff_seconds`: longest pause of the backoff; a longer cooldown of the policy still counts.
+    * `quarantine_seconds`: time after which a quarantine expires.
+    """
+
+    backoff_seconds: int = 900
+    max_backoff_seconds: int = 86_400
+    quarantine_seconds: int = 30 * 86_400
+
+    def pause_after(self, failures: int) -> timedelta:
+        """Return the pause of the backoff after so many rolled back rebalances, at least one.
+
+        >>> [BrakeLimits().pause_after(failures).seconds // 60 for failures in (1, 2, 3)]
+        [15, 30, 60]
+        >>> BrakeLimits().pause_after(1000)
+        datetime.timedelta(days=1)
+        """
+        doubled = self.backoff_seconds * (1 << min(failures - 1, 32))
+        return timedelta(seconds=min(doubled, self.max_backoff_seconds))
+
+
+DEFAULT_LIMITS = BrakeLimits()
 
 
 class Quarantine(Struct, frozen=True):
@@ -81,17 +102,19 @@ class Brake(Struct, frozen=True, omit_defaults=True):
         """Time at which the next quarantine expires, None without a quarantine."""
         return min((each.until for each in self.quarantine.values()), default=None)
 
-    def record_failure(self, rebalance_id: str, cooldown_seconds: int, now: datetime) -> "Brake":
+    def record_failure(
+        self, rebalance_id: str, cooldown_seconds: int, now: datetime, limits: BrakeLimits = DEFAULT_LIMITS
+    ) -> "Brake":
         """Return the brake after a rolled back rebalance: the pause is the cooldown or the backoff, the longer one."""
         failures = self.failures + 1
         return replace(
-            self.pause(cooldown_seconds, now, backoff_pause(failures)),
+            self.pause(cooldown_seconds, now, limits.pause_after(failures)),
             failures=failures,
             failing_since=self.failing_since or now,
             failed_rebalance_id=rebalance_id,
         )
 
-    def pause(self, cooldown_seconds: int, now: datetime, least: timedelta = FIRST_PAUSE) -> "Brake":
+    def pause(self, cooldown_seconds: int, now: datetime, least: timedelta) -> "Brake":
         """Return the brake that blocks for the cooldown, at least for `least`; a later end stays."""
         end = now + max(timedelta(seconds=cooldown_seconds), least)
         return replace(self, blocked_until=max(end, self.blocked_until or end))
@@ -117,14 +140,3 @@ class Brake(Struct, frozen=True, omit_defaults=True):
         """Return the brake without expired quarantines."""
         kept = self.in_quarantine(now)
         return self if len(kept) == len(self.quarantine) else replace(self, quarantine=kept)
-
-
-def backoff_pause(failures: int) -> timedelta:
-    """Return the pause of the backoff after so many rolled back rebalances, at least one.
-
-    >>> [backoff_pause(failures).seconds // 60 for failures in (1, 2, 3)]
-    [15, 30, 60]
-    >>> backoff_pause(1000)
-    datetime.timedelta(days=1)
-    """
-    return min(FIRST_PAUSE * (1 << min(failures - 1, 16)), LONGEST_PAUSE)

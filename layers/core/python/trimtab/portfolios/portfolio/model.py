@@ -15,7 +15,7 @@ from trimtab.kernel import ids
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.portfolio import portfolio_item
-from trimtab.portfolios.portfolio.brake import Brake, Quarantine
+from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, Brake, BrakeLimits, Quarantine
 from trimtab.portfolios.portfolio.holdings import Holding
 from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit, Policy
 from trimtab.portfolios.portfolio.portfolio_events import (
@@ -241,28 +241,30 @@ class Portfolio(Record, frozen=True):
         return self._next_version(now, lock=None, rebalanced_at=now, brake=brake).request_evaluation(cause)
 
     def release_after_rollback(
-        self, now: datetime, rebalance_id: str, reason_code: str, quarantine: Mapping[str, Quarantine]
+        self, now: datetime, rebalance_id: str, reason_code: str, limits: BrakeLimits = DEFAULT_LIMITS
     ) -> "Portfolio":
         """Return the portfolio unlocked after a rolled back rebalance, with automatic rebalances blocked for a while.
 
-        `quarantine` holds the symbols that the broker refused permanently. The first rollback of an episode and each
-        new quarantine alert an operator. The check at the end of the pause decides by the present prices.
+        The first rollback of an episode alerts an operator. The check at the end of the pause decides by the present
+        prices.
         """
-        brake = self.brake.record_failure(rebalance_id, self.policy.cooldown_seconds, now).isolate(quarantine, now)
-        names = (self.portfolio_id, self.user_id, self.name)
-        events = [
-            quarantined_event(*names, symbol=symbol, quarantine=each) for symbol, each in sorted(quarantine.items())
-        ]
+        brake, events = self.brake.record_failure(rebalance_id, self.policy.cooldown_seconds, now, limits), []
         if brake.failures == 1 and brake.blocked_until is not None:
-            ids_of_failure = {"reason_code": reason_code, "rebalance_id": rebalance_id}
-            events.insert(0, backing_off_event(*names, **ids_of_failure, until=brake.blocked_until))
-        released = self._next_version(now, lock=None, brake=brake, events=tuple(events))
-        return released._request_decision()
+            failure = {"reason_code": reason_code, "rebalance_id": rebalance_id}
+            names = (self.portfolio_id, self.user_id, self.name)
+            events.append(backing_off_event(*names, **failure, until=brake.blocked_until))
+        return self._next_version(now, lock=None, brake=brake, events=tuple(events))._request_decision()
 
-    def release_after_cancellation(self, now: datetime) -> "Portfolio":
+    def release_after_cancellation(self, now: datetime, limits: BrakeLimits = DEFAULT_LIMITS) -> "Portfolio":
         """Return the portfolio unlocked after a person's cancellation with reversed fills: a pause, not a failure."""
-        brake = self.brake.pause(self.policy.cooldown_seconds, now)
+        brake = self.brake.pause(self.policy.cooldown_seconds, now, limits.pause_after(1))
         return self._next_version(now, lock=None, brake=brake).request_evaluation(EvaluationCause.REFUSED)
+
+    def isolate(self, quarantine: Mapping[str, Quarantine], now: datetime) -> "Portfolio":
+        """Return the portfolio, in the same version, with symbols in quarantine; each alerts an operator."""
+        names, added = (self.portfolio_id, self.user_id, self.name), sorted(quarantine.items())
+        events = [quarantined_event(*names, symbol=symbol, quarantine=each) for symbol, each in added]
+        return replace(self, brake=self.brake.isolate(quarantine, now), events=(*self.events, *events))
 
     def lift_quarantine(self, symbol: str, now: datetime, *, by: str, reason: str) -> "Portfolio":
         """Return the portfolio with the symbol tradable again; the portfolio is checked at once."""
