@@ -264,6 +264,8 @@ class Config:
     """Rebalances rolled back within the window that halt a tenant; 0 switches the control off."""
     halt_held_prices: int = 50
     """Prices held within the window, and needed by the tenant, that halt a tenant; 0 switches the control off."""
+    halt_refusals: int = 100
+    """Refused plans, and rebalances with refused orders, that halt a tenant; 0 switches the control off."""
 
     controls: Controls = Controls()
     """The limits that every order passes before it is sent."""

@@ -109,6 +109,7 @@ class BalancingFunctions(Construct):
                 "RUN_SECONDS": str(config.run_seconds),
                 **config.controls.settings(),
                 "HALT_WINDOW_SECONDS": str(config.halt_window_seconds),
+                "HALT_REFUSALS": str(config.halt_refusals),
                 "HALT_HELD_PRICES": str(config.halt_held_prices),
                 "EXECUTIONS_QUEUE_URL": self._execution.executions.url,
             },

@@ -69,6 +69,7 @@ class ExecutionFunctions(Construct):
                 "MAX_BACKOFF_SECONDS": str(config.max_backoff_seconds),
                 "QUARANTINE_SECONDS": str(config.quarantine_seconds),
                 "HALT_WINDOW_SECONDS": str(config.halt_window_seconds),
+                "HALT_REFUSALS": str(config.halt_refusals),
                 "HALT_ROLLBACKS": str(config.halt_rollbacks),
                 "THREADS": str(config.threads),
             },

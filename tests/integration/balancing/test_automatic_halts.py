@@ -16,7 +16,7 @@ from tests.support.many_portfolios import ManyPortfolios, many_portfolios
 from tests.support.moto_state import stored_items
 from tests.support.system import MARKET_TABLE, TABLE, System
 from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, quote_key
-from trimtab.portfolios.execution.halt_controls import HaltBounds, HaltControl
+from trimtab.portfolios.execution.halt_controls import HaltBounds, HaltControl, IncidentIds
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.runtime.dynamodb.client import dynamodb_client, get_item
@@ -51,6 +51,11 @@ def alerts() -> list[dict[str, Any]]:
     """Return the events of halts in the stored items."""
     records = [{"dynamodb": {"NewImage": item}} for item in stored_items()]
     return [event for record in records for event in events_of(record) if event["type"] == "orders.halted"]
+
+
+def rollbacks(*ids: str) -> IncidentIds:
+    """Return incidents of the control of rollbacks."""
+    return {HaltControl.ROLLBACKS: ids}
 
 
 def test_repeated_rollbacks_halt_the_tenant_once_until_an_operator_lifts_the_halt(
@@ -104,18 +109,43 @@ def test_a_redelivered_report_counts_once_and_a_manual_halt_keeps_the_count(syst
     market_store = HaltStore(dynamodb_client(), TABLE, HaltBounds(rollbacks=3))
     with many_portfolios(system, {"A": Decimal(100)}) as market:
         for _ in range(5):
-            market_store.record("demo", HaltControl.ROLLBACKS, ["r-1"], market.now)
-        market_store.record("demo", HaltControl.ROLLBACKS, ["r-2"], market.now)
+            market_store.record("demo", rollbacks("r-1"), market.now)
+        market_store.record("demo", rollbacks("r-2"), market.now)
         assert market_store.reason("demo") is None
         body = {"reason": "The feed looks wrong."}
         assert system.http("PUT", "/halt", body, authorizer=OPERATOR).status == 200
-        market_store.record("demo", HaltControl.ROLLBACKS, ["r-3"], market.now)
+        market_store.record("demo", rollbacks("r-3"), market.now)
         assert market_store.reason("demo") == "The feed looks wrong."
         market_store.switch_off("demo", market.now)
         market.now += timedelta(minutes=1)
         for name in ("r-1", "r-4", "r-5"):
-            market_store.record("demo", HaltControl.ROLLBACKS, [name], market.now)
+            market_store.record("demo", rollbacks(name), market.now)
         assert market_store.reason("demo") is None, "two since the halt was lifted"
-        market_store.record("demo", HaltControl.ROLLBACKS, ["r-6"], market.now)
+        market_store.record("demo", rollbacks("r-6"), market.now)
         assert "3 rebalances were rolled back" in (market_store.reason("demo") or "")
         assert market_store.reason("acme") is None
+
+
+def test_refused_plans_and_refused_orders_halt_the_tenant(
+    market: ManyPortfolios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALT_ROLLBACKS", "0")
+    monkeypatch.setenv("HALT_REFUSALS", "3")
+    monkeypatch.setenv("MAX_ORDER_NOTIONAL", "100")
+    check_function.price_checker.cache_clear()
+    refuse(monkeypatch, {"match": {"symbol": "B", "nth": 1}, "refuse": "not today"})
+    first, second, *_ = (f"/portfolios/{portfolio.portfolio_id}" for portfolio in market.portfolios)
+    for _ in range(2):
+        key = {"Idempotency-Key": "a"}
+        assert market.system.http("PUT", f"{first}/allocation", {"allocation": {"A": 90, "B": 10}}).status == 200
+        asked = market.system.http("POST", f"{first}/rebalances", {}, headers=key)
+        assert asked.status == 202, asked.text
+        market.settle()
+    assert (market.last_check()[0], halts(market)) == ("control_refused", []), "one check and one request, repeated"
+    monkeypatch.delenv("MAX_ORDER_NOTIONAL")
+    check_function.price_checker.cache_clear()
+    assert market.system.http("PUT", f"{second}/allocation", {"allocation": {"A": 60, "B": 40}}).status == 200
+    market.settle()
+    (halt,) = halts(market)
+    assert (halt["control"], halt["by"]) == ("refusals", "automatic")
+    assert "3 plans or orders were refused" in halt["reason"]

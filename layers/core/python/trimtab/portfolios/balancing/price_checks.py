@@ -95,6 +95,7 @@ class PriceChecker(Struct, frozen=True):
             inputs, result = self.decisions.decide(portfolio, Trigger.MANUAL, rebalance.mode)
         if result.plan is not None:
             return self._begin_rebalance(inputs, result, rebalance)
+        self._count_incidents(inputs, result, rebalance_id)
         return self._save_decision(_without_orders(rebalance, result, now))
 
     def _pay_from_cash(self, portfolio: Portfolio, rebalance: Rebalance, reason: Reason) -> CheckOutcome:
@@ -170,7 +171,7 @@ class PriceChecker(Struct, frozen=True):
         result, inputs = CheckResult(NOT_WATCHED), None
         if symbols:
             inputs, result = self.decisions.decide(portfolio, trigger)
-            self._count_held_prices(inputs)
+            self._count_incidents(inputs, result)
             if result.plan is not None:
                 return self._begin_rebalance(inputs, result, None)
         self.watches.write(portfolio, result.bounds, inputs.quotes if inputs else {}, dropped)
@@ -187,10 +188,20 @@ class PriceChecker(Struct, frozen=True):
         self.store.put(done, LastCheck(done.tenant_id, done.portfolio_id, trigger_name, now, result.reason))
         return CheckOutcome(result.reason.code)
 
-    def _count_held_prices(self, inputs: DecisionInputs) -> None:
-        """Count the held prices that the portfolio needs: too many of them halt the tenant."""
-        held = [f"{symbol}@{format_time(quote.held.held_at)}" for symbol, quote in inputs.quotes.items() if quote.held]
-        self.decisions.halts.record(inputs.portfolio.tenant_id, HaltControl.HELD_PRICES, held, inputs.now)
+    def _count_incidents(self, inputs: DecisionInputs, result: CheckResult, rebalance_id: str | None = None) -> None:
+        """Count the held prices that the portfolio needs, and a refused plan: too many of them halt the tenant.
+
+        A refused plan counts once for each new quote, or once for the rebalance that a person requested.
+        """
+        portfolio, quotes = inputs.portfolio, inputs.quotes
+        held = [f"{symbol}@{format_time(quote.held.held_at)}" for symbol, quote in quotes.items() if quote.held]
+        newest = max((quote.stored_at for quote in quotes.values() if quote.stored_at), default=inputs.now)
+        refused = [rebalance_id or f"{portfolio.portfolio_id}@{format_time(newest)}"]
+        incidents = {
+            HaltControl.HELD_PRICES: held,
+            HaltControl.REFUSALS: refused if result.reason.code == CONTROL_REFUSED else [],
+        }
+        self.decisions.halts.record(portfolio.tenant_id, incidents, inputs.now)
 
     def _is_crossed_by_newer_quote(self, inputs: DecisionInputs, result: CheckResult) -> bool:
         quotes = self.ledger.quotes(sorted(result.bounds))

@@ -1,15 +1,18 @@
 """Automatic halts: a tenant's orders are halted once too many incidents happen within a window. Pure.
 
-An incident is a rebalance that was rolled back, or a price that was held while a portfolio needed the price. Its id is
-derived, so an incident counts once, however often the message that reports it is delivered.
+An incident is a rebalance that was rolled back, a plan or an order that was refused, or a price that was held while a
+portfolio needed the price. Its id is derived, so an incident counts once, however often the message that reports it is
+delivered.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct, field
 
+IncidentIds = Mapping["HaltControl", Collection[str]]
+"""Ids of incidents by the control that counts them."""
 MAX_REMEMBERED = 400
 """Incidents of one control that are kept, and the highest bound; 30 KB of the item for each control."""
 REMEDY = (
@@ -19,9 +22,10 @@ REMEDY = (
 
 
 class HaltControl(StrEnum):
-    """Controls that halt a tenant: rebalances rolled back, and prices held, within the window."""
+    """Controls that halt a tenant: rebalances rolled back, plans and orders refused, prices held, within the window."""
 
     ROLLBACKS = "rollbacks"
+    REFUSALS = "refusals"
     HELD_PRICES = "held_prices"
 
 
@@ -31,9 +35,10 @@ class HaltBounds(Struct, frozen=True):
     window_seconds: int = 3600
     rollbacks: int = 50
     held_prices: int = 50
+    refusals: int = 100
 
     def __post_init__(self) -> None:
-        if max(self.rollbacks, self.held_prices) > MAX_REMEMBERED:
+        if max(self.rollbacks, self.held_prices, self.refusals) > MAX_REMEMBERED:
             raise ValueError(f"a bound of an automatic halt is at most {MAX_REMEMBERED}")
 
     def of(self, control: HaltControl) -> int:
@@ -41,6 +46,8 @@ class HaltBounds(Struct, frozen=True):
         match control:
             case HaltControl.ROLLBACKS:
                 return self.rollbacks
+            case HaltControl.REFUSALS:
+                return self.refusals
             case HaltControl.HELD_PRICES:
                 return self.held_prices
 
@@ -77,6 +84,8 @@ def explain_halt(control: HaltControl, count: int, bounds: HaltBounds) -> str:
     match control:
         case HaltControl.ROLLBACKS:
             happened = f"{count} rebalances were rolled back"
+        case HaltControl.REFUSALS:
+            happened = f"{count} plans or orders were refused"
         case HaltControl.HELD_PRICES:
             happened = f"{count} prices were held"
     return f"{happened} within {bounds.window_seconds} seconds (control {control.value})"

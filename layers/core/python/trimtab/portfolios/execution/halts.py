@@ -4,7 +4,7 @@ The item of a tenant also holds the incidents that the automatic controls count.
 tenant halted in one conditional write.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,14 @@ from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, pack, unpack
 from trimtab.kernel.clock import format_time, parse_time
 from trimtab.kernel.retry import retry_on_conflict
-from trimtab.portfolios.execution.halt_controls import REMEDY, HaltBounds, HaltControl, Incidents, explain_halt
+from trimtab.portfolios.execution.halt_controls import (
+    REMEDY,
+    HaltBounds,
+    HaltControl,
+    IncidentIds,
+    Incidents,
+    explain_halt,
+)
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, Key
 from trimtab.runtime.dynamodb.writes import put_item
@@ -97,24 +104,27 @@ class HaltStore(Struct, frozen=True):
 
         self._update(tenant_id, lifted)
 
-    def record(self, tenant_id: str, control: HaltControl, ids: Collection[str], now: datetime) -> None:
-        """Count incidents by their ids, and halt the tenant where the control's bound is reached.
+    def record(self, tenant_id: str, incidents: IncidentIds, now: datetime) -> None:
+        """Count incidents by their ids, and halt the tenant where the bound of a control is reached.
 
         Idempotent by id within the window. Nothing is counted while the tenant is halted. Raises `Conflict` after too
         many concurrent writes.
         """
-        if not ids or not self.bounds.of(control):
+        found = {control: ids for control, ids in incidents.items() if ids and self.bounds.of(control)}
+        if not found:
             return
 
         def counted(before: Item | None) -> Item | None:
-            incidents = _incidents_of(before)
-            added = incidents.add(control, ids, now, self.bounds)
-            if added is incidents or (before is not None and "reason" in before):
+            known = added = _incidents_of(before)
+            for control, ids in found.items():
+                added = added.add(control, ids, now, self.bounds)
+            if added is known or (before is not None and "reason" in before):
                 return None
             attributes = _incidents_attribute(added)
-            if not added.is_over(control, now, self.bounds):
+            over = next((control for control in found if added.is_over(control, now, self.bounds)), None)
+            if over is None:
                 return attributes
-            return {**attributes, **self._halt(tenant_id, control, added.count(control, now, self.bounds), now)}
+            return {**attributes, **self._halt(tenant_id, over, added.count(over, now, self.bounds), now)}
 
         self._update(tenant_id, counted)
 

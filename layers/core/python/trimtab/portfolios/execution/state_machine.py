@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.kernel.money import plain
+from trimtab.portfolios.execution.halt_controls import HaltControl, IncidentIds
 from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.portfolio.brake import BrakeLimits, Quarantine
 from trimtab.portfolios.portfolio.cash import CashEntry
@@ -142,6 +143,17 @@ class WaveResult(Struct, frozen=True):
     def is_failure(self) -> bool:
         """True if the rebalance was rolled back, and not because a person cancelled it."""
         return self.rebalance.status is _S.ROLLED_BACK and self._reason_code != CANCELLED_CODE
+
+    @property
+    def incidents(self) -> IncidentIds:
+        """The rebalance under each control that counts its end: a rollback, or orders that the broker refused."""
+        orders = self.rebalance.execution.orders if self.rebalance.execution and self.is_final else ()
+        is_refused = any(order.refusal for order in orders)
+        ids = (self.rebalance.rebalance_id,)
+        return {
+            HaltControl.ROLLBACKS: ids if self.is_failure else (),
+            HaltControl.REFUSALS: ids if is_refused else (),
+        }
 
     @property
     def _reason_code(self) -> str:

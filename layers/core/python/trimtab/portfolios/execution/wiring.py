@@ -28,6 +28,7 @@ class StoreSettings(QueueSettings):
     halt_window_seconds: int = 3600
     halt_rollbacks: int = 50
     halt_held_prices: int = 50
+    halt_refusals: int = 100
     price_collar: Decimal = _CONTROLS.price_collar
     max_order_notional: Decimal = _CONTROLS.max_order_notional
     max_daily_turnover: Decimal = _CONTROLS.max_daily_turnover
@@ -54,7 +55,9 @@ class RebalanceStores(Struct, frozen=True):
 def rebalance_stores(settings: StoreSettings) -> RebalanceStores:
     """Return the stores and queues, wired to DynamoDB and SQS."""
     client, table = dynamodb_client(), settings.portfolios_table
-    bounds = HaltBounds(settings.halt_window_seconds, settings.halt_rollbacks, settings.halt_held_prices)
+    bounds = HaltBounds(
+        settings.halt_window_seconds, settings.halt_rollbacks, settings.halt_held_prices, settings.halt_refusals
+    )
     return RebalanceStores(
         RebalanceStore(client, table),
         LedgerStore(client, table, settings.market_table),

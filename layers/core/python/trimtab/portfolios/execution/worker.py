@@ -19,7 +19,6 @@ from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import MAX_ATTEMPTS, ConditionFailed, sleep_before_retry
 from trimtab.portfolios.execution import state_machine, waiting
 from trimtab.portfolios.execution.broker import Broker, BrokerTerms
-from trimtab.portfolios.execution.halt_controls import HaltControl
 from trimtab.portfolios.execution.halts import HaltStore
 from trimtab.portfolios.execution.order_sync import OrderSync
 from trimtab.portfolios.execution.state_machine import CANCELLED_CODE, NextStep, WaveResult, journal_of
@@ -325,11 +324,8 @@ class _ExecutionRun(Struct):
                 trades, after = [], self.portfolio
             after = after.count_turnover(sum((trade.amount for trade in trades), ZERO), now)
             result = state_machine.mark_stale_if_overdrawn(result, self.rebalance, after.cash, now)
-            if result.is_failure:
-                # Before the write: a crash in between repeats the call, and the id counts once.
-                self.worker.halts.record(
-                    self.portfolio.tenant_id, HaltControl.ROLLBACKS, [self.rebalance.rebalance_id], now
-                )
+            # Before the write: a crash in between repeats the call, and the id counts once.
+            self.worker.halts.record(self.portfolio.tenant_id, result.incidents, now)
             if not trades and not result.is_final:
                 return (result.rebalance,)
             return (*result.records(after, now, self.worker.limits.brake), *trades)
