@@ -32,12 +32,12 @@ def bulk_requests() -> BulkRequests:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Handle `bars.ingested` or `split.entered` from the bus, `bars.late`, or the schedule of monthly reports."""
+    """Handle `bars.ingested` or an event of a split from the bus, `bars.late`, or the schedule of monthly reports."""
     today = utc_now().date()
     match event["detail-type"]:
         case "bars.ingested":
             requested = {"valuations": bulk_requests().request_valuations(_day(event, "day"))}
-        case "split.entered":
+        case "split.entered" | "split.amended" | "split.withdrawn":
             requested = {"valuations": bulk_requests().request_revaluations(_day(event, "effective_on"), today)}
         case "bars.late":
             requested = {"valuations": bulk_requests().request_valuations(None)}

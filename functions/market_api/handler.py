@@ -78,6 +78,7 @@ InSector = Annotated[Sector | None, Query(description="Only assets of this secto
 FirstDay = Annotated[Day, Query(alias="from", description="The first day, inclusive.")]
 PriceTime = Annotated[Time, Query(description="The `as_of` of the price to withdraw.")]
 Reason = Annotated[schemas.Text, Query(description="The reason, for the audit record.")]
+SplitDay = Annotated[Day, Path(description="The day of the split.")]
 LastDay = Annotated[Day, Query(alias="to", description="The last day, inclusive.")]
 
 
@@ -155,15 +156,37 @@ def list_bars(
 
 
 @app.put("/assets/<symbol>/splits/<effective_on>", **market_route("Enter a split", answers=schemas.SplitsView))
-def enter_split(
-    symbol: Annotated[Asset, Path()], effective_on: Annotated[Day, Path()], body: schemas.EnterSplit
-) -> Response[Any]:
+def enter_split(symbol: Symbol, effective_on: SplitDay, body: schemas.EnterSplit) -> Response[Any]:
     """Enter a split of a symbol. The split takes effect at the opening of the first session on or after the day.
 
     The session is that of the asset's exchange; without a known calendar the day begins at 00:00 UTC. A split that the
     prices before and after it contradict is refused.
     """
-    return json_response(schemas.splits_view(operations().enter_split(symbol, effective_on, body.ratio, body.per)))
+    quote = operations().enter_split(symbol, effective_on, body.ratio, body.per, app.caller.subject)
+    return json_response(schemas.splits_view(quote))
+
+
+@app.patch("/assets/<symbol>/splits/<effective_on>", **market_route("Amend a split", answers=schemas.SplitsView))
+def amend_split(symbol: Symbol, effective_on: SplitDay, body: schemas.AmendSplit) -> Response[Any]:
+    """Amend the ratio of a split. Holdings and values follow, past days included.
+
+    A ratio that the prices before and after the split contradict is refused. An audit record keeps who amended the
+    split, when and why.
+    """
+    audit = {"reason": body.reason, "actor": app.caller.subject}
+    quote = operations().amend_split(symbol, effective_on, body.ratio, body.per, **audit)
+    return json_response(schemas.splits_view(quote))
+
+
+@app.delete("/assets/<symbol>/splits/<effective_on>", **market_route("Withdraw a split", answers=schemas.SplitsView))
+def withdraw_split(symbol: Symbol, effective_on: SplitDay, reason: Reason) -> Response[Any]:
+    """Withdraw a split that was entered by mistake. Holdings and values follow, past days included.
+
+    The provider of bars does not enter a withdrawn split again; a person can. An audit record keeps who withdrew the
+    split, when and why.
+    """
+    quote = operations().withdraw_split(symbol, effective_on, reason=reason, actor=app.caller.subject)
+    return json_response(schemas.splits_view(quote))
 
 
 handler = lambda_handler(app)

@@ -192,7 +192,7 @@ class AnalyticsFunctions(Construct):
             self,
             "PastRule",
             description="The bars of a day or a split were stored",
-            types=("bars.ingested", "split.entered"),
+            types=("bars.ingested", "split.entered", "split.amended", "split.withdrawn"),
             target=target,
         )
         late = events.RuleTargetInput.from_object({"detail-type": "bars.late"})

@@ -261,6 +261,7 @@ def test_every_event_fits_its_schema(system: System) -> None:
     executed = {"portfolio.stale", "portfolio.resolved", "rebalance.cancelled", "rebalance.rolled_back"}
     executed |= {"portfolio.backing_off", "symbol.quarantined", "symbol.released", "orders.halted"}
     # Those of nights, late splits, implausible prices and alert rules are held by their own tests.
-    of_markets = {"alert.raised", "bars.ingested", "split.entered", "price.held", "price.released", "price.withdrawn"}
+    of_markets = {"alert.raised", "bars.ingested", "split.entered", "split.amended", "split.withdrawn"}
+    of_markets |= {"price.held", "price.released", "price.withdrawn"}
     received = {"rebalance.requested", "quote.received", "insight.received"}
     assert seen == schemas - received - {"recalculation.stuck"} - executed - of_markets

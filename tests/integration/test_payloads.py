@@ -242,6 +242,16 @@ def splits(system: System) -> None:
     )  # unchanged: bought after the split
 
 
+def amends_a_split(system: System) -> None:
+    splits(system)
+    assert http("market_api/amend_split.json", 200)["splits"][0]["ratio"] == "5"
+
+
+def withdraws_a_split(system: System) -> None:
+    splits(system)
+    assert http("market_api/withdraw_split.json", 200)["splits"] == []
+
+
 def holds_a_price(system: System) -> None:
     """Hold 18,742 after 187.42; the payload reads both."""
     for price, at in (("187.42", "2026-11-21T09:30:00Z"), ("18742", "2026-11-21T09:31:00Z")):
@@ -356,6 +366,8 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
     "events_on_commit/stream.json": is_published,
     "events_on_commit/stream_with_poison.json": unreadable_goes_to_the_undelivered,
+    "market_api/amend_split.json": amends_a_split,
+    "market_api/withdraw_split.json": withdraws_a_split,
     "market_api/enter_asset.json": entered,
     "market_api/enter_split.json": splits,
     "market_api/get_asset.json": shows_the_asset,

@@ -136,6 +136,9 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "analytics_on_night/split_entered.json": asks_for_every_portfolio(
         "analytics_on_night/split_entered.json", "valuations_url", {"valuations": 2}
     ),
+    "analytics_on_night/split_withdrawn.json": asks_for_every_portfolio(
+        "analytics_on_night/split_withdrawn.json", "valuations_url", {"valuations": 2}
+    ),
     "analytics_on_report_requested/report.json": sends_the_report,
     "analytics_on_valuation_requested/batch_with_poison.json": is_valued,
     "notifications_api/read_contacts.json": keeps_its_contacts,

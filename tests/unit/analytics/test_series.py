@@ -127,6 +127,17 @@ def test_a_split_changes_the_quantity_and_not_the_value() -> None:
     ]
 
 
+def test_a_sell_that_a_late_split_made_larger_than_the_holding_ends_the_holding() -> None:
+    """10 become 1, of which 4 were sold at 16: nothing is left, as in the holdings, and never -3 for -48."""
+    trades = [trade("ACME", "BUY", "10", "1000", at(MONDAY)), trade("ACME", "SELL", "4", "64", at(WEEK[2]))]
+    reverse = Split(at(WEEK[1], 14), new=Decimal(1), old=Decimal(10))
+    found = compute_daily_values(
+        trades, [deposit("1000", at(MONDAY, 9))], {"ACME": [reverse]}, closes(ACME=["100", "16", "16"]), WEEK[:3]
+    )
+    assert [day.value for day in found] == [Decimal(1000), Decimal(16), Decimal(64)]
+    assert found[-1].quantities == {}
+
+
 def test_a_day_without_a_bar_takes_the_last_close_and_says_so_also_across_a_split() -> None:
     split = {"ACME": [Split(at(WEEK[2], 0), Decimal(4), Decimal(1))]}
     found = compute_daily_values(

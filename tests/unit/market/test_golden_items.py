@@ -16,7 +16,7 @@ from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.market.domain.bars import BarFault, FaultKind
 from trimtab.market.domain.ingested_days import IngestedDay, UnannouncedDays, bars_ingested, record_day
-from trimtab.market.domain.splits import entered_split
+from trimtab.market.domain.splits import add_split, amend_split, withdraw_split
 
 GOLDEN = Path(__file__).parents[2] / "golden/market"
 DAY = date(2026, 11, 20)
@@ -63,7 +63,16 @@ ITEMS: dict[str, Any] = {
     "unannounced_days": UnannouncedDays(since=DAY, updated_at=TIME),
     "announced_days": UnannouncedDays(since=None, version=2, updated_at=TIME, events=(bars_ingested(DAY, None),)),
 }
-WRITTEN = {**ITEMS, "entered_split": entered_split("AAPL", SPLIT, TIME)}
+ENTERED = add_split(Quote("AAPL", version=4), SPLIT)
+AMENDED = amend_split(ENTERED.after, [SPLIT.effective_at.date()], Decimal(5), Decimal(1))
+WITHDRAWN = withdraw_split(AMENDED.after, [SPLIT.effective_at.date()])
+ITEMS["quote_with_withdrawn_split"] = WITHDRAWN.after
+WRITTEN = {
+    **ITEMS,
+    "split_entered": ENTERED.log_entry("ops", None, TIME),
+    "split_amended": AMENDED.log_entry("ops", "5 for 1", TIME),
+    "split_withdrawn": WITHDRAWN.log_entry("ops", "another symbol", TIME),
+}
 
 
 def written(kind: str) -> dict[str, Any]:
@@ -109,8 +118,14 @@ def test_a_later_added_member_with_a_default_leaves_older_items_readable() -> No
 
 
 def test_the_items_carry_their_events() -> None:
-    (entered,) = unpack_events(stored("entered_split")["events"])
+    (entered,) = unpack_events(stored("split_entered")["events"])
     assert (entered.type, entered.data["ratio"], entered.data["per"]) == ("split.entered", "4", "1")
+    (withdrawn,) = unpack_events(stored("split_withdrawn")["events"])
+    assert (withdrawn.type, withdrawn.data["ratio"], withdrawn.data["reason"]) == (
+        "split.withdrawn",
+        "5",
+        "another symbol",
+    )
     types = [event.type for event in unpack_events(stored("ingested_day")["events"])]
     assert types == ["bars.ingested", "alert.raised"]
 

@@ -91,7 +91,7 @@ class Table:
 
     def enter_split(self, symbol: str, day: date, new: Decimal, old: Decimal) -> Quote:
         quote = self.quotes.get(symbol, Quote(symbol))
-        entered = add_split(quote, split_of_day(day, new, old, "XNYS"))
+        entered = add_split(quote, split_of_day(day, new, old, "XNYS")).after
         if entered is not quote:
             self._write()
             self.quotes[symbol] = entered

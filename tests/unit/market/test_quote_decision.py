@@ -153,6 +153,21 @@ def test_a_split_explains_the_price_that_follows_it_and_holds_the_price_that_doe
     assert contradicted.quote.held.reason is HoldReason.SPLIT_CONTRADICTED
 
 
+def test_the_first_price_after_a_split_or_a_change_of_the_splits_is_in_new_units() -> None:
+    early = after(new(100, -200), new(100, -190))
+    known = replace(early, quote=replace(early.quote, splits=(TEN_FOR_ONE,)))
+    assert not decide(new("101", -180), known, NOON).is_in_new_units, "before the split"
+    first = decide(new(10, 1), known, NOON)
+    assert first.is_in_new_units
+    second = decide(new("10.1", 2), replace(known, quote=first.quote), NOON)
+    assert not second.is_in_new_units
+    again = decide(new(10, 1), replace(known, quote=first.quote), NOON)
+    assert facts(again.outcome, again.is_in_new_units) == (QuoteOutcome.REPEATED, True)
+    changed = replace(second.quote, splits=(), accepted_range=None)
+    for price in (new("10.1", 2), new("10.2", 3)):
+        assert decide(price, replace(known, quote=changed), NOON).is_in_new_units
+
+
 def test_a_true_after_hours_price_of_the_evening_before_is_a_price_before_the_split() -> None:
     close = bar(100, date(2026, 11, 19))
     split = context(Quote("AAPL", splits=(TEN_FOR_ONE,)), close)

@@ -190,12 +190,17 @@ class BarsData(Model):
 
 
 class SplitData(Model):
-    """A split that was entered: from the day on, every `per` units of the symbol become `ratio` units."""
+    """A split that was entered, amended or withdrawn: from the day on, every `per` units become `ratio` units.
+
+    `actor` is the person or the provider that acted; `reason` is null for an entered split.
+    """
 
     symbol: str
     effective_on: str
     ratio: str
     per: str
+    actor: str
+    reason: str | None
 
 
 class PriceData(Model):
@@ -252,6 +257,8 @@ DATA: Mapping[str, type[Model]] = {
     "alert.raised": AlertData,
     "bars.ingested": BarsData,
     "split.entered": SplitData,
+    "split.amended": SplitData,
+    "split.withdrawn": SplitData,
     "price.held": PriceData,
     "price.released": PriceData,
     "price.withdrawn": PriceData,

@@ -16,8 +16,11 @@ UNNAMED = "unnamed"
 """The source of a quote that names no source."""
 
 
-class Split(Struct, frozen=True):
+class Split(Struct, frozen=True, omit_defaults=True):
     """A split: from `effective_at` on, every `old` units of a symbol become `new` units.
+
+    `revision` counts from 1; an amendment or a withdrawal is the next revision. A withdrawn split stays with the symbol
+    as a split of 1 for 1, so that holdings that include an earlier revision are recomputed.
 
     >>> from datetime import UTC
     >>> split = Split(datetime(2026, 6, 1, tzinfo=UTC), new=Decimal(4), old=Decimal(1))
@@ -28,6 +31,12 @@ class Split(Struct, frozen=True):
     effective_at: datetime
     new: Decimal
     old: Decimal
+    revision: int = 1
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """True for a split that was withdrawn and changes nothing."""
+        return self.new == self.old
 
     def unit_price(self, price: Decimal) -> Decimal:
         """Return a price before the split in terms of one unit after the split."""
@@ -87,7 +96,8 @@ class AcceptedRange(Struct, frozen=True):
 class Quote(Record, frozen=True):
     """The newest accepted price of a symbol and its time (both None before the first quote), and all splits.
 
-    `splits` are ordered by time. `stored_at` is the time at which Trimtab stored the price, on Trimtab's own clock.
+    `splits` are ordered by time, the withdrawn ones included. `stored_at` is the time at which Trimtab stored the
+    price, on Trimtab's own clock.
     `held` is a later price that is not used because it is implausible; while a price is held, no order is sent for the
     symbol. `previous` is the accepted price before the quote. `withdrawn` is the newest price that was withdrawn or
     corrected, and is not accepted again. `accepted_range` is None if the next price has to be judged in full.
@@ -103,6 +113,14 @@ class Quote(Record, frozen=True):
     previous: AcceptedPrice | None = None
     withdrawn: AcceptedPrice | None = None
     accepted_range: AcceptedRange | None = None
+
+    @property
+    def is_in_new_units(self) -> bool:
+        """True for the first price after a split, and while no price was accepted since a change of the splits."""
+        if self.as_of is None or self.accepted_range is None:
+            return True
+        before = self.previous.as_of if self.previous else self.as_of
+        return any(before < split.effective_at <= self.as_of for split in self.splits)
 
     @property
     def accepted(self) -> AcceptedPrice | None:
@@ -126,10 +144,15 @@ class Quote(Record, frozen=True):
 
 
 class StoredPrice(Struct, frozen=True):
-    """The valid price of one unit, and the version of the quote in which the price is stored."""
+    """The valid price of one unit, and the version of the quote in which the price is stored.
+
+    `is_in_new_units` is True for the first price after a split and after a change of the splits: every watch of the
+    symbol has to be evaluated again, because bounds and quantities were those of other units.
+    """
 
     price: Decimal
     version: int
+    is_in_new_units: bool = False
 
 
 def quote_key(symbol: str) -> dict[str, str]:

@@ -34,6 +34,14 @@ class EnterSplit(Model):
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class AmendSplit(EnterSplit):
+    """The right ratio of a split, and the reason for the audit record."""
+
+    reason: Annotated[Text, Field(examples=["1 for 10, not 10 for 1"])]
+
+
 AssetClass = Literal["stock", "etf", "fund", "bond", "crypto", "commodity", "other"]
 
 
@@ -176,7 +184,7 @@ class SplitView(Model):
 
 
 class SplitsView(Model):
-    """All splits of a symbol, ordered by time."""
+    """All splits of a symbol that are not withdrawn, ordered by time."""
 
     symbol: str
     splits: list[SplitView]
@@ -257,6 +265,7 @@ def _split_views(quote: Quote) -> list[JsonObject]:
     return [
         {"effective_at": format_time(split.effective_at), "ratio": plain(split.new), "per": plain(split.old)}
         for split in quote.splits
+        if not split.is_withdrawn
     ]
 
 

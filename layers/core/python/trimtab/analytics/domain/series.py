@@ -3,7 +3,8 @@
 Basis (`BASIS`): a day ends at midnight UTC, and an entry on a day without a session (a deposit on a weekend) belongs to
 the next trading day. A holding's value is its quantity times its last close on or before the day. Closes are stored
 unadjusted, so splits between the close and the day are applied to the price. A holding without a close since 14 days
-(`LOOK_BACK`) before its purchase is valued at the price of its last trade.
+(`LOOK_BACK`) before its purchase is valued at the price of its last trade. A sell of more than the holding, which a
+split that was entered later can make of a recorded sell, ends the holding.
 
 External flows are money or holdings put in (above zero) or taken out (below zero). Dividends and fees are no flows but
 results of the portfolio. A trade that moved no tracked cash (`moves_cash` is False) was paid from outside: a purchase
@@ -137,7 +138,8 @@ class _SeriesState(Struct):
             self.cash += trade.proceeds
         else:
             self.flow -= trade.proceeds
-        self.quantities[trade.symbol] = self.quantities.get(trade.symbol, ZERO) + trade.quantity
+        held = self.quantities.get(trade.symbol, ZERO)
+        self.quantities[trade.symbol] = max(held + trade.quantity, ZERO)
         if trade.symbol not in self.prices or trade.symbol in self.traded:
             price = CONTEXT.divide(trade.amount, abs(trade.quantity))
             self.prices[trade.symbol] = to_places(price, QUANTITY_PLACES)

@@ -12,7 +12,7 @@ from trimtab.kernel.money import plain, sortable_price
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.market.domain.quote_decision import QuoteDecision
 from trimtab.market.domain.quotes import NewQuote
-from trimtab.market.domain.splits import EnteredSplit
+from trimtab.market.domain.splits import SplitLogEntry
 from trimtab.runtime.dynamodb.batches import batch_get_many
 from trimtab.runtime.dynamodb.client import serialize
 from trimtab.runtime.dynamodb.writes import put_records, update_item
@@ -97,13 +97,13 @@ class QuoteStore(Struct, frozen=True):
         if decision.quote is not before:
             put_records(self.client, self.table, decision.quote, *([decision.entry] if decision.entry else []))
 
-    def put_split(self, quote: Quote, split: EnteredSplit) -> None:
-        """Write the quote with a new split, and the record of the split with its event, in one transaction.
+    def put_split(self, quote: Quote, entry: SplitLogEntry) -> None:
+        """Write the quote with changed splits, and the log entry with its event, in one transaction.
 
-        Raises `ConditionFailed` if another version of the quote is stored. The event is part of the split's record:
-        on the quote, every new price would publish the event again.
+        Raises `ConditionFailed` if another version of the quote is stored. The event is part of the log entry: on the
+        quote, every new price would publish the event again.
         """
-        put_records(self.client, self.table, quote, split)
+        put_records(self.client, self.table, quote, entry)
 
     def clear_range(self, symbol: str) -> None:
         """Remove the accepted range: the next quote is judged against the asset's present limits."""

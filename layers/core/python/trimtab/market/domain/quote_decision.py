@@ -57,13 +57,14 @@ class QuoteDecision(Struct, frozen=True):
 
     The quote has the next version if the decision has to be written. `needs_checks` is True for the first held price of
     an episode, and for any price that is not newer than the held price: the price may be delivered again because the
-    first delivery ended before the checks were requested.
+    first delivery ended before the checks were requested. `is_in_new_units`: see `StoredPrice`.
     """
 
     outcome: QuoteOutcome
     quote: Quote
     entry: PriceLogEntry | None = None
     needs_checks: bool = False
+    is_in_new_units: bool = False
 
 
 def decide(new: NewQuote, context: QuoteContext, now: datetime) -> QuoteDecision:
@@ -76,7 +77,7 @@ def decide(new: NewQuote, context: QuoteContext, now: datetime) -> QuoteDecision
     stored, price = context.quote, AcceptedPrice(new.price, new.as_of, new.source)
     is_same_time = stored.as_of == price.as_of
     if is_same_time and stored.price == price.price:
-        return QuoteDecision(QuoteOutcome.REPEATED, stored)
+        return QuoteDecision(QuoteOutcome.REPEATED, stored, is_in_new_units=stored.is_in_new_units)
     is_older = stored.as_of is not None and price.as_of < stored.as_of
     is_opinion_of_another = is_same_time and stored.source != price.source
     if is_older or is_opinion_of_another or _is_withdrawn(price, stored):
@@ -209,7 +210,6 @@ def _accept(price: AcceptedPrice, context: QuoteContext, now: datetime, actor: s
         ),
         version=stored.version + 1,
     )
-    if not is_level_reached:
-        return QuoteDecision(QuoteOutcome.ACCEPTED, after)
-    entry = log_entry(PriceAction.RELEASED, price, after, actor=actor, now=now)
-    return QuoteDecision(QuoteOutcome.ACCEPTED, after, entry)
+    entry = log_entry(PriceAction.RELEASED, price, after, actor=actor, now=now) if is_level_reached else None
+    is_in_new_units = stored.accepted_range is None or after.is_in_new_units
+    return QuoteDecision(QuoteOutcome.ACCEPTED, after, entry, is_in_new_units=is_in_new_units)

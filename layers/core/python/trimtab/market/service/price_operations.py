@@ -1,4 +1,4 @@
-"""Operations of people on prices: release, withdrawal and the entry of splits."""
+"""Operations of people on prices and splits: release, entry, amendment and withdrawal."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -15,8 +15,19 @@ from trimtab.market.adapters.bars import BarStore
 from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.domain import quote_decision
 from trimtab.market.domain.plausibility import PricePoint, close_point
-from trimtab.market.domain.quote_decision import QuoteContext, QuoteDecision
-from trimtab.market.domain.splits import SPLIT_WINDOW, add_split, entered_split, require_followed, split_of_day
+from trimtab.market.domain.quote_decision import CONFIRMED, QuoteContext, QuoteDecision
+from trimtab.market.domain.splits import (
+    SPLIT_WINDOW,
+    SplitAction,
+    SplitChange,
+    add_split,
+    amend_split,
+    is_withdrawn,
+    require_followed,
+    split_days,
+    split_of_day,
+    withdraw_split,
+)
 
 Submit = Callable[[str, AcceptedPrice], None]
 """Send the price of a symbol to the worker that stores quotes."""
@@ -51,37 +62,78 @@ class PriceOperations(Struct, frozen=True):
 
         return self._apply(symbol, decide)
 
-    def enter_split(self, symbol: str, day: date, new: Decimal, old: Decimal) -> Quote:
+    def enter_split(self, symbol: str, day: date, new: Decimal, old: Decimal, actor: str) -> Quote:
         """Add a split to a symbol: from the opening of the first session of the day on, `old` units are `new` units.
 
-        A held price is sent to the worker again, because the split may explain the price. Raises `Conflict` if the day
-        has a different split, and `Unprocessable` if the prices around the split contradict the split.
+        Raises `Conflict` if the day has a different split, and `Unprocessable` if the prices around the split
+        contradict the split.
         """
-        return self._add_split(symbol, day, new, old, is_checked=True)
+
+        def change(context: QuoteContext) -> SplitChange:
+            entered = add_split(context.quote, split_of_day(day, new, old, context.limits.exchange))
+            self._require_followed(entered, context)
+            return entered
+
+        return self._change_splits(symbol, change, actor)
 
     def enter_provided_split(self, symbol: str, day: date, new: Decimal, old: Decimal) -> Quote:
         """Add a split that the provider of bars reports, as `enter_split` does, even if a stored price contradicts it.
 
-        The bars of the day are ingested after the split: a bar that contradicts the split is rejected.
+        The bars of the day are ingested after the split: a bar that contradicts the split is rejected. A split that a
+        person withdrew stays withdrawn.
         """
-        return self._add_split(symbol, day, new, old, is_checked=False)
 
-    def _add_split(self, symbol: str, day: date, new: Decimal, old: Decimal, *, is_checked: bool) -> Quote:
+        def change(context: QuoteContext) -> SplitChange:
+            split = split_of_day(day, new, old, context.limits.exchange)
+            if is_withdrawn(context.quote, split):
+                return SplitChange(SplitAction.ENTERED, split, context.quote, context.quote)
+            return add_split(context.quote, split)
+
+        return self._change_splits(symbol, change, CONFIRMED)
+
+    def amend_split(self, symbol: str, day: date, new: Decimal, old: Decimal, *, reason: str, actor: str) -> Quote:
+        """Amend the ratio of the split of a day; raises `Unprocessable` if the prices around the split contradict it.
+
+        Raises `NotFound` if the symbol has no split on the day.
+        """
+
+        def change(context: QuoteContext) -> SplitChange:
+            amended = amend_split(context.quote, split_days(day, context.limits.exchange), new, old)
+            self._require_followed(amended, context)
+            return amended
+
+        return self._change_splits(symbol, change, actor, reason)
+
+    def withdraw_split(self, symbol: str, day: date, *, reason: str, actor: str) -> Quote:
+        """Withdraw the split of a day; raises `NotFound` if the symbol has no split on the day."""
+
+        def change(context: QuoteContext) -> SplitChange:
+            return withdraw_split(context.quote, split_days(day, context.limits.exchange))
+
+        return self._change_splits(symbol, change, actor, reason)
+
+    def _change_splits(
+        self, symbol: str, decide: Callable[[QuoteContext], SplitChange], actor: str, reason: str | None = None
+    ) -> Quote:
+        """Store the change with its log entry, and send the accepted and the held price to be judged again."""
 
         def attempt() -> Quote:
-            context = QuoteContext(*self.store.quote_and_asset(symbol))
-            split = split_of_day(day, new, old, context.limits.exchange)
-            after = add_split(context.quote, split)
-            if after is not context.quote:
-                if is_checked:
-                    require_followed(split, context.quote, self._prices_around(day, context), context.limits)
-                self.store.put_split(after, entered_split(symbol, split, self.clock()))
-            return after
+            change = decide(QuoteContext(*self.store.quote_and_asset(symbol)))
+            if change.after is not change.before:
+                self.store.put_split(change.after, change.log_entry(actor, reason, self.clock()))
+            return change.after
 
         quote = retry_on_conflict(attempt)
+        if quote.accepted is not None:
+            self.submit(symbol, quote.accepted)
         if quote.held is not None:
             self.submit(symbol, quote.held.as_accepted())
         return quote
+
+    def _require_followed(self, change: SplitChange, context: QuoteContext) -> None:
+        if change.after is not change.before:
+            day = change.split.effective_at.date()
+            require_followed(change, self._prices_around(day, context), context.limits)
 
     def _context(self, symbol: str) -> QuoteContext:
         context = QuoteContext(*self.store.quote_and_asset(symbol))

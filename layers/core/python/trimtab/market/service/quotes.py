@@ -80,7 +80,9 @@ class QuoteService(Struct, frozen=True):
             if decision.needs_checks and decision.quote.held is not None:
                 newly_held[decision.quote.symbol] = StoredPrice(decision.quote.held.price, decision.quote.version)
             if decision.outcome in (QuoteOutcome.ACCEPTED, QuoteOutcome.REPEATED) and decision.quote.price is not None:
-                prices[decision.quote.symbol] = StoredPrice(decision.quote.price, decision.quote.version)
+                prices[decision.quote.symbol] = StoredPrice(
+                    decision.quote.price, decision.quote.version, decision.is_in_new_units
+                )
         return StoredQuotes(prices, held, len(quotes) - len(prices) - held, newly_held)
 
     def preview(self, quotes: Sequence[NewQuote]) -> QuotePreview:

@@ -42,6 +42,8 @@ TOTAL_DRIFT = "total_drift"
 """Rule of a rebalance for a total drift beyond the policy's."""
 MARKET_CLOSED = "market_closed"
 """Reason code while the exchange of an order is closed, at a broker that trades in sessions only."""
+SPLIT_CONTRADICTED = "split_contradicted"
+"""Reason code while recorded sells exceed a holding, because a split contradicts them."""
 NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
 MAX_NAMED, MAX_LISTED = 10, 90
 """Missing symbols named in a sentence, and listed in the details."""
@@ -109,18 +111,31 @@ def _join_results(result: CheckResult, invested: CheckResult) -> CheckResult:
 def evaluate(inputs: DecisionInputs) -> CheckResult:
     """Return the decision at the present quotes: orders to execute, or the reason and the next price bounds."""
     portfolio, symbols, usable = inputs.portfolio, symbols_of(inputs.portfolio), inputs.usable_prices()
+    if inputs.oversold:
+        return CheckResult(contradicted(inputs), _bounds(inputs, REARM_MOVE), calendar_at=_next_try(inputs))
     prices = {**inputs.last_prices, **usable}
     prices = {symbol: prices[symbol] for symbol in symbols if symbol in prices}
     missing = inputs.without_usable_price()
     is_tradable = len(missing) < len(symbols) and inputs.waiting_for_price() < {*portfolio.allocation}
     if not is_tradable or any(inputs.holds(symbol) and symbol not in prices for symbol in missing):
-        retry_at = inputs.now + CALENDAR_RETRY if inputs.is_calendar_due() else inputs.calendar_at()
-        return CheckResult(_without_prices(inputs, missing), _bounds(inputs, REARM_MOVE), calendar_at=retry_at)
+        return CheckResult(_without_prices(inputs, missing), _bounds(inputs, REARM_MOVE), calendar_at=_next_try(inputs))
     quantities = {symbol: inputs.quantities.get(symbol, ZERO) for symbol in symbols}
     valuation = value(quantities, prices, portfolio.cash or ZERO)
     if not valuation.weights:
         return CheckResult(Reason("empty", "The portfolio is worth nothing."), _bounds(inputs, ZERO))
     return _evaluate_weights(inputs, valuation)
+
+
+def _next_try(inputs: DecisionInputs) -> datetime | None:
+    """Return the day of the calendar rule, postponed by an hour where the day has come and nothing can be decided."""
+    return inputs.now + CALENDAR_RETRY if inputs.is_calendar_due() else inputs.calendar_at()
+
+
+def contradicted(inputs: DecisionInputs) -> Reason:
+    """Return the reason of a portfolio whose holdings are unknown: recorded sells exceed them after a split."""
+    named = ", ".join(inputs.oversold[:MAX_NAMED])
+    detail = f"A split contradicts the recorded sells of {named}. Correct the trades, or amend or withdraw the split."
+    return Reason(SPLIT_CONTRADICTED, detail, {"oversold": list(inputs.oversold[:MAX_LISTED])})
 
 
 def _without_prices(inputs: DecisionInputs, missing: list[str]) -> Reason:

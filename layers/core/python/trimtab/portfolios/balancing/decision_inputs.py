@@ -24,6 +24,7 @@ class DecisionInputs(Struct, frozen=True):
     Quantities are the present ones, splits included. `trigger` is None where only the watches have to be written
     again. `terms` are those of the broker. `last_prices` are the last prices of held symbols without a usable quote.
     `assets` are the reference data by symbol, empty until they are read. `halt_reason` is set while orders are halted.
+    `oversold` are the symbols whose recorded sells exceed the holding, because a split contradicts them.
     `was_refused`: the last rebalance traded nothing. `controls` are the pre-trade controls, and `tenant_notional` what
     the tenant's plans of the day are worth, where that is limited. `account_owner` is the other portfolio that trades
     through the broker's account, and `claim` the claim of the account to be stored with the plan.
@@ -44,6 +45,7 @@ class DecisionInputs(Struct, frozen=True):
     account_owner: str | None = None
     claim: AccountClaim | None = None
     was_refused: bool = False
+    oversold: tuple[str, ...] = ()
 
     def usable_prices(self) -> dict[str, Decimal]:
         """Return the prices that may be traded: of quotes that are not held, too old, or from before a split."""
@@ -55,7 +57,9 @@ class DecisionInputs(Struct, frozen=True):
             and quote.as_of is not None
             and quote.as_of >= oldest
             and quote.held is None
-            and not any(quote.as_of < split.effective_at <= self.now for split in quote.splits)
+            and not any(
+                quote.as_of < split.effective_at <= self.now and not split.is_withdrawn for split in quote.splits
+            )
         }
 
     def without_usable_price(self) -> list[str]:

@@ -98,6 +98,7 @@ class DecisionReader(Struct, frozen=True):
             controls=self.controls.controls,
             halt_reason=self.halts.reason(portfolio.tenant_id) if may_trade else None,
             was_refused=was_refused,
+            oversold=tuple(symbol for symbol, holding in sorted(held.items()) if holding.oversold),
         )
         return replace(inputs, last_prices=self._read_last_prices(inputs))
 

@@ -16,7 +16,7 @@ from trimtab.kernel.clock import Clock, format_time
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
-from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, NOT_WATCHED, CheckResult
+from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, NOT_WATCHED, SPLIT_CONTRADICTED, CheckResult
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
@@ -38,7 +38,7 @@ MAX_ROUNDS = 3
 """Maximum number of evaluations for one message if quotes keep crossing the new bounds; then the message is retried."""
 IN_PROGRESS = Reason("in_progress", "Skipped: the portfolio is being rebalanced, or its trades are being recalculated.")
 
-NEEDS_PERSON = frozenset({"halted", CONTROL_REFUSED, ACCOUNT_IN_USE})
+NEEDS_PERSON = frozenset({"halted", CONTROL_REFUSED, ACCOUNT_IN_USE, SPLIT_CONTRADICTED})
 """Reason codes of checks that only a person can clear."""
 
 
@@ -234,7 +234,7 @@ def _without_orders(requested: Rebalance, result: CheckResult, now: datetime) ->
     """Return the requested rebalance that trades nothing now: it waits for the open, or it ends."""
     if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
         return requested.wait_until(result.retry_at, result.reason, now)
-    is_refused = result.reason.code in {INSUFFICIENT_FUNDS, CONTROL_REFUSED, ACCOUNT_IN_USE}
+    is_refused = result.reason.code in {INSUFFICIENT_FUNDS, CONTROL_REFUSED, ACCOUNT_IN_USE, SPLIT_CONTRADICTED}
     outcome = RebalanceStatus.REJECTED if is_refused else RebalanceStatus.NO_ACTION
     return requested.record_outcome(outcome, result.reason, now)
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from trimtab.contracts.quotes import Quote, StoredPrice
 from trimtab.contracts.stored_form import FORM
-from trimtab.kernel.money import sortable_price
+from trimtab.kernel.money import HIGHEST_PRICE, sortable_price
 from trimtab.portfolios.balancing.price_bounds import PriceBounds
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.client import Item, Key, serialize
@@ -124,16 +124,17 @@ class WatchStore(Struct, frozen=True):
     def crossed(self, symbol: str, stored: StoredPrice) -> Iterator[CrossedPortfolio]:
         """Yield the portfolios whose watches the stored price crosses, by strongly consistent reads.
 
+        A price in new units crosses every watch: the bounds and the quantities behind them are those of other units.
         Watches whose evaluation saw the same or a newer version of the quote are left out. A watch crossed at both
         bounds is yielded twice.
         """
-        text = sortable_price(stored.price)
+        text = sortable_price(HIGHEST_PRICE if stored.is_in_new_units else stored.price)
+        conditions = [(UPPER, ("#s <= :price", {":price": f"{text}{AFTER_ALL}"}))]
+        if not stored.is_in_new_units:
+            conditions.append((LOWER, ("#s >= :price", {":price": text})))
         for shard in range(self.shards):
             partition = f"SYM#{symbol}#{shard}"
-            for index, condition in (
-                (UPPER, ("#s <= :price", {":price": f"{text}{AFTER_ALL}"})),
-                (LOWER, ("#s >= :price", {":price": text})),
-            ):
+            for index, condition in conditions:
                 for entry in query_keys(self.client, self.table, index, partition, condition):
                     key = BoundKey.from_text(entry[index.sort])
                     if key.seen < stored.version:

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.money import ZERO, plain
-from trimtab.portfolios.balancing.check_decision import CheckResult, await_open, find_refusal
+from trimtab.portfolios.balancing.check_decision import CheckResult, await_open, contradicted, find_refusal
 from trimtab.portfolios.balancing.current_limits import current_limits
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.plan_controls import refuse_plan
@@ -30,6 +30,8 @@ def decide_withdrawal(inputs: DecisionInputs, amount: Decimal) -> CheckResult:
 
     Holdings without a usable price are not sold. Checks that other triggers asked for stay as they are.
     """
+    if inputs.oversold:
+        return _without_plan(inputs, contradicted(inputs))
     portfolio, prices = inputs.portfolio, {**inputs.last_prices, **inputs.usable_prices()}
     priced = [symbol for symbol in symbols_of(portfolio) if symbol in prices]
     valuation = value(

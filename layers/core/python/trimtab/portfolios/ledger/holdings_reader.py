@@ -9,7 +9,6 @@ from msgspec import Struct
 from trimtab.contracts.prices import AssetPrice, close_price, newest_price, quote_price
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.ledger.posting import fold_trades
@@ -146,7 +145,7 @@ class HoldingsReader(Struct, frozen=True):
             ]
             trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
             earlier = [trade for trade in trades if trade.executed_at < end]
-            holding = fold_trades(portfolio.holdings[symbol], earlier, splits, end)
+            holding = fold_trades(portfolio.holdings[symbol], earlier, splits, end, may_oversell=True)
             realised += holding.realised_profit
             if holding.quantity and symbol in closes:
                 price = closes[symbol].adjust_for_splits(splits, end).value
@@ -170,12 +169,8 @@ class HoldingsReader(Struct, frozen=True):
                 holding = holding.with_split(split)
             return holding
         trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, holding.symbol)
-        try:
-            return fold_trades(holding, trades, splits, now)
-        except Refusal:
-            # A split was entered late and contradicts recorded sells. Readers keep seeing the holding before the
-            # split, so that an operator's entry does not close a client's portfolio.
-            return holding
+        # A split that is entered, amended or withdrawn late may contradict recorded sells: the holding stays readable.
+        return fold_trades(holding, trades, splits, now, may_oversell=True)
 
 
 def _is_outdated(quote: Quote | None, last_day: date) -> bool:

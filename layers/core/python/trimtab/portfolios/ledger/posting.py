@@ -56,7 +56,7 @@ def post_trade(
 
     splits = quote.splits if quote else ()
     if replaces:
-        holding = fold_trades(holding, [*load_other_trades(), after], splits, now)
+        holding = _fold_correction(holding, load_other_trades(), (before, after), splits, now)
     else:
         holding = add_trades(holding, [after], splits, now, load_other_trades)
     return after, portfolio.post(now, holdings=[holding], cash=cash)
@@ -140,10 +140,29 @@ def add_trades(
     return updated
 
 
-def fold_trades(holding: Holding, trades: Iterable[Trade], splits: Sequence[Split], now: datetime) -> Holding:
+def fold_trades(
+    holding: Holding, trades: Iterable[Trade], splits: Sequence[Split], now: datetime, *, may_oversell: bool = False
+) -> Holding:
     """Return the holding folded from all trades of its symbol and the splits effective by `now`."""
     effective = [split for split in splits if split.effective_at <= now]
-    return fold(holding.without_trades(), _effects(trades), effective)
+    return fold(holding.without_trades(), _effects(trades), effective, may_oversell=may_oversell)
+
+
+def _fold_correction(
+    holding: Holding,
+    others: Sequence[Trade],
+    revisions: tuple[Trade | None, Trade],
+    splits: Sequence[Split],
+    now: datetime,
+) -> Holding:
+    """Return the holding after a correction, which must not let sells exceed the holding by more than before."""
+    before, after = (
+        fold_trades(holding, [*others, *([trade] if trade else [])], splits, now, may_oversell=True)
+        for trade in revisions
+    )
+    if after.oversold <= before.oversold:
+        return after
+    return fold_trades(holding, [*others, *revisions[1:]], splits, now)
 
 
 def find_holding(portfolio: Portfolio, trade: Trade) -> Holding:

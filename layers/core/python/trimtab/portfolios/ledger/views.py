@@ -150,7 +150,9 @@ class HoldingView(Model):
     """A holding of one symbol at its newest price: the newer of quote and close, in present units.
 
     `price_as_of` is the time of the price and `price_source` the source of the quote or bar; `close_day` is set where
-    the price is the close of a day. Price and `market_value` are null where the symbol has no price.
+    the price is the close of a day. Price and `market_value` are null where the symbol has no price. `oversold` is the
+    quantity by which the recorded sells exceed the holding: above zero where a split contradicts the sells. Correct the
+    trades, or have the split amended or withdrawn; until then the portfolio is not rebalanced.
     """
 
     symbol: str
@@ -164,6 +166,7 @@ class HoldingView(Model):
     price_source: str | None
     close_day: date | None
     market_value: str | None
+    oversold: str
     updated_at: datetime | None
 
 
@@ -299,6 +302,7 @@ def _holding_view(priced: PricedHolding) -> Answer:
         "price_source": price and price.source,
         "close_day": price and price.close_day and price.close_day.isoformat(),
         "market_value": None if priced.market_value is None else _money(priced.market_value),
+        "oversold": _quantity(holding.oversold),
         "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
     }
 

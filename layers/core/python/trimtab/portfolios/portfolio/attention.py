@@ -22,6 +22,7 @@ from trimtab.portfolios.portfolio.portfolio_events import (
 
 _WAITS = {
     "price_held": ("A price of the portfolio is held because it is implausible.", RELEASE_PRICE),
+    "split_contradicted": ("A split contradicts recorded sells of the portfolio.", READ_CHECK),
     "halted": ("Orders are halted.", LIFT_HALT),
 }
 

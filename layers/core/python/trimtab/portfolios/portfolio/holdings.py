@@ -91,6 +91,8 @@ class Holding(Struct, frozen=True):
     The security type is that of the earliest trade. `last_trade` is the sort key of the newest trade in the holding;
     `last_trade`, `split_count` and `last_split_at` decide whether a further trade or split can be appended, or whether
     the holding has to be recomputed from all trades; `trade_count` tells how many trades a recomputation reads.
+    `split_count` is the sum of the revisions of the splits, so that an amended or withdrawn split is noticed.
+    `oversold` is the quantity by which recorded sells exceed the holding, after a split that contradicts them.
     """
 
     symbol: str
@@ -102,16 +104,18 @@ class Holding(Struct, frozen=True):
     trade_count: int = 0
     split_count: int = 0
     last_split_at: datetime | None = None
+    oversold: Decimal = ZERO
 
     @property
     def average_cost(self) -> Decimal | None:
         """Cost of one unit, 9 decimal places; None where the quantity is zero."""
         return to_places(CONTEXT.divide(self.cost_basis, self.quantity), QUANTITY_PLACES) if self.quantity else None
 
-    def with_trade(self, trade: TradeEffect) -> "Holding":
+    def with_trade(self, trade: TradeEffect, *, may_oversell: bool = False) -> "Holding":
         """Return the holding after the next trade in execution order.
 
-        Raises `Unprocessable` (`insufficient_quantity`) for a sell of more than the quantity held.
+        Raises `Unprocessable` (`insufficient_quantity`) for a sell of more than the quantity held. With `may_oversell`
+        such a sell ends the holding instead, and the excess is added to `oversold`.
 
         >>> from datetime import UTC, datetime
         >>> def trade(day, side, quantity, amount):
@@ -130,17 +134,20 @@ class Holding(Struct, frozen=True):
             quantity = self.quantity + trade.quantity
             cost_basis = self.cost_basis - trade.cash_change
             return self._with_sums(trade, quantity, cost_basis, self.realised_profit)
-        if trade.quantity > self.quantity:
+        excess = max(trade.quantity - self.quantity, ZERO)
+        if excess and not may_oversell:
             raise Unprocessable(
                 "insufficient_quantity",
                 f"{trade.ref_id} sells {plain(trade.quantity)} {self.symbol}, but the portfolio holds "
                 f"{plain(self.quantity)} at that time.",
             )
-        left = self.quantity - trade.quantity
-        sold_share = CONTEXT.divide(CONTEXT.multiply(self.cost_basis, trade.quantity), self.quantity)
-        cost_of_sold = to_money(sold_share) if left else self.cost_basis
+        left, cost_of_sold = self.quantity - trade.quantity + excess, self.cost_basis
+        if left:
+            sold_share = CONTEXT.divide(CONTEXT.multiply(self.cost_basis, trade.quantity), self.quantity)
+            cost_of_sold = to_money(sold_share)
         profit = self.realised_profit + trade.cash_change - cost_of_sold
-        return self._with_sums(trade, left, self.cost_basis - cost_of_sold, profit)
+        sold = self._with_sums(trade, left, self.cost_basis - cost_of_sold, profit)
+        return replace(sold, oversold=self.oversold + excess) if excess else sold
 
     def _with_sums(self, trade: TradeEffect, quantity: Decimal, cost_basis: Decimal, profit: Decimal) -> "Holding":
         return replace(
@@ -156,7 +163,9 @@ class Holding(Struct, frozen=True):
     def with_split(self, split: Split) -> "Holding":
         """Return the holding after a split: the quantity changes, the cost basis does not."""
         quantity = split.of(self.quantity)
-        return replace(self, quantity=quantity, split_count=self.split_count + 1, last_split_at=split.effective_at)
+        return replace(
+            self, quantity=quantity, split_count=self.split_count + split.revision, last_split_at=split.effective_at
+        )
 
     def without_trades(self) -> "Holding":
         """Return an empty holding of the same symbol, from which to recompute the holding."""
@@ -169,23 +178,26 @@ class Holding(Struct, frozen=True):
     def pending_splits(self, splits: Sequence[Split], now: datetime) -> list[Split] | None:
         """Return the splits effective by `now` and not yet in the holding, to be appended to the holding.
 
-        Returns None if a split was entered late, with an effective time before a trade or a split in the holding: the
-        holding then has to be recomputed from all trades.
+        Returns None if a split was entered late, with an effective time before a trade or a split in the holding, or
+        if a split in the holding was amended or withdrawn: the holding then has to be recomputed from all trades.
         """
         effective = [split for split in splits if split.effective_at <= now]
         new = [split for split in effective if self.last_split_at is None or split.effective_at > self.last_split_at]
-        if len(effective) - len(new) != self.split_count:
+        if sum(split.revision for split in effective) - sum(split.revision for split in new) != self.split_count:
             return None
         if self.last_trade is not None and any(split.effective_at <= self.last_trade[0] for split in new):
             return None
         return new
 
 
-def fold(empty: Holding, trades: Iterable[TradeEffect], splits: Sequence[Split]) -> Holding:
+def fold(
+    empty: Holding, trades: Iterable[TradeEffect], splits: Sequence[Split], *, may_oversell: bool = False
+) -> Holding:
     """Return the holding that results from all trades and splits of a symbol, given in any order.
 
     Trades and splits are applied in order of time; a split comes before the trades of the same instant. Raises
-    `Unprocessable` (`insufficient_quantity`) where the quantity would be negative at any point in time.
+    `Unprocessable` (`insufficient_quantity`) where the quantity would be negative at any point in time, unless
+    `may_oversell` (see `Holding.with_trade`).
 
     >>> from datetime import UTC, datetime
     >>> january = lambda day: datetime(2026, 1, day, tzinfo=UTC)
@@ -202,5 +214,8 @@ def fold(empty: Holding, trades: Iterable[TradeEffect], splits: Sequence[Split])
     ]
     holding = empty
     for *_, step in sorted(steps, key=lambda timed: timed[:3]):
-        holding = holding.with_split(step) if isinstance(step, Split) else holding.with_trade(step)
+        if isinstance(step, Split):
+            holding = holding.with_split(step)
+        else:
+            holding = holding.with_trade(step, may_oversell=may_oversell)
     return holding

@@ -31,7 +31,7 @@ class _StoredHoldings(Struct, frozen=True):
 
 def pack(holdings: Iterable[Holding]) -> str | None:
     """Return the text of the holdings, None where there are none."""
-    table = to_table(holdings, Holding)
+    table = to_table(holdings, Holding, optional={"oversold"})
     return stored_form.pack(_StoredHoldings(1, table.columns, table.rows)) if table.rows else None
 
 

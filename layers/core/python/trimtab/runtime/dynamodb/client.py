@@ -15,7 +15,16 @@ Item = dict[str, Any]
 Key = dict[str, Any]
 
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
-_serializer, _deserializer = TypeSerializer(), TypeDeserializer()
+
+
+class _WholeNumbers(TypeDeserializer):
+    """Reads every number as an int, inside maps and lists too."""
+
+    def _deserialize_n(self, value: str) -> int:
+        return int(value)
+
+
+_serializer, _deserializer = TypeSerializer(), _WholeNumbers()
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +40,7 @@ def serialize(values: Mapping[str, Any]) -> Item:
 
 def deserialize(item: Mapping[str, Any]) -> Item:
     """Return attribute values as plain values; every stored number is whole and becomes an int."""
-    return {name: int(value["N"]) if "N" in value else _deserializer.deserialize(value) for name, value in item.items()}
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
 def get_item(client: "DynamoDBClient", table: str, key: Key) -> Item | None:
