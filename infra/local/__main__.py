@@ -19,7 +19,7 @@ from infra.local.client import Client
 from infra.local.environment import CREDENTIALS, LocalError, Workspace, client, isolate
 from infra.local.issuer import TokenIssuer
 from infra.tools import rebuild
-from infra.tools.backfill import BackfillFailed, BackfillRequest, add_arguments
+from infra.tools.backfill import BackfillFailed, add_arguments, request_of
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Conflict
 
@@ -109,8 +109,7 @@ def run_simulation(arguments: argparse.Namespace) -> None:
 def run_backfill(arguments: argparse.Namespace) -> None:
     """Store the daily bars of a range of days."""
     try:
-        wanted = BackfillRequest(arguments.first, arguments.last, arguments.source, arguments.accept_jumps)
-        backfill.run(_console, _running_stack(Workspace()), wanted)
+        backfill.run(_console, _running_stack(Workspace()), request_of(arguments))
     except BackfillFailed as error:
         raise LocalError(str(error)) from None
 

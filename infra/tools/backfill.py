@@ -40,15 +40,17 @@ class BackfillFailed(Exception):
 
 @dataclass(frozen=True)
 class BackfillRequest:
-    """The days to fill, the source of the bars, and the treatment of jumps.
+    """The days to fill, the source of the bars, and the treatment of jumps and of complete days.
 
-    `accept_jumps` stores closes that change by more than the limit without a split.
+    `accept_jumps` stores closes that change by more than the limit without a split. `replace` ingests complete days
+    again, so that the source corrects stored bars.
     """
 
     first: date
     last: date
     source: str
     accept_jumps: bool = False
+    replace: bool = False
 
     def __post_init__(self) -> None:
         if self.first > self.last:
@@ -58,8 +60,8 @@ class BackfillRequest:
 def run(console: Console, table: str, provider: BarProvider, request: BackfillRequest) -> None:
     """Fill the days under a progress bar and print a summary.
 
-    Complete days are skipped, so a backfill can be repeated after any interruption. Raises BackfillFailed if the
-    provider fails.
+    Complete days are skipped, unless the request replaces them, so a backfill can be repeated after any interruption.
+    Raises BackfillFailed if the provider fails.
     """
     days = sessions_between(request.first, request.last)
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -67,7 +69,7 @@ def run(console: Console, table: str, provider: BarProvider, request: BackfillRe
     ingestion = _ingestion(table, provider, request)
     with (
         Progress(*columns, console=console) as progress,
-        closing(ingestion.backfill(request.first, request.last)) as backfilled,
+        closing(ingestion.backfill(request.first, request.last, replace=request.replace)) as backfilled,
     ):
         task = progress.add_task("sessions", total=len(days))
         try:
@@ -89,6 +91,9 @@ def show(console: Console, outcomes: Sequence[IngestionResult]) -> None:
         f"{len(done)} sessions filled, {len(outcomes) - len(done)} already complete; "
         f"{stored} bars stored, {rejected} missing or rejected"
     )
+    corrected = sum(outcome.record.changed for outcome in done)
+    if corrected:
+        console.print(f"{corrected} of these bars are corrections by the source")
     for day, fault in faults[:MAX_LISTED]:
         note = " (stored)" if fault.is_stored else ""
         console.print(f"  {day.isoformat()}  {fault.symbol}: {fault.text}{note}", markup=False)
@@ -141,6 +146,18 @@ def add_arguments(parser: argparse.ArgumentParser, sources: str, source: str | N
     parser.add_argument("--to", dest="last", type=date.fromisoformat, required=True)
     parser.add_argument("--source", required=source is None, default=source, help=sources)
     parser.add_argument("--accept-jumps", action="store_true", help="store closes that jump without a split")
+    parser.add_argument("--replace", action="store_true", help="correct the bars of complete days by the source")
+
+
+def request_of(arguments: argparse.Namespace) -> BackfillRequest:
+    """Return the request that parsed arguments describe; raises BackfillFailed for days in the wrong order."""
+    return BackfillRequest(
+        arguments.first,
+        arguments.last,
+        arguments.source,
+        accept_jumps=arguments.accept_jumps,
+        replace=arguments.replace,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser, "massive, a directory, or s3://bucket/prefix")
     parsed = parser.parse_args(arguments)
     try:
-        request = BackfillRequest(parsed.first, parsed.last, parsed.source, parsed.accept_jumps)
+        request = request_of(parsed)
         provider = provider_of(parsed.source, parsed.table, parsed.secret)
         run(Console(highlight=False, soft_wrap=True), parsed.table, provider, request)
     except BackfillFailed as error:

@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
+from msgspec.structs import replace
 from rich.console import Console
 
 from infra.local import backfill, sample_data
@@ -21,6 +22,7 @@ from tests.support.system import MARKET_TABLE, System
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
 from trimtab.market.adapters.assets import AssetStore
+from trimtab.market.adapters.bars import BarStore
 from trimtab.market.domain.bars import ProvidedBar, ReferenceData, validate
 from trimtab.market.domain.ingested_days import sessions_up_to
 from trimtab.runtime.dynamodb.client import dynamodb_client
@@ -96,6 +98,23 @@ def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: System
     assert "0 sessions filled, 15 already complete" in said(BackfillRequest(date(2026, 11, 2), LAST, "sample"))
     told = [event for record in commits(MARKET_TABLE) for event in events_of(record)]
     assert [event["data"] for event in told] == [{"day": "2026-11-02", "stored": amount, "changed": 0}]
+
+
+def test_a_backfill_corrects_the_bars_of_a_complete_day_where_asked_to(
+    system: System, few_days: object, tmp_path: Path
+) -> None:
+    """The close of AAPL was stored as another number than the source has now."""
+    sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
+    day, store = date(2026, 11, 19), BarStore(dynamodb_client(), MARKET_TABLE)
+    right = store.bars_of(["AAPL"], [day])["AAPL", day]
+    store.put_bars([replace(right, close=right.close + 1, high=right.high + 1)])
+    assert "0 sessions filled" in said(BackfillRequest(day, day, "sample"))
+    text = said(BackfillRequest(day, day, "sample", replace=True))
+    assert "1 sessions filled, 0 already complete" in text
+    assert "1 of these bars are corrections by the source" in text
+    assert store.bars_of(["AAPL"], [day])["AAPL", day] == replace(right, revision=2)
+    (told,) = [event for record in commits(MARKET_TABLE) for event in events_of(record)]
+    assert (told["type"], told["data"]["day"], told["data"]["changed"]) == ("bars.ingested", "2026-11-19", 1)
 
 
 def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(

@@ -272,6 +272,18 @@ def test_a_backfill_repeats_days_with_faults_and_accepts_jumps_if_allowed() -> N
     assert table.announced_days() == [str(LAST)]
 
 
+def test_a_replacing_backfill_corrects_the_bars_of_complete_days_and_announces_the_first() -> None:
+    table, corrected = in_one_go(Whole({})), Whole({("AAPL", DAYS[3]): 101})
+    assert [result for result in backfill(table, corrected, DAYS[0]) if not result.skipped] == []
+    done = list(ingestion(table, corrected).backfill(DAYS[0], LAST, replace=True))
+    assert [result.record.changed for result in done] == [int(day == DAYS[3]) for day in DAYS]
+    bar = table.bars["AAPL", DAYS[3]]
+    assert (bar.close, bar.revision, table.bars["MSFT", DAYS[3]].revision) == (Decimal(101), 2, 1)
+    assert table.announced_days() == [str(DAYS[3])]
+    list(ingestion(table, corrected).backfill(DAYS[0], LAST, replace=True))
+    assert len(table.announced_days()) == 1, "equal bars change nothing"
+
+
 @given(st.integers(0, 60))
 def test_an_interrupted_backfill_announces_its_days_later(writes: int) -> None:
     table = Table(writes_left=writes)

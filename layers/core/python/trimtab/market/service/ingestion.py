@@ -126,9 +126,11 @@ class Ingestion(Struct, frozen=True):
             self._enter_splits(today, _symbols(assets))  # before the session opens
         return NightlyResult(done, failed)
 
-    def backfill(self, first: date, last: date) -> Generator[IngestionResult]:
-        """Ingest every session between two days, oldest first; complete days are skipped.
+    def backfill(self, first: date, last: date, *, replace: bool = False) -> Generator[IngestionResult]:
+        """Ingest every session between two days, oldest first; complete days are skipped, unless with `replace`.
 
+        With `replace` the source corrects stored bars: a bar with different numbers is the next revision. A bar that
+        the source does not have stays.
         A backfill raises no alerts. When the generator ends or is closed, one event `bars.ingested` with the first day
         that has new bars is published for all days; after a crash the next run publishes the event. Raises
         `ProviderFailed` if the provider fails; the backfill can then be repeated.
@@ -140,7 +142,7 @@ class Ingestion(Struct, frozen=True):
         try:
             for day in days:
                 before = records.get(day)
-                if before and before.is_complete(known):
+                if before and before.is_complete(known) and not replace:
                     yield IngestionResult(before, skipped=True)
                 else:
                     yield self.ingest(day, assets, publish=False)
