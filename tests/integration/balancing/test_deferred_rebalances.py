@@ -246,7 +246,45 @@ def test_a_price_out_of_session_is_traded_at_the_open(night: ManyPortfolios) -> 
     night.now = OPENING - timedelta(seconds=1)
     assert swept(night) == 0
     night.now = OPENING
-    assert (swept(night), runs(night)) == (1, [("price", "COMPLETED")])
+    assert (swept(night), runs(night)) == (1, [])
+    code, details = night.last_check()
+    assert (code, details["missing"], details["until"]) == ("no_quote", ["A", "B"], "2026-12-01T14:35:00.000000Z")
+    moved(night, A=141)
+    assert (runs(night), night.last_check()[1]["missing"]) == ([], ["B"])
+    moved(night, B=100)
+    assert runs(night) == [("price", "COMPLETED")]
+    prices = night.system.http("GET", f"{home}/rebalances").json["items"][0]["reason"]["details"]["prices"]
+    assert prices == {"A": "141", "B": "100"}
+
+
+def test_a_symbol_without_a_quote_five_minutes_after_the_open_is_frozen_and_the_rest_is_balanced(
+    night: ManyPortfolios,
+) -> None:
+    night.system.http("PUT", "/assets/C", {"name": "C", "exchange": "XNYS"}, authorizer=FEED)
+    night.quote({"C": Decimal(100)})
+    night.join({"A": 40, "B": 40, "C": 20}, Policy(), Decimal(10_000), Decimal(0))
+    night.settle()
+    moved(night, A=140, B=100)
+    night.now = OPENING
+    swept(night)
+    moved(night, A=140, B=100)
+    assert (night.last_check(1)[1]["missing"], night.newest(1)) == (["C"], None)
+    night.now = OPENING + timedelta(minutes=5)
+    swept(night)
+    rebalance = night.newest(1)
+    assert rebalance is not None
+    assert rebalance.reason is not None
+    assert (rebalance.status, rebalance.reason.details["limits"]) == ("COMPLETED", {"C": "no_quote"})
+
+
+def test_a_price_that_moves_back_before_the_first_quote_of_the_session_trades_nothing(night: ManyPortfolios) -> None:
+    moved(night, A=140, B=100)
+    night.now = OPENING
+    swept(night)
+    moved(night, A=100, B=100)
+    assert (runs(night), night.last_check()[0]) == ([], "within_band")
+    moved(night, A=140)
+    assert runs(night) == [("price", "COMPLETED")]
 
 
 def test_a_rebalance_requested_out_of_session_waits_for_the_open_and_says_so(night: ManyPortfolios) -> None:
@@ -260,6 +298,12 @@ def test_a_rebalance_requested_out_of_session_waits_for_the_open_and_says_so(nig
     night.now = OPENING - timedelta(seconds=1)
     assert night.system.run_sweeper()["resent"] == 0
     night.now = OPENING
+    assert night.system.run_sweeper()["resent"] == 1
+    night.settle()
+    waiting = night.system.http("GET", asked).json
+    assert (waiting["status"], waiting["reason"]["code"]) == ("REQUESTED", "no_quote")
+    moved(night, A=102, B=100)
+    night.now = OPENING + timedelta(minutes=5)
     assert night.system.run_sweeper()["resent"] == 1
     night.settle()
     done = night.system.http("GET", asked).json

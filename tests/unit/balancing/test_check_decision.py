@@ -13,6 +13,7 @@ from trimtab.contracts.quotes import Quote, Split
 from trimtab.portfolios.balancing.check_decision import HALT_RETRY, CheckResult, decide, evaluate
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.rebalance_start import begin_rebalance
+from trimtab.portfolios.balancing.withdrawal_decision import decide_withdrawal
 from trimtab.portfolios.execution.broker import BrokerTerms
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -220,7 +221,24 @@ def test_orders_out_of_session_wait_for_the_open_with_their_trigger(trigger: Tri
     assert found.retry_at == OPENING
     assert found.reason.details["until"] == "2026-12-01T14:30:00.000000Z"
     assert found.reason.details["closed"] == ["A", "B"]
-    assert at(held, trigger, quotes, **night | {"now": OPENING}).plan is not None
+    at_open, until = night | {"now": OPENING}, OPENING + timedelta(minutes=5)
+    early = at(held, trigger, quotes, **at_open)
+    assert (early.reason.code, early.deferred_trigger, early.retry_at) == ("no_quote", trigger, until)
+    assert all(around.are_crossed_by(Decimal(1)) for around in early.bounds.values()), "any quote decides"
+    first = [Quote(symbol, Decimal(1), OPENING) for symbol in "AB"]
+    assert at(held, trigger, first, **at_open).plan is not None
+    late = at(held, trigger, quotes, **night | {"now": until})
+    assert (late.reason.code, late.plan, late.retry_at) == ("no_quote", None, None)
+
+
+def test_a_withdrawal_at_the_open_waits_for_the_first_quotes_unless_cash_pays_for_it() -> None:
+    held = invested({"A": 60, "B": 40}, cash=Decimal(5))
+    terms = {"terms": BY_SESSION, "assets": {symbol: asset_of(symbol) for symbol in "AB"}}
+    for quoted_at, code in ((NIGHT, "no_quote"), (OPENING, "withdrawal")):
+        quotes = [Quote(symbol, Decimal(1), quoted_at) for symbol in "AB"]
+        inputs = inputs_at(held, Trigger.WITHDRAWAL, quotes, **terms, now=OPENING)
+        assert decide_withdrawal(inputs, Decimal(50)).reason.code == code
+        assert decide_withdrawal(inputs, Decimal(5)).reason.code == "withdrawal"
 
 
 def test_an_exchange_that_never_closes_and_a_broker_without_sessions_trade_at_night() -> None:

@@ -44,6 +44,18 @@ def is_open(exchange: str | None, instant: datetime) -> bool:
     return is_trading_day(day) and _open_of(day) <= instant < _close_of(day)
 
 
+def opened_at(exchange: str | None, instant: datetime) -> datetime | None:
+    """Return the opening of the session at the instant; None while the exchange is closed, or where it never closes.
+
+    >>> opened_at("XNYS", datetime(2026, 11, 27, 17, tzinfo=UTC)).isoformat()
+    '2026-11-27T14:30:00+00:00'
+    >>> opened_at("CRYPTO", datetime(2026, 11, 27, 17, tzinfo=UTC))
+    """
+    if not has_sessions(exchange) or not is_open(exchange, instant):
+        return None
+    return _open_of((instant.astimezone(UTC) - timedelta(hours=4)).date())
+
+
 def next_open(exchange: str | None, instant: datetime) -> datetime:
     """Return the instant if the exchange is open then, else the opening of the next session in UTC.
 

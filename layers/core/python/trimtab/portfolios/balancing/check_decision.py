@@ -45,6 +45,8 @@ MARKET_CLOSED = "market_closed"
 SPLIT_CONTRADICTED = "split_contradicted"
 """Reason code while recorded sells exceed a holding, because a split contradicts them."""
 NOT_WATCHED = Reason("not_watched", "The portfolio is closed, stale or manual, has no target, or holds nothing.")
+NO_QUOTE = "no_quote"
+"""Reason code where prices are missing, too old, or from before a split or the present session."""
 MAX_NAMED, MAX_LISTED = 10, 90
 """Missing symbols named in a sentence, and listed in the details."""
 
@@ -113,6 +115,15 @@ def evaluate(inputs: DecisionInputs) -> CheckResult:
     portfolio, symbols, usable = inputs.portfolio, symbols_of(inputs.portfolio), inputs.usable_prices()
     if inputs.oversold:
         return CheckResult(contradicted(inputs), _bounds(inputs, REARM_MOVE), calendar_at=_next_try(inputs))
+    until = inputs.first_quotes_until()
+    if until is not None and inputs.trigger is not None:
+        return CheckResult(
+            await_first_quotes(inputs, until),
+            _bounds(inputs, REARM_MOVE),
+            calendar_at=inputs.calendar_at(),
+            deferred_trigger=inputs.trigger,
+            retry_at=until,
+        )
     prices = {**inputs.last_prices, **usable}
     prices = {symbol: prices[symbol] for symbol in symbols if symbol in prices}
     missing = inputs.without_usable_price()
@@ -140,13 +151,20 @@ def contradicted(inputs: DecisionInputs) -> Reason:
 
 def _without_prices(inputs: DecisionInputs, missing: list[str]) -> Reason:
     """Return the reason of a portfolio that cannot be valued, or of which nothing can be traded at present prices."""
-    held = [symbol for symbol in missing if symbol in inputs.quotes and inputs.quotes[symbol].held]
+    held = [symbol for symbol in missing if inputs.is_held(symbol)]
     details = {"missing": missing[:MAX_LISTED]}
     if held:
         detail = f"The newest price is held because it is implausible: {', '.join(held[:MAX_NAMED])}."
         return Reason("price_held", detail, {**details, "held": held[:MAX_LISTED]})
     detail = f"No quote, or one that is too old or from before a split: {', '.join(missing[:MAX_NAMED])}."
-    return Reason("no_quote", detail, details)
+    return Reason(NO_QUOTE, detail, details)
+
+
+def await_first_quotes(inputs: DecisionInputs, until: datetime) -> Reason:
+    """Return the reason why orders wait for the first quotes of the session."""
+    missing = inputs.without_usable_price()
+    detail = f"The session has just opened, and has no quote yet of {', '.join(missing[:MAX_NAMED])}."
+    return Reason(NO_QUOTE, detail, {"missing": missing[:MAX_LISTED], "until": format_time(until)})
 
 
 def _bounds(inputs: DecisionInputs, move: Decimal) -> dict[str, PriceBounds]:

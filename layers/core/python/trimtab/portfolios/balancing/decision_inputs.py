@@ -17,6 +17,9 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit
 from trimtab.portfolios.portfolio.watch_state import Trigger
 
+FIRST_QUOTES_WAIT = timedelta(minutes=5)
+"""Longest wait, from the open of an exchange, for the first quotes of the session."""
+
 
 class DecisionInputs(Struct, frozen=True):
     """Inputs of a check.
@@ -48,14 +51,17 @@ class DecisionInputs(Struct, frozen=True):
     oversold: tuple[str, ...] = ()
 
     def usable_prices(self) -> dict[str, Decimal]:
-        """Return the prices that may be traded: of quotes that are not held, too old, or from before a split."""
+        """Return the prices that may be traded: of quotes that are not held, too old, or from before a split.
+
+        At a broker with sessions, a price from before the present session is too old; see `_opened_at`.
+        """
         oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
         return {
             symbol: quote.price
             for symbol, quote in self.quotes.items()
             if quote.price is not None
             and quote.as_of is not None
-            and quote.as_of >= oldest
+            and quote.as_of >= max(oldest, self._opened_at(symbol) or oldest)
             and quote.held is None
             and not any(
                 quote.as_of < split.effective_at <= self.now and not split.is_withdrawn for split in quote.splits
@@ -66,6 +72,26 @@ class DecisionInputs(Struct, frozen=True):
         """Return the symbols held or targeted whose price may not be traded."""
         usable = self.usable_prices()
         return [symbol for symbol in symbols_of(self.portfolio) if symbol not in usable]
+
+    def first_quotes_until(self) -> datetime | None:
+        """Return the end of the wait for the first quotes of the session, None where none is missing or the wait ended.
+
+        A symbol without a quote after that is treated like any other symbol without a usable price.
+        """
+        missing = (symbol for symbol in self.without_usable_price() if not self.is_held(symbol))
+        openings = [opened for symbol in missing if (opened := self._opened_at(symbol))]
+        until = max(openings) + FIRST_QUOTES_WAIT if openings else self.now
+        return until if until > self.now else None
+
+    def is_held(self, symbol: str) -> bool:
+        """Return True if the newest price of the symbol is held as implausible."""
+        return symbol in self.quotes and self.quotes[symbol].held is not None
+
+    def _opened_at(self, symbol: str) -> datetime | None:
+        """Return the opening of the present session at a broker with sessions; None for an asset that is not read."""
+        if not self.terms.trades_by_session or symbol not in self.assets:
+            return None
+        return sessions.opened_at(self.assets[symbol].exchange, self.now)
 
     def waiting_for_price(self) -> set[str]:
         """Return the targeted symbols that are not held and have no usable price: their first buy waits."""

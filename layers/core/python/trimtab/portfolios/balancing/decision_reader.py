@@ -57,13 +57,14 @@ class DecisionReader(Struct, frozen=True):
         """Return the inputs with the assets, the totals of the tenant, and the owner of a shared account."""
         portfolio, account = inputs.portfolio, self.terms.shared_account
         owner, claim = self._account_owner(portfolio, account) if account else (None, None)
-        return replace(
+        known = replace(
             inputs,
             assets=self.holdings.ledger.assets(symbols_of(portfolio)),
             tenant_notional=self.controls.tenant_notional(portfolio.tenant_id, inputs.now),
             account_owner=owner,
             claim=claim,
         )
+        return replace(known, last_prices=self._read_last_prices(known)) if self.terms.trades_by_session else known
 
     def _account_owner(self, portfolio: Portfolio, account: str) -> tuple[str | None, AccountClaim | None]:
         """Return the other portfolio that trades through the account, or the claim to be stored by this portfolio.

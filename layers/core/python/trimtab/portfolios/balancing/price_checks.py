@@ -16,7 +16,13 @@ from trimtab.kernel.clock import Clock, format_time
 from trimtab.kernel.errors import Conflict
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.balancing import check_decision
-from trimtab.portfolios.balancing.check_decision import MARKET_CLOSED, NOT_WATCHED, SPLIT_CONTRADICTED, CheckResult
+from trimtab.portfolios.balancing.check_decision import (
+    MARKET_CLOSED,
+    NO_QUOTE,
+    NOT_WATCHED,
+    SPLIT_CONTRADICTED,
+    CheckResult,
+)
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.balancing.decision_reader import DecisionReader
@@ -231,8 +237,8 @@ def _find_refusal(portfolio: Portfolio, requested: Rebalance) -> Reason | None:
 
 
 def _without_orders(requested: Rebalance, result: CheckResult, now: datetime) -> Rebalance:
-    """Return the requested rebalance that trades nothing now: it waits for the open, or it ends."""
-    if result.reason.code == MARKET_CLOSED and result.retry_at is not None:
+    """Return the requested rebalance that trades nothing now: it waits for the open or for quotes, or it ends."""
+    if result.reason.code in {MARKET_CLOSED, NO_QUOTE} and result.retry_at is not None:
         return requested.wait_until(result.retry_at, result.reason, now)
     is_refused = result.reason.code in {INSUFFICIENT_FUNDS, CONTROL_REFUSED, ACCOUNT_IN_USE, SPLIT_CONTRADICTED}
     outcome = RebalanceStatus.REJECTED if is_refused else RebalanceStatus.NO_ACTION
