@@ -113,9 +113,10 @@ simulate: ## move prices on the running system: CHANGES=200 PORTFOLIOS=20 SEED=
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local simulate --changes $(or $(CHANGES),200) \
 		--portfolios $(or $(PORTFOLIOS),20) $(if $(SEED),--seed $(SEED))
 
-backfill: ## ingest daily bars: FROM=2024-01-02 TO=2026-11-20 SOURCE=sample|massive|DIRECTORY|s3://… JUMPS=accept REPLACE=1
+backfill: ## ingest daily bars: FROM=2024-01-02 TO=2026-11-20 SOURCE=sample|massive|DIRECTORY|s3://… JUMPS=accept REPLACE=1 DECIMAL=comma
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local backfill --from "$(FROM)" --to "$(TO)" \
-		--source "$(or $(SOURCE),sample)" $(if $(JUMPS),--accept-jumps) $(if $(REPLACE),--replace)
+		--source "$(or $(SOURCE),sample)" $(if $(JUMPS),--accept-jumps) $(if $(REPLACE),--replace) \
+		$(if $(DECIMAL),--decimal $(DECIMAL))
 
 rebuild: ## compare a bettor's stored totals with their orders: TENANT=demo USER_ID= REPAIR=1
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local rebuild --tenant "$(TENANT)" --user-id "$(USER_ID)" \

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[1]
 """The root of the repository."""
@@ -157,9 +158,13 @@ class Controls:
 
 @dataclass(frozen=True)
 class FileBars:
-    """Daily bars as files, `2026-11-20.csv` or `.jsonl`, uploaded to the retained bucket below `prefix`."""
+    """Daily bars as files, `2026-11-20.csv` or `.jsonl`, uploaded to the retained bucket below `prefix`.
+
+    `decimal` is the decimal mark of the numbers in CSV files, `point` or `comma`, by default a point.
+    """
 
     prefix: str = "daily"
+    decimal: Literal["point", "comma"] | None = None
 
 
 @dataclass(frozen=True)

@@ -150,8 +150,10 @@ class MarketFunctions(Construct):
 
     def _provider_settings(self) -> dict[str, str]:
         match self._context.config.bars:
-            case FileBars(prefix):
-                return {"BARS_PROVIDER": "file", "BARS_PLACE": f"s3://{self._bucket().bucket_name}/{prefix}"}
+            case FileBars(prefix, decimal):
+                place = f"s3://{self._bucket().bucket_name}/{prefix}"
+                mark = {"BARS_DECIMAL": decimal} if decimal else {}
+                return {"BARS_PROVIDER": "file", "BARS_PLACE": place, **mark}
             case MassiveBars(secret_name, base_url, calls_per_minute):
                 return {
                     "BARS_PROVIDER": "massive",

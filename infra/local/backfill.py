@@ -15,5 +15,5 @@ def run(console: Console, stack: Stack, wanted: BackfillRequest) -> None:
     os.environ["AWS_ENDPOINT_URL"] = stack.endpoint_url  # clients created from here on call the local cloud
     table = stack.tables["market"]
     sample = wanted.source == "sample"
-    provider = SampleBars(wanted.last) if sample else backfill.provider_of(wanted.source, table)
+    provider = SampleBars(wanted.last) if sample else backfill.provider_of(wanted.source, table, decimal=wanted.decimal)
     backfill.run(console, table, provider, wanted)

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trimtab.contracts.quotes import AcceptedPrice
 from trimtab.kernel.clock import utc_now
+from trimtab.kernel.strict_csv import DecimalMark
 from trimtab.market.adapters.assets import AssetStore
 from trimtab.market.adapters.bars import BarStore
 from trimtab.market.adapters.files import BarFiles, file_reader
@@ -43,7 +44,7 @@ class BackfillRequest:
     """The days to fill, the source of the bars, and the treatment of jumps and of complete days.
 
     `accept_jumps` stores closes that change by more than the limit without a split. `replace` ingests complete days
-    again, so that the source corrects stored bars.
+    again, so that the source corrects stored bars. `decimal` is the decimal mark of files, by default a point.
     """
 
     first: date
@@ -51,6 +52,7 @@ class BackfillRequest:
     source: str
     accept_jumps: bool = False
     replace: bool = False
+    decimal: DecimalMark | None = None
 
     def __post_init__(self) -> None:
         if self.first > self.last:
@@ -121,14 +123,14 @@ def _submit_nothing(symbol: str, price: AcceptedPrice) -> None:
     """Leave a held price to the next quote or the next night: a backfill needs no queue."""
 
 
-def provider_of(source: str, table: str, secret_id: str = "") -> BarProvider:
-    """Return the provider for a source: `massive`, a directory, or an s3:// prefix.
+def provider_of(source: str, table: str, secret_id: str = "", decimal: DecimalMark | None = None) -> BarProvider:
+    """Return the provider for a source: `massive`, or a directory or an s3:// prefix of files with this decimal mark.
 
     The key of Massive is the value of MASSIVE_API_KEY or of the secret, which has the same form as for the nightly
     ingestion. Raises BackfillFailed without a key.
     """
     if source != "massive":
-        return BarFiles(file_reader(source))
+        return BarFiles(file_reader(source), decimal=decimal)
     key = os.environ.get("MASSIVE_API_KEY")
     if not key and not secret_id:
         raise BackfillFailed("set MASSIVE_API_KEY to the key of Massive")
@@ -147,17 +149,13 @@ def add_arguments(parser: argparse.ArgumentParser, sources: str, source: str | N
     parser.add_argument("--source", required=source is None, default=source, help=sources)
     parser.add_argument("--accept-jumps", action="store_true", help="store closes that jump without a split")
     parser.add_argument("--replace", action="store_true", help="correct the bars of complete days by the source")
+    parser.add_argument("--decimal", type=DecimalMark, choices=list(DecimalMark), help="the decimal mark of files")
 
 
 def request_of(arguments: argparse.Namespace) -> BackfillRequest:
     """Return the request that parsed arguments describe; raises BackfillFailed for days in the wrong order."""
-    return BackfillRequest(
-        arguments.first,
-        arguments.last,
-        arguments.source,
-        accept_jumps=arguments.accept_jumps,
-        replace=arguments.replace,
-    )
+    names = ("first", "last", "source", "accept_jumps", "replace", "decimal")
+    return BackfillRequest(**{name: getattr(arguments, name) for name in names})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         request = request_of(parsed)
-        provider = provider_of(parsed.source, parsed.table, parsed.secret)
+        provider = provider_of(parsed.source, parsed.table, parsed.secret, parsed.decimal)
         run(Console(highlight=False, soft_wrap=True), parsed.table, provider, request)
     except BackfillFailed as error:
         sys.stderr.write(f"{error}\n")

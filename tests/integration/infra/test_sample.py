@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from statistics import correlation
@@ -144,6 +145,10 @@ def test_it_works_where_the_credentials_of_the_environment_lead(
     place = ["--table", MARKET_TABLE, "--source", str(tmp_path)]
     assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-09"]) == 0
     assert "1 sessions filled, 0 already complete" in capsys.readouterr().out
+    (tmp_path / "2026-11-11.csv").write_text("symbol;open;high;low;close;volume\nAAPL;1,5;1,5;1,5;1,5;1\n")
+    again = ["--from", "2026-11-11", "--to", "2026-11-11", "--replace", "--decimal", "comma", "--accept-jumps"]
+    assert everywhere.main([*place, *again]) == 0
+    assert BarStore(dynamodb_client(), MARKET_TABLE).last_bar("AAPL", date(2026, 11, 11)).close == Decimal("1.5")  # type: ignore[union-attr]
     assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-10"]) == 1
     assert everywhere.main([*place, "--from", "2026-11-10", "--to", "2026-11-09"]) == 1
     told = capsys.readouterr().err

@@ -246,6 +246,19 @@ def test_a_bar_file_may_have_semicolons_and_a_byte_order_mark_and_dividends(syst
     assert (last["day"], last["dividend"]) == (str(LAST), "0.26")
 
 
+@pytest.mark.parametrize(("mark", "closed_at"), [("comma", "2700.5"), (None, None)])
+def test_a_decimal_comma_is_read_where_the_settings_say_so(
+    system: System, monkeypatch: pytest.MonkeyPatch, mark: str | None, closed_at: str | None
+) -> None:
+    ready()
+    for day in DAYS:
+        put_file(f"{day}.csv", "symbol\tclose\topen\thigh\tlow\tvolume\nAAPL" + "\t2.700,50" * 4 + "\t10.000\n")
+    if mark:
+        monkeypatch.setenv("BARS_DECIMAL", mark)
+    system.run_night()
+    assert closes("AAPL").get(str(LAST)) == closed_at
+
+
 def test_a_jump_that_is_refused_is_told_and_the_next_session_at_its_level_too(system: System) -> None:
     ready()
     for day in DAYS[-2:]:

@@ -16,7 +16,7 @@ from trimtab.kernel import strict_json
 from trimtab.kernel.errors import Invalid, Refusal
 from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import parse_number
-from trimtab.kernel.strict_csv import CsvText, csv_row
+from trimtab.kernel.strict_csv import CsvText, DecimalMark, csv_row
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit, UnreadableRow
 from trimtab.market.domain.providers import ProviderFailed
 from trimtab.runtime.s3 import ObjectTooLarge, read_object, s3_client
@@ -42,12 +42,14 @@ class BarFiles:
 
     Bars: `2026-11-20.csv` with a header, or `2026-11-20.jsonl`; columns `symbol, open, high, low, close, volume` and
     optionally `vwap, pre_market, after_hours, dividend`. Splits: `2026-11-20.splits.csv`; columns `symbol, ratio, per`.
-    An unreadable row costs its symbol the bar, and no other symbol.
+    An unreadable row costs its symbol the bar, and no other symbol. `decimal` is the decimal mark of the numbers in CSV
+    files, by default a point; without the parameter a number that can be read in two ways is unreadable.
     """
 
-    def __init__(self, read: Read, name: str = "file") -> None:
+    def __init__(self, read: Read, name: str = "file", *, decimal: DecimalMark | None = None) -> None:
         self.name = name
         self._read = read
+        self._decimal = decimal
 
     def daily_bars(self, day: date) -> Iterator[ProvidedBar]:
         """Return the rows of the file of a day; raises `ProviderFailed` if the file is missing or malformed."""
@@ -71,7 +73,7 @@ class BarFiles:
     def _rows(self, name: str, columns: Sequence[str]) -> Iterator[FileRow] | None:
         text = self._text(f"{name}.csv")
         if text is not None:
-            return _of_symbols(_csv_rows(name, text, columns))
+            return _of_symbols(_csv_rows(name, text, columns, self._decimal))
         text = self._text(f"{name}.jsonl")
         return None if text is None else _of_symbols(_json_rows(text))
 
@@ -102,7 +104,7 @@ def file_reader(place: str) -> Read:
     return read
 
 
-def _csv_rows(name: str, text: str, columns: Sequence[str]) -> Iterator[FileRow]:
+def _csv_rows(name: str, text: str, columns: Sequence[str], decimal: DecimalMark | None) -> Iterator[FileRow]:
     file = CsvText.of(text)
     try:
         lines = file.lines()
@@ -113,17 +115,17 @@ def _csv_rows(name: str, text: str, columns: Sequence[str]) -> Iterator[FileRow]
             row = csv_row(line, header, cells)
             symbol = dict(zip(header, cells, strict=False)).get("symbol", "")
             if row.fault is None:
-                yield FileRow(symbol, {name: _plain(file, cell) for name, cell in row.cells.items()})
+                yield FileRow(symbol, {name: _plain(file, cell, decimal) for name, cell in row.cells.items()})
             else:
                 yield FileRow(symbol, error=f"line {line}: {row.fault}")
     except Invalid as invalid:
         raise ProviderFailed(f"{name}: {invalid.detail}") from invalid
 
 
-def _plain(file: CsvText, cell: str) -> str | None:
+def _plain(file: CsvText, cell: str, decimal: DecimalMark | None) -> str | None:
     """Return the number of a cell without thousands separators, None for a number that can be read in two ways."""
     try:
-        return file.plain_number(cell, None)
+        return file.plain_number(cell, decimal)
     except ValueError:
         return None
 

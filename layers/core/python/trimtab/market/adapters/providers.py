@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
+from trimtab.kernel.strict_csv import DecimalMark
 from trimtab.market.domain.providers import BarProvider
 from trimtab.runtime.settings import Settings
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 class ProviderSettings(Settings):
     """The settings of a function that ingests bars.
 
-    `bars_place` is the location of files, `s3://bucket/prefix` or a directory. `massive_secret_id` names the secret
+    `bars_place` is the location of files, `s3://bucket/prefix` or a directory, and `bars_decimal` the decimal mark of
+    their numbers, by default a point. `massive_secret_id` names the secret
     with the key of Massive. The table `market` holds the state of Massive's circuit breaker. Held prices that a close
     confirms are sent to the queue `quotes`.
     """
 
     bars_provider: Literal["file", "massive"] = "file"
     bars_place: str = ""
+    bars_decimal: DecimalMark | None = None
     massive_base_url: str = "https://api.massive.com"
     massive_secret_id: str = ""
     massive_calls_per_minute: int = 5
@@ -43,7 +46,7 @@ def provider_from(settings: ProviderSettings, client: "DynamoDBClient") -> BarPr
         return _massive(settings, client)
     from trimtab.market.adapters.files import BarFiles, file_reader  # noqa: PLC0415 - a cold start imports one provider
 
-    return BarFiles(file_reader(settings.bars_place))
+    return BarFiles(file_reader(settings.bars_place), decimal=settings.bars_decimal)
 
 
 def _massive(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:
