@@ -14,12 +14,15 @@ from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
 DUST = Decimal("0.02")
 """Money that rounding to cents may leave of each order."""
+WEIGHT_GRAIN = Decimal("0.0002")
+"""Percent of the portfolio that weights of 4 decimals may hide: a target and a weight, each off by a unit."""
 
 
 class Outcome(Struct, frozen=True):
     """Distances from target after a plan, in money: above zero where too much is held; and the cash to spend."""
 
     case: Case
+    total: Decimal
     excess: Numbers
     outside: frozenset[str]
     sides: dict[str, Side]
@@ -32,7 +35,10 @@ class Outcome(Struct, frozen=True):
         if side is forbidden or self.sides.get(symbol, side) is not side:
             return False
         policy, price = self.case.policy, self.case.prices[symbol]
-        dust = DUST * (len(self.sides) + 1)
+        worst = amount * (1 - policy.max_slippage / 100) if side is Side.SELL else amount
+        if worst < self.case.commission.of(worst) + DUST:
+            return False  # at the limit price, cash would have to pay a part of the commission
+        dust = max(DUST * (len(self.sides) + 1), self.total * WEIGHT_GRAIN / 100)
         least = dust if symbol in self.sides else max(policy.minimum_trade, self.case.commission.of(amount)) + dust
         if policy.whole_shares:
             shares = amount // price
@@ -54,7 +60,7 @@ def outcome_of(case: Case, found: OrderPlan) -> Outcome:
         total = value(case.held, case.prices, case.cash).total
         target, tolerance = target_weights(case.allocation, case.policy), policy_tolerance(case.policy)
         # The smallest quantity of a dear asset may be worth more than the places of a weight show; fees shift weights.
-        grain = Decimal("0.0002") + (max(case.prices.values()) * GRAIN + found.fees) / total * 100
+        grain = WEIGHT_GRAIN + (max(case.prices.values()) * GRAIN + found.fees) / total * 100
         outside = frozenset(leg.asset for leg in case.legs(held, cash) if abs(leg.drift) > tolerance(leg) + grain)
         excess = {
             symbol: held.get(symbol, Decimal(0)) * case.prices[symbol] - target.get(symbol, Decimal(0)) * total / 100
@@ -62,6 +68,7 @@ def outcome_of(case: Case, found: OrderPlan) -> Outcome:
         }
         return Outcome(
             case,
+            total,
             excess,
             outside,
             {order.symbol: order.side for order in found.orders},

@@ -14,7 +14,7 @@ from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money
 from trimtab.portfolios.balancing.buys import plan_buys
 from trimtab.portfolios.balancing.further_trades import add_further_trades
 from trimtab.portfolios.balancing.needless_trades import drop_needless
-from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities, WeightChange
+from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities, WeightChange
 from trimtab.portfolios.balancing.planned_changes import PlannedChanges, choose_destination, plan_changes
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
@@ -38,7 +38,8 @@ class OrderPlan(Struct, frozen=True):
     or one of these:
 
     * `mode`: the mode forbids this side.
-    * `minimum_trade`: the amount is below the minimum of the policy, or not above its commission.
+    * `minimum_trade`: the amount is below the minimum of the policy, or not above its commission (of a sell: at the
+      limit price).
     * `whole_shares`: the amount is less than one share.
     * `no_cash`: the cash does not pay for the buy.
     * `no_use`: the sell would only raise cash above its target.
@@ -153,7 +154,8 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
         missing = -sizing.spendable_cash(sold | {change.symbol: change.max_quantity for change in buys})
         unpaid = {change.symbol for change in buys if change.symbol not in trades}
         if missing > 0 and planned != before:
-            reserve += max(missing * HUNDRED / (HUNDRED + sizing.policy.max_slippage), sizing.amount_of(PERCENT_UNIT))
+            raised = missing * HUNDRED / (HUNDRED + sizing.policy.max_slippage)
+            reserve += max(raised, sizing.amount_of(PERCENT_UNIT), CENT)  # buys are fitted to cash in whole cents
         elif unpaid:
             dropped |= unpaid
             reserve = ZERO

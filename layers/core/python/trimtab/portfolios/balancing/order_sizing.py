@@ -155,8 +155,21 @@ class OrderSizing(Struct, frozen=True):
 
         The amount must reach the minimum both before and after rounding to cents, and exceed its commission.
         """
-        amount = (change.max_quantity if quantity is None else quantity) * change.price
-        return min(amount, to_money(amount)) >= self.min_amount and amount > self.commission.of(amount)
+        traded = change.max_quantity if quantity is None else quantity
+        amount = traded * change.price
+        is_above_minimum = min(amount, to_money(amount)) >= self.min_amount
+        return is_above_minimum and self.exceeds_commission(change.symbol, change.side, traded)
+
+    def exceeds_commission(self, symbol: str, side: Side, quantity: Decimal) -> bool:
+        """Return whether the amount of an order exceeds the commission; a sell has to bring it at the limit price too.
+
+        Otherwise cash might have to pay a part of the commission of a sell.
+        """
+        amount = quantity * self.valuation.prices[symbol]
+        if side is Side.SELL:
+            worst = (quantity * self.limit_price(symbol, side)).quantize(CENT, ROUND_FLOOR)
+            return worst >= self.commission.of(worst) and amount > self.commission.of(amount)
+        return amount > self.commission.of(amount)
 
     def planned_order(self, symbol: str, quantity: Decimal) -> PlannedOrder:
         """Return the order for a signed quantity."""
