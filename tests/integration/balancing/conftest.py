@@ -1,12 +1,13 @@
-"""The market of two symbols, which several files of tests share."""
+"""The market of two symbols and the balanced portfolio, which several files of tests share."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.balancing import Balancing, balanced
 from tests.support.many_portfolios import ManyPortfolios, many_portfolios
-from tests.support.moto_state import snapshot
-from tests.support.system import forget_cached, in_process_system
+from tests.support.moto_state import fast_transactions, snapshot
+from tests.support.system import System, forget_cached, in_process_system
 from tests.support.two_symbols import START
 
 
@@ -29,3 +30,10 @@ def start_market() -> Iterator[Callable[[], ManyPortfolios]]:
 def market(start_market: Callable[[], ManyPortfolios]) -> ManyPortfolios:
     """A market of two symbols at 100, without portfolios."""
     return start_market()
+
+
+@pytest.fixture
+def mine(system: System) -> Iterator[Balancing]:
+    """A balanced portfolio."""
+    with fast_transactions():
+        yield balanced(system)

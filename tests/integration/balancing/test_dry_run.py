@@ -1,22 +1,14 @@
 """Dry runs and price triggers over HTTP: equal to the run that follows, and nothing is stored."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.support.balancing import Balancing, balanced
-from tests.support.moto_state import fast_transactions, stored_items, waiting
+from tests.support.balancing import Balancing
+from tests.support.moto_state import stored_items, waiting
 from tests.support.system import System, authorized
 from tests.support.trading import Account, refused
-
-
-@pytest.fixture
-def mine(system: System) -> Iterator[Balancing]:
-    """A portfolio of 50 AAPL and 50 MSFT at 100 each."""
-    with fast_transactions():
-        yield balanced(system)
 
 
 def dry_run(mine: Balancing, **body: Any) -> Any:
