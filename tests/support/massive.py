@@ -1,7 +1,7 @@
 """A stand-in for Massive: a real HTTP server on a free port that keeps to the published contract of its REST API.
 
-It knows what our adapter uses: the grouped daily bars and the splits, pages, refusals of the key, and faults that are
-set beforehand.
+It knows the part that our adapter uses: the grouped daily bars, the splits and the dividends, pages, refusals of the
+key, and faults that are set beforehand.
 """
 
 import json
@@ -15,16 +15,18 @@ from tests.support.alpaca import Fault, Reply, serving
 
 GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/"
 SPLITS = "/v3/reference/splits"
+DIVIDENDS = "/v3/reference/dividends"
 
 
 @dataclass
 class FakeMassive:
-    """The bars and splits of Massive by day, and the size of its pages."""
+    """The bars, splits and dividends of Massive by day, and the size of its pages."""
 
     url: str = ""
     key: str = "key-1"
     bars: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     stocks_split: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    dividends: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     page_size: int = 1000
     next_host: str = ""
     faults: list[Fault] = field(default_factory=list)
@@ -56,7 +58,9 @@ class FakeMassive:
         if parts.path.startswith(GROUPED):
             return self.grouped(parts.path.removeprefix(GROUPED), query)
         if parts.path == SPLITS:
-            return self.splits(query)
+            return self.paged(SPLITS, self.stocks_split, query, "execution_date")
+        if parts.path == DIVIDENDS:
+            return self.paged(DIVIDENDS, self.dividends, query, "ex_dividend_date")
         return 404, {"status": "NOT_FOUND", "request_id": "r1", "message": "Resource not found."}
 
     def grouped(self, day: str, query: dict[str, str]) -> Reply:
@@ -66,17 +70,17 @@ class FakeMassive:
         answer |= {"queryCount": len(rows), "resultsCount": len(rows)}
         return 200, answer | ({"results": rows} if rows else {})
 
-    def splits(self, query: dict[str, str]) -> Reply:
-        """Process GET /v3/reference/splits: a page with the address of the next page."""
+    def paged(self, path: str, known: dict[str, list[dict[str, Any]]], query: dict[str, str], day_name: str) -> Reply:
+        """Process GET of reference data: a page with the address of the next page."""
         if "cursor" in query:
             day, start = json.loads(query["cursor"])
         else:
-            day, start = query["execution_date"], 0
-        rows, end = self.stocks_split.get(day, []), start + min(self.page_size, 1000)
+            day, start = query[day_name], 0
+        rows, end = known.get(day, []), start + min(self.page_size, 1000)
         answer = {"status": "OK", "request_id": "r1", "results": rows[start:end]}
         if end < len(rows):
             cursor = json.dumps([day, end], separators=(",", ":"))
-            answer["next_url"] = f"{self.next_host or self.url}{SPLITS}?cursor={cursor}"
+            answer["next_url"] = f"{self.next_host or self.url}{path}?cursor={cursor}"
         return 200, answer
 
 
@@ -89,6 +93,12 @@ def bar(symbol: str, close: Any = 100, **members: Any) -> dict[str, Any]:
 def split(ticker: str, day: str, to: Any = 4, of: Any = 1) -> dict[str, Any]:
     """Return a row of the splits."""
     return {"id": f"E-{ticker}", "execution_date": day, "split_from": of, "split_to": to, "ticker": ticker}
+
+
+def dividend(ticker: str, day: str, amount: Any, currency: str = "USD") -> dict[str, Any]:
+    """Return a row of the dividends."""
+    row = {"ticker": ticker, "ex_dividend_date": day, "cash_amount": amount, "currency": currency}
+    return {**row, "dividend_type": "CD", "frequency": 4, "pay_date": day, "record_date": day}
 
 
 def fake_massive() -> AbstractContextManager[FakeMassive]:

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.brokers import MARKET_TABLE, broker_tables
-from tests.support.massive import FakeMassive, bar, fake_massive, split
+from tests.support.massive import FakeMassive, bar, dividend, fake_massive, split
 from trimtab.market.adapters import massive as adapter
 from trimtab.market.adapters.massive import Massive, connect, parse_key
 from trimtab.market.adapters.providers import ProviderSettings, provider_from
@@ -76,7 +76,8 @@ def test_bars_are_asked_for_unadjusted_in_one_call_and_read_exactly(fake: FakeMa
             vwap=Decimal("1.234567890"),
         )
     ]
-    ((method, target, headers, _),) = fake.requests
+    (method, target, headers, _), (_, dividends, *_) = fake.requests
+    assert dividends == f"/v3/reference/dividends?ex_dividend_date={ON}&limit=1000"
     assert (method, target) == ("GET", f"/v2/aggs/grouped/locale/us/market/stocks/{ON}?adjusted=false")
     assert headers["authorization"] == "Bearer key-1"
 
@@ -110,6 +111,23 @@ def test_splits_are_read_page_by_page(fake: FakeMassive, massive: Massive) -> No
     assert massive.splits(DAY) == [ProvidedSplit("S", DAY, None, Decimal(1))]
 
 
+def test_dividends_of_the_day_are_part_of_the_bars(fake: FakeMassive, massive: Massive) -> None:
+    fake.bars[ON] = [bar("AAPL"), bar("ENB"), bar("MSFT"), bar("XOM")]
+    fake.dividends[ON] = [
+        dividend("AAPL", ON, 0.26),
+        dividend("ENB", ON, 0.8875, "CAD"),
+        dividend("XOM", ON, 0.95),
+        dividend("XOM", ON, 1.5),
+        dividend("MSFT", ON, "x"),
+    ]
+    fake.page_size = 2
+    read = {row.symbol: row.dividend for row in rows(massive)}
+    assert read == {"AAPL": Decimal("0.26"), "ENB": None, "MSFT": None, "XOM": Decimal("2.45")}
+    fake.dividends[ON] = [dividend("AAPL", "2026-11-19", 1)]
+    with pytest.raises(ProviderFailed, match="another day"):
+        rows(massive)
+
+
 def test_the_key_follows_no_page_to_another_host(fake: FakeMassive, massive: Massive) -> None:
     fake.stocks_split[ON] = [split("A", ON), split("B", ON)]
     fake.page_size, fake.next_host = 1, "http://127.0.0.1:9"
@@ -130,7 +148,7 @@ def test_pages_have_an_end(fake: FakeMassive, massive: Massive, monkeypatch: pyt
 def test_a_call_that_fails_is_repeated(fake: FakeMassive, massive: Massive, kind: int | str) -> None:
     fake.goes_wrong(kind, times=2)
     assert len(rows(massive)) == 1
-    assert len(fake.requests) == 3
+    assert len(fake.requests) == 4, "bars three times, and dividends once"
 
 
 def test_it_waits_as_long_as_it_is_asked_to(fake: FakeMassive, massive: Massive) -> None:
@@ -181,7 +199,7 @@ def test_repeats_are_spread_as_calls_are(fake: FakeMassive, tables: "DynamoDBCli
     assert time.monotonic() - begun >= 0.4
     rows(paced)
     assert time.monotonic() - begun >= 0.6
-    assert len(fake.requests) == 4
+    assert len(fake.requests) == 6
 
 
 def test_a_key_that_is_refused_fails_and_is_never_shown(

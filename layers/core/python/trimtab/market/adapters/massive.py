@@ -1,4 +1,4 @@
-"""The provider of daily bars at Massive (formerly Polygon): all symbols of a day in one call."""
+"""The provider of daily bars and dividends at Massive (formerly Polygon): all symbols of a day in a call for each."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.kernel.ids import is_asset
-from trimtab.kernel.money import QUANTITY_PLACES, to_places
+from trimtab.kernel.money import QUANTITY_PLACES, ZERO, to_places
 from trimtab.market.domain.bars import ProvidedBar, ProvidedSplit
 from trimtab.market.domain.providers import ProviderFailed
 from trimtab.runtime.http_client import CredentialCache, HttpClient, HttpPolicy, NoResponse
@@ -27,6 +27,7 @@ MAX_PAGES = 50
 PER_PAGE = 1000
 MAX_DIGITS = 15
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
+_CURRENCY = "USD"
 _MEMBERS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v", "vwap": "vw"}
 
 
@@ -69,18 +70,39 @@ class Massive:
         self._next_call = 0.0
 
     def daily_bars(self, day: date) -> Iterator[ProvidedBar]:
-        """Return the bars of all symbols of a day; raises `ProviderFailed` for an unusable response."""
+        """Return the bars of all symbols of a day, with the dividends whose ex-day is the day.
+
+        Raises `ProviderFailed` for an unusable response.
+        """
         path = f"/v2/aggs/grouped/locale/us/market/stocks/{day.isoformat()}"
-        for row in self._rows(path, {"adjusted": "false"}):
+        rows = list(self._rows(path, {"adjusted": "false"}))
+        dividends = self._dividends(day) if rows else {}
+        for row in rows:
             symbol = row.get("T")
             if isinstance(symbol, str) and is_asset(symbol):
-                yield ProvidedBar(symbol, **{name: _number(row.get(member)) for name, member in _MEMBERS.items()})
+                numbers = {name: _number(row.get(member)) for name, member in _MEMBERS.items()}
+                yield ProvidedBar(symbol, **numbers, dividend=dividends.get(symbol))
 
     def splits(self, day: date) -> Sequence[ProvidedSplit]:
         """Return the splits that take effect on a day; raises `ProviderFailed` for an unusable response."""
         query = {"execution_date": day.isoformat(), "limit": str(PER_PAGE)}
         rows = self._rows("/v3/reference/splits", query)
         return [_split(row, day) for row in rows if is_asset(str(row.get("ticker")))]
+
+    def _dividends(self, day: date) -> dict[str, Decimal]:
+        """Return the cash dividends of one unit by symbol; several dividends of a day are added up.
+
+        Bars are in dollars, so a dividend in another currency is left out.
+        """
+        query = {"ex_dividend_date": day.isoformat(), "limit": str(PER_PAGE)}
+        dividends: dict[str, Decimal] = {}
+        for row in self._rows("/v3/reference/dividends", query):
+            symbol, amount = str(row.get("ticker")), _number(row.get("cash_amount"))
+            if row.get("ex_dividend_date") != day.isoformat():
+                raise ProviderFailed(f"the dividends for {day.isoformat()} include another day")
+            if amount is not None and row.get("currency", _CURRENCY) == _CURRENCY:
+                dividends[symbol] = dividends.get(symbol, ZERO) + amount
+        return dividends
 
     def _rows(self, path: str, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         """Yield the results of all pages."""
