@@ -15,8 +15,7 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
-from tests.support import analytics_payloads, betting_payloads, rpc_payloads
-from tests.support.moto_state import waiting
+from tests.support import analytics_payloads, balancing_payloads, betting_payloads, rpc_payloads
 from tests.support.payloads import http, now, run
 from tests.support.system import BARS_BUCKET, EVENTS, LambdaContext, System, payload, payload_text, sqs_record
 from tests.support.tokens import mint, publish
@@ -132,11 +131,6 @@ def is_published(system: System) -> None:
 def unreadable_goes_to_the_undelivered(system: System) -> None:
     assert run("events_on_commit/stream_with_poison.json") == {"batchItemFailures": []}
     assert undelivered(system) == [payload("events_on_commit/stream_with_poison.json")["Records"][0]]
-
-
-def is_swept(system: System) -> None:
-    decided(system)
-    assert run("balancing_on_sweep/schedule.json") == {"resent": 0, "stuck": 0, "cancelled": 0, "due": 0}
 
 
 def an_unknown_job_is_returned(_: System) -> None:
@@ -323,34 +317,6 @@ def takes_in_a_night(system: System) -> None:
     assert [bars[0]["day"], bars[0]["close"], len(bars)] == ["2026-11-20", "151.5", 10]
 
 
-def runs_a_rebalance(system: System) -> None:
-    system.portfolio()
-    accepted = http("balancing_api/run_rebalance.json", 202)
-    assert accepted["request_id"] == "run-2026-11-21"
-    assert system.process_checks() == 1
-    found = system.http("GET", f"/portfolios/{accepted['portfolio_id']}/rebalances").json["items"]
-    assert [(rebalance["status"], rebalance["trigger"], rebalance["reason"]["code"]) for rebalance in found] == [
-        ("NO_ACTION", "manual", "no_quote")
-    ]
-
-
-def answers_a_dry_run(system: System) -> None:
-    system.portfolio()
-    answered = http("balancing_api/dry_run.json", 200)
-    assert (answered["mode"], answered["reason"]["code"], answered["orders"]) == ("full", "no_quote", [])
-    assert waiting(system.checks_url) == []
-
-
-def a_check_is_asked_for(system: System) -> None:
-    assert run("balancing_on_commit/stream.json") == {"batchItemFailures": []}
-    assert len(waiting(system.checks_url)) == 1
-
-
-def is_checked(system: System) -> None:
-    system.portfolio()
-    assert run("balancing_on_check_requested/crossed.json") == {"batchItemFailures": []}
-
-
 def an_unknown_rebalance_is_returned(system: System) -> None:
     failures = run("execution_on_execution_requested/unknown_rebalance.json")["batchItemFailures"]
     assert len(failures) == 1
@@ -358,9 +324,6 @@ def an_unknown_rebalance_is_returned(system: System) -> None:
 
 EXPECTED: dict[str, Callable[[System], Any]] = {
     "authorizer/token.json": is_authorized_once_its_token_is_good,
-    "balancing_api/dry_run.json": answers_a_dry_run,
-    "balancing_api/halt.json": lambda _: http("balancing_api/halt.json", 200)["halts"][0]["reason"],
-    "balancing_api/run_rebalance.json": runs_a_rebalance,
     "direct/quote_received.json": quotes_are_stored("direct/quote_received.json"),
     "direct/rebalance_requested.json": is_a_message("direct/rebalance_requested.json"),
     "direct/rebalance_requested_in_full.json": is_a_message("direct/rebalance_requested_in_full.json"),
@@ -415,14 +378,12 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
     "portfolios_api/set_allocation.json": sets_the_allocation,
-    "balancing_on_check_requested/crossed.json": is_checked,
-    "balancing_on_commit/stream.json": a_check_is_asked_for,
     "execution_on_execution_requested/unknown_rebalance.json": an_unknown_rebalance_is_returned,
     "rebalancing_on_rebalance_requested/batch_with_poison.json": poison_is_returned,
     "rebalancing_on_rebalance_requested/direct_injection.json": is_decided,
     "ledger_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
-    "balancing_on_sweep/schedule.json": is_swept,
     **analytics_payloads.EXPECTED,
+    **balancing_payloads.EXPECTED,
     **betting_payloads.EXPECTED,
     **rpc_payloads.EXPECTED,
 }
