@@ -6,7 +6,16 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from functions.portfolios_api.app import Attention, OfStatus, UserId, app, holdings_reader, portfolios, rebalances
+from functions.portfolios_api.app import (
+    Attention,
+    OfStatus,
+    UserId,
+    app,
+    holdings_reader,
+    portfolios,
+    rebalances,
+    trade_service,
+)
 from trimtab.portfolios.ledger import value_views
 from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -89,6 +98,23 @@ def change_policy(portfolio_id: PortfolioId, body: schemas.ChangePolicy, if_matc
 def set_allocation(portfolio_id: PortfolioId, body: schemas.SetAllocation, if_match: IfMatch = None) -> Response[Any]:
     """Set a new target allocation."""
     return _portfolio(portfolios().set_allocation(app.caller, portfolio_id, body.allocation, _revision_check(if_match)))
+
+
+@app.put(
+    "/portfolios/<portfolio_id>/cash-tracking",
+    **portfolio_route("Set the trades that change cash", WRITE, schemas.PortfolioView),
+)
+def set_cash_tracking(
+    portfolio_id: PortfolioId, body: schemas.SetCashTracking, if_match: IfMatch = None
+) -> Response[Any]:
+    """Set which recorded trades change cash. The balance is computed anew from all entries.
+
+    The response is 422 `insufficient_cash` if cash would have been below zero at any instant, unless the portfolio
+    allows that (`margin`), and 422 `cash_is_tracked` for `off` where cash entries are recorded.
+    """
+    return _portfolio(
+        trade_service().set_cash_tracking(app.caller, portfolio_id, body.cash_tracking, _revision_check(if_match))
+    )
 
 
 @app.delete(

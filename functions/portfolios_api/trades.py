@@ -104,7 +104,11 @@ def list_trades(
     **trade_route("Move cash", WRITE, cash_views.CashView, HTTPStatus.CREATED),
 )
 def move_cash(portfolio_id: PortfolioId, body: cash_views.MoveCash) -> Response[Any]:
-    """Record a deposit or withdrawal. Cash is tracked from the first entry on; the balance cannot become negative."""
+    """Record a deposit or withdrawal. The balance at any instant follows from the times of all entries and trades.
+
+    The response is 422 `insufficient_cash` if the balance would be negative at any instant, unless the portfolio's
+    `cash_tracking` allows that.
+    """
     entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
     return json_response(cash_views.cash_view(entry), HTTPStatus.CREATED)
 

@@ -218,7 +218,7 @@ def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
 
 def moves_cash(system: System) -> None:
     system.portfolio()
-    assert http("portfolios_api/move_cash.json", 201)["balance"] == "2500.00"
+    assert http("portfolios_api/move_cash.json", 201)["amount"] == "2500.00"
 
 
 def lists_the_cash(system: System) -> None:

@@ -51,9 +51,11 @@ class Account:
         assert answer.status == 200, answer.text
         return answer.json
 
-    def cash(self, ref_id: str, type: str, amount: Any) -> Answer:
-        """Record a cash entry."""
-        return self.system.http("POST", f"{self.home}/cash", {"ref_id": ref_id, "type": type, "amount": amount})
+    def cash(self, ref_id: str, type: str, amount: Any, at: float | None = None) -> Answer:
+        """Record a cash entry, executed on a day of the tests' time, by default now."""
+        times = {} if at is None else {"executed_at": day(at)}
+        body = {"ref_id": ref_id, "type": type, "amount": amount, **times}
+        return self.system.http("POST", f"{self.home}/cash", body)
 
     def holdings(self) -> Any:
         """Return the body of the holdings."""

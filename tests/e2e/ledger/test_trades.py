@@ -20,7 +20,7 @@ def test_trades_and_a_correction_give_the_expected_holding_and_cash(system: Syst
     client, symbol = system.client(tenant="trades"), _symbol()
     path = _portfolio(client, cash="1000.00")
     deposit = client.post(f"{path}/cash", {"ref_id": "in-1", "type": "deposit", "amount": "5000.00"})
-    assert (deposit.status, deposit.json["balance"]) == (201, "6000.00")
+    assert (deposit.status, client.get(path).json["cash"]) == (201, "6000.00")
 
     for trade in (
         _trade("first", symbol, 10, days_ago=90, amount="1500.00", fees="1.00"),

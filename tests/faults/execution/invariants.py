@@ -81,7 +81,8 @@ def _of_the_ledger(run: ScenarioRun) -> Iterator[Fact]:
         sorted((trade.ref_id, trade.symbol, trade.side.value, trade.quantity, trade.amount) for trade in own),
         sorted((fill.client_order_id, fill.symbol, fill.side, fill.quantity, fill.amount) for fill in fills),
     )
-    yield "cash, and its movements", portfolio.cash, deposits + sum((trade.cash_change for trade in found), ZERO)
+    moved = sum((trade.cash_change(portfolio.cash_rule) for trade in found), ZERO)
+    yield "cash, and its movements", portfolio.cash, deposits + moved
     for symbol in HELD:
         effects = [trade.effect for trade in found if trade.symbol == symbol and trade.effect]
         folded = fold(Holding(symbol, SecurityType.STOCK), effects, ())

@@ -103,7 +103,7 @@ def check_paid_once(run: WithdrawalRun) -> None:
     assert rebalance.withdrawal is not None
     assert (rebalance.status, rebalance.withdrawal.is_paid) == ("COMPLETED", True)
     assert [(entry.type, entry.amount) for entry in entries] == [("withdrawal", Decimal(200))]
-    assert portfolio.cash == 50 + sum((trade.cash_change for trade in trades), Decimal(0)) - 200
+    assert portfolio.cash == 50 + sum((trade.cash_change(portfolio.cash_rule) for trade in trades), Decimal(0)) - 200
     assert (portfolio.lock, len(trades)) == (None, 2)
 
 

@@ -247,7 +247,7 @@ def test_a_late_dividend_is_told_and_removes_no_figure(own_past: ValuedPortfolio
     portfolio.cash("d", "deposit", 2_500, FIRST)
     portfolio.trade("b", "BUY", "ALFA", 25, 100, FIRST)
     portfolio.trade("s", "SELL", "ALFA", 25, 110, DAYS[40])
-    portfolio.cash("w", "withdrawal", 2_750, DAYS[40])
+    portfolio.cash("w", "withdrawal", 2_750, DAYS[41])  # at noon, so not on the day of the sell
     portfolio.cash("late", "dividend", "10.40", DAYS[45])
     portfolio.run_workers()
     performance, risk = portfolio.get("performance", window="all").json, portfolio.get("risk", window="all").json

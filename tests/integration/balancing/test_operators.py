@@ -78,7 +78,7 @@ def test_a_resolution_after_a_split_is_compared_with_the_holding_after_the_split
     scenario(monkeypatch, *refusals)
     monkeypatch.setenv("REVERSAL_SECONDS", "0")
     mine = Balancing(system, Account(system, system.portfolio("1", {"AAPL": 50, "MSFT": 50})))
-    mine.deposit(10_000)
+    mine.account.cash("deposit", "deposit", 10_000, at=-1826)  # in January 2019, as the buys
     for symbol, quantity, price in (("AAPL", 50, 100), ("MSFT", 25, 200)):
         trade = {"ref_id": symbol, "side": "BUY", "security_type": "stock", "symbol": symbol, "quantity": quantity}
         old = mine.account.post_trade({**trade, "price": price, "executed_at": "2019-01-02T15:00:00Z"})

@@ -129,14 +129,16 @@ def test_the_sample_of_cash_entries_is_imported_once(system: System) -> None:
     assert refused(changed, 409, "ref_id_reused")["errors"][0]["field"] == "line 4: ref_id"
 
 
-def test_cash_entries_come_in_before_they_go_out_and_never_below_zero(system: System) -> None:
+def test_imported_cash_is_never_below_zero_at_any_instant(system: System) -> None:
     mine = account(system)
-    rows = [f"o{number},withdrawal,1,{day(number)}" for number in range(95)]
-    rows += [f"i{number},deposit,1,{day(100 + number)}" for number in range(95)]
+    out = [f"o{number},withdrawal,1,{day(50 + number)}" for number in range(95)]
+    late = [f"i{number},deposit,1,{day(51 + number)}" for number in range(95)]
+    early = [f"i{number},deposit,1,{day(number)}" for number in range(95)]
     header = "ref_id,type,amount,executed_at"
-    refused(mine.upload("\n".join([header, *rows[:-1]]), kind="cash"), 422, "insufficient_cash")
+    problem = refused(mine.upload("\n".join([header, *out, *late]), kind="cash"), 422, "insufficient_cash")
+    assert f"from {day(50)[:10]}T00:00:00.000000Z on, by 1 at the lowest" in problem["detail"]
     assert ledger_items() == []
-    assert mine.upload("\n".join([header, *rows]), kind="cash").json["recorded"] == 190
+    assert mine.upload("\n".join([header, *out, *early]), kind="cash").json["recorded"] == 190
     assert mine.holdings()["cash"] == "0.00"
 
 

@@ -1,8 +1,8 @@
-"""Any sequence of client requests about trades, compared with a model that folds exact fractions from scratch."""
+"""Any sequence of client requests about trades and cash, compared with a model that sorts and folds exact fractions."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import count
 from math import floor
@@ -29,6 +29,11 @@ ROWS = st.fixed_dictionaries(
 )
 
 
+CASH_ROWS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]), "amount": st.integers(1, 30), "at": days}
+)
+
+
 class NegativeQuantity(Exception):
     """Raised by the model where more is sold than held."""
 
@@ -38,11 +43,27 @@ def rounded(number: Fraction, places: int) -> Fraction:
     return Fraction(floor(number * 10**places + Fraction(1, 2)), 10**places)
 
 
+def with_ranks(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the new rows of a file with their ranks: at an instant, a buy after a sell begins the next rank."""
+    newest: dict[Any, tuple[int, str]] = {}
+    for row in (*(dict(row) for row in old.values()), *new.values()):
+        place = (row["symbol"], row["at"])
+        rank, side = newest.get(place, (0, "BUY"))
+        row["rank"] = rank + (side == "SELL" and row["side"] == "BUY")
+        newest[place] = (row["rank"], row["side"])
+    return new
+
+
 @dataclass
 class ExpectedLedger:
-    """Trades by `ref_id` in their present and their first revision, splits, and cash entries."""
+    """Trades by `ref_id` in their present and their first revision, splits, and cash entries.
 
-    cash: Fraction | None
+    `opening` is the cash of the creation, None where trades count from the earliest cash entry on.
+    """
+
+    opening: Fraction | None
+    may_be_negative: bool = False
+    cash: dict[str, dict[str, Any]] = field(default_factory=dict)
     trades: dict[str, dict[str, Any]] = field(default_factory=dict)
     first: dict[str, dict[str, Any]] = field(default_factory=dict)
     splits: dict[tuple[str, int], Fraction] = field(default_factory=dict)
@@ -50,17 +71,15 @@ class ExpectedLedger:
     def sums(self) -> dict[str, tuple[Fraction, Fraction, Fraction]]:
         """Return quantity, cost basis and profit of each symbol; raises `NegativeQuantity`."""
         result = {}
-        steps: list[tuple[int, int, str, str, Any]] = [
-            (at, 0, "", symbol, ratio) for (symbol, at), ratio in self.splits.items()
-        ]
+        steps: list[tuple[Any, str, Any]] = [((at, -1), symbol, ratio) for (symbol, at), ratio in self.splits.items()]
         steps += [
-            (each["at"], 1, ref, each["symbol"], each)
-            for ref, each in self.trades.items()
+            ((each["at"], each["rank"], each["side"], each["quantity"], each["amount"]), each["symbol"], each)
+            for each in self.trades.values()
             if each["status"] == "success"
         ]
         for symbol in "AB":
             quantity = cost = profit = Fraction()
-            for *_, step in sorted((each for each in steps if each[3] == symbol), key=lambda each: each[:3]):
+            for *_, step in sorted((each for each in steps if each[1] == symbol), key=lambda each: each[0]):
                 if isinstance(step, Fraction):
                     quantity = rounded(quantity * step, 9)
                 elif step["side"] == "BUY":
@@ -74,22 +93,31 @@ class ExpectedLedger:
             result[symbol] = (quantity, cost, profit)
         return result
 
-    def left(self) -> Fraction | None:
-        """Return the cash after all successful trades; each costs a fee of 1."""
-        if self.cash is None:
-            return None
-        done = [each for each in self.trades.values() if each["status"] == "success"]
-        return self.cash + sum((each["amount"] * (-1 if each["side"] == "BUY" else 1) - 1 for each in done), Fraction())
+    def balances(self) -> list[Fraction]:
+        """Return the cash at the end of each day, empty where cash is not tracked; each trade costs a fee of 1."""
+        if self.opening is None and not self.cash:
+            return []
+        start = min(each["at"] for each in self.cash.values()) if self.opening is None else 0
+        changes = [
+            (each["at"], each["amount"] * (1 if each["type"] in {"deposit", "dividend"} else -1))
+            for each in self.cash.values()
+        ]
+        changes += [
+            (each["at"], each["amount"] * (-1 if each["side"] == "BUY" else 1) - 1)
+            for each in self.trades.values()
+            if each["status"] == "success" and each["at"] >= start
+        ]
+        opening = self.opening or Fraction()
+        return [opening + sum((change for at, change in changes if at <= day), Fraction()) for day in range(9)]
 
-    def allows(self, trades: dict[str, Any], splits: dict[Any, Any] | None = None) -> bool:
-        """Return whether these trades and splits break no rule."""
-        then = ExpectedLedger(self.cash, trades, {}, self.splits if splits is None else splits)
+    def allows(self, **changes: Any) -> bool:
+        """Return whether the ledger breaks no rule with these trades, cash entries or splits instead of its own."""
+        then = replace(self, **changes)
         try:
             then.sums()
         except NegativeQuantity:
             return False
-        left = then.left()
-        return left is None or left >= 0
+        return self.may_be_negative or all(balance >= 0 for balance in then.balances())
 
 
 class Trading(RuleBasedStateMachine):
@@ -98,13 +126,15 @@ class Trading(RuleBasedStateMachine):
     stack: ExitStack
     system: Any
 
-    @initialize(cash=st.sampled_from([None, 0, 300]))
-    def open(self, cash: int | None) -> None:
+    @initialize(cash=st.sampled_from([None, None, 0, 300]), is_margin=st.booleans())
+    def open(self, cash: int | None, is_margin: bool) -> None:
         clear_all()
         clear_all("market")
+        may_be_negative = is_margin and cash is not None
         members: dict[str, Any] = {} if cash is None else {"cash": cash}
+        members |= {"cash_tracking": "margin"} if may_be_negative else {}
         self.mine: Account = account(self.system, "1", **members)
-        self.model = ExpectedLedger(None if cash is None else Fraction(cash))
+        self.model = ExpectedLedger(None if cash is None else Fraction(cash), may_be_negative)
         self.refs = count()
 
     def _body(self, ref: str, members: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +145,7 @@ class Trading(RuleBasedStateMachine):
         then = {**self.model.trades, ref: members}
         if members == self.model.trades.get(ref):
             assert answer.status == done
-        elif (members["status"] == "success" or self._counts(ref)) and not self.model.allows(then):
+        elif (members["status"] == "success" or self._counts(ref)) and not self.model.allows(trades=then):
             assert answer.status == 422, answer.text
         else:
             assert answer.status == done, answer.text
@@ -127,7 +157,7 @@ class Trading(RuleBasedStateMachine):
 
     @rule(side=sides, symbol=symbols, quantity=numbers, amount=numbers, status=statuses, at=days)
     def record(self, **members: Any) -> None:
-        ref = f"t{next(self.refs)}"
+        ref, members = f"t{next(self.refs)}", {**members, "rank": 0}
         self._expect(self.mine.post_trade(self._body(ref, members)), ref, members, 201)
 
     @rule(data=st.data(), change=CHANGES)
@@ -137,7 +167,9 @@ class Trading(RuleBasedStateMachine):
         ref = data.draw(st.sampled_from(sorted(self.model.trades)))
         sent = {name: value for name, value in change.items() if name != "at"}
         sent |= {"executed_at": day(change["at"])} if "at" in change else {}
-        self._expect(self.mine.correct(ref, **sent), ref, {**self.model.trades[ref], **change}, 200)
+        before = self.model.trades[ref]
+        rank = before["rank"] if change.get("at", before["at"]) == before["at"] else 0
+        self._expect(self.mine.correct(ref, **sent), ref, {**before, **change, "rank": rank}, 200)
 
     @rule(data=st.data(), is_other=st.booleans())
     def repeat(self, data: Any, is_other: bool) -> None:
@@ -152,12 +184,12 @@ class Trading(RuleBasedStateMachine):
 
     @rule(rows=st.lists(ROWS, min_size=1, max_size=5), again=st.booleans())
     def import_rows(self, rows: list[dict[str, Any]], again: bool) -> None:
-        new = {f"t{next(self.refs)}": row for row in rows}
         old = dict(list(self.model.first.items())[:3]) if again else {}
+        new = with_ranks(old, {f"t{next(self.refs)}": row for row in rows})
         text = csv_file([self._body(ref, members) for ref, members in {**old, **new}.items()])
         answer = self.mine.upload(text)
         then = {**self.model.trades, **new}
-        if not self.model.allows(then):
+        if not self.model.allows(trades=then):
             assert answer.status == 422, answer.text
             return
         assert answer.json == {"recorded": len(new), "already_recorded": len(old), "ignored": {}}
@@ -165,21 +197,30 @@ class Trading(RuleBasedStateMachine):
         self.model.first |= new
         assert self.mine.upload(text).json["recorded"] == 0
 
-    @rule(type=st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]), amount=st.integers(1, 30))
-    def move_cash(self, type: str, amount: int) -> None:
-        if self.model.cash is None:
-            return  # untracked cash has tests elsewhere
-        change = amount if type in {"deposit", "dividend"} else -amount
-        answer = self.mine.cash(f"c{next(self.refs)}", type, amount)
-        assert answer.status == (201 if (self.model.left() or 0) + change >= 0 else 422)
+    @rule(row=CASH_ROWS)
+    def move_cash(self, row: dict[str, Any]) -> None:
+        ref = f"c{next(self.refs)}"
+        then = {**self.model.cash, ref: row}
+        answer = self.mine.cash(ref, row["type"], row["amount"], row["at"])
+        assert answer.status == (201 if self.model.allows(cash=then) else 422), answer.text
         if answer.status == 201:
-            self.model.cash += change
+            self.model.cash = then
+
+    @rule(rows=st.lists(CASH_ROWS, min_size=1, max_size=4))
+    def import_cash(self, rows: list[dict[str, Any]]) -> None:
+        new = {f"c{next(self.refs)}": row for row in rows}
+        then = {**self.model.cash, **new}
+        lines = [f"{ref},{row['type']},{row['amount']},{day(row['at'])}" for ref, row in new.items()]
+        answer = self.mine.upload("\n".join(["ref_id,type,amount,executed_at", *lines]), kind="cash")
+        assert answer.status == (200 if self.model.allows(cash=then) else 422), answer.text
+        if answer.status == 200:
+            self.model.cash = then
 
     @rule(symbol=symbols, at=days, new=st.integers(1, 3), old=st.integers(1, 3))
     def enter_split(self, symbol: str, at: int, new: int, old: int) -> None:
         known = self.model.splits.get((symbol, at))
         splits = {**self.model.splits, (symbol, at): Fraction(new, old)}
-        if known is not None or not self.model.allows(self.model.trades, splits):
+        if known is not None or not self.model.allows(splits=splits):
             return  # a split that contradicts recorded sells is tested elsewhere
         assert split(self.system, at, new, old, symbol).status == 200
         self.model.splits = splits
@@ -196,8 +237,8 @@ class Trading(RuleBasedStateMachine):
         }
         zero = (Fraction(), Fraction(), Fraction())
         assert {symbol: seen.get(symbol, zero) for symbol in "AB"} == sums
-        left = self.model.left()
-        assert (None if answer["cash"] is None else Fraction(answer["cash"])) == left
+        balances = self.model.balances()
+        assert (None if answer["cash"] is None else Fraction(answer["cash"])) == (balances[-1] if balances else None)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 MEMBERS = {
     *("portfolio_id", "user_id", "name", "currency", "allocation", "policy", "cash", "status", "version", "revision"),
     *("created_at", "updated_at", "status_reason", "locked_by", "next_check_at", "backing_off", "quarantine"),
+    *("cash_tracking", "cash_since"),
 }
 DEFAULT_POLICY: dict[str, Any] = {
     "band": None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm
@@ -90,7 +91,9 @@ ITEMS: dict[str, Any] = {
     "trade": RECORDED,
     "trade_corrected": CORRECTED,
     "trade_of_rebalance": FILL,
+    "trade_after_sell": replace(RECORDED, tie_rank=1),
     "cash_entry": DEPOSIT,
+    "cash_entry_of_any_order": replace(DEPOSIT, balance=None),
     "recalculation": REQUESTED,
     "recalculation_rejected": REJECTED,
 }

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from trimtab.analytics.domain.series import compute_daily_values
 from trimtab.portfolios.ledger.history import to_ledger_trade
 from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 
 MONDAY = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -33,10 +34,10 @@ BUY = Trade(
 
 @pytest.mark.parametrize(("side", "quantity", "proceeds"), [(Side.BUY, 2, -21), (Side.SELL, -2, 19)])
 def test_the_side_of_a_trade_is_the_sign_of_quantity_and_proceeds(side: Side, quantity: int, proceeds: int) -> None:
-    trade = to_ledger_trade(replace(BUY, side=side))
+    trade = to_ledger_trade(replace(BUY, side=side), CashRule())
     assert (trade.quantity, trade.amount, trade.proceeds) == (Decimal(quantity), Decimal(20), Decimal(proceeds))
 
 
 def test_a_trade_of_the_ledger_is_valued_with_its_fees() -> None:
-    (found,) = compute_daily_values([to_ledger_trade(BUY)], [], {}, {}, [date(2026, 3, 2)])
+    (found,) = compute_daily_values([to_ledger_trade(BUY, CashRule())], [], {}, {}, [date(2026, 3, 2)])
     assert (found.value, found.flow) == (Decimal(20), Decimal(21))

@@ -59,7 +59,7 @@ def test_a_holding_is_the_fold_of_its_trades_and_splits_in_order_of_time(trades:
         [trade("SELL", 1, 1, 1)],
         [trade("BUY", 1, 1, 2), trade("SELL", 1, 1, 1), trade("BUY", 5, 1, 3)],
         [trade("BUY", 1, 1, 1), trade("SELL", "1.000000001", 1, 2)],
-        [trade("SELL", 1, 5, 1, ref_id="a"), trade("BUY", 1, 5, 1, ref_id="b")],
+        [trade("SELL", 2, 5, 1, ref_id="a"), trade("BUY", 1, 5, 1, ref_id="b")],
     ],
 )
 def test_the_quantity_is_never_negative(trades: Any) -> None:

@@ -14,6 +14,7 @@ from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.trades import Trade, gross_amount, require_not_in_future
 from trimtab.portfolios.portfolio.cash import CashType
+from trimtab.portfolios.portfolio.cash_rule import CashRule, CashTracking
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import MAX_HOLDINGS, Lock
 
@@ -47,8 +48,8 @@ def test_a_trade_without_a_time_is_executed_at_the_time_of_recording() -> None:
 )
 def test_only_a_successful_trade_moves_cash_and_fees_always_cost(side: str, status: str, cash: int) -> None:
     trade = recorded(side=Side(side), status=TradeStatus(status))
-    assert trade.with_cash_effect(None, cash_is_tracked=True).cash_change == cash
-    assert trade.with_cash_effect(None, cash_is_tracked=False).cash_change == 0
+    assert trade.cash_change(CashRule(CashTracking.ON)) == cash
+    assert trade.cash_change(CashRule(CashTracking.OFF)) == 0
     assert (trade.effect is None) == (cash == 0)
 
 
@@ -120,15 +121,13 @@ def test_a_time_up_to_five_minutes_ahead_is_accepted_because_clocks_differ() -> 
         require_not_in_future(NOW + 6 * MINUTE, NOW)
 
 
-def test_posting_changes_the_version_not_the_revision_and_tracked_cash_is_never_negative() -> None:
-    after = portfolio().post(LATER, holdings=[Holding("A", SecurityType.STOCK)], cash=Decimal(0))
+def test_posting_changes_the_version_not_the_revision() -> None:
+    after = portfolio().post(LATER, holdings=[Holding("A", SecurityType.STOCK)])
     assert (after.version, after.revision, set(after.holdings), after.events) == (2, 1, {"A"}, ())
-    with pytest.raises(Unprocessable, match="insufficient_cash"):
-        portfolio().post(LATER, cash=Decimal("-0.01"))
     full = [Holding(f"S{number}", SecurityType.STOCK) for number in range(MAX_HOLDINGS)]
-    assert len(portfolio().post(LATER, holdings=full, cash=None).holdings) == MAX_HOLDINGS
+    assert len(portfolio().post(LATER, holdings=full).holdings) == MAX_HOLDINGS
     with pytest.raises(Unprocessable, match="too_many_holdings"):
-        portfolio().post(LATER, holdings=[*full, Holding("A", SecurityType.STOCK)], cash=None)
+        portfolio().post(LATER, holdings=[*full, Holding("A", SecurityType.STOCK)])
 
 
 @pytest.mark.parametrize(("left", "wait"), [(0.2, 1), (10, 11), (59, 60), (4000, 60)])
@@ -144,7 +143,7 @@ def test_a_refusal_by_a_lock_names_the_time_to_wait_and_a_lock_expires(left: flo
 def test_a_cash_entry_has_a_sign_and_is_repeated_by_equal_type_amount_and_given_time(type: str, sign: int) -> None:
     wanted = NewCashEntry("c", CashType(type), Decimal(1))
     stored = wanted.to_entry(portfolio(cash=Decimal(10)), NOW)
-    assert (stored.change, stored.balance, stored.executed_at) == (Decimal(sign), Decimal(10 + sign), NOW)
+    assert (stored.change, stored.balance, stored.executed_at) == (Decimal(sign), None, NOW)
     assert NewCashEntry("c", CashType(type), Decimal("1.0")).matches(stored)
     assert NewCashEntry("c", CashType(type), Decimal(1), NOW).matches(stored)
     assert not NewCashEntry("c", CashType(type), Decimal(2)).matches(stored)

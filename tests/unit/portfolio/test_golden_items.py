@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from trimtab.contracts.events import Event
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.portfolios.portfolio.brake import Brake, Quarantine
+from trimtab.portfolios.portfolio.cash_rule import CashRule, CashTracking
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Lock, Portfolio, ReportMark
 from trimtab.portfolios.portfolio.policy import (
@@ -152,6 +153,12 @@ CONTROLLED = replace(
     ),
     traded_today=TradedToday(date(2026, 1, 2), Decimal("1234.56"), 2),
 )
+TRACKING_CASH = replace(
+    CREATED,
+    cash=Decimal("-12.50"),
+    cash_rule=CashRule(CashTracking.MARGIN, newest_at=TIME + HOUR),
+)
+CASH_SINCE = replace(CREATED, cash=Decimal(100), cash_rule=CashRule(since=TIME, newest_at=TIME + HOUR))
 RECORDS = {
     "portfolio": CREATED,
     "portfolio_in_use": IN_USE,
@@ -162,6 +169,8 @@ RECORDS = {
     "portfolio_with_restrictions": LIMITED,
     "portfolio_changed": CHANGED,
     "portfolio_controlled": CONTROLLED,
+    "portfolio_tracking_cash": TRACKING_CASH,
+    "portfolio_cash_since": CASH_SINCE,
 }
 
 
@@ -192,6 +201,12 @@ def test_an_item_without_a_later_added_attribute_is_read_with_the_default(name: 
     found = Portfolio.from_item(item)
     assert (found.version, found.holdings) == (IN_USE.version, IN_USE.holdings)
     assert found != IN_USE
+
+
+def test_cash_of_an_earlier_release_keeps_its_balance_and_counts_trades_as_recorded() -> None:
+    found = Portfolio.from_item(golden("portfolio_in_use"))
+    assert (found.cash, found.cash_rule) == (Decimal("1234.50"), CashRule())
+    assert [found.cash_rule.counts(TIME, as_recorded=each) for each in (True, False)] == [True, False]
 
 
 def test_unknown_members_of_a_newer_item_are_ignored() -> None:

@@ -162,6 +162,13 @@ class CashData(Model):
     executed_at: str
 
 
+class RecountedCashData(PortfolioData):
+    """Another rule of cash: balances changed from the earliest entry (`affects_from`) on."""
+
+    cash_tracking: str
+    affects_from: str
+
+
 class AlertData(Model):
     """An alert for people: the rule that raised it, a title, a text and the details behind both.
 
@@ -284,6 +291,7 @@ DATA: Mapping[str, type[Model]] = {
     "order.cancelled": OrderData,
     "position.updated": PositionData,
     "cash.recorded": CashData,
+    "cash.recounted": RecountedCashData,
 }
 """The model of the data of every published event, by event type."""
 

@@ -124,8 +124,8 @@ class OperatorActions(Struct, frozen=True):
             trades = _adjustments(recorded, rebalance.rebalance_id, resolution.holdings, now)
             after = post_fills(self.ledger, portfolio, trades, now)
             entry = _cash_entry(portfolio, rebalance.rebalance_id, resolution.cash, now)
-            if resolution.cash is not None:
-                after = replace(after, cash=resolution.cash)
+            if entry is not None:
+                after = after.add_cash((resolution.cash or ZERO) - (after.cash or ZERO), now)
             if resolution.cash is None and after.cash is not None and after.cash < 0:
                 raise Unprocessable(
                     "insufficient_cash", f"The recorded cash is {plain(after.cash)}: give the actual `cash`."
@@ -208,7 +208,7 @@ def _cash_entry(portfolio: Portfolio, rebalance_id: str, actual: Decimal | None,
     type = CashType.DEPOSIT if actual > before else CashType.WITHDRAWAL
     ref_id = f"resolved:{rebalance_id}"
     key = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-    return CashEntry(*key, type, abs(actual - before), actual, now, now).with_event(portfolio.user_id)
+    return CashEntry(*key, type, abs(actual - before), now, now).with_event(portfolio.user_id)
 
 
 def _record_lift(rebalance: Rebalance, caller: Caller, symbol: str, reason: str, now: datetime) -> Rebalance:

@@ -109,8 +109,7 @@ class PriceChecker(Struct, frozen=True):
         now = self.clock()
         payout = pay_out(rebalance.record_outcome(RebalanceStatus.COMPLETED, reason, now), portfolio, now)
         assert payout is not None  # noqa: S101 - a plan without orders is made only where cash covers the amount
-        after = portfolio.post(now, cash=payout.portfolio.cash)
-        self.store.put(payout.rebalance, after, payout.entry)
+        self.store.put(payout.rebalance, payout.portfolio.post(now), payout.entry)
         return CheckOutcome(reason.code, payout.rebalance)
 
     def _save_decision(self, rebalance: Rebalance) -> CheckOutcome:

@@ -12,8 +12,9 @@ from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 class MoveCash(Model):
     """Cash that comes in (`deposit`, `dividend`) or goes out (`withdrawal`, `fee`), now or at a past `executed_at`.
 
-    Cash is tracked from the first entry on, or from the first planned rebalance, which starts at a balance of zero.
-    Every later trade changes the balance, so a buy that is paid from outside needs a deposit first.
+    Balances follow from the times of execution, in any order of entry. Unless the portfolio's `cash_tracking` says
+    otherwise, trades executed since the earliest entry change cash, and an entry that makes cash negative at any
+    instant is refused (422 `insufficient_cash`).
     """
 
     ref_id: RefIdBody
@@ -27,13 +28,12 @@ class MoveCash(Model):
 
 
 class CashView(Model):
-    """A cash entry, and the cash balance after the entry."""
+    """A cash entry. The balance is that of the portfolio: other entries may be executed before and after."""
 
     ref_id: str
     portfolio_id: str
     type: CashType
     amount: str
-    balance: str
     executed_at: datetime
     created_at: datetime
 
@@ -52,7 +52,6 @@ def cash_view(entry: CashEntry) -> Answer:
         "portfolio_id": entry.portfolio_id,
         "type": entry.type.value,
         "amount": stated_amount(entry.amount),
-        "balance": f"{entry.balance:.2f}",
         "executed_at": format_time(entry.executed_at),
         "created_at": format_time(entry.created_at),
     }

@@ -1,6 +1,6 @@
-"""Ledger history: the trades, cash entries and splits from which the value of a portfolio on any day follows."""
+"""Ledger history: the trades, cash entries and splits from which value and cash of a portfolio at any time follow."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -10,14 +10,56 @@ from trimtab.contracts.portfolios import CashMovement, LedgerTrade
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.pages import Page
-from trimtab.portfolios.ledger.store import LedgerStore, TradeFilter
+from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.portfolio.cash import CashEntry
+from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import Side, TradeStatus, net_proceeds
 
 T = TypeVar("T")
 
-PAGE_SIZE = 100
-MAX_PAGES = 500
+MAX_ENTRIES = 50_000
+
+
+class TooManyEntries(Exception):
+    """Raised where more entries have to be read or folded than the caller allows."""
+
+
+class RecordedEntries(Struct, frozen=True):
+    """The successful trades and the cash entries of one portfolio, newest first.
+
+    Each list raises `TooManyEntries` for more than `most` entries (None: any number), and `Unprocessable`
+    (`too_many_entries`) for more than 50,000.
+    """
+
+    ledger: LedgerStore
+    tenant_id: str
+    portfolio_id: str
+    most: int | None = None
+
+    def trades(self, since: datetime | None) -> list[Trade]:
+        """Return the successful trades and fills executed at or after `since`; all where `since` is None."""
+        names, wanted = (self.tenant_id, self.portfolio_id), TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
+        return self._read_all(lambda after: self.ledger.trades(*names, wanted, limit=PAGE_SIZE, after=after))
+
+    def cash_entries(self, since: datetime | None) -> list[CashEntry]:
+        """Return the cash entries executed at or after `since`; all where `since` is None."""
+        names = (self.tenant_id, self.portfolio_id)
+        return self._read_all(lambda after: self.ledger.cash_entries(*names, since, limit=PAGE_SIZE, after=after))
+
+    def _read_all(self, read_page: Callable[[Any], Page[T]]) -> list[T]:
+        page = read_page(None)
+        found = list(page.items)
+        while page.next_position is not None:
+            if self.most is not None and len(found) >= self.most:
+                raise TooManyEntries
+            if len(found) >= MAX_ENTRIES:
+                raise Unprocessable(
+                    "too_many_entries", f"The portfolio has more than {MAX_ENTRIES} entries in the period to be read."
+                )
+            page = read_page(page.next_position)
+            found += page.items
+        return found
 
 
 class LedgerHistory(Struct, frozen=True):
@@ -30,18 +72,15 @@ class LedgerHistory(Struct, frozen=True):
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[LedgerTrade]:
         """Return the successful trades executed at or after `since`; all where `since` is None."""
-        successful = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
-        trades = _read_all(
-            lambda after: self.ledger.trades(tenant_id, portfolio_id, successful, limit=PAGE_SIZE, after=after)
-        )
-        return [to_ledger_trade(trade) for trade in trades]
+        portfolio = self.ledger.portfolio(tenant_id, portfolio_id)
+        rule = portfolio.cash_rule if portfolio else CashRule()
+        trades = RecordedEntries(self.ledger, tenant_id, portfolio_id).trades(since)
+        return [to_ledger_trade(trade, rule) for trade in reversed(trades)]
 
     def cash_movements(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashMovement]:
         """Return the cash entries executed at or after `since`; all where `since` is None."""
-        entries = _read_all(
-            lambda after: self.ledger.cash_entries(tenant_id, portfolio_id, since, limit=PAGE_SIZE, after=after)
-        )
-        return [CashMovement(entry.executed_at, entry.change, entry.is_external) for entry in entries]
+        entries = RecordedEntries(self.ledger, tenant_id, portfolio_id).cash_entries(since)
+        return [CashMovement(entry.executed_at, entry.change, entry.is_external) for entry in reversed(entries)]
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
         """Return the splits by symbol; symbols without a split are left out."""
@@ -49,8 +88,11 @@ class LedgerHistory(Struct, frozen=True):
         return {symbol: quote.splits for symbol, quote in quotes.items() if quote.splits}
 
 
-def to_ledger_trade(trade: Trade) -> LedgerTrade:
-    """Return a successful trade as other contexts read it: bought shares above zero, paid money below zero."""
+def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
+    """Return a successful trade as other contexts read it: bought shares above zero, paid money below zero.
+
+    `rule` is the portfolio's rule of cash.
+    """
     is_buy = trade.side is Side.BUY
     return LedgerTrade(
         ref_id=trade.ref_id,
@@ -59,22 +101,5 @@ def to_ledger_trade(trade: Trade) -> LedgerTrade:
         amount=trade.amount,
         proceeds=net_proceeds(trade.side, trade.amount, trade.fees),
         executed_at=trade.executed_at,
-        moves_cash=trade.moves_cash,
-    )
-
-
-def _read_all(read_page: Callable[[Any], Page[T]]) -> list[T]:
-    return [*reversed(list(_newest_first(read_page)))]
-
-
-def _newest_first(read_page: Callable[[Any], Page[T]]) -> Iterator[T]:
-    position: Any = None
-    for _ in range(MAX_PAGES):
-        page = read_page(position)
-        yield from page.items
-        position = page.next_position
-        if position is None:
-            return
-    raise Unprocessable(
-        "too_many_entries", f"The portfolio has more than {MAX_PAGES * PAGE_SIZE} entries in the period. Shorten it."
+        moves_cash=trade.is_counted(rule),
     )

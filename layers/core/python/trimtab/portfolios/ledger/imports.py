@@ -5,8 +5,9 @@ most 100 items. A chunk is atomic; the whole import is not: after a failure betw
 recorded, and repeating the import records the rest.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +18,9 @@ from trimtab.contracts.quotes import Split
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unprocessable
+from trimtab.kernel.money import ZERO
 from trimtab.kernel.retry import retry_on_conflict
+from trimtab.portfolios.ledger.cash_posting import change_cash, require_tracking
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import map_splits, update_holdings
 from trimtab.portfolios.ledger.service import require_owned
@@ -86,27 +89,50 @@ class TradeImporter(Struct, frozen=True):
         recorded = self.ledger.some_trades(
             portfolio.tenant_id, portfolio.portfolio_id, [row.entry.ref_id for row in rows]
         )
-        missing = _missing_entries(portfolio, rows, recorded, now)
-        return [trade.to_trade(portfolio, now + timedelta(microseconds=n)) for n, trade in enumerate(missing)]
+        missing, ranks = _missing_entries(portfolio, rows, recorded, now), _tie_ranks(rows)
+        return [
+            new.to_trade(portfolio, now + timedelta(microseconds=n), ranks.get(new.ref_id, 0))
+            for n, new in enumerate(missing)
+        ]
 
     def _plan_chunks(self, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> list[Chunk]:
         """Return the chunks in an order that keeps every intermediate state valid.
 
         Chunks follow the order of execution. If a holding would be negative after one of the chunks (because of a later
-        sell that is recorded already), all buys are written before all sells.
+        sell that is recorded already), all buys are written before all sells. Cash is checked for all chunks together.
         """
+        is_tracked = portfolio.cash is not None
+        trades = [trade.with_cash_effect(None, cash_is_tracked=is_tracked) for trade in trades]
+        changes = [(trade.executed_at, trade.cash_change(portfolio.cash_rule)) for trade in trades]
+        portfolio = replace(portfolio, cash_rule=change_cash(self.ledger, portfolio, changes).cash_rule)
         splits = map_splits(self.ledger.quotes(sorted({trade.symbol for trade in trades})))
 
         @cache
         def load_trades(symbol: str) -> list[Trade]:
             return self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
 
-        by_time = sorted(trades, key=lambda trade: (trade.executed_at, trade.ref_id))
+        by_time = sorted(trades, key=lambda trade: (trade.executed_at, trade.tie_rank, trade.side is Side.SELL))
         try:
             return list(_post_in_chunks(portfolio, by_time, splits, now, load_trades))
         except Unprocessable:
             buys_first = sorted(by_time, key=lambda trade: trade.side is Side.SELL)
             return list(_post_in_chunks(portfolio, buys_first, splits, now, load_trades))
+
+
+def _tie_ranks(rows: Sequence[ImportRow[NewTrade]]) -> dict[str, int]:
+    """Return the rank among the trades of one instant by `ref_id`: one more for each buy after a sell, zero left out.
+
+    The rank keeps the order of the file: within a rank buys come before sells.
+    """
+    newest: dict[tuple[str, datetime], tuple[int, Side]] = {}
+    ranks: dict[str, int] = {}
+    for new in (row.entry for row in rows):
+        if new.executed_at is not None:
+            rank, side = newest.get((new.symbol, new.executed_at), (0, Side.BUY))
+            rank += side is Side.SELL and new.side is Side.BUY
+            newest[new.symbol, new.executed_at] = (rank, new.side)
+            ranks[new.ref_id] = rank
+    return {ref_id: rank for ref_id, rank in ranks.items() if rank}
 
 
 class CashImporter(Struct, frozen=True):
@@ -133,6 +159,8 @@ class CashImporter(Struct, frozen=True):
                 portfolio.require_tradable(now)
             elif missing:
                 portfolio.require_open_to_deposits()
+            if missing:
+                require_tracking(portfolio)
             for entries, after in self._plan_chunks(portfolio, missing, now):
                 self.ledger.put(*entries, after)
 
@@ -140,15 +168,25 @@ class CashImporter(Struct, frozen=True):
         return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
 
     def _plan_chunks(
-        self, portfolio: Portfolio, entries: Sequence[NewCashEntry], now: datetime
+        self, portfolio: Portfolio, new: Sequence[NewCashEntry], now: datetime
     ) -> list[tuple[list[CashEntry], Portfolio]]:
-        """Return the chunks by time; if cash would be negative after one of them, all cash comes in before any goes."""
-        by_time = sorted(entries, key=lambda entry: entry.executed_at or now)
-        try:
-            return list(_post_cash_in_chunks(portfolio, by_time, now))
-        except Unprocessable:
-            cash_in_first = sorted(by_time, key=lambda entry: -entry.type.sign)
-            return list(_post_cash_in_chunks(portfolio, cash_in_first, now))
+        """Return the chunks by time.
+
+        The first chunk also counts the trades that the earliest entry makes count. After a crash between two chunks
+        cash can be below zero until the import is repeated; all chunks together keep cash at or above zero.
+        """
+        entries = sorted((each.to_entry(portfolio, now) for each in new), key=lambda entry: entry.executed_at)
+        if not entries:
+            return []
+        after = change_cash(self.ledger, portfolio, entries=entries)
+        recounted = (after.cash or ZERO) - (portfolio.cash or ZERO) - _sum_of(entries)
+        portfolio = replace(portfolio, cash=(portfolio.cash or ZERO) + recounted, cash_rule=after.cash_rule)
+        chunks = []
+        for start in range(0, len(entries), ENTRIES_PER_CHUNK):
+            chunk = entries[start : start + ENTRIES_PER_CHUNK]
+            portfolio = replace(portfolio, cash=(portfolio.cash or ZERO) + _sum_of(chunk)).post(now)
+            chunks.append((chunk, portfolio))
+        return chunks
 
 
 def _missing_entries(
@@ -175,22 +213,13 @@ def _row_errors(rows: Sequence[ImportRow[Entry]], field: str, detail: str) -> li
     return [{"field": f"line {row.line}: {field}", "detail": detail} for row in rows]
 
 
-def _post_cash_in_chunks(
-    portfolio: Portfolio, entries: Sequence[NewCashEntry], now: datetime
-) -> Iterator[tuple[list[CashEntry], Portfolio]]:
-    for start in range(0, len(entries), ENTRIES_PER_CHUNK):
-        chunk: list[CashEntry] = []
-        balance = portfolio
-        for new in entries[start : start + ENTRIES_PER_CHUNK]:
-            chunk.append(new.to_entry(balance, now))
-            balance = replace(balance, cash=chunk[-1].balance)
-        portfolio = portfolio.post(now, cash=balance.cash)
-        yield chunk, portfolio
+def _sum_of(entries: Iterable[CashEntry]) -> Decimal:
+    return sum((entry.change for entry in entries), ZERO)
 
 
 def _post_in_chunks(
     portfolio: Portfolio,
-    trades: Sequence[Trade],
+    trades: list[Trade],
     splits: Mapping[str, Sequence[Split]],
     now: datetime,
     load_trades: Callable[[str], list[Trade]],
@@ -200,12 +229,11 @@ def _post_in_chunks(
     def load_posted(symbol: str) -> list[Trade]:
         return [*load_trades(symbol), *(trade for trade in posted if trade.symbol == symbol)]
 
-    tracked = portfolio.cash is not None
     for start in range(0, len(trades), ENTRIES_PER_CHUNK):
         chunk = trades[start : start + ENTRIES_PER_CHUNK]
-        chunk = [trade.with_cash_effect(None, cash_is_tracked=tracked) for trade in chunk]
         holdings = update_holdings(portfolio, chunk, splits, now, load_posted)
-        cash = None if portfolio.cash is None else sum((trade.cash_change for trade in chunk), portfolio.cash)
-        portfolio = portfolio.post(now, holdings=holdings, cash=cash)
+        change = sum((trade.cash_change(portfolio.cash_rule) for trade in chunk), ZERO)
+        cash = None if portfolio.cash is None else portfolio.cash + change
+        portfolio = replace(portfolio, cash=cash).post(now, holdings=holdings)
         posted += chunk
         yield chunk, portfolio

@@ -54,10 +54,11 @@ class NewTrade(Struct, frozen=True):
         """Return whether the stored trade was recorded by the same request."""
         return ids.is_same_request(stored.request_hash, self.request_hash)
 
-    def to_trade(self, portfolio: Portfolio, now: datetime) -> Trade:
+    def to_trade(self, portfolio: Portfolio, now: datetime, tie_rank: int = 0) -> Trade:
         """Return the first revision of the trade, with an event.
 
-        Without `executed_at` the trade comes after every recorded trade of the symbol.
+        Without `executed_at` the trade comes after every recorded trade of the symbol. `tie_rank` is that of the row in
+        an imported file.
         """
         return Trade(
             tenant_id=portfolio.tenant_id,
@@ -75,6 +76,7 @@ class NewTrade(Struct, frozen=True):
             request_hash=self.request_hash(),
             created_at=now,
             updated_at=now,
+            tie_rank=tie_rank,
         ).with_event()
 
 
@@ -132,14 +134,13 @@ class NewCashEntry(Struct, frozen=True):
         return is_same and self.executed_at in {None, stored.executed_at}
 
     def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
-        """Return the entry with the resulting balance of the portfolio, and an event."""
+        """Return the entry with an event."""
         entry = CashEntry(
             tenant_id=portfolio.tenant_id,
             portfolio_id=portfolio.portfolio_id,
             ref_id=self.ref_id,
             type=self.type,
             amount=self.amount,
-            balance=(portfolio.cash or ZERO) + self.type.sign * to_money(self.amount),
             executed_at=self.executed_at or now,
             created_at=now,
         )

@@ -11,15 +11,12 @@ from functools import partial
 from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Quote, Split
-from trimtab.kernel.money import ZERO
+from trimtab.portfolios.ledger.cash_posting import change_cash
+from trimtab.portfolios.ledger.history import TooManyEntries
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding, TradeEffect, fold
 from trimtab.portfolios.portfolio.model import Portfolio
-
-
-class TooManyTrades(Exception):
-    """Raised where more trades have to be folded than the caller allows."""
 
 
 def post_trade(
@@ -34,23 +31,22 @@ def post_trade(
 ) -> tuple[Trade, Portfolio]:
     """Return the trade as it is to be stored, and the portfolio with `after` in place of `before`.
 
-    `before` is None for a new trade. Raises `TooManyTrades` where a fold of more than `max_fold` trades is needed,
-    `Conflict` where the portfolio is closed, stale or locked, and `Unprocessable` where a quantity or tracked cash
-    would be negative.
+    `before` is None for a new trade. Raises `TooManyEntries` where more than `max_fold` trades have to be folded, or
+    entries summed, `Conflict` where the portfolio is closed, stale or locked, and `Unprocessable` where a quantity or
+    tracked cash would be negative at any time.
     """
     portfolio.require_tradable(now)
-    cash = portfolio.cash
-    after = after.with_cash_effect(before, cash_is_tracked=cash is not None)
-    if cash is not None:
-        cash += after.cash_change - (before.cash_change if before else ZERO)
+    after = after.with_cash_effect(before, cash_is_tracked=portfolio.cash is not None)
     replaces = before is not None and before.effect is not None
     if after.effect is None and not replaces:
-        return after, portfolio.post(now, cash=cash)
+        return after, portfolio.post(now)
+    revisions = [(-1, before), (1, after)] if before else [(1, after)]
+    changes = [(trade.executed_at, sign * trade.cash_change(portfolio.cash_rule)) for sign, trade in revisions]
     holding = find_holding(portfolio, after)
 
     def load_other_trades() -> list[Trade]:
         if max_fold is not None and holding.trade_count > max_fold:
-            raise TooManyTrades
+            raise TooManyEntries
         trades = ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, after.symbol)
         return [trade for trade in trades if trade.ref_id != after.ref_id]
 
@@ -59,7 +55,7 @@ def post_trade(
         holding = _fold_correction(holding, load_other_trades(), (before, after), splits, now)
     else:
         holding = add_trades(holding, [after], splits, now, load_other_trades)
-    return after, portfolio.post(now, holdings=[holding], cash=cash)
+    return after, change_cash(ledger, portfolio, changes, most=max_fold).post(now, holdings=[holding])
 
 
 def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
@@ -76,9 +72,10 @@ def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade
         return ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
 
     holdings = update_holdings(portfolio, trades, map_splits(quotes), now, load_trades)
-    cash = sum((trade.cash_change for trade in trades), portfolio.cash or ZERO)
-    posted = portfolio.post(now, holdings=holdings, cash=max(cash, ZERO), is_fill=True)
-    return replace(posted, cash=cash, version=portfolio.version)
+    posted = portfolio.post(now, holdings=holdings, is_fill=True)
+    for trade in trades:
+        posted = posted.add_cash(trade.cash_change(portfolio.cash_rule), trade.executed_at)
+    return replace(posted, version=portfolio.version)
 
 
 def update_holdings(
@@ -129,10 +126,10 @@ def add_trades(
     >>> holding.quantity, holding.average_cost, holding.last_trade[1]
     (Decimal('20'), Decimal('90.000000000'), 't1')
     """
-    updated = holding
-    for trade in sorted(_effects(new_trades), key=lambda effect: effect.sort_key):
+    updated, in_order = holding, sorted(_effects(new_trades), key=lambda effect: effect.sort_key)
+    for trade in in_order:
         pending = updated.pending_splits(splits, min(now, trade.executed_at))
-        if pending is None or not updated.can_append(trade):
+        if pending is None or not holding.can_append(in_order[0]):
             return fold_trades(holding, [*load_trades(), *new_trades], splits, now)
         for split in pending:
             updated = updated.with_split(split)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.events import Event
 from trimtab.contracts.messages import RecalculationRequested, TenantMessage
-from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, to_attributes, unpack
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, unpack
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.ledger.trades import Trade
@@ -83,7 +83,7 @@ class Recalculation(PendingJob, frozen=True, kw_only=True):
             **self.index_keys(self.job_id),
             "tenant_id": self.tenant_id,
             "user_id": self.user_id,
-            "trade": pack(to_attributes(self.trade)),
+            "trade": pack(self.trade.attributes()),
             "status": self.status.value,
             "reason": self.reason,
             "resends": self.resends or None,

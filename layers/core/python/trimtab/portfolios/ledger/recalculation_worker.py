@@ -37,7 +37,7 @@ class RecalculationWorker(Struct, frozen=True):
                 posted_trade, posted = post_trade(self.ledger, portfolio, quote, before, trade, now=now)
             except Refusal as refusal:
                 ended = job.reject(refusal.detail, now)
-                self.ledger.put(ended, portfolio.post(now, cash=portfolio.cash))
+                self.ledger.put(ended, portfolio.post(now))
                 return ended
             ended = job.complete(now)
             self.ledger.put(ended, posted_trade, posted)

@@ -15,13 +15,17 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal, not_found
 from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
+from trimtab.portfolios.ledger.cash_posting import change_cash, recompute_cash, require_tracking
+from trimtab.portfolios.ledger.history import TooManyEntries
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
-from trimtab.portfolios.ledger.posting import TooManyTrades, post_trade
+from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
 from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade, require_not_in_future
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
+from trimtab.portfolios.portfolio.cash_rule import CashTracking
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.service import RevisionCheck
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 
 MAX_FOLD = 10_000
@@ -38,9 +42,9 @@ class TradeService(Struct, frozen=True):
     def record_trade(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
         """Record a trade, once: a repeated request is answered with the first revision of the recorded trade.
 
-        A trade that is the newest of its symbol takes one read and one transaction. If the holding has to be recomputed
-        from more than `MAX_FOLD` trades, the portfolio is locked and a recalculation for a worker is returned. Raises
-        `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values.
+        A trade that is the newest of its symbol takes one read and one transaction. If the holding or cash has to be
+        computed from more than `MAX_FOLD` entries, the portfolio is locked and a recalculation for a worker is
+        returned. Raises `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values.
         """
 
         def attempt() -> Trade | Recalculation:
@@ -136,7 +140,8 @@ class TradeService(Struct, frozen=True):
         """Record a cash entry, once: a repeated request is answered with the recorded entry.
 
         Raises `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values, and `Unprocessable`
-        (`insufficient_cash`) if the balance would be negative.
+        (`insufficient_cash`) if the balance would be negative at any instant, (`cash_not_tracked`) where the portfolio
+        does not track cash.
         """
 
         def attempt() -> CashEntry:
@@ -152,10 +157,32 @@ class TradeService(Struct, frozen=True):
                 portfolio.require_open_to_deposits()
             else:
                 portfolio.require_tradable(now)
+            require_tracking(portfolio)
             entry = new.to_entry(portfolio, now)
-            posted = portfolio.post(now, cash=entry.balance)
+            posted = change_cash(self.ledger, portfolio, entries=[entry]).post(now)
             self.ledger.put(entry, posted.request_investment() if new.type is CashType.DEPOSIT else posted)
             return entry
+
+        return retry_on_conflict(attempt)
+
+    def set_cash_tracking(
+        self, caller: Caller, portfolio_id: str, tracking: CashTracking, check: RevisionCheck
+    ) -> Portfolio:
+        """Set the rule of cash and return the portfolio, with its balance computed anew from all entries.
+
+        Raises `Unprocessable` (`insufficient_cash`) if cash would have been negative at any instant,
+        (`cash_is_tracked`) where cash entries are recorded and `tracking` is OFF.
+        """
+
+        def attempt() -> Portfolio:
+            now = self.clock()
+            portfolio = require_owned(self.ledger.portfolio(caller.tenant_id, portfolio_id), caller)
+            portfolio.require_tradable(now)
+            revised = recompute_cash(self.ledger, portfolio, tracking, now)
+            if revised is not portfolio:
+                check(portfolio)
+                self.ledger.put(revised)
+            return revised
 
         return retry_on_conflict(attempt)
 
@@ -166,7 +193,7 @@ class TradeService(Struct, frozen=True):
         try:
             trade, posted = post_trade(self.ledger, portfolio, quote, before, after, now=now, max_fold=MAX_FOLD)
             self.ledger.put(trade, posted)
-        except TooManyTrades:
+        except TooManyEntries:
             job, locked = request_recalculation(portfolio, after, now)
             self.ledger.put(job, locked)
             self.queues.wake(job)

@@ -14,6 +14,7 @@ from trimtab.contracts.stored_form import UnknownForm, form_version, from_attrib
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, STATED_PLACES, ZERO, plain, to_places
+from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
@@ -40,9 +41,10 @@ class Trade(Record, frozen=True):
     """A trade of a portfolio, unique by `ref_id`.
 
     `quantity`, `amount` (gross) and `fees` have up to 9 decimal places and are kept as given; times are UTC. `version`
-    is the number of the present revision, `history` has the earlier revisions, oldest first. `moves_cash` is true if
-    the portfolio tracked cash when the trade first became successful; only then do trade and corrections change cash.
-    `rebalance_id` is set for a fill of a rebalance; clients cannot correct fills.
+    is the number of the present revision, `history` has the earlier revisions, oldest first. `rebalance_id` is set for
+    a fill of a rebalance; clients cannot correct fills. `tie_rank` orders the trades of one symbol at one instant: see
+    `TradeEffect`. `moves_cash` decides only for fills, and for portfolios of an earlier release (see `CashRule`): there
+    it is true if the portfolio tracked cash when the trade first became successful.
     """
 
     tenant_id: str
@@ -63,6 +65,7 @@ class Trade(Record, frozen=True):
     moves_cash: bool = False
     rebalance_id: str | None = None
     history: tuple[TradeRevision, ...] = ()
+    tie_rank: int = 0
 
     @property
     def price(self) -> Decimal:
@@ -83,12 +86,18 @@ class Trade(Record, frozen=True):
             self.amount,
             self.fees,
             self.executed_at,
+            self.tie_rank,
         )
 
-    @property
-    def cash_change(self) -> Decimal:
-        """Change of the portfolio's cash (money); zero if the trade does not move cash."""
-        return self.effect.cash_change if self.effect and self.moves_cash else ZERO
+    def cash_change(self, rule: CashRule) -> Decimal:
+        """Return the change of the portfolio's cash (money) under its rule; zero if the trade does not move cash."""
+        return self.effect.cash_change if self.effect and self.is_counted(rule) else ZERO
+
+    def is_counted(self, rule: CashRule) -> bool:
+        """Return whether the trade, while successful, changes the cash of a portfolio with this rule."""
+        if self.rebalance_id is not None:
+            return self.moves_cash
+        return rule.counts(self.executed_at, as_recorded=self.moves_cash)
 
     def with_cash_effect(self, before: "Trade | None", *, cash_is_tracked: bool) -> "Trade":
         """Return the trade with `moves_cash` set.
@@ -126,6 +135,8 @@ class Trade(Record, frozen=True):
         Raises `Unprocessable` (`too_many_corrections`) after 100 corrections.
         """
         corrected = replace(self, **changes)
+        if corrected.executed_at != self.executed_at:
+            corrected = replace(corrected, tie_rank=0)
         if corrected == self:
             return self
         if len(self.history) >= MAX_CORRECTIONS:
@@ -140,10 +151,14 @@ class Trade(Record, frozen=True):
 
     # Stored form -------------------------------------------------------------------------------------------------
 
+    def attributes(self) -> dict[str, Any]:
+        """Return the members as plain values, without those that are None, and without a `tie_rank` of zero."""
+        return {name: value for name, value in to_attributes(self).items() if name != "tie_rank" or value}
+
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the trade's item."""
         executed = format_time(self.executed_at)
-        attributes = to_attributes(self)
+        attributes = self.attributes()
         return {
             **{name: value for name, value in attributes.items() if name not in _STORED_IN_OTHER_ATTRIBUTES},
             **item_key(

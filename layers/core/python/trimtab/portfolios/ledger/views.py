@@ -45,7 +45,7 @@ class RecordTrade(Model):
     `amount` and `fees` have up to 9 decimals and are kept as given; their sum is rounded half up where it changes cash.
 
     Where cash is tracked (see `MoveCash`) a buy is paid from the cash balance: 422 `insufficient_cash` where the
-    balance is too low. Without `executed_at` the time of recording is used.
+    balance is too low at any instant since the execution. Without `executed_at` the time of recording is used.
     """
 
     ref_id: Annotated[RefIdBody, Field(examples=["broker-4711"])]

@@ -52,8 +52,9 @@ class CashType(StrEnum):
 class CashEntry(Record, frozen=True):
     """Cash that came into a portfolio or went out, unique by `ref_id`; amounts are money, times are UTC.
 
-    `amount` is positive, has up to 9 decimal places, and is kept as given; `balance` is the cash balance after the
-    entry was recorded. `executed_at` may be long before `created_at`; returns are computed from `executed_at`.
+    `amount` is positive, has up to 9 decimal places, and is kept as given. `executed_at` may be long before
+    `created_at`; balances and returns follow from `executed_at`. `balance` is stored by earlier releases only: the
+    balance when the entry was recorded, which depended on the order of entry.
     """
 
     tenant_id: str
@@ -61,9 +62,9 @@ class CashEntry(Record, frozen=True):
     ref_id: str
     type: CashType
     amount: Decimal
-    balance: Decimal
     executed_at: datetime
     created_at: datetime
+    balance: Decimal | None = None
 
     @property
     def change(self) -> Decimal:
@@ -96,7 +97,7 @@ class CashEntry(Record, frozen=True):
             "tenant_id": self.tenant_id,
             "type": self.type.value,
             "amount": plain(self.amount),
-            "balance": plain(self.balance),
+            "balance": None if self.balance is None else plain(self.balance),
             "executed_at": format_time(self.executed_at),
             "created_at": format_time(self.created_at),
             "updated_at": format_time(self.created_at),

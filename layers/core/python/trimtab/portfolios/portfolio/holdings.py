@@ -53,7 +53,9 @@ class TradeStatus(StrEnum):
 class TradeEffect(Struct, frozen=True):
     """Effect of a successful trade on a holding and on cash.
 
-    `quantity`, `amount` (gross) and `fees` have up to 9 decimal places, as the broker states them.
+    `quantity`, `amount` (gross) and `fees` have up to 9 decimal places, as the broker states them. `tie_rank` orders
+    the trades of one instant: lower ranks come first, and buys before sells within a rank. An imported row has a rank
+    above zero only where its file has a buy after a sell of the symbol at the same instant.
     """
 
     ref_id: str
@@ -64,6 +66,7 @@ class TradeEffect(Struct, frozen=True):
     amount: Decimal
     fees: Decimal
     executed_at: datetime
+    tie_rank: int = 0
 
     @property
     def cash_change(self) -> Decimal:
@@ -71,9 +74,13 @@ class TradeEffect(Struct, frozen=True):
         return net_proceeds(self.side, self.amount, self.fees)
 
     @property
-    def sort_key(self) -> tuple[datetime, str]:
-        """Sort key of the execution order; trades executed at the same time are ordered by `ref_id`."""
-        return self.executed_at, self.ref_id
+    def sort_key(self) -> tuple[datetime, int, bool, Decimal, Decimal, Decimal, str]:
+        """Sort key of the execution order: time, rank, buys before sells, then the values.
+
+        The `ref_id` orders only trades of equal values, whose order changes nothing.
+        """
+        is_sell = self.side is Side.SELL
+        return self.executed_at, self.tie_rank, is_sell, self.quantity, self.amount, self.fees, self.ref_id
 
 
 def net_proceeds(side: Side, amount: Decimal, fees: Decimal) -> Decimal:
@@ -88,9 +95,9 @@ def net_proceeds(side: Side, amount: Decimal, fees: Decimal) -> Decimal:
 class Holding(Struct, frozen=True):
     """Quantity (9 decimal places), cost basis and realised profit (money) of one symbol.
 
-    The security type is that of the earliest trade. `last_trade` is the sort key of the newest trade in the holding;
-    `last_trade`, `split_count` and `last_split_at` decide whether a further trade or split can be appended, or whether
-    the holding has to be recomputed from all trades; `trade_count` tells how many trades a recomputation reads.
+    The security type is that of the earliest trade. `last_trade` is time and `ref_id` of the newest trade in the
+    holding; `last_trade`, `split_count` and `last_split_at` decide whether a further trade or split can be appended, or
+    whether the holding has to be recomputed from all trades; `trade_count` tells how many trades a recomputation reads.
     `split_count` is the sum of the revisions of the splits, so that an amended or withdrawn split is noticed.
     `oversold` is the quantity by which recorded sells exceed the holding, after a split that contradicts them.
     """
@@ -156,7 +163,7 @@ class Holding(Struct, frozen=True):
             quantity=quantity,
             cost_basis=cost_basis,
             realised_profit=profit,
-            last_trade=trade.sort_key,
+            last_trade=(trade.executed_at, trade.ref_id),
             trade_count=self.trade_count + 1,
         )
 
@@ -172,8 +179,8 @@ class Holding(Struct, frozen=True):
         return Holding(self.symbol, self.security_type)
 
     def can_append(self, trade: TradeEffect) -> bool:
-        """Return whether the trade is later than every trade in the holding."""
-        return self.last_trade is None or trade.sort_key > self.last_trade
+        """Return whether the trade is later than every trade in the holding, not at the same instant."""
+        return self.last_trade is None or trade.executed_at > self.last_trade[0]
 
     def pending_splits(self, splits: Sequence[Split], now: datetime) -> list[Split] | None:
         """Return the splits effective by `now` and not yet in the holding, to be appended to the holding.
@@ -195,9 +202,9 @@ def fold(
 ) -> Holding:
     """Return the holding that results from all trades and splits of a symbol, given in any order.
 
-    Trades and splits are applied in order of time; a split comes before the trades of the same instant. Raises
-    `Unprocessable` (`insufficient_quantity`) where the quantity would be negative at any point in time, unless
-    `may_oversell` (see `Holding.with_trade`).
+    Trades and splits are applied in order of time; a split comes before the trades of the same instant, and these are
+    in the order of their `sort_key`. Raises `Unprocessable` (`insufficient_quantity`) where the quantity would be
+    negative at any point in time, unless `may_oversell` (see `Holding.with_trade`).
 
     >>> from datetime import UTC, datetime
     >>> january = lambda day: datetime(2026, 1, day, tzinfo=UTC)
@@ -208,12 +215,13 @@ def fold(
     >>> holding.quantity, holding.cost_basis, holding.average_cost
     (Decimal('40.000000000'), Decimal('1005.00'), Decimal('25.125000000'))
     """
-    steps: list[tuple[datetime, int, str, Split | TradeEffect]] = [
-        *((split.effective_at, 0, "", split) for split in splits),
-        *((trade.executed_at, 1, trade.ref_id, trade) for trade in trades),
+    in_order = sorted(trades, key=lambda trade: trade.sort_key)
+    steps: list[tuple[datetime, int, Split | TradeEffect]] = [
+        *((split.effective_at, 0, split) for split in splits),
+        *((trade.executed_at, 1, trade) for trade in in_order),
     ]
     holding = empty
-    for *_, step in sorted(steps, key=lambda timed: timed[:3]):
+    for *_, step in sorted(steps, key=lambda timed: timed[:2]):
         if isinstance(step, Split):
             holding = holding.with_split(step)
         else:

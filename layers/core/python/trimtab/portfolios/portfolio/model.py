@@ -12,10 +12,12 @@ from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes
 from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import ZERO, plain
+from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio import portfolio_item
 from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, Brake, BrakeLimits, Quarantine
+from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import Holding
 from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit, Policy
 from trimtab.portfolios.portfolio.portfolio_events import (
@@ -57,10 +59,10 @@ class Portfolio(Record, frozen=True):
     """A portfolio: the aggregate that every change of target, policy, holdings and cash goes through.
 
     `allocation` maps assets to target weights in percent, `holdings` symbols to holdings; `cash` is money, None where
-    cash is not tracked. `version` counts the writes, `revision` the changes of target, policy and status that a client
-    sees (the ETag). `last_report` is the newest applied drift report, `reported_at` the `as_of` of the newest report
-    with transactions, `rebalanced_at` the end of the newest traded rebalance. `traded_today` are totals of the
-    newest day with a rebalance, None before the first.
+    cash is not tracked; `cash_rule` tells which trades change cash. `version` counts the writes, `revision` the changes
+    of target, policy and status that a client sees (the ETag). `last_report` is the newest applied drift report,
+    `reported_at` the `as_of` of the newest report with transactions, `rebalanced_at` the end of the newest traded
+    rebalance. `traded_today` are totals of the newest day with a rebalance, None before the first.
     """
 
     tenant_id: str
@@ -86,6 +88,7 @@ class Portfolio(Record, frozen=True):
     stale_since: datetime | None = None
     watch_state: WatchState = field(default_factory=WatchState)
     brake: Brake = field(default_factory=Brake)
+    cash_rule: CashRule = field(default_factory=CashRule)
 
     # Target, policy and status --------------------------------------------------------------------------------------
 
@@ -123,15 +126,17 @@ class Portfolio(Record, frozen=True):
     def reopen(self, wanted: "Portfolio") -> "Portfolio":
         """Return the closed portfolio as the new creation wants; version and revision continue to count.
 
-        Tracked cash keeps its balance: only the ledger changes tracked cash.
+        Tracked cash keeps its balance and its rule: only the ledger changes tracked cash.
         """
+        is_untracked = self.cash is None and wanted.cash is not None
         return replace(
             self._next_revision(wanted.created_at, "portfolio.created"),
             status=PortfolioStatus.ACTIVE,
             currency=wanted.currency,
             allocation=wanted.allocation,
             policy=wanted.policy,
-            cash=wanted.cash if self.cash is None else self.cash,
+            cash=wanted.cash if is_untracked else self.cash,
+            cash_rule=CashRule(since=wanted.created_at) if is_untracked else self.cash_rule,
             request_hash=wanted.request_hash,
             rebalanced_at=None,
             reported_at=None,
@@ -173,23 +178,28 @@ class Portfolio(Record, frozen=True):
 
     # Ledger and locks -----------------------------------------------------------------------------------------------
 
-    def post(
-        self, now: datetime, *, holdings: Iterable[Holding] = (), cash: Decimal | None, is_fill: bool = False
-    ) -> "Portfolio":
-        """Return the portfolio with these holdings and this cash; `is_fill` where a rebalance changed them.
+    def post(self, now: datetime, *, holdings: Iterable[Holding] = (), is_fill: bool = False) -> "Portfolio":
+        """Return the next version with these holdings; `is_fill` where a rebalance changed holdings or cash.
 
-        Raises `Unprocessable` (`insufficient_cash`, `too_many_holdings`): tracked cash never goes below zero. A balance
-        that is negative already may only rise.
+        Raises `Unprocessable` (`too_many_holdings`).
         """
-        if cash is not None and cash < min(ZERO, self.cash or ZERO):
-            raise Unprocessable(
-                "insufficient_cash", f"The portfolio's cash would be {plain(cash)}. Deposit cash first."
-            )
         changed = {**self.holdings, **{holding.symbol: holding for holding in holdings}}
         if len(changed) > MAX_HOLDINGS:
             raise Unprocessable("too_many_holdings", f"A portfolio holds at most {MAX_HOLDINGS} symbols.")
-        posted = self._next_version(now, holdings=changed, cash=cash)
+        posted = self._next_version(now, holdings=changed)
         return posted.request_evaluation(EvaluationCause.HOLDINGS, changed_at=None if is_fill else now)
+
+    def add_cash(self, change: Decimal, at: datetime) -> "Portfolio":
+        """Return the portfolio, in the same version, after a change of cash that is never refused, such as a fill."""
+        return replace(self, cash=(self.cash or ZERO) + change, cash_rule=self.cash_rule.extend(at))
+
+    def revise_cash(self, now: datetime, cash: Decimal | None, rule: CashRule, affects_from: datetime) -> "Portfolio":
+        """Return the next revision with another rule of cash, and the balance that results from the rule."""
+        details = {"cash_tracking": rule.tracking.value, "affects_from": format_time(affects_from)}
+        event = portfolio_event("cash.recounted", self.portfolio_id, self.user_id, self.name, **details)
+        revised = replace(self._next_revision(now, "portfolio.updated"), cash=cash, cash_rule=rule)
+        revised = replace(revised, events=(*revised.events, event))
+        return revised.request_evaluation(EvaluationCause.HOLDINGS, changed_at=now)
 
     def request_investment(self) -> "Portfolio":
         """Return the portfolio with a deposit that the policy invests at once, in the same version.
@@ -218,13 +228,13 @@ class Portfolio(Record, frozen=True):
     def lock_for_rebalance(self, rebalance_id: str, now: datetime, follow_up: FollowUp) -> "Portfolio":
         """Return the portfolio locked by a rebalance planned at the quotes of `now`.
 
-        Cash that was not tracked counts as zero from now on.
+        Cash that was not tracked is zero now, and tracked from now on.
         """
         watch_state = self.watch_state.replan(now, follow_up)
-        cash = ZERO if self.cash is None else self.cash
+        started = {"cash": ZERO, "cash_rule": self.cash_rule.start(now)} if self.cash is None else {}
         lock = Lock(rebalance_id, "it is being rebalanced")
         traded_today = add_run(self.traded_today, now)
-        return self._next_version(now, lock=lock, cash=cash, watch_state=watch_state, traded_today=traded_today)
+        return self._next_version(now, lock=lock, watch_state=watch_state, traded_today=traded_today, **started)
 
     def count_turnover(self, amount: Decimal, now: datetime) -> "Portfolio":
         """Return the portfolio, in the same version, with fills of this amount in the totals of the day."""

@@ -12,10 +12,12 @@ from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, not_found
+from trimtab.kernel.money import ZERO
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.portfolio.attention import AttentionEntry, attention_entries
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
+from trimtab.portfolios.portfolio.cash_rule import NO_ENTRY, CashRule, CashTracking
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.portfolio_events import portfolio_event
@@ -40,7 +42,10 @@ RevisionCheck = Callable[[Portfolio], None]
 
 
 class NewPortfolio(Struct, frozen=True):
-    """Request for a new portfolio. `allocation` maps assets to percent, `cash` is money, None for untracked cash."""
+    """Request for a new portfolio. `allocation` maps assets to percent, `cash` is money.
+
+    Without `cash_tracking` (None) all trades count where `cash` is given, else trades from the first cash entry on.
+    """
 
     user_id: str
     name: str
@@ -48,6 +53,7 @@ class NewPortfolio(Struct, frozen=True):
     allocation: Mapping[str, Decimal]
     policy: Policy
     cash: Decimal | None
+    cash_tracking: CashTracking | None = None
 
     def request_hash(self, version: int = 1) -> str:
         """Return the versioned hash of the request; equal numbers have equal hashes however they are written."""
@@ -62,6 +68,7 @@ class NewPortfolio(Struct, frozen=True):
                     "allocation": self.allocation,
                     "policy": policy or None,
                     "cash": self.cash,
+                    "cash_tracking": self.cash_tracking,
                 }
                 return ids.request_hash(version, fields)
         raise UnknownForm("request hash of a portfolio", version)
@@ -174,6 +181,8 @@ class PortfolioService(Struct, frozen=True):
 
     def _first_version(self, tenant_id: str, wanted: NewPortfolio) -> Portfolio:
         now = self.clock()
+        default = CashTracking.FROM_FIRST_ENTRY if wanted.cash is None else CashTracking.ON
+        tracking = wanted.cash_tracking or default
         portfolio_id = portfolio_id_of(tenant_id, wanted.user_id, wanted.name)
         return Portfolio(
             tenant_id=tenant_id,
@@ -183,7 +192,8 @@ class PortfolioService(Struct, frozen=True):
             currency=wanted.currency,
             allocation=wanted.allocation,
             policy=wanted.policy,
-            cash=wanted.cash,
+            cash=ZERO if wanted.cash is None and tracking.counts_all else wanted.cash,
+            cash_rule=CashRule(tracking, newest_at=NO_ENTRY if tracking.counts_all else None),
             request_hash=wanted.request_hash(),
             created_at=now,
             updated_at=now,
@@ -211,7 +221,6 @@ def _opening_deposit(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:
         ref_id=ids.derive_id("reopened", reopened.portfolio_id, reopened.version),
         type=CashType.DEPOSIT,
         amount=reopened.cash,
-        balance=reopened.cash,
         executed_at=reopened.updated_at,
         created_at=reopened.updated_at,
     )

@@ -12,6 +12,7 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.portfolio.attention import AttentionEntry
 from trimtab.portfolios.portfolio.brake import Brake
+from trimtab.portfolios.portfolio.cash_rule import CashTracking
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Policy, Restriction
 from trimtab.portfolios.portfolio.policy_views import PolicyBody, PolicyView, policy_view
@@ -23,7 +24,12 @@ EXAMPLE = {"stocks": 60, "bonds": 30, "gold": 10}
 
 
 class CreatePortfolio(Model):
-    """A new portfolio. A portfolio without an allocation is never rebalanced."""
+    """A new portfolio. A portfolio without an allocation is never rebalanced.
+
+    `cash_tracking` tells which recorded trades change cash: `on` all trades, `margin` all trades, and cash may be below
+    zero, `from_first_entry` trades executed since the earliest cash entry or the first rebalance, `off` none. The
+    default is `on` where `cash` is given, else `from_first_entry`.
+    """
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
     allocation: Annotated[
@@ -33,7 +39,14 @@ class CreatePortfolio(Model):
     name: Identifier = "default"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     cash: Annotated[Money, Field(ge=0)] | None = None
+    cash_tracking: CashTracking | None = None
     policy: PolicyBody = PolicyBody()
+
+    @model_validator(mode="after")
+    def _require_tracked_cash(self) -> "CreatePortfolio":
+        if self.cash is not None and self.cash_tracking and not self.cash_tracking.counts_all:
+            raise ValueError("cash needs the cash_tracking `on` or `margin`. Leave one of the two out.")
+        return self
 
     def to_domain(self) -> NewPortfolio:
         """Return the request with its defaults filled in."""
@@ -44,6 +57,7 @@ class CreatePortfolio(Model):
             allocation=self.allocation or {},
             policy=self.policy.apply(Policy()),
             cash=self.cash,
+            cash_tracking=self.cash_tracking,
         )
 
 
@@ -62,6 +76,12 @@ class SetAllocation(Model):
     """A new target allocation."""
 
     allocation: Annotated[TargetAllocation, Field(examples=[EXAMPLE])]
+
+
+class SetCashTracking(Model):
+    """Another rule of cash: the balance is computed anew from all entries."""
+
+    cash_tracking: CashTracking
 
 
 # Answers: the models document the form, the functions below make it ------------------------------------------------
@@ -110,7 +130,8 @@ class PortfolioView(Model):
     `status_reason` explains the status STALE; `locked_by` is the rebalance or the job that is changing the holdings.
     `next_check_at` is the time of the next check that no price asks for: by the calendar rule, or at the end of a wait,
     for example for the open of an exchange. `backing_off` is null unless a rebalance was rolled back; `quarantine`
-    holds the refused symbols.
+    holds the refused symbols. `cash` is null where cash is not tracked; `cash_since` is the start of the tracked cash
+    under the `cash_tracking` `from_first_entry`.
     """
 
     portfolio_id: str
@@ -120,6 +141,8 @@ class PortfolioView(Model):
     allocation: dict[str, PercentText] | None
     policy: PolicyView
     cash: str | None
+    cash_tracking: CashTracking
+    cash_since: datetime | None
     status: str
     status_reason: str | None
     locked_by: str | None
@@ -158,6 +181,8 @@ def portfolio_view(portfolio: Portfolio) -> Answer:
         "allocation": percent_texts(portfolio.allocation) if portfolio.allocation else None,
         "policy": policy_view(portfolio.policy),
         "cash": None if portfolio.cash is None else f"{portfolio.cash:.2f}",
+        "cash_tracking": portfolio.cash_rule.tracking.value,
+        "cash_since": portfolio.cash_rule.since and format_time(portfolio.cash_rule.since),
         "status": portfolio.status.value,
         "status_reason": portfolio.stale_reason,
         "locked_by": portfolio.lock and portfolio.lock.owner,

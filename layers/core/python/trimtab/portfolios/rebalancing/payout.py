@@ -36,7 +36,7 @@ def pay_out(rebalance: Rebalance, portfolio: Portfolio, now: datetime) -> Payout
     new = NewCashEntry(withdrawal_ref_of(rebalance.rebalance_id), CashType.WITHDRAWAL, withdrawal.amount)
     entry = new.to_entry(portfolio, now)
     paid = replace(rebalance, withdrawal=replace(withdrawal, is_paid=True))
-    return Payout(paid, replace(portfolio, cash=entry.balance), entry)
+    return Payout(paid, portfolio.add_cash(entry.change, now), entry)
 
 
 def withdrawal_ref_of(rebalance_id: str) -> str:
