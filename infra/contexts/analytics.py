@@ -31,16 +31,21 @@ CHANGES = (
     "portfolio.resolved",
 )
 """Events that change the daily values or the alerts of a portfolio."""
+CHANGES_PER_BATCH = 1_000
+CHANGE_WORKERS = 2
+"""Few workers with large batches: the events of an import become few requests."""
 
 
 class RetainedAnalytics(Construct):
-    """The table of daily values, the queues of valuations and reports, and the key for signing links to charts."""
+    """The table of daily values, the queues of changes, valuations and reports, and the key that signs chart links."""
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext, events: DomainEvents) -> None:
         super().__init__(scope, id)
         config = context.config
         seconds = config.valuation_visibility_seconds
         self.table = RetainedTable(self, "Analytics", shape=ANALYTICS, config=config)
+        changes_seconds = config.worker_visibility_seconds
+        self.changes = WorkQueue(self, "portfolio-changes", context=context, visibility_seconds=changes_seconds)
         self.valuations = WorkQueue(self, "valuations", context=context, visibility_seconds=seconds)
         self.reports = WorkQueue(self, "reports", context=context, visibility_seconds=seconds)
         self.links_key = self._make_links_key(config)
@@ -49,7 +54,7 @@ class RetainedAnalytics(Construct):
             "ChangesRule",
             description="Events that change the past or the state of a portfolio",
             types=CHANGES,
-            queue=self.valuations,
+            queue=self.changes,
         )
 
     def _make_links_key(self, config: Config) -> secretsmanager.Secret:
@@ -89,6 +94,7 @@ class AnalyticsFunctions(Construct):
         self._market = market
         self._notifications = notifications
         self._add_api_function(api)
+        self._add_change_worker()
         self._add_valuation_worker()
         self._add_report_worker()
         night = self._add_night_function()
@@ -118,6 +124,24 @@ class AnalyticsFunctions(Construct):
         function.allow_sending(analytics.valuations, analytics.reports)
         function.allow(["secretsmanager:GetSecretValue"], [key.secret_full_arn or key.secret_arn])
 
+    def _add_change_worker(self) -> None:
+        """Add the function that turns a thousand events of a portfolio into one request."""
+        config, analytics = self._context.config, self._analytics
+        worker = Worker(
+            self,
+            "OnPortfolioChanged",
+            context=self._context,
+            work=analytics.changes,
+            package="analytics_on_portfolio_changed",
+            description="Requests one valuation of each portfolio that a batch of events changed",
+            timeout_seconds=config.worker_timeout_seconds,
+            environment={"VALUATIONS_QUEUE_URL": analytics.valuations.url},
+            batch_size=CHANGES_PER_BATCH,
+            window_seconds=max(1, config.worker_batch_window_seconds),  # SQS requires a window for large batches
+            max_concurrency=CHANGE_WORKERS,
+        )
+        worker.allow_sending(analytics.valuations)
+
     def _add_valuation_worker(self) -> None:
         config = self._context.config
         worker = Worker(
@@ -129,10 +153,11 @@ class AnalyticsFunctions(Construct):
             description="Computes the daily values of portfolios and evaluates their alert rules",
             memory_mb=WHOLE_PROCESSOR_MB,
             timeout_seconds=config.valuation_timeout_seconds,
-            environment=self._tables(),
+            environment={**self._tables(), "VALUATIONS_QUEUE_URL": self._analytics.valuations.url},
             window_seconds=config.worker_batch_window_seconds,
         )
         self._allow_reading(worker)
+        worker.allow_sending(self._analytics.valuations)  # the days left of a long computation
         worker.allow_indexes(self._portfolios, ("by_time",))
         worker.allow_table(self._market.table, ("Query",))
         worker.allow_table(self._analytics.table, ("GetItem", "Query", "PutItem", "BatchWriteItem"))

@@ -19,6 +19,7 @@ from botocore.client import BaseClient
 
 from functions.analytics_api import handler as analytics_function
 from functions.analytics_on_night import handler as after_night_function
+from functions.analytics_on_portfolio_changed import handler as change_function
 from functions.analytics_on_report_requested import handler as report_function
 from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.balancing_api import handler as balancing_function
@@ -41,6 +42,7 @@ from tests.support.fast_moto import fast_items
 from tests.support.fast_quotes import fast_quotes
 from tests.support.moto_state import fast_transactions
 from tests.support.system import BARS_BUCKET, System, payload
+from trimtab.analytics.service import valuations
 from trimtab.market.domain.ingested_days import sessions_up_to
 
 FUNCTIONS = (
@@ -48,6 +50,7 @@ FUNCTIONS = (
     alert_function,
     analytics_function,
     balancing_function,
+    change_function,
     market_function,
     night_function,
     notifications_function,
@@ -64,6 +67,7 @@ FUNCTIONS = (
 EXACT = {
     "analytics_api",
     "analytics_on_night",
+    "analytics_on_portfolio_changed",
     "analytics_on_report_requested",
     "analytics_on_valuation_requested",
     "balancing_api",
@@ -226,7 +230,8 @@ def _value_and_report(system: System) -> None:
         past.trade("buy", "BUY", "AAPL", 10, 100, days[0])
         rules = [{"rule_id": "drift", "kind": "drift_above", "threshold": 1}, {"rule_id": "no", "kind": "missing_data"}]
         system.http("PUT", f"{past.path}/alert-rules", {"rules": rules})
-        past.run_workers()
+        with mock.patch.object(valuations, "MAX_DAYS", 4):
+            past.run_workers()
         system.request_valuations(payload("analytics_on_night/bars_late.json"))
         for resource in ("sectors", "drift", "performance", "risk", "history", "alert-rules", "contacts"):
             assert past.get(resource).status == 200, resource

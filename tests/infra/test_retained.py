@@ -18,6 +18,7 @@ WORKERS = {
     "recalculations": "ledger-on-recalculation-requested",
     "insights": "betting-on-insight-received",
     "settlements": "betting-on-settlement-requested",
+    "portfolio-changes": "analytics-on-portfolio-changed",
     "valuations": "analytics-on-valuation-requested",
     "reports": "analytics-on-report-requested",
     "mails": "notifications-on-alert",

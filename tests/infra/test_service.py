@@ -163,6 +163,7 @@ def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(
     assert batches == {
         "betting_on_insight_received": (10, 20),
         "betting_on_settlement_requested": (5, 10),
+        "analytics_on_portfolio_changed": (1000, 2),
         "analytics_on_report_requested": (1, 20),
         "analytics_on_valuation_requested": (10, 20),
         "notifications_on_alert": (10, 20),
@@ -246,8 +247,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 15  # ten dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 10
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 16  # eleven dead-letter queues, five failure queues
+    assert metrics["ApproximateAgeOfOldestMessage"] == 11
     assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 

@@ -135,25 +135,33 @@ class ValuedPortfolio:
     def deliver_alert(self, event: Any) -> set[str]:
         """Deliver an alert to the worker that mails alerts; return the ids of the failed messages."""
         self.deliveries.append(event)
-        return self.system.invoke_worker(sqs_record(json.dumps(_on_bus(event))), worker=alert_function)
+        return self.system.invoke_worker(sqs_record(json.dumps(on_bus(event))), worker=alert_function)
+
+    def send_changes(self) -> list[dict[str, Any]]:
+        """Deliver the new events of all tables to the queues of changes and mails; return the alerts raised."""
+        alerts, sqs = [], boto3.client("sqs")
+        for event in self.events():
+            envelope = json.dumps(on_bus(event))
+            if event["type"] in CHANGES:
+                sqs.send_message(QueueUrl=self.system.changes_url, MessageBody=envelope)
+            if event["type"] == "alert.raised":
+                alerts.append(event)
+                sqs.send_message(QueueUrl=self.system.mails_url, MessageBody=envelope)
+        return alerts
 
     def run_workers(self) -> list[dict[str, Any]]:
         """Run the bus and the workers of valuations and alerts until nothing is left; return the alerts raised."""
-        alerts, sqs = [], boto3.client("sqs")
+        alerts = []
         for _ in range(5):
-            for event in self.events():
-                envelope = json.dumps(_on_bus(event))
-                if event["type"] in CHANGES:
-                    sqs.send_message(QueueUrl=self.system.valuations_url, MessageBody=envelope)
-                if event["type"] == "alert.raised":
-                    alerts.append(event)
-                    sqs.send_message(QueueUrl=self.system.mails_url, MessageBody=envelope)
+            alerts += self.send_changes()
+            self.system.process_changes()
             if not self.system.process_valuations() + self.system.process_mails():
                 break
         return alerts
 
 
-def _on_bus(event: Mapping[str, Any]) -> dict[str, Any]:
+def on_bus(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the envelope in which a rule of the bus delivers an event to a queue."""
     return {"version": "0", "detail-type": event["type"], "detail": event}
 
 

@@ -99,6 +99,13 @@ def is_valued(system: System) -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": payload(path)["Records"][2]["messageId"]}]}
 
 
+def requests_one_valuation(system: System) -> None:
+    path = "analytics_on_portfolio_changed/batch_with_poison.json"
+    assert run(path) == {"batchItemFailures": [{"itemIdentifier": payload(path)["Records"][2]["messageId"]}]}
+    (message,) = waiting(system.valuations_url)
+    assert '"since":"2026-11-19","unless_valued":true' in message.body
+
+
 def asks_for_every_portfolio(path: str, queue: str, answer: Any) -> Callable[[System], Any]:
     """Expect one message for each of two valued portfolios."""
 
@@ -139,6 +146,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "analytics_on_night/split_withdrawn.json": asks_for_every_portfolio(
         "analytics_on_night/split_withdrawn.json", "valuations_url", {"valuations": 2}
     ),
+    "analytics_on_portfolio_changed/batch_with_poison.json": requests_one_valuation,
     "analytics_on_report_requested/report.json": sends_the_report,
     "analytics_on_valuation_requested/batch_with_poison.json": is_valued,
     "notifications_api/read_contacts.json": keeps_its_contacts,

@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from functions.analytics_api import handler as analytics_function
 from functions.analytics_on_night import handler as analytics_night_function
+from functions.analytics_on_portfolio_changed import handler as change_function
 from functions.analytics_on_report_requested import handler as report_function
 from functions.analytics_on_valuation_requested import handler as valuation_function
 from functions.balancing_api import handler as balancing_function
@@ -177,6 +178,18 @@ def sqs_record(body: str, *, message_id: str = "059f36b4-87a3-44ab-83d2-66197583
     return record
 
 
+def receive_batch(url: str, size: int) -> list[Any]:
+    """Return at most `size` messages of a queue; SQS returns at most ten a call."""
+    batch: list[Any] = []
+    while len(batch) < size:
+        number = min(10, size - len(batch))
+        answer = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=number, AttributeNames=["All"])
+        if not answer.get("Messages"):
+            break
+        batch += answer["Messages"]
+    return batch
+
+
 @dataclass
 class System:
     """The system in this process: its queues, and methods that invoke its functions."""
@@ -189,6 +202,7 @@ class System:
     executions_url: str
     insights_url: str
     settlements_url: str
+    changes_url: str
     valuations_url: str
     reports_url: str
     mails_url: str
@@ -214,12 +228,10 @@ class System:
         """Process every message on the queue of recalculations; return the number of messages."""
         return self.drain_queue(self.recalculations_url, recalculation_function)
 
-    def drain_queue(self, url: str = "", worker: Any = worker_function) -> int:
+    def drain_queue(self, url: str = "", worker: Any = worker_function, batch_size: int = 10) -> int:
         """Process every message on a queue with a worker; return the number of messages."""
         sqs, taken, url = boto3.client("sqs"), 0, url or self.queue_url
-        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
-            "Messages"
-        ):
+        while messages := receive_batch(url, batch_size):
             records = [
                 sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
                 for message in messages
@@ -266,6 +278,10 @@ class System:
     def run_night(self) -> dict[str, int]:
         """Run the nightly ingestion of bars once."""
         return dict(night_function.handler(payload("market_on_night/schedule.json"), self.context))
+
+    def process_changes(self) -> int:
+        """Process every event on the queue of changed portfolios, a hundred at once; return the number of events."""
+        return self.drain_queue(self.changes_url, change_function, batch_size=100)
 
     def process_valuations(self) -> int:
         """Process every message on the queue of valuations; return the number of messages."""
@@ -324,6 +340,7 @@ def in_process_system() -> Iterator[System]:
         )
         quotes_url, checks_url, executions_url = map(aws_setup.add_queue, ("quotes", "checks", "rebalance-executions"))
         insights_url, settlements_url = map(aws_setup.add_queue, ("insights", "settlements"))
+        changes_url = aws_setup.add_queue("portfolio-changes")
         valuations_url, reports_url, mails_url = map(aws_setup.add_queue, ("valuations", "reports", "mails"))
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
@@ -367,6 +384,7 @@ def in_process_system() -> Iterator[System]:
                 executions_url,
                 insights_url,
                 settlements_url,
+                changes_url,
                 valuations_url,
                 reports_url,
                 mails_url,

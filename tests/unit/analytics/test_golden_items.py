@@ -79,10 +79,20 @@ def test_a_series_state_is_read_and_written_as_stored() -> None:
     assert stored(STATE.to_item()) == item
 
 
+def test_the_valued_version_is_read_and_written_as_stored() -> None:
+    valued = STATE.cover(31, date(2026, 11, 19))
+    assert SeriesState.from_item(stored(golden("series_state_valued"))) == valued
+    assert stored(valued.to_item()) == golden("series_state_valued")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("valuation_requested", ValuationRequested(tenant_id="demo", portfolio_id="p", since=date(2026, 11, 2))),
+        (
+            "valuation_requested_unless_valued",
+            ValuationRequested(tenant_id="demo", portfolio_id="p", since=date(2026, 11, 2), unless_valued=True),
+        ),
         ("report_requested", ReportRequested(tenant_id="demo", portfolio_id="p", month="2026-10")),
     ],
 )

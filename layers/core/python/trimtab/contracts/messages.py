@@ -169,12 +169,19 @@ class SettlementRequested(TenantMessage):
 class ValuationRequested(TenantMessage):
     """A request on the internal queue `valuations`: compute the daily values of a portfolio.
 
-    The days are those from `since` on (by default the missing days) to the last day that has ended.
+    The days are those from `since` on (by default the missing days) to the last day that has ended. With
+    `unless_valued`, nothing is computed where these days follow from the present version of the portfolio already.
     """
 
     type: Literal["valuation.requested"] = "valuation.requested"
     portfolio_id: Identifier
     since: Day | None = None
+    unless_valued: Literal[True] | None = None
+
+    @property
+    def message_group(self) -> str:
+        """The portfolio, so that a backlog of one portfolio does not delay others."""
+        return self.portfolio_id
 
 
 class ReportRequested(TenantMessage):

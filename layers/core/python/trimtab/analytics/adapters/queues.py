@@ -1,6 +1,6 @@
 """The queues of valuations and of monthly reports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,17 @@ class AnalyticsQueues(Struct, frozen=True):
         messages = (
             ValuationRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, since=since)
             for tenant_id, portfolio_id in portfolios
+        )
+        return send_messages(self.client, self.settings.valuations_queue_url, messages)
+
+    def request_valuations_of_changes(self, changes: Mapping[tuple[str, str], date | None]) -> int:
+        """Request a valuation of each changed portfolio unless its present version is valued; return the number sent.
+
+        `changes` holds the first changed day (None: no past day) by tenant id and portfolio id.
+        """
+        messages = (
+            ValuationRequested(tenant_id=tenant_id, portfolio_id=portfolio_id, since=since, unless_valued=True)
+            for (tenant_id, portfolio_id), since in changes.items()
         )
         return send_messages(self.client, self.settings.valuations_queue_url, messages)
 

@@ -20,15 +20,23 @@ from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.kernel.trading_days import is_trading_day, on_or_before
 
 MAX_YEARS = 20
+MAX_DAYS = 250
+"""Trading days computed for one request, about a year. The days left are a request of their own."""
 _DAY = timedelta(days=1)
 
 
 class ValuationResult(Struct, frozen=True):
-    """The number of daily values written or removed, the number of alerts raised, and the unknown kinds of rules."""
+    """The number of daily values written or removed, the number of alerts raised, and the unknown kinds of rules.
+
+    `next_day` is the first day that is left for a further request, None where all days are computed. `is_covered` where
+    the days followed from the portfolio's version before, so that nothing was computed.
+    """
 
     written: int = 0
     alerts: int = 0
     unknown_alert_kinds: tuple[str, ...] = ()
+    next_day: date | None = None
+    is_covered: bool = False
 
 
 class Valuations(Struct, frozen=True):
@@ -45,26 +53,37 @@ class Valuations(Struct, frozen=True):
     alerts: AlertEvaluator
     clock: Clock
 
-    def value(self, tenant_id: str, portfolio_id: str, since: date | None) -> ValuationResult:
-        """Compute the days from `since` on (None: the missing days) to the last day that has ended.
+    def value(
+        self, tenant_id: str, portfolio_id: str, since: date | None, *, unless_valued: bool = False
+    ) -> ValuationResult:
+        """Compute the days from `since` on (None: the missing days) to the last day that has ended, at most `MAX_DAYS`.
 
-        An unknown portfolio has nothing to value.
+        An unknown portfolio has nothing to value. `unless_valued`: nothing is computed where a change of the portfolio
+        from `since` on is valued. A request that is repeated after a failure has to compute, because the failed attempt
+        may have stored values of an earlier version.
         """
+        may_skip = unless_valued
 
         def attempt() -> ValuationResult:
+            nonlocal may_skip
             portfolio = self.portfolios.summary(tenant_id, portfolio_id)
             if portfolio is None:
                 return ValuationResult()
             state = self.store.state(tenant_id, portfolio_id)
+            if may_skip and state and state.covers(portfolio.version, since):
+                return ValuationResult(is_covered=True)
+            may_skip = False
             last = on_or_before(self.clock().date() - _DAY)
             days = self._recompute(portfolio, state, since, last)
             self.store.put_daily_values(tenant_id, portfolio_id, days.changed)
             self.store.remove_daily_values(tenant_id, portfolio_id, days.removed)
-            after = self.alerts.evaluate(portfolio, self._next_state(portfolio, state, days))
+            after = self._next_state(portfolio, state, days)
+            if days.next_day is None:
+                after = self.alerts.evaluate(portfolio, after)
             if days.written or after != state:
                 self.store.put(replace(after, version=after.version + 1))
             unknown = tuple(sorted({str(rule["kind"]) for rule in after.unknown_rules}))
-            return ValuationResult(days.written, len(after.events), unknown)
+            return ValuationResult(days.written, len(after.events), unknown, days.next_day)
 
         return retry_on_conflict(attempt)
 
@@ -75,17 +94,22 @@ class Valuations(Struct, frozen=True):
         names = (portfolio.tenant_id, portfolio.portfolio_id)
         first = (since or state.last_day + _DAY) if state and state.last_day else None
         start = self.store.last_before(*names, first) if first else None
-        values = self._compute(portfolio, start, last)
+        values, next_day = self._compute(portfolio, start, last)
         if start is not None and not values:
-            return _RecomputedDays(start, [], [], [])
-        ends = (date.min, date.max) if start is None else (values[0].day, values[-1].day)
-        stored = {value.day: value for value in self.store.daily_values(*names, *ends)}
+            return _RecomputedDays(start, [], [], [], None)
+        begin = date.min if start is None else values[0].day
+        end = date.max if next_day is None else next_day - _DAY
+        stored = {value.day: value for value in self.store.daily_values(*names, begin, end)}
         removed = sorted(stored.keys() - {value.day for value in values})
-        return _RecomputedDays(start, values, [value for value in values if stored.get(value.day) != value], removed)
+        changed = [value for value in values if stored.get(value.day) != value]
+        return _RecomputedDays(start, values, changed, removed, next_day)
 
-    def _compute(self, portfolio: PortfolioSummary, start: DailyValue | None, last: date) -> list[DailyValue]:
+    def _compute(
+        self, portfolio: PortfolioSummary, start: DailyValue | None, last: date
+    ) -> tuple[list[DailyValue], date | None]:
+        """Return the values of the days after `start` and the first day left (None: none is left)."""
         if start is not None and start.day + _DAY > last:
-            return []
+            return [], None
         names = (portfolio.tenant_id, portfolio.portfolio_id)
         after = datetime.combine(start.day + _DAY, time(), UTC) if start else None
         trades = self.ledger.trades(*names, after)
@@ -94,11 +118,15 @@ class Valuations(Struct, frozen=True):
             self._require_unchanged(portfolio)
             movements += _opening_cash(portfolio, trades, movements)
         first = _first_day(start, trades, movements)
-        if first is None or first > last:
-            return []
-        symbols = {trade.symbol for trade in trades} | set(start.quantities if start else ())
-        splits, closes = self.ledger.splits(symbols), self._closes(symbols, first - LOOK_BACK, last)
-        return compute_daily_values(trades, movements, splits, closes, _trading_days(first, last), start=start)
+        days = _trading_days(first, last) if first else []
+        if not days:
+            return [], None
+        wanted, left = days[:MAX_DAYS], days[MAX_DAYS:]
+        entered = {trade.symbol for trade in trades if trade.executed_at.astimezone(UTC).date() <= wanted[-1]}
+        symbols = entered | set(start.quantities if start else ())
+        splits, closes = self.ledger.splits(symbols), self._closes(symbols, wanted[0] - LOOK_BACK, wanted[-1])
+        values = compute_daily_values(trades, movements, splits, closes, wanted, start=start)
+        return values, left[0] if left else None
 
     def _require_unchanged(self, portfolio: PortfolioSummary) -> None:
         """Raise `ConditionFailed` where the portfolio has changed since: opening cash needs cash and ledger in step."""
@@ -118,15 +146,18 @@ class Valuations(Struct, frozen=True):
             tenant_id=portfolio.tenant_id, portfolio_id=portfolio.portfolio_id, updated_at=self.clock()
         )
         state = replace(state, is_open=portfolio.status is not PortfolioStatus.CLOSED, events=())
+        state = state.cover(portfolio.version, days.start.day + _DAY if days.start else date.min)
         values = days.values
         if not values and (days.start is not None or state.last_day is None):
             return state
         first = state.first_day if days.start is not None else values[0].day if values else None
-        return replace(state, first_day=first, last_day=values[-1].day if values else None, updated_at=self.clock())
+        ends = [values[-1].day if values else None, state.last_day if days.next_day else None]
+        last = max(filter(None, ends), default=None)
+        return replace(state, first_day=first, last_day=last, updated_at=self.clock())
 
 
 class _RecomputedDays(Struct, frozen=True):
-    """The result of a computation after `start` (None: from the first day on).
+    """The result of a computation after `start` (None: from the first day on), up to the day before `next_day`.
 
     `changed` are the values that differ from the stored ones; `removed` the stored days without a value now, as after a
     correction that moved the first trade.
@@ -136,6 +167,7 @@ class _RecomputedDays(Struct, frozen=True):
     values: Sequence[DailyValue]
     changed: Sequence[DailyValue]
     removed: Sequence[date]
+    next_day: date | None
 
     @property
     def written(self) -> int:
@@ -171,7 +203,7 @@ def _times(trades: Sequence[LedgerTrade], movements: Sequence[CashMovement]) -> 
 
 
 def _trading_days(first: date, last: date) -> list[date]:
-    """Return the trading days between two days, limited to the newest `MAX_YEARS` years."""
+    """Return the trading days from `first` to `last`, limited to the newest `MAX_YEARS` years."""
     first = max(first, last - MAX_YEARS * 366 * _DAY)
     days = (first + _DAY * number for number in range((last - first).days + 1))
     return [day for day in days if is_trading_day(day)]

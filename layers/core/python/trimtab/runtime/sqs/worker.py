@@ -25,7 +25,16 @@ finally:
 M = TypeVar("M", bound=BaseModel)
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-__all__ = ["PoisonError", "SQSRecord", "batch_worker", "read_record", "require_sender", "sent_at", "worker"]
+__all__ = [
+    "PoisonError",
+    "SQSRecord",
+    "batch_worker",
+    "read_record",
+    "require_sender",
+    "sent_at",
+    "was_delivered_before",
+    "worker",
+]
 
 
 class PoisonError(Exception):
@@ -104,6 +113,11 @@ def read_record(record: SQSRecord, model: type[M]) -> M:
 def sent_at(record: SQSRecord) -> datetime:
     """Return the time at which the message was first put on the queue."""
     return from_epoch_milliseconds(int(record.attributes.sent_timestamp or 0))
+
+
+def was_delivered_before(record: SQSRecord) -> bool:
+    """Return True for a message that an earlier delivery did not acknowledge, as after a crash of the worker."""
+    return int(record.attributes.approximate_receive_count or 1) > 1
 
 
 def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, list[str]]) -> None:
