@@ -11,6 +11,7 @@ from trimtab.analytics.domain.daily_value import CASH, DailyValue
 from trimtab.analytics.domain.series import LOOK_BACK, Closes, compute_daily_values
 from trimtab.contracts.portfolios import CashMovement, LedgerTrade
 from trimtab.contracts.quotes import Split
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeEffect, fold
 
 MONDAY = date(2026, 3, 2)
 WEEK = [MONDAY + timedelta(days=days) for days in range(5)]
@@ -248,6 +249,29 @@ def test_extending_a_series_gives_what_making_it_anew_gives(
     later = [trade for trade in trades if trade.executed_at.date() > start.day]
     extended = compute_daily_values(later, movements, splits, newer, DAYS[cut:], start=start)
     assert begun + extended == whole, "neither the trades before the start nor closes of long ago are needed again"
+
+
+@given(trades, all_splits)
+def test_the_quantities_of_a_series_are_those_of_the_holdings_whatever_splits_contradict(
+    trades: list[LedgerTrade], splits: dict[str, list[Split]]
+) -> None:
+    """Sells of more than the holding are common here, as after a split that was entered late."""
+    single = {(each.symbol, each.executed_at): each for each in trades if each.executed_at < at(DAYS[-1], 23)}
+    series = compute_daily_values(single.values(), [], splits, {}, DAYS)
+    for symbol in {symbol for symbol, _ in single}:
+        effects = [effect(each) for each in single.values() if each.symbol == symbol]
+        effective = [split for split in splits.get(symbol, ()) if split.effective_at < at(DAYS[-1], 23)]
+        holding = fold(Holding(symbol, SecurityType.STOCK), effects, effective, may_oversell=True)
+        assert series[-1].quantities.get(symbol, Decimal(0)) == holding.quantity
+        assert holding.quantity >= 0
+        assert holding.quantity or not holding.cost_basis
+
+
+def effect(trade: LedgerTrade) -> TradeEffect:
+    """Return the effect of a trade on a holding."""
+    side, quantity = (Side.BUY if trade.quantity > 0 else Side.SELL), abs(trade.quantity)
+    numbers = (quantity, trade.amount, Decimal(0))
+    return TradeEffect(trade.ref_id, side, SecurityType.STOCK, trade.symbol, *numbers, trade.executed_at)
 
 
 @given(trades, movements, all_splits, all_closes)

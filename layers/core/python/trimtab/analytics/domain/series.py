@@ -66,7 +66,7 @@ def compute_daily_values(
 
 
 class _Entry(Struct, frozen=True):
-    """A split, trade or cash movement in order of time; at one instant splits come first, then trades."""
+    """A split, trade or cash movement in order of time; at one instant splits come first, then buys, then sells."""
 
     at: datetime
     rank: int
@@ -85,8 +85,10 @@ def _entries(
     splits: Mapping[str, Sequence[Split]],
     after: date | None,
 ) -> Iterator[_Entry]:
-    bought = [_Entry(trade.executed_at, 1, trade.ref_id, trade.symbol, trade) for trade in trades]
-    cash = [_Entry(movement.at, 2, "", "", movement) for movement in movements]
+    bought = [
+        _Entry(trade.executed_at, 1 if trade.quantity > 0 else 2, trade.ref_id, trade.symbol, trade) for trade in trades
+    ]
+    cash = [_Entry(movement.at, 3, "", "", movement) for movement in movements]
     symbols = {entry.symbol for entry in bought} if after is None else set(splits)
     split = [
         _Entry(split.effective_at, 0, "", symbol, split)
