@@ -134,7 +134,10 @@ def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
 
 @app.get("/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read profit", READ, views.ProfitView))
 def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]:
-    """Read the profit since the first trade, at the newest quotes or at the last closes up to a past day."""
+    """Read the profit since the first entry, at the newest prices or at the last closes up to a past day.
+
+    Dividends and cash fees count.
+    """
     portfolio = portfolios().get(app.caller, portfolio_id)
     if as_of is None or as_of >= utc_now().date():
         return json_response(views.profit_view(holdings_reader().read_profit(portfolio)))

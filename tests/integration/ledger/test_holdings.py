@@ -42,15 +42,32 @@ def test_a_holding_has_a_market_value_once_there_is_a_quote(mine: Account) -> No
 
 
 def test_profit_is_realised_and_unrealised_and_lists_unpriced_symbols(mine: Account) -> None:
-    nothing = {"realised": "97.00", "unrealised": "0.00", "total": "97.00", "return_value": "97.00"}
+    no_income = {"income": "0.00", "cash_fees": "0.00"}
+    nothing = {**no_income, "realised": "97.00", "unrealised": "0.00", "total": "97.00", "return_value": "97.00"}
     assert returns(mine) == {**nothing, "unpriced": ["AAPL", "BTC"]}
     quote(mine.system, "90")  # 540 - 600 = -60
     assert returns(mine) == {
+        **no_income,
         **{"realised": "97.00", "unrealised": "-60.00", "total": "37.00", "return_value": "37.00"},
         "unpriced": ["BTC"],
     }
     quote(mine.system, "120.01", symbol="BTC")  # 60.005 is 60.01; 60.01 - 50 = 10.01
     assert (returns(mine)["total"], returns(mine)["unpriced"]) == ("47.01", [])
+
+
+def test_income_and_cash_fees_are_part_of_the_profit(system: System) -> None:
+    mine = account(system)
+    kinds = (("deposit", 1000), ("dividend", "487.14"), ("dividend", "0.015"), ("fee", "6.00"), ("withdrawal", 100))
+    for number, (kind, amount) in enumerate(kinds):
+        body = {"ref_id": f"c{number}", "type": kind, "amount": amount, "executed_at": day(10 * number)}
+        assert mine.system.http("POST", f"{mine.home}/cash", body).status == 201
+    earned = mine.system.http("GET", f"{mine.home}/cumulative-returns").json
+    amounts = ("income", "cash_fees", "realised", "unrealised", "total", "return_value")
+    assert [earned[name] for name in amounts] == ["487.16", "6.00", "0.00", "0.00", "481.16", "481.16"]
+    before_the_fee = mine.system.http("GET", f"{mine.home}/cumulative-returns", query={"as_of": day(25)[:10]}).json
+    assert [before_the_fee[name] for name in amounts] == ["487.16", "0.00", "0.00", "0.00", "487.16", "487.16"]
+    as_of_the_first = mine.system.http("GET", f"{mine.home}/cumulative-returns", query={"as_of": day(10)[:10]}).json
+    assert as_of_the_first["total"] == "487.14"
 
 
 def test_a_portfolio_without_trades_has_no_holdings_and_no_profit(system: System) -> None:

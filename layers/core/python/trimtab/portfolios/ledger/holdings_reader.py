@@ -11,6 +11,7 @@ from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.kernel.trading_days import on_or_before
+from trimtab.portfolios.ledger.history import RecordedEntries
 from trimtab.portfolios.ledger.posting import fold_trades
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.holdings import Holding
@@ -35,8 +36,10 @@ class PricedHolding(Struct, frozen=True):
 
 
 class PortfolioProfit(Struct, frozen=True):
-    """Profit of a portfolio since its first trade, in money.
+    """Profit of a portfolio since its first entry, in money: that of its trades, and income less cash fees.
 
+    `income` is the sum of the cash that came in and that the owner did not deposit, such as dividends. `cash_fees` is
+    the sum of the cash that went out and that the owner did not withdraw; fees of trades are in the trades' profit.
     `unpriced` lists the held symbols without a price, which count as zero; `priced` is the number of holdings with a
     price. The price is the newest price or, where `day` is set, the last close on or before that day.
     """
@@ -46,11 +49,13 @@ class PortfolioProfit(Struct, frozen=True):
     unpriced: tuple[str, ...]
     priced: int
     day: date | None = None
+    income: Decimal = ZERO
+    cash_fees: Decimal = ZERO
 
     @property
     def total(self) -> Decimal:
-        """Realised and unrealised profit."""
-        return self.realised + self.unrealised
+        """Realised and unrealised profit and income, less cash fees."""
+        return self.realised + self.unrealised + self.income - self.cash_fees
 
 
 class PortfolioValue(Struct, frozen=True):
@@ -126,11 +131,14 @@ class HoldingsReader(Struct, frozen=True):
         """Return the profit at the newest prices."""
         holdings = self.read_holdings(portfolio)
         held = [priced for priced in holdings if priced.holding.quantity]
+        income, cash_fees = self._read_income(portfolio, None)
         return PortfolioProfit(
             realised=sum((priced.holding.realised_profit for priced in holdings), ZERO),
             unrealised=sum((priced.unrealised_profit or ZERO for priced in held), ZERO),
             unpriced=tuple(priced.holding.symbol for priced in held if priced.price is None),
             priced=sum(1 for priced in held if priced.price is not None),
+            income=income,
+            cash_fees=cash_fees,
         )
 
     def read_profit_on(self, portfolio: Portfolio, day: date) -> PortfolioProfit:
@@ -153,7 +161,17 @@ class HoldingsReader(Struct, frozen=True):
                 priced += 1
             elif holding.quantity:
                 unpriced.append(symbol)
-        return PortfolioProfit(realised, unrealised, tuple(unpriced), priced, day)
+        income, cash_fees = self._read_income(portfolio, end)
+        return PortfolioProfit(realised, unrealised, tuple(unpriced), priced, day, income, cash_fees)
+
+    def _read_income(self, portfolio: Portfolio, end: datetime | None) -> tuple[Decimal, Decimal]:
+        """Return the income and the cash fees of the cash entries executed before `end`; None for all entries."""
+        entries = RecordedEntries(self.ledger, portfolio.tenant_id, portfolio.portfolio_id).cash_entries(None)
+        earned = [
+            entry.change for entry in entries if not entry.is_external and (end is None or entry.executed_at < end)
+        ]
+        income = sum((change for change in earned if change > 0), ZERO)
+        return income, income - sum(earned, ZERO)
 
     def _read_closes(self, symbols: Sequence[str], day: date) -> dict[str, AssetPrice]:
         """Return the last closes on or before a day by symbol, each at the end of its session."""

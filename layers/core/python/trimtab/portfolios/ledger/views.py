@@ -179,7 +179,10 @@ class HoldingList(Model):
 
 
 class ProfitView(Model):
-    """Profit since the first trade, in money; `return_value` is `total` under the name of the earlier API.
+    """Profit since the first entry, in money; `return_value` is `total` under the name of the earlier API.
+
+    `total` is `realised` plus `unrealised` plus `income` (dividends) less `cash_fees`; the fees of trades are in
+    `realised` and `unrealised`.
 
     `as_of` is the past day asked for (null: now, at the newest prices). `observations` is the number of holdings with
     a price; the `unpriced` symbols count as zero. `method` and `basis` name the computation and its prices.
@@ -187,6 +190,8 @@ class ProfitView(Model):
 
     realised: str
     unrealised: str
+    income: str
+    cash_fees: str
     total: str
     return_value: str
     unpriced: list[str]
@@ -312,10 +317,12 @@ def profit_view(profit: PortfolioProfit) -> Answer:
     return {
         "realised": _money(profit.realised),
         "unrealised": _money(profit.unrealised),
+        "income": _money(profit.income),
+        "cash_fees": _money(profit.cash_fees),
         "total": _money(profit.total),
         "return_value": _money(profit.total),
         "unpriced": list(profit.unpriced),
-        "method": "realised_profit_plus_value_less_average_cost",
+        "method": "realised_profit_plus_value_less_average_cost_plus_income_less_cash_fees",
         "basis": "last_closes_split_adjusted" if profit.day else "newer_of_quote_and_last_close",
         "as_of": profit.day and profit.day.isoformat(),
         "observations": profit.priced,
