@@ -60,6 +60,7 @@ def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing
         "active": True,
         "halted": False,
         "max_jump_percent": "40",
+        "quote_unit": "money",
         "version": 1,
     }
     assert enter(system).json == entered.json == read(system, "/assets/AAPL")

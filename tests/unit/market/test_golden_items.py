@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from trimtab.contracts.assets import AssetRecord, Sector
+from trimtab.contracts.assets import AssetRecord, QuoteUnit, Sector
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.events import unpack_events
 from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
@@ -45,6 +45,9 @@ ITEMS: dict[str, Any] = {
         "MEME", "Meme", "stock", None, "USD", "XNYS", True, halted=True, max_jump_percent=Decimal("62.5")
     ),
     "asset_without_limit": AssetRecord("BTC", "Bitcoin", "crypto", None, "USD", "CRYPTO", True, max_jump_percent=None),
+    "asset_in_percent": AssetRecord(
+        "T-35", "Treasury 2035", "bond", None, "USD", "OTC", True, quote_unit=QuoteUnit.PERCENT
+    ),
     "quote": Quote("AAPL", Decimal("201.000000001"), TIME, "feed", version=1234),
     "quote_with_splits": Quote(
         "AAPL",
@@ -56,8 +59,10 @@ ITEMS: dict[str, Any] = {
     ),
     "quote_with_time_of_storing": Quote("AAPL", Decimal("201.000000001"), TIME, "feed", stored_at=TIME, version=1234),
     "quote_held": Quote("AAPL", Decimal(100), TIME, "feed", held=HELD, version=7),
+    "quote_in_percent": Quote("T-35", Decimal("98.5"), TIME, "feed", quote_unit=QuoteUnit.PERCENT, version=2),
     "splits_without_quote": Quote("NEW", splits=(SPLIT,)),
     "bar": BAR,
+    "bar_in_percent": replace(BAR, symbol="T-35", quote_unit=QuoteUnit.PERCENT),
     "bar_with_dividend": replace(BAR, dividend=Decimal("0.26")),
     "ingested_day": record_day(None, DAY, ["AAPL", "MSFT"], bars=[BAR], faults=[JUMP], now=TIME),
     "unannounced_days": UnannouncedDays(since=DAY, updated_at=TIME),

@@ -7,7 +7,7 @@ from typing import Any
 
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
-from trimtab.kernel.money import plain
+from trimtab.kernel.money import CONTEXT, HUNDRED, plain
 
 MAX_JUMP_PERCENT = Decimal(40)
 """The largest plausible change between two prices, in percent, for assets without a limit of their own."""
@@ -44,11 +44,30 @@ class Sector(StrEnum):
 _CODES = {sector: 10 + 5 * place for place, sector in enumerate(Sector)}
 
 
+class QuoteUnit(StrEnum):
+    """The units in which prices of an asset are quoted: money for one unit, or percent of the nominal value.
+
+    A bond is held in units of nominal value: 10,000 of nominal value at 98.5 percent are worth 9,850.
+    """
+
+    MONEY = "money"
+    PERCENT = "percent"
+
+    def unit_price(self, price: Decimal) -> Decimal:
+        """Return the price of one unit in money.
+
+        >>> QuoteUnit.PERCENT.unit_price(Decimal("98.5"))
+        Decimal('0.985')
+        """
+        return CONTEXT.divide(price, HUNDRED) if self is QuoteUnit.PERCENT else price
+
+
 class AssetRecord(Record, frozen=True):
     """The reference data of an asset. `sector` is None for assets without a sector, such as a fund of the whole market.
 
     Daily bars are ingested for `active` assets only. Orders are sent for assets that are `active` and not `halted`.
     `max_jump_percent` is the largest plausible change between two prices of the asset; None accepts every change.
+    `quote_unit` is the unit of all quotes and bars of the asset.
     """
 
     symbol: str
@@ -60,6 +79,7 @@ class AssetRecord(Record, frozen=True):
     active: bool
     halted: bool = False
     max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
+    quote_unit: QuoteUnit = QuoteUnit.MONEY
 
     def to_item(self) -> dict[str, Any]:
         """Return the asset as plain values, with the keys of the table `market`."""
@@ -69,6 +89,7 @@ class AssetRecord(Record, frozen=True):
             **to_attributes(self),
             "halted": self.halted or None,
             "max_jump_percent": changed_limit,
+            "quote_unit": None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value,
             **asset_key(self.symbol),
             "by_sector_pk": sector_partition(self.sector),
             "by_sector_sk": self.symbol,

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
 
 BAR_PREFIX = "BAR#"
@@ -19,7 +20,7 @@ class Bar(Struct, frozen=True):
 
     `volume` is in units. `pre_market` and `after_hours` are prices outside the session, None if the source has none.
     `dividend` is the cash dividend of one unit with this ex-day. `revision` counts from 1; a correction by the source
-    is the next revision.
+    is the next revision. Prices and dividend are in `quote_unit`.
     """
 
     symbol: str
@@ -35,10 +36,17 @@ class Bar(Struct, frozen=True):
     source: str
     revision: int
     dividend: Decimal | None = None
+    quote_unit: QuoteUnit = QuoteUnit.MONEY
+
+    @property
+    def unit_close(self) -> Decimal:
+        """The close of one unit in money."""
+        return self.quote_unit.unit_price(self.close)
 
     def to_item(self) -> dict[str, Any]:
         """Return the bar as plain values, with the keys of the table `market`."""
-        return {**to_attributes(self), **bar_key(self.symbol, self.day), FORM: 1}
+        unit = None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value
+        return {**to_attributes(self), "quote_unit": unit, **bar_key(self.symbol, self.day), FORM: 1}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Bar":

@@ -16,7 +16,7 @@ from trimtab.kernel.sessions import session_close
 
 
 class AssetPrice(Struct, frozen=True):
-    """The price of one unit, the time of the price (UTC), and the source of the quote or bar.
+    """The price of one unit in money, the time of the price (UTC), and the source of the quote or bar.
 
     `close_day` is set where the price is the close of a day.
     """
@@ -46,7 +46,7 @@ def quote_price(quote: Quote | None) -> AssetPrice | None:
     """Return the accepted price of a quote, None before the first; a held price is not used."""
     if quote is None or quote.price is None or quote.as_of is None:
         return None
-    return AssetPrice(quote.price, quote.as_of, quote.source)
+    return AssetPrice(quote.quote_unit.unit_price(quote.price), quote.as_of, quote.source)
 
 
 def close_price(bar: Bar, exchange: str | None) -> AssetPrice:
@@ -56,7 +56,7 @@ def close_price(bar: Bar, exchange: str | None) -> AssetPrice:
     >>> close_price(bar, "XNAS").at.isoformat()  # an early close
     '2026-12-24T18:00:00+00:00'
     """
-    return AssetPrice(bar.close, session_close(exchange, bar.day), bar.source, bar.day)
+    return AssetPrice(bar.unit_close, session_close(exchange, bar.day), bar.source, bar.day)
 
 
 def newest_price(quote: Quote | None, close: AssetPrice | None, now: datetime) -> AssetPrice | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, to_places
@@ -100,7 +101,8 @@ class Quote(Record, frozen=True):
     price, on Trimtab's own clock.
     `held` is a later price that is not used because it is implausible; while a price is held, no order is sent for the
     symbol. `previous` is the accepted price before the quote. `withdrawn` is the newest price that was withdrawn or
-    corrected, and is not accepted again. `accepted_range` is None if the next price has to be judged in full.
+    corrected, and is not accepted again. `accepted_range` is None if the next price has to be judged in full. Prices
+    are in `quote_unit`.
     """
 
     symbol: str
@@ -113,6 +115,7 @@ class Quote(Record, frozen=True):
     previous: AcceptedPrice | None = None
     withdrawn: AcceptedPrice | None = None
     accepted_range: AcceptedRange | None = None
+    quote_unit: QuoteUnit = QuoteUnit.MONEY
 
     @property
     def is_in_new_units(self) -> bool:
@@ -131,7 +134,8 @@ class Quote(Record, frozen=True):
 
     def to_item(self) -> dict[str, Any]:
         """Return the quote as plain values, with the keys of the table `market`."""
-        return {**to_attributes(self), **quote_key(self.symbol), **self.record_attributes()}
+        unit = None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value
+        return {**to_attributes(self), "quote_unit": unit, **quote_key(self.symbol), **self.record_attributes()}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Quote":

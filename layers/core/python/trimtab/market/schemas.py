@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord, Sector
+from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord, QuoteUnit, Sector
 from trimtab.contracts.bars import NUMBERS, Bar
 from trimtab.contracts.fields import Identifier, Model, Percent, Quantity
 from trimtab.contracts.messages import QuoteBody, Quotes
@@ -49,7 +49,9 @@ class EnterAsset(Model):
     """The reference data of an asset. Daily bars are ingested for active assets only.
 
     No orders are sent for an asset that is halted or not active. A price further than `max_jump_percent` from the
-    newest accepted price is held until it is confirmed; null accepts every price.
+    newest accepted price is held until it is confirmed; null accepts every price. `quote_unit` is the unit of quotes
+    and bars: `percent` for a bond that is quoted in percent of its nominal value. The unit of an asset with prices is
+    fixed.
     """
 
     name: Annotated[Text, Field(examples=["Apple Inc."])]
@@ -60,6 +62,13 @@ class EnterAsset(Model):
     active: bool = True
     halted: bool = False
     max_jump_percent: Annotated[Percent, Field(gt=0, le=1_000_000)] | None = MAX_JUMP_PERCENT
+    quote_unit: QuoteUnit = QuoteUnit.MONEY
+
+    @model_validator(mode="after")
+    def _require_bond(self) -> "EnterAsset":
+        if self.quote_unit is QuoteUnit.PERCENT and self.asset_class != "bond":
+            raise ValueError("Only a bond may have the quote_unit `percent`.")
+        return self
 
     def to_domain(self, symbol: str) -> AssetRecord:
         """Return the asset with the symbol."""
@@ -73,6 +82,7 @@ class EnterAsset(Model):
             active=self.active,
             halted=self.halted,
             max_jump_percent=self.max_jump_percent,
+            quote_unit=self.quote_unit,
         )
 
 
@@ -89,6 +99,7 @@ class AssetView(Model):
     active: bool
     halted: bool
     max_jump_percent: str | None
+    quote_unit: QuoteUnit
     version: int
 
 
@@ -193,6 +204,7 @@ class SplitsView(Model):
 class QuoteView(Model):
     """The quote of a symbol. Price, time, source and age are null if no price was accepted yet.
 
+    Prices are in `quote_unit`: `percent` of the nominal value, or `money` for one unit.
     `previous` is the accepted price before. No order is sent for the symbol while a price is held.
     """
 
@@ -203,6 +215,7 @@ class QuoteView(Model):
     age_seconds: int | None
     held: HeldPriceView | None
     previous: PriceView | None
+    quote_unit: QuoteUnit
     splits: list[SplitView]
 
 
@@ -238,6 +251,7 @@ def quote_view(quote: Quote, now: datetime) -> JsonObject:
         "age_seconds": int((now - accepted.as_of).total_seconds()) if accepted else None,
         "held": _held_view(quote.held) if quote.held else None,
         "previous": _price_view(quote.previous) if quote.previous else None,
+        "quote_unit": quote.quote_unit.value,
         "splits": _split_views(quote),
     }
 
@@ -282,6 +296,7 @@ def asset_view(asset: AssetRecord) -> JsonObject:
         "active": asset.active,
         "halted": asset.halted,
         "max_jump_percent": None if asset.max_jump_percent is None else plain(asset.max_jump_percent),
+        "quote_unit": asset.quote_unit.value,
         "version": asset.version,
     }
 

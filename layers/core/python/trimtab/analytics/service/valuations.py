@@ -136,7 +136,8 @@ class Valuations(Struct, frozen=True):
 
     def _closes(self, symbols: Iterable[str], first: date, last: date) -> Mapping[str, Mapping[date, Decimal]]:
         return {
-            symbol: {bar.day: bar.close for bar in self.market.bars(symbol, first, last)} for symbol in sorted(symbols)
+            symbol: {bar.day: bar.unit_close for bar in self.market.bars(symbol, first, last)}
+            for symbol in sorted(symbols)
         }
 
     def _next_state(

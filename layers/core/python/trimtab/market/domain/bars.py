@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.bars import NUMBERS, Bar
 from trimtab.contracts.quotes import HoldReason, Quote
 from trimtab.kernel.ids import fingerprint
@@ -107,7 +108,7 @@ class ReferenceData(Struct, frozen=True):
     """The data against which a row is validated.
 
     The stored bar of the day, the last bar before the day, the last close that was rejected as a jump since then, the
-    quote with the splits of the symbol, and the limits of the asset.
+    quote with the splits of the symbol, the limits of the asset, and the unit of its prices.
     """
 
     stored: Bar | None = None
@@ -115,6 +116,7 @@ class ReferenceData(Struct, frozen=True):
     rejected: DailyClose | None = None
     quote: Quote | None = None
     limits: PriceLimits = PriceLimits()
+    quote_unit: QuoteUnit = QuoteUnit.MONEY
 
 
 def validate(
@@ -140,7 +142,8 @@ def validate(
     fault = _row_fault(symbol, rows) or _price_fault(symbol, day, rows[0], reference)
     if fault and not fault.is_stored:
         return ValidationResult(reference.stored, fault)
-    return ValidationResult(_revise(reference.stored, _to_bar(symbol, day, rows[0], source)), fault)
+    bar = replace(_to_bar(symbol, day, rows[0], source), quote_unit=reference.quote_unit)
+    return ValidationResult(_revise(reference.stored, bar), fault)
 
 
 def _row_fault(symbol: str, rows: Sequence[ProvidedBar]) -> BarFault | None:
@@ -187,7 +190,7 @@ def _to_bar(symbol: str, day: date, row: ProvidedBar, source: str) -> Bar:
     """Return the bar of a valid row; an optional number that is not above zero is left out."""
     given = {name: getattr(row, name) or ZERO for name in _OPTIONAL}
     optional: dict[str, Any] = {name: number if number > ZERO else None for name, number in given.items()}
-    numbers = {name: _number(row, name) for name in (*_PRICES, "volume")}
+    numbers: dict[str, Any] = {name: _number(row, name) for name in (*_PRICES, "volume")}
     return Bar(symbol=symbol, day=day, **numbers, **optional, source=source, revision=1)
 
 
@@ -199,7 +202,7 @@ def _number(row: ProvidedBar, name: str) -> Decimal:
 def _revise(stored: Bar | None, bar: Bar) -> Bar:
     if stored is None:
         return bar
-    if all(getattr(stored, name) == getattr(bar, name) for name in NUMBERS):
+    if all(getattr(stored, name) == getattr(bar, name) for name in (*NUMBERS, "quote_unit")):
         return stored
     return replace(bar, revision=stored.revision + 1)
 

@@ -101,10 +101,7 @@ def quote_point(quote: Quote | None) -> PricePoint | None:
 
 def close_point(bar: Bar | None, exchange: str | None) -> PricePoint | None:
     """Return the close of a bar at the end of its session."""
-    if bar is None:
-        return None
-    close = close_price(bar, exchange)
-    return PricePoint(close.value, close.at)
+    return PricePoint(bar.close, close_price(bar, exchange).at) if bar else None
 
 
 def newest(*points: PricePoint | None) -> PricePoint | None:

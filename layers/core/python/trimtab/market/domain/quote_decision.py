@@ -205,6 +205,7 @@ def _accept(price: AcceptedPrice, context: QuoteContext, now: datetime, actor: s
         held=held if held and held.source != price.source and not is_level_reached else None,
         previous=stored.previous if is_correction else replaced,
         withdrawn=wrong,
+        quote_unit=context.asset.quote_unit if context.asset else stored.quote_unit,
         accepted_range=range_around(
             PricePoint(price.price, price.as_of), context.limits, [*ends, wrong.as_of] if wrong else ends
         ),

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from trimtab.contracts.assets import AssetRecord, Sector
+from trimtab.contracts.assets import AssetRecord, QuoteUnit, Sector
 from trimtab.contracts.bars import Bar
-from trimtab.kernel.errors import Invalid, not_found
+from trimtab.kernel.errors import Conflict, Invalid, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.market.adapters.assets import AssetStore
@@ -26,11 +26,13 @@ class AssetService(Struct, frozen=True):
     def enter(self, asset: AssetRecord) -> AssetRecord:
         """Store the asset and return its current version; an asset with equal data is not written again.
 
-        The next quote is judged against the entered limits.
+        The next quote is judged against the entered limits. Raises `Conflict` for another unit of stored prices.
         """
 
         def attempt() -> AssetRecord:
             stored = self.store.asset(asset.symbol)
+            if asset.quote_unit is not (stored.quote_unit if stored else QuoteUnit.MONEY):
+                self._require_unpriced(asset.symbol)
             after = enter_asset(stored, asset)
             if after is not stored:
                 self.store.put_asset(after)
@@ -39,6 +41,11 @@ class AssetService(Struct, frozen=True):
         entered = retry_on_conflict(attempt)
         retry_on_conflict(lambda: self.quotes.clear_range(asset.symbol))
         return entered
+
+    def _require_unpriced(self, symbol: str) -> None:
+        quote, _ = self.quotes.quote_and_asset(symbol)
+        if quote.price is not None or self.bars.last_bar(symbol, date.max) is not None:
+            raise Conflict("quote_unit_fixed", f"{symbol} has prices in another `quote_unit`. Use another symbol.")
 
     def get(self, symbol: str) -> AssetRecord:
         """Return the asset; raises `NotFound` for an unknown symbol."""

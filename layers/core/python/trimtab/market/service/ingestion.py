@@ -225,7 +225,8 @@ class Ingestion(Struct, frozen=True):
             if previous is None and symbol in rows:
                 previous = self.bars.last_bar(symbol, before)
             rejected = _rejected_close(symbol, previous, earlier)
-            reference = ReferenceData(found.get((symbol, day)), previous, rejected, quotes.get(symbol), limits)
+            stored, quote, unit = found.get((symbol, day)), quotes.get(symbol), asset.quote_unit
+            reference = ReferenceData(stored, previous, rejected, quote, limits, unit)
             result = validate(symbol, day, rows.get(symbol, ()), reference, source=self.provider.name)
             results.append(result)
         new = [result.bar for result in results if result.bar and result.bar is not found.get((result.bar.symbol, day))]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from trimtab.contracts.assets import AssetRecord
+from trimtab.contracts.assets import AssetRecord, QuoteUnit
 from trimtab.kernel.money import PERCENT_PLACES, ZERO, apportion
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.portfolio.model import Allocation
@@ -12,11 +12,15 @@ from trimtab.portfolios.portfolio.policy import Policy, Restriction
 from trimtab.portfolios.rebalancing.drift import CASH, Weights, target_weights
 from trimtab.portfolios.rebalancing.trade_limits import TradeLimit, merge_limits, policy_limits
 
+QUOTED_IN_PERCENT = "quoted_in_percent"
+"""Reason of the limit of an asset that is quoted in percent of its nominal value."""
+
 
 def current_limits(inputs: DecisionInputs) -> dict[str, TradeLimit]:
     """Return the limits of the symbols held or targeted.
 
     * `no_quote`: no quote, or one that is too old or from before a split; `price_held`: the newest price is held.
+    * `quoted_in_percent`: the asset is quoted in percent of its nominal value, and orders are stated in money.
     * `asset_halted`: trading in the asset is halted; `inactive`: the asset is no longer active.
     * `other_currency`: the asset is priced in another currency than the portfolio.
     * `restricted`: the policy forbids the side; `quarantined`: the broker refused an order of the symbol for good.
@@ -57,6 +61,8 @@ def _price_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
     for symbol in inputs.without_usable_price():
         quote = inputs.quotes.get(symbol)
         reason = "price_held" if quote is not None and quote.held is not None else "no_quote"
+        if quote is not None and quote.quote_unit is QuoteUnit.PERCENT:
+            reason = QUOTED_IN_PERCENT
         yield symbol, TradeLimit(Restriction.FROZEN if inputs.holds(symbol) else Restriction.NO_BUY, reason)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from trimtab.contracts.assets import AssetRecord
+from trimtab.contracts.assets import AssetRecord, QuoteUnit
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel import sessions
 from trimtab.portfolios.balancing import calendar
@@ -53,6 +53,7 @@ class DecisionInputs(Struct, frozen=True):
     def usable_prices(self) -> dict[str, Decimal]:
         """Return the prices that may be traded: of quotes that are not held, too old, or from before a split.
 
+        An asset that is quoted in percent is not traded, because brokers state order prices in money.
         At a broker with sessions, a price from before the present session is too old; see `_opened_at`.
         """
         oldest = self.now - timedelta(seconds=self.portfolio.policy.max_quote_age_seconds)
@@ -63,6 +64,7 @@ class DecisionInputs(Struct, frozen=True):
             and quote.as_of is not None
             and quote.as_of >= max(oldest, self._opened_at(symbol) or oldest)
             and quote.held is None
+            and quote.quote_unit is QuoteUnit.MONEY
             and not any(
                 quote.as_of < split.effective_at <= self.now and not split.is_withdrawn for split in quote.splits
             )

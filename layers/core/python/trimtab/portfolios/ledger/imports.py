@@ -23,7 +23,7 @@ from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.ledger.cash_posting import change_cash, require_tracking
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import map_splits, update_holdings
-from trimtab.portfolios.ledger.service import require_owned
+from trimtab.portfolios.ledger.service import require_owned, resolve_amounts
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import MAX_CLOCK_LEAD, Trade
 from trimtab.portfolios.portfolio.cash import CashEntry
@@ -66,6 +66,8 @@ class TradeImporter(Struct, frozen=True):
         values, and `Unprocessable` if a row is in the future or the rows together would make a quantity or tracked cash
         negative. After a failure between two chunks the earlier chunks stay recorded; repeat the import.
         """
+        resolved = resolve_amounts(self.ledger, [row.entry for row in rows])
+        rows = [replace(row, entry=entry) for row, entry in zip(rows, resolved, strict=True)]
         missing_at_first: list[int] = []
 
         def attempt() -> None:

@@ -4,18 +4,24 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
-from trimtab.portfolios.ledger.trades import Trade
+from trimtab.portfolios.ledger.trades import Trade, gross_amount
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 
 
 class NewTrade(Struct, frozen=True):
-    """A trade as a client states it; without `executed_at` the time of recording is used."""
+    """A trade as a client states it; without `executed_at` the time of recording is used.
+
+    `quoted_price` is set for a bond whose amount follows from the price: the amount is right for a price in money, and
+    has to be resolved for an asset that is quoted in percent.
+    """
 
     ref_id: str
     side: Side
@@ -26,6 +32,20 @@ class NewTrade(Struct, frozen=True):
     fees: Decimal = ZERO
     status: TradeStatus = TradeStatus.SUCCESS
     executed_at: datetime | None = None
+    quoted_price: Decimal | None = None
+
+    def resolve_amount(self, unit: QuoteUnit) -> "NewTrade":
+        """Return the trade with the amount that follows from the price in this unit.
+
+        >>> stated = (SecurityType.BOND, "T-35", Decimal(10_000), Decimal(985_000))
+        >>> bond = NewTrade("t1", Side.BUY, *stated, quoted_price=Decimal("98.5"))
+        >>> bond.resolve_amount(QuoteUnit.PERCENT).amount
+        Decimal('9850.000000000')
+        """
+        if self.quoted_price is None:
+            return self
+        amount = gross_amount(self.quantity, unit.unit_price(self.quoted_price))
+        return replace(self, amount=amount, quoted_price=None)
 
     def request_hash(self, version: int = 1) -> str:
         """Return the versioned hash of the request; equal numbers have equal hashes however they are written.

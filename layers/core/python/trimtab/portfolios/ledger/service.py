@@ -3,12 +3,13 @@
 A trade or a cash entry is written in the same transaction as the holding and the cash balance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
+from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
@@ -46,6 +47,7 @@ class TradeService(Struct, frozen=True):
         computed from more than `MAX_FOLD` entries, the portfolio is locked and a recalculation for a worker is
         returned. Raises `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values.
         """
+        (new,) = resolve_amounts(self.ledger, [new])
 
         def attempt() -> Trade | Recalculation:
             portfolio, quote = self.ledger.portfolio_and_quote(caller.tenant_id, portfolio_id, new.symbol)
@@ -211,3 +213,11 @@ def require_owned(portfolio: Portfolio | None, caller: Caller) -> Portfolio:
 
 def _ref_id_reused() -> Conflict:
     return Conflict("ref_id_reused", "This ref_id was recorded with other values. Send a new ref_id for each entry.")
+
+
+def resolve_amounts(ledger: LedgerStore, trades: Sequence[NewTrade]) -> list[NewTrade]:
+    """Return the trades with the amounts that follow from prices of bonds; the assets of such bonds are read."""
+    quoted = {trade.symbol for trade in trades if trade.quoted_price is not None}
+    assets = ledger.assets(sorted(quoted)) if quoted else {}
+    units = {symbol: asset.quote_unit for symbol, asset in assets.items()}
+    return [trade.resolve_amount(units.get(trade.symbol, QuoteUnit.MONEY)) for trade in trades]

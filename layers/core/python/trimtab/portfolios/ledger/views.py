@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
+from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, StatedMoney, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
@@ -42,6 +43,7 @@ SideBody = Annotated[Side, BeforeValidator(_read_side)]
 class RecordTrade(Model):
     """A trade. Send `amount` (gross value) or `price` (of one unit); the other is derived.
 
+    The price of a bond is in the `quote_unit` of its asset; `quantity` is nominal value where the unit is `percent`.
     `amount` and `fees` have up to 9 decimals and are kept as given; their sum is rounded half up where it changes cash.
 
     Where cash is tracked (see `MoveCash`) a buy is paid from the cash balance: 422 `insufficient_cash` where the
@@ -65,7 +67,9 @@ class RecordTrade(Model):
             raise ValueError("Send amount or price.")
         if self.price is not None:
             derived = gross_amount(self.quantity, self.price)
-            if self.amount is not None and to_money(self.amount) != to_money(derived):
+            amounts = [derived, gross_amount(self.quantity, QuoteUnit.PERCENT.unit_price(self.price))]
+            fitting = amounts if self.security_type is SecurityType.BOND else [derived]
+            if self.amount is not None and to_money(self.amount) not in map(to_money, fitting):
                 raise ValueError(f"amount and price disagree: quantity times price is {derived}. Send one of the two.")
             if not derived or derived > MAX_AMOUNT:
                 raise ValueError(f"quantity times price is {derived}; the limits are 0.000000001 and {MAX_AMOUNT}.")
@@ -84,6 +88,7 @@ class RecordTrade(Model):
             fees=self.fees,
             status=self.status,
             executed_at=self.executed_at,
+            quoted_price=self.price if self.security_type is SecurityType.BOND and self.amount is None else None,
         )
 
 
