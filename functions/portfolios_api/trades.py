@@ -113,6 +113,25 @@ def move_cash(portfolio_id: PortfolioId, body: cash_views.MoveCash) -> Response[
     return json_response(cash_views.cash_view(entry), HTTPStatus.CREATED)
 
 
+@app.get("/portfolios/<portfolio_id>/cash/<ref_id>", **trade_route("Read a cash entry", READ, cash_views.CashView))
+def read_cash(portfolio_id: PortfolioId, ref_id: RefId) -> Response[Any]:
+    """Read a cash entry with its earlier revisions."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    return json_response(cash_views.cash_view(trade_service().get_cash_entry(portfolio, ref_id)))
+
+
+@app.patch(
+    "/portfolios/<portfolio_id>/cash/<ref_id>", **trade_route("Correct a cash entry", WRITE, cash_views.CashView)
+)
+def correct_cash(portfolio_id: PortfolioId, ref_id: RefId, body: cash_views.CorrectCash) -> Response[Any]:
+    """Correct a cash entry, or make the entry void; the earlier revision is kept.
+
+    The response is 422 `insufficient_cash` if the balance would be negative at any instant.
+    """
+    entry = trade_service().correct_cash(app.caller, portfolio_id, ref_id, body.to_domain())
+    return json_response(cash_views.cash_view(entry))
+
+
 @app.get("/portfolios/<portfolio_id>/cash", **trade_route("List cash entries", READ, cash_views.CashList))
 def list_cash(
     portfolio_id: PortfolioId, *, from_time: From = None, to_time: To = None, limit: Limit = 50, cursor: Cursor = None

@@ -29,6 +29,7 @@ CHANGES = {
     "trade.recorded",
     "trade.corrected",
     "cash.recorded",
+    "cash.corrected",
     "cash.recounted",
     "portfolio.closed",
     "portfolio.created",

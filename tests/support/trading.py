@@ -57,6 +57,10 @@ class Account:
         body = {"ref_id": ref_id, "type": type, "amount": amount, **times}
         return self.system.http("POST", f"{self.home}/cash", body)
 
+    def correct_cash(self, ref_id: str, **change: Any) -> Answer:
+        """Correct a cash entry."""
+        return self.system.http("PATCH", f"{self.home}/cash/{ref_id}", change)
+
     def holdings(self) -> Any:
         """Return the body of the holdings."""
         answer = self.system.http("GET", f"{self.home}/holdings")

@@ -30,8 +30,14 @@ ROWS = st.fixed_dictionaries(
 
 
 CASH_ROWS = st.fixed_dictionaries(
-    {"type": st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]), "amount": st.integers(1, 30), "at": days}
+    {
+        "type": st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]),
+        "amount": st.integers(1, 30),
+        "at": days,
+        "is_void": st.just(False),
+    }
 )
+CASH_CHANGES = st.fixed_dictionaries({}, optional={"amount": st.integers(1, 30), "at": days, "is_void": st.booleans()})
 
 
 class NegativeQuantity(Exception):
@@ -95,12 +101,12 @@ class ExpectedLedger:
 
     def balances(self) -> list[Fraction]:
         """Return the cash at the end of each day, empty where cash is not tracked; each trade costs a fee of 1."""
-        if self.opening is None and not self.cash:
+        active = [each for each in self.cash.values() if not each["is_void"]]
+        if self.opening is None and not active:
             return []
-        start = min(each["at"] for each in self.cash.values()) if self.opening is None else 0
+        start = min(each["at"] for each in active) if self.opening is None else 0
         changes = [
-            (each["at"], each["amount"] * (1 if each["type"] in {"deposit", "dividend"} else -1))
-            for each in self.cash.values()
+            (each["at"], each["amount"] * (1 if each["type"] in {"deposit", "dividend"} else -1)) for each in active
         ]
         changes += [
             (each["at"], each["amount"] * (-1 if each["side"] == "BUY" else 1) - 1)
@@ -206,6 +212,21 @@ class Trading(RuleBasedStateMachine):
         if answer.status == 201:
             self.model.cash = then
 
+    @rule(data=st.data(), change=CASH_CHANGES)
+    def correct_cash(self, data: Any, change: dict[str, Any]) -> None:
+        if not self.model.cash or not change:
+            return
+        ref = data.draw(st.sampled_from(sorted(self.model.cash)))
+        then = {**self.model.cash, ref: {**self.model.cash[ref], **change}}
+        if self.model.opening is None and all(each["is_void"] for each in then.values()):
+            return  # the start of tracked cash stays: tested elsewhere
+        sent = {name: value for name, value in change.items() if name != "at"}
+        sent |= {"executed_at": day(change["at"])} if "at" in change else {}
+        answer = self.mine.correct_cash(ref, **sent)
+        assert answer.status == (200 if self.model.allows(cash=then) else 422), answer.text
+        if answer.status == 200:
+            self.model.cash = then
+
     @rule(rows=st.lists(CASH_ROWS, min_size=1, max_size=4))
     def import_cash(self, rows: list[dict[str, Any]]) -> None:
         new = {f"c{next(self.refs)}": row for row in rows}
@@ -220,7 +241,7 @@ class Trading(RuleBasedStateMachine):
     def enter_split(self, symbol: str, at: int, new: int, old: int) -> None:
         known = self.model.splits.get((symbol, at))
         splits = {**self.model.splits, (symbol, at): Fraction(new, old)}
-        if known is not None or not self.model.allows(splits=splits):
+        if known is not None or new == old or not self.model.allows(splits=splits):
             return  # a split that contradicts recorded sells is tested elsewhere
         assert split(self.system, at, new, old, symbol).status == 200
         self.model.splits = splits

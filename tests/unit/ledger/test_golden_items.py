@@ -68,6 +68,11 @@ DEPOSIT = CashEntry(
     executed_at=TIME,
     created_at=TIME + HOUR,
 ).with_event("1")
+CORRECTED_DEPOSIT = (
+    replace(DEPOSIT, balance=None)
+    .correct({"amount": Decimal(60), "executed_at": TIME - HOUR}, "1", by="ann", now=TIME + 2 * HOUR)
+    .correct({"is_void": True}, "1", by="bob", now=TIME + 3 * HOUR)
+)
 REQUESTED = Recalculation(
     tenant_id="demo",
     portfolio_id="11111111-2222-5333-8444-555555555555",
@@ -94,6 +99,7 @@ ITEMS: dict[str, Any] = {
     "trade_after_sell": replace(RECORDED, tie_rank=1),
     "cash_entry": DEPOSIT,
     "cash_entry_of_any_order": replace(DEPOSIT, balance=None),
+    "cash_entry_corrected": CORRECTED_DEPOSIT,
     "recalculation": REQUESTED,
     "recalculation_rejected": REJECTED,
 }

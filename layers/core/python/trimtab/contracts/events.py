@@ -162,6 +162,14 @@ class CashData(Model):
     executed_at: str
 
 
+class CorrectedCashData(CashData):
+    """A cash entry after a correction; balances changed from `affects_from` on. A void entry changes no balance."""
+
+    affects_from: str
+    is_void: bool
+    revision: int
+
+
 class RecountedCashData(PortfolioData):
     """Another rule of cash: balances changed from the earliest entry (`affects_from`) on."""
 
@@ -291,6 +299,7 @@ DATA: Mapping[str, type[Model]] = {
     "order.cancelled": OrderData,
     "position.updated": PositionData,
     "cash.recorded": CashData,
+    "cash.corrected": CorrectedCashData,
     "cash.recounted": RecountedCashData,
 }
 """The model of the data of every published event, by event type."""

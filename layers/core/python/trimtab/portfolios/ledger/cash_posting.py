@@ -34,18 +34,23 @@ def change_cash(
     changes: Sequence[CashChange] = (),
     *,
     entries: Sequence[CashEntry] = (),
+    replaced: CashEntry | None = None,
     most: int | None = None,
 ) -> Portfolio:
     """Return the portfolio, in the same version, with changes of trades and new cash entries in its cash.
 
-    An entry earlier than the tracked cash starts the tracking at its time, so that the trades since then count. Raises
-    `Unprocessable` (`insufficient_cash`) where cash would be negative at any instant and the portfolio does not allow
-    that, and `TooManyEntries` where more than `most` entries have to be read.
+    `replaced` is the earlier revision of the only entry in `entries`. An entry earlier than the tracked cash starts the
+    tracking at its time, so that the trades since then count. Raises `Unprocessable` (`insufficient_cash`) where cash
+    would be negative at any instant and the portfolio does not allow that, and `TooManyEntries` where more than `most`
+    entries have to be read.
     """
-    rule = _rule_with(portfolio, entries)
     read = RecordedEntries(ledger, portfolio.tenant_id, portfolio.portfolio_id, most)
-    trades = read.trades(rule.since) if rule.since != portfolio.cash_rule.since else None
+    rule = _rule_with(portfolio, entries, replaced, read)
+    trades = None
+    if rule.since is not None and rule.since != portfolio.cash_rule.since:
+        trades = read.trades(min(rule.since, portfolio.cash_rule.since or rule.since))
     all_changes = [*changes, *((entry.executed_at, entry.change) for entry in entries)]
+    all_changes += [(replaced.executed_at, -replaced.change)] if replaced else []
     all_changes += recount(trades or (), portfolio.cash_rule, rule)
     all_changes = [(at, change) for at, change in all_changes if change]
     if not all_changes and not entries:
@@ -112,9 +117,19 @@ def _counts_as_recorded(portfolio: Portfolio) -> bool:
     return portfolio.cash is not None and rule.tracking is CashTracking.FROM_FIRST_ENTRY and rule.since is None
 
 
-def _rule_with(portfolio: Portfolio, entries: Sequence[CashEntry]) -> CashRule:
-    """Return the rule after new entries; the cash of an earlier release stays as recorded, without a start."""
+def _rule_with(
+    portfolio: Portfolio, entries: Sequence[CashEntry], replaced: CashEntry | None, read: RecordedEntries
+) -> CashRule:
+    """Return the rule after new entries; the cash of an earlier release stays as recorded, without a start.
+
+    After a correction of the earliest entry, the earliest of the other entries and fills starts the tracking; the
+    start stays where none is left.
+    """
     rule = portfolio.cash_rule
-    if not entries or _counts_as_recorded(portfolio):
-        return rule
-    return rule.start(min(entry.executed_at for entry in entries))
+    times = [entry.executed_at for entry in entries if not entry.is_void]
+    if replaced is not None and replaced.executed_at == rule.since and not replaced.is_void:
+        others = [entry for entry in read.cash_entries(rule.since) if entry.ref_id != replaced.ref_id]
+        fills = [trade for trade in read.trades(rule.since) if trade.rebalance_id and trade.moves_cash]
+        times += [entry.executed_at for entry in others] + [fill.executed_at for fill in fills]
+        return replace(rule, since=min(times, default=rule.since))
+    return rule if not times or _counts_as_recorded(portfolio) else rule.start(min(times))

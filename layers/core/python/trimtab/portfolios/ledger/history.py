@@ -43,9 +43,10 @@ class RecordedEntries(Struct, frozen=True):
         return self._read_all(lambda after: self.ledger.trades(*names, wanted, limit=PAGE_SIZE, after=after))
 
     def cash_entries(self, since: datetime | None) -> list[CashEntry]:
-        """Return the cash entries executed at or after `since`; all where `since` is None."""
+        """Return the cash entries executed at or after `since` that are not void; all where `since` is None."""
         names = (self.tenant_id, self.portfolio_id)
-        return self._read_all(lambda after: self.ledger.cash_entries(*names, since, limit=PAGE_SIZE, after=after))
+        entries = self._read_all(lambda after: self.ledger.cash_entries(*names, since, limit=PAGE_SIZE, after=after))
+        return [entry for entry in entries if not entry.is_void]
 
     def _read_all(self, read_page: Callable[[Any], Page[T]]) -> list[T]:
         page = read_page(None)

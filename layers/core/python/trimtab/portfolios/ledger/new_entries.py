@@ -149,9 +149,9 @@ class NewCashEntry(Struct, frozen=True):
     executed_at: datetime | None = None
 
     def matches(self, stored: CashEntry) -> bool:
-        """Return whether the stored entry was recorded by the same request."""
-        is_same = (self.type, self.amount) == (stored.type, stored.amount)
-        return is_same and self.executed_at in {None, stored.executed_at}
+        """Return whether the stored entry was recorded by the same request; later corrections do not matter."""
+        first = stored.first_revision()
+        return (self.type, self.amount) == (first.type, first.amount) and self.executed_at in {None, first.executed_at}
 
     def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
         """Return the entry with an event."""

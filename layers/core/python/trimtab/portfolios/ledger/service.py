@@ -123,13 +123,14 @@ class TradeService(Struct, frozen=True):
     def export_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
     ) -> Page[CashEntry]:
-        """Return the cash entries executed in a period, earliest execution first."""
+        """Return the cash entries executed in a period that are not void, earliest execution first."""
         place = (portfolio.tenant_id, portfolio.portfolio_id)
 
         def read_page(size: int, position: Any) -> Page[CashEntry]:
             return self.ledger.cash_entries(*place, from_time, to_time, limit=size, after=position, newest_first=False)
 
-        return gather(read_page, limit, after, page_size=PAGE_SIZE)
+        page = gather(read_page, limit, after, page_size=PAGE_SIZE)
+        return Page([entry for entry in page.items if not entry.is_void], page.next_position)
 
     def list_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
@@ -152,7 +153,7 @@ class TradeService(Struct, frozen=True):
             if stored is not None:
                 if not new.matches(stored):
                     raise _ref_id_reused()
-                return stored
+                return stored.first_revision()
             now = self.clock()
             require_not_in_future(new.executed_at or now, now)
             if new.type.sign > 0:
@@ -166,6 +167,37 @@ class TradeService(Struct, frozen=True):
             return entry
 
         return retry_on_conflict(attempt)
+
+    def correct_cash(self, caller: Caller, portfolio_id: str, ref_id: str, changes: Mapping[str, Any]) -> CashEntry:
+        """Correct members of a cash entry, by name, or make the entry void; the earlier revision is kept.
+
+        Raises `NotFound` where there is no such entry, and `Unprocessable` (`insufficient_cash`) if the balance would
+        be negative at any instant. A correction that changes nothing is not recorded.
+        """
+
+        def attempt() -> CashEntry:
+            now = self.clock()
+            portfolio, entry = self.ledger.portfolio_and_cash_entry(caller.tenant_id, portfolio_id, ref_id)
+            portfolio = require_owned(portfolio, caller)
+            if entry is None:
+                raise not_found("cash entry")
+            corrected = entry.correct(changes, portfolio.user_id, by=caller.subject, now=now)
+            if corrected is entry:
+                return entry
+            require_not_in_future(corrected.executed_at, now)
+            portfolio.require_tradable(now)
+            after = change_cash(self.ledger, portfolio, entries=[corrected], replaced=entry)
+            self.ledger.put(corrected, after.post(now))
+            return corrected
+
+        return retry_on_conflict(attempt)
+
+    def get_cash_entry(self, portfolio: Portfolio, ref_id: str) -> CashEntry:
+        """Return a cash entry; raises `NotFound` where there is none."""
+        _, entry = self.ledger.portfolio_and_cash_entry(portfolio.tenant_id, portfolio.portfolio_id, ref_id)
+        if entry is None:
+            raise not_found("cash entry")
+        return entry
 
     def set_cash_tracking(
         self, caller: Caller, portfolio_id: str, tracking: CashTracking, check: RevisionCheck

@@ -6,13 +6,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
-from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import plain, to_money
+from trimtab.kernel.errors import Unprocessable
+from trimtab.kernel.money import ZERO, plain, to_money
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
 CASH_PREFIX = "CASH#"
@@ -49,12 +51,27 @@ class CashType(StrEnum):
                 assert_never(self)
 
 
+MAX_CASH_CORRECTIONS = 100
+
+
+class CashRevision(Struct, frozen=True, omit_defaults=True):
+    """The values of a cash entry before a correction, with the author and the time (UTC) of the correction."""
+
+    corrected_by: str
+    corrected_at: datetime
+    type: CashType
+    amount: Decimal
+    executed_at: datetime
+    is_void: bool = False
+
+
 class CashEntry(Record, frozen=True):
     """Cash that came into a portfolio or went out, unique by `ref_id`; amounts are money, times are UTC.
 
     `amount` is positive, has up to 9 decimal places, and is kept as given. `executed_at` may be long before
-    `created_at`; balances and returns follow from `executed_at`. `balance` is stored by earlier releases only: the
-    balance when the entry was recorded, which depended on the order of entry.
+    `created_at`; balances and returns follow from `executed_at`. A void entry changes nothing. `version` is the number
+    of the present revision, `history` has the earlier revisions, oldest first. `balance` is stored by earlier releases
+    only: the balance when the entry was recorded, which depended on the order of entry.
     """
 
     tenant_id: str
@@ -65,11 +82,13 @@ class CashEntry(Record, frozen=True):
     executed_at: datetime
     created_at: datetime
     balance: Decimal | None = None
+    is_void: bool = False
+    history: tuple[CashRevision, ...] = ()
 
     @property
     def change(self) -> Decimal:
         """Change of the cash balance (money), negative where cash goes out; the only rounding of the amount."""
-        return self.type.sign * to_money(self.amount)
+        return ZERO if self.is_void else self.type.sign * to_money(self.amount)
 
     @property
     def is_external(self) -> bool:
@@ -88,8 +107,40 @@ class CashEntry(Record, frozen=True):
         }
         return replace(self, events=(Event("cash.recorded", data),))
 
+    def first_revision(self) -> "CashEntry":
+        """Return the first revision of the entry, which is the response to a repeated request."""
+        if not self.history:
+            return self
+        first = self.history[0]
+        values = {"type": first.type, "amount": first.amount, "executed_at": first.executed_at}
+        return replace(self, **values, is_void=False, version=1, history=())
+
+    def correct(self, changes: Mapping[str, Any], user_id: str, *, by: str, now: datetime) -> "CashEntry":
+        """Return the next revision with the changed values, by name; the same entry if no value differs.
+
+        The event `cash.corrected` is addressed to the owner of the portfolio. Raises `Unprocessable`
+        (`too_many_corrections`) after 100 corrections.
+        """
+        corrected = replace(self, **changes)
+        if corrected == self:
+            return self
+        if len(self.history) >= MAX_CASH_CORRECTIONS:
+            raise Unprocessable(
+                "too_many_corrections", f"A cash entry accepts at most {MAX_CASH_CORRECTIONS} corrections."
+            )
+        revision = CashRevision(by, now, self.type, self.amount, self.executed_at, self.is_void)
+        corrected = replace(corrected, version=self.version + 1, history=(*self.history, revision))
+        data = {
+            **corrected.with_event(user_id).events[0].data,
+            "affects_from": format_time(min(self.executed_at, corrected.executed_at)),
+            "is_void": corrected.is_void,
+            "revision": corrected.version,
+        }
+        return replace(corrected, events=(Event("cash.corrected", data),))
+
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the entry's item."""
+        attributes = to_attributes(self)
         return {
             **item_key(self.tenant_id, self.portfolio_id, CASH_PREFIX + self.ref_id),
             "by_time": f"{CASH_PREFIX}{format_time(self.executed_at)}#{self.ref_id}",
@@ -98,9 +149,11 @@ class CashEntry(Record, frozen=True):
             "type": self.type.value,
             "amount": plain(self.amount),
             "balance": None if self.balance is None else plain(self.balance),
+            "is_void": self.is_void or None,
+            "history": attributes["history"] or None,
             "executed_at": format_time(self.executed_at),
             "created_at": format_time(self.created_at),
-            "updated_at": format_time(self.created_at),
+            "updated_at": format_time(self.history[-1].corrected_at if self.history else self.created_at),
             **self.record_attributes(),
         }
 
