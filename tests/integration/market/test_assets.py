@@ -61,6 +61,7 @@ def test_an_asset_is_entered_read_and_changed_and_the_same_again_changes_nothing
         "halted": False,
         "max_jump_percent": "40",
         "quote_unit": "money",
+        "quantity_places": 9,
         "version": 1,
     }
     assert enter(system).json == entered.json == read(system, "/assets/AAPL")

@@ -48,6 +48,9 @@ ITEMS: dict[str, Any] = {
     "asset_in_percent": AssetRecord(
         "T-35", "Treasury 2035", "bond", None, "USD", "OTC", True, quote_unit=QuoteUnit.PERCENT
     ),
+    "asset_with_fine_quantities": AssetRecord(
+        "ETH", "Ether", "crypto", None, "USD", "CRYPTO", True, quantity_places=18
+    ),
     "quote": Quote("AAPL", Decimal("201.000000001"), TIME, "feed", version=1234),
     "quote_with_splits": Quote(
         "AAPL",

@@ -7,7 +7,7 @@ from typing import Any
 
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
-from trimtab.kernel.money import CONTEXT, HUNDRED, plain
+from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, plain
 
 MAX_JUMP_PERCENT = Decimal(40)
 """The largest plausible change between two prices, in percent, for assets without a limit of their own."""
@@ -67,7 +67,7 @@ class AssetRecord(Record, frozen=True):
 
     Daily bars are ingested for `active` assets only. Orders are sent for assets that are `active` and not `halted`.
     `max_jump_percent` is the largest plausible change between two prices of the asset; None accepts every change.
-    `quote_unit` is the unit of all quotes and bars of the asset.
+    `quote_unit` is the unit of all quotes and bars of the asset. Quantities have up to `quantity_places` decimals.
     """
 
     symbol: str
@@ -80,6 +80,7 @@ class AssetRecord(Record, frozen=True):
     halted: bool = False
     max_jump_percent: Decimal | None = MAX_JUMP_PERCENT
     quote_unit: QuoteUnit = QuoteUnit.MONEY
+    quantity_places: int = QUANTITY_PLACES
 
     def to_item(self) -> dict[str, Any]:
         """Return the asset as plain values, with the keys of the table `market`."""
@@ -90,6 +91,7 @@ class AssetRecord(Record, frozen=True):
             "halted": self.halted or None,
             "max_jump_percent": changed_limit,
             "quote_unit": None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value,
+            "quantity_places": None if self.quantity_places == QUANTITY_PLACES else self.quantity_places,
             **asset_key(self.symbol),
             "by_sector_pk": sector_partition(self.sector),
             "by_sector_sk": self.symbol,

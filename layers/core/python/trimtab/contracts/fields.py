@@ -31,11 +31,15 @@ def _digits(value: str | int | Decimal) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _number(places: int) -> Callable[[Any], Decimal]:
+def _places(places: int) -> Callable[[Any], Decimal]:
+    return _number(lambda text: money.parse_number(text, places))
+
+
+def _number(parse: Callable[[str], Decimal]) -> Callable[[Any], Decimal]:
     def read(value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise ValueError("Use a number, or a number as text.")
-        return _explain(lambda: money.parse_number(_digits(value), places))
+        return _explain(lambda: parse(_digits(value)))
 
     return read
 
@@ -93,13 +97,28 @@ def _decimal_schema(places: int) -> WithJsonSchema:
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
 Month = Annotated[str, Field(pattern="^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 Whole = Annotated[int, BeforeValidator(whole)]
-Percent = Annotated[Decimal, BeforeValidator(_number(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
+Percent = Annotated[Decimal, BeforeValidator(_places(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
 Weight = Annotated[Percent, Field(ge=0, le=100)]
-Money = Annotated[Decimal, BeforeValidator(_number(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]
-StatedMoney = Annotated[Decimal, BeforeValidator(_number(money.STATED_PLACES)), _decimal_schema(money.STATED_PLACES)]
+Money = Annotated[Decimal, BeforeValidator(_places(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]
+StatedMoney = Annotated[Decimal, BeforeValidator(_places(money.STATED_PLACES)), _decimal_schema(money.STATED_PLACES)]
 """An amount as a broker or a bank states it: up to 9 decimals, rounded where the amount meets cash."""
 
-Quantity = Annotated[Decimal, BeforeValidator(_number(money.QUANTITY_PLACES)), _decimal_schema(money.QUANTITY_PLACES)]
+Quantity = Annotated[Decimal, BeforeValidator(_places(money.QUANTITY_PLACES)), _decimal_schema(money.QUANTITY_PLACES)]
+FineQuantity = Annotated[
+    Decimal,
+    BeforeValidator(_number(money.parse_fine_number)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^({money.NUMBER_PATTERN}|{money.FINE_NUMBER_PATTERN})$"},
+                {"type": "number"},
+            ]
+        },
+        mode="validation",
+    ),
+]
+"""A quantity with up to 18 decimals, as text; a JSON number has up to 9."""
+
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
 ]

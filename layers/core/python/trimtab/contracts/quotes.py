@@ -11,7 +11,7 @@ from msgspec import Struct
 from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
-from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, to_places
+from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, count_decimals, to_places
 
 UNNAMED = "unnamed"
 """The source of a quote that names no source."""
@@ -44,8 +44,9 @@ class Split(Struct, frozen=True, omit_defaults=True):
         return CONTEXT.divide(CONTEXT.multiply(price, self.old), self.new)
 
     def of(self, quantity: Decimal) -> Decimal:
-        """Return a quantity before the split in units after the split, rounded to 9 places."""
-        return to_places(CONTEXT.divide(CONTEXT.multiply(quantity, self.new), self.old), QUANTITY_PLACES)
+        """Return a quantity before the split in units after the split, rounded to its decimals, at least to 9."""
+        places = max(QUANTITY_PLACES, count_decimals(quantity))
+        return to_places(CONTEXT.divide(CONTEXT.multiply(quantity, self.new), self.old), places)
 
 
 class HoldReason(StrEnum):

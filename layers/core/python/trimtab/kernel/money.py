@@ -24,6 +24,10 @@ HIGHEST_PRICE = Decimal("999999999999.999999999")
 
 NUMBER_PATTERN = r"-?[0-9]{1,12}(\.[0-9]{1,9})?"
 _NUMBER = re.compile(NUMBER_PATTERN)
+FINEST_PLACES = 18
+FINE_NUMBER_PATTERN = r"-?[0-9]{1,9}\.[0-9]{10,18}"
+"""A number of more than 9 decimals. With 9 digits before the point, sums of such numbers are exact in 28 digits."""
+_FINE_NUMBER = re.compile(FINE_NUMBER_PATTERN)
 
 
 def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
@@ -41,6 +45,26 @@ def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
     if -int(number.as_tuple().exponent) > places and number != number.quantize(_unit(places), context=CONTEXT):
         raise Invalid("too_many_decimals", f"Use at most {places} decimals; input is not rounded.")
     return number or ZERO  # minus zero is zero
+
+
+def parse_fine_number(text: str) -> Decimal:
+    """Return the number in a text with up to 18 decimals; above 9 decimals at most 9 digits may stand before the point.
+
+    Raises `Invalid` for other texts, as `parse_number` does.
+
+    >>> parse_fine_number("0.000000000000000001")
+    Decimal('1E-18')
+    """
+    return (Decimal(text) or ZERO) if _FINE_NUMBER.fullmatch(text) else parse_number(text)
+
+
+def count_decimals(number: Decimal) -> int:
+    """Return the number of decimals, not counting trailing zeros.
+
+    >>> count_decimals(Decimal("1.50")), count_decimals(Decimal("1E+2"))
+    (1, 0)
+    """
+    return max(0, -int(number.normalize(_WIDE).as_tuple().exponent))
 
 
 def plain(number: Decimal) -> str:

@@ -9,11 +9,11 @@ from pydantic import Field, model_validator
 
 from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord, QuoteUnit, Sector
 from trimtab.contracts.bars import NUMBERS, Bar
-from trimtab.contracts.fields import Identifier, Model, Percent, Quantity
+from trimtab.contracts.fields import Identifier, Model, Percent, Quantity, Whole
 from trimtab.contracts.messages import QuoteBody, Quotes
 from trimtab.contracts.quotes import UNNAMED, AcceptedPrice, HeldPrice, HoldReason, Quote
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import plain
+from trimtab.kernel.money import FINEST_PLACES, QUANTITY_PLACES, plain
 from trimtab.market.domain.quotes import NewQuote
 from trimtab.market.service.quotes import QuotePreview
 
@@ -51,7 +51,7 @@ class EnterAsset(Model):
     No orders are sent for an asset that is halted or not active. A price further than `max_jump_percent` from the
     newest accepted price is held until it is confirmed; null accepts every price. `quote_unit` is the unit of quotes
     and bars: `percent` for a bond that is quoted in percent of its nominal value. The unit of an asset with prices is
-    fixed.
+    fixed. Trades have quantities of up to `quantity_places` decimals; orders have at most 9.
     """
 
     name: Annotated[Text, Field(examples=["Apple Inc."])]
@@ -63,6 +63,7 @@ class EnterAsset(Model):
     halted: bool = False
     max_jump_percent: Annotated[Percent, Field(gt=0, le=1_000_000)] | None = MAX_JUMP_PERCENT
     quote_unit: QuoteUnit = QuoteUnit.MONEY
+    quantity_places: Annotated[Whole, Field(ge=QUANTITY_PLACES, le=FINEST_PLACES)] = QUANTITY_PLACES
 
     @model_validator(mode="after")
     def _require_bond(self) -> "EnterAsset":
@@ -83,6 +84,7 @@ class EnterAsset(Model):
             halted=self.halted,
             max_jump_percent=self.max_jump_percent,
             quote_unit=self.quote_unit,
+            quantity_places=self.quantity_places,
         )
 
 
@@ -100,6 +102,7 @@ class AssetView(Model):
     halted: bool
     max_jump_percent: str | None
     quote_unit: QuoteUnit
+    quantity_places: int
     version: int
 
 
@@ -297,6 +300,7 @@ def asset_view(asset: AssetRecord) -> JsonObject:
         "halted": asset.halted,
         "max_jump_percent": None if asset.max_jump_percent is None else plain(asset.max_jump_percent),
         "quote_unit": asset.quote_unit.value,
+        "quantity_places": asset.quantity_places,
         "version": asset.version,
     }
 

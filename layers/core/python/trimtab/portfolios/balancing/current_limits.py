@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from trimtab.contracts.assets import AssetRecord, QuoteUnit
-from trimtab.kernel.money import PERCENT_PLACES, ZERO, apportion
+from trimtab.kernel.money import PERCENT_PLACES, QUANTITY_PLACES, ZERO, apportion, count_decimals
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.portfolio.model import Allocation
 from trimtab.portfolios.portfolio.policy import Policy, Restriction
@@ -21,6 +21,7 @@ def current_limits(inputs: DecisionInputs) -> dict[str, TradeLimit]:
 
     * `no_quote`: no quote, or one that is too old or from before a split; `price_held`: the newest price is held.
     * `quoted_in_percent`: the asset is quoted in percent of its nominal value, and orders are stated in money.
+    * `fine_quantity`: the holding has more than 9 decimals, and orders have at most 9.
     * `asset_halted`: trading in the asset is halted; `inactive`: the asset is no longer active.
     * `other_currency`: the asset is priced in another currency than the portfolio.
     * `restricted`: the policy forbids the side; `quarantined`: the broker refused an order of the symbol for good.
@@ -32,7 +33,11 @@ def current_limits(inputs: DecisionInputs) -> dict[str, TradeLimit]:
         for symbol, quarantine in inputs.portfolio.brake.in_quarantine(inputs.now).items()
     }
     limits = merge_limits(
-        dict(_price_limits(inputs)), dict(_asset_limits(inputs)), quarantined, policy_limits(inputs.portfolio.policy)
+        dict(_price_limits(inputs)),
+        dict(_asset_limits(inputs)),
+        dict(_quantity_limits(inputs)),
+        quarantined,
+        policy_limits(inputs.portfolio.policy),
     )
     return {symbol: limits[symbol] for symbol in symbols_of(inputs.portfolio) if symbol in limits}
 
@@ -71,6 +76,12 @@ def _asset_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
         limit = _limit_of(asset, inputs.portfolio.currency)
         if limit is not None:
             yield symbol, limit
+
+
+def _quantity_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
+    for symbol, quantity in inputs.quantities.items():
+        if count_decimals(quantity) > QUANTITY_PLACES:
+            yield symbol, TradeLimit(Restriction.FROZEN, "fine_quantity")
 
 
 def _limit_of(asset: AssetRecord, currency: str) -> TradeLimit | None:

@@ -5,15 +5,17 @@ A trade or a cash entry is written in the same transaction as the holding and th
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
-from trimtab.contracts.assets import QuoteUnit
+from trimtab.contracts.assets import AssetRecord, QuoteUnit
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, Refusal, not_found
+from trimtab.kernel.errors import Conflict, Invalid, Refusal, not_found
+from trimtab.kernel.money import QUANTITY_PLACES, count_decimals
 from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.cash_posting import change_cash, recompute_cash, require_tracking
@@ -86,6 +88,8 @@ class TradeService(Struct, frozen=True):
             if corrected is trade:
                 return trade
             require_not_in_future(corrected.executed_at, now)
+            if _is_fine(corrected.quantity):
+                _require_places(trade.symbol, corrected.quantity, self.ledger.assets([trade.symbol]))
             quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
             return self._write(portfolio, quote, trade, corrected)
 
@@ -248,8 +252,28 @@ def _ref_id_reused() -> Conflict:
 
 
 def resolve_amounts(ledger: LedgerStore, trades: Sequence[NewTrade]) -> list[NewTrade]:
-    """Return the trades with the amounts that follow from prices of bonds; the assets of such bonds are read."""
-    quoted = {trade.symbol for trade in trades if trade.quoted_price is not None}
-    assets = ledger.assets(sorted(quoted)) if quoted else {}
+    """Return the trades with the amounts that follow from prices of bonds.
+
+    Assets are read for such bonds, and for quantities of more than 9 decimals. Raises `Invalid` (`too_many_decimals`)
+    for a quantity that the asset does not allow.
+    """
+    read = {trade.symbol for trade in trades if trade.quoted_price is not None or _is_fine(trade.quantity)}
+    assets = ledger.assets(sorted(read)) if read else {}
+    for trade in trades:
+        _require_places(trade.symbol, trade.quantity, assets)
     units = {symbol: asset.quote_unit for symbol, asset in assets.items()}
     return [trade.resolve_amount(units.get(trade.symbol, QuoteUnit.MONEY)) for trade in trades]
+
+
+def _is_fine(quantity: Decimal) -> bool:
+    return count_decimals(quantity) > QUANTITY_PLACES
+
+
+def _require_places(symbol: str, quantity: Decimal, assets: Mapping[str, AssetRecord]) -> None:
+    places = assets[symbol].quantity_places if symbol in assets else QUANTITY_PLACES
+    if count_decimals(quantity) > places:
+        raise Invalid(
+            "too_many_decimals",
+            f"A quantity of {symbol} has at most {places} decimals, the `quantity_places` of the asset; input is not "
+            "rounded.",
+        )

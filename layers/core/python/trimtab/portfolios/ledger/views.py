@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from trimtab.contracts.assets import QuoteUnit
-from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, StatedMoney, Time
+from trimtab.contracts.fields import Asset, FineQuantity, Identifier, Model, Quantity, StatedMoney, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.money import MONEY_PLACES, ZERO, plain, to_money
+from trimtab.kernel.money import MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, plain, to_money
 from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, PricedHolding
 from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewTrade
@@ -36,6 +36,7 @@ def _require_unreserved(ref_id: str) -> str:
 
 RefIdBody = Annotated[Identifier, AfterValidator(_require_unreserved)]
 Positive = Annotated[Quantity, Field(gt=0)]
+PositiveFine = Annotated[FineQuantity, Field(gt=0)]
 Amount = Annotated[StatedMoney, Field(gt=0)]
 SideBody = Annotated[Side, BeforeValidator(_read_side)]
 
@@ -43,6 +44,7 @@ SideBody = Annotated[Side, BeforeValidator(_read_side)]
 class RecordTrade(Model):
     """A trade. Send `amount` (gross value) or `price` (of one unit); the other is derived.
 
+    `quantity` has up to 9 decimals, or as text up to 18 where the `quantity_places` of the asset say so.
     The price of a bond is in the `quote_unit` of its asset; `quantity` is nominal value where the unit is `percent`.
     `amount` and `fees` have up to 9 decimals and are kept as given; their sum is rounded half up where it changes cash.
 
@@ -54,7 +56,7 @@ class RecordTrade(Model):
     side: Annotated[SideBody, Field(validation_alias=AliasChoices("side", "trade_type"))]
     security_type: SecurityType
     symbol: Annotated[Asset, Field(validation_alias=AliasChoices("symbol", "ticker"), examples=["AAPL"])]
-    quantity: Annotated[Positive, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])]
+    quantity: Annotated[PositiveFine, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])]
     amount: Annotated[Amount | None, Field(examples=["1500.00"])] = None
     price: Positive | None = None
     fees: Annotated[StatedMoney, Field(ge=0)] = ZERO
@@ -95,7 +97,7 @@ class RecordTrade(Model):
 class CorrectTrade(Model):
     """A correction of a trade; members that are left out keep their values."""
 
-    quantity: Positive | None = None
+    quantity: PositiveFine | None = None
     amount: Amount | None = None
     status: TradeStatus | None = None
     executed_at: Time | None = None
@@ -266,7 +268,7 @@ def trade_view(trade: Trade) -> Answer:
         "side": trade.side.value,
         "security_type": trade.security_type.value,
         "symbol": trade.symbol,
-        "quantity": _quantity(trade.quantity),
+        "quantity": _units(trade.quantity),
         "amount": stated_amount(trade.amount),
         "price": _quantity(trade.price),
         "fees": stated_amount(trade.fees),
@@ -285,7 +287,7 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
         "revision": number,
         "corrected_by": revision.corrected_by,
         "corrected_at": format_time(revision.corrected_at),
-        "quantity": _quantity(revision.quantity),
+        "quantity": _units(revision.quantity),
         "amount": stated_amount(revision.amount),
         "status": revision.status.value,
         "executed_at": format_time(revision.executed_at),
@@ -303,7 +305,7 @@ def _holding_view(priced: PricedHolding) -> Answer:
     return {
         "symbol": holding.symbol,
         "security_type": holding.security_type.value,
-        "quantity": _quantity(holding.quantity),
+        "quantity": _units(holding.quantity),
         "average_cost": None if holding.average_cost is None else _quantity(holding.average_cost),
         "cost_basis": _money(holding.cost_basis),
         "realised_profit": _money(holding.realised_profit),
@@ -312,7 +314,7 @@ def _holding_view(priced: PricedHolding) -> Answer:
         "price_source": price and price.source,
         "close_day": price and price.close_day and price.close_day.isoformat(),
         "market_value": None if priced.market_value is None else _money(priced.market_value),
-        "oversold": _quantity(holding.oversold),
+        "oversold": _units(holding.oversold),
         "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
     }
 
@@ -362,7 +364,7 @@ def summary_view(holdings: list[PricedHolding]) -> Answer:
         {
             "ticker": holding.symbol,
             "average_amount": _money(holding.average_cost or ZERO),
-            "volume": _quantity(holding.quantity),
+            "volume": _units(holding.quantity),
             "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
         }
         for holding in held
@@ -378,6 +380,11 @@ def stated_amount(number: Decimal) -> str:
 
 def _money(number: Decimal) -> str:
     return f"{number:.2f}"
+
+
+def _units(quantity: Decimal) -> str:
+    """Return a quantity with 9 decimals, or with more where the quantity has more."""
+    return f"{quantity:.{max(QUANTITY_PLACES, count_decimals(quantity))}f}"
 
 
 def _quantity(number: Decimal) -> str:
