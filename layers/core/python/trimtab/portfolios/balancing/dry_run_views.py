@@ -48,9 +48,10 @@ class DryRunView(Model):
 
     `reason` says why orders are planned, or why none are. `fees` is the sum of the estimated fees,
     `realised_profit` the profit by sold symbol at average cost, after fees (money). `skipped` are the changes towards
-    the target without an order. `drift_before` and `drift_after` are in percent. `valid_while` is the largest relative
-    move of all prices (0.01 is 1 %) under which the same symbols are traded on the same sides, or under which still
-    nothing is traded. Weights, drifts and `valid_while` are empty or null where the portfolio cannot be valued.
+    the target without an order. `drift_before` and `drift_after` are in percent. `valid_while` is a relative move
+    of all prices (0.01 is 1 %) up to which the same symbols are traded on the same sides, or still nothing is traded;
+    0 where the plan may jump at any move. Weights, drifts and `valid_while` are empty or null where the portfolio
+    cannot be valued.
     """
 
     portfolio_id: str

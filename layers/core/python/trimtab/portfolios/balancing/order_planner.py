@@ -20,7 +20,14 @@ from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.rebalancing import drift
 from trimtab.portfolios.rebalancing.drift import CASH, Leg, Weights
-from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, PlannedOrder, SkippedLeg
+from trimtab.portfolios.rebalancing.orders import (
+    NO_CASH,
+    NO_COMMISSION,
+    NO_USE,
+    Commission,
+    PlannedOrder,
+    SkippedLeg,
+)
 from trimtab.portfolios.rebalancing.reachable_targets import find_reachable_targets
 from trimtab.portfolios.rebalancing.trade_limits import NO_LIMITS, TradeLimits, merge_limits, policy_limits
 from trimtab.portfolios.rebalancing.valuation import EXACT, Valuation
@@ -174,7 +181,7 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
 
 def _skipped_leg(change: WeightChange, sizing: OrderSizing, trades: Quantities) -> SkippedLeg | None:
     """Return the change, or the rest of the change, without an order."""
-    unused = "no_use" if change.side is Side.SELL else "no_cash"
+    unused = NO_USE if change.side is Side.SELL else NO_CASH
     if change.symbol in trades:
         rest = change.max_quantity - abs(trades[change.symbol])
         notional = to_money(max(ZERO, rest) * change.price)

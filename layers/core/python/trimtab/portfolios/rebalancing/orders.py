@@ -48,6 +48,8 @@ class PlannedOrder(Struct, frozen=True):
 
 NO_CASH = "no_cash"
 """Reason of a skipped buy, or of the rest of one, that the cash does not pay for."""
+NO_USE = "no_use"
+"""Reason of a skipped sell, or of the rest of one, whose proceeds no buy needs."""
 
 
 class SkippedLeg(Struct, frozen=True):
