@@ -54,6 +54,17 @@ def correct_trade(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectT
     return _trade_or_job(trade_service().correct_trade(app.caller, portfolio_id, ref_id, body.to_domain()))
 
 
+@app.patch(
+    "/portfolios/<portfolio_id>/fills/<ref_id>",
+    **trade_route("Correct a fill", "operator", views.TradeView, accepted=views.JobView),
+)
+def correct_fill(portfolio_id: PortfolioId, ref_id: RefId, body: views.CorrectFill) -> Response[Any]:
+    """Correct a fill of a rebalance, as the broker's statement has it; the revision keeps author and reason."""
+    changes, service = body.to_domain(), trade_service()
+    corrected = service.correct_trade(app.caller, portfolio_id, ref_id, changes, reason_for_fill=body.reason)
+    return _trade_or_job(corrected)
+
+
 @app.get("/portfolios/<portfolio_id>/trades/<ref_id>", **trade_route("Read a trade", READ, views.TradeView))
 def read_trade(portfolio_id: PortfolioId, ref_id: RefId) -> Response[Any]:
     """Read a trade of a client, or the fill of an order of a rebalance, with its earlier revisions."""

@@ -99,12 +99,12 @@ def test_the_history_has_the_earlier_members_with_author_and_time_of_each_correc
     assert (one["revision"], two["revision"], two["created_at"]) == (2, 3, first["created_at"])
     assert two["history"] == [
         {
-            **{name: first[name] for name in ("quantity", "amount", "status", "executed_at")},
-            **{"revision": 1, "corrected_by": "ann", "corrected_at": one["updated_at"]},
+            **{name: first[name] for name in ("side", "symbol", "quantity", "amount", "fees", "status", "executed_at")},
+            **{"reason": None, "revision": 1, "corrected_by": "ann", "corrected_at": one["updated_at"]},
         },
         {
-            **{name: one[name] for name in ("quantity", "amount", "status", "executed_at")},
-            **{"revision": 2, "corrected_by": "bob", "corrected_at": two["updated_at"]},
+            **{name: one[name] for name in ("side", "symbol", "quantity", "amount", "fees", "status", "executed_at")},
+            **{"reason": None, "revision": 2, "corrected_by": "bob", "corrected_at": two["updated_at"]},
         },
     ]
     assert mine.trades()["items"] == [two]

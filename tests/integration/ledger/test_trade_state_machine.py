@@ -23,7 +23,13 @@ symbols = st.sampled_from("AB")
 days = st.integers(0, 8)
 statuses = st.sampled_from(STATUSES)
 sides = st.sampled_from(["BUY", "BUY", "SELL"])
-CHANGES = st.fixed_dictionaries({}, optional={"quantity": numbers, "amount": numbers, "status": statuses, "at": days})
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        **{"quantity": numbers, "amount": numbers, "status": statuses, "at": days},
+        **{"side": sides, "symbol": symbols},
+    },
+)
 ROWS = st.fixed_dictionaries(
     {"side": sides, "symbol": symbols, "quantity": numbers, "amount": numbers, "status": statuses, "at": days}
 )
@@ -174,8 +180,9 @@ class Trading(RuleBasedStateMachine):
         sent = {name: value for name, value in change.items() if name != "at"}
         sent |= {"executed_at": day(change["at"])} if "at" in change else {}
         before = self.model.trades[ref]
-        rank = before["rank"] if change.get("at", before["at"]) == before["at"] else 0
-        self._expect(self.mine.correct(ref, **sent), ref, {**before, **change, "rank": rank}, 200)
+        after = {**before, **change}
+        is_moved = any(after[name] != before[name] for name in ("at", "symbol"))
+        self._expect(self.mine.correct(ref, **sent), ref, {**after, "rank": 0 if is_moved else before["rank"]}, 200)
 
     @rule(data=st.data(), is_other=st.booleans())
     def repeat(self, data: Any, is_other: bool) -> None:

@@ -96,6 +96,9 @@ ITEMS: dict[str, Any] = {
     "trade": RECORDED,
     "trade_corrected": CORRECTED,
     "trade_of_rebalance": FILL,
+    "trade_corrected_by_operator": FILL.correct(
+        {"side": Side.BUY, "symbol": "VWRL.DE", "fees": Decimal("1.25")}, by="ann", now=TIME + HOUR, reason="Statement."
+    ),
     "trade_after_sell": replace(RECORDED, tie_rank=1),
     "cash_entry": DEPOSIT,
     "cash_entry_of_any_order": replace(DEPOSIT, balance=None),

@@ -16,6 +16,7 @@ from trimtab.analytics.service.analysis import Analysis
 from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
+from trimtab.kernel.pages import Page
 from trimtab.kernel.sessions import session_close
 from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
@@ -52,6 +53,9 @@ class MarketData(Struct, frozen=True):
 
     def trades_of(self, *_: str) -> list[Any]:
         return []
+
+    def cash_entries(self, *_: str | None, **__: Any) -> Page[Any]:
+        return Page([])
 
 
 def bar(symbol: str, day: date, close: Decimal) -> Bar:

@@ -15,14 +15,14 @@ from trimtab.portfolios.ledger.cash_posting import change_cash
 from trimtab.portfolios.ledger.history import TooManyEntries
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
-from trimtab.portfolios.portfolio.holdings import Holding, TradeEffect, fold
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, TradeEffect, fold
 from trimtab.portfolios.portfolio.model import Portfolio
 
 
 def post_trade(
     ledger: LedgerStore,
     portfolio: Portfolio,
-    quote: Quote | None,
+    quotes: Mapping[str, Quote],
     before: Trade | None,
     after: Trade,
     *,
@@ -31,9 +31,9 @@ def post_trade(
 ) -> tuple[Trade, Portfolio]:
     """Return the trade as it is to be stored, and the portfolio with `after` in place of `before`.
 
-    `before` is None for a new trade. Raises `TooManyEntries` where more than `max_fold` trades have to be folded, or
-    entries summed, `Conflict` where the portfolio is closed, stale or locked, and `Unprocessable` where a quantity or
-    tracked cash would be negative at any time.
+    `before` is None for a new trade; `quotes` has the quotes of both symbols. Raises `TooManyEntries` where more than
+    `max_fold` trades have to be folded, or entries summed, `Conflict` where the portfolio is closed, stale or locked,
+    and `Unprocessable` where a quantity or tracked cash would be negative at any time.
     """
     portfolio.require_tradable(now)
     after = after.with_cash_effect(before, cash_is_tracked=portfolio.cash is not None)
@@ -42,20 +42,25 @@ def post_trade(
         return after, portfolio.post(now)
     revisions = [(-1, before), (1, after)] if before else [(1, after)]
     changes = [(trade.executed_at, sign * trade.cash_change(portfolio.cash_rule)) for sign, trade in revisions]
-    holding = find_holding(portfolio, after)
+    splits, holdings = map_splits(quotes), []
 
-    def load_other_trades() -> list[Trade]:
+    def load_other_trades(holding: Holding) -> list[Trade]:
         if max_fold is not None and holding.trade_count > max_fold:
             raise TooManyEntries
-        trades = ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, after.symbol)
-        return [trade for trade in trades if trade.ref_id != after.ref_id]
+        trades = ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, holding.symbol)
+        return [trade for trade in trades if trade.sort_key != after.sort_key]
 
-    splits = quote.splits if quote else ()
-    if replaces:
-        holding = _fold_correction(holding, load_other_trades(), (before, after), splits, now)
+    if before is not None and replaces:
+        for symbol in dict.fromkeys([before.symbol, after.symbol]):
+            pair = (before if before.symbol == symbol else None, after if after.symbol == symbol else None)
+            holding = find_holding(portfolio, symbol, after.security_type)
+            others = load_other_trades(holding)
+            holdings.append(_fold_correction(holding, others, pair, splits.get(symbol, ()), now))
     else:
-        holding = add_trades(holding, [after], splits, now, load_other_trades)
-    return after, change_cash(ledger, portfolio, changes, most=max_fold).post(now, holdings=[holding])
+        holding = find_holding(portfolio, after.symbol, after.security_type)
+        load = partial(load_other_trades, holding)
+        holdings.append(add_trades(holding, [after], splits.get(after.symbol, ()), now, load))
+    return after, change_cash(ledger, portfolio, changes, most=max_fold).post(now, holdings=holdings)
 
 
 def post_fills(ledger: LedgerStore, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> Portfolio:
@@ -95,7 +100,11 @@ def update_holdings(
             by_symbol.setdefault(trade.symbol, []).append(trade)
     return [
         add_trades(
-            find_holding(portfolio, trades[0]), trades, splits.get(symbol, ()), now, partial(load_trades, symbol)
+            find_holding(portfolio, symbol, trades[0].security_type),
+            trades,
+            splits.get(symbol, ()),
+            now,
+            partial(load_trades, symbol),
         )
         for symbol, trades in by_symbol.items()
     ]
@@ -148,23 +157,23 @@ def fold_trades(
 def _fold_correction(
     holding: Holding,
     others: Sequence[Trade],
-    revisions: tuple[Trade | None, Trade],
+    revisions: tuple[Trade | None, Trade | None],
     splits: Sequence[Split],
     now: datetime,
 ) -> Holding:
-    """Return the holding after a correction, which must not let sells exceed the holding by more than before."""
-    before, after = (
-        fold_trades(holding, [*others, *([trade] if trade else [])], splits, now, may_oversell=True)
-        for trade in revisions
-    )
-    if after.oversold <= before.oversold:
-        return after
-    return fold_trades(holding, [*others, *revisions[1:]], splits, now)
+    """Return the holding after a correction, which must not let sells exceed the holding by more than before.
+
+    `revisions` are the trade before and after the correction, None where the trade is of another symbol.
+    """
+    before, after = ([*others, *([trade] if trade else [])] for trade in revisions)
+    may_oversell = fold_trades(holding, before, splits, now, may_oversell=True).oversold
+    corrected = fold_trades(holding, after, splits, now, may_oversell=True)
+    return corrected if corrected.oversold <= may_oversell else fold_trades(holding, after, splits, now)
 
 
-def find_holding(portfolio: Portfolio, trade: Trade) -> Holding:
-    """Return the portfolio's holding of the trade's symbol, an empty one where the symbol was never held."""
-    return portfolio.holdings.get(trade.symbol, Holding(trade.symbol, trade.security_type))
+def find_holding(portfolio: Portfolio, symbol: str, security_type: SecurityType) -> Holding:
+    """Return the portfolio's holding of a symbol, an empty one where the symbol was never held."""
+    return portfolio.holdings.get(symbol, Holding(symbol, security_type))
 
 
 def map_splits(quotes: Mapping[str, Quote]) -> dict[str, Sequence[Split]]:

@@ -8,6 +8,7 @@ from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.ledger.trades import Trade
 
 
 class RecalculationWorker(Struct, frozen=True):
@@ -29,12 +30,13 @@ class RecalculationWorker(Struct, frozen=True):
                 return job
             now, trade = self.clock(), job.trade
             portfolio = portfolio.release_lock_of(job_id, now)
-            before = self.ledger.trade(tenant_id, portfolio_id, trade.ref_id)
-            quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
+            item = self.ledger.item(tenant_id, portfolio_id, trade.sort_key)
+            before = Trade.from_item(item) if item else None
+            quotes = self.ledger.quotes(sorted({trade.symbol, before.symbol if before else trade.symbol}))
             try:
                 if trade.version != 1 + (before.version if before else 0):
                     raise Conflict("superseded", "The trade was changed after the recalculation was requested.")
-                posted_trade, posted = post_trade(self.ledger, portfolio, quote, before, trade, now=now)
+                posted_trade, posted = post_trade(self.ledger, portfolio, quotes, before, trade, now=now)
             except Refusal as refusal:
                 ended = job.reject(refusal.detail, now)
                 self.ledger.put(ended, portfolio.post(now))

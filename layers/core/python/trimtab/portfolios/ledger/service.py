@@ -57,7 +57,7 @@ class TradeService(Struct, frozen=True):
             trade = new.to_trade(portfolio, self.clock())
             try:
                 require_not_in_future(trade.executed_at, self.clock())
-                return self._write(portfolio, quote, None, trade)
+                return self._write(portfolio, {trade.symbol: quote} if quote else {}, None, trade)
             except (Refusal, ConditionFailed):
                 # A repeat is refused because of its own first delivery; the answer to the first delivery is returned.
                 stored = self.ledger.trade(caller.tenant_id, portfolio_id, new.ref_id)
@@ -70,28 +70,36 @@ class TradeService(Struct, frozen=True):
         return retry_on_conflict(attempt)
 
     def correct_trade(
-        self, caller: Caller, portfolio_id: str, ref_id: str, changes: Mapping[str, Any]
+        self,
+        caller: Caller,
+        portfolio_id: str,
+        ref_id: str,
+        changes: Mapping[str, Any],
+        *,
+        reason_for_fill: str | None = None,
     ) -> Trade | Recalculation:
         """Correct members of a trade, by name; the holding is folded again from all trades of the symbol.
 
-        Where those are more than `MAX_FOLD`, the portfolio is locked and the recalculation for a worker is returned.
+        With a `reason_for_fill`, correct a fill of a rebalance instead of a client's trade. Where more than `MAX_FOLD`
+        entries have to be read, the portfolio is locked and the recalculation for a worker is returned.
         Raises `NotFound` where there is no such trade. A correction that changes nothing is not recorded.
         """
 
         def attempt() -> Trade | Recalculation:
             now = self.clock()
-            portfolio, trade = self.ledger.portfolio_and_trade(caller.tenant_id, portfolio_id, ref_id)
+            is_fill = reason_for_fill is not None
+            portfolio, trade = self.ledger.portfolio_and_trade(caller.tenant_id, portfolio_id, ref_id, is_fill=is_fill)
             portfolio = require_owned(portfolio, caller)
             if trade is None:
-                raise not_found("trade")
-            corrected = trade.correct(changes, by=caller.subject, now=now)
+                raise not_found("fill" if is_fill else "trade")
+            corrected = trade.correct(changes, by=caller.subject, now=now, reason=reason_for_fill)
             if corrected is trade:
                 return trade
             require_not_in_future(corrected.executed_at, now)
             if _is_fine(corrected.quantity):
-                _require_places(trade.symbol, corrected.quantity, self.ledger.assets([trade.symbol]))
-            quote = self.ledger.quotes([trade.symbol]).get(trade.symbol)
-            return self._write(portfolio, quote, trade, corrected)
+                _require_places(corrected.symbol, corrected.quantity, self.ledger.assets([corrected.symbol]))
+            quotes = self.ledger.quotes(sorted({trade.symbol, corrected.symbol}))
+            return self._write(portfolio, quotes, trade, corrected)
 
         return retry_on_conflict(attempt)
 
@@ -225,11 +233,11 @@ class TradeService(Struct, frozen=True):
         return retry_on_conflict(attempt)
 
     def _write(
-        self, portfolio: Portfolio, quote: Quote | None, before: Trade | None, after: Trade
+        self, portfolio: Portfolio, quotes: Mapping[str, Quote], before: Trade | None, after: Trade
     ) -> Trade | Recalculation:
         now = self.clock()
         try:
-            trade, posted = post_trade(self.ledger, portfolio, quote, before, after, now=now, max_fold=MAX_FOLD)
+            trade, posted = post_trade(self.ledger, portfolio, quotes, before, after, now=now, max_fold=MAX_FOLD)
             self.ledger.put(trade, posted)
         except TooManyEntries:
             job, locked = request_recalculation(portfolio, after, now)

@@ -56,10 +56,11 @@ class LedgerStore(PortfolioStore, frozen=True):
         return Portfolio.from_item(portfolio[0]) if portfolio else None, Quote.from_item(quote[0]) if quote else None
 
     def portfolio_and_trade(
-        self, tenant_id: str, portfolio_id: str, ref_id: str
+        self, tenant_id: str, portfolio_id: str, ref_id: str, *, is_fill: bool = False
     ) -> tuple[Portfolio | None, Trade | None]:
-        """Return a portfolio and a client's trade in a single call; None for each that does not exist."""
-        portfolio, trade = self.portfolio_and_item(tenant_id, portfolio_id, TRADE_PREFIX + ref_id)
+        """Return a portfolio and a client's trade, or a fill, in a single call; None for each that does not exist."""
+        sort_key = (FILL_PREFIX if is_fill else TRADE_PREFIX) + ref_id
+        portfolio, trade = self.portfolio_and_item(tenant_id, portfolio_id, sort_key)
         return portfolio, Trade.from_item(trade) if trade else None
 
     def portfolio_and_cash_entry(

@@ -26,8 +26,11 @@ MAX_AMOUNT = Decimal("999999999999.99")
 _STORED_IN_OTHER_ATTRIBUTES = {"portfolio_id", "ref_id", "version", "events"}
 
 
-class TradeRevision(Struct, frozen=True):
-    """The values of a trade before a correction, with the author and the time (UTC) of the correction."""
+class TradeRevision(Struct, frozen=True, omit_defaults=True):
+    """The values of a trade before a correction, with the author and the time (UTC) of the correction.
+
+    `fees`, `side` and `symbol` are None where the correction kept them; `reason` is that of an operator.
+    """
 
     corrected_by: str
     corrected_at: datetime
@@ -35,6 +38,10 @@ class TradeRevision(Struct, frozen=True):
     amount: Decimal
     status: TradeStatus
     executed_at: datetime
+    fees: Decimal | None = None
+    side: Side | None = None
+    symbol: str | None = None
+    reason: str | None = None
 
 
 class Trade(Record, frozen=True):
@@ -117,9 +124,12 @@ class Trade(Record, frozen=True):
         """Return the first revision of the trade, which is the response to a repeated request."""
         if not self.history:
             return self
-        first = self.history[0]
+        first = self.revisions()[0]
         return replace(
             self,
+            fees=first.fees,
+            side=first.side,
+            symbol=first.symbol,
             quantity=first.quantity,
             amount=first.amount,
             status=first.status,
@@ -129,13 +139,23 @@ class Trade(Record, frozen=True):
             history=(),
         )
 
-    def correct(self, changes: Mapping[str, Any], *, by: str, now: datetime) -> "Trade":
+    def revisions(self) -> list[TradeRevision]:
+        """Return the earlier revisions, oldest first, each with all values."""
+        found: list[TradeRevision] = []
+        fees, side, symbol = self.fees, self.side, self.symbol
+        for each in reversed(self.history):
+            fees, side, symbol = fees if each.fees is None else each.fees, each.side or side, each.symbol or symbol
+            found.insert(0, replace(each, fees=fees, side=side, symbol=symbol))
+        return found
+
+    def correct(self, changes: Mapping[str, Any], *, by: str, now: datetime, reason: str | None = None) -> "Trade":
         """Return the next revision with the changed values, by name; the same trade if no value differs.
 
-        Raises `Unprocessable` (`too_many_corrections`) after 100 corrections.
+        `reason` is that of an operator who corrects a fill. Raises `Unprocessable` (`too_many_corrections`) after 100
+        corrections.
         """
         corrected = replace(self, **changes)
-        if corrected.executed_at != self.executed_at:
+        if (corrected.executed_at, corrected.symbol) != (self.executed_at, self.symbol):
             corrected = replace(corrected, tie_rank=0)
         if corrected == self:
             return self
@@ -144,10 +164,19 @@ class Trade(Record, frozen=True):
                 "too_many_corrections",
                 f"A trade accepts at most {MAX_CORRECTIONS} corrections; trade {self.ref_id} has reached the limit.",
             )
-        revision = TradeRevision(by, now, self.quantity, self.amount, self.status, self.executed_at)
+        kept = {name: getattr(self, name) for name in ("fees", "side", "symbol")}
+        kept = {name: value for name, value in kept.items() if value != getattr(corrected, name)}
+        revision = TradeRevision(
+            by, now, self.quantity, self.amount, self.status, self.executed_at, **kept, reason=reason
+        )
         next_version = self.version + 1
         corrected = replace(corrected, version=next_version, updated_at=now, history=(*self.history, revision))
         return corrected.with_event()
+
+    @property
+    def sort_key(self) -> str:
+        """Sort key of the item; fills have keys of their own, so that no client's `ref_id` meets them."""
+        return (FILL_PREFIX if self.rebalance_id else TRADE_PREFIX) + self.ref_id
 
     # Stored form -------------------------------------------------------------------------------------------------
 
@@ -161,9 +190,7 @@ class Trade(Record, frozen=True):
         attributes = self.attributes()
         return {
             **{name: value for name, value in attributes.items() if name not in _STORED_IN_OTHER_ATTRIBUTES},
-            **item_key(
-                self.tenant_id, self.portfolio_id, (FILL_PREFIX if self.rebalance_id else TRADE_PREFIX) + self.ref_id
-            ),
+            **item_key(self.tenant_id, self.portfolio_id, self.sort_key),
             "by_time": f"{TRADES_BY_TIME}{executed}#{self.ref_id}",
             "by_symbol": f"{self.symbol}#{executed}#{self.ref_id}",
             "history": attributes["history"] or None,

@@ -97,27 +97,44 @@ class RecordTrade(Model):
 class CorrectTrade(Model):
     """A correction of a trade; members that are left out keep their values."""
 
+    side: SideBody | None = None
+    symbol: Asset | None = None
     quantity: PositiveFine | None = None
     amount: Amount | None = None
+    fees: Annotated[StatedMoney, Field(ge=0)] | None = None
     status: TradeStatus | None = None
     executed_at: Time | None = None
 
     def to_domain(self) -> dict[str, Any]:
         """Return the members to change, by name."""
-        changes = {name: getattr(self, name) for name in self.model_fields_set if getattr(self, name) is not None}
+        members = {name: getattr(self, name) for name in CorrectTrade.model_fields}
+        changes = {name: value for name, value in members.items() if value is not None}
         if not changes:
-            raise Invalid("nothing_to_correct", "Send at least one of quantity, amount, status and executed_at.")
+            raise Invalid("nothing_to_correct", f"Send at least one of {', '.join(members)}.")
         return changes
 
 
+class CorrectFill(CorrectTrade):
+    """A correction of a fill by an operator, with the reason for the audit record."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500, examples=["The broker's statement says 101.20."])]
+
+
 class RevisionView(Model):
-    """Members of a trade before a correction, with author and time of the correction."""
+    """Members of a trade before a correction, with author and time of the correction.
+
+    `reason` is that of the operator who corrected a fill.
+    """
 
     revision: int
     corrected_by: str
     corrected_at: datetime
+    reason: str | None
+    side: Side
+    symbol: str
     quantity: str
     amount: str
+    fees: str
     status: TradeStatus
     executed_at: datetime
 
@@ -276,7 +293,7 @@ def trade_view(trade: Trade) -> Answer:
         "executed_at": format_time(trade.executed_at),
         "rebalance_id": trade.rebalance_id,
         "revision": trade.version,
-        "history": [_revision_view(number, revision) for number, revision in enumerate(trade.history, 1)],
+        "history": [_revision_view(number, revision) for number, revision in enumerate(trade.revisions(), 1)],
         "created_at": format_time(trade.created_at),
         "updated_at": format_time(trade.updated_at),
     }
@@ -287,8 +304,12 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
         "revision": number,
         "corrected_by": revision.corrected_by,
         "corrected_at": format_time(revision.corrected_at),
+        "reason": revision.reason,
+        "side": revision.side,
+        "symbol": revision.symbol,
         "quantity": _units(revision.quantity),
         "amount": stated_amount(revision.amount),
+        "fees": stated_amount(revision.fees or ZERO),
         "status": revision.status.value,
         "executed_at": format_time(revision.executed_at),
     }
