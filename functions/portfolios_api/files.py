@@ -57,7 +57,7 @@ def import_trades(
 def import_cash(
     portfolio_id: PortfolioId, *, preset: FilePreset = None, columns: ColumnMap = None, decimal: Decimals = None
 ) -> Response[Any]:
-    """Import cash entries from CSV. Import cash before trades: trades before the first entry do not change cash."""
+    """Import cash entries from CSV, before or after the trades: balances follow from the times of execution."""
     file = read_cash(app.current_event.decoded_body or "", FileFormat.of(preset, columns or (), decimal))
     result = cash_importer().import_rows(app.caller, portfolio_id, file.rows)
     return json_response(views.import_view(result, file.ignored))

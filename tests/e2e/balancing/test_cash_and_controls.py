@@ -71,7 +71,7 @@ def test_between_a_split_and_the_next_quote_every_reader_shows_the_same_value(sy
     path = create_portfolio(client, {symbol: 100}, automation="manual")
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = (midnight - timedelta(hours=1)).isoformat()
-    client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "1000"})
+    client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "1000", "executed_at": before})
     quote = {"symbol": symbol, "price": "100", "as_of": before}
     assert platform.post("/quotes", {"quotes": [quote]}).status == 202
     wait_until(lambda: platform.get(f"/quotes/{symbol}").status == 200, "the quote is stored")

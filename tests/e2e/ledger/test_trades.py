@@ -19,7 +19,8 @@ def test_trades_and_a_correction_give_the_expected_holding_and_cash(system: Syst
     """Ten bought for 1501 with fees and ten for 1700, five sold for 899; the second buy is corrected to 1600."""
     client, symbol = system.client(tenant="trades"), _symbol()
     path = _portfolio(client, cash="1000.00")
-    deposit = client.post(f"{path}/cash", {"ref_id": "in-1", "type": "deposit", "amount": "5000.00"})
+    old = {"ref_id": "in-1", "type": "deposit", "amount": "5000.00", "executed_at": _time(NOW - timedelta(days=100))}
+    deposit = client.post(f"{path}/cash", old)
     assert (deposit.status, client.get(path).json["cash"]) == (201, "6000.00")
 
     for trade in (
