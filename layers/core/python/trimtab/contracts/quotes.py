@@ -119,6 +119,11 @@ class Quote(Record, frozen=True):
     quote_unit: QuoteUnit = QuoteUnit.MONEY
 
     @property
+    def is_in_percent(self) -> bool:
+        """True where prices are percent of the nominal value, which no order can be planned at."""
+        return self.quote_unit is QuoteUnit.PERCENT
+
+    @property
     def is_in_new_units(self) -> bool:
         """True for the first price after a split, and while no price was accepted since a change of the splits."""
         if self.as_of is None or self.accepted_range is None:

@@ -11,7 +11,6 @@ from typing import Any, assert_never
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import CONTEXT, ZERO, plain
@@ -157,8 +156,9 @@ def _without_prices(inputs: DecisionInputs, missing: list[str]) -> Reason:
     if held:
         detail = f"The newest price is held because it is implausible: {', '.join(held[:MAX_NAMED])}."
         return Reason("price_held", detail, {**details, "held": held[:MAX_LISTED]})
-    if all(symbol in inputs.quotes and inputs.quotes[symbol].quote_unit is QuoteUnit.PERCENT for symbol in missing):
-        detail = f"Assets quoted in percent of their nominal value are not traded: {', '.join(missing[:MAX_NAMED])}."
+    percent = [symbol for symbol in missing if symbol in inputs.quotes and inputs.quotes[symbol].is_in_percent]
+    if percent and percent == missing:
+        detail = f"Assets quoted in percent of their nominal value are not traded: {', '.join(percent[:MAX_NAMED])}."
         return Reason(QUOTED_IN_PERCENT, detail, details)
     detail = f"No quote, or one that is too old or from before a split: {', '.join(missing[:MAX_NAMED])}."
     return Reason(NO_QUOTE, detail, details)

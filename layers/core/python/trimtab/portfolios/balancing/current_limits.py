@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from trimtab.contracts.assets import AssetRecord, QuoteUnit
+from trimtab.contracts.assets import AssetRecord
 from trimtab.kernel.money import PERCENT_PLACES, QUANTITY_PLACES, ZERO, apportion, count_decimals
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
 from trimtab.portfolios.portfolio.model import Allocation
@@ -66,7 +66,7 @@ def _price_limits(inputs: DecisionInputs) -> Iterator[tuple[str, TradeLimit]]:
     for symbol in inputs.without_usable_price():
         quote = inputs.quotes.get(symbol)
         reason = "price_held" if quote is not None and quote.held is not None else "no_quote"
-        if quote is not None and quote.quote_unit is QuoteUnit.PERCENT:
+        if quote is not None and quote.is_in_percent:
             reason = QUOTED_IN_PERCENT
         yield symbol, TradeLimit(Restriction.FROZEN if inputs.holds(symbol) else Restriction.NO_BUY, reason)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from trimtab.contracts.assets import AssetRecord, QuoteUnit
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel import sessions
 from trimtab.portfolios.balancing import calendar
@@ -64,7 +64,7 @@ class DecisionInputs(Struct, frozen=True):
             and quote.as_of is not None
             and quote.as_of >= max(oldest, self._opened_at(symbol) or oldest)
             and quote.held is None
-            and quote.quote_unit is QuoteUnit.MONEY
+            and not quote.is_in_percent
             and not any(
                 quote.as_of < split.effective_at <= self.now and not split.is_withdrawn for split in quote.splits
             )
