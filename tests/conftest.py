@@ -9,8 +9,9 @@ from tests.support.fast_moto import fast_items
 from tests.support.system import System, in_process_system
 
 # `make test` tries the same examples each time, so that what it finds is what a change did; `make proof` tries others.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", ANY_SPEED, max_examples=50, derandomize=True)
+settings.register_profile("explore", ANY_SPEED, max_examples=300)
 settings.load_profile("default")
 
 

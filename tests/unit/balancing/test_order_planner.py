@@ -47,7 +47,6 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(held, prices, cash, allocation, draw(policies), mode, draw(st.sampled_from(COMMISSIONS)))
 
 
-@settings(max_examples=250, deadline=None)
 @given(cases())
 def test_every_plan_keeps_every_invariant(case: Case) -> None:
     if value(case.held, case.prices, case.cash).total:
@@ -61,7 +60,6 @@ def no_order_is_missed(case: Case) -> None:
         assert not missed, missed
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)  # the proof below looks at other portfolios each time
 @given(cases())
 def test_no_leg_stays_outside_that_a_payable_order_of_at_least_the_minimum_brings_closer(case: Case) -> None:
     no_order_is_missed(case)
@@ -74,7 +72,6 @@ def test_no_leg_of_4000_portfolios_stays_outside_that_an_order_brings_closer(cas
     no_order_is_missed(case)
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_the_reserve_is_taken_from_all_buys_in_proportion(case: Case) -> None:
     # A band of 100 points: no part of a buy has to bring an asset inside.
@@ -102,7 +99,6 @@ def test_equal_inputs_give_equal_plans_in_any_order(case: Case) -> None:
     assert case.planned() == other.planned()
 
 
-@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_after_a_full_rebalance_all_is_inside_its_band_or_the_plan_says_why(case: Case) -> None:
     case = replace(case, mode=Mode.FULL, policy=replace(case.policy, band=case.policy.band or FIVE_POINTS))
@@ -138,7 +134,6 @@ def misplaced(case: Case, orders: tuple[PlannedOrder, ...]) -> Decimal:
         return sum(away, Decimal(0)) / 2
 
 
-@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_no_order_of_a_full_rebalance_is_needless(case: Case) -> None:
     """Without any one of them the drift is greater, the buys are not paid for, or a leg is outside its band that the
@@ -159,7 +154,6 @@ def test_no_order_of_a_full_rebalance_is_needless(case: Case) -> None:
         assert is_greater or is_back, order
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_without_costs_and_with_fractions_the_target_is_reached(case: Case) -> None:
     case = replace(case, policy=FREE, mode=Mode.FULL, commission=NO_COMMISSION)
@@ -171,7 +165,6 @@ def test_without_costs_and_with_fractions_the_target_is_reached(case: Case) -> N
     assert found.drift_after <= dust / total * 100 + Decimal(len(found.legs)) * Decimal("0.0001")
 
 
-@settings(max_examples=80, deadline=None)
 @given(cases())
 def test_investing_cash_buys_nothing_further_than_its_target_and_keeps_the_cash_target(case: Case) -> None:
     case = replace(case, mode=Mode.INVEST_CASH, policy=replace(case.policy, whole_shares=False))
@@ -185,7 +178,6 @@ def test_investing_cash_buys_nothing_further_than_its_target_and_keeps_the_cash_
     assert all(leg.reason == "mode" for leg in found.skipped if leg.side is Side.SELL)
 
 
-@settings(max_examples=60, deadline=None)
 @given(cases())
 def test_selling_only_never_takes_cash(case: Case) -> None:
     case = replace(case, mode=Mode.SELL_ONLY)
@@ -211,7 +203,6 @@ def whole_outcomes(case: Case) -> Iterator[Decimal]:
     assert held.total == total
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(10, 40)), min_size=1, max_size=3),
     st.integers(0, 60),

@@ -79,7 +79,6 @@ def corner(price: Decimal, at: PriceBounds, rises: bool) -> Decimal:
     return price if at.are_crossed_by(moved) else moved
 
 
-@settings(max_examples=120, deadline=None)
 @given(policies, st.integers(1, 50), st.randoms(use_true_random=False))
 def test_corner_moves_within_the_bounds_leave_nothing_outside(policy: Policy, assets: int, random: Random) -> None:
     held, prices, cash, allocation = near_target(random, assets, policy)
@@ -118,7 +117,6 @@ def test_a_random_walk_is_out_only_after_crossing_a_bound(policy: Policy, assets
         assert not is_out(held, now, cash, allocation, policy)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 12), st.randoms(use_true_random=False))
 def test_a_safe_move_is_not_needlessly_small(assets: int, random: Random) -> None:
     # Some corner a little beyond the safe move takes the portfolio out: one leg one way, all others the other way.

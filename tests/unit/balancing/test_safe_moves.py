@@ -4,7 +4,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -35,7 +35,6 @@ def acts(sizing: OrderSizing, allocation: Numbers) -> tuple[bool, OrderPlan]:
     return bool(plan.cured) or plan.cures_drift, plan
 
 
-@settings(max_examples=150, deadline=None)
 @given(policies, st.sampled_from(Mode), st.integers(1, 8), st.randoms(use_true_random=False))
 def test_moves_within_the_bounds_call_for_no_orders(policy: Policy, mode: Mode, assets: int, random: Random) -> None:
     policy = replace(policy, mode=mode, total_drift=random.choice([None, None, Decimal(5)]))

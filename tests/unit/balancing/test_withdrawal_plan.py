@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import percents
@@ -79,7 +79,6 @@ def test_a_cash_target_is_kept_where_the_holdings_allow_both() -> None:
     assert Decimal(450) <= raised <= Decimal("450.10"), "500 paid, and 50 of the remaining 500 in cash"
 
 
-@settings(max_examples=150)
 @given(
     quantities=st.dictionaries(st.sampled_from("ABCDE"), st.integers(1, 500), min_size=1),
     prices=st.lists(st.integers(1, 900), min_size=5, max_size=5),

@@ -76,16 +76,16 @@ def test_a_batch_whose_handling_raises_is_returned_whole() -> None:
     assert failures(batch_worker(ExecutionRequested, handle)(event(execution("a"), ""), CONTEXT)) == ["m0", "m1"]
 
 
-@pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_does_not_import_the_models_of_event_sources(name: str) -> None:
-    code = f"""
-import sys
-from functions.{name} import handler
+def test_no_worker_imports_the_models_of_event_sources() -> None:
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(f"functions.{name}.handler")
+    if any(module.startswith("aws_lambda_powertools.utilities.parser") for module in sys.modules):
+        sys.exit(f"{name} imports the models")
 import pydantic
 from pydantic import main
 assert pydantic.BaseModel is main.BaseModel
-print([module for module in sys.modules if module.startswith("aws_lambda_powertools.utilities.parser")])
 """
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code, *WORKERS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
