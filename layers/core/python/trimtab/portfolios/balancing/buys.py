@@ -72,10 +72,10 @@ def _fill_in_proportion(buys: list[WeightChange], sizing: OrderSizing, cash: Dec
 def _take_reserve(wanted: Quantities, least: Quantities, sizing: OrderSizing, cash: Decimal) -> Quantities:
     """Return the wanted quantities, or the part of each that the cash pays for at limit prices, to the cent."""
     prices = {symbol: sizing.unit_cost(symbol) for symbol, quantity in wanted.items() if quantity}
-    costs = {symbol: (wanted[symbol] * price).quantize(CENT, ROUND_CEILING) for symbol, price in prices.items()}
+    costs = {symbol: wanted[symbol] * price for symbol, price in prices.items()}
     floors = {symbol: (least[symbol] * price).quantize(CENT, ROUND_CEILING) for symbol, price in prices.items()}
     cash = (cash - sizing.fee_reserve * len(prices)).quantize(CENT, ROUND_FLOOR)
-    if sum(costs.values(), ZERO) <= cash:
+    if sum((cost.quantize(CENT, ROUND_CEILING) for cost in costs.values()), ZERO) <= cash:
         return {symbol: wanted[symbol] for symbol in costs}
     if cash <= 0:
         return {}
