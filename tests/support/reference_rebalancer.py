@@ -63,7 +63,8 @@ class ReferenceRebalancer:
     Assets above their target are sold down to the target. Buys share what cash above the buffer pays for if every order
     fills at its worst price, in proportion to what they lack; the part that brings an asset into its band comes first.
     Buys after sells are raised, and top-ups follow, as far as the proceeds pay for more. An order is at least 1.00, and
-    cash has no target.
+    cash has no target. The portfolio is worth a thousand minimum trades or more: in smaller ones the planner leaves out
+    sells that would only replace one excess by an excess of cash.
     """
 
     def __init__(self, target: Mapping[str, Fraction], band: Fraction, held: Numbers, cash: Fraction) -> None:
@@ -72,12 +73,19 @@ class ReferenceRebalancer:
 
     def live(self, prices: Numbers) -> None:
         """Process one day at these prices; all orders fill at them."""
+        missing, sold, bought = self.plan(prices)
+        buffer = BUFFER * (self.cash + sum(held * prices[name] for name, held in self.held.items()))
+        self.rebalances += bool(sold or bought)
+        self._execute(missing, prices, sold, bought, down(buffer, CENT))
+
+    def plan(self, prices: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Return what the assets lack (money), and the quantities to sell and to buy; all empty inside the band."""
         worth = {name: held * prices[name] for name, held in self.held.items()}
         total = sum(worth.values()) + self.cash
         weights = whole_parts(Fraction(100), worth | {"$cash": self.cash}, PERCENT_GRAIN)
         is_in = all(abs(weights[name] - self.target[name]) <= self.band for name in worth)
         if is_in and weights["$cash"] <= max(self.band, 100 * BUFFER + 1):
-            return
+            return {}, {}, {}
         lacks = {name: self.target[name] * total / 100 - worth[name] for name in worth}
         lacks = {name: lack for name, lack in lacks.items() if abs(lack) >= MINIMUM}
         sold = {name: -lack for name, lack in lacks.items() if weights[name] > self.target[name]}
@@ -89,9 +97,7 @@ class ReferenceRebalancer:
             for name in missing
             if weights[name] < self.target[name] - self.band
         }
-        bought = self._planned_buys(missing, edges, prices, sold, BUFFER * total)
-        self.rebalances += bool(sold or bought)
-        self._execute(missing, prices, sold, bought, down(BUFFER * total, CENT))
+        return missing, sold, self._planned_buys(missing, edges, prices, sold, BUFFER * total)
 
     def _planned_buys(
         self, missing: Numbers, edges: Numbers, prices: Numbers, sold: Numbers, buffer: Fraction
