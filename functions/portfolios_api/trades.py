@@ -155,6 +155,13 @@ def list_cash(
     return page_response([cash_views.cash_view(entry) for entry in page.items], page.next_position, *query)
 
 
+@app.get("/portfolios/<portfolio_id>/income", **holding_route("Read income", READ, cash_views.IncomeView))
+def read_income(portfolio_id: PortfolioId, *, from_time: From = None, to_time: To = None) -> Response[Any]:
+    """Read dividends, interest, fees and taxes of a period by symbol."""
+    portfolio = portfolios().get(app.caller, portfolio_id)
+    return json_response(cash_views.income_view(trade_service().income(portfolio, from_time, to_time)))
+
+
 @app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))
 def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
     """Read all holdings, including symbols no longer held; quote and market value are null without a quote."""

@@ -89,7 +89,7 @@ def test_an_export_is_ordered_by_time_and_bounded_by_a_period(system: System) ->
 
 def test_an_export_of_an_empty_portfolio_is_a_header(system: System) -> None:
     assert export(account(system), "trades") == [TRADE_HEADER + "\n"]
-    assert export(account(system), "cash") == ["ref_id,type,amount,executed_at,currency\n"]
+    assert export(account(system), "cash") == ["ref_id,type,amount,executed_at,currency,symbol\n"]
 
 
 def test_an_export_of_more_rows_than_its_limit_links_the_next_file(system: System) -> None:

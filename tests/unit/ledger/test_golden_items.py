@@ -103,6 +103,7 @@ ITEMS: dict[str, Any] = {
     "cash_entry": DEPOSIT,
     "cash_entry_of_any_order": replace(DEPOSIT, balance=None),
     "cash_entry_corrected": CORRECTED_DEPOSIT,
+    "cash_entry_of_symbol": replace(DEPOSIT, balance=None, type=CashType.TAX, symbol="AAPL"),
     "recalculation": REQUESTED,
     "recalculation_rejected": REJECTED,
 }
@@ -158,5 +159,7 @@ def test_every_kind_of_cash_entry_has_a_direction_and_an_origin() -> None:
         CashType.DEPOSIT: (1, True),
         CashType.WITHDRAWAL: (-1, True),
         CashType.DIVIDEND: (1, False),
+        CashType.INTEREST: (1, False),
+        CashType.TAX: (-1, False),
         CashType.FEE: (-1, False),
     }

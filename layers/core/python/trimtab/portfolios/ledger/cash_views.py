@@ -1,18 +1,25 @@
 """Request bodies and responses of the routes for cash."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from trimtab.contracts.fields import Model, Time
+from pydantic import model_validator
+
+from trimtab.contracts.fields import Asset, Model, Time
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.errors import Invalid
+from trimtab.kernel.errors import Invalid, Unprocessable
+from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger.new_entries import NewCashEntry
 from trimtab.portfolios.ledger.views import Amount, Answer, RefIdBody, stated_amount
-from trimtab.portfolios.portfolio.cash import CashEntry, CashType
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType, require_symbol_allowed
 
 
 class MoveCash(Model):
-    """Cash that comes in (`deposit`, `dividend`) or goes out (`withdrawal`, `fee`), now or at a past `executed_at`.
+    """Cash that comes in (`deposit`, `dividend`, `interest`) or goes out (`withdrawal`, `fee`, `tax`).
+
+    `symbol` names the asset of an income or a cost. Record a dividend gross, and the tax withheld on the dividend as a
+    `tax` with the same symbol. Without `executed_at` the time of recording is used.
 
     Balances follow from the times of execution, in any order of entry. Unless the portfolio's `cash_tracking` says
     otherwise, trades executed since the earliest entry change cash, and an entry that makes cash negative at any
@@ -23,10 +30,19 @@ class MoveCash(Model):
     type: CashType
     amount: Amount
     executed_at: Time | None = None
+    symbol: Asset | None = None
+
+    @model_validator(mode="after")
+    def _require_symbol_allowed(self) -> "MoveCash":
+        try:
+            require_symbol_allowed(self.type, self.symbol)
+        except Unprocessable as refusal:
+            raise ValueError(refusal.detail) from None
+        return self
 
     def to_domain(self) -> NewCashEntry:
         """Return the entry to be recorded."""
-        return NewCashEntry(self.ref_id, self.type, self.amount, self.executed_at)
+        return NewCashEntry(self.ref_id, self.type, self.amount, self.executed_at, self.symbol)
 
 
 class CorrectCash(Model):
@@ -36,12 +52,13 @@ class CorrectCash(Model):
     amount: Amount | None = None
     executed_at: Time | None = None
     is_void: bool | None = None
+    symbol: Asset | None = None
 
     def to_domain(self) -> dict[str, Any]:
         """Return the members to change, by name."""
         changes = {name: getattr(self, name) for name in self.model_fields_set if getattr(self, name) is not None}
         if not changes:
-            raise Invalid("nothing_to_correct", "Send at least one of type, amount, executed_at and is_void.")
+            raise Invalid("nothing_to_correct", "Send at least one of type, amount, executed_at, symbol and is_void.")
         return changes
 
 
@@ -52,6 +69,7 @@ class CashRevisionView(Model):
     corrected_by: str
     corrected_at: datetime
     type: CashType
+    symbol: str | None
     amount: str
     executed_at: datetime
     is_void: bool
@@ -67,6 +85,7 @@ class CashView(Model):
     ref_id: str
     portfolio_id: str
     type: CashType
+    symbol: str | None
     amount: str
     executed_at: datetime
     is_void: bool
@@ -82,12 +101,56 @@ class CashList(Model):
     next_cursor: str | None
 
 
+class IncomeRow(Model):
+    """Income and costs of one symbol in money, costs above zero; `net` is the income less the costs."""
+
+    symbol: str | None
+    dividends: str
+    interest: str
+    fees: str
+    taxes: str
+    net: str
+
+
+class IncomeView(Model):
+    """Income and cash costs executed in a period by symbol; `symbol` is null for entries without one, and in `total`.
+
+    The fees of trades are part of the cost and the profit of the trades.
+    """
+
+    items: list[IncomeRow]
+    total: IncomeRow
+
+
+def income_view(entries: Sequence[CashEntry]) -> Answer:
+    """Return an `IncomeView` of the entries that the owner did not move."""
+    earned = [entry for entry in entries if not entry.is_external]
+    symbols = sorted({entry.symbol for entry in earned}, key=lambda symbol: symbol or "")
+    rows = [_income_row(symbol, [entry for entry in earned if entry.symbol == symbol]) for symbol in symbols]
+    return {"items": rows, "total": _income_row(None, earned)}
+
+
+def _income_row(symbol: str | None, entries: Sequence[CashEntry]) -> Answer:
+    def sum_of(type: CashType) -> str:
+        return f"{abs(sum((entry.change for entry in entries if entry.type is type), ZERO)):.2f}"
+
+    return {
+        "symbol": symbol,
+        "dividends": sum_of(CashType.DIVIDEND),
+        "interest": sum_of(CashType.INTEREST),
+        "fees": sum_of(CashType.FEE),
+        "taxes": sum_of(CashType.TAX),
+        "net": f"{sum((entry.change for entry in entries), ZERO):.2f}",
+    }
+
+
 def cash_view(entry: CashEntry) -> Answer:
     """Return a `CashView`."""
     return {
         "ref_id": entry.ref_id,
         "portfolio_id": entry.portfolio_id,
         "type": entry.type.value,
+        "symbol": entry.symbol,
         "amount": stated_amount(entry.amount),
         "executed_at": format_time(entry.executed_at),
         "is_void": entry.is_void,
@@ -98,6 +161,7 @@ def cash_view(entry: CashEntry) -> Answer:
                 "corrected_by": each.corrected_by,
                 "corrected_at": format_time(each.corrected_at),
                 "type": each.type.value,
+                "symbol": each.symbol,
                 "amount": stated_amount(each.amount),
                 "executed_at": format_time(each.executed_at),
                 "is_void": each.is_void,

@@ -147,11 +147,13 @@ class NewCashEntry(Struct, frozen=True):
     type: CashType
     amount: Decimal
     executed_at: datetime | None = None
+    symbol: str | None = None
 
     def matches(self, stored: CashEntry) -> bool:
         """Return whether the stored entry was recorded by the same request; later corrections do not matter."""
         first = stored.first_revision()
-        return (self.type, self.amount) == (first.type, first.amount) and self.executed_at in {None, first.executed_at}
+        is_same = (self.type, self.amount, self.symbol) == (first.type, first.amount, first.symbol)
+        return is_same and self.executed_at in {None, first.executed_at}
 
     def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
         """Return the entry with an event."""
@@ -163,6 +165,7 @@ class NewCashEntry(Struct, frozen=True):
             amount=self.amount,
             executed_at=self.executed_at or now,
             created_at=now,
+            symbol=self.symbol,
         )
         return entry.with_event(portfolio.user_id)
 

@@ -19,7 +19,7 @@ from trimtab.kernel.money import QUANTITY_PLACES, count_decimals
 from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.cash_posting import change_cash, recompute_cash, require_tracking
-from trimtab.portfolios.ledger.history import TooManyEntries
+from trimtab.portfolios.ledger.history import RecordedEntries, TooManyEntries
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
@@ -203,6 +203,14 @@ class TradeService(Struct, frozen=True):
             return corrected
 
         return retry_on_conflict(attempt)
+
+    def income(self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None) -> Sequence[CashEntry]:
+        """Return the cash entries executed in a period, without those that are void; `to_time` is exclusive.
+
+        Raises `Unprocessable` (`too_many_entries`) for more than 50,000 entries since `from_time`.
+        """
+        read = RecordedEntries(self.ledger, portfolio.tenant_id, portfolio.portfolio_id)
+        return [entry for entry in read.cash_entries(from_time) if to_time is None or entry.executed_at < to_time]
 
     def get_cash_entry(self, portfolio: Portfolio, ref_id: str) -> CashEntry:
         """Return a cash entry; raises `NotFound` where there is none."""

@@ -28,7 +28,7 @@ COLUMNS = (
     *("ref_id", "side", "security_type", "symbol", "quantity", "amount", "price", "fees", "status", "executed_at"),
     "currency",
 )
-CASH_COLUMNS = ("ref_id", "type", "amount", "executed_at", "currency")
+CASH_COLUMNS = ("ref_id", "type", "amount", "executed_at", "currency", "symbol")
 _REQUIRED = {
     EntryKind.TRADE: ("ref_id", "side", "security_type", "symbol", "quantity"),
     EntryKind.CASH: ("ref_id", "type", "amount"),
@@ -128,6 +128,7 @@ def write_cash(entries: Iterable[CashEntry], currency: str) -> str:
             "amount": plain(entry.amount),
             "executed_at": format_time(entry.executed_at),
             "currency": currency,
+            "symbol": entry.symbol or "",
         }
         for entry in entries
     )

@@ -26,29 +26,37 @@ class CashType(StrEnum):
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
     DIVIDEND = "dividend"
+    INTEREST = "interest"
     FEE = "fee"
+    TAX = "tax"
 
     @property
     def sign(self) -> int:
         """Sign of the change of the balance: 1 for cash that comes in, -1 for cash that goes out."""
         match self:
-            case CashType.DEPOSIT | CashType.DIVIDEND:
+            case CashType.DEPOSIT | CashType.DIVIDEND | CashType.INTEREST:
                 return 1
-            case CashType.WITHDRAWAL | CashType.FEE:
+            case CashType.WITHDRAWAL | CashType.FEE | CashType.TAX:
                 return -1
             case _:
                 assert_never(self)
 
     @property
     def is_external(self) -> bool:
-        """Return whether the owner moved the cash; dividends and fees are income and cost of the portfolio."""
+        """Return whether the owner moved the cash; the other types are income and cost of the portfolio."""
         match self:
             case CashType.DEPOSIT | CashType.WITHDRAWAL:
                 return True
-            case CashType.DIVIDEND | CashType.FEE:
+            case CashType.DIVIDEND | CashType.INTEREST | CashType.FEE | CashType.TAX:
                 return False
             case _:
                 assert_never(self)
+
+
+def require_symbol_allowed(type: CashType, symbol: str | None) -> None:
+    """Raise `Unprocessable` (`symbol_not_allowed`) where an asset is named for cash that the owner moved."""
+    if symbol is not None and type.is_external:
+        raise Unprocessable("symbol_not_allowed", f"A {type.value} has no symbol; only income and costs have one.")
 
 
 MAX_CASH_CORRECTIONS = 100
@@ -63,13 +71,15 @@ class CashRevision(Struct, frozen=True, omit_defaults=True):
     amount: Decimal
     executed_at: datetime
     is_void: bool = False
+    symbol: str | None = None
 
 
 class CashEntry(Record, frozen=True):
     """Cash that came into a portfolio or went out, unique by `ref_id`; amounts are money, times are UTC.
 
     `amount` is positive, has up to 9 decimal places, and is kept as given. `executed_at` may be long before
-    `created_at`; balances and returns follow from `executed_at`. A void entry changes nothing. `version` is the number
+    `created_at`; balances and returns follow from `executed_at`. `symbol` is the asset of an income or a cost, such as
+    a dividend (gross) and the tax withheld on the dividend. A void entry changes nothing. `version` is the number
     of the present revision, `history` has the earlier revisions, oldest first. `balance` is stored by earlier releases
     only: the balance when the entry was recorded, which depended on the order of entry.
     """
@@ -84,6 +94,7 @@ class CashEntry(Record, frozen=True):
     balance: Decimal | None = None
     is_void: bool = False
     history: tuple[CashRevision, ...] = ()
+    symbol: str | None = None
 
     @property
     def change(self) -> Decimal:
@@ -112,7 +123,7 @@ class CashEntry(Record, frozen=True):
         if not self.history:
             return self
         first = self.history[0]
-        values = {"type": first.type, "amount": first.amount, "executed_at": first.executed_at}
+        values = {name: getattr(first, name) for name in ("type", "amount", "executed_at", "symbol")}
         return replace(self, **values, is_void=False, version=1, history=())
 
     def correct(self, changes: Mapping[str, Any], user_id: str, *, by: str, now: datetime) -> "CashEntry":
@@ -124,11 +135,12 @@ class CashEntry(Record, frozen=True):
         corrected = replace(self, **changes)
         if corrected == self:
             return self
+        require_symbol_allowed(corrected.type, corrected.symbol)
         if len(self.history) >= MAX_CASH_CORRECTIONS:
             raise Unprocessable(
                 "too_many_corrections", f"A cash entry accepts at most {MAX_CASH_CORRECTIONS} corrections."
             )
-        revision = CashRevision(by, now, self.type, self.amount, self.executed_at, self.is_void)
+        revision = CashRevision(by, now, self.type, self.amount, self.executed_at, self.is_void, self.symbol)
         corrected = replace(corrected, version=self.version + 1, history=(*self.history, revision))
         data = {
             **corrected.with_event(user_id).events[0].data,
@@ -149,6 +161,7 @@ class CashEntry(Record, frozen=True):
             "type": self.type.value,
             "amount": plain(self.amount),
             "balance": None if self.balance is None else plain(self.balance),
+            "symbol": self.symbol,
             "is_void": self.is_void or None,
             "history": attributes["history"] or None,
             "executed_at": format_time(self.executed_at),
