@@ -124,12 +124,12 @@ class ReferenceRebalancer:
             parts = shared(there, costs, {name: each * prices[name] for name, each in least.items() if name in most})
             wanted = {name: down(part / prices[name], GRAIN) for name, part in parts.items()}
         worst = {name: worst_price(prices[name]) for name, each in wanted.items() if each}
-        costs = {name: up(wanted[name] * price, CENT) for name, price in worst.items()}
+        costs = {name: wanted[name] * price for name, price in worst.items()}
         floors = {
             name: up(min(least[name], wanted[name]) * price, CENT) for name, price in worst.items() if name in least
         }
         sure = down(sure, CENT)
-        if sum(costs.values()) <= sure or sure <= 0:
+        if sum(up(cost, CENT) for cost in costs.values()) <= sure or sure <= 0:
             return wanted if sure > 0 else {}
         parts = whole_parts(sure, shared(sure, costs, floors), CENT)
         return {name: min(wanted[name], down(part / worst[name], GRAIN)) for name, part in parts.items()}
