@@ -83,9 +83,10 @@ def test_an_invalid_correction_or_cash_entry_is_refused(mine: Account) -> None:
     more: list[Any] = [
         {},
         {"quantity": None},
-        {"symbol": "B"},
-        {"side": "SELL"},
-        {"fees": 1},
+        {"symbol": "B#"},
+        {"side": "HOLD"},
+        {"fees": -1},
+        {"security_type": "etf"},
         {"price": 1},
         {"status": "x"},
     ]
@@ -93,6 +94,9 @@ def test_an_invalid_correction_or_cash_entry_is_refused(mine: Account) -> None:
     entry = {"ref_id": "c", "type": "deposit", "amount": 1}
     entries = [entry | {"amount": number} for number in bad]
     all_refused(mine, "POST", "/cash", [*entries, entry | {"type": "gift"}, entry | {"ref_id": "#"}, entry | {"x": 1}])
+    mine.cash("c", "deposit", 1)
+    wrong = [{}, {"amount": 0}, {"type": "gift"}, {"executed_at": "now"}, {"is_void": "perhaps"}, {"balance": 1}]
+    all_refused(mine, "PATCH", "/cash/c", wrong)
 
 
 @pytest.mark.parametrize(
