@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,6 +153,16 @@ def test_a_day_without_a_bar_takes_the_last_close_and_says_so_also_across_a_spli
     assert [day.stale for day in found] == [(), ("ACME",), ("ACME",), ()]
     assert found[2].prices == {"ACME": Decimal(25)}
     assert not any(day.at_trade_price for day in found)
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+def test_the_ids_of_buys_at_one_instant_do_not_change_the_price(ids: tuple[str, str]) -> None:
+    bought = [
+        trade("RARE", "BUY", "1", amount, at(MONDAY), moves_cash=False, ref_id=ref_id)
+        for ref_id, amount in zip(ids, ("10", "12"), strict=True)
+    ]
+    for order in (bought, bought[::-1]):
+        assert compute_daily_values(order, [], {}, {}, [MONDAY])[0].prices == {"RARE": Decimal(12)}
 
 
 def test_a_symbol_that_never_closed_is_valued_at_its_last_trade_and_named() -> None:

@@ -46,7 +46,7 @@ class LedgerTrade(Struct, frozen=True):
 
     `quantity` is in shares, above zero bought and below zero sold. `amount` is the gross money, always above zero;
     `proceeds` the money received (above zero) or paid (below zero), fees included. `moves_cash` is False where the
-    trade was paid from outside, by the portfolio's rule of cash. `ref_id` breaks ties of `executed_at`.
+    trade was paid from outside, by the portfolio's rule of cash.
     """
 
     ref_id: str

@@ -66,11 +66,14 @@ def compute_daily_values(
 
 
 class _Entry(Struct, frozen=True):
-    """A split, trade or cash movement in order of time; at one instant splits come first, then buys, then sells."""
+    """A split, trade or cash movement in order of time; at one instant splits come first, then buys, then sells.
+
+    Buys, or sells, of one instant are ordered by their `values`, never by ids.
+    """
 
     at: datetime
     rank: int
-    ref: str
+    values: tuple[Decimal, ...]
     symbol: str
     change: Split | LedgerTrade | CashMovement
 
@@ -86,16 +89,23 @@ def _entries(
     after: date | None,
 ) -> Iterator[_Entry]:
     bought = [
-        _Entry(trade.executed_at, 1 if trade.quantity > 0 else 2, trade.ref_id, trade.symbol, trade) for trade in trades
+        _Entry(
+            trade.executed_at,
+            1 if trade.quantity > 0 else 2,
+            (abs(trade.quantity), trade.amount, trade.proceeds),
+            trade.symbol,
+            trade,
+        )
+        for trade in trades
     ]
-    cash = [_Entry(movement.at, 3, "", "", movement) for movement in movements]
+    cash = [_Entry(movement.at, 3, (), "", movement) for movement in movements]
     symbols = {entry.symbol for entry in bought} if after is None else set(splits)
     split = [
-        _Entry(split.effective_at, 0, "", symbol, split)
+        _Entry(split.effective_at, 0, (), symbol, split)
         for symbol in sorted(symbols)
         for split in splits.get(symbol, ())
     ]
-    for entry in sorted((*split, *bought, *cash), key=lambda entry: (entry.at, entry.rank, entry.ref)):
+    for entry in sorted((*split, *bought, *cash), key=lambda entry: (entry.at, entry.rank, entry.values)):
         if after is None or entry.day > after:
             yield entry
 
