@@ -18,6 +18,7 @@ from trimtab.kernel.money import ZERO, plain, to_money
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
 CASH_PREFIX = "CASH#"
+MAX_CASH_CORRECTIONS = 100
 
 
 class CashType(StrEnum):
@@ -57,9 +58,6 @@ def require_symbol_allowed(type: CashType, symbol: str | None) -> None:
     """Raise `Unprocessable` (`symbol_not_allowed`) where an asset is named for cash that the owner moved."""
     if symbol is not None and type.is_external:
         raise Unprocessable("symbol_not_allowed", f"A {type.value} has no symbol; only income and costs have one.")
-
-
-MAX_CASH_CORRECTIONS = 100
 
 
 class CashRevision(Struct, frozen=True, omit_defaults=True):
