@@ -57,7 +57,14 @@ def test_profit_is_realised_and_unrealised_and_lists_unpriced_symbols(mine: Acco
 
 def test_income_and_cash_fees_are_part_of_the_profit(system: System) -> None:
     mine = account(system)
-    kinds = (("deposit", 1000), ("dividend", "487.14"), ("dividend", "0.015"), ("fee", "6.00"), ("withdrawal", 100))
+    kinds = (
+        ("deposit", 1000),
+        ("dividend", "487.14"),
+        ("dividend", "0.015"),
+        ("fee", "4.00"),
+        ("tax", "2.00"),
+        ("withdrawal", 100),
+    )
     for number, (kind, amount) in enumerate(kinds):
         body = {"ref_id": f"c{number}", "type": kind, "amount": amount, "executed_at": day(10 * number)}
         assert mine.system.http("POST", f"{mine.home}/cash", body).status == 201

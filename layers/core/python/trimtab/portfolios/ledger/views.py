@@ -205,8 +205,8 @@ class HoldingList(Model):
 class ProfitView(Model):
     """Profit since the first entry, in money; `return_value` is `total` under the name of the earlier API.
 
-    `total` is `realised` plus `unrealised` plus `income` (dividends) less `cash_fees`; the fees of trades are in
-    `realised` and `unrealised`.
+    `total` is `realised` plus `unrealised` plus `income` (dividends, interest) less `cash_fees` (fees, taxes); fees of
+    trades are in `realised` and `unrealised`.
 
     `as_of` is the past day asked for (null: now, at the newest prices). `observations` is the number of holdings with
     a price; the `unpriced` symbols count as zero. `method` and `basis` name the computation and its prices.
