@@ -64,8 +64,7 @@ logs: ## follow the functions' logs
 test: $(RUN_TOOLS) $(TEST_TOOLS) static ## run all checks and tests: format, lint, types, imports, unit to end-to-end
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof and not volume" --cov --cov-report=term:skip-covered tests/unit tests/integration tests/docs
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "volume and not proof" tests/integration
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof" --dist loadgroup tests/infra tests/faults
-	@$(MAKE) --no-print-directory e2e
+	@$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not proof" --dist loadgroup tests/e2e tests/infra tests/faults
 
 check: $(TEST_TOOLS) static ## run the fast part of `make test`, before every commit
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof" tests/unit tests/integration/test_main_job.py tests/integration/test_payloads.py

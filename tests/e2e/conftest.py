@@ -23,6 +23,13 @@ from infra.local.issuer import TokenIssuer
 collect_ignore = ["test_restart.py"] if os.environ.get("TRIMTAB_CLOUD") == "localstack" else []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests on one worker, because they share the deployed system."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
 @dataclass(frozen=True)
 class System:
     """The deployed system, with clients for the API and for AWS services."""
