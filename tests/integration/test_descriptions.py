@@ -233,6 +233,8 @@ def test_every_event_fits_its_schema(system: System) -> None:
         ("POST", "/rebalance", {**report, "request_id": "refused"}),
         ("POST", f"/portfolios/{ID}/trades", TRADE),
         ("POST", f"/portfolios/{ID}/cash", {"ref_id": "c1", "type": "deposit", "amount": 50}),
+        ("PATCH", f"/portfolios/{ID}/cash/c1", {"amount": 60}),
+        ("PUT", f"/portfolios/{ID}/cash-tracking", {"cash_tracking": "margin"}),
         ("PATCH", f"/portfolios/{ID}/trades/t1", {"quantity": 2}),
         ("DELETE", f"/portfolios/{ID}", None),
         ("POST", "/orders", BET),

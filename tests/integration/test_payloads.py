@@ -216,13 +216,8 @@ def shows(path: str, member: str, value: Any) -> Callable[[System], None]:
     return check
 
 
-def moves_cash(system: System) -> None:
-    system.portfolio()
-    assert http("portfolios_api/move_cash.json", 201)["amount"] == "2500.00"
-
-
 def lists_the_cash(system: System) -> None:
-    moves_cash(system)
+    balancing_payloads.moves_cash(system)
     (entry,) = http("portfolios_api/list_cash.json", 200)["items"]
     assert (entry["ref_id"], entry["type"], entry["amount"]) == ("bank-17", "deposit", "2500.00")
 
@@ -367,7 +362,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/list_rebalances.json": lists("portfolios_api/list_rebalances.json", 1),
     "portfolios_api/list_trades.json": lists_the_trade,
     "portfolios_api/list_transactions.json": lists("portfolios_api/list_transactions.json", 2),
-    "portfolios_api/move_cash.json": moves_cash,
+    "portfolios_api/move_cash.json": balancing_payloads.moves_cash,
     "portfolios_api/preview_rebalance.json": answers(
         "portfolios_api/preview_rebalance.json", 200, "status", "COMPLETED"
     ),

@@ -21,7 +21,7 @@ PORTFOLIO = ("demo", portfolio_id_of("demo", "1", "default"))
 def moves_cash(system: System) -> None:
     """Create the portfolio with the deposit of a payload."""
     system.portfolio()
-    assert http("portfolios_api/move_cash.json", 201)["balance"] == "2500.00"
+    assert http("portfolios_api/move_cash.json", 201)["amount"] == "2500.00"
 
 
 def runs_a_rebalance(system: System) -> None:
