@@ -73,9 +73,9 @@ class LedgerHistory(Struct, frozen=True):
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[LedgerTrade]:
         """Return the successful trades executed at or after `since`; all where `since` is None."""
-        portfolio = self.ledger.portfolio(tenant_id, portfolio_id)
-        rule = portfolio.cash_rule if portfolio else CashRule()
         trades = RecordedEntries(self.ledger, tenant_id, portfolio_id).trades(since)
+        portfolio = self.ledger.portfolio(tenant_id, portfolio_id) if trades else None
+        rule = portfolio.cash_rule if portfolio else CashRule()
         return [to_ledger_trade(trade, rule) for trade in reversed(trades)]
 
     def cash_movements(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashMovement]:
