@@ -93,7 +93,7 @@ MOVED = Scenario(
 DEARER = Scenario(
     ROLLED_BACK,
     {("NVDA", 1): OrderScript(percent=50, looks=1)},
-    actions=(ScenarioAction(buying, prices(AAPL="120", MSFT="115")),),
+    actions=(ScenarioAction(buying, prices(AAPL="117", MSFT="114")),),
 )
 """Buying back what was sold costs a little more than the cash."""
 TOO_DEAR = Scenario(STALE, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="900")),))

@@ -34,6 +34,8 @@ CANCEL = "/portfolios/{portfolio_id}/rebalances/{rebalance_id}/cancel"
 RESOLVE = "/portfolios/{portfolio_id}/resolve"
 RELEASE = "/quotes/{symbol}/release"
 QUARANTINE = "/portfolios/{portfolio_id}/quarantine/{symbol}"
+FILL = "/portfolios/{portfolio_id}/fills/{ref_id}"
+SPLIT = "/assets/{symbol}/splits/{effective_on}"
 EVERY_SCOPE = f"{ALL_SCOPES} operator"
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/portfolio"): {"user_id": "1", "allocation": TARGET},
@@ -44,8 +46,12 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/portfolios/{portfolio_id}/trades"): {**TRADE, "ref_id": "t2"},
     ("PATCH", "/portfolios/{portfolio_id}/trades/{ref_id}"): {"quantity": 2},
     ("POST", "/portfolios/{portfolio_id}/cash"): {"ref_id": "c1", "type": "deposit", "amount": 50},
+    ("PATCH", "/portfolios/{portfolio_id}/cash/{ref_id}"): {"amount": 60},
+    ("PATCH", FILL): {"fees": 1, "reason": "The statement says so."},
+    ("PUT", "/portfolios/{portfolio_id}/cash-tracking"): {"cash_tracking": "margin"},
     ("PUT", "/assets/{symbol}"): {"name": "Apple Inc.", "exchange": "XNAS"},
     ("PUT", "/assets/{symbol}/splits/{effective_on}"): {"ratio": 4},
+    ("PATCH", SPLIT): {"ratio": 2, "reason": "A typing error."},
     ("PUT", "/portfolios/{portfolio_id}/alert-rules"): {"rules": [{"rule_id": "stale", "kind": "stale"}]},
     ("PUT", "/portfolios/{portfolio_id}/contacts"): {"emails": ["ada@example.com"]},
     ("POST", "/portfolios/{portfolio_id}/links"): {"resource": "drift"},
@@ -66,10 +72,14 @@ BODIES |= {
 QUERIES = {
     "/quotes/{symbol}": {"as_of": QUOTED_AT, "reason": "A wrong price."},
     QUARANTINE: {"reason": "It trades again."},
+    SPLIT: {"reason": "Another symbol."},
 }
 REFUSED = {
     ("POST", RESOLVE): 409,  # what is not stale is not resolved
     ("DELETE", QUARANTINE): 404,  # no symbol is in quarantine
+    ("PATCH", FILL): 404,  # the trade is not a fill
+    ("PATCH", SPLIT): 404,
+    ("DELETE", SPLIT): 404,
 }
 ROUTES = [
     (method.upper(), path, requirement[0]["bearer"][0])
@@ -98,6 +108,8 @@ def to(system: System, method: str, path: str, ids: dict[str, str], **options: A
         body, options["headers"] = FILES[path], {**options.get("headers", {}), "Content-Type": "text/csv"}
     if method == "DELETE" and path in QUERIES:
         options["query"] = QUERIES[path]
+    if "/cash/{ref_id}" in path:
+        ids = {**ids, "ref_id": "c1"}
     if path == CANCEL:
         ids = {**ids, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "run")}
     if path == "/portfolio-summary":
@@ -148,7 +160,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/links/{token}"}
-    assert len(ROUTES) == 67
+    assert len(ROUTES) == 74
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

@@ -72,29 +72,37 @@ def _moves_until_curable(sizing: OrderSizing, outside: frozenset[str]) -> Iterat
             yield too_small[leg.asset]
         else:
             # The leg is far enough for an order: what is missing is cash, or a use for the proceeds.
-            yield min(others, default=REARM_MOVE)
+            yield min([*others, REARM_MOVE]) if sizing.policy.whole_shares else min(others, default=REARM_MOVE)
     allowed = sizing.policy.total_drift
     if allowed is not None and measure_drift(sizing.legs) > allowed:
         yield min([*too_small.values(), REARM_MOVE])
 
 
 def _moves_to_an_order(sizing: OrderSizing) -> Iterator[tuple[str, Decimal]]:
-    """Yield the assets too close to their targets for an order, and the move up to which each stays so.
+    """Yield the assets too close to their targets for an order, and the move up to which each stays so."""
+    values, free = sizing.valuation.values, _free_value(sizing)
+    for leg in sizing.legs:
+        if leg.asset == CASH or leg.asset in sizing.fixed or not free:
+            continue
+        least = _least_order(sizing, leg)
+        distance = sizing.distance_from_target(leg.asset, values.get(leg.asset, ZERO))
+        steepness = _steepness(sizing, leg, free) + (least if sizing.policy.whole_shares else ZERO)
+        if distance < least:
+            yield leg.asset, min(LARGEST_MOVE, (least - distance) / steepness) if steepness else LARGEST_MOVE
+
+
+def _free_value(sizing: OrderSizing) -> Decimal:
+    return sum((value for asset, value in sizing.valuation.values.items() if asset not in sizing.fixed), ZERO)
+
+
+def _steepness(sizing: OrderSizing, leg: Leg, free: Decimal) -> Decimal:
+    """Return the money by which the distance of a leg from its target changes at most with a relative move of one.
 
     The distance of a value v from its target, a share s of the total U of what is not fixed, changes with a move r by
     at most r (v (1 - s) + s (U - v)).
     """
-    values = sizing.valuation.values
-    free = sum((value for asset, value in values.items() if asset not in sizing.fixed), ZERO)
-    for leg in sizing.legs:
-        if leg.asset == CASH or leg.asset in sizing.fixed or not free:
-            continue
-        least, change = _least_order(sizing, leg), values.get(leg.asset, ZERO)
-        distance = sizing.distance_from_target(leg.asset, change)
-        share = min(Decimal(1), sizing.amount_of(leg.target) / free)
-        steepness = change * (1 - share) + share * (free - change) + (least if sizing.policy.whole_shares else ZERO)
-        if distance < least:
-            yield leg.asset, min(LARGEST_MOVE, (least - distance) / steepness) if steepness else LARGEST_MOVE
+    held, share = sizing.valuation.values.get(leg.asset, ZERO), min(Decimal(1), sizing.amount_of(leg.target) / free)
+    return held * (1 - share) + share * (free - held)
 
 
 def _least_order(sizing: OrderSizing, leg: Leg) -> Decimal:
@@ -105,14 +113,21 @@ def _least_order(sizing: OrderSizing, leg: Leg) -> Decimal:
 
 
 def _moves_to_a_payment(sizing: OrderSizing) -> Iterator[Decimal]:
-    """Yield the move up to which cash does not pay for the smallest buy: buffer and cash target fall with prices."""
+    """Yield the move up to which cash does not pay for the smallest buy, nor with the proceeds of possible sells.
+
+    The cash buffer and the cash target fall with prices, and the excess of assets above their targets changes.
+    """
     if sizing.mode is Mode.SELL_ONLY:
         return
     invested = sizing.valuation.total - sizing.valuation.cash
     least = sizing.min_amount * (HUNDRED + sizing.policy.max_slippage) / HUNDRED + sizing.commission.per_order
     needs: Mapping[Decimal, Decimal] = {sizing.policy.cash_buffer: least, sizing.target[CASH]: sizing.min_amount}
+    free = _free_value(sizing)
+    sold = [leg for leg in sizing.legs if leg.asset != CASH and not sizing.find_refusal(leg.asset, Side.SELL)]
+    excess = sum((max(ZERO, sizing.amount_of(leg.drift)) for leg in sold), ZERO)
+    steepness = sum((_steepness(sizing, leg, free) for leg in sold), ZERO) if free else ZERO
     moves = [
-        (need + sizing.amount_of(kept) - sizing.valuation.cash) / (kept * invested / HUNDRED)
+        (need + sizing.amount_of(kept) - sizing.valuation.cash - excess) / (kept * invested / HUNDRED + steepness)
         for kept, need in needs.items()
         if kept and invested
     ]

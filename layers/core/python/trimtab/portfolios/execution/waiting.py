@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,7 +26,6 @@ class RetryLimits(Struct, frozen=True):
     * `max_attempts`: number of submissions without an answer after which an order is lost.
     * `extra_attempts`: further submissions of a lost order while other orders of the wave are still being cancelled.
     * `max_pause_seconds`: longest pause between two polls of the broker.
-    * `max_unpaid_percent`: largest part of the cost of reversals that cash may fail to pay for, in percent.
     * `brake`: pauses after rollbacks, and the duration of a quarantine.
     """
 
@@ -37,7 +35,6 @@ class RetryLimits(Struct, frozen=True):
     max_attempts: int = 8
     extra_attempts: int = 2
     max_pause_seconds: int = 60
-    max_unpaid_percent: Decimal = Decimal(10)
     brake: BrakeLimits = DEFAULT_LIMITS
 
 

@@ -230,9 +230,7 @@ class _ExecutionRun(Struct):
             return {}
         quotes = self.worker.ledger.quotes(sorted({order.symbol for order in reversals}))
         prices = {symbol: quote.price for symbol, quote in quotes.items() if quote.price is not None}
-        return unpaid_reversals(
-            self.execution, self.portfolio.cash or ZERO, prices, self.worker.limits.max_unpaid_percent
-        )
+        return unpaid_reversals(self.execution, self.portfolio.cash or ZERO, prices, self.portfolio.policy.max_slippage)
 
     def _sync_orders(self) -> None:
         """Synchronise every unfinished order of the wave with the broker, and save the answers."""
