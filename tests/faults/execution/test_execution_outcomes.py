@@ -90,8 +90,8 @@ def test_cash_that_does_not_pay_for_all_of_a_reversal_buys_back_a_part_and_the_r
 ) -> None:
     run = runner.settled(DEARER)
     assert checked(run) == []
-    # 3.6 AAPL and 3.15 MSFT were sold for 675.00; to buy them back costs 794.25, and 22.75 is the cash buffer
-    share = (Decimal(775) - Decimal("22.75")) / Decimal("794.25")
+    # 3.6 AAPL and 3.15 MSFT were sold for 675.00; to buy them back costs 780.30, and 22.75 is the cash buffer
+    share = (Decimal(775) - Decimal("22.75")) / Decimal("780.30")
     held = run.quantities()
     assert held["AAPL"] == pytest.approx(BEFORE["AAPL"] - Decimal("3.6") * (1 - share), abs=Decimal("0.001"))
     assert held["MSFT"] == pytest.approx(BEFORE["MSFT"] - Decimal("3.15") * (1 - share), abs=Decimal("0.001"))
