@@ -22,7 +22,9 @@ from tests.e2e.conftest import System
 def test_a_deposit_is_invested_and_a_withdrawal_sells_for_its_cash(system: System) -> None:
     client, platform = system.client(tenant="cash"), system.client(tenant="platform", scopes=PLATFORM)
     one, two = _symbols(2)
-    path = hold_target(client, platform, {one: 50, two: 50}, on_deposit="invest")
+    path = hold_target(client, platform, {one: 50, two: 50})
+    # Set now, because the first deposit pays for recorded trades.
+    assert client.call("PATCH", path, {"on_deposit": "invest"}).status == 200
 
     assert client.post(f"{path}/cash", {"ref_id": "more", "type": "deposit", "amount": "1000"}).status == 201
     invested = wait_until(lambda: ended_rebalance(client, path), "the deposit is invested")
