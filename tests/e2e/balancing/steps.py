@@ -12,6 +12,11 @@ PENDING = {"REQUESTED", "PLANNED", "EXECUTING", "COMPENSATING"}
 PLATFORM = ["market:write", "market:read"]
 
 
+def new_symbols(count: int) -> list[str]:
+    """Return symbols that no other test uses."""
+    return [f"E2E-{uuid.uuid4().hex[:8]}" for _ in range(count)]
+
+
 def create_portfolio(client: Client, allocation: dict[str, int], **policy: Any) -> str:
     """Create a portfolio and return the path."""
     body = {"user_id": "1", "name": uuid.uuid4().hex, "allocation": allocation, "policy": policy}

@@ -10,6 +10,7 @@ from tests.e2e.balancing.steps import (
     create_portfolio,
     ended_rebalance,
     hold_target,
+    new_symbols,
     now,
     send_quotes,
     wait_until,
@@ -19,7 +20,7 @@ from tests.e2e.conftest import System
 
 def test_a_price_move_is_traded_back_into_the_band(system: System) -> None:
     client, platform = system.client(tenant="balanced"), system.client(tenant="platform", scopes=PLATFORM)
-    one, two = (f"E2E-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    one, two = new_symbols(2)
     path = hold_target(client, platform, {one: 50, two: 50})
 
     send_quotes(platform, {one: "140"})
@@ -41,7 +42,7 @@ def test_a_price_move_is_traded_back_into_the_band(system: System) -> None:
 
 
 def test_a_quote_injected_on_the_queue_is_used_by_a_requested_rebalance(system: System) -> None:
-    client, symbol = system.client(tenant="injected"), f"E2E-{uuid.uuid4().hex[:8]}"
+    client, (symbol,) = system.client(tenant="injected"), new_symbols(1)
     path = create_portfolio(client, {symbol: 100})
     client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "1000"})
     quote = {"symbol": symbol, "price": "10", "as_of": now()}

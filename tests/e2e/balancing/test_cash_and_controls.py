@@ -1,6 +1,5 @@
 """Deposits, withdrawals, controls and splits on the deployed system, over HTTP only."""
 
-import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from tests.e2e.balancing.steps import (
     ended_rebalance,
     hold_target,
     last_reason,
+    new_symbols,
     send_quotes,
     wait_until,
 )
@@ -21,7 +21,7 @@ from tests.e2e.conftest import System
 
 def test_a_deposit_is_invested_and_a_withdrawal_sells_for_its_cash(system: System) -> None:
     client, platform = system.client(tenant="cash"), system.client(tenant="platform", scopes=PLATFORM)
-    one, two = _symbols(2)
+    one, two = new_symbols(2)
     path = hold_target(client, platform, {one: 50, two: 50})
     # Set now, because the first deposit pays for recorded trades.
     assert client.call("PATCH", path, {"on_deposit": "invest"}).status == 200
@@ -51,7 +51,7 @@ def test_a_deposit_is_invested_and_a_withdrawal_sells_for_its_cash(system: Syste
 
 def test_a_plan_beyond_a_control_is_refused_with_the_control_named(system: System) -> None:
     client, platform = system.client(tenant="controlled"), system.client(tenant="platform", scopes=PLATFORM)
-    one, two = _symbols(2)
+    one, two = new_symbols(2)
     path = hold_target(client, platform, {one: 50, two: 50}, max_order_notional="500")
 
     send_quotes(platform, {one: "130"})
@@ -69,7 +69,7 @@ def test_a_plan_beyond_a_control_is_refused_with_the_control_named(system: Syste
 
 def test_between_a_split_and_the_next_quote_every_reader_shows_the_same_value(system: System) -> None:
     client, platform = system.client(tenant="split"), system.client(tenant="platform", scopes=PLATFORM)
-    (symbol,) = _symbols(1)
+    (symbol,) = new_symbols(1)
     path = create_portfolio(client, {symbol: 100}, automation="manual")
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = (midnight - timedelta(hours=1)).isoformat()
@@ -89,10 +89,6 @@ def test_between_a_split_and_the_next_quote_every_reader_shows_the_same_value(sy
     assert client.get(f"{path}/cumulative-returns").json["unrealised"] == "0.00"
     drifts = client.get(f"{path}/drift").json["assets"]
     assert [drift["value"] for drift in drifts if drift["asset"] == symbol] == ["1000.00"]
-
-
-def _symbols(count: int) -> list[str]:
-    return [f"E2E-{uuid.uuid4().hex[:8]}" for _ in range(count)]
 
 
 def _ended(client: Client, path: str) -> Any:

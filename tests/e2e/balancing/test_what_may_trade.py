@@ -1,6 +1,5 @@
 """What may start and shape a trade, on the deployed system: held prices, quarantine, halted assets and dry runs."""
 
-import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +10,7 @@ from tests.e2e.balancing.steps import (
     ended_rebalance,
     hold_target,
     last_reason,
+    new_symbols,
     now,
     send_quotes,
     wait_until,
@@ -20,7 +20,7 @@ from tests.e2e.conftest import System
 
 def test_a_held_price_is_neither_valued_nor_traded_until_a_person_releases_the_price(system: System) -> None:
     client, platform = system.client(tenant="plausible"), system.client(tenant="platform", scopes=PLATFORM)
-    one, two = _symbols(2)
+    one, two = new_symbols(2)
     path = hold_target(client, platform, {one: 50, two: 50})
 
     answer = _post_quote(platform, one, "10000")
@@ -41,7 +41,7 @@ def test_a_held_price_is_neither_valued_nor_traded_until_a_person_releases_the_p
 
 def test_a_withdrawn_quote_leaves_the_previous_price(system: System) -> None:
     client, platform = system.client(tenant="withdrawn"), system.client(tenant="platform", scopes=PLATFORM)
-    (one,) = _symbols(1)
+    (one,) = new_symbols(1)
     path = hold_target(client, platform, {one: 100})
     _post_quote(platform, one, "120")
     wrong = wait_until(lambda: _quote_at(platform, one, "120"), "the wrong price is stored")
@@ -56,7 +56,7 @@ def test_a_withdrawn_quote_leaves_the_previous_price(system: System) -> None:
 def test_a_permanent_refusal_quarantines_the_symbol_and_stops_further_trades(system: System) -> None:
     client, platform = system.client(tenant="refused"), system.client(tenant="platform", scopes=PLATFORM)
     operator = system.client(tenant="refused", scopes=["operator"])
-    one, two = _symbols(2)
+    one, two = new_symbols(2)
     path = hold_target(client, platform, {one: 50, two: 30, "UNTRADABLE": 20})
 
     send_quotes(platform, {one: "130"})
@@ -78,7 +78,7 @@ def test_a_permanent_refusal_quarantines_the_symbol_and_stops_further_trades(sys
 
 def test_a_halted_asset_keeps_its_value_and_the_rest_is_balanced(system: System) -> None:
     client, platform = system.client(tenant="frozen"), system.client(tenant="platform", scopes=PLATFORM)
-    one, two, halted = _symbols(3)
+    one, two, halted = new_symbols(3)
     path = hold_target(client, platform, {one: 40, two: 30, halted: 30})
     asset = {"name": "Halted", "exchange": "CRYPTO", "halted": True}
     assert platform.call("PUT", f"/assets/{halted}", asset).status == 200
@@ -92,7 +92,7 @@ def test_a_halted_asset_keeps_its_value_and_the_rest_is_balanced(system: System)
 
 def test_a_dry_run_stores_nothing_and_equals_the_run_that_follows(system: System) -> None:
     client, platform = system.client(tenant="dry"), system.client(tenant="platform", scopes=PLATFORM)
-    one, two = _symbols(2)
+    one, two = new_symbols(2)
     path = create_portfolio(client, {one: 50, two: 50}, automation="manual")
     client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "10000"})
     send_quotes(platform, {one: "100", two: "50"})
@@ -109,10 +109,6 @@ def test_a_dry_run_stores_nothing_and_equals_the_run_that_follows(system: System
     assert [order["quantity"] for order in dry.json["orders"]] == [
         order["quantity"] for order in run["execution"]["orders"]
     ][: len(planned)]
-
-
-def _symbols(count: int) -> list[str]:
-    return [f"E2E-{uuid.uuid4().hex[:8]}" for _ in range(count)]
 
 
 def _post_quote(platform: Client, symbol: str, price: str) -> Any:

@@ -53,6 +53,11 @@ class QuoteUnit(StrEnum):
     MONEY = "money"
     PERCENT = "percent"
 
+    @property
+    def stored(self) -> str | None:
+        """The stored value: None for money, which is left out."""
+        return None if self is QuoteUnit.MONEY else self.value
+
     def unit_price(self, price: Decimal) -> Decimal:
         """Return the price of one unit in money.
 
@@ -90,7 +95,7 @@ class AssetRecord(Record, frozen=True):
             **to_attributes(self),
             "halted": self.halted or None,
             "max_jump_percent": changed_limit,
-            "quote_unit": None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value,
+            "quote_unit": self.quote_unit.stored,
             "quantity_places": None if self.quantity_places == QUANTITY_PLACES else self.quantity_places,
             **asset_key(self.symbol),
             "by_sector_pk": sector_partition(self.sector),

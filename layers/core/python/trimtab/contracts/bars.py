@@ -45,8 +45,7 @@ class Bar(Struct, frozen=True):
 
     def to_item(self) -> dict[str, Any]:
         """Return the bar as plain values, with the keys of the table `market`."""
-        unit = None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value
-        return {**to_attributes(self), "quote_unit": unit, **bar_key(self.symbol, self.day), FORM: 1}
+        return {**to_attributes(self), "quote_unit": self.quote_unit.stored, **bar_key(self.symbol, self.day), FORM: 1}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Bar":

@@ -140,8 +140,12 @@ class Quote(Record, frozen=True):
 
     def to_item(self) -> dict[str, Any]:
         """Return the quote as plain values, with the keys of the table `market`."""
-        unit = None if self.quote_unit is QuoteUnit.MONEY else self.quote_unit.value
-        return {**to_attributes(self), "quote_unit": unit, **quote_key(self.symbol), **self.record_attributes()}
+        return {
+            **to_attributes(self),
+            "quote_unit": self.quote_unit.stored,
+            **quote_key(self.symbol),
+            **self.record_attributes(),
+        }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Quote":

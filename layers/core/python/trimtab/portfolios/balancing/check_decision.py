@@ -151,7 +151,7 @@ def contradicted(inputs: DecisionInputs) -> Reason:
 
 def _without_prices(inputs: DecisionInputs, missing: list[str]) -> Reason:
     """Return the reason of a portfolio that cannot be valued, or of which nothing can be traded at present prices."""
-    held = [symbol for symbol in missing if inputs.is_held(symbol)]
+    held = [symbol for symbol in missing if inputs.has_held_price(symbol)]
     details = {"missing": missing[:MAX_LISTED]}
     if held:
         detail = f"The newest price is held because it is implausible: {', '.join(held[:MAX_NAMED])}."
@@ -195,7 +195,8 @@ def _evaluate_weights(inputs: DecisionInputs, valuation: Valuation) -> CheckResu
 
     rules = _rules_for_rebalance(inputs, sizing)
     if not rules:
-        return without_orders(_without_rule(details), ZERO, calendar_at=inputs.next_calendar_at())
+        reason = _without_rule(details, is_outside=bool(order_planner.outside(legs, policy)))
+        return without_orders(reason, ZERO, calendar_at=inputs.next_calendar_at())
     if inputs.trigger is None:
         least_move = REARM_MOVE if inputs.was_refused else ZERO
         return without_orders(_await_quote(inputs, details), least_move, awaits_quote=not inputs.was_refused)
@@ -249,9 +250,9 @@ def await_open(closed: Mapping[str, datetime], details: Mapping[str, Any]) -> tu
     return Reason(MARKET_CLOSED, detail, details), opening
 
 
-def _without_rule(details: Mapping[str, Any]) -> Reason:
+def _without_rule(details: Mapping[str, Any], *, is_outside: bool) -> Reason:
     """Return the reason of a portfolio that no rule rebalances; the limits of symbols may keep weights out of bands."""
-    if details["outside"]:
+    if is_outside:
         detail = "Weights are outside their bands, but the limits of symbols allow no order that leads closer."
         return Reason("nothing_to_trade", detail, details)
     return Reason("within_band", "Every weight is within its band.", details)

@@ -80,12 +80,12 @@ class DecisionInputs(Struct, frozen=True):
 
         A symbol without a quote after that is treated like any other symbol without a usable price.
         """
-        missing = (symbol for symbol in self.without_usable_price() if not self.is_held(symbol))
+        missing = (symbol for symbol in self.without_usable_price() if not self.has_held_price(symbol))
         openings = [opened for symbol in missing if (opened := self._opened_at(symbol))]
         until = max(openings) + FIRST_QUOTES_WAIT if openings else self.now
         return until if until > self.now else None
 
-    def is_held(self, symbol: str) -> bool:
+    def has_held_price(self, symbol: str) -> bool:
         """Return True if the newest price of the symbol is held as implausible."""
         return symbol in self.quotes and self.quotes[symbol].held is not None
 

@@ -10,6 +10,7 @@ from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.current_limits import current_limits
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
+from trimtab.portfolios.balancing.order_sizing import CENT
 from trimtab.portfolios.balancing.price_bounds import move_to_other_sides, round_move
 from trimtab.portfolios.portfolio.holdings import Holding, Side, TradeEffect
 from trimtab.portfolios.portfolio.policy import Destination, Policy
@@ -57,7 +58,7 @@ def describe_dry_run(inputs: DecisionInputs, result: CheckResult, holdings: Mapp
     valid_while = result.safe_move
     if plan is not None and result.valuation is not None:
         policy = inputs.portfolio.policy
-        least = max(policy.minimum_trade, commission.per_order, Decimal("0.01"))
+        least = max(policy.minimum_trade, commission.per_order, CENT)
         is_limited = bool(current_limits(inputs))
         valid_while = ZERO if is_limited else find_valid_move(plan, result.valuation, policy, least)
     return DryRun(inputs, result, legs, fees, profits, valid_while)

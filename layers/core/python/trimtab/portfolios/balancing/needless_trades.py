@@ -45,9 +45,8 @@ def _reduce_each(sizing: OrderSizing, trades: PlannedTrades) -> PlannedTrades:
         if not is_buy:
             candidates.append(max(least, sizing.min_order_quantity(symbol), traded - _idle_quantity(symbol, needed)))
         for quantity in candidates:
-            side = Side.BUY if is_buy else Side.SELL
-            is_order = not quantity or sizing.exceeds_commission(symbol, side, quantity)
-            if not is_order or (quantity and (traded - quantity) * prices[symbol] < sizing.min_amount):
+            saved = (traded - quantity) * prices[symbol]
+            if quantity and (saved < sizing.min_amount or not sizing.exceeds_commission(symbol, Side.SELL, quantity)):
                 continue
             rest = needed.replace(symbol, quantity if is_buy else -quantity)
             # Commissions make the portfolio smaller: what brought a leg inside may not be enough with them.
