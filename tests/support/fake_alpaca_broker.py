@@ -13,7 +13,8 @@ from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, alpaca_keys
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-READ_SECONDS = 0.2
+PATIENT_SECONDS = 10
+IMPATIENT_SECONDS = 0.5
 
 
 @dataclass
@@ -25,6 +26,7 @@ class AlpacaSetup:
     circuit: str
     secret: str = '{"key_id": "key-1", "secret_key": "secret-1"}'
     secret_reads: int = 0
+    read_seconds: float = PATIENT_SECONDS
 
     def broker(self) -> AlpacaBroker:
         """Return a new broker; all brokers of the set-up share the circuit breaker."""
@@ -37,7 +39,7 @@ class AlpacaSetup:
             store,
             circuit=self.circuit,
             connect_seconds=0.3,
-            read_seconds=READ_SECONDS,
+            read_seconds=self.read_seconds,
         )
         return AlpacaBroker(http)
 
@@ -47,5 +49,7 @@ class AlpacaSetup:
         return self.secret
 
     def add_fault(self, method: str, kind: int | str, **options: Any) -> None:
-        """Add a fault of the next requests; see `Fault`."""
+        """Add a fault of the next requests; see `Fault`. Brokers made after a silence wait for answers only briefly."""
+        if kind == "silence":
+            self.read_seconds = IMPATIENT_SECONDS
         self.fake.faults.append(Fault(method, kind, **options))

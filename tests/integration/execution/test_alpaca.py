@@ -219,7 +219,7 @@ def test_a_cancellation_without_an_answer_is_unknown(alpaca: AlpacaSetup, kind: 
     broker.submit("p1", an_order())
     alpaca.add_fault("DELETE", kind)
     with pytest.raises(OutcomeUnknown):
-        broker.cancel("p1", "o1")
+        alpaca.broker().cancel("p1", "o1")
     broker.cancel("p1", "o1")
     assert alpaca.fake.orders["o1"]["status"] == "canceled"
 

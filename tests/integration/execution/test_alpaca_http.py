@@ -169,14 +169,14 @@ def test_an_invalid_secret_is_reported_without_its_text(alpaca: AlpacaSetup, sec
 def test_keys_are_never_logged(
     alpaca: AlpacaSetup, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    broker, errors = alpaca.broker(), []
+    errors = []
     with caplog.at_level(logging.DEBUG):
-        broker.submit("p1", an_order())
+        alpaca.broker().submit("p1", an_order())
         for kind in ("silence", "reset", 500, "rubbish"):
             alpaca.add_fault("POST", kind)
             alpaca.add_fault("GET", kind, times=3)
             with pytest.raises(OutcomeUnknown) as raised:
-                broker.submit("p1", an_order("o2"))
+                alpaca.broker().submit("p1", an_order("o2"))
             errors.append(repr(raised.getrepr(showlocals=False)))
     seen = caplog.text + "".join(capfd.readouterr()) + "".join(errors) + repr(alpaca_keys(alpaca.read_secret).current())
     assert "circuit breaker changed state" in seen

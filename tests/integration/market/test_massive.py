@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from msgspec import structs
 from pydantic import ValidationError
 
 from tests.support.brokers import MARKET_TABLE, broker_tables
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 KEY, STRANGE_KEY = (json.dumps({"api_key": key}) for key in ("key-1", "hush"))
 DAY = date(2026, 11, 20)
 ON = DAY.isoformat()
-QUICK = HttpPolicy(connect_seconds=0.3, read_seconds=0.2, max_retry_after_seconds=1.5, backoff_seconds=0.01)
+PATIENT = HttpPolicy(read_seconds=10, max_retry_after_seconds=1.5, backoff_seconds=0.01)
+IMPATIENT = structs.replace(PATIENT, read_seconds=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +53,13 @@ def massive(fake: FakeMassive, tables: "DynamoDBClient") -> Massive:
     return connected(fake, tables)
 
 
-def connected(fake: FakeMassive, tables: "DynamoDBClient", secret: str = KEY, **pace: int) -> Massive:
+def connected(
+    fake: FakeMassive, tables: "DynamoDBClient", secret: str = KEY, policy: HttpPolicy = PATIENT, **pace: int
+) -> Massive:
     """Return a provider with the secret."""
     ring = CredentialCache(lambda: secret, parse_key)
     store = circuit_store(tables, MARKET_TABLE)
-    return connect(fake.url, ring, store, circuit=uuid4().hex, policy=QUICK, **pace)
+    return connect(fake.url, ring, store, circuit=uuid4().hex, policy=policy, **pace)
 
 
 def rows(massive: Massive) -> list[ProvidedBar]:
@@ -145,7 +149,8 @@ def test_pages_have_an_end(fake: FakeMassive, massive: Massive, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("kind", ["silence", "reset", 500, 429])
-def test_a_call_that_fails_is_repeated(fake: FakeMassive, massive: Massive, kind: int | str) -> None:
+def test_a_call_that_fails_is_repeated(fake: FakeMassive, tables: "DynamoDBClient", kind: int | str) -> None:
+    massive = connected(fake, tables, policy=IMPATIENT if kind == "silence" else PATIENT)
     fake.goes_wrong(kind, times=2)
     assert len(rows(massive)) == 1
     assert len(fake.requests) == 4, "bars three times, and dividends once"
@@ -159,7 +164,10 @@ def test_it_waits_as_long_as_it_is_asked_to(fake: FakeMassive, massive: Massive)
 
 
 @pytest.mark.parametrize("kind", ["silence", "reset", "rubbish", 503, 429, 400, 404, 302])
-def test_a_call_that_goes_on_failing_fails_the_day(fake: FakeMassive, massive: Massive, kind: int | str) -> None:
+def test_a_call_that_goes_on_failing_fails_the_day(
+    fake: FakeMassive, tables: "DynamoDBClient", kind: int | str
+) -> None:
+    massive = connected(fake, tables, policy=IMPATIENT if kind == "silence" else PATIENT)
     fake.goes_wrong(kind, times=3)
     with pytest.raises(ProviderFailed):
         rows(massive)
