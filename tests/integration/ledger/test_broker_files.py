@@ -65,7 +65,7 @@ def test_an_activity_statement_of_interactive_brokers_is_imported(mine: Account)
     assert entries(mine) == [
         ("2026-01-02T00:00:00", "deposit", "10000.00"),
         ("2026-02-12T00:00:00", "dividend", "2.60"),
-        ("2026-02-12T23:59:59", "fee", "0.39"),
+        ("2026-02-12T23:59:59", "tax", "0.39"),
         ("2026-03-31T23:59:59", "withdrawal", "500.00"),
     ]
     # 10000 + 2.60 - 0.39 - 500 - 1502.26 - 3006.00 + 720.99
@@ -109,6 +109,46 @@ def test_a_statement_imported_again_changes_nothing(mine: Account, preset: str) 
         before = stored_items()
         assert send(mine, statement(preset), kind, preset=preset)[:2] == (0, recorded)
         assert stored_items() == before
+
+
+@pytest.mark.parametrize(
+    ("preset", "recorded_before", "income"),
+    [
+        (
+            "interactive_brokers",
+            [
+                ("interactive_brokers-6d1bb3625bea5fded7789a6796639c9f", "dividend", "2.60", "2026-02-12T00:00:00Z"),
+                ("interactive_brokers-582cc0efd83eabd2f248f3b4b79c2a99", "fee", "0.39", "2026-02-12T23:59:59Z"),
+            ],
+            {"AAPL": ("2.60", "0.00", "0.00", "0.39")},
+        ),
+        (
+            "trading_212",
+            [
+                ("trading_212-86af55e87f18b619e7743d23466f0e1c", "dividend", "2.21", "2026-02-12T10:00:00Z"),
+                ("i-0001", "dividend", "0.55", "2026-02-28T02:00:00Z"),
+            ],
+            {"AAPL": ("2.21", "0.00", "0.00", "0.00"), None: ("0.00", "0.55", "0.00", "0.00")},
+        ),
+    ],
+)
+def test_income_has_its_own_type_and_the_rows_of_an_earlier_release_are_recognised(
+    system: System, preset: str, recorded_before: list[tuple[str, ...]], income: Any
+) -> None:
+    """Earlier releases recorded interest as `dividend`, taxes as `fee`, and no symbols, with the same ids."""
+    mine, earlier = account(system), account(system, "earlier")
+    recorded, _, _ = send(mine, statement(preset), "cash", preset=preset)
+    rows = system.http("GET", f"{mine.home}/income").json["items"]
+    names = ("dividends", "interest", "fees", "taxes")
+    assert {row["symbol"]: tuple(row[name] for name in names) for row in rows} == income
+
+    earlier.cash("opening", "deposit", 1, -1)
+    for ref_id, type, amount, at in recorded_before:
+        body = {"ref_id": ref_id, "type": type, "amount": amount, "executed_at": at}
+        assert system.http("POST", f"{earlier.home}/cash", body).status == 201
+    already = len(recorded_before)
+    assert send(earlier, statement(preset), "cash", preset=preset)[:2] == (recorded - already, already)
+    assert send(earlier, statement(preset), "cash", preset=preset)[:2] == (0, recorded)
 
 
 def test_equal_rows_of_a_statement_are_two_trades_and_an_overlapping_statement_has_the_same_ids(mine: Account) -> None:

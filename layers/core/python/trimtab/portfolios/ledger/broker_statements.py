@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid, Refusal
+from trimtab.kernel.ids import is_asset
 from trimtab.kernel.money import ZERO, parse_number, plain
 from trimtab.kernel.sessions import new_york_time
 from trimtab.kernel.strict_csv import CsvRow, CsvText, DecimalMark, csv_row, plain_number
@@ -20,6 +21,14 @@ from trimtab.portfolios.portfolio.cash import CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side
 
 _CASH_IN, _BUY, _SELL, _CASH_OUT = time(), time(20), time(20, 0, 1), time(23, 59, 59)
+
+
+_CashTypes = tuple[CashType, CashType]
+"""The type of an entry where cash comes in, and where cash goes out."""
+_MOVED: _CashTypes = (CashType.DEPOSIT, CashType.WITHDRAWAL)
+_INCOME: _CashTypes = (CashType.DIVIDEND, CashType.FEE)
+_INTEREST: _CashTypes = (CashType.INTEREST, CashType.FEE)
+_TAX: _CashTypes = (CashType.DIVIDEND, CashType.TAX)
 
 
 class Preset(StrEnum):
@@ -74,6 +83,15 @@ _SECTION_COLUMNS = {
     _MOVEMENTS: ("Currency", "Settle Date", "Amount"),
     **dict.fromkeys(("Dividends", "Withholding Tax", "Interest", "Fees"), ("Currency", "Date", "Amount")),
 }
+_SECTION_TYPES = {
+    _MOVEMENTS: _MOVED,
+    "Dividends": _INCOME,
+    "Withholding Tax": _TAX,
+    "Interest": _INTEREST,
+    "Fees": _INCOME,
+}
+_PAID_BY = re.compile(r"([A-Za-z0-9][A-Za-z0-9. ]{0,15})\([A-Z]{2}[A-Z0-9]{9}[0-9]\)")
+"""The description of a dividend or of its tax begins with the symbol and the ISIN: `AAPL(US0378331005)`."""
 _ISO_DAY = r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"
 _ASSET_CATEGORIES = {
     "Stocks": SecurityType.STOCK,
@@ -101,10 +119,12 @@ def _sections(text: CsvText) -> Iterator[CsvRow]:
 def _interactive_brokers(row: CsvRow) -> FileEntry:
     if row.section != _TRADES:
         _require_cells(row)
-        is_external = row.section == _MOVEMENTS
-        day = _day(row, "Settle Date" if is_external else "Date", _ISO_DAY)
-        amount, currency = _number(row, "Amount"), row.cells["Currency"]
-        return _cash_entry(row, row.section, amount, day, currency, is_external=is_external)
+        day = _day(row, "Settle Date" if row.section == _MOVEMENTS else "Date", _ISO_DAY)
+        paid_by = _PAID_BY.match(row.cells.get("Description", ""))
+        symbol = paid_by[1].replace(" ", ".") if paid_by else ""
+        types, currency = _SECTION_TYPES[row.section], row.cells["Currency"]
+        amount = _number(row, "Amount")
+        return _cash_entry(row, row.section, amount, day, currency=currency, types=types, symbol=symbol)
     category, level = row.cells.get("Asset Category", ""), row.cells.get("DataDiscriminator", "")
     if category not in _ASSET_CATEGORIES or level != "Order":
         return FileEntry(row.line, f"{_TRADES}: {category if level == 'Order' else level}")
@@ -147,21 +167,23 @@ def _new_york_time(row: CsvRow, column: str) -> str:
 _SCHWAB_COLUMNS = ("Date", "Action", "Symbol", "Quantity", "Price", "Fees & Comm", "Amount")
 _SCHWAB_DAY = r"(?:\d{2}/\d{2}/\d{4} as of )?(?P<m>\d{2})/(?P<d>\d{2})/(?P<y>\d{4})"
 _SCHWAB_SIDES = {"Buy": Side.BUY, "Reinvest Shares": Side.BUY, "Sell": Side.SELL}
-_SCHWAB_TRANSFERS = {"MoneyLink Transfer", "MoneyLink Deposit", "Wire Received", "Wire Sent", "Funds Received",
-                     "Funds Paid"}  # fmt: skip
-_SCHWAB_INCOME = {
-    *("Qualified Dividend", "Cash Dividend", "Non-Qualified Div", "Reinvest Dividend", "Qual Div Reinvest"),
-    *("Special Dividend", "Long Term Cap Gain", "Short Term Cap Gain", "Bank Interest", "Credit Interest"),
-    *("Margin Interest", "NRA Tax Adj", "Foreign Tax Paid", "ADR Mgmt Fee", "Service Fee"),
+_SCHWAB_CASH = {
+    **dict.fromkeys(("MoneyLink Transfer", "MoneyLink Deposit", "Wire Received", "Wire Sent"), _MOVED),
+    **dict.fromkeys(("Funds Received", "Funds Paid"), _MOVED),
+    **dict.fromkeys(("Qualified Dividend", "Cash Dividend", "Non-Qualified Div", "Reinvest Dividend"), _INCOME),
+    **dict.fromkeys(("Qual Div Reinvest", "Special Dividend", "Long Term Cap Gain", "Short Term Cap Gain"), _INCOME),
+    **dict.fromkeys(("Bank Interest", "Credit Interest", "Margin Interest"), _INTEREST),
+    **dict.fromkeys(("NRA Tax Adj", "Foreign Tax Paid"), _TAX),
+    **dict.fromkeys(("ADR Mgmt Fee", "Service Fee"), _INCOME),
 }
 
 
 def _schwab(row: CsvRow) -> FileEntry:
     action = row.cells["Action"]
-    if action in _SCHWAB_TRANSFERS or action in _SCHWAB_INCOME:
-        is_external = action in _SCHWAB_TRANSFERS
-        day = _day(row, "Date", _SCHWAB_DAY)
-        return _cash_entry(row, action, _number(row, "Amount"), day, "USD", is_external=is_external)
+    if action in _SCHWAB_CASH:
+        day, symbol = _day(row, "Date", _SCHWAB_DAY), row.cells["Symbol"]
+        amount, types = _number(row, "Amount"), _SCHWAB_CASH[action]
+        return _cash_entry(row, action, amount, day, currency="USD", types=types, symbol=symbol)
     side = _SCHWAB_SIDES.get(action)
     if side is None:
         return FileEntry(row.line, action or row.cells["Date"])
@@ -182,15 +204,21 @@ def _schwab(row: CsvRow) -> FileEntry:
 _TRADING_212_COLUMNS = ("Action", "Time", "Ticker", "ID", "No. of shares", "Total", "Currency (Total)")
 _TRADING_212_FEES = ("Charge amount", "Currency conversion fee", "Finra fee", "French transaction tax", "Stamp duty",
                      "Stamp duty reserve tax", "Transaction fee")  # fmt: skip
-_TRADING_212_INCOME = ("Dividend", "Interest on cash", "Lending interest")
+_TRADING_212_CASH = {
+    "Deposit": _MOVED,
+    "Withdrawal": _MOVED,
+    "Dividend": _INCOME,
+    "Interest on cash": _INTEREST,
+    "Lending interest": _INTEREST,
+}
 
 
 def _trading_212(row: CsvRow) -> FileEntry:
     action, currency = row.cells["Action"], row.cells["Currency (Total)"]
-    is_external = action in {"Deposit", "Withdrawal"}
-    if is_external or action.startswith(_TRADING_212_INCOME):
+    types = next((types for name, types in _TRADING_212_CASH.items() if action.startswith(name)), None)
+    if types is not None:
         total, when = _number(row, "Total"), _utc_time(row, "Time")
-        return _cash_entry(row, action, total, when, currency, is_external=is_external)
+        return _cash_entry(row, action, total, when, currency=currency, types=types, symbol=row.cells["Ticker"])
     side = {"buy": Side.BUY, "sell": Side.SELL}.get(action.rpartition(" ")[2])
     if side is None:
         return FileEntry(row.line, action)
@@ -228,18 +256,23 @@ def _trade_entry(row: CsvRow, label: str, members: Mapping[str, str], currency: 
     return FileEntry(row.line, label, EntryKind.TRADE, members, currency)
 
 
-def _cash_entry(row: CsvRow, label: str, amount: Decimal, when: date, currency: str, *, is_external: bool) -> FileEntry:
-    """Return an entry of cash; the sign of the amount tells a deposit from a withdrawal, and income from a cost."""
-    if is_external:
-        type = CashType.DEPOSIT if amount > 0 else CashType.WITHDRAWAL
-    else:
-        type = CashType.DIVIDEND if amount > 0 else CashType.FEE
-    time_of_day = _CASH_IN if amount > 0 else _CASH_OUT
-    executed = format_time(when) if isinstance(when, datetime) else _on(when, time_of_day)
-    members = {"type": type.value, "amount": plain(abs(amount)), "executed_at": executed}
+def _cash_entry(
+    row: CsvRow, label: str, amount: Decimal, when: date, *, currency: str, types: _CashTypes, symbol: str
+) -> FileEntry:
+    """Return an entry of cash; the sign of the amount tells a deposit from a withdrawal, and income from a cost.
+
+    Earlier releases recorded all income as `dividend` and all costs as `fee`, without a symbol.
+    """
+    is_in = amount > 0
+    executed = format_time(when) if isinstance(when, datetime) else _on(when, _CASH_IN if is_in else _CASH_OUT)
+    earlier_types = types if types == _MOVED else _INCOME
+    earlier = {"type": earlier_types[not is_in].value, "amount": plain(abs(amount)), "executed_at": executed}
     if row.cells.get("ID"):
-        members["ref_id"] = row.cells["ID"]
-    return FileEntry(row.line, label, EntryKind.CASH, members, currency)
+        earlier["ref_id"] = row.cells["ID"]
+    members = {**earlier, "type": types[not is_in].value}
+    if types != _MOVED and is_asset(symbol):
+        members["symbol"] = symbol
+    return FileEntry(row.line, label, EntryKind.CASH, members, currency, earlier=earlier)
 
 
 def _gross(side: Side, net: Decimal, fees: Decimal) -> Decimal:

@@ -20,7 +20,8 @@ class FileEntry(Struct, frozen=True):
     """A row of a file: texts by member of the request to record a trade or to move cash.
 
     `kind` is None for a row that no import records, such as a stock split; `label` is the name that the broker gives to
-    the row. `fault` is the column (empty: the whole line) and the reason of a row that cannot be read.
+    the row. `fault` is the column (empty: the whole line) and the reason of a row that cannot be read. `earlier` holds
+    the members that an earlier release read from the same row, where they differ: ids are derived from these.
     """
 
     line: int
@@ -29,6 +30,7 @@ class FileEntry(Struct, frozen=True):
     members: Mapping[str, str] = {}
     currency: str = ""
     fault: tuple[str, str] | None = None
+    earlier: Mapping[str, str] | None = None
 
 
 class InvalidCell(Exception):
@@ -51,6 +53,6 @@ class RefIds:
 
     def derive(self, entry: FileEntry) -> str:
         """Return the id of the next row of the file."""
-        row = ids.fingerprint(dict(entry.members), entry.currency)
+        row = ids.fingerprint(dict(entry.earlier or entry.members), entry.currency)
         self._seen[row] += 1
         return f"{self._prefix}-{ids.fingerprint(row, self._seen[row])}"

@@ -141,19 +141,23 @@ class RebalanceTrade(Struct, frozen=True):
 
 
 class NewCashEntry(Struct, frozen=True):
-    """A cash entry as a client states it; without `executed_at` the time of recording is used."""
+    """A cash entry as a client states it; without `executed_at` the time of recording is used.
+
+    `earlier_type` is the type under which an earlier release recorded the same row of a statement, without a symbol.
+    """
 
     ref_id: str
     type: CashType
     amount: Decimal
     executed_at: datetime | None = None
     symbol: str | None = None
+    earlier_type: CashType | None = None
 
     def matches(self, stored: CashEntry) -> bool:
         """Return whether the stored entry was recorded by the same request; later corrections do not matter."""
         first = stored.first_revision()
-        is_same = (self.type, self.amount, self.symbol) == (first.type, first.amount, first.symbol)
-        return is_same and self.executed_at in {None, first.executed_at}
+        is_same = (first.type, first.symbol) in {(self.type, self.symbol), (self.earlier_type, None)}
+        return is_same and self.amount == first.amount and self.executed_at in {None, first.executed_at}
 
     def to_entry(self, portfolio: Portfolio, now: datetime) -> CashEntry:
         """Return the entry with an event."""

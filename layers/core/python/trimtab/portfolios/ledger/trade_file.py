@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from trimtab.kernel.clock import format_time
@@ -20,7 +21,7 @@ from trimtab.portfolios.ledger.imports import ImportRow
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.ledger.views import RecordTrade
-from trimtab.portfolios.portfolio.cash import CashEntry
+from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType
 
 MAX_ROWS = 2_000
@@ -91,12 +92,21 @@ def read_trades(text: str, format: FileFormat) -> ImportFile[NewTrade]:
     """
     default = format.security_type or (SecurityType.STOCK if format.preset else None)
     defaults = {"security_type": default.value} if default else {}
-    return _read(text, format, EntryKind.TRADE, lambda row: RecordTrade.model_validate({**defaults, **row}).to_domain())
+
+    def to_trade(_: FileEntry, members: dict[str, str]) -> NewTrade:
+        return RecordTrade.model_validate({**defaults, **members}).to_domain()
+
+    return _read(text, format, EntryKind.TRADE, to_trade)
 
 
 def read_cash(text: str, format: FileFormat) -> ImportFile[NewCashEntry]:
     """Return the cash entries of a CSV file; raises `Invalid` like `read_trades`."""
-    return _read(text, format, EntryKind.CASH, lambda row: MoveCash.model_validate(row).to_domain())
+
+    def to_entry(entry: FileEntry, members: dict[str, str]) -> NewCashEntry:
+        new = MoveCash.model_validate(members).to_domain()
+        return replace(new, earlier_type=CashType(entry.earlier["type"])) if entry.earlier else new
+
+    return _read(text, format, EntryKind.CASH, to_entry)
 
 
 def write_trades(trades: Iterable[Trade], currency: str) -> str:
@@ -143,7 +153,9 @@ def _write(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
-def _read(text: str, format: FileFormat, kind: EntryKind, to_domain: Callable[[dict[str, str]], E]) -> ImportFile[E]:
+def _read(
+    text: str, format: FileFormat, kind: EntryKind, to_domain: Callable[[FileEntry, dict[str, str]], E]
+) -> ImportFile[E]:
     content = CsvText.of(text)
     entries = read_statement(format.preset, content) if format.preset else _generic_entries(content, format, kind)
     ref_ids = RefIds(format.preset.value if format.preset else "row")
@@ -164,7 +176,7 @@ def _read(text: str, format: FileFormat, kind: EntryKind, to_domain: Callable[[d
         if format.derives_ids:
             members.setdefault("ref_id", ref_ids.derive(entry))
         try:
-            rows.append(ImportRow(entry.line, to_domain(members), entry.currency))
+            rows.append(ImportRow(entry.line, to_domain(entry, members), entry.currency))
         except ValidationError as error:
             details = error.errors(include_input=False, include_url=False)
             errors += [_validation_error(entry.line, detail) for detail in details]
