@@ -70,6 +70,7 @@ def signing_key() -> bytes:
 
 app = Api(auth=lambda: settings().auth, open_paths=frozenset({LINK}))
 analytics_route = partial(route, tag="Analytics")
+chart_route = partial(analytics_route, text=SVG)
 
 WindowSpan = Annotated[Span, Query(description="The length of the window; `custom` takes `from` and `to`.")]
 From = Annotated[

@@ -15,8 +15,8 @@ from functions.analytics_api.app import (
     To,
     WindowSpan,
     analysis,
-    analytics_route,
     app,
+    chart_route,
     json_or_chart,
 )
 from trimtab.analytics.domain.risk import RiskParameters
@@ -34,21 +34,21 @@ Horizon = Annotated[Whole, Query(ge=1, le=60, description="The horizon in tradin
 RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="The risk-free rate per year: 0.03 is 3 %.")]
 
 
-@app.get("/portfolios/<portfolio_id>/sectors", **analytics_route("Read sectors", READ, snapshots.SectorsView))
+@app.get("/portfolios/<portfolio_id>/sectors", **chart_route("Read sectors", READ, snapshots.SectorsView))
 def read_sectors(portfolio_id: PortfolioId, format: Format = None, theme: ChartTheme = Theme.AUTO) -> Response[Any]:
     """Read the portfolio's value and weight in each sector, at the newest known prices."""
     sectors = analysis().sectors(analysis().snapshot(app.caller, portfolio_id))
     return json_or_chart(format, lambda: snapshots.sectors_view(sectors), lambda: charts.sectors_chart(sectors, theme))
 
 
-@app.get("/portfolios/<portfolio_id>/drift", **analytics_route("Read drift", READ, snapshots.DriftsView))
+@app.get("/portfolios/<portfolio_id>/drift", **chart_route("Read drift", READ, snapshots.DriftsView))
 def read_drift(portfolio_id: PortfolioId, format: Format = None, theme: ChartTheme = Theme.AUTO) -> Response[Any]:
     """Read the drift of each asset from target and the distance from its band, at the newest known prices."""
     snapshot = analysis().snapshot(app.caller, portfolio_id)
     return json_or_chart(format, lambda: snapshots.drifts_view(snapshot), lambda: charts.drift_chart(snapshot, theme))
 
 
-@app.get("/portfolios/<portfolio_id>/performance", **analytics_route("Read performance", READ, figures.PerformanceView))
+@app.get("/portfolios/<portfolio_id>/performance", **chart_route("Read performance", READ, figures.PerformanceView))
 def read_performance(
     portfolio_id: PortfolioId,
     *,
@@ -64,7 +64,7 @@ def read_performance(
     return json_or_chart(format, lambda: figures.performance_view(history), lambda: charts.value_chart(history, theme))
 
 
-@app.get("/portfolios/<portfolio_id>/risk", **analytics_route("Read risk", READ, figures.RiskView))
+@app.get("/portfolios/<portfolio_id>/risk", **chart_route("Read risk", READ, figures.RiskView))
 def read_risk(
     portfolio_id: PortfolioId,
     *,
@@ -88,7 +88,7 @@ def read_risk(
     )
 
 
-@app.get("/portfolios/<portfolio_id>/history", **analytics_route("Read history", READ, figures.HistoryView))
+@app.get("/portfolios/<portfolio_id>/history", **chart_route("Read history", READ, figures.HistoryView))
 def read_history(
     portfolio_id: PortfolioId,
     *,

@@ -13,6 +13,7 @@ from functions.analytics_api.app import (
     analysis,
     analytics_route,
     app,
+    chart_route,
     queues,
     settings,
     signing_key,
@@ -82,7 +83,7 @@ def request_report(portfolio_id: PortfolioId, body: RequestReport) -> Response[A
     return json_response(report_view(portfolio, month), HTTPStatus.ACCEPTED)
 
 
-@app.get("/links/<token>", **analytics_route("Open a link"))
+@app.get("/links/<token>", **chart_route("Open a link"))
 def open_link(token: Annotated[str, Path(max_length=2048, description="The token of a link.")]) -> Response[Any]:
     """Show the chart of a link."""
     payload = verify(token, utc_now(), signing_key())

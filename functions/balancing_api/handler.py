@@ -157,7 +157,7 @@ def cancel_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Re
     "/portfolios/<portfolio_id>/withdrawals",
     **rebalance_route("Withdraw cash", TRADES, rebalance_views.AcceptedView, HTTPStatus.ACCEPTED),
 )
-def withdraw(
+def withdraw_cash(
     portfolio_id: PortfolioId, body: schemas.Withdraw, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Withdraw cash, and sell holdings first where the cash does not cover the amount, the overweight assets first.
@@ -226,14 +226,14 @@ def read_halts() -> Response[Any]:
 
 
 @app.put("/halt", **operator_route("Halt all orders", answers=schemas.HaltList))
-def put_halt(body: schemas.SwitchHalt) -> Response[Any]:
+def halt_orders(body: schemas.SwitchHalt) -> Response[Any]:
     """Stop sending orders of the tenant, or of all tenants (`all_tenants` needs the platform scope `market:write`)."""
     halt_store().switch_on(Halt(_tenant_of(body.scope), body.reason, app.caller.subject, utc_now()))
     return read_halts()
 
 
 @app.delete("/halt", **operator_route("Lift a halt", status=HTTPStatus.NO_CONTENT))
-def delete_halt(
+def lift_halt(
     scope: Annotated[schemas.HaltScope, Query(description="The switch to turn off.")] = "tenant",
 ) -> Response[Any]:
     """Allow orders to be sent again."""

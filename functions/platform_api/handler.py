@@ -55,7 +55,7 @@ healthy_or_not["responses"][503] = unhealthy
 
 
 @app.get("/health", **healthy_or_not)
-def health() -> Response[Any]:
+def check_health() -> Response[Any]:
     """Check the table and the queue; 503 if either does not respond."""
     table, queue = _table_state(), _queue_state()
     healthy = table == queue == "ok"
@@ -63,14 +63,14 @@ def health() -> Response[Any]:
     return json_response(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@app.get("/openapi.json", **route("Read the OpenAPI document", tag="Platform"))
-def openapi() -> Response[Any]:
+@app.get("/openapi.json", **route("Read the OpenAPI document", answers=dict[str, Any], tag="Platform"))
+def read_openapi() -> Response[Any]:
     """Return the OpenAPI document of all routes."""
     return Response(int(HTTPStatus.OK), "application/json", OPENAPI.read_text())
 
 
-@app.get("/docs", **route("Read the documentation", tag="Platform"))
-def docs() -> Response[Any]:
+@app.get("/docs", **route("Read the documentation", tag="Platform", text="text/html"))
+def read_docs() -> Response[Any]:
     """Return the documentation page (Swagger UI), self-contained."""
     script, style = (SWAGGER / name for name in ("swagger-ui-bundle.min.js", "swagger-ui.min.css"))
     # The text stands inside a script element and must not contain a closing tag.

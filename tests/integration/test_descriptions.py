@@ -15,7 +15,7 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
 from infra.config import ROOT
 from infra.constructs.routes import routes_of
-from infra.tools import descriptions
+from infra.tools import descriptions, openapi
 from tests.support.moto_state import stored_items
 from tests.support.system import (
     BETTING_TABLE,
@@ -48,6 +48,13 @@ def is_time(text: Any) -> bool:
     return bool(parse_time(text))
 
 
+def response_of(operation: dict[str, Any], status: str) -> dict[str, Any]:
+    """The response of an operation with a status; problems are described once, as components."""
+    response: dict[str, Any] = operation["responses"][status]
+    reference = response.get("$ref")
+    return DOCUMENT["components"]["responses"][reference.rpartition("/")[2]] if reference else response
+
+
 def schema(name: str) -> Draft202012Validator:
     """The schema of an event or a message."""
     return Draft202012Validator(json.loads((EVENTS / f"schemas/{name}.json").read_text()), format_checker=formats)
@@ -64,7 +71,7 @@ def test_no_schema_is_left_over() -> None:
 
 
 def test_the_document_describes_exactly_the_routes_of_the_resolvers() -> None:
-    routes = {(it.method.lower(), it.path) for name in descriptions.API_FUNCTIONS for it in routes_of(name)}
+    routes = {(it.method.lower(), it.path) for name in openapi.API_FUNCTIONS for it in routes_of(name)}
     assert {(method, path) for method, path, _ in OPERATIONS} == routes
 
 
@@ -83,7 +90,8 @@ def test_the_document_is_openapi_3_1() -> None:
         assert ("requestBody" in operation) is (method in {"post", "put", "patch"} and not path.endswith("/cancel")), (
             path
         )
-        for status, answer in operation["responses"].items():
+        for status in operation["responses"]:
+            answer = response_of(operation, status)
             assert answer["description"], (path, status)
             # Health says which part does not answer in the form in which it says that all do.
             if status.startswith(("4", "5")) and (path, status) != ("/health", "503"):
@@ -97,6 +105,44 @@ def test_every_schema_of_the_document_is_valid_and_every_reference_leads_somewhe
         found: Any = DOCUMENT
         for part in reference.split("/"):
             found = found[part]
+
+
+def test_every_operation_has_the_name_of_its_function_and_a_description() -> None:
+    ids = {operation["operationId"] for _, _, operation in OPERATIONS}
+    assert {"create_portfolio", "create_portfolio_alias", "request_rebalance", "place_order", "read_openapi"} <= ids
+    for method, path, operation in OPERATIONS:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"]), path
+        assert len(operation["description"]) > len("Read an asset"), (method, path)
+        assert operation["tags"][0] in openapi.TAGS, path
+
+
+def test_the_document_uses_the_keywords_of_json_schema_only() -> None:
+    text = json.dumps([DOCUMENT, *(json.loads(path.read_text()) for path in (EVENTS / "schemas").iterdir())])
+    assert re.findall(r'"(ge|gt|le|lt|min_length|max_length|multiple_of|patternProperties)": ', text) == []
+
+
+def test_an_allocation_is_a_map_that_generators_understand() -> None:
+    weights = DOCUMENT["components"]["schemas"]["RequestRebalance"]["properties"]["new_allocation"]
+    assert weights["propertyNames"]["pattern"]
+    assert {each["type"] for each in weights["additionalProperties"]["anyOf"]} == {"string", "number"}
+
+
+def test_two_schemas_with_one_name_stop_the_build() -> None:
+    components = {"Side": {"enum": ["BUY", "SELL"]}}
+    openapi.add_components(components, {"Side": {"enum": ["BUY", "SELL"]}})
+    with pytest.raises(openapi.ComponentCollision, match="Side"):
+        openapi.add_components(components, {"Side": {"enum": ["BACK", "LAY"]}})
+
+
+def test_charts_files_and_pages_have_their_media_types() -> None:
+    paths = DOCUMENT["paths"]
+    assert list(paths["/portfolios/{portfolio_id}/drift"]["get"]["responses"]["200"]["content"]) == [
+        "application/json",
+        "image/svg+xml",
+    ]
+    assert list(paths["/links/{token}"]["get"]["responses"]["200"]["content"]) == ["image/svg+xml"]
+    assert list(paths["/portfolios/{portfolio_id}/trades.csv"]["get"]["responses"]["200"]["content"]) == ["text/csv"]
+    assert list(paths["/docs"]["get"]["responses"]["200"]["content"]) == ["text/html"]
 
 
 def test_the_asynchronous_document_refers_to_schemas_that_exist() -> None:
@@ -125,7 +171,10 @@ def conforms(answer: Answer, method: str, path: str) -> None:
     """Asserts that the answer is one that the document foresees, body and all."""
     operation = DOCUMENT["paths"][path][method.lower()]
     assert str(answer.status) in operation["responses"], f"{answer.status} is not documented for {method} {path}"
-    content = operation["responses"][str(answer.status)].get("content")
+    response = response_of(operation, str(answer.status))
+    undescribed = {*answer.headers} - {*response.get("headers", ()), "Content-Type"}
+    assert not undescribed, f"{method} {path} sends {undescribed} with {answer.status}"
+    content = response.get("content")
     if not content:
         assert answer.text == ""
         return

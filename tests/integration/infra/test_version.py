@@ -6,7 +6,7 @@ import tomllib
 
 from functions.platform_api import handler
 from infra.config import ROOT
-from infra.tools import descriptions
+from infra.tools import descriptions, openapi
 from tests.support.system import LambdaContext, System, gateway_event
 from trimtab import __version__
 
@@ -14,7 +14,7 @@ from trimtab import __version__
 def test_health_openapi_and_asyncapi_report_the_version_of_the_package(system: System) -> None:
     health = handler.handler(gateway_event("GET", "/health"), LambdaContext())
     assert json.loads(health["body"])["version"] == __version__
-    assert descriptions.openapi()["info"]["version"] == __version__
+    assert openapi.document()["info"]["version"] == __version__
     assert descriptions.asyncapi()["info"]["version"] == __version__
 
 

@@ -10,7 +10,6 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
-from pydantic import BaseModel
 
 from trimtab.kernel.errors import (
     Conflict,
@@ -50,24 +49,6 @@ INTERNAL_ERROR = (
     "internal_error",
     "Internal error. Retry the request; if the error persists, report the `trace_id`.",
 )
-
-
-class FieldError(BaseModel):
-    """An invalid field of a request: its path, and what is wrong."""
-
-    field: str
-    detail: str
-
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457): `type` is stable, `detail` says what to do, `trace_id` identifies log lines."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    trace_id: str
-    errors: list[FieldError] | None = None
 
 
 def problem(refusal: Refusal, trace_id: str) -> dict[str, Any]:
