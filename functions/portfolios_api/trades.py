@@ -11,7 +11,7 @@ from functions.portfolios_api.app import From, JobId, RefId, To, app, holdings_r
 from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import not_found
-from trimtab.portfolios.ledger import cash_views, views
+from trimtab.portfolios.ledger import cash_views, holding_views, views
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
@@ -162,14 +162,16 @@ def read_income(portfolio_id: PortfolioId, *, from_time: From = None, to_time: T
     return json_response(cash_views.income_view(trade_service().income(portfolio, from_time, to_time)))
 
 
-@app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, views.HoldingList))
+@app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, holding_views.HoldingList))
 def read_holdings(portfolio_id: PortfolioId) -> Response[Any]:
     """Read all holdings, including symbols no longer held; quote and market value are null without a quote."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return json_response(views.holdings_view(portfolio, holdings_reader().read_holdings(portfolio)))
+    return json_response(holding_views.holdings_view(portfolio, holdings_reader().read_holdings(portfolio)))
 
 
-@app.get("/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read profit", READ, views.ProfitView))
+@app.get(
+    "/portfolios/<portfolio_id>/cumulative-returns", **holding_route("Read profit", READ, holding_views.ProfitView)
+)
 def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]:
     """Read the profit since the first entry, at the newest prices or at the last closes up to a past day.
 
@@ -177,12 +179,13 @@ def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]
     """
     portfolio = portfolios().get(app.caller, portfolio_id)
     if as_of is None or as_of >= utc_now().date():
-        return json_response(views.profit_view(holdings_reader().read_profit(portfolio)))
-    return json_response(views.profit_view(holdings_reader().read_profit_on(portfolio, as_of)))
+        return json_response(holding_views.profit_view(holdings_reader().read_profit(portfolio)))
+    return json_response(holding_views.profit_view(holdings_reader().read_profit_on(portfolio, as_of)))
 
 
 @app.get(
-    "/portfolio-summary", **holding_route("Read holdings in the format of the earlier API", READ, views.SummaryView)
+    "/portfolio-summary",
+    **holding_route("Read holdings in the format of the earlier API", READ, holding_views.SummaryView),
 )
 def read_summary(
     portfolio_id: Annotated[Identifier, Query(description="The portfolio.")],
@@ -192,4 +195,4 @@ def read_summary(
     portfolio = portfolios().get(app.caller, portfolio_id)
     if portfolio.user_id != user_id:
         raise not_found("portfolio")
-    return json_response(views.summary_view(holdings_reader().read_holdings(portfolio)))
+    return json_response(holding_views.summary_view(holdings_reader().read_holdings(portfolio)))

@@ -19,10 +19,10 @@ from trimtab.contracts.quotes import HeldPrice, HoldReason, Quote, Split
 from trimtab.kernel.pages import Page
 from trimtab.kernel.sessions import session_close
 from trimtab.kernel.trading_days import on_or_before
+from trimtab.portfolios.ledger.holding_views import holdings_view, profit_view
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.value_views import valued_portfolio_view
-from trimtab.portfolios.ledger.views import holdings_view, profit_view
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.rebalancing.snapshot import take_snapshot

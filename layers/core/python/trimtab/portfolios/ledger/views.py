@@ -1,7 +1,7 @@
-"""Request bodies and responses of the routes for trades, holdings and profit."""
+"""Request bodies and responses of the routes for trades and imports."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,13 +12,11 @@ from trimtab.contracts.fields import Asset, FineQuantity, Identifier, Model, Qua
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, plain, to_money
-from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, PricedHolding
 from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
 from trimtab.portfolios.ledger.trades import MAX_AMOUNT, Trade, TradeRevision, gross_amount
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
-from trimtab.portfolios.portfolio.model import Portfolio
 
 Answer = dict[str, Any]
 
@@ -170,61 +168,6 @@ class TradeList(Model):
     next_cursor: str | None
 
 
-class HoldingView(Model):
-    """A holding of one symbol at its newest price: the newer of quote and close, in present units.
-
-    `price_as_of` is the time of the price and `price_source` the source of the quote or bar; `close_day` is set where
-    the price is the close of a day. Price and `market_value` are null where the symbol has no price. `oversold` is the
-    quantity by which the recorded sells exceed the holding: above zero where a split contradicts the sells. Correct the
-    trades, or have the split amended or withdrawn; until then the portfolio is not rebalanced.
-    """
-
-    symbol: str
-    security_type: SecurityType
-    quantity: str
-    average_cost: str | None
-    cost_basis: str
-    realised_profit: str
-    price: str | None
-    price_as_of: datetime | None
-    price_source: str | None
-    close_day: date | None
-    market_value: str | None
-    oversold: str
-    updated_at: datetime | None
-
-
-class HoldingList(Model):
-    """Every symbol ever held, ordered by symbol, and the cash balance (null where cash is not tracked)."""
-
-    items: list[HoldingView]
-    cash: str | None
-    next_cursor: None
-
-
-class ProfitView(Model):
-    """Profit since the first entry, in money; `return_value` is `total` under the name of the earlier API.
-
-    `total` is `realised` plus `unrealised` plus `income` (dividends, interest) less `cash_fees` (fees, taxes); fees of
-    trades are in `realised` and `unrealised`.
-
-    `as_of` is the past day asked for (null: now, at the newest prices). `observations` is the number of holdings with
-    a price; the `unpriced` symbols count as zero. `method` and `basis` name the computation and its prices.
-    """
-
-    realised: str
-    unrealised: str
-    income: str
-    cash_fees: str
-    total: str
-    return_value: str
-    unpriced: list[str]
-    method: str
-    basis: str
-    as_of: date | None
-    observations: int
-
-
 class ImportView(Model):
     """Number of rows recorded now, and of rows recorded before.
 
@@ -259,24 +202,6 @@ class JobView(Model):
     links: JobLinks
 
 
-class SummaryRow(Model):
-    """A holding in the format of the earlier API."""
-
-    ticker: str
-    average_amount: str
-    volume: str
-    updated_at: datetime
-
-
-class SummaryView(Model):
-    """The present holdings in the format of the earlier API; always one page."""
-
-    count: int
-    next: None
-    previous: None
-    results: list[SummaryRow]
-
-
 def trade_view(trade: Trade) -> Answer:
     """Return a `TradeView`."""
     return {
@@ -285,9 +210,9 @@ def trade_view(trade: Trade) -> Answer:
         "side": trade.side.value,
         "security_type": trade.security_type.value,
         "symbol": trade.symbol,
-        "quantity": _units(trade.quantity),
+        "quantity": units_text(trade.quantity),
         "amount": stated_amount(trade.amount),
-        "price": _quantity(trade.price),
+        "price": price_text(trade.price),
         "fees": stated_amount(trade.fees),
         "status": trade.status.value,
         "executed_at": format_time(trade.executed_at),
@@ -307,53 +232,11 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
         "reason": revision.reason,
         "side": revision.side,
         "symbol": revision.symbol,
-        "quantity": _units(revision.quantity),
+        "quantity": units_text(revision.quantity),
         "amount": stated_amount(revision.amount),
         "fees": stated_amount(revision.fees or ZERO),
         "status": revision.status.value,
         "executed_at": format_time(revision.executed_at),
-    }
-
-
-def holdings_view(portfolio: Portfolio, holdings: list[PricedHolding]) -> Answer:
-    """Return a `HoldingList`."""
-    cash = None if portfolio.cash is None else _money(portfolio.cash)
-    return {"items": [_holding_view(priced) for priced in holdings], "cash": cash, "next_cursor": None}
-
-
-def _holding_view(priced: PricedHolding) -> Answer:
-    holding, price = priced.holding, priced.price
-    return {
-        "symbol": holding.symbol,
-        "security_type": holding.security_type.value,
-        "quantity": _units(holding.quantity),
-        "average_cost": None if holding.average_cost is None else _quantity(holding.average_cost),
-        "cost_basis": _money(holding.cost_basis),
-        "realised_profit": _money(holding.realised_profit),
-        "price": price and _quantity(price.value),
-        "price_as_of": price and format_time(price.at),
-        "price_source": price and price.source,
-        "close_day": price and price.close_day and price.close_day.isoformat(),
-        "market_value": None if priced.market_value is None else _money(priced.market_value),
-        "oversold": _units(holding.oversold),
-        "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
-    }
-
-
-def profit_view(profit: PortfolioProfit) -> Answer:
-    """Return a `ProfitView`."""
-    return {
-        "realised": _money(profit.realised),
-        "unrealised": _money(profit.unrealised),
-        "income": _money(profit.income),
-        "cash_fees": _money(profit.cash_fees),
-        "total": _money(profit.total),
-        "return_value": _money(profit.total),
-        "unpriced": list(profit.unpriced),
-        "method": "realised_profit_plus_value_less_average_cost_plus_income_less_cash_fees",
-        "basis": "last_closes_split_adjusted" if profit.day else "newer_of_quote_and_last_close",
-        "as_of": profit.day and profit.day.isoformat(),
-        "observations": profit.priced,
     }
 
 
@@ -378,35 +261,20 @@ def import_view(result: ImportResult, ignored: Mapping[str, int]) -> Answer:
     return {**counts, "ignored": dict(sorted(ignored.items()))}
 
 
-def summary_view(holdings: list[PricedHolding]) -> Answer:
-    """Return a `SummaryView` of the holdings with a quantity."""
-    held = [priced.holding for priced in holdings if priced.holding.quantity]
-    rows = [
-        {
-            "ticker": holding.symbol,
-            "average_amount": _money(holding.average_cost or ZERO),
-            "volume": _units(holding.quantity),
-            "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
-        }
-        for holding in held
-    ]
-    return {"count": len(rows), "next": None, "previous": None, "results": rows}
-
-
 def stated_amount(number: Decimal) -> str:
     """Return an amount as it was given, with at least 2 decimals."""
     decimals = len(plain(number).partition(".")[2])
     return f"{number:.{max(decimals, MONEY_PLACES)}f}"
 
 
-def _money(number: Decimal) -> str:
+def money_text(number: Decimal) -> str:
     return f"{number:.2f}"
 
 
-def _units(quantity: Decimal) -> str:
+def units_text(quantity: Decimal) -> str:
     """Return a quantity with 9 decimals, or with more where the quantity has more."""
     return f"{quantity:.{max(QUANTITY_PLACES, count_decimals(quantity))}f}"
 
 
-def _quantity(number: Decimal) -> str:
+def price_text(number: Decimal) -> str:
     return f"{number:.9f}"
