@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from infra.config import ROOT
-from infra.tools import json_schema, openapi
+from infra.tools import json_schema, member_docs, openapi
 from infra.tools.openapi import TITLE
 from trimtab import __version__
 from trimtab.contracts import events, messages
+from trimtab.contracts.events import CloudEvent
 
 DUPLICATE_DELIVERY = {
     "rebalance-requests": "idempotent by tenant_id, user_id, name and request_id",
@@ -75,10 +76,19 @@ def _message_ref(name: str) -> dict[str, str]:
 def generated_files() -> dict[Path, str]:
     """Return the text of every generated file by its path relative to the repository."""
     texts = {Path("functions/platform_api/generated/openapi.json"): _json(openapi.document())}
-    for name, schema in {**messages.schemas(), **events.schemas()}.items():
-        texts[Path(f"events/schemas/{name}.json")] = _json(json_schema.standard(schema))
+    for name, schema in messages.schemas().items():
+        texts[Path(f"events/schemas/{name}.json")] = _json(_described(schema))
+    for name, schema in events.schemas().items():
+        texts[Path(f"events/schemas/{name}.json")] = _json(_described(schema, CloudEvent.__name__))
     texts[Path("events/asyncapi.yaml")] = yaml.safe_dump(asyncapi(), sort_keys=False, width=120)
     return texts
+
+
+def _described(schema: dict[str, Any], title: str | None = None) -> dict[str, Any]:
+    """Return a JSON Schema in standard keywords, with the descriptions of its members."""
+    written: dict[str, Any] = json_schema.standard(schema)
+    member_docs.describe(written, title)
+    return written
 
 
 def _json(document: Any) -> str:

@@ -127,6 +127,15 @@ def test_an_allocation_is_a_map_that_generators_understand() -> None:
     assert {each["type"] for each in weights["additionalProperties"]["anyOf"]} == {"string", "number"}
 
 
+def test_every_example_fits_its_schema() -> None:
+    for name, component in DOCUMENT["components"]["schemas"].items():
+        for member, described in component.get("properties", {}).items():
+            for example in described.get("examples", ()):
+                complete = {**described, "components": DOCUMENT["components"]}
+                errors = list(Draft202012Validator(complete).iter_errors(example))
+                assert errors == [], f"{name}.{member}: {example}"
+
+
 def test_two_schemas_with_one_name_stop_the_build() -> None:
     components = {"Side": {"enum": ["BUY", "SELL"]}}
     openapi.add_components(components, {"Side": {"enum": ["BUY", "SELL"]}})

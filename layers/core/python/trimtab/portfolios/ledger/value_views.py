@@ -10,13 +10,13 @@ from trimtab.portfolios.portfolio.views import Answer, PortfolioView, portfolio_
 
 
 class ValueView(Model):
-    """Market value of a portfolio including cash, in money, at the newer of quote and close of each holding.
-
-    `as_of` is the time of the oldest price. The `unpriced` symbols are held, have no price and count as zero.
-    """
+    """The market value of a portfolio, cash included."""
 
     value: str
+    """The value of all holdings and the cash in money, at the newer of quote and close of each holding. Example:
+    `12500.40`"""
     as_of: datetime | None
+    """The time of the oldest price (UTC); null without any price."""
     unpriced: list[str]
 
 
@@ -24,6 +24,7 @@ class ValuedPortfolioView(PortfolioView):
     """A portfolio with its market value; `valuation` is left out for a portfolio that holds nothing."""
 
     valuation: ValueView | None = None
+    """The market value; absent for a portfolio that holds nothing."""
 
 
 def valued_portfolio_view(portfolio: Portfolio, value: PortfolioValue | None) -> Answer:

@@ -30,15 +30,17 @@ _BY_SYMBOL = Field(max_length=MAX_ASSETS, json_schema_extra={"additionalProperti
 
 
 class BandBody(Model):
-    """Tolerance band: a weight further from the target than the tolerance counts as drifted.
-
-    `value` is percentage points for `absolute`, percent of the target for `relative` and `hybrid` (20 by default).
-    `points` is the least tolerance of a hybrid band, 1 by default.
-    """
+    """A tolerance band: a weight further from the target than the tolerance counts as drifted."""
 
     type: BandType
+    """The unit of `value`: `absolute` in percentage points, `relative` in percent of the target weight, `hybrid` the
+    larger of `relative` and `points`."""
     value: Annotated[Percent, Field(ge=0, le=100)] | None = None
+    """The tolerance, 0 to 100: percentage points for `absolute`, percent of the target for `relative` and `hybrid`.
+    Required except for `hybrid`, where the default is 20. Example: `5`"""
     points: Annotated[Percent, Field(ge=0, le=100)] | None = None
+    """The least tolerance of a hybrid band in percentage points, 0 to 100; 1 by default. Only for `hybrid`. Example:
+    `1`"""
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> "BandBody":
@@ -60,16 +62,16 @@ class BandBody(Model):
 
 
 class CalendarBody(Model):
-    """Calendar rule: a recurring rebalance day, checked at 15:30 UTC.
-
-    `day` is the day of the week (1 is Monday) of a weekly rule, otherwise the day of the month. `month` is the month of
-    the year (1 to 12) of an annual rule, or the month of the quarter (1 to 3) of a quarterly rule. If the day does not
-    exist in the month, or the exchange is closed, the trading day before is used.
-    """
+    """A calendar rule: a recurring rebalance day, checked at 15:30 UTC."""
 
     frequency: Frequency
+    """The frequency of the rebalance: `weekly`, `monthly`, `quarterly` or `annually`."""
     day: Annotated[Whole, Field(ge=1, le=31)] = 1
+    """The day of the week (1 is Monday) of a weekly rule, otherwise the day of the month; a day that does not exist or
+    has no trading moves to the trading day before. Example: `1`"""
     month: Annotated[Whole, Field(ge=1, le=12)] = 1
+    """The month of the year (1 to 12) of an annual rule, or of the quarter (1 to 3) of a quarterly rule; 1 for others.
+    Example: `1`"""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "CalendarBody":
@@ -86,52 +88,68 @@ class CalendarBody(Model):
 
 
 class PolicyBody(Model):
-    """A change of policy: an omitted member keeps its value, null restores the default.
-
-    Defaults are in parentheses. `band`: tolerance of each weight, in percentage points or percent of the target (5
-    points for price checks, 0 for drift reports). `total_drift`: largest tolerated total drift, in percent of the
-    portfolio's value (none). `destination` (target): `target` restores the target weights; `band_edge` trades only
-    enough to bring every weight inside its band, and restores the target weights if every weight is inside already or
-    the total drift would stay too large. `cooldown_seconds`: minimum time between two rebalances (0). `automation`:
-    with `auto`, prices and the calendar rebalance a portfolio with holdings; with `manual`, only a person does (auto).
-    `calendar`: recurring rebalance day (none). `mode`: `full`, `invest_cash` (buys only) or `sell_only` (full).
-    `minimum_trade`: smallest order, in money (1.00). `whole_shares`: orders without fractions (false). `cash_target`:
-    target weight of cash (0), `cash_buffer`: weight of cash that buys must leave (0.25), both in percent.
-    `max_slippage`: percent by which a fill may be worse than the planning quote (1). `max_quote_age_seconds`: age from
-    which a quote counts as missing (86400). `on_partial_fill` and `on_cancel`: `compensate` reverses the fills, `keep`
-    keeps the fills (compensate). `on_deposit`: `invest` buys with a deposit at once, also while every weight is inside
-    its band; `hold` leaves the deposit in cash until the next rebalance (hold). `bands`: bands of
-    single symbols, which replace `band` for them (none).
-    `restrictions`: `no_buy`, `no_sell` or `frozen` (no trade) for single symbols; a symbol that may not be traded
-    towards its target keeps its value, and the others share the rest in proportion to their targets (none). Each of
-    the two mappings has at most 90 symbols, and is replaced as a whole. Pre-trade controls, of which the tighter one of
-    policy and deployment holds (none): `price_collar`, the largest distance of a limit price from the quote in percent;
-    `max_order_notional`, the largest value of an order in money; `max_daily_turnover`, the largest amount bought and
-    sold a day in percent of the portfolio's value; `max_runs_per_day`, the largest number of rebalances a day.
-    """
+    """A change of policy: an omitted member keeps its value, null restores the default."""
 
     band: BandBody | None = None
+    """The tolerance of each weight. Default: 5 percentage points for price checks, 0 for drift reports."""
     destination: Destination | None = None
+    """The end of a rebalance. `target` restores the target weights. `band_edge` trades only enough to bring every
+    weight inside its band; it restores the target where every weight is inside already or the total drift would stay
+    too large. Default: `target`."""
     cooldown_seconds: Annotated[Whole, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = None
+    """The minimum time between two rebalances in seconds, up to 31,622,400 (366 days). Default: 0. Example: `86400`"""
     automation: Automation | None = None
+    """`auto`: prices and the calendar rebalance a portfolio with holdings; `manual`: only a person does. Default:
+    `auto`."""
     total_drift: Annotated[Percent, Field(gt=0, le=100)] | None = None
+    """The largest tolerated drift of the whole portfolio, half the sum of all drifts, in percent of its value; above 0,
+    up to 100. Default: none. Example: `5`"""
     calendar: CalendarBody | None = None
+    """The recurring rebalance day. Default: none."""
     mode: Mode | None = None
+    """The trades that a rebalance may make: `full`, `invest_cash` (buys only) or `sell_only`. Default: `full`."""
     minimum_trade: Annotated[Money, Field(ge=0)] | None = None
+    """The smallest order in money, at least 0. Default: 1.00. Example: `25.00`"""
     whole_shares: StrictBool | None = None
+    """True for orders without fractions of a unit. Default: false. Example: `true`"""
     cash_target: Annotated[Percent, Field(ge=0, lt=100)] | None = None
+    """The target weight of cash in percent of the portfolio's value, from 0 to less than 100. Default: 0. Example:
+    `2`"""
     cash_buffer: Annotated[Percent, Field(ge=0, le=50)] | None = None
+    """The weight of cash that buys must leave, in percent of the portfolio's value, 0 to 50. Default: 0.25. Example:
+    `0.25`"""
     max_slippage: Annotated[Percent, Field(gt=0, le=50)] | None = None
+    """The percent by which a fill may be worse than the planning quote; above 0, up to 50. Default: 1. Example: `1`"""
     max_quote_age_seconds: Annotated[Whole, Field(ge=1, le=MAX_QUOTE_AGE_SECONDS)] | None = None
+    """The age in seconds from which a quote counts as missing, 1 to 31,622,400. Default: 86400 (a day). Example:
+    `86400`"""
     on_partial_fill: OnIncomplete | None = None
+    """The treatment of fills where other orders do not fill: `compensate` reverses them, `keep` keeps them. Default:
+    `compensate`."""
     on_cancel: OnIncomplete | None = None
+    """The treatment of fills where a person cancels the rebalance: `compensate` reverses them, `keep` keeps them.
+    Default: `compensate`."""
     on_deposit: OnDeposit | None = None
+    """`invest` buys with a deposit at once, also while every weight is inside its band; `hold` leaves the deposit in
+    cash until the next rebalance. Default: `hold`."""
     price_collar: Annotated[Percent, Field(gt=0, le=100)] | None = None
+    """The largest distance of a limit price from the quote in percent; above 0, up to 100. The tighter limit of policy
+    and deployment holds. Default: none. Example: `5`"""
     max_order_notional: Annotated[Money, Field(gt=0)] | None = None
+    """The largest value of one order in money, above 0. The tighter limit of policy and deployment holds. Default:
+    none. Example: `50000.00`"""
     max_daily_turnover: Annotated[Percent, Field(gt=0, le=10_000)] | None = None
+    """The largest amount bought and sold a day, in percent of the portfolio's value; above 0, up to 10,000. The tighter
+    limit of policy and deployment holds. Default: none. Example: `100`"""
     max_runs_per_day: Annotated[Whole, Field(ge=1, le=1_000)] | None = None
+    """The largest number of rebalances a day, 1 to 1,000. The tighter limit of policy and deployment holds. Default:
+    none. Example: `10`"""
     bands: Annotated[dict[Asset, BandBody], _BY_SYMBOL] | None = None
+    """Bands of single symbols, which replace `band` for them; at most 90, replaced as a whole. Default: none."""
     restrictions: Annotated[dict[Asset, Restriction], _BY_SYMBOL] | None = None
+    """Sides of single symbols that are never traded: `no_buy`, `no_sell` or `frozen` (both); at most 90, replaced as a
+    whole. A restricted symbol keeps its value, and the others share the rest in proportion to their targets. Default:
+    none."""
 
     def apply(self, policy: Policy) -> Policy:
         """Return the policy with this change."""

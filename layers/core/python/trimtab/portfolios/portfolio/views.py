@@ -24,23 +24,30 @@ EXAMPLE = {"stocks": 60, "bonds": 30, "gold": 10}
 
 
 class CreatePortfolio(Model):
-    """A new portfolio. A portfolio without an allocation is never rebalanced.
-
-    `cash_tracking` tells which recorded trades change cash: `on` all trades, `margin` all trades, and cash may be below
-    zero, `from_first_entry` trades executed since the earliest cash entry or the first rebalance, `off` none. The
-    default is `on` where `cash` is given, else `from_first_entry`.
-    """
+    """A new portfolio. A portfolio without an allocation is never rebalanced."""
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
+    """The owner of the portfolio: an id of your system, 1 to 64 characters out of letters, digits and `._:@|-`.
+    Example: `auth0|17`"""
     allocation: Annotated[
         TargetAllocation | None,
         Field(validation_alias=AliasChoices("allocation", "Allocation"), examples=[EXAMPLE]),
     ] = None
+    """Target weights by asset in percent, each above 0, with a sum of exactly 100; at most 90 assets. Null or absent:
+    the portfolio is never rebalanced."""
     name: Identifier = "default"
+    """The name of the portfolio, unique for each user: 1 to 64 characters. Example: `retirement`"""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    """The currency of all amounts of the portfolio, a code of ISO 4217. Example: `USD`"""
     cash: Annotated[Money, Field(ge=0)] | None = None
+    """The opening cash in money, at least 0, up to 2 decimals. Null or absent: cash is tracked by `cash_tracking`.
+    Example: `1000.00`"""
     cash_tracking: CashTracking | None = None
+    """The recorded trades that change cash: `on` all trades; `margin` all trades, and cash may be below zero;
+    `from_first_entry` trades executed since the earliest cash entry or the first rebalance; `off` none. Default: `on`
+    where `cash` is given, else `from_first_entry`."""
     policy: PolicyBody = PolicyBody()
+    """When and how the portfolio is rebalanced; members that are left out have their defaults."""
 
     @model_validator(mode="after")
     def _require_tracked_cash(self) -> "CreatePortfolio":
@@ -65,6 +72,7 @@ class ChangePolicy(Model):
     """A change of policy: `{"policy": {…}}`, or the members of the policy alone."""
 
     policy: PolicyBody
+    """The members of the policy to change: an omitted member keeps its value, null restores the default."""
 
     @model_validator(mode="before")
     @classmethod
@@ -76,12 +84,14 @@ class SetAllocation(Model):
     """A new target allocation."""
 
     allocation: Annotated[TargetAllocation, Field(examples=[EXAMPLE])]
+    """The new target weights by asset in percent, each above 0, with a sum of exactly 100; at most 90 assets."""
 
 
 class SetCashTracking(Model):
     """Another rule of cash: the balance is computed anew from all entries."""
 
     cash_tracking: CashTracking
+    """The recorded trades that change cash from now on and in the past: `on`, `margin`, `from_first_entry` or `off`."""
 
 
 # Answers: the models document the form, the functions below make it ------------------------------------------------
@@ -91,66 +101,88 @@ PercentText = Annotated[str, Field(pattern=r"^\d{1,3}\.\d{4}$", examples=["10.00
 
 
 class BackingOffView(Model):
-    """Backoff after rolled back rebalances: automatic rebalances wait until `until`.
-
-    `failures` counts the rebalances that were rolled back since the last completed one; `rebalance_id` is the newest.
-    Both `since` and `rebalance_id` are null after a person's cancellation, which pauses without a failure.
-    """
+    """Backoff after rolled back rebalances: automatic rebalances wait."""
 
     failures: int
+    """The number of rebalances rolled back since the last completed one. Example: `2`"""
     since: datetime | None
+    """The time of the first of these rollbacks (UTC); null after a person's cancellation, which pauses without a
+    failure."""
     until: datetime
+    """The time until which automatic rebalances wait (UTC)."""
     rebalance_id: str | None
+    """The newest rebalance that was rolled back; null after a person's cancellation."""
 
 
 class QuarantineView(Model):
-    """A symbol that the broker refused permanently: `restriction` names the sides that are not traded until `until`."""
+    """A symbol that the broker refused permanently."""
 
     restriction: Restriction
+    """The sides that are not traded: `no_buy`, `no_sell` or `frozen` (both)."""
     reason: str
+    """The reason of the broker's refusal, in the broker's words."""
     rebalance_id: str
+    """The rebalance whose order the broker refused."""
     since: datetime
+    """The time of the refusal (UTC)."""
     until: datetime
+    """The time at which the symbol is traded again (UTC), unless an operator lifts the quarantine before."""
 
 
 class AttentionView(Model):
-    """One reason for which a portfolio needs a person: code, sentence, time since when, and what to do (`remedy`)."""
+    """One reason for which a portfolio needs a person."""
 
     code: str
+    """The reason as a code for programs: `stale`, `backing_off`, `quarantined`, `stuck`, or the code of a wait such as
+    `price_held` or `halted`. Example: `stale`"""
     message: str
+    """The reason as a sentence for people."""
     since: datetime
+    """The time since when the reason holds (UTC)."""
     remedy: str
     rebalance_id: str | None
+    """The rebalance that the reason concerns, null where there is none."""
     symbol: str | None
+    """The symbol that the reason concerns, null where there is none."""
 
 
 class PortfolioView(Model):
-    """A portfolio. `revision` is the ETag: a change of target, policy or status changes the revision.
-
-    `status_reason` explains the status STALE; `locked_by` is the rebalance or the job that is changing the holdings.
-    `next_check_at` is the time of the next check that no price asks for: by the calendar rule, or at the end of a wait,
-    for example for the open of an exchange. `backing_off` is null unless a rebalance was rolled back; `quarantine`
-    holds the refused symbols. `cash` is null where cash is not tracked; `cash_since` is the start of the tracked cash
-    under the `cash_tracking` `from_first_entry`.
-    """
+    """A portfolio: target, policy, cash and status."""
 
     portfolio_id: str
     user_id: str
     name: str
     currency: str
     allocation: dict[str, PercentText] | None
+    """Target weights by asset in percent, with 4 decimals; their sum is 100. Null for a portfolio without a target."""
     policy: PolicyView
+    """The policy with its defaults filled in."""
     cash: str | None
+    """The cash balance in money, with 2 decimals; null where cash is not tracked. Example: `1000.00`"""
     cash_tracking: CashTracking
+    """The recorded trades that change cash: `on` all, `margin` all and cash may be below zero, `from_first_entry` those
+    executed since `cash_since`, `off` none."""
     cash_since: datetime | None
+    """The start of the tracked cash under `from_first_entry` (UTC); null before the first entry and under another
+    rule."""
     status: str
+    """`ACTIVE`, `STALE` (holdings or cash are uncertain until an operator resolves the portfolio) or `CLOSED`. Example:
+    `ACTIVE`"""
     status_reason: str | None
+    """The reason of the status STALE; null otherwise."""
     locked_by: str | None
+    """The id of the rebalance or the recalculation that is changing holdings and cash; null where none is."""
     next_check_at: datetime | None
+    """The time of the next check that no price asks for (UTC): by the calendar rule, or at the end of a wait, such as
+    the open of an exchange. Null where none is due."""
     backing_off: BackingOffView | None
+    """The pause after rolled back rebalances; null where there is none."""
     quarantine: dict[str, QuarantineView]
+    """The symbols that the broker refused permanently, by symbol; empty where there are none."""
     version: int
+    """The number of writes of the portfolio, holdings and cash included. Example: `7`"""
     revision: int
+    """The number of changes of target, policy and status, from 1: the ETag, for `If-Match`. Example: `3`"""
     created_at: datetime
     updated_at: datetime
 
@@ -159,16 +191,16 @@ class ListedPortfolioView(PortfolioView):
     """A portfolio of a list, with the reasons for which the portfolio needs a person."""
 
     attention: list[AttentionView]
+    """The reasons for which the portfolio needs a person, the longest standing first; empty where there are none."""
 
 
 class PortfolioList(Model):
-    """A page of portfolios, newest first; with `attention=true` or `status=STALE` the longest waiting first.
-
-    A page may have fewer than `limit` items although more follow: `next_cursor` is null on the last page.
-    """
+    """A page of portfolios, newest first; with `attention=true` or `status=STALE` the longest waiting first."""
 
     items: list[ListedPortfolioView]
     next_cursor: str | None
+    """The value of the parameter `cursor` for the next page; null on the last page. A page may have fewer than `limit`
+    items although more follow."""
 
 
 def portfolio_view(portfolio: Portfolio) -> Answer:
