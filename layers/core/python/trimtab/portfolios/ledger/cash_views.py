@@ -27,10 +27,19 @@ class MoveCash(Model):
     """
 
     ref_id: RefIdBody
+    """The id of the entry in your system, unique among the cash entries of the portfolio: a repeat with the same values
+    gets the first response. `import` is reserved. Example: `bank-17`"""
     type: CashType
+    """The kind of the entry; it decides whether cash comes in (`deposit`, `dividend`, `interest`) or goes out
+    (`withdrawal`, `fee`, `tax`)."""
     amount: Amount
+    """The amount in money, above 0 in either direction, up to 9 decimals. Example: `1000.00`"""
     executed_at: Time | None = None
+    """The time at which the cash moved (RFC 3339), at most 5 minutes in the future. Default: the time of recording.
+    Example: `2026-11-20T15:30:00Z`"""
     symbol: Asset | None = None
+    """The symbol of the asset that earned the income or caused the cost; not allowed for deposits and withdrawals.
+    Example: `AAPL`"""
 
     @model_validator(mode="after")
     def _require_symbol_allowed(self) -> "MoveCash":
@@ -52,6 +61,7 @@ class CorrectCash(Model):
     amount: Amount | None = None
     executed_at: Time | None = None
     is_void: bool | None = None
+    """True takes the entry out of all balances; false takes the entry back in. Example: `true`"""
     symbol: Asset | None = None
 
     def to_domain(self) -> dict[str, Any]:
@@ -63,11 +73,14 @@ class CorrectCash(Model):
 
 
 class CashRevisionView(Model):
-    """Members of a cash entry before a correction, with author and time of the correction."""
+    """The members of a cash entry before a correction, with author and time of the correction."""
 
     revision: int
+    """The number of this earlier revision, from 1. Example: `1`"""
     corrected_by: str
+    """The subject of the token that made the correction. Example: `ops@example.com`"""
     corrected_at: datetime
+    """The time of the correction (UTC)."""
     type: CashType
     symbol: str | None
     amount: str
@@ -76,21 +89,25 @@ class CashRevisionView(Model):
 
 
 class CashView(Model):
-    """The present revision of a cash entry; `history` holds the earlier revisions, oldest first.
-
-    A void entry changes no balance. The balance is that of the portfolio: other entries may be executed before and
-    after.
-    """
+    """The present revision of a cash entry. Other entries may be executed before and after."""
 
     ref_id: str
+    """The id of the entry: the one that was recorded, or that of a paid withdrawal. Example: `bank-17`"""
     portfolio_id: str
     type: CashType
     symbol: str | None
+    """The symbol of the asset that earned the income or caused the cost; null for an entry without one. Example:
+    `AAPL`"""
     amount: str
+    """The amount in money as it was given, above 0 in either direction, with at least 2 decimals. Example: `1000.00`"""
     executed_at: datetime
+    """The time at which the cash moved (UTC). Example: `2026-11-20T15:30:00Z`"""
     is_void: bool
+    """True for an entry that changes no balance. Example: `false`"""
     revision: int
+    """The number of the present revision: 1 for an entry that was never corrected. Example: `1`"""
     history: list[CashRevisionView]
+    """The earlier revisions, oldest first."""
     created_at: datetime
 
 
@@ -102,24 +119,30 @@ class CashList(Model):
 
 
 class IncomeRow(Model):
-    """Income and costs of one symbol in money, costs above zero; `net` is the income less the costs."""
+    """Income and costs of one symbol."""
 
     symbol: str | None
+    """The symbol; null for entries without one, and in `total`. Example: `AAPL`"""
     dividends: str
+    """Dividends in money, gross. Example: `12.30`"""
     interest: str
+    """Interest in money. Example: `0.00`"""
     fees: str
+    """Fees of cash entries in money, above zero. Example: `1.00`"""
     taxes: str
+    """Taxes of cash entries in money, above zero. Example: `1.85`"""
     net: str
+    """Dividends and interest less fees and taxes, in money. Example: `9.45`"""
 
 
 class IncomeView(Model):
-    """Income and cash costs executed in a period by symbol; `symbol` is null for entries without one, and in `total`.
-
-    The fees of trades are part of the cost and the profit of the trades.
-    """
+    """Income and cash costs executed in a period, by symbol. The fees of trades are part of the cost and the profit of
+    the trades."""
 
     items: list[IncomeRow]
+    """A row for each symbol with entries in the period, and one for the entries without a symbol."""
     total: IncomeRow
+    """The sum over all rows."""
 
 
 def income_view(entries: Sequence[CashEntry]) -> Answer:

@@ -12,76 +12,100 @@ from trimtab.portfolios.portfolio.model import Portfolio
 
 
 class HoldingView(Model):
-    """A holding of one symbol at its newest price: the newer of quote and close, in present units.
-
-    `price_as_of` is the time of the price and `price_source` the source of the quote or bar; `close_day` is set where
-    the price is the close of a day. Price and `market_value` are null where the symbol has no price. `oversold` is the
-    quantity by which the recorded sells exceed the holding: above zero where a split contradicts the sells. Correct the
-    trades, or have the split amended or withdrawn; until then the portfolio is not rebalanced.
-    """
+    """A holding of one symbol at its newest price, in present units."""
 
     symbol: str
     security_type: SecurityType
+    """The asset class of the symbol."""
     quantity: str
+    """The number of units held, with at least 9 decimals, after all splits; for a bond quoted in percent, the nominal
+    value. Example: `10.000000000`"""
     average_cost: str | None
+    """The weighted-average cost of one unit in money, with 9 decimals, fees of buys included; null where nothing is
+    held. Example: `150.100000000`"""
     cost_basis: str
+    """The cost of the units held in money, fees of buys included. Example: `1501.00`"""
     realised_profit: str
+    """The profit of all sells in money: proceeds after fees less the cost of the sold units. Example: `120.50`"""
     price: str | None
+    """The newer of quote and last close of one unit in money, with 9 decimals; null where the symbol has no price.
+    Example: `155.250000000`"""
     price_as_of: datetime | None
+    """The time of the price (UTC); null without a price."""
     price_source: str | None
+    """The source of the quote or the bar; null without a price. Example: `alpaca`"""
     close_day: date | None
+    """The day whose close is the price; null where the price is a quote. Example: `2026-11-20`"""
     market_value: str | None
+    """Quantity times price in money; null without a price. Example: `1552.50`"""
     oversold: str
+    """The quantity by which the recorded sells exceed the holding, with at least 9 decimals. Above zero where a split
+    contradicts the sells: correct the trades, or have the split amended or withdrawn; until then the portfolio is not
+    rebalanced. Example: `0.000000000`"""
     updated_at: datetime | None
+    """The execution of the newest trade of the symbol (UTC)."""
 
 
 class HoldingList(Model):
-    """Every symbol ever held, ordered by symbol, and the cash balance (null where cash is not tracked)."""
+    """The holdings of a portfolio and its cash."""
 
     items: list[HoldingView]
+    """Every symbol that was ever held, ordered by symbol."""
     cash: str | None
+    """The cash balance in money; null where cash is not tracked. Example: `1000.00`"""
     next_cursor: None
+    """Always null: the list has one page."""
 
 
 class ProfitView(Model):
-    """Profit since the first entry, in money; `return_value` is `total` under the name of the earlier API.
-
-    `total` is `realised` plus `unrealised` plus `income` (dividends, interest) less `cash_fees` (fees, taxes); fees of
-    trades are in `realised` and `unrealised`.
-
-    `as_of` is the past day asked for (null: now, at the newest prices). `observations` is the number of holdings with
-    a price; the `unpriced` symbols count as zero. `method` and `basis` name the computation and its prices.
-    """
+    """The profit since the first entry."""
 
     realised: str
+    """The profit of all sells in money, after fees. Example: `120.50`"""
     unrealised: str
+    """The value of the holdings less their cost in money. Example: `51.50`"""
     income: str
+    """Dividends and interest in money. Example: `12.30`"""
     cash_fees: str
+    """Fees and taxes of cash entries in money, above zero; fees of trades are part of `realised` and `unrealised`.
+    Example: `3.00`"""
     total: str
+    """`realised` plus `unrealised` plus `income` less `cash_fees`, in money. Example: `181.30`"""
     return_value: str
+    """`total` under the name of the earlier API. Example: `181.30`"""
     unpriced: list[str]
     method: str
     basis: str
     as_of: date | None
+    """The past day that was asked for; null for now, at the newest prices. Example: `2026-11-20`"""
     observations: int
+    """The number of holdings with a price. Example: `3`"""
 
 
 class SummaryRow(Model):
     """A holding in the format of the earlier API."""
 
     ticker: str
+    """The symbol. Example: `AAPL`"""
     average_amount: str
+    """The weighted-average cost of one unit in money, with 2 decimals. Example: `150.10`"""
     volume: str
+    """The number of units held, with at least 9 decimals. Example: `10.000000000`"""
     updated_at: datetime
+    """The execution of the newest trade of the symbol (UTC)."""
 
 
 class SummaryView(Model):
-    """The present holdings in the format of the earlier API; always one page."""
+    """The present holdings in the format of the earlier API."""
 
     count: int
+    """The number of holdings. Example: `2`"""
     next: None
+    """Always null: the list has one page."""
     previous: None
+    """Always null: the list has one page."""
     results: list[SummaryRow]
+    """The holdings with a quantity above zero."""
 
 
 def holdings_view(portfolio: Portfolio, holdings: list[PricedHolding]) -> Answer:

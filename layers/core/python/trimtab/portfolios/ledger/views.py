@@ -40,26 +40,37 @@ SideBody = Annotated[Side, BeforeValidator(_read_side)]
 
 
 class RecordTrade(Model):
-    """A trade. Send `amount` (gross value) or `price` (of one unit); the other is derived.
-
-    `quantity` has up to 9 decimals, or as text up to 18 where the `quantity_places` of the asset say so.
-    The price of a bond is in the `quote_unit` of its asset; `quantity` is nominal value where the unit is `percent`.
-    `amount` and `fees` have up to 9 decimals and are kept as given; their sum is rounded half up where it changes cash.
+    """A trade. Send `amount` or `price`; the other is derived.
 
     Where cash is tracked (see `MoveCash`) a buy is paid from the cash balance: 422 `insufficient_cash` where the
-    balance is too low at any instant since the execution. Without `executed_at` the time of recording is used.
+    balance is too low at any instant since the execution.
     """
 
     ref_id: Annotated[RefIdBody, Field(examples=["broker-4711"])]
+    """The id of the trade in your system, unique within the portfolio: a repeat with the same values gets the first
+    response. `import` is reserved. Example: `broker-4711`"""
     side: Annotated[SideBody, Field(validation_alias=AliasChoices("side", "trade_type"))]
+    """`BUY` or `SELL`; the earlier API's `1` and `2` are accepted."""
     security_type: SecurityType
+    """The asset class of the symbol."""
     symbol: Annotated[Asset, Field(validation_alias=AliasChoices("symbol", "ticker"), examples=["AAPL"])]
     quantity: Annotated[PositiveFine, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])]
+    """The number of units, above 0: up to 9 decimals, or as text up to 18 where the `quantity_places` of the asset say
+    so. For a bond quoted in percent, the nominal value. Example: `10`"""
     amount: Annotated[Amount | None, Field(examples=["1500.00"])] = None
+    """The gross value in money, above 0, up to 9 decimals, without fees; derived from `price` where absent. Example:
+    `1500.00`"""
     price: Positive | None = None
+    """The price of one unit, above 0, in the `quote_unit` of a bond's asset; derived from `amount` where absent.
+    Example: `150.00`"""
     fees: Annotated[StatedMoney, Field(ge=0)] = ZERO
+    """The fees of the trade in money, at least 0, up to 9 decimals. `amount` and `fees` are rounded once, half up, as
+    one sum where they change cash. Example: `1.00`"""
     status: TradeStatus = TradeStatus.SUCCESS
+    """The status of the trade; only `success` changes holdings and cash."""
     executed_at: Time | None = None
+    """The time of execution (RFC 3339), at most 5 minutes in the future. Default: the time of recording. Example:
+    `2026-11-20T15:30:00Z`"""
 
     @model_validator(mode="after")
     def _require_amount_or_price(self) -> "RecordTrade":
@@ -116,18 +127,20 @@ class CorrectFill(CorrectTrade):
     """A correction of a fill by an operator, with the reason for the audit record."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500, examples=["The broker's statement says 101.20."])]
+    """The reason of the correction, for the audit record; 1 to 500 characters."""
 
 
 class RevisionView(Model):
-    """Members of a trade before a correction, with author and time of the correction.
-
-    `reason` is that of the operator who corrected a fill.
-    """
+    """The members of a trade before a correction, with author and time of the correction."""
 
     revision: int
+    """The number of this earlier revision, from 1. Example: `1`"""
     corrected_by: str
+    """The subject of the token that made the correction. Example: `ops@example.com`"""
     corrected_at: datetime
+    """The time of the correction (UTC)."""
     reason: str | None
+    """The reason of the operator who corrected a fill; null for other corrections."""
     side: Side
     symbol: str
     quantity: str
@@ -138,25 +151,33 @@ class RevisionView(Model):
 
 
 class TradeView(Model):
-    """The present revision of a trade; `history` holds the earlier revisions, oldest first.
-
-    `rebalance_id` is set where the trade is the fill of a rebalance's order.
-    """
+    """The present revision of a trade."""
 
     ref_id: str
+    """The id of the trade: the one that was recorded, or the client order id of a rebalance's order. Example:
+    `broker-4711`"""
     portfolio_id: str
     side: Side
     security_type: SecurityType
     symbol: str
     quantity: str
+    """The number of units, with at least 9 decimals; for a bond quoted in percent, the nominal value. Example:
+    `10.000000000`"""
     amount: str
+    """The gross value in money as it was given, with at least 2 decimals, without fees. Example: `1500.00`"""
     price: str
+    """The price of one unit in money: `amount` divided by `quantity`, with 9 decimals. Example: `150.000000000`"""
     fees: str
+    """The fees of the trade in money as they were given, with at least 2 decimals. Example: `1.00`"""
     status: TradeStatus
     executed_at: datetime
+    """The time of execution (UTC). Example: `2026-11-20T15:30:00Z`"""
     rebalance_id: str | None
+    """The rebalance whose order this trade fills; null for other trades."""
     revision: int
+    """The number of the present revision: 1 for a trade that was never corrected. Example: `1`"""
     history: list[RevisionView]
+    """The earlier revisions, oldest first."""
     created_at: datetime
     updated_at: datetime
 
@@ -169,34 +190,40 @@ class TradeList(Model):
 
 
 class ImportView(Model):
-    """Number of rows recorded now, and of rows recorded before.
-
-    `ignored` counts the rows of a broker's statement that this import does not record, by the broker's name for them.
-    """
+    """The outcome of an import."""
 
     recorded: int
+    """The number of rows recorded by this request. Example: `120`"""
     already_recorded: int
+    """The number of rows that were recorded before. Example: `0`"""
     ignored: dict[str, int]
+    """The number of rows of a broker's statement that this import does not record, by the broker's name for them."""
 
 
 class JobLinks(Model):
-    """Paths relative to the API's base URL."""
+    """The addresses of a recalculation."""
 
     self: str
+    """The path of the job, below the address of the API. Example:
+    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/jobs/731eb848-c0f2-552f-b8d8-c216b7119182`"""
     holdings: str
+    """The path of the holdings, below the address of the API. Example:
+    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/holdings`"""
 
 
 class JobView(Model):
-    """A recalculation: a trade that a worker records. The portfolio is locked until COMPLETED or REJECTED.
-
-    `reason` is set where the trade was rejected.
-    """
+    """A recalculation: a trade that a worker records. The portfolio is locked until the job is `COMPLETED` or
+    `REJECTED`."""
 
     job_id: str
+    """The id of the job, a UUID. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     portfolio_id: str
     ref_id: str
+    """The `ref_id` of the trade that the job records. Example: `broker-4711`"""
     status: RecalculationStatus
+    """`REQUESTED` until the trade is recorded (`COMPLETED`) or rejected (`REJECTED`)."""
     reason: str | None
+    """The reason of the rejection; null otherwise."""
     created_at: datetime
     updated_at: datetime
     links: JobLinks
