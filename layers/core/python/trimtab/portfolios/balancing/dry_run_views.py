@@ -24,77 +24,98 @@ Answer = dict[str, Any]
 
 
 class DryRunOrderView(Model):
-    """An order that would be sent: quantity, planning price, limit price, value and estimated fee (money)."""
+    """An order that would be sent."""
 
     symbol: str
     side: str
+    """`BUY` or `SELL`. Example: `BUY`"""
     quantity: str
+    """The size of the order in units, with 9 decimals. Example: `2.500000000`"""
     price: str
+    """The planning price of one unit in money: the present quote. Example: `150.25`"""
     limit_price: str
+    """The worst price of a fill, of one unit in money. Example: `151.75`"""
     notional: str
+    """The value of the order at the planning price in money. Example: `375.63`"""
     fee: str
+    """The estimated fee of the order in money. Example: `1.00`"""
 
 
 class DryRunWeightView(Model):
-    """Weights of an asset in percent: before the orders, the target, and after the orders at the planning prices."""
+    """The weights of an asset."""
 
     before: PercentText
+    """The present weight in percent, with 4 decimals."""
     target: PercentText
+    """The target weight in percent, with 4 decimals."""
     after: PercentText
+    """The weight after the orders at the planning prices, in percent with 4 decimals."""
 
 
 class DryRunView(Model):
-    """The rebalance that a run would execute now; nothing is stored.
-
-    `reason` says why orders are planned, or why none are. `fees` is the sum of the estimated fees,
-    `realised_profit` the profit by sold symbol at average cost, after fees (money). `skipped` are the changes towards
-    the target without an order. `drift_before` and `drift_after` are in percent. `valid_while` is a relative move
-    of all prices (0.01 is 1 %) up to which the same symbols are traded on the same sides, or still nothing is traded;
-    0 where the plan may jump at any move. Weights, drifts and `valid_while` are empty or null where the portfolio
-    cannot be valued.
-    """
+    """The rebalance that a run would execute now; nothing is stored."""
 
     portfolio_id: str
     at: datetime
+    """The time of the decision (UTC)."""
     mode: Mode
+    """The trades that were allowed: `full`, `invest_cash` or `sell_only`."""
     reason: CheckReasonView
+    """The reason for which orders are planned, or none are."""
     orders: list[DryRunOrderView]
+    """The orders that would be sent."""
     skipped: list[SkippedOrderView]
+    """The changes towards the target without an order."""
     fees: str
+    """The sum of the estimated fees in money. Example: `2.00`"""
     realised_profit: dict[str, str]
+    """The profit by sold symbol at average cost, after fees, in money."""
     weights: dict[str, DryRunWeightView]
+    """The weights by asset, cash as `$cash`; empty where the portfolio cannot be valued."""
     drift_before: str | None
+    """The present drift of the portfolio, half the sum of all drifts, in percent; null where the portfolio cannot be
+    valued. Example: `6.2500`"""
     drift_after: str | None
+    """The drift after the orders at the planning prices, in percent; null where the portfolio cannot be valued.
+    Example: `0.0100`"""
     within_band_after: bool | None
+    """True where every weight would be inside its band after the orders; null where nothing is planned. Example:
+    `true`"""
     valid_while: str | None
+    """A relative move of all prices (0.01 is 1 %) up to which the same symbols are traded on the same sides, or still
+    nothing is traded; 0 where the plan may change at any move, null where the portfolio cannot be valued. Example:
+    `0.01`"""
 
 
 class PriceTriggerView(Model):
-    """The prices of a symbol at which the portfolio is decided again: at or below, and at or above.
-
-    `price` is the present price. All three are null where any quote leads to a decision, because the symbol has no
-    usable price; `limit` then says why. `limit` is also set where an asset or the policy forbids trades.
-    """
+    """The prices of a symbol at which the portfolio is decided again."""
 
     symbol: str
     price: str | None
+    """The present price of one unit in money; null where the symbol has no usable price. Example: `150.25`"""
     at_or_below: str | None
+    """The price at or below which the portfolio is decided again; null where any quote leads to a decision. Example:
+    `139.50`"""
     at_or_above: str | None
+    """The price at or above which the portfolio is decided again; null where any quote leads to a decision. Example:
+    `161.75`"""
     limit: str | None
+    """The code of the reason for which the symbol has no usable price or may not be traded; null where it may be
+    traded."""
 
 
 class TriggersView(Model):
-    """The prices at which the portfolio would act. While every price stays strictly between, nothing is traded.
-
-    `watched` is false for a portfolio that only a person rebalances. `reason` is the present decision,
-    `next_check_at` the time of the next check that no price asks for.
-    """
+    """The prices at which the portfolio would act. While every price stays strictly between, nothing is traded."""
 
     portfolio_id: str
     watched: bool
+    """False for a portfolio that only a person rebalances. Example: `true`"""
     reason: CheckReasonView
+    """The reason of the present decision."""
     next_check_at: datetime | None
+    """The time of the next check that no price asks for (UTC); null where none is due."""
     triggers: list[PriceTriggerView]
+    """The prices by symbol, ordered by symbol."""
 
 
 def dry_run_view(run: DryRun) -> Answer:

@@ -23,32 +23,40 @@ Reason = Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x
 
 
 class RunRebalance(Model):
-    """A requested rebalance. `mode` limits the sides of its orders; by default the mode of the policy.
-
-    With `dry_run` the answer is the rebalance that would be executed now, and nothing is stored.
-    """
+    """A requested rebalance."""
 
     mode: Mode | None = None
+    """The trades that the rebalance may make: `full`, `invest_cash` (buys only) or `sell_only`. Default: the mode of
+    the policy."""
     dry_run: StrictBool = False
+    """True to get the rebalance that would be executed now; nothing is stored. Default: false. Example: `true`"""
     request_id: Identifier | None = None
+    """Makes the request idempotent within the portfolio; the header `Idempotency-Key` is an alternative. Without
+    either, a repeat is a new request. Example: `run-2026-11-21`"""
 
 
 class Withdraw(Model):
-    """A withdrawal of cash (money); where the cash does not cover the amount, holdings are sold first."""
+    """A withdrawal of cash."""
 
     amount: Annotated[Money, Field(gt=0)]
+    """The amount to pay out in money, above 0, up to 2 decimals; where the cash does not cover the amount, holdings are
+    sold first. Example: `200.00`"""
     request_id: Identifier | None = None
+    """Makes the request idempotent within the portfolio; the header `Idempotency-Key` is an alternative. Without
+    either, a repeat is a new withdrawal. Example: `w-2026-11-21`"""
 
 
 class ResolvePortfolio(Model):
-    """The present state of a stale portfolio: quantity by symbol (after any split) and cash.
-
-    Symbols and cash that are left out stay as they were. Cash is negative where the account is overdrawn.
-    """
+    """The present state of a stale portfolio."""
 
     reason: Reason
+    """The reason for the audit record, 3 to 500 characters. Example: `Compared with the broker's statement.`"""
     holdings: Annotated[dict[Asset, Annotated[Quantity, Field(ge=0)]], Field(max_length=90, default_factory=dict)]
+    """The actual quantities by symbol, after any split, each at least 0; at most 90. Symbols that are left out stay as
+    they were."""
     cash: Money | None = None
+    """The actual cash in money, up to 2 decimals; negative where the account is overdrawn. Null or absent: unchanged.
+    Example: `1000.00`"""
 
     def to_domain(self) -> Resolution:
         """Return the resolution as a domain value."""
@@ -56,55 +64,72 @@ class ResolvePortfolio(Model):
 
 
 class SwitchHalt(Model):
-    """A halt of all orders of the token's tenant, or with scope `all_tenants` of every tenant."""
+    """A halt of all orders."""
 
     scope: HaltScope = "tenant"
+    """`tenant` halts the tenant of the token, `all_tenants` every tenant (needs the scope `market:write`). Default:
+    `tenant`. Example: `tenant`"""
     reason: Reason
+    """The reason for people, 3 to 500 characters. Example: `The broker reports wrong fills.`"""
 
 
 class HaltView(Model):
-    """An active halt switch: scope, reason, and the person and time of the switch.
-
-    `control` is set, and `by` is `automatic`, where an automatic control halted the tenant.
-    """
+    """An active halt switch."""
 
     scope: str
+    """`tenant` or `all_tenants`. Example: `tenant`"""
     reason: str
+    """The reason of the halt."""
     by: str
+    """The subject of the token that switched the halt on; `automatic` where a control did. Example:
+    `ops@example.com`"""
     at: datetime
+    """The time of the switch (UTC)."""
     control: HaltControl | None
+    """The automatic control that halted the tenant: `rollbacks`, `refusals` or `held_prices`; null for a person's
+    halt."""
 
 
 class HaltList(Model):
     """Active halt switches of the tenant."""
 
     halts: list[HaltView]
+    """The active switches; empty where orders are sent."""
 
 
 class CheckReasonView(Model):
-    """Reason of a check: a code for programs, a sentence for people, and the numbers behind the decision."""
+    """The reason of a check."""
 
     code: str
+    """The reason as a code for programs. Example: `within_band`"""
     message: str
+    """The reason as a sentence for people."""
     details: dict[str, Any]
 
 
 class CheckView(Model):
-    """The newest check without trades, and the reason."""
+    """The newest check without trades."""
 
     trigger: str
+    """The cause of the check, such as `price`, `schedule`, `change` or `manual`. Example: `price`"""
     at: datetime
+    """The time of the check (UTC)."""
     reason: CheckReasonView
+    """The reason for which nothing was traded."""
 
 
 class AccountView(Model):
-    """The account of the portfolio as the broker reports it: cash (money) and quantities by symbol."""
+    """The account of the portfolio as the broker reports it."""
 
     account: str
+    """The id of the account at the broker, which is the id of the portfolio."""
     cash: str
+    """The cash of the account in money, with 2 decimals. Example: `1000.00`"""
     currency: str
     status: str
+    """The status of the account in the broker's words. Example: `ACTIVE`"""
     positions: dict[str, str]
+    """The quantities by symbol in units, with 9 decimals."""
 
 
 def halts_view(halts: list[Halt]) -> Answer:

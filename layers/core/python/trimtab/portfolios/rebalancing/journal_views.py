@@ -11,62 +11,85 @@ from trimtab.portfolios.rebalancing.orders import Order
 
 
 class BrokerOrderView(Model):
-    """An order at the broker: size and prices, the number of submissions under one client order id, and the fills.
-
-    `reverses` is the client order id of the order that this order reverses. `is_posted`: the fill is a trade of the
-    portfolio, with the client order id as its `ref_id`. `refusal` is `temporary` or `permanent` where the broker
-    refused the order. `sent_at` is the start of the order's wave, `filled_at` the time at which the last fill was seen.
-    """
+    """An order at the broker: size and prices, submissions and fills."""
 
     client_order_id: str
+    """The id that Trimtab derives and sends to the broker; a resend has the same id."""
     broker_id: str | None
+    """The id that the broker gave the order; null before its answer."""
     symbol: str
     side: str
+    """`BUY` or `SELL`. Example: `SELL`"""
     wave: int
+    """The wave in which the order is sent: 1 for sells, 2 for the buys that they pay for, 3 to 5 for reversals, from 11
+    on for top-ups. Example: `1`"""
     quantity: str
+    """The size of the order in units, with 9 decimals. Example: `2.500000000`"""
     price: str
+    """The planning price of one unit in money. Example: `150.25`"""
     limit_price: str | None
+    """The worst price of a fill, of one unit in money; null for a reversal, which has no limit. Example: `148.75`"""
     status: str
+    """`PLANNED` (not sent), `SENT` (arrival unknown), `OPEN` (at the broker), `FILLED`, `ENDED` (over with less than
+    all filled) or `SKIPPED` (never sent). Example: `FILLED`"""
     attempts: int
+    """The number of submissions under the same client order id. Example: `1`"""
     filled_quantity: str
+    """The filled quantity in units, with 9 decimals. Example: `2.500000000`"""
     filled_amount: str
+    """The gross value of the fill in money, without fees. Example: `375.60`"""
     fees: str
+    """The fees of the fill in money. Example: `1.00`"""
     reason: str | None
+    """The reason of the end, as a code or in the broker's words; null where there is none."""
     reverses: str | None
+    """The client order id of the order that this order reverses; null for other orders."""
     is_posted: bool
+    """True once the fill is a trade of the portfolio, with the client order id as its `ref_id`. Example: `true`"""
     refusal: str | None
+    """`temporary` or `permanent` where the broker refused the order; null otherwise."""
     sent_at: datetime | None
+    """The start of the order's wave (UTC); null before."""
     filled_at: datetime | None
+    """The time at which the last fill was seen (UTC); null without a fill."""
 
 
 class SkippedOrderView(Model):
-    """A change towards the target for which no order was planned, with the reason."""
+    """A change towards the target for which no order was planned."""
 
     symbol: str
     side: str
+    """`BUY` or `SELL`. Example: `BUY`"""
     notional: str
+    """The value of the change in money. Example: `0.40`"""
     reason: str
+    """The reason as a code for programs. Example: `no_cash`"""
 
 
 class ExecutionView(Model):
-    """The journal of an execution.
-
-    `wave` is 1 for sells, 2 for the buys that the sells pay for, 3 to 5 for reversals and from 11 on for top-ups.
-    `fence` counts the workers with the lease, `resumes` the expired leases that a worker took over. The execution
-    continues at `next_poll_at`; `waits_for` says why: `halted`, `market_closed` or `message_rate`. At `deadline` the
-    execution ends.
-    """
+    """The journal of an execution."""
 
     orders: list[BrokerOrderView]
+    """The orders, those of all waves."""
     skipped: list[SkippedOrderView]
+    """The changes towards the target without an order."""
     wave: int
+    """The present wave, 0 before the first: 1 for sells, 2 for the buys that they pay for, 3 to 5 for reversals, from
+    11 on for top-ups. Example: `2`"""
     fence: int
+    """The fencing token: the number of workers that took the lease. Example: `1`"""
     resumes: int
+    """The number of expired leases that another worker took over. Example: `0`"""
     reversal_waves: int
+    """The number of waves of reversals. Example: `0`"""
     is_cancelled: bool
+    """True once a person has cancelled the rebalance. Example: `false`"""
     deadline: datetime
+    """The time at which the execution ends (UTC), whatever is filled."""
     next_poll_at: datetime | None
+    """The time of the next step (UTC); null once the execution is over."""
     waits_for: str | None
+    """The reason of a wait: `halted`, `market_closed` or `message_rate`; null where the execution does not wait."""
 
 
 def execution_view(execution: Execution) -> dict[str, Any]:

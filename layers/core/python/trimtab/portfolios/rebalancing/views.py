@@ -19,15 +19,22 @@ _DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
 
 
 class RequestRebalance(Model):
-    """A drift report: the weights that a user's portfolio has drifted to. `request_id` makes the request idempotent."""
+    """A drift report: the weights that a user's portfolio has drifted to."""
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
+    """The owner of the portfolio: the id of the user in your system. Example: `1`"""
     new_allocation: Annotated[
         Allocation, Field(validation_alias=AliasChoices("new_allocation", "NewAllocation"), examples=[_DRIFTED])
     ]
+    """The weights that the portfolio has drifted to, by asset in percent, zeros included, with a sum of exactly 100."""
     name: Identifier = "default"
+    """The name of the user's portfolio. Example: `default`"""
     as_of: Time | None = None
+    """The time of the weights (RFC 3339), at most 5 minutes in the future; the newest report counts. Default: the time
+    of the request. Example: `2026-11-20T15:30:00Z`"""
     request_id: Identifier | None = None
+    """Makes the request idempotent within the portfolio; the header `Idempotency-Key` is an alternative. Without
+    either, a repeat is a new request. Example: `drift-2026-11-21`"""
 
 
 class PreviewRebalance(Model):
@@ -38,11 +45,14 @@ class PreviewRebalance(Model):
 
 
 class WeightChangeView(Model):
-    """Buy or sell `rebalance_percent` of the portfolio's value in the asset."""
+    """Buy or sell a part of the portfolio's value in an asset."""
 
     action: Action
+    """`BUY` or `SELL`."""
     asset: str
+    """The symbol of the asset. Example: `stocks`"""
     rebalance_percent: PercentText
+    """The part of the portfolio's value to buy or sell, in percent with 4 decimals, above 0."""
 
 
 class TransactionView(WeightChangeView):
@@ -51,69 +61,96 @@ class TransactionView(WeightChangeView):
     user_id: str
     rebalance_id: str
     created_at: datetime
+    """The time at which the rebalance was decided (UTC)."""
 
 
 class TransactionList(Model):
-    """A page of transactions, newest rebalance first; a page may be short and still have a successor."""
+    """A page of transactions, newest rebalance first."""
 
     items: list[TransactionView]
     next_cursor: str | None
+    """The value of the parameter `cursor` for the next page; null on the last page. A page may have fewer than `limit`
+    items although more follow."""
 
 
 class LegView(Model):
-    """Reported and target weight of one asset."""
+    """The weight of one asset before the rebalance, and the target."""
 
     reported: PercentText
+    """The reported or measured weight in percent, with 4 decimals."""
     target: PercentText
+    """The target weight in percent, with 4 decimals."""
 
 
 class ReasonView(Model):
-    """Reason of a decision: a code for programs, a sentence for people, and the numbers behind the decision."""
+    """The reason of a decision."""
 
     code: str
+    """The reason as a code for programs. Example: `outside_band`"""
     message: str
+    """The reason as a sentence for people."""
     details: dict[str, Any]
     weights: dict[str, LegView]
+    """The weights that were compared with the target, by asset."""
 
 
 class WithdrawalView(Model):
-    """A withdrawal whose cash the rebalance raises (money); `ref_id` is the cash entry, null until `is_paid`."""
+    """A withdrawal whose cash the rebalance raises."""
 
     amount: str
+    """The amount to pay out in money, with 2 decimals. Example: `200.00`"""
     is_paid: bool
+    """True once the cash entry of the withdrawal is recorded. Example: `true`"""
     ref_id: str | None
+    """The `ref_id` of the cash entry; null until the withdrawal is paid."""
 
 
 class StatusView(Model):
     """A status of a rebalance, and the time at which the rebalance got the status."""
 
     status: str
+    """A status of the rebalance. Example: `EXECUTING`"""
     at: datetime
+    """The time at which the rebalance got the status (UTC)."""
 
 
 class RebalanceView(Model):
-    """A rebalance: the trigger, the outcome with its reason, and the transactions that lead back to the target.
-
-    `execution` has the orders where a broker trades the rebalance, null elsewhere. `decide_at` is the time until which
-    a requested rebalance waits, for example for the open of an exchange; `reason` then says why.
-    """
+    """A rebalance: the trigger, the outcome with its reason, and the transactions that lead back to the target."""
 
     rebalance_id: str
     portfolio_id: str
     user_id: str
     request_id: str
     status: str
+    """`REQUESTED` until decided. Without orders: `NO_ACTION`, `COMPLETED`, `REJECTED`, `SUPERSEDED` (a newer report
+    counts) or `CANCELLED`. With orders: `PLANNED`, `EXECUTING`, `COMPENSATING` (fills are reversed), then `COMPLETED`,
+    `COMPLETED_ADJUSTED` (with less than planned), `ROLLED_BACK`, or `STALE` until an operator makes it `RESOLVED`.
+    Example: `COMPLETED`"""
     as_of: datetime
+    """The time of the weights (UTC)."""
     new_allocation: dict[str, PercentText]
+    """The reported or measured weights by asset in percent, with 4 decimals."""
     trigger: str
+    """The cause: `report`, `price`, `schedule`, `target`, `deposit`, `withdrawal` or `manual`. Example: `report`"""
     mode: str | None
+    """The trades that were allowed: `full`, `invest_cash` or `sell_only`; null for the mode of the policy. Example:
+    `full`"""
     decide_at: datetime | None
+    """The time until which a requested rebalance waits (UTC), such as the open of an exchange; `reason` says why. Null
+    where it does not wait."""
     transactions: list[TransactionView]
+    """The transactions that lead back to the target; empty where there are none."""
     reason: ReasonView | None
+    """The reason of the outcome, or of the wait; null before the decision."""
     execution: ExecutionView | None
+    """The orders where a broker trades the rebalance; null for the answer to a drift report."""
     resolution: dict[str, Any] | None
+    """The record of an operator: who resolved a stale rebalance, when, why and with which adjustments, and who lifted a
+    quarantine (`lifted`); null where no operator acted."""
     withdrawal: WithdrawalView | None
+    """The withdrawal whose cash the orders raise; null for other rebalances."""
     history: list[StatusView]
+    """The statuses with their times, oldest first."""
     created_at: datetime
     updated_at: datetime
 
@@ -129,26 +166,37 @@ class PreviewView(Model):
     """The outcome that the worker would decide now."""
 
     status: str
+    """The status that a report with these weights would get now. Example: `COMPLETED`"""
     transactions: list[WeightChangeView]
+    """The transactions that would lead back to the target."""
     reason: ReasonView
+    """The reason of the outcome."""
 
 
 class Links(Model):
     """Paths below the API's address."""
 
     self: str
+    """The path of the rebalance, below the address of the API. Example:
+    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/rebalances/731eb848-c0f2-552f-b8d8-c216b7119182`"""
     portfolio: str
+    """The path of the portfolio, below the address of the API. Example:
+    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01`"""
     transactions: str
+    """The path of the portfolio's transactions, below the address of the API. Example:
+    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/transactions`"""
 
 
 class AcceptedView(Model):
-    """The request is stored and will be decided; poll `links.self`. Without `retry_safe` a repeat is a new request."""
+    """The request is stored and will be decided; poll `links.self`."""
 
     rebalance_id: str
     portfolio_id: str
     request_id: str
     status: str
+    """Always `REQUESTED`, also for a repeated request: read `links.self` for the outcome. Example: `REQUESTED`"""
     retry_safe: bool
+    """True where the request had an id: the same request again is not a new one. Example: `true`"""
     links: Links
 
 
