@@ -32,12 +32,16 @@ class PlatformSettings(Settings):
 
 
 class Health(BaseModel):
-    """The state of the table and the queue: `ok`, or a word for the failure."""
+    """The state of the table and the queue."""
 
     status: str
+    """`ok`, or `failing` where the table or the queue does not respond. Example: `ok`"""
     version: str
+    """The version of Trimtab."""
     table: str
+    """`ok`, or a word for the failure of the table. Example: `ok`"""
     queue: str
+    """`ok`, or a word for the failure of the queue. Example: `ok`"""
 
 
 @lru_cache(maxsize=1)

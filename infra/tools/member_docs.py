@@ -87,7 +87,7 @@ def _describe_member(schema: dict[str, Any], text: str | None) -> None:
         return
     example = _EXAMPLE.search(text)
     schema["description"] = text[: example.start()] if example else text
-    if example and "examples" not in schema:
+    if example and not {"examples", "const"} & schema.keys():
         schema["examples"] = [_value(schema, example[1])]
 
 

@@ -130,10 +130,10 @@ class FieldError(BaseModel):
     """An invalid field of a request."""
 
     field: str
-    """The path of the field in the body, or the name of the parameter. Example: `allocation.AAPL`."""
+    """The path of the field in the body, or the name of the parameter. Example: `allocation.AAPL`"""
 
     detail: str
-    """The rule that the value breaks. Example: `Use a number, or a number as text.`."""
+    """The rule that the value breaks. Example: `Use a number, or a number as text.`"""
 
 
 class Problem(BaseModel):
@@ -143,16 +143,16 @@ class Problem(BaseModel):
     """The stable name of the problem, a URN; programs decide by this member."""
 
     title: str
-    """The phrase of the HTTP status. Example: `Bad Request`."""
+    """The phrase of the HTTP status. Example: `Bad Request`"""
 
     status: int
-    """The HTTP status. Example: `400`."""
+    """The HTTP status. Example: `400`"""
 
     detail: str
-    """A sentence for people: what is wrong, and what to do. Example: `Validation failed; see `errors`.`."""
+    """A sentence for people: what is wrong, and what to do."""
 
     trace_id: str
-    """The id of the request, which finds the request in the logs. Example: `c6af9ac6-7b61-11e6-9a41-93e8deadbeef`."""
+    """The id of the request, which finds the request in the logs. Example: `c6af9ac6-7b61-11e6-9a41-93e8deadbeef`"""
 
     errors: list[FieldError] = []
     """The invalid fields, at most 20; absent if the problem is not about fields."""

@@ -15,7 +15,8 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
 from infra.config import ROOT
 from infra.constructs.routes import routes_of
-from infra.tools import descriptions, openapi
+from infra.tools import descriptions, member_docs, openapi
+from infra.tools.common_members import MEMBERS, SAME_MEMBERS
 from tests.support.moto_state import stored_items
 from tests.support.system import (
     BETTING_TABLE,
@@ -125,6 +126,28 @@ def test_an_allocation_is_a_map_that_generators_understand() -> None:
     weights = DOCUMENT["components"]["schemas"]["RequestRebalance"]["properties"]["new_allocation"]
     assert weights["propertyNames"]["pattern"]
     assert {each["type"] for each in weights["additionalProperties"]["anyOf"]} == {"string", "number"}
+
+
+def test_every_member_of_every_schema_has_a_description() -> None:
+    documents = [DOCUMENT, *(json.loads(path.read_text()) for path in (EVENTS / "schemas").iterdir())]
+    bare = sorted({member for document in documents for member in member_docs.undescribed(document)})
+    assert bare == [], "write a docstring below the member of the model, then run `make describe`"
+    components = DOCUMENT["components"]["schemas"]
+    assert [name for name, component in components.items() if not component.get("description")] == []
+    parameters = [each for _, _, operation in OPERATIONS for each in operation.get("parameters", ())]
+    assert [each["name"] for each in parameters if not each.get("description")] == []
+
+
+def test_a_docstring_below_a_member_describes_the_member_where_the_class_does_not_repeat_it() -> None:
+    assert member_docs.text_of("BandView", "type") == member_docs.text_of("BandBody", "type")
+    assert member_docs.text_of("ListedPortfolioView", "status") == member_docs.text_of("PortfolioView", "status")
+    assert member_docs.text_of("BarView", "symbol") == MEMBERS["symbol"]
+    assert member_docs.text_of("BarView", "no_such_member") is None
+
+
+def test_every_class_that_lends_its_descriptions_exists() -> None:
+    named = {*SAME_MEMBERS, *(name for names in SAME_MEMBERS.values() for name in names)}
+    assert named <= set(member_docs.all_classes())
 
 
 def test_every_example_fits_its_schema() -> None:

@@ -62,14 +62,18 @@ class RebalanceData(Model):
     user_id: str
     request_id: str
     status: str
+    """The status that the rebalance got. Example: `COMPLETED`"""
     reason_code: str
+    """The reason of the outcome as a code for programs. Example: `outside_band`"""
 
 
 class StaleData(PortfolioData):
-    """A portfolio that became STALE: the reason, the rebalance that led to it, and what an operator has to do."""
+    """A portfolio that became STALE."""
 
     reason: str
+    """The reason for which holdings or cash are uncertain."""
     rebalance_id: str
+    """The rebalance that led to the status."""
     remedy: str
 
 
@@ -80,16 +84,16 @@ class BackingOffData(PortfolioData):
     """
 
     reason_code: str
+    """The reason of the rollback as a code for programs."""
     rebalance_id: str
+    """The rebalance that was rolled back."""
     until: datetime
+    """The time until which automatic rebalances wait (UTC)."""
     remedy: str
 
 
 class QuarantineData(PortfolioData):
-    """A symbol that the portfolio does not trade until a time (UTC), because the broker refused an order permanently.
-
-    `restriction` names the sides: `no_buy`, `no_sell` or `frozen`.
-    """
+    """A symbol that the portfolio does not trade for a while, because the broker refused an order permanently."""
 
     symbol: str
     restriction: str
@@ -100,21 +104,27 @@ class QuarantineData(PortfolioData):
 
 
 class HaltedData(Model):
-    """An automatic halt of all orders of the event's tenant: the control, its count and window, and what to do."""
+    """An automatic halt of all orders of the event's tenant."""
 
     control: str
+    """The control: `rollbacks`, `refusals` or `held_prices`. Example: `rollbacks`"""
     count: int
+    """The number of incidents within the window. Example: `50`"""
     window_seconds: int
+    """The length of the window in seconds. Example: `3600`"""
     reason: str
+    """The reason as a sentence for people."""
     remedy: str
 
 
 class ReleasedSymbolData(PortfolioData):
-    """A symbol whose quarantine a person lifted: the person (`by`), and the person's reason."""
+    """A symbol whose quarantine a person lifted."""
 
     symbol: str
     by: str
+    """The subject of the token of the person. Example: `ops@example.com`"""
     reason: str
+    """The person's reason."""
 
 
 class StuckData(Model):
@@ -128,15 +138,12 @@ class StuckJobData(Model):
     """A recalculation that is unfinished after three resends. An operator has to investigate."""
 
     job_id: str
+    """The id of the recalculation, a UUID. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     portfolio_id: str
 
 
 class TradeData(Model):
-    """The state of a trade after the event; `revision` counts the corrections.
-
-    `affects_from` is the earliest time at which the trade changes the portfolio. A correction may move the execution
-    to another time: then the earlier of the two times.
-    """
+    """The state of a trade after the event."""
 
     portfolio_id: str
     user_id: str
@@ -148,7 +155,10 @@ class TradeData(Model):
     status: str
     executed_at: str
     affects_from: str
+    """The earliest time at which the trade changes the portfolio (UTC). After a correction of the time, the earlier of
+    both times. Example: `2026-11-20T15:30:00Z`"""
     revision: int
+    """The number of the present revision, from 1. Example: `1`"""
 
 
 class CashData(Model):
@@ -163,77 +173,87 @@ class CashData(Model):
 
 
 class CorrectedCashData(CashData):
-    """A cash entry after a correction; balances changed from `affects_from` on. A void entry changes no balance."""
+    """A cash entry after a correction."""
 
     affects_from: str
+    """The time from which balances changed (UTC). Example: `2026-11-20T15:30:00Z`"""
     is_void: bool
+    """True for an entry that changes no balance. Example: `false`"""
     revision: int
+    """The number of the present revision, from 1. Example: `2`"""
 
 
 class RecountedCashData(PortfolioData):
-    """Another rule of cash: balances changed from the earliest entry (`affects_from`) on."""
+    """A portfolio with another rule of cash."""
 
     cash_tracking: str
+    """The new rule: `on`, `margin`, `from_first_entry` or `off`. Example: `on`"""
     affects_from: str
+    """The execution of the earliest entry (UTC), from which balances changed. Example: `2026-11-20T15:30:00Z`"""
 
 
 class AlertData(Model):
-    """An alert for people: the rule that raised it, a title, a text and the details behind both.
-
-    Alerts about the same continuing condition share an `episode`. An alert about the whole platform has neither
-    portfolio nor user, and the tenant `platform`.
-    """
+    """An alert for people. An alert about the whole platform has the tenant `platform`."""
 
     rule: str
+    """The `rule_id` of the rule that raised the alert, or the name of a check of the platform. Example: `drawdown`"""
     title: str
+    """The title of the alert. Example: `Drawdown above its limit`"""
     text: str
+    """The alert as a sentence for people."""
     portfolio_id: str | None = None
+    """The portfolio; null or absent for an alert about the whole platform."""
     user_id: str | None = None
+    """The owner of the portfolio; null or absent for an alert about the whole platform."""
     episode: str
+    """The id of the episode: alerts about the same continuing condition share it."""
     details: Mapping[str, str] = Field(default_factory=dict)
+    """The numbers behind the alert, as texts by name."""
 
 
 class BarsData(Model):
-    """A day whose bars were ingested: `stored` counts the bars, `changed` the bars that replaced an earlier revision.
-
-    After a backfill of many days, `day` is the first of these days.
-    """
+    """A day whose bars were ingested."""
 
     day: str
+    """The day; after a backfill of many days, the first of them. Example: `2026-11-20`"""
     stored: int
+    """The number of bars stored. Example: `480`"""
     changed: int
+    """The number of bars that replaced an earlier revision. Example: `2`"""
 
 
 class SplitData(Model):
-    """A split that was entered, amended or withdrawn: from the day on, every `per` units become `ratio` units.
-
-    `actor` is the person or the provider that acted; `reason` is null for an entered split.
-    """
+    """A split that was entered, amended or withdrawn."""
 
     symbol: str
     effective_on: str
+    """The day of the split. Example: `2026-11-20`"""
     ratio: str
     per: str
     actor: str
+    """The person or the provider that acted. Example: `massive`"""
     reason: str | None
+    """The reason; null for an entered split."""
 
 
 class PriceData(Model):
-    """A price that was held as implausible, released or withdrawn; `actor` is the person or the source that acted."""
+    """A price that was held as implausible, released or withdrawn."""
 
     symbol: str
     price: str
+    """The price of one unit in the `quote_unit` of the asset. Example: `151.40`"""
     as_of: str
+    """The time of the price (UTC). Example: `2026-11-20T15:30:00Z`"""
     source: str
+    """The source of the price. Example: `alpaca`"""
     actor: str
+    """The person or the source that acted. Example: `ops@example.com`"""
     reason: str | None
+    """The reason; null where there is none."""
 
 
 class OrderData(Model):
-    """The state of a betting order after the event; money and odds are texts with 2 decimals.
-
-    `exposure` is the maximum loss; `pnl` is the profit or loss: payout - exposure - commission.
-    """
+    """The state of a betting order after the event."""
 
     id: str
     user_id: str
@@ -250,12 +270,7 @@ class OrderData(Model):
 
 
 class PositionData(Model):
-    """The position of a user in one selection after the event.
-
-    `exposure`, `if_win` and `if_lose` cover open orders, `pnl` settled orders. `side` is null if the result of the
-    selection does not change the profit. `market_commission` is the commission on the whole market, over all
-    selections of the user, and not part of any `pnl`: count the commission once a market.
-    """
+    """The position of a user in one selection after the event."""
 
     user_id: str
     market_id: str
@@ -266,6 +281,8 @@ class PositionData(Model):
     if_win: str
     if_lose: str
     market_commission: str
+    """The commission on the whole market in money, over all selections of the user and not part of any `pnl`: count it
+    once a market. Example: `0.00`"""
 
 
 DATA: Mapping[str, type[Model]] = {
@@ -309,13 +326,22 @@ class CloudEvent(Model):
     """CloudEvents 1.0 in JSON; `tenantid` is an extension attribute. Delivery is at least once; deduplicate by `id`."""
 
     specversion: Literal["1.0"]
+    """The version of CloudEvents."""
     id: str
+    """The id of the event, the same at each delivery: deduplicate by it. Example:
+    `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     source: Literal["trimtab"]
+    """The system that published the event."""
     type: str
+    """The type of the event: a noun and a past participle. Example: `portfolio.created`"""
     time: datetime
+    """The time of the write that the event describes (UTC)."""
     datacontenttype: Literal["application/json"]
+    """The media type of `data`."""
     tenantid: str
+    """The tenant whose data changed; `platform` for market data and alerts about the whole platform. Example: `demo`"""
     data: Mapping[str, Any] = Field(default_factory=dict)
+    """The members of the event."""
 
 
 def event_id(key: str, version: int, position: int) -> str:

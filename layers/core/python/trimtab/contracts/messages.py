@@ -29,6 +29,7 @@ class Message(Model):
 
     schema_version: Annotated[Literal[1], BeforeValidator(constant)] = 1
     type: str
+    """The type of the message. Example: `rebalance.requested`"""
 
     @model_validator(mode="before")
     @classmethod
@@ -69,11 +70,8 @@ def read_body(text: str, model: type[M]) -> M:
 
 
 class RebalanceRequested(TenantMessage):
-    """A drift report on the queue `rebalance-requests`: the current weights of a user's portfolio.
-
-    `request_id` makes the report idempotent within the portfolio. `as_of` is the time of the weights, by default the
-    time at which the message was sent. Weights that do not sum to 100 are rejected, with a recorded outcome.
-    """
+    """A drift report on the queue `rebalance-requests`. Weights that do not sum to 100 are rejected, with a recorded
+    outcome."""
 
     type: Literal["rebalance.requested"] = "rebalance.requested"
     request_id: Identifier
@@ -96,8 +94,11 @@ class QuoteBody(Model):
 
     symbol: Asset
     price: Annotated[Quantity, Field(gt=0)]
+    """The price of one unit in the `quote_unit` of the asset, above 0, up to 9 decimals. Example: `151.40`"""
     as_of: Time
+    """The time of the price (RFC 3339), at most 5 minutes in the future. Example: `2026-11-20T15:30:00Z`"""
     source: Identifier | None = None
+    """The source of the price, 1 to 64 characters; null or absent where it is not named. Example: `alpaca`"""
 
 
 Quotes = Annotated[list[QuoteBody], Field(min_length=1, max_length=500)]
@@ -111,6 +112,7 @@ class QuoteReceived(Message):
 
     type: Literal["quote.received"] = "quote.received"
     quotes: Quotes
+    """The quotes, 1 to 500, of any symbols."""
 
 
 class CheckRequested(TenantMessage):
@@ -148,6 +150,7 @@ class InsightReceived(TenantMessage):
     expected_value: Quantity
     momentum: Quantity
     as_of: Time
+    """The time of the estimate (RFC 3339). Example: `2026-11-20T15:30:00Z`"""
 
 
 class SettlementRequested(TenantMessage):

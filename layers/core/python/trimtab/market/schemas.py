@@ -24,13 +24,16 @@ class StoreQuotes(Model):
     """Quotes of any symbols; the newest quote of each symbol wins."""
 
     quotes: Quotes
+    """The quotes, 1 to 500, of any symbols."""
 
 
 class EnterSplit(Model):
     """A split: every `per` units become `ratio` units. 4 per 1 is a split, 1 per 10 a reverse split."""
 
     ratio: Annotated[Quantity, Field(gt=0, le=1_000_000, examples=[4])]
+    """The number of units after the split for every `per` units before; above 0, up to 1,000,000. Example: `4`"""
     per: Annotated[Quantity, Field(gt=0, le=1_000_000)] = Decimal(1)
+    """The number of units before the split; above 0, up to 1,000,000. Default: 1. Example: `1`"""
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -40,30 +43,39 @@ class AmendSplit(EnterSplit):
     """The right ratio of a split, and the reason for the audit record."""
 
     reason: Annotated[Text, Field(examples=["1 for 10, not 10 for 1"])]
+    """The reason for the audit record, 1 to 200 characters."""
 
 
 AssetClass = Literal["stock", "etf", "fund", "bond", "crypto", "commodity", "other"]
 
 
 class EnterAsset(Model):
-    """The reference data of an asset. Daily bars are ingested for active assets only.
-
-    No orders are sent for an asset that is halted or not active. A price further than `max_jump_percent` from the
-    newest accepted price is held until it is confirmed; null accepts every price. `quote_unit` is the unit of quotes
-    and bars: `percent` for a bond that is quoted in percent of its nominal value. The unit of an asset with prices is
-    fixed. Trades have quantities of up to `quantity_places` decimals; orders have at most 9.
-    """
+    """The reference data of an asset."""
 
     name: Annotated[Text, Field(examples=["Apple Inc."])]
+    """The name of the asset for people, 1 to 200 characters."""
     asset_class: AssetClass = "stock"
+    """The class of the asset. Default: `stock`. Example: `stock`"""
     sector: Sector | None = None
+    """The sector in the Global Industry Classification Standard (GICS); null or absent for assets without a sector,
+    such as a fund of the whole market."""
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    """The currency of quotes and bars, a code of ISO 4217. Default: `USD`. Example: `USD`"""
     exchange: Annotated[Identifier, Field(examples=["XNAS"])]
+    """The market identifier code (ISO 10383) of the exchange, which decides the sessions. Example: `XNAS`"""
     active: bool = True
+    """True for an asset whose daily bars are ingested and for which orders are sent. Default: true. Example: `true`"""
     halted: bool = False
+    """True to send no orders for the asset. Default: false. Example: `false`"""
     max_jump_percent: Annotated[Percent, Field(gt=0, le=1_000_000)] | None = MAX_JUMP_PERCENT
+    """The largest plausible change between two prices in percent; above 0, up to 1,000,000. A price further from the
+    newest accepted price is held until it is confirmed. Null accepts every price. Default: 40. Example: `40`"""
     quote_unit: QuoteUnit = QuoteUnit.MONEY
+    """The unit of quotes and bars: `money` for one unit, or `percent` of the nominal value for a bond. Fixed once the
+    asset has prices. Default: `money`."""
     quantity_places: Annotated[Whole, Field(ge=QUANTITY_PLACES, le=FINEST_PLACES)] = QUANTITY_PLACES
+    """The largest number of decimals in the quantity of a trade, 9 to 18; orders have at most 9. Default: 9. Example:
+    `9`"""
 
     @model_validator(mode="after")
     def _require_bond(self) -> "EnterAsset":
@@ -89,13 +101,14 @@ class EnterAsset(Model):
 
 
 class AssetView(Model):
-    """An asset; `sector_code` is the code of the sector in the Global Industry Classification Standard (GICS)."""
+    """The reference data of an asset."""
 
     symbol: str
     name: str
     asset_class: str
     sector: Sector | None
     sector_code: int | None
+    """The code of the sector in GICS, 10 to 60; null without a sector. Example: `45`"""
     currency: str
     exchange: str
     active: bool
@@ -114,23 +127,32 @@ class AssetList(Model):
 
 
 class BarView(Model):
-    """A daily bar of an asset, unadjusted for splits; `revision` counts corrections by the source, from 1.
-
-    `dividend` is the cash dividend of one unit whose ex-day is this day.
-    """
+    """A daily bar of an asset, unadjusted for splits. Prices are in the `quote_unit` of the asset."""
 
     day: str
+    """The trading day. Example: `2026-11-20`"""
     open: str
+    """The first price of the session, of one unit. Example: `149.80`"""
     high: str
+    """The highest price of the session. Example: `152.10`"""
     low: str
+    """The lowest price of the session. Example: `149.20`"""
     close: str
+    """The last price of the session. Example: `151.40`"""
     volume: str
+    """The number of units traded. Example: `48120000`"""
     vwap: str | None
+    """The volume-weighted average price; null where the source has none. Example: `150.93`"""
     pre_market: str | None
+    """A price before the session; null where the source has none. Example: `149.50`"""
     after_hours: str | None
+    """A price after the session; null where the source has none. Example: `151.60`"""
     dividend: str | None
+    """The cash dividend of one unit whose ex-day is this day; null without one. Example: `0.25`"""
     source: str
+    """The source of the bar. Example: `massive`"""
     revision: int
+    """The number of the revision: 1, and one more for each correction by the source. Example: `1`"""
 
 
 class BarList(Model):
@@ -141,26 +163,34 @@ class BarList(Model):
 
 
 class ReleasePrice(Model):
-    """The held price to accept; the price is named so that no other price is released by mistake."""
+    """The release of a held price."""
 
     price: Annotated[Quantity, Field(gt=0, examples=["214.30"])]
+    """The held price to accept, above 0; named so that no other price is released by mistake."""
 
 
 class PriceView(Model):
-    """A price of one unit, its time and its source."""
+    """A price, its time and its source."""
 
     price: str
+    """The price of one unit in the `quote_unit` of the asset. Example: `151.40`"""
     as_of: str
+    """The time of the price (UTC). Example: `2026-11-20T15:30:00Z`"""
     source: str
+    """The source of the price. Example: `alpaca`"""
 
 
 class HeldPriceView(PriceView):
-    """A price that is not used: `change_percent` is the distance from `expected`, the accepted price."""
+    """An implausible price, which is not used until it is confirmed."""
 
     reason: HoldReason
+    """The reason for holding the price: `price_jump` or `split_contradicted`."""
     expected: str
+    """The accepted price that the held price was compared with, of one unit after all splits. Example: `151.40`"""
     change_percent: str
+    """The distance from `expected` in percent, negative for a lower price. Example: `-52.4`"""
     held_at: str
+    """The time since when a price of the symbol is held (UTC)."""
 
 
 class HeldQuoteView(HeldPriceView):
@@ -170,56 +200,63 @@ class HeldQuoteView(HeldPriceView):
 
 
 class OutdatedQuoteView(Model):
-    """A quote that will be discarded; `stored_as_of` is the time of the stored price, null without a stored price."""
+    """A quote that will be discarded."""
 
     symbol: str
     as_of: str
+    """The time of the quote (UTC)."""
     stored_as_of: str | None
+    """The time of the stored price (UTC); null without a stored price."""
 
 
 class SubmittedQuotesView(Model):
-    """The expected outcome of the quotes; a worker stores the quotes.
-
-    `accepted` counts the quotes that are newer than the stored ones and plausible. `held` lists the implausible quotes.
-    `outdated` lists the quotes that are older than the stored or another submitted quote, or withdrawn.
-    """
+    """The expected outcome of the quotes; a worker stores the quotes."""
 
     accepted: int
+    """The number of quotes that are newer than the stored ones and plausible. Example: `2`"""
     held: list[HeldQuoteView]
+    """The implausible quotes."""
     outdated: list[OutdatedQuoteView]
+    """The quotes that are older than the stored or another submitted quote, or withdrawn."""
 
 
 class SplitView(Model):
     """A split."""
 
     effective_at: str
+    """The instant at which the split takes effect (UTC): the open of the first session on or after the day."""
     ratio: str
     per: str
 
 
 class SplitsView(Model):
-    """All splits of a symbol that are not withdrawn, ordered by time."""
+    """All splits of a symbol that are not withdrawn."""
 
     symbol: str
     splits: list[SplitView]
+    """The splits that are not withdrawn, ordered by time."""
 
 
 class QuoteView(Model):
-    """The quote of a symbol. Price, time, source and age are null if no price was accepted yet.
-
-    Prices are in `quote_unit`: `percent` of the nominal value, or `money` for one unit.
-    `previous` is the accepted price before. No order is sent for the symbol while a price is held.
-    """
+    """The quote of a symbol."""
 
     symbol: str
     price: str | None
+    """The accepted price of one unit in `quote_unit`; null before the first. Example: `151.40`"""
     as_of: str | None
+    """The time of the accepted price (UTC); null before the first. Example: `2026-11-20T15:30:00Z`"""
     source: str | None
+    """The source of the accepted price; null before the first. Example: `alpaca`"""
     age_seconds: int | None
+    """The age of the accepted price in seconds; null before the first. Example: `12`"""
     held: HeldPriceView | None
+    """The held price; null where none is. No order is sent for the symbol while a price is held."""
     previous: PriceView | None
+    """The accepted price before; null where there is none."""
     quote_unit: QuoteUnit
+    """The unit of all prices: `money` for one unit, or `percent` of the nominal value."""
     splits: list[SplitView]
+    """The splits that are not withdrawn, ordered by time."""
 
 
 def to_domain(quotes: Sequence[QuoteBody]) -> list[NewQuote]:

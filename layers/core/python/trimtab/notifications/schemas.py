@@ -20,13 +20,14 @@ Email = Annotated[
 
 
 class ReplaceContacts(Model):
-    """All e-mail addresses that receive the alerts and reports of the portfolio; an empty list stops both."""
+    """All contacts of the portfolio."""
 
     emails: Annotated[list[Email], Field(max_length=MAX_CONTACTS, examples=[["ada@example.com"]])]
+    """The e-mail addresses that receive the alerts and reports of the portfolio; an empty list stops both."""
 
 
 class ContactsView(Model):
-    """The e-mail addresses that receive the alerts and reports of a portfolio."""
+    """The contacts of a portfolio."""
 
     portfolio_id: str
     emails: list[str]

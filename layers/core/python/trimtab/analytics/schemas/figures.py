@@ -16,91 +16,116 @@ from trimtab.kernel.money import plain, to_money
 
 
 class DataView(Model):
-    """The last valued day, the age of the data in days (null before the first), and the stale symbols."""
+    """The state of the data behind the figures."""
 
     last_day: date | None
+    """The last valued day; null before the first. Example: `2026-11-20`"""
     age_days: int | None
+    """The age of the data in days; null before the first valued day. Example: `1`"""
     stale: list[str]
+    """The symbols without a close of the last valued day."""
 
 
 class WindowView(Model):
-    """The period from the close on (or before) `first` to the close on (or before) `last`."""
+    """A period from the close on (or before) `first` to the close on (or before) `last`."""
 
     span: str
+    """The length of the window: `1M`, `3M`, `6M`, `YTD` (year to date), `1Y`, `all` or `custom`. Example: `1Y`"""
     first: date
+    """The opening day: the first return is that of the day after. Example: `2025-11-20`"""
     last: date
+    """The last day. Example: `2026-11-20`"""
 
 
 class FigureView(Model):
-    """A number with unit (percent: 12.5 is an eighth), method, basis, window and number of observations.
-
-    Without a number `value` is null and `reason` is a code for the cause. For the reason `several_rates`, `candidates`
-    are the rates that satisfy the formula.
-    """
+    """A number with its provenance."""
 
     value: str | None
+    """The number: percents with 4 decimals (12.5000 is 12.5 %), ratios with 6; null where no number can be computed.
+    Example: `12.5000`"""
     unit: str
+    """`percent` or `ratio`. Example: `percent`"""
     method: str
+    """The name of the formula, with its parameters."""
     basis: str
     window: WindowView | None
+    """The days that the number covers; null where there are none."""
     observations: int
+    """The number of inputs. Example: `252`"""
     reason: str | None
+    """The cause of a missing number as a code, such as `too_few_observations`; null with a number."""
     candidates: list[str]
+    """The rates that satisfy the formula, for the reason `several_rates`; empty otherwise."""
 
 
 class SkippedDayView(Model):
-    """A day that is in no return: its gain in money, and a code for the cause (`no_capital`: nothing was invested)."""
+    """A day whose gain is in no return."""
 
     day: date
+    """The day. Example: `2026-11-20`"""
     gain: str
+    """The gain of the day in money, negative for a loss. Example: `3.20`"""
     reason: str
+    """The cause as a code: `no_capital` where nothing was invested. Example: `no_capital`"""
 
 
 class PerformanceView(Model):
-    """The performance of a portfolio. Values, flow and gain are money.
-
-    `benchmark` and `excess` are null without a benchmark. `requested_to` is the requested last day where that day is
-    not valued yet, else null.
-    """
+    """The performance of a portfolio."""
 
     portfolio_id: str
     currency: str
     data: DataView
+    """The state of the data behind the figures."""
     window: WindowView
+    """The period that the figures cover."""
     requested_to: date | None
+    """The requested last day where that day is not valued yet; null otherwise."""
     opening_value: str
+    """The value at the close of the opening day in money. Example: `10000.00`"""
     closing_value: str
+    """The value at the close of the last day in money. Example: `11200.00`"""
     net_flow: str
+    """Deposits less withdrawals of the window in money. Example: `500.00`"""
     gain: str
+    """The change in value less the net flow, in money. Example: `700.00`"""
     skipped_days: list[SkippedDayView]
+    """The days whose gain is in no return."""
     time_weighted: FigureView
+    """The time-weighted return of the window, which deposits and withdrawals do not influence."""
     time_weighted_annualised: FigureView
+    """The time-weighted return per year."""
     money_weighted: FigureView
+    """The money-weighted return of the window (internal rate of return)."""
     money_weighted_annualised: FigureView
+    """The money-weighted return per year."""
     simple: FigureView
+    """The gain in percent of the largest capital that was put in, regardless of timing."""
     benchmark: FigureView | None
+    """The return of the benchmark over the window; null without a benchmark."""
     excess: FigureView | None
+    """The time-weighted return less that of the benchmark; null without a benchmark."""
 
 
 class DrawdownView(Model):
-    """The days of the deepest drawdown: peak, trough and recovery (null before the recovery)."""
+    """The days of the deepest drawdown."""
 
     peak: date | None
+    """The day of the peak before the deepest fall; null where there was no fall. Example: `2026-03-02`"""
     trough: date | None
+    """The day of the lowest value after the peak; null where there was no fall. Example: `2026-04-08`"""
     recovery: date | None
+    """The first day at the peak or above again; null before. Example: `2026-06-15`"""
 
 
 class LossView(FigureView):
-    """A loss in percent; `amount` is the loss in money at the closing value."""
+    """A loss in percent and in money."""
 
     amount: str | None
+    """The loss in money at the closing value, above zero; null without a number. Example: `184.00`"""
 
 
 class RiskView(Model):
-    """The risk of a portfolio at a confidence (0.95) and a horizon in trading days. Losses are above zero.
-
-    `beta` and `correlation` are null without a benchmark.
-    """
+    """The risk of a portfolio. Losses and drawdowns are above zero."""
 
     portfolio_id: str
     currency: str
@@ -108,41 +133,61 @@ class RiskView(Model):
     window: WindowView
     requested_to: date | None
     confidence: str
+    """The confidence level of the losses as a share: 0.95 is 95 %. Example: `0.95`"""
     horizon_days: int
+    """The horizon of the losses in trading days. Example: `1`"""
     risk_free: str
+    """The risk-free rate per year as a share: 0.03 is 3 %. Example: `0`"""
     value: str
+    """The closing value in money, to which losses apply. Example: `11200.00`"""
     skipped_days: list[SkippedDayView]
     volatility: FigureView
+    """The standard deviation of daily returns times the square root of 252, in percent."""
     sharpe: FigureView
+    """The yearly return above the risk-free rate per unit of volatility."""
     sortino: FigureView
+    """The yearly return above the risk-free rate per unit of downside deviation."""
     calmar: FigureView
+    """The compound annual return over the deepest drawdown."""
     max_drawdown: FigureView
+    """The deepest fall from a peak, in percent above zero."""
     drawdown: DrawdownView | None
+    """The days of the deepest drawdown; null where it cannot be measured."""
     current_drawdown: FigureView
+    """The fall from the highest point to the last day, in percent above zero."""
     historical_var: LossView
+    """The value at risk: the percentile of past daily losses."""
     historical_cvar: LossView
+    """The expected loss beyond the value at risk: the mean of the worst past days."""
     normal_var: LossView
+    """The value at risk under a normal distribution."""
     normal_cvar: LossView
+    """The expected loss beyond the value at risk under a normal distribution."""
     concentration: FigureView
+    """The Herfindahl-Hirschman index of the holdings: the sum of squared shares, 1 for a single holding."""
     beta: FigureView | None
+    """The sensitivity to the benchmark; null without a benchmark."""
     correlation: FigureView | None
+    """The correlation with the benchmark; null without a benchmark."""
 
 
 class DayView(Model):
-    """A portfolio at the end of a day, in money; `flow` is the day's deposits less withdrawals.
-
-    `stale` names the symbols without a close of that day.
-    """
+    """A portfolio at the end of a day."""
 
     day: date
+    """The day. Example: `2026-11-20`"""
     value: str
+    """The value at the end of the day in money, cash included. Example: `11200.00`"""
     cash: str
+    """The cash at the end of the day in money. Example: `200.00`"""
     flow: str
+    """The deposits less withdrawals of the day in money. Example: `0.00`"""
     stale: list[str]
+    """The symbols without a close of that day."""
 
 
 class HistoryView(Model):
-    """The daily values of a window, oldest first; `observations` is their number."""
+    """The daily values of a window."""
 
     portfolio_id: str
     currency: str
@@ -152,7 +197,9 @@ class HistoryView(Model):
     method: str
     basis: str
     observations: int
+    """The number of days. Example: `252`"""
     days: list[DayView]
+    """The daily values, oldest first."""
 
 
 def performance_view(history: PortfolioHistory) -> dict[str, Any]:

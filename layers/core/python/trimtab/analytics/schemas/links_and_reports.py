@@ -16,17 +16,20 @@ from trimtab.kernel.clock import format_time
 
 
 class CreateLink(Model):
-    """The chart that the link shows: the resource, and the window where the resource has one.
-
-    `from` and `to` are allowed with the window `custom` only, as in the query of the resource.
-    """
+    """The chart that the link shows."""
 
     resource: ChartResource
+    """The chart: `sectors`, `performance`, `risk`, `history` or `drift`."""
     window: Span = Span.ONE_YEAR
+    """The length of the window, for the resources that have one. Default: `1Y`."""
     first: Annotated[Day | None, Field(alias="from")] = None
+    """The opening day of a `custom` window; not allowed for others. Example: `2026-01-01`"""
     last: Annotated[Day | None, Field(alias="to")] = None
+    """The last day of a `custom` window; not allowed for others. Example: `2026-11-20`"""
     benchmark: Asset | None = None
+    """The symbol of a benchmark to compare with. Example: `SPY`"""
     theme: Theme = Theme.AUTO
+    """The background of the chart. Default: `auto`, which follows the browser."""
 
     def to_chart(self) -> ChartRequest:
         """Return the requested chart."""
@@ -35,16 +38,20 @@ class CreateLink(Model):
 
 
 class LinkView(Model):
-    """A link that opens a chart in any browser, without a token, until the link expires."""
+    """A link to a chart."""
 
     url: str
+    """The address that opens the chart in any browser, without a token. Example:
+    `https://api.example.com/prod/links/eyJ0IjoiMSJ9.abc`"""
     expires_at: datetime
+    """The time at which the link ends (UTC)."""
 
 
 class RequestReport(Model):
-    """The month of the report; the previous month by default."""
+    """The report to send."""
 
     month: Month | None = None
+    """The month of the report, which must be over. Default: the previous month."""
 
 
 class ReportView(Model):
@@ -52,7 +59,10 @@ class ReportView(Model):
 
     portfolio_id: str
     month: str
+    """The month of the report. Example: `2026-10`"""
     report_id: str
+    """The id of the report, a UUID derived from tenant, portfolio and month. Example:
+    `731eb848-c0f2-552f-b8d8-c216b7119182`"""
 
 
 def link_view(public_url: str, token: str, expires_at: datetime) -> dict[str, Any]:

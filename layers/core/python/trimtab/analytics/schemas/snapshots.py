@@ -12,12 +12,17 @@ SNAPSHOT_BASIS = "quantity_now_times_the_newer_of_quote_and_last_close"
 
 
 class SectorView(Model):
-    """A sector: value in money, weight in percent, symbols. `Unknown` holds the assets without a sector."""
+    """A sector of a portfolio."""
 
     name: str
+    """The name of the sector for people; `Unknown` for assets without a sector, `Cash` for cash. Example: `Health
+    Care`"""
     value: str
+    """The value in money. Example: `2400.00`"""
     weight: str
+    """The part of the portfolio's value in percent, with 4 decimals. Example: `24.0000`"""
     symbols: list[str]
+    """The symbols of the sector."""
 
 
 class CloseView(Model):
@@ -25,16 +30,11 @@ class CloseView(Model):
 
     symbol: str
     day: date
+    """The day of the close. Example: `2026-11-20`"""
 
 
 class SectorsView(Model):
-    """A portfolio by sector, largest first.
-
-    `as_of` is the time of the oldest price and `age_days` its age. Holdings are valued at their newest quote, except
-    for `valued_at_close` (at a close); `unpriced` names holdings without any price, which count as zero. `observations`
-    is the number of priced holdings.
-    `other_currency` names holdings quoted in another currency: values are not converted.
-    """
+    """A portfolio by sector."""
 
     portfolio_id: str
     currency: str
@@ -46,47 +46,58 @@ class SectorsView(Model):
     age_days: int | None
     valued_at_close: list[CloseView]
     other_currency: list[str]
+    """The holdings quoted in another currency than the portfolio's; values are not converted."""
     sectors: list[SectorView]
+    """The sectors, largest first."""
     unpriced: list[str]
 
 
 class DriftView(Model):
-    """An asset's weight, target, drift and band edges in percent, and its value in money.
-
-    `distance` is the distance to the nearer edge of the band in percentage points, below zero outside the band.
-    """
+    """An asset of a portfolio against its target."""
 
     asset: str
+    """The symbol of the asset. Example: `AAPL`"""
     weight: str
+    """The present weight in percent, with 4 decimals. Example: `31.2500`"""
     target: str
+    """The target weight in percent. Example: `30.0000`"""
     drift: str
+    """Weight less target in percentage points. Example: `1.2500`"""
     lower: str
+    """The lower edge of the band in percent. Example: `25.0000`"""
     upper: str
+    """The upper edge of the band in percent. Example: `35.0000`"""
     distance: str
+    """The distance to the nearer edge of the band in percentage points, below zero outside the band. Example:
+    `3.7500`"""
     value: str
+    """The value of the asset in money. Example: `3125.00`"""
 
 
 class DriftsView(Model):
-    """A portfolio against its target, at the newer of quote and last close of each holding.
-
-    `as_of` is the time of the oldest price and `age_days` its age. `valued_at_close` names the holdings valued at a
-    close, whose time is the end of its session; the others are valued at their newest quote. `observations` is the
-    number of priced holdings. `drift` is half the sum of the absolute drifts in percent. Without a target, or where a
-    holding has no price (`unpriced`), `drift` is null, `assets` is empty and `reason` is a code for the cause.
-    """
+    """A portfolio against its target, at the newer of quote and last close of each holding."""
 
     portfolio_id: str
     currency: str
     value: str
+    """The value of the portfolio in money, cash included. Example: `10000.00`"""
     method: str
     basis: str
     observations: int
+    """The number of holdings with a price. Example: `3`"""
     as_of: datetime | None
+    """The time of the oldest price (UTC); null where no holding has a price."""
     age_days: int | None
+    """The age of the oldest price in days; null where no holding has a price. Example: `0`"""
     valued_at_close: list[CloseView]
+    """The holdings valued at a close for lack of a newer quote, with the day of the close."""
     drift: str | None
+    """Half the sum of the absolute drifts in percent; null without a target, or where a holding has no price. Example:
+    `1.2500`"""
     reason: str | None
+    """The cause of a missing drift as a code: `no_target`, `no_price` or `nothing_held`; null with a drift."""
     assets: list[DriftView]
+    """The assets of target and holdings; empty without a drift."""
     unpriced: list[str]
 
 

@@ -45,17 +45,17 @@ Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class PlaceOrder(Model):
-    """An order to place: BACK bets that the selection wins, LAY that the selection loses.
-
-    `stake` is an amount of money, `odds` are decimal odds; both have 2 places.
-    """
+    """An order to place."""
 
     user_id: Identifier
     market_id: Identifier
     selection_id: Identifier
     side: BetSide
+    """`BACK` bets that the selection wins, `LAY` that the selection loses."""
     stake: Annotated[Money, Field(gt=0, examples=["10.00"])]
+    """The backer's stake in money, above 0, with 2 decimals."""
     odds: Odds
+    """Decimal odds with 2 decimals, above 1, up to 1,000: the payout of a winning BACK per unit of stake."""
 
     def to_domain(self) -> NewOrder:
         """Return the order."""
@@ -63,18 +63,24 @@ class PlaceOrder(Model):
 
 
 class SettleOrder(Model):
-    """The settlement of an order by the result of its selection: give either `won` or `result`.
-
-    `commission` is an amount of money, charged on the winnings of the order. `payout` is optional: it must equal the
-    payout that follows from the result, unless an `override_reason` is given.
-    """
+    """The settlement of an order by the result of its selection."""
 
     won: StrictBool | None = None
+    """True where the selection won (not the order: a LAY then loses), false where it lost. Give either `won` or
+    `result`. Example: `true`"""
     result: ResultKind | None = None
+    """The result of the selection. Give either `won` or `result`."""
     dead_heat_factor: Factor | None = None
+    """The part of each stake that wins a dead heat: above 0, below 1, as a number or an exact fraction. Required for
+    `dead_heat`, not allowed otherwise. Example: `1/3`"""
     commission: Annotated[Money, Field(ge=0)] = ZERO
+    """The commission on the winnings of the order in money, at least 0, up to the winnings. Default: 0. Example:
+    `0.50`"""
     payout: Annotated[Money, Field(ge=0)] | None = None
+    """The payout in money, at least 0. It must equal the payout that follows from the result, unless an
+    `override_reason` is given. Example: `35.00`"""
     override_reason: Reason | None = None
+    """The reason for another payout than the result's, 1 to 500 characters; needs a `payout`. Example: `Goodwill`"""
 
     @model_validator(mode="after")
     def _require_one_result(self) -> "SettleOrder":
@@ -95,14 +101,15 @@ Selections = Annotated[list[Identifier], Field(max_length=MAX_SELECTIONS_PER_LIS
 
 
 class SettleMarket(Model):
-    """The settlement of a market: its winners and its void selections; all other selections have lost.
-
-    `commission_rate` is a percentage of the net winnings of a user in the market.
-    """
+    """The settlement of a market."""
 
     winners: Selections
+    """The ids of the winning selections, at most 100; may be empty."""
     voids: Selections = Field(default_factory=list)
+    """The ids of the void selections, at most 100: their stakes are returned. All selections in neither list have
+    lost."""
     commission_rate: Annotated[Percent, Field(ge=0, le=100)] = ZERO
+    """The commission in percent of the net winnings of a user in the market, 0 to 100. Default: 0. Example: `2.5`"""
 
 
 def read_insight_message(message: InsightReceived) -> Insight:

@@ -27,44 +27,67 @@ class SettlementStatus(StrEnum):
 
 
 class InsightView(Model):
-    """The newest insight on the selection when the order was placed."""
+    """A provider's estimate for a selection: the newest one."""
 
     implied_probability: str
+    """The probability that the selection wins, above 0 and below 1. Example: `0.31`"""
     expected_value: str
+    """The expected profit of backing the selection, per unit of stake; the opposite for a LAY. Example: `0.085`"""
     momentum: str
+    """The provider's measure of the recent change; Trimtab stores it as it is. Example: `0.4`"""
     as_of: datetime
+    """The time of the estimate (UTC). Example: `2026-11-20T15:30:00Z`"""
 
 
 class SettlementView(Model):
-    """The settlement of an order. `due` is the payout that follows from the result; a factor is a fraction: `1/2`."""
+    """The settlement of an order."""
 
     result: ResultKind
+    """The result of the selection."""
     dead_heat_factor: str | None
+    """The part of each stake that won a dead heat, as a reduced fraction; null for other results. Example: `1/3`"""
     due: str
+    """The payout that follows from the result in money. Example: `35.00`"""
     override_reason: str | None
+    """The reason for another payout than `due`; null where both are equal."""
     settled_by: str
+    """The subject of the token that settled the order or the market. Example: `trading-desk`"""
     with_market: bool
+    """True where the order was settled with its market: the commission is then charged on the market. Example:
+    `false`"""
 
 
 class OrderView(Model):
-    """An order. `exposure` is the largest possible loss; `pnl` is payout - exposure - commission."""
+    """A betting order."""
 
     id: str
+    """The id of the order, a UUID. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     user_id: str
     market_id: str
     selection_id: str
     side: BetSide
     stake: str
+    """The backer's stake in money, with 2 decimals. Example: `10.00`"""
     odds: str
+    """Decimal odds with 2 decimals. Example: `3.50`"""
     exposure: str
+    """The largest possible loss in money: the stake of a BACK, stake times (odds - 1) of a LAY. Example: `10.00`"""
     status: BetStatus
+    """`OPEN`, then `SETTLED` or `CANCELLED`."""
     payout: str | None
+    """The payout in money, the returned exposure included; null before the settlement. Example: `35.00`"""
     pnl: str | None
+    """The profit or loss in money: payout less exposure less commission; null before the settlement. Example:
+    `25.00`"""
     commission: str | None
+    """The commission on the order in money; null before the settlement. Example: `0.00`"""
     settlement: SettlementView | None
+    """The result and its author; null before the settlement."""
     insight: InsightView | None
+    """The newest insight on the selection when the order was placed; null without one."""
     created_at: datetime
     settled_at: datetime | None
+    """The time of the settlement (UTC); null before."""
 
 
 class OrderPage(Model):
@@ -78,56 +101,76 @@ class HedgeView(Model):
     """The order that makes the profit the same for either result; for BACK orders alone, the cash-out."""
 
     side: BetSide
+    """The side of the hedge."""
     odds: str
+    """The odds of the hedge, with 2 decimals. Example: `2.80`"""
     stake: str
+    """The stake of the hedge in money. Example: `12.50`"""
 
 
 class SelectionView(Model):
-    """The orders of a user on one selection.
-
-    `exposure` is the sum of the largest possible losses of the open orders, `if_win` and `if_lose` their profit for
-    either result, `pnl` the profit and loss of the settled orders. `side` is the net side, null if `if_win` equals
-    `if_lose`.
-    """
+    """The orders of a user on one selection."""
 
     market_id: str
     selection_id: str
     side: BetSide | None
+    """The net side of the open orders; null where `if_win` equals `if_lose`."""
     exposure: str
+    """The sum of the largest possible losses of the open orders in money, not netted. Example: `10.00`"""
     pnl: str
+    """The profit or loss of the settled orders in money, after their commission. Example: `0.00`"""
     back_stake: str
+    """The sum of the stakes of open BACK orders in money. Example: `10.00`"""
     back_profit: str
+    """The profit of the open BACK orders in money if the selection wins. Example: `25.00`"""
     lay_stake: str
+    """The sum of the stakes of open LAY orders in money. Example: `0.00`"""
     lay_liability: str
+    """The loss of the open LAY orders in money if the selection wins. Example: `0.00`"""
     if_win: str
+    """The profit of the open orders in money if the selection wins, negative for a loss. Example: `25.00`"""
     if_lose: str
+    """The profit of the open orders in money if the selection loses, negative for a loss. Example: `-10.00`"""
     cash_out: HedgeView | None
+    """The order that makes the profit the same for either result; null where there is nothing to hedge."""
     updated_at: datetime
 
 
 class MetricsView(Model):
-    """Totals over orders.
-
-    `roi` is the settled profit in percent of the settled stake, `win_rate` the percentage of settled orders that won;
-    both leave void orders out. Cancelled orders count in no stake.
-    """
+    """Totals over orders. Cancelled orders count in no amount of money."""
 
     total_stake: str
+    """The sum of the stakes of open and settled orders in money. Example: `120.00`"""
     total_payout: str
+    """The sum of the payouts of settled orders in money. Example: `95.00`"""
     roi: str
+    """The settled profit in percent of the settled stake, with 4 decimals, without void orders. Example: `4.1667`"""
     orders_placed: int
+    """The number of orders, cancelled ones included. Example: `12`"""
     orders_won: int
+    """The number of settled orders that earned anything before commission. Example: `4`"""
     win_rate: str
+    """The orders that won in percent of the settled orders, with 4 decimals. Example: `40.0000`"""
     open_stake: str
+    """The sum of the stakes of open orders in money. Example: `20.00`"""
     open_exposure: str
+    """The sum of the largest possible losses of open orders in money. Example: `20.00`"""
     profit: str
+    """The profit of all settled orders in money, after commission, void orders included. Example: `5.00`"""
     commission: str
+    """The commission on orders and markets in money. Example: `1.00`"""
     settled_stake: str
+    """The sum of the stakes of settled orders in money, void orders left out. Example: `100.00`"""
     settled_profit: str
+    """The profit of settled orders in money, after commission, void orders left out. Example: `5.00`"""
     orders_open: int
+    """The number of open orders. Example: `2`"""
     orders_settled: int
+    """The number of settled orders, void orders left out. Example: `10`"""
     orders_void: int
+    """The number of void orders. Example: `0`"""
     orders_cancelled: int
+    """The number of cancelled orders. Example: `0`"""
 
 
 class UserMetricsView(MetricsView):
@@ -135,22 +178,26 @@ class UserMetricsView(MetricsView):
 
     user_id: str
     market_id: str | None
+    """The market that the totals are restricted to; null for all markets. Example: `match-1:winner`"""
 
 
 class PositionView(Model):
-    """The orders of a user in one market.
-
-    `worst_case_exposure` is the largest possible loss, hedges netted, if any selection can win;
-    `worst_case_exposure_of_these` if only the selections with open orders can win.
-    """
+    """The orders of a user in one market."""
 
     market_id: str
     exposure: str
+    """The sum of the largest possible losses of the open orders in money, not netted. Example: `30.00`"""
     worst_case_exposure: str
+    """The largest possible loss in money, hedges netted, if any selection can win. Example: `20.00`"""
     worst_case_exposure_of_these: str
+    """The largest possible loss in money, hedges netted, if only the selections with open orders can win. Example:
+    `5.00`"""
     market_commission: str
+    """The commission on the net winnings in the market in money. Example: `0.00`"""
     selections: list[SelectionView]
+    """The selections with orders, sorted by id."""
     metrics: MetricsView
+    """The totals over the orders in the market."""
     updated_at: datetime
 
 
@@ -162,39 +209,46 @@ class PositionList(Model):
 
 
 class PlacedView(Model):
-    """A placed order, the position of its user on the selection, and the newest insight on the selection.
-
-    `retry_safe` is true if the request had an idempotency key.
-    """
+    """A placed order with its position."""
 
     order: OrderView
+    """The placed order."""
     position: SelectionView
+    """The position of the user on the selection, the order included."""
     insight: InsightView | None
+    """The newest insight on the selection; null without one."""
     retry_safe: bool
+    """True where the request had an idempotency key: the same request again places no further order. Example: `true`"""
 
 
 class MarketLinks(Model):
     """Links of a market settlement."""
 
     self: str
+    """The path of the settlement, below the address of the API. Example: `/markets/match-1/settlement`"""
 
 
 class MarketSettlementView(Model):
-    """The settlement of a market: SETTLED once every order is settled.
-
-    While it is SETTLING, `orders` and `orders_open` are read from an index: eventually consistent, and a lower bound
-    above some 20,000 orders. Once SETTLED, `orders` is exact.
-    """
+    """The settlement of a market."""
 
     market_id: str
     status: SettlementStatus
+    """`SETTLING` while orders are open, then `SETTLED`."""
     winners: list[str]
+    """The ids of the winning selections."""
     voids: list[str]
+    """The ids of the void selections."""
     commission_rate: str
+    """The commission in percent of the net winnings of a user in the market. Example: `2.5`"""
     orders: int
+    """The number of orders in the market: exact once `SETTLED`, before eventually consistent and a lower bound above
+    some 20,000. Example: `42`"""
     orders_open: int
+    """The number of orders still open, eventually consistent. Example: `0`"""
     closed_by: str
+    """The subject of the token that settled the market. Example: `trading-desk`"""
     closed_at: datetime
+    """The time of the settlement request (UTC)."""
     links: MarketLinks
 
 
