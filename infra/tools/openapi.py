@@ -127,6 +127,9 @@ def _complete(operation: JsonObject, method: str, path: str, functions: Mapping[
     operation["operationId"] = function.__name__ + ("_alias" if alias else "")
     text = inspect.cleandoc(function.__doc__)
     operation["description"] = text + (f"\n\nAn alias of `{method.upper()} {full_path}`." if alias else "")
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "header":  # Powertools writes the names in lower case.
+            parameter["name"] = parameter["name"].title()
     responses = dict(_own_responses(operation))
     for status in problem_statuses(operation, method):
         responses.setdefault(str(int(status)), {"$ref": f"#/components/responses/{component_name(status)}"})

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trimtab.runtime.http.problems import PROBLEM_MEDIA_TYPE
+from infra.tools.problem_types import problem_types
+from trimtab.runtime.http.problems import PROBLEM_MEDIA_TYPE, PROBLEM_TYPE
 
 JsonObject = dict[str, Any]
 
@@ -82,12 +83,14 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
     ("open_link", 200): _CHART,
 }
 
-_WITHOUT_BODY_404 = {"request_rebalance", "read_summary"}
-_READS_WITH_RULES = {"read_performance", "read_risk", "read_history", "list_trades", "list_orders"}
-_NEVER_CONFLICT = {"preview_rebalance", "create_link", "request_report", "store_quotes", "halt_orders", "lift_halt"}
+_NOT_FOUND_WITHOUT_ID = {"request_rebalance", "read_summary", "list_orders"}
+_ALWAYS_FOUND = {"enter_asset", "settle_market"}
+_READS_WITH_RULES = {"read_performance", "read_risk", "read_history"}
+_NEVER_CONFLICT = {"create_link", "request_report", "store_quotes", "halt_orders", "lift_halt"}
 _NO_RULES = {
     *("halt_orders", "lift_halt", "close_portfolio", "cancel_rebalance", "cancel_order", "lift_quarantine"),
-    *("release_price", "withdraw_price", "enter_asset", "replace_contacts"),
+    *("release_price", "withdraw_price", "enter_asset", "replace_contacts", "replace_alert_rules"),
+    *("create_portfolio", "create_portfolio_alias", "change_policy", "set_allocation"),
 }
 
 
@@ -107,7 +110,7 @@ def problem_statuses(operation: JsonObject, method: str) -> Iterator[HTTPStatus]
         yield HTTPStatus.UNAUTHORIZED
     if operation.get("security") or name == "open_link":
         yield HTTPStatus.FORBIDDEN
-    if in_path or name in _WITHOUT_BODY_404:
+    if (in_path and name not in _ALWAYS_FOUND) or name in _NOT_FOUND_WITHOUT_ID:
         yield HTTPStatus.NOT_FOUND
     if writes and name not in _NEVER_CONFLICT:
         yield HTTPStatus.CONFLICT
@@ -140,7 +143,7 @@ class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
     type: str
-    """The stable name of the problem, a URN; programs decide by this member."""
+    """The stable name of the problem, a URN; programs decide by this member. The reference of errors explains each."""
 
     title: str
     """The phrase of the HTTP status. Example: `Bad Request`"""
@@ -162,6 +165,7 @@ def problem_schemas() -> JsonObject:
     """Return the schemas of a problem document by component name."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schema["properties"]["errors"].pop("default")
+    schema["properties"]["type"] |= {"enum": [PROBLEM_TYPE + each.name for each in problem_types()]}
     return {**schema.pop("$defs"), "Problem": schema}
 
 

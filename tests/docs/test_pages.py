@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.tools import reference
+from infra.tools import problem_types, reference
 from tests.docs.pages import REASONS, ROOT, all_pages, anchors, blocks, links, name_of, prose
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.policy_views import PolicyBody
@@ -94,7 +94,7 @@ def test_the_metrics_page_lists_every_metric() -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", (REFERENCE / "metrics.md").read_text(), re.M))
     counted = {
         node.args[0].value
-        for tree in reference.trees()
+        for tree in problem_types.trees()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and ast.unparse(node.func).rpartition(".")[2] in {"count", "on_event", "add_metric", "count_event"}

@@ -15,8 +15,9 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
 from infra.config import ROOT
 from infra.constructs.routes import routes_of
-from infra.tools import descriptions, member_docs, openapi
+from infra.tools import descriptions, member_docs, openapi, problem_types
 from infra.tools.common_members import MEMBERS, SAME_MEMBERS
+from infra.tools.problem_texts import TEXTS
 from tests.support.moto_state import stored_items
 from tests.support.system import (
     BETTING_TABLE,
@@ -31,6 +32,7 @@ from tests.support.system import (
 from trimtab.betting.domain.orders import derive_order_id
 from trimtab.kernel.clock import parse_time
 from trimtab.runtime.dynamodb.outbox import events_of
+from trimtab.runtime.http.problems import PROBLEM_TYPE
 
 WRITTEN = descriptions.generated_files()
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions/platform_api/generated/openapi.json").read_text())
@@ -148,6 +150,15 @@ def test_a_docstring_below_a_member_describes_the_member_where_the_class_does_no
 def test_every_class_that_lends_its_descriptions_exists() -> None:
     named = {*SAME_MEMBERS, *(name for names in SAME_MEMBERS.values() for name in names)}
     assert named <= set(member_docs.all_classes())
+
+
+def test_every_problem_type_has_a_text_and_no_text_is_left_over() -> None:
+    names = [each.name for each in problem_types.problem_types()]
+    assert set(names) == set(TEXTS), "explain the type in `infra/tools/problem_texts.py`, then run `make describe`"
+    assert DOCUMENT["components"]["schemas"]["Problem"]["properties"]["type"]["enum"] == [
+        PROBLEM_TYPE + name for name in names
+    ]
+    assert {"too_many_requests", "internal_error", "stale_as_of", "ref_id_reused"} <= set(names)
 
 
 def test_every_example_fits_its_schema() -> None:

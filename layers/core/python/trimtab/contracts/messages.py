@@ -70,15 +70,20 @@ def read_body(text: str, model: type[M]) -> M:
 
 
 class RebalanceRequested(TenantMessage):
-    """A drift report on the queue `rebalance-requests`. Weights that do not sum to 100 are rejected, with a recorded
-    outcome."""
+    """A drift report on the queue `rebalance-requests`: the weights that a user's portfolio has drifted to."""
 
     type: Literal["rebalance.requested"] = "rebalance.requested"
     request_id: Identifier
+    """Makes the report idempotent within the portfolio: a report with the same id is the same report. Example:
+    `drift-2026-11-21`"""
     user_id: Identifier
     name: Identifier = "default"
     new_allocation: Weights
+    """The weights that the portfolio has drifted to, by asset in percent, zeros included. A sum other than 100 is
+    rejected, with a recorded outcome."""
     as_of: Time | None = Field(default=None)
+    """The time of the weights (RFC 3339); the newest report counts. Default: the time at which the message was sent.
+    Example: `2026-11-20T15:30:00Z`"""
 
 
 class RecalculationRequested(TenantMessage):
