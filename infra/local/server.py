@@ -8,6 +8,9 @@ that event source mappings skip new records after a restart. This program saves 
 * to one file that is replaced atomically. A crash (`kill -9`, a reboot) loses the changes since the last snapshot,
   about `SAVE_SECONDS`; `make down` loses nothing.
 
+Functions behind REST APIs get the events of AWS: paths as sent, percent-encoded, and no `version`. ministack alone
+decodes paths, so that no test would see a function that forgets to decode them.
+
 Binary values (layers, code) are stored once, in files named by their SHA-256. Logs of functions are not stored.
 """
 
@@ -25,7 +28,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import persistence
-from ministack.services import cloudwatch_logs, dynamodb, lambda_svc
+from ministack.services import apigateway_v1, cloudwatch_logs, dynamodb, lambda_svc
 
 SAVE_SECONDS = 5.0
 _CHILD_SECONDS = 20.0
@@ -35,6 +38,7 @@ _BLOBS = _STATE / "blobs"
 _STREAMS = "unread_stream_records"
 _log = logging.getLogger("trimtab.snapshot")
 _serve = app.app
+_call_with_version = apigateway_v1._call_lambda_raw
 _requests = 0
 
 
@@ -42,8 +46,22 @@ async def _counted(scope: dict[str, Any], receive: Callable[..., Any], send: Cal
     """Serve a request, and count every request but health checks."""
     global _requests  # noqa: PLW0603 - one server a process
     _requests += scope["type"] == "http" and not scope["path"].startswith("/_ministack/")
-    serving: Awaitable[None] = _serve(scope, receive, send)
+    serving: Awaitable[None] = _serve(_as_sent(scope), receive, send)
     await serving
+
+
+def _as_sent(scope: dict[str, Any]) -> dict[str, Any]:
+    """Return the scope of a request to a REST API with the path as it was sent, any other scope unchanged."""
+    host = dict(scope.get("headers", ())).get(b"host", b"")
+    if scope["type"] == "http" and ("/_user_request_/" in scope["path"] or b".execute-api." in host):
+        return {**scope, "path": scope["raw_path"].decode("latin-1")}
+    return scope
+
+
+async def _call_lambda(function_ref: Any, event: dict[str, Any], **options: Any) -> Any:
+    """Invoke a function with the event of a REST API; only events of HTTP APIs have a version."""
+    event.pop("version", None)
+    return await _call_with_version(function_ref, event, **options)
 
 
 # Save ----------------------------------------------------------------------------------------------------------------
@@ -170,6 +188,7 @@ def _decode(value: dict[str, Any], used: set[str]) -> Any:
 _saver: list["asyncio.Task[None]"] = []  # the event loop itself keeps no reference to its tasks
 
 app.app = _counted
+apigateway_v1._call_lambda_raw = _call_lambda
 app.PERSIST_STATE = True
 app.save_all = _save_now
 app._load_persisted_state = _load

@@ -52,6 +52,18 @@ def settles_the_market(worker: str) -> Callable[[System], None]:
     return check
 
 
+def reads_metrics_of(path: str, user_id: str) -> Callable[[System], None]:
+    """Return a check that the payload reads the metrics of this user, decoded once whatever the gateway passes."""
+
+    def check(system: System) -> None:
+        bet = {"user_id": user_id, "market_id": "match", "selection_id": "home", "side": "BACK", "stake": 7, "odds": 2}
+        assert system.http("POST", "/orders", bet).status == 201
+        metrics = http(f"betting_api/{path}.json", 200)
+        assert (metrics["user_id"], metrics["open_exposure"]) == (user_id, "7.00")
+
+    return check
+
+
 def stores_the_insight(path: str) -> Callable[[System], None]:
     """Return a check: an order gets the insight of the payload, even if the payload is delivered twice."""
 
@@ -74,6 +86,8 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "betting_api/list_positions.json": lists_the_order("list_positions"),
     "betting_api/place_order.json": place_the_order,
     "betting_api/read_metrics.json": answers_about_the_order("read_metrics", "open_exposure", "25.00"),
+    "betting_api/read_metrics_encoded.json": reads_metrics_of("read_metrics_encoded", "auth0|1"),
+    "betting_api/read_metrics_http_api.json": reads_metrics_of("read_metrics_http_api", "auth0|1"),
     "betting_api/read_settlement.json": settles_the_market("betting_on_commit/stream.json"),
     "betting_api/settle_market.json": settles_the_market("betting_on_commit/stream.json"),
     "betting_api/settle_order.json": answers_about_the_order("settle_order", "pnl", "10.00"),

@@ -122,11 +122,13 @@ def gateway_event(
     """
     many = {name: value if isinstance(value, list) else [value] for name, value in (query or {}).items()}
     event = payload("portfolios_api/create_portfolio.json")
+    resource, parameters = _match(path)
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     event |= {
         "httpMethod": method,
         "path": path,
-        "resource": _resource(path),
+        "resource": resource,
+        "pathParameters": parameters or None,
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "headers": all_headers,
         "multiValueHeaders": {name: [value] for name, value in all_headers.items()},
@@ -142,10 +144,20 @@ def gateway_event(
     return dict(event)
 
 
-def _resource(path: str) -> str:
-    """Return the gateway's resource for a path."""
-    found = [str(route.openapi_path) for app in APPS for route in _routes(app) if route.rule.match(path)]
-    return min(found, key=lambda name: name.count("{"), default=path)  # the gateway prefers what is written out
+def _match(path: str) -> tuple[str, dict[str, str]]:
+    """Return the gateway's resource for a path, and the path parameters as sent, as a REST API passes them."""
+    names = {str(route.openapi_path) for app in APPS for route in _routes(app)}
+    found = [(name, parameters) for name in names if (parameters := _parameters(name, path)) is not None]
+    # The gateway prefers what is written out.
+    return min(found, key=lambda match: len(match[1]), default=(path, {}))
+
+
+def _parameters(resource: str, path: str) -> dict[str, str] | None:
+    parts, given = resource.split("/"), path.rstrip("/").split("/")
+    pairs = list(zip(parts, given, strict=False))
+    if len(parts) != len(given) or any(part != segment and part[:1] != "{" for part, segment in pairs):
+        return None
+    return {part.strip("{}"): segment for part, segment in pairs if part[:1] == "{"}
 
 
 def _routes(function: Any) -> list[Any]:

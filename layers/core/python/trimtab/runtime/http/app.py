@@ -2,13 +2,13 @@
 
 import base64
 from collections.abc import Callable, Mapping, Set
-from re import Match
 from typing import Any
-from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
 from msgspec import Struct
 
 from trimtab.kernel import strict_json
@@ -16,6 +16,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, utc_now
 from trimtab.kernel.errors import Invalid, Refusal, TooLarge, UnsupportedMedia
 from trimtab.runtime import authorizer_context
+from trimtab.runtime.http.paths import path_parameters
 from trimtab.runtime.http.problems import (
     failure_response,
     media_type_response,
@@ -102,13 +103,15 @@ class Api(APIGatewayRestResolver):
         }
         return super().resolve({**event, "headers": headers}, context)
 
-    def _convert_matches_into_route_keys(self, match: Match[str]) -> dict[str, str]:
-        """Return the parameters of the path, decoded: AWS passes them percent-encoded, other gateways decode them.
-
-        A parameter is decoded twice, so that a slash reaches the route through a gateway that decodes paths before it
-        matches them (`BTC%252FUSD`). No parameter of the API contains a percent sign, so nothing else changes.
-        """
-        return {name: unquote(unquote(value)) for name, value in match.groupdict().items()}
+    def _resolve(self) -> ResponseBuilder[BaseProxyEvent]:
+        """Resolve the route by the resource that the gateway matched: `path` may carry a base path or a stage."""
+        event: dict[str, Any] = self.current_event.raw_event
+        method, resource = event["httpMethod"].upper(), event.get("resource")
+        for route in (*self._static_routes, *self._dynamic_routes):
+            if (route.openapi_path, route.method) == (resource, method):
+                self.context.update(_route=route)
+                return self._call_route(route, path_parameters(event))
+        return self._handle_not_found(method=method, path=str(resource))
 
 
 def lambda_handler(app: Api) -> LambdaHandler:

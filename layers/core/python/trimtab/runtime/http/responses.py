@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import ApiGatewayResolver, Response
 
 from trimtab.runtime.http.cursors import encode_cursor
+from trimtab.runtime.http.paths import relative_reference
 
 
 def json_response(
@@ -31,5 +32,4 @@ def no_content() -> Response[str]:
 
 def relative_location(app: ApiGatewayResolver, path: str) -> str:
     """Return a path relative to the current request: right behind any stage or custom domain."""
-    depth = str(app.current_event.path).lstrip("/").count("/")
-    return "../" * depth + path.lstrip("/")
+    return relative_reference(app.current_event.raw_event, path)
