@@ -5,6 +5,7 @@ name of an environment. This module does not import the CDK, so the local tools 
 """
 
 import platform
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -181,6 +182,7 @@ class MassiveBars:
 
 
 MAX_RUN_SECONDS = 86_400
+_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 EXAMPLE_SENDER = "trimtab@example.com"
 """A placeholder that a local cloud accepts. On AWS every mail from this address ends in `mails-dead`."""
 
@@ -201,6 +203,8 @@ class Config:
     """The endpoint of the local cloud; empty on AWS."""
     any_sender: bool = False
     """Accept queue messages of every sender for every tenant: local clouds report no useful sender id."""
+    allowed_origins: tuple[str, ...] = ()
+    """The origins of web pages that may call the API, such as `https://app.example.com`, or `*` for every page."""
     inline_layers: bool = False
     gateway_authorizer: bool = True
     gateway_logs: bool = True
@@ -278,6 +282,9 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 < self.run_seconds <= MAX_RUN_SECONDS:
             raise ValueError(f"run_seconds must be between 1 and {MAX_RUN_SECONDS}")
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"allowed_origins: {origin!r} must be * or an origin such as https://app.example.com")
 
     @property
     def prefix(self) -> str:
@@ -297,6 +304,7 @@ LOCAL = Config(
     target=host(),
     broker=Paper(scenario="infra/local/scenarios/default.json"),
     any_sender=True,
+    allowed_origins=("*",),  # only this computer reaches the local cloud
     gateway_logs=False,  # local gateways write no access logs
     stateful_protection=False,
     policy_checks=False,  # the checks apply to AWS and would delay `make up`

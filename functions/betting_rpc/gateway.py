@@ -8,12 +8,14 @@ from apig_wsgi import make_lambda_handler
 
 from functions.betting_rpc.context import current_event
 from trimtab.kernel.errors import NotFound, Refusal, UnsupportedMedia
+from trimtab.runtime.http.methods import answer_method, with_head_and_options
 from trimtab.runtime.http.problems import problem, trace_id_of
 from trimtab.runtime.observability import logger
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+_METHODS = with_head_and_options({"POST"})
 _GZIP = b"\x1f\x8b"
 _REFUSALS: Mapping[int, Refusal] = {
     HTTPStatus.NOT_FOUND: NotFound("no_route", "There is no such method; see orders.proto."),
@@ -42,9 +44,12 @@ class ConnectGateway:
 
     def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Return the answer to an event of API Gateway; bad requests are answered, never raised."""
+        logger.append_keys(trace_id=trace_id_of(event))
+        return answer_method(event, _METHODS, lambda: self._answer(event, context))
+
+    def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         method = (event.get("pathParameters") or {}).get("method") or str(event.get("path")).rpartition("/")[2]
         trace_id = trace_id_of(event)
-        logger.append_keys(trace_id=trace_id)
         logger.info("request", method=event.get("httpMethod"), rpc=method)
         token = current_event.set(event)
         try:

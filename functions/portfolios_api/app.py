@@ -84,7 +84,11 @@ CSV = "text/csv"
 IMPORT, CASH_IMPORT = "/portfolios/{portfolio_id}/trades/import", "/portfolios/{portfolio_id}/cash/import"
 _FILE = Body(CSV, 2 * 1024 * 1024)
 
-app = Api(auth=lambda: settings().auth, bodies={IMPORT: _FILE, CASH_IMPORT: _FILE})
+app = Api(
+    auth=lambda: settings().auth,
+    bodies={IMPORT: _FILE, CASH_IMPORT: _FILE},
+    other_methods={"/portfolios/{portfolio_id}/rebalances": {"POST"}},
+)
 
 RefId = Annotated[Identifier, Path(description="The `ref_id` of a trade.")]
 JobId = Annotated[Identifier, Path(description="The `job_id` of a recalculation.")]

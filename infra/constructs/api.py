@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.config import Config
 from infra.constructs.context import removal_policy
 from infra.constructs.function import FunctionContext, LambdaFunction, log_retention
-from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, add_gateway_problems
+from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, add_gateway_problems, cors_headers
 from infra.constructs.identity import Identity
 from infra.constructs.policies import acknowledge
 from infra.constructs.routes import routes_of
@@ -110,6 +110,10 @@ class ApiAddress(Construct):
 class ApiGateway(Construct):
     """The routes of the functions, their token authorizer, and a throttled stage with access logs.
 
+    Of the functions of a resource, the one added first gets the methods that no route has (`ANY`): HEAD, OPTIONS, and
+    those that are answered with 405. No authorizer stands before them, because a browser sends OPTIONS without a token;
+    the function verifies the token of HEAD.
+
     Add every function before the synthesis. The deployment is named by a hash of the routes, so that any change of the
     routes makes a new deployment.
     """
@@ -125,29 +129,46 @@ class ApiGateway(Construct):
             self, "RestApi", rest_api_id=address.api_id, root_resource_id=address.root_resource_id
         )
         self._deployment = apigateway.Deployment(self, "Deployment", api=self._rest_api)
+        origins = context.config.allowed_origins
+        self._resources: set[str] = set()
         self._authorizer = self._make_authorizer() if context.config.gateway_authorizer else None
-        self._deployment.node.add_dependency(*add_gateway_problems(self, self._rest_api))
-        self._deployment.add_to_logical_id(_settings())
+        self._deployment.node.add_dependency(*add_gateway_problems(self, self._rest_api, origins))
+        self._deployment.add_to_logical_id(_settings(origins))
         self._make_stage()
 
     def add(self, function: LambdaFunction, *, public: bool = False) -> None:
         """Add every route of the function. A `public` function has open routes only."""
+        function.function.add_environment("ALLOWED_ORIGINS", ",".join(self._context.config.allowed_origins))
         integration = apigateway.LambdaIntegration(function.function, proxy=True, scope_permission_to_method=False)
         for route in routes_of(function.package):
             is_open = public or route.is_open
             authorizer = None if is_open else self._authorizer
-            resource = self._rest_api.root.resource_for_path(route.path)
-            method = resource.add_method(route.method, integration, authorizer=authorizer)
-            self._deployment.node.add_dependency(method)
-            self._deployment.add_to_logical_id(
-                {
-                    "path": route.path,
-                    "method": route.method,
-                    "authorizer": authorizer.authorizer_id if authorizer else None,
-                    "function": function.package,
-                }
-            )
+            method = self._add_method(route.path, route.method, integration, authorizer, function)
             _acknowledge_authorization(method, is_open=is_open, guarded=authorizer is not None)
+            if route.path not in self._resources:
+                self._resources.add(route.path)
+                method = self._add_method(route.path, "ANY", integration, None, function)
+                _acknowledge_other_methods(method)
+
+    def _add_method(
+        self,
+        path: str,
+        method: str,
+        integration: apigateway.LambdaIntegration,
+        authorizer: apigateway.IAuthorizer | None,
+        function: LambdaFunction,
+    ) -> apigateway.Method:
+        added = self._rest_api.root.resource_for_path(path).add_method(method, integration, authorizer=authorizer)
+        self._deployment.node.add_dependency(added)
+        self._deployment.add_to_logical_id(
+            {
+                "path": path,
+                "method": method,
+                "authorizer": authorizer.authorizer_id if authorizer else None,
+                "function": function.package,
+            }
+        )
+        return added
 
     def _make_authorizer(self) -> apigateway.IAuthorizer:
         """Make the authorizer that rejects invalid tokens before a function runs.
@@ -227,14 +248,21 @@ class ApiFunction(LambdaFunction):
         api.add(self)
 
 
-def _settings() -> dict[str, object]:
+def _settings(allowed_origins: Sequence[str]) -> dict[str, object]:
     """Return the settings that take effect with a new deployment only and belong to no single route."""
     return {
         "binary": list(_BINARY),
         "compress_from_bytes": _COMPRESS_FROM_BYTES,
         "authorizer_cache_seconds": _AUTHORIZER_CACHE_SECONDS,
+        "cors": cors_headers(allowed_origins),
         "problems": {name: problem.template for name, (_, problem) in GATEWAY_PROBLEMS.items()},
     }
+
+
+def _acknowledge_other_methods(method: apigateway.Method) -> None:
+    reason = "The function refuses every method without a route, answers OPTIONS, and verifies the token of HEAD."
+    acknowledge(method, "AwsSolutions-APIG4", reason)
+    acknowledge(method, "AwsSolutions-COG4", reason)
 
 
 def _acknowledge_authorization(method: apigateway.Method, *, is_open: bool, guarded: bool) -> None:

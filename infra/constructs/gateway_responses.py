@@ -1,6 +1,7 @@
 """The default responses of API Gateway, in the format of the functions: `application/problem+json` (RFC 9457)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aws_cdk import aws_apigateway as apigateway
@@ -71,8 +72,23 @@ GATEWAY_PROBLEMS: dict[str, tuple[apigateway.ResponseType, GatewayProblem]] = {
 }
 
 
-def add_gateway_problems(scope: Construct, api: apigateway.IRestApi) -> list[apigateway.GatewayResponse]:
+def cors_headers(allowed_origins: Sequence[str]) -> dict[str, str]:
+    """Return the headers that let web pages read the problems.
+
+    A header of a gateway response is a fixed text, so that several origins need `*`. The problems hold no data of any
+    tenant, and no page can send credentials with a request that is answered with `*`.
+    """
+    if not allowed_origins:
+        return {}
+    origin = allowed_origins[0] if len(allowed_origins) == 1 else "*"
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate"}
+
+
+def add_gateway_problems(
+    scope: Construct, api: apigateway.IRestApi, allowed_origins: Sequence[str]
+) -> list[apigateway.GatewayResponse]:
     """Replace the default responses of API Gateway with problem documents."""
+    fixed = {"Content-Type": "application/problem+json", **cors_headers(allowed_origins)}
     return [
         apigateway.GatewayResponse(
             scope,
@@ -80,10 +96,7 @@ def add_gateway_problems(scope: Construct, api: apigateway.IRestApi) -> list[api
             rest_api=api,
             type=response_type,
             status_code=str(problem.status),
-            response_headers={
-                header: f"'{value}'"
-                for header, value in {"Content-Type": "application/problem+json", **dict(problem.headers)}.items()
-            },
+            response_headers={header: f"'{value}'" for header, value in {**fixed, **dict(problem.headers)}.items()},
             templates={"application/json": problem.template},
         )
         for name, (response_type, problem) in GATEWAY_PROBLEMS.items()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import LOCALSTACK, ROOT, Config, host
-from infra.constructs.gateway_responses import GATEWAY_PROBLEMS
+from infra.config import LOCALSTACK, PRODUCTION, ROOT, Config, host
+from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, cors_headers
 from infra.constructs.routes import routes_of
 from tests.infra.conftest import (
     DRIFT_PROVIDER,
@@ -93,15 +93,54 @@ def test_the_methods_of_the_gateway_are_the_routes_of_the_resolvers(production: 
     declared = {(route.method, route.path) for name in packages for route in routes_of(name)}
 
     assert ("POST", "/trimtab.betting.v1.OrderService/{method}") in declared
-    assert {(method, path) for method, path, _ in _methods(production)} == declared
+    assert {(method, path) for method, path, _ in _methods(production) if method != "ANY"} == declared
 
 
 def test_every_method_except_the_open_ones_needs_the_authorizer(production: Synthesised) -> None:
-    open_paths = {path for _, path, kind in _methods(production) if kind == "NONE"}
-    guarded = {kind for _, path, kind in _methods(production) if path not in OPEN_PATHS}
+    routes = [(path, kind) for method, path, kind in _methods(production) if method != "ANY"]
 
-    assert open_paths == OPEN_PATHS
-    assert guarded == {"CUSTOM"}
+    assert {path for path, kind in routes if kind == "NONE"} == OPEN_PATHS
+    assert {kind for path, kind in routes if path not in OPEN_PATHS} == {"CUSTOM"}
+
+
+def test_a_function_of_each_resource_gets_the_methods_without_a_route_and_without_a_token(
+    production: Synthesised,
+) -> None:
+    methods = _methods(production)
+
+    others = [(path, kind) for method, path, kind in methods if method == "ANY"]
+
+    assert sorted(others) == sorted({(path, "NONE") for method, path, _ in methods})
+
+
+def test_web_pages_may_read_the_responses_of_the_gateway_where_origins_are_allowed(
+    production: Synthesised, synthesised: Callable[[Config], Synthesised]
+) -> None:
+    origins = ("https://app.example.com", "https://admin.example.com")
+    pages = synthesised(replace(PRODUCTION, env="pages", target=host(), allowed_origins=origins))
+    name = "gatewayresponse.header.Access-Control-Allow-Origin"
+
+    responses = [
+        [
+            each["Properties"]["ResponseParameters"].get(name)
+            for each in stacks.resources("AWS::ApiGateway::GatewayResponse").values()
+        ]
+        for stacks in (production, pages)
+    ]
+    settings = [
+        function["Properties"]["Environment"]["Variables"].get("ALLOWED_ORIGINS")
+        for function in pages.service_template.find_resources("AWS::Lambda::Function").values()
+    ]
+
+    assert responses == [[None] * len(GATEWAY_PROBLEMS), ["'*'"] * len(GATEWAY_PROBLEMS)]
+    assert cors_headers(origins[:1])["Access-Control-Allow-Origin"] == origins[0]
+    assert settings.count(",".join(origins)) == 8, "six APIs, the RPCs and the platform"
+
+
+@pytest.mark.parametrize("origin", ["app.example.com", "https://app.example.com/", "https://*.example.com", "null"])
+def test_an_allowed_origin_is_a_scheme_with_a_host(origin: str) -> None:
+    with pytest.raises(ValueError, match="allowed_origins"):
+        replace(PRODUCTION, allowed_origins=(origin,))
 
 
 def test_the_stage_deploys_after_all_methods_and_gateway_responses(production: Synthesised) -> None:

@@ -185,7 +185,7 @@ def test_a_limit_is_1_to_100(system: System, limit: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/nowhere"), ("GET", "/"), ("DELETE", "/portfolio"), ("HEAD", "/portfolios"), ("POST", "/portfolios/x")],
+    [("GET", "/nowhere"), ("GET", "/"), ("DELETE", "/portfolio/x/y"), ("PUT", "/nowhere"), ("OPTIONS", "/nowhere")],
 )
 def test_a_route_that_does_not_exist_is_not_found(system: System, method: str, path: str) -> None:
     assert refused(system, None, path, method)["type"] == f"{PROBLEM}no_route"

@@ -57,7 +57,7 @@ def test_the_documentation_is_one_page_that_loads_nothing_from_elsewhere(system:
         assert tag not in page
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/health"), ("GET", "/portfolios")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/healthy"), ("GET", "/portfolios")])
 def test_other_routes_are_not_found_here(system: System, method: str, path: str) -> None:
     status, media_type, text = get(path, method)
     assert (status, media_type) == (404, "application/problem+json")

@@ -51,6 +51,10 @@ class NotFound(Refusal):
     """The resource does not exist, or the caller may not see it (404)."""
 
 
+class MethodNotAllowed(Refusal):
+    """The resource exists but does not have the method (405)."""
+
+
 class Conflict(Refusal):
     """The state of the resource does not permit the request (409)."""
 

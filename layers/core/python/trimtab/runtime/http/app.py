@@ -1,11 +1,12 @@
 """The base of every API function: limits of bodies, authentication, scopes and error handling."""
 
 import base64
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder
+from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder, Route
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
 from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
@@ -16,6 +17,8 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, utc_now
 from trimtab.kernel.errors import Invalid, Refusal, TooLarge, UnsupportedMedia
 from trimtab.runtime import authorizer_context
+from trimtab.runtime.http.headers import request_headers
+from trimtab.runtime.http.methods import answer_method, with_head_and_options
 from trimtab.runtime.http.paths import path_parameters
 from trimtab.runtime.http.problems import (
     failure_response,
@@ -49,6 +52,7 @@ class Api(APIGatewayRestResolver):
     the gateway's authorizer verifies tokens, or the function itself where there is none (`auth` returns the setting
     AUTH). Routes of `open_paths` need no token and authorize requests themselves. The `security` of a route names the
     scopes required, both for the documentation and for the check. Every error becomes a problem document.
+    `other_methods` has the methods, by resource, that another function serves.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class Api(APIGatewayRestResolver):
         clock: Clock = utc_now,
         bodies: Mapping[str, Body] | None = None,
         open_paths: Set[str] = frozenset(),
+        other_methods: Mapping[str, Set[str]] = MappingProxyType({}),
     ) -> None:
         self._bodies = bodies or {}
+        self._other_methods = other_methods
         largest = max(body.max_bytes for body in (JSON_BODY, *self._bodies.values()))
         super().__init__(
             enable_validation=True, json_body_deserializer=lambda text: _object(strict_json.loads(text, largest))
@@ -89,6 +95,15 @@ class Api(APIGatewayRestResolver):
         """Return the response to an event of API Gateway; no request of a client makes this raise."""
         logger.append_keys(trace_id=trace_id_of(event))
         logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
+        methods = self.methods_of(str(event.get("resource")))
+        return answer_method(event, methods, lambda: self._answer(event, context))
+
+    def methods_of(self, resource: str) -> Set[str]:
+        """Return the methods of a resource, none for a resource that the API does not have."""
+        own = {route.method for route in self._routes() if route.openapi_path == resource}
+        return with_head_and_options(own | self._other_methods.get(resource, frozenset())) if own else frozenset()
+
+    def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
             if self._auth is not None and event.get("resource") not in self.open_paths:
@@ -106,12 +121,17 @@ class Api(APIGatewayRestResolver):
     def _resolve(self) -> ResponseBuilder[BaseProxyEvent]:
         """Resolve the route by the resource that the gateway matched: `path` may carry a base path or a stage."""
         event: dict[str, Any] = self.current_event.raw_event
-        method, resource = event["httpMethod"].upper(), event.get("resource")
-        for route in (*self._static_routes, *self._dynamic_routes):
+        resource, method = event.get("resource"), event["httpMethod"].upper()
+        method = "GET" if method == "HEAD" else method
+        for route in self._routes():
             if (route.openapi_path, route.method) == (resource, method):
                 self.context.update(_route=route)
                 return self._call_route(route, path_parameters(event))
         return self._handle_not_found(method=method, path=str(resource))
+
+    def _routes(self) -> Iterator[Route]:
+        yield from self._static_routes
+        yield from self._dynamic_routes
 
 
 def lambda_handler(app: Api) -> LambdaHandler:
@@ -129,7 +149,7 @@ def authenticate(event: Mapping[str, Any], auth: Callable[[], str], clock: Clock
     context = (event.get("requestContext") or {}).get("authorizer") or {}
     if "tenant_id" in context:
         return authorizer_context.from_context(context, clock().timestamp())
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = request_headers(event)
     # Imported here because behind an authorizer no cold start should pay for the import.
     from trimtab.runtime.auth import verifier  # noqa: PLC0415
 
@@ -144,7 +164,7 @@ def _check_body(event: Mapping[str, Any], wanted: Body) -> None:
     most = wanted.max_bytes * 4 // 3 + 4 if event.get("isBase64Encoded") else wanted.max_bytes
     if len(body) > most or len(body.encode("utf-8", "surrogatepass")) > most:
         raise TooLarge("body_too_large", f"Send at most {wanted.max_bytes} bytes.")
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = request_headers(event)
     media_type = str(headers.get("content-type") or wanted.media_type).partition(";")[0].strip().lower()
     json_like = wanted is JSON_BODY and media_type.startswith("application/") and media_type.endswith("+json")
     if media_type != wanted.media_type and not json_like:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -15,6 +16,7 @@ from trimtab.kernel.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    MethodNotAllowed,
     NotFound,
     PreconditionFailed,
     Refusal,
@@ -31,6 +33,7 @@ STATUS: Mapping[type[Refusal], HTTPStatus] = {
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     Conflict: HTTPStatus.CONFLICT,
     PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -51,9 +54,11 @@ INTERNAL_ERROR = (
 )
 
 
-def problem(refusal: Refusal, trace_id: str) -> dict[str, Any]:
-    """Return a refusal in the form that API Gateway expects of a function."""
-    return to_gateway(refusal_response(refusal, trace_id))
+def problem(refusal: Refusal, trace_id: str, headers: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return a refusal, with further headers, in the form that API Gateway expects of a function."""
+    response = refusal_response(refusal, trace_id)
+    response.headers.update(headers)
+    return to_gateway(response)
 
 
 def status_of(refusal: Refusal) -> HTTPStatus:

@@ -1,0 +1,36 @@
+"""Methods of resources: OPTIONS, HEAD, and the refusal of methods that a resource does not have."""
+
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+from trimtab.kernel.errors import MethodNotAllowed
+from trimtab.runtime.http.cors import options_answer, with_cors
+from trimtab.runtime.http.problems import problem, trace_id_of
+
+Answer = dict[str, Any]
+
+
+def with_head_and_options(methods: Set[str]) -> Set[str]:
+    """Return the methods of a resource, with HEAD where there is GET, and OPTIONS.
+
+    >>> sorted(with_head_and_options({"GET"}))
+    ['GET', 'HEAD', 'OPTIONS']
+    """
+    return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+
+
+def answer_method(event: Mapping[str, Any], methods: Set[str], serve: Callable[[], Answer]) -> Answer:
+    """Return the response to a request for a resource that has these methods; `serve` answers the permitted requests.
+
+    OPTIONS and methods that the resource does not have are answered here, without a token: a preflight request has
+    none. A response to HEAD has the status and the headers of GET and no body. Without `methods` the resource is
+    unknown, which `serve` has to answer.
+    """
+    method = str(event.get("httpMethod")).upper()
+    if methods and method == "OPTIONS":
+        return with_cors(event, options_answer(event, methods))
+    if methods and method not in methods:
+        refusal = MethodNotAllowed("method_not_allowed", "The resource does not have this method; see `Allow`.")
+        return with_cors(event, problem(refusal, trace_id_of(event), {"Allow": ", ".join(sorted(methods))}))
+    answer = with_cors(event, serve())
+    return {**answer, "body": "", "isBase64Encoded": False} if method == "HEAD" else answer
