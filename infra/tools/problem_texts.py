@@ -76,12 +76,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Cash would be below zero at some instant.",
         "Record the deposit that paid for it, with its time, or set `cash_tracking` to `margin`.",
     ),
+    "insufficient_cost": (
+        "A spin-off takes more cost than the parent has at that time.",
+        "Correct the amount or the time, or record the missing trades of the parent first.",
+    ),
     "insufficient_funds": (
         "Cash and sells do not cover the withdrawal at the present prices.",
         "Withdraw less, or deposit cash first.",
     ),
     "insufficient_quantity": (
-        "A sell exceeds the quantity that the portfolio holds at that time.",
+        "More units are sold, or go out, than the portfolio holds at that time.",
         "Record the missing buy first, or correct quantity or time.",
     ),
     "insufficient_scope": (
@@ -180,6 +184,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Read the quote, and release the price that is held.",
     ),
     "not_stale": ("Only a stale portfolio can be resolved.", "Read the portfolio; correct trades instead."),
+    "not_of_kind": (
+        "The trade has a value that its `kind` does not have, or lacks one.",
+        "Send the values that `detail` names, or record the trade under another kind.",
+    ),
     "nothing_to_correct": ("The correction names no member.", "Send at least one member to change."),
     "other_currency": (
         "Rows of the file are in another currency than the portfolio.",

@@ -180,6 +180,12 @@ def imports_a_statement(system: System) -> None:
     assert (counts["recorded"], counts["ignored"]["Trades: Forex"]) == (3, 1)
 
 
+def records_a_spin_off(system: System) -> None:
+    traded(system)
+    spun_off = http("portfolios_api/record_spin_off.json", 201)
+    assert (spun_off["kind"], spun_off["price"], spun_off["spun_off_from"]) == ("spin_off", "31.250000000", "AAPL")
+
+
 def imports_mapped_trades(system: System) -> None:
     system.portfolio()
     assert http("portfolios_api/import_mapped_trades.json", 200)["recorded"] == 2
@@ -194,7 +200,7 @@ def imports_cash(system: System) -> None:
 
 def exports_the_trade(system: System) -> None:
     traded(system)
-    row = "broker-4711,BUY,stock,AAPL,10,1500,1,success,2026-11-20T14:30:00.000000Z,USD"
+    row = "broker-4711,BUY,stock,AAPL,10,1500,1,success,2026-11-20T14:30:00.000000Z,USD,trade,,"
     assert run("portfolios_api/export_trades.json")["body"].splitlines()[1:] == [row]
 
 
@@ -370,6 +376,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/read_returns.json": shows("read_returns", "unrealised", "373.20"),
     "portfolios_api/read_summary.json": shows("read_summary", "count", 1),
     "portfolios_api/read_trade.json": reads_the_trade,
+    "portfolios_api/record_spin_off.json": records_a_spin_off,
     "portfolios_api/record_trade.json": traded,
     "portfolios_api/request_rebalance.json": is_accepted,
     "portfolios_api/set_allocation.json": sets_the_allocation,

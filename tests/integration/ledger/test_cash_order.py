@@ -203,7 +203,8 @@ def test_at_one_instant_an_import_keeps_the_order_of_its_file(system: System, si
 
 # Any order ------------------------------------------------------------------------------------------------------------
 
-KINDS = st.sampled_from(["BUY", "BUY", "SELL", "deposit", "withdrawal", "dividend", "fee"])
+MOVEMENTS = ("transfer_in", "transfer_out", "free_shares", "write_off", "return_of_capital", "spin_off")
+KINDS = st.sampled_from(["BUY", "BUY", "SELL", "deposit", "withdrawal", "dividend", "fee", *MOVEMENTS])
 ENTRIES = st.lists(st.tuples(KINDS, st.sampled_from(["A", "B"]), st.integers(1, 9), st.integers(1, 99)), max_size=7)
 
 
@@ -212,6 +213,15 @@ def enter(mine: Account, number: int, entry: tuple[str, str, int, int]) -> int:
     kind, symbol, quantity, amount = entry
     if kind in {"BUY", "SELL"}:
         return mine.record(f"t{number}", kind, quantity, amount, 1 + number // 2, symbol=symbol, fees="0.5").status
+    if kind in MOVEMENTS:
+        body = {"ref_id": f"m{number}", "kind": kind, "security_type": "stock", "symbol": symbol}
+        values = {
+            "quantity": None if kind == "return_of_capital" else quantity,
+            "amount": amount if kind in {"transfer_in", "return_of_capital", "spin_off"} else None,
+            "spun_off_from": {"A": "B", "B": "A"}[symbol] if kind == "spin_off" else None,
+            "executed_at": day(1 + number // 2),
+        }
+        return mine.post_trade(body | {name: value for name, value in values.items() if value is not None}).status
     return mine.cash(f"c{number}", kind, amount, 1 + number // 2).status
 
 

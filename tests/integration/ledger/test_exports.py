@@ -10,7 +10,9 @@ from tests.support.moto_state import stored_items
 from tests.support.system import EVENTS, System, authorized
 from tests.support.trading import START, Account, account, day, ledger_items, refused
 
-TRADE_HEADER = "ref_id,side,security_type,symbol,quantity,amount,fees,status,executed_at,currency"
+TRADE_HEADER = (
+    "ref_id,side,security_type,symbol,quantity,amount,fees,status,executed_at,currency,kind,spun_off_from,acquired_on"
+)
 
 
 def export(mine: Account, name: str, **query: Any) -> list[str]:
@@ -79,7 +81,9 @@ def test_an_export_is_ordered_by_time_and_bounded_by_a_period(system: System) ->
     header, *rows = text.splitlines()
     assert header == TRADE_HEADER
     assert [row.partition(",")[0] for row in rows] == ["c", "auth0|e:1@x", "d"]
-    assert rows[0] == f"c,BUY,crypto,BTC/USD,2,100,0,success,{START.replace(day=3):%Y-%m-%dT%H:%M:%S}.000000Z,USD"
+    assert (
+        rows[0] == f"c,BUY,crypto,BTC/USD,2,100,0,success,{START.replace(day=3):%Y-%m-%dT%H:%M:%S}.000000Z,USD,trade,,"
+    )
     (cash,) = export(mine, "cash", **{"from": day(1), "to": day(3)})
     assert [row.split(",")[:3] for row in cash.splitlines()[1:]] == [
         ["c1", "dividend", "12.345678"],
@@ -94,7 +98,7 @@ def test_an_export_of_an_empty_portfolio_is_a_header(system: System) -> None:
 
 def test_an_export_of_more_rows_than_its_limit_links_the_next_file(system: System) -> None:
     mine = account(system)
-    header = TRADE_HEADER.replace(",currency", "")
+    header = TRADE_HEADER.partition(",currency")[0]
     rows = [f"r{number:03},BUY,stock,AAPL,1,2,0,success,{day(number / 24)}" for number in range(250)]
     assert mine.upload("\n".join([header, *rows])).status == 200
     files = export(mine, "trades", limit="120")

@@ -35,6 +35,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
+PLAIN: dict[str, Any] = {"rank": 0, "kind": "trade", "parent": None}
 CASH_ROWS = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["deposit", "dividend", "withdrawal", "fee"]),
@@ -46,8 +47,29 @@ CASH_ROWS = st.fixed_dictionaries(
 CASH_CHANGES = st.fixed_dictionaries({}, optional={"amount": st.integers(1, 30), "at": days, "is_void": st.booleans()})
 
 
+SIDES = {
+    **dict.fromkeys(("transfer_in", "free_shares", "spin_off"), "BUY"),
+    **dict.fromkeys(("transfer_out", "write_off", "return_of_capital"), "SELL"),
+}
+WITH_AMOUNT = {"trade", "transfer_in", "return_of_capital", "spin_off"}
+
+
 class NegativeQuantity(Exception):
-    """Raised by the model where more is sold than held."""
+    """Raised by the model where more is sold than held, or more cost is taken than there is."""
+
+
+def fits_kind(each: dict[str, Any]) -> bool:
+    """Return whether a trade has the values of its kind, and no others."""
+    kind = each["kind"]
+    has_values = (bool(each["quantity"]), bool(each["amount"])) == (kind != "return_of_capital", kind in WITH_AMOUNT)
+    return has_values and each["side"] == SIDES.get(kind, each["side"]) and each["symbol"] != each["parent"]
+
+
+def cash_of(each: dict[str, Any]) -> int:
+    """Return the change of cash by a trade; each has a fee of 1, and movements have none."""
+    if each["kind"] == "trade":
+        return int(each["amount"] * (-1 if each["side"] == "BUY" else 1) - 1)
+    return int(each["amount"]) if each["kind"] == "return_of_capital" else 0
 
 
 def rounded(number: Fraction, places: int) -> Fraction:
@@ -84,24 +106,35 @@ class ExpectedLedger:
         """Return quantity, cost basis and profit of each symbol; raises `NegativeQuantity`."""
         result = {}
         steps: list[tuple[Any, str, Any]] = [((at, -1), symbol, ratio) for (symbol, at), ratio in self.splits.items()]
+        active = [each for each in self.trades.values() if each["status"] == "success"]
+        parents = [
+            each | {"symbol": each["parent"], "side": "SELL", "quantity": 0} for each in active if each["parent"]
+        ]
         steps += [
-            ((each["at"], each["rank"], each["side"], each["quantity"], each["amount"]), each["symbol"], each)
-            for each in self.trades.values()
-            if each["status"] == "success"
+            (tuple(each[name] for name in ("at", "rank", "side", "quantity", "amount", "kind")), each["symbol"], each)
+            for each in (*active, *parents)
         ]
         for symbol in "AB":
             quantity = cost = profit = Fraction()
+            was_held = False
             for *_, step in sorted((each for each in steps if each[1] == symbol), key=lambda each: each[0]):
                 if isinstance(step, Fraction):
                     quantity = rounded(quantity * step, 9)
-                elif step["side"] == "BUY":
-                    quantity, cost = quantity + step["quantity"], cost + step["amount"] + 1
+                    continue
+                if step["side"] == "BUY":
+                    quantity, cost = quantity + step["quantity"], cost + step["amount"] + (step["kind"] == "trade")
+                elif not step["quantity"]:
+                    excess = max(step["amount"] - cost, Fraction())
+                    if not was_held or (excess and step["parent"]):
+                        raise NegativeQuantity
+                    cost, profit = cost - step["amount"] + excess, profit + excess
                 else:
                     if step["quantity"] > quantity:
                         raise NegativeQuantity
                     sold = rounded(cost * step["quantity"] / quantity, 2)
                     quantity, cost = quantity - step["quantity"], cost - sold
-                    profit += step["amount"] - 1 - sold
+                    profit += 0 if step["kind"] == "transfer_out" else cash_of(step) - sold
+                was_held = True
             result[symbol] = (quantity, cost, profit)
         return result
 
@@ -115,7 +148,7 @@ class ExpectedLedger:
             (each["at"], each["amount"] * (1 if each["type"] in {"deposit", "dividend"} else -1)) for each in active
         ]
         changes += [
-            (each["at"], each["amount"] * (-1 if each["side"] == "BUY" else 1) - 1)
+            (each["at"], cash_of(each))
             for each in self.trades.values()
             if each["status"] == "success" and each["at"] >= start
         ]
@@ -151,25 +184,40 @@ class Trading(RuleBasedStateMachine):
 
     def _body(self, ref: str, members: dict[str, Any]) -> dict[str, Any]:
         more = {"symbol": members["symbol"], "fees": 1, "status": members["status"]}
-        return dict(trade(ref, members["side"], members["quantity"], members["amount"], members["at"], **more))
+        if members["kind"] != "trade":
+            more |= {"fees": None, "kind": members["kind"], "spun_off_from": members["parent"]}
+        numbers = (members["quantity"] or None, members["amount"] or None)
+        return dict(trade(ref, members["side"], *numbers, members["at"], **more))
 
     def _expect(self, answer: Any, ref: str, members: dict[str, Any], done: int) -> None:
         then = {**self.model.trades, ref: members}
         if members == self.model.trades.get(ref):
             assert answer.status == done
-        elif (members["status"] == "success" or self._counts(ref)) and not self.model.allows(trades=then):
+        elif not (fits_kind(members) and self._is_possible(ref, members, then)):
             assert answer.status == 422, answer.text
         else:
             assert answer.status == done, answer.text
             self.model.trades = then
             self.model.first.setdefault(ref, members)
 
-    def _counts(self, ref: str) -> bool:
-        return bool(self.model.trades.get(ref, {}).get("status") == "success")
+    def _is_possible(self, ref: str, members: dict[str, Any], then: Any) -> bool:
+        statuses = {members["status"], self.model.trades.get(ref, {}).get("status")}
+        return "success" not in statuses or self.model.allows(trades=then)
 
     @rule(side=sides, symbol=symbols, quantity=numbers, amount=numbers, status=statuses, at=days)
     def record(self, **members: Any) -> None:
-        ref, members = f"t{next(self.refs)}", {**members, "rank": 0}
+        ref, members = f"t{next(self.refs)}", {**members, **PLAIN}
+        self._expect(self.mine.post_trade(self._body(ref, members)), ref, members, 201)
+
+    @rule(kind=st.sampled_from(sorted(SIDES)), symbol=symbols, quantity=numbers, amount=numbers, at=days)
+    def move(self, kind: str, symbol: str, quantity: int, amount: int, at: int) -> None:
+        ref, parent = f"t{next(self.refs)}", "AB"[symbol == "A"] if kind == "spin_off" else None
+        values = {
+            "quantity": quantity if kind != "return_of_capital" else 0,
+            "amount": amount if kind in WITH_AMOUNT else 0,
+        }
+        place = {"symbol": symbol, "at": at, "status": "success", "side": SIDES[kind]}
+        members = {**place, **values, **PLAIN, "kind": kind, "parent": parent}
         self._expect(self.mine.post_trade(self._body(ref, members)), ref, members, 201)
 
     @rule(data=st.data(), change=CHANGES)
@@ -197,8 +245,9 @@ class Trading(RuleBasedStateMachine):
 
     @rule(rows=st.lists(ROWS, min_size=1, max_size=5), again=st.booleans())
     def import_rows(self, rows: list[dict[str, Any]], again: bool) -> None:
-        old = dict(list(self.model.first.items())[:3]) if again else {}
-        new = with_ranks(old, {f"t{next(self.refs)}": row for row in rows})
+        plain = [(ref, each) for ref, each in self.model.first.items() if each["kind"] == "trade"]
+        old = dict(plain[:3]) if again else {}
+        new = with_ranks(old, {f"t{next(self.refs)}": row | PLAIN for row in rows})
         text = csv_file([self._body(ref, members) for ref, members in {**old, **new}.items()])
         answer = self.mine.upload(text)
         then = {**self.model.trades, **new}

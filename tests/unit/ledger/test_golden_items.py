@@ -14,7 +14,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
-from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind, TradeStatus
 
 GOLDEN = Path(__file__).parents[2] / "golden/ledger"
 TIME = datetime(2026, 1, 2, 15, 30, 0, 123456, tzinfo=UTC)
@@ -58,6 +58,9 @@ FILL = Trade(
     updated_at=TIME,
     rebalance_id="aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeeee",
 ).with_event()
+SPIN_OFF = replace(
+    RECORDED, kind=TradeKind.SPIN_OFF, symbol="CHILD", spun_off_from="AAPL", status=TradeStatus.SUCCESS, fees=Decimal(0)
+).with_event()
 DEPOSIT = CashEntry(
     tenant_id="demo",
     portfolio_id="11111111-2222-5333-8444-555555555555",
@@ -100,6 +103,9 @@ ITEMS: dict[str, Any] = {
         {"side": Side.BUY, "symbol": "VWRL.DE", "fees": Decimal("1.25")}, by="ann", now=TIME + HOUR, reason="Statement."
     ),
     "trade_after_sell": replace(RECORDED, tie_rank=1),
+    "trade_transferred": replace(RECORDED, kind=TradeKind.TRANSFER_IN, acquired_on=TIME.date()).with_event(),
+    "trade_spun_off": SPIN_OFF,
+    "trade_spun_off_parent": SPIN_OFF.legs[1],
     "cash_entry": DEPOSIT,
     "cash_entry_of_any_order": replace(DEPOSIT, balance=None),
     "cash_entry_corrected": CORRECTED_DEPOSIT,

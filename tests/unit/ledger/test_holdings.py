@@ -2,17 +2,20 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.samples import NOW
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.errors import Unprocessable
+from trimtab.kernel.money import to_money
 from trimtab.portfolios.portfolio import holdings_text
-from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeEffect, fold
+from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeEffect, TradeKind, fold
 
 EMPTY = Holding("A", SecurityType.STOCK)
 HOUR = timedelta(hours=1)
@@ -53,6 +56,33 @@ def test_a_holding_is_the_fold_of_its_trades_and_splits_in_order_of_time(trades:
     assert (holding.trade_count, holding.split_count) == (len(trades), len(splits))
 
 
+def test_movements_of_one_instant_are_ordered_by_side_values_and_kind() -> None:
+    """Units and cost that come in count first; of equal quantities the transfer goes before the write-off."""
+    bought = trade("BUY", 3, 10, 1)
+    lost, out = movement(TradeKind.WRITE_OFF, 1, 0, 1), movement(TradeKind.TRANSFER_OUT, 1, 0, 1)
+    capital = movement(TradeKind.RETURN_OF_CAPITAL, 0, 1, 1)
+    for order in permutations([bought, lost, out, capital]):
+        # 10 less 1 of capital; the transfer takes a third of 9, the write-off a half of 6.
+        assert fold(EMPTY, order, []) == replace(
+            EMPTY,
+            quantity=Decimal(1),
+            cost_basis=Decimal(3),
+            realised_profit=Decimal(-3),
+            last_trade=(lost.executed_at, "t"),
+            trade_count=4,
+        )
+
+
+def test_after_a_split_that_contradicts_a_spin_off_the_parent_ends_at_cost_zero() -> None:
+    spun_off = movement(TradeKind.SPIN_OFF, 0, 8, 3)
+    trades = [trade("BUY", 4, 10, 1), trade("SELL", 1, 5, 2), spun_off]
+    with pytest.raises(Unprocessable, match="insufficient_cost"):
+        fold(EMPTY, trades, [])
+    holding = fold(EMPTY, trades, [], may_oversell=True)
+    assert (holding.quantity, holding.cost_basis) == (Decimal(3), Decimal(0))
+    assert holding.realised_profit == Decimal("2.50")
+
+
 @pytest.mark.parametrize(
     "trades",
     [
@@ -78,23 +108,52 @@ def test_the_security_type_is_that_of_the_earliest_trade() -> None:
     assert EMPTY.with_trade(trades[0]).security_type is SecurityType.ETF
 
 
+def movement(kind: TradeKind, quantity: Any, amount: Any, hour: int) -> TradeEffect:
+    """A movement of symbol A without a trade; a spin-off is the parent's side."""
+    side = Side.SELL if kind is TradeKind.SPIN_OFF else kind.side
+    assert side is not None
+    return replace(trade(side, quantity, amount, hour), kind=kind)
+
+
+COST_ONLY = (TradeKind.RETURN_OF_CAPITAL, TradeKind.SPIN_OFF)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[TradeEffect], list[Split]]:
     """Draw trades that never sell more than is held, with splits between them."""
     trades, splits, held = [], [], EMPTY
     for hour in range(draw(st.integers(1, 12))):
-        kind = draw(st.sampled_from(["BUY", "BUY", "SELL", "split"]))
+        kind = draw(st.sampled_from(["BUY", "BUY", "SELL", "split", *TradeKind]))
         if kind == "split":
             splits.append(split(hour, draw(st.integers(1, 5)), draw(st.integers(1, 5))))
             held = held.with_split(splits[-1])
             continue
-        limit = 10**10 if kind == "BUY" else int(held.quantity * 10**9)
-        if limit:
-            quantity = Decimal(draw(st.integers(1, limit))).scaleb(-9)
-            amount, fees = (Decimal(draw(st.integers(low, 10**6))).scaleb(-2) for low in (1, 0))
-            trades.append(trade(kind, quantity, amount, hour, fees))
-            held = held.with_trade(trades[-1])
+        most = int(held.cost_basis * 100) if kind is TradeKind.SPIN_OFF else 10**6
+        amount, fees = (Decimal(draw(st.integers(0, limit))).scaleb(-2) for limit in (most, 10**6))
+        if kind in COST_ONLY:
+            added = movement(TradeKind(kind), 0, amount, hour)
+        else:
+            side = TradeKind(kind).side if kind in list(TradeKind) else kind
+            limit = int(held.quantity * 10**9) if side == "SELL" else 10**10
+            quantity = Decimal(draw(st.integers(min(1, limit), limit))).scaleb(-9)
+            is_trade = kind in {"BUY", "SELL", TradeKind.TRADE}
+            stated = amount if is_trade or kind is TradeKind.TRANSFER_IN else 0
+            added = trade(side or "BUY", quantity, stated, hour, fees if is_trade else 0)
+            added = added if is_trade else replace(added, kind=TradeKind(kind))
+        if added.quantity or (kind in COST_ONLY and held.trade_count):
+            trades.append(added)
+            held = held.with_trade(added)
     return trades, splits
+
+
+def stated_cost(each: TradeEffect) -> Decimal:
+    """Return the cost (money) that comes with transferred units, or leaves with a spin-off."""
+    match each.kind:
+        case TradeKind.TRANSFER_IN:
+            return to_money(each.amount)
+        case TradeKind.SPIN_OFF:
+            return -to_money(each.amount)
+    return Decimal(0)
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -107,12 +166,16 @@ def test_appending_one_by_one_equals_folding_and_no_cent_is_lost(history: Any, r
         for due in pending:
             held = held.with_split(due)
         assert held.can_append(each)
-        held = held.with_trade(each)
+        before, held = held, held.with_trade(each)
+        cost, profit = held.cost_basis - before.cost_basis, held.realised_profit - before.realised_profit
+        if each.kind is TradeKind.TRANSFER_OUT:
+            assert not profit
+            assert cost <= 0
+        else:
+            assert cost - profit == stated_cost(each) - each.cash_change
     for due in held.pending_splits(splits, NOW + 99 * HOUR) or []:
         held = held.with_split(due)
     assert held == fold(EMPTY, random.sample(trades, len(trades)), random.sample(splits, len(splits)))
-    paid = sum((each.cash_change for each in trades), Decimal(0))
-    assert held.cost_basis - held.realised_profit == -paid
     assert held.cost_basis >= 0
     assert holdings_text.unpack(holdings_text.pack([held]) or "") == [held]
 

@@ -159,6 +159,10 @@ class TradeData(Model):
     both times. Example: `2026-11-20T15:30:00Z`"""
     revision: int
     """The number of the present revision, from 1. Example: `1`"""
+    kind: str | None = None
+    """The kind of a movement of units or cost without a trade; absent for a trade. Example: `spin_off`"""
+    spun_off_from: str | None = None
+    """The parent's symbol of a spin-off; absent for other kinds. Example: `AAPL`"""
 
 
 class CashData(Model):

@@ -42,11 +42,13 @@ class PortfolioSummary(Struct, frozen=True):
 
 
 class LedgerTrade(Struct, frozen=True):
-    """An executed trade.
+    """An executed trade, or a movement of units without a trade.
 
-    `quantity` is in shares, above zero bought and below zero sold. `amount` is the gross money, always above zero;
-    `proceeds` the money received (above zero) or paid (below zero), fees included. `moves_cash` is False where the
-    trade was paid from outside, by the portfolio's rule of cash.
+    `quantity` is in shares, above zero where units come in and below zero where units go out; zero for a return of
+    capital. `amount` is the gross money, or the stated cost of units that come in without a trade; zero without either.
+    `proceeds` is the money received (above zero) or paid (below zero), fees included; zero where no cash moves.
+    `moves_cash` is False where the trade was paid from outside, by the portfolio's rule of cash. `is_transfer` is True
+    where the owner moved the units from or to another account.
     """
 
     ref_id: str
@@ -56,6 +58,7 @@ class LedgerTrade(Struct, frozen=True):
     proceeds: Decimal
     executed_at: datetime
     moves_cash: bool
+    is_transfer: bool = False
 
 
 class CashMovement(Struct, frozen=True):

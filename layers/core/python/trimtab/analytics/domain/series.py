@@ -8,7 +8,9 @@ split that was entered later can make of a recorded sell, ends the holding.
 
 External flows are money or holdings put in (above zero) or taken out (below zero). Dividends and fees are no flows but
 results of the portfolio. A trade that moved no tracked cash (`moves_cash` is False) was paid from outside: a purchase
-counts as a deposit of its cost, a sale as a withdrawal of its proceeds, so that returns stay right.
+counts as a deposit of its cost, a sale as a withdrawal of its proceeds, so that returns stay right. Units that are
+transferred from or to another account are a flow of their value at the end of the day. Free shares, write-offs,
+spin-offs and returns of capital are results.
 """
 
 from bisect import bisect_right
@@ -119,6 +121,7 @@ class _SeriesState(Struct):
     quantities: dict[str, Decimal] = field(default_factory=dict)
     prices: dict[str, Decimal] = field(default_factory=dict)
     traded: set[str] = field(default_factory=set)
+    transferred: dict[str, Decimal] = field(default_factory=dict)
     cash: Decimal = ZERO
     flow: Decimal = ZERO
 
@@ -142,6 +145,8 @@ class _SeriesState(Struct):
     def _apply_split(self, symbol: str, split: Split) -> None:
         if symbol in self.quantities:
             self.quantities[symbol] = split.of(self.quantities[symbol])
+        if symbol in self.transferred:
+            self.transferred[symbol] = split.of(self.transferred[symbol])
         if symbol in self.prices:
             self.prices[symbol] = _split_price(self.prices[symbol], split)
 
@@ -150,9 +155,14 @@ class _SeriesState(Struct):
             self.cash += trade.proceeds
         else:
             self.flow -= trade.proceeds
+        if not trade.quantity:
+            return
         held = self.quantities.get(trade.symbol, ZERO)
         self.quantities[trade.symbol] = max(held + trade.quantity, ZERO)
-        if trade.symbol not in self.prices or trade.symbol in self.traded:
+        if trade.is_transfer:
+            moved = self.quantities[trade.symbol] - held
+            self.transferred[trade.symbol] = self.transferred.get(trade.symbol, ZERO) + moved
+        if trade.symbol not in self.prices or (trade.symbol in self.traded and trade.amount):
             price = CONTEXT.divide(trade.amount, abs(trade.quantity))
             self.prices[trade.symbol] = to_places(price, QUANTITY_PLACES)
             self.traded.add(trade.symbol)
@@ -160,9 +170,14 @@ class _SeriesState(Struct):
     def close(self, day: date) -> DailyValue:
         """Return the value at the end of the day; sold symbols and their prices are dropped."""
         self.quantities = {symbol: held for symbol, held in sorted(self.quantities.items()) if held}
+        symbols = self.quantities.keys() | self.transferred.keys()
+        outdated = {symbol for symbol in symbols if not self._update_price(symbol, day)}
+        stale = [symbol for symbol in self.quantities if symbol in outdated]
+        with localcontext(EXACT):
+            self.flow += sum((units * self.prices[symbol] for symbol, units in self.transferred.items()), ZERO)
+        self.transferred = {}
         self.prices = {symbol: self.prices[symbol] for symbol in self.quantities}
         self.traded &= self.quantities.keys()
-        stale = [symbol for symbol in self.quantities if not self._update_price(symbol, day)]
         with localcontext(EXACT):
             values = {symbol: held * self.prices[symbol] for symbol, held in self.quantities.items()}
             values[CASH] = self.cash

@@ -9,6 +9,7 @@ from msgspec import Struct
 from trimtab.contracts.portfolios import CashMovement, LedgerTrade
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
+from trimtab.kernel.money import ZERO
 from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
@@ -90,7 +91,7 @@ class LedgerHistory(Struct, frozen=True):
 
 
 def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
-    """Return a successful trade as other contexts read it: bought shares above zero, paid money below zero.
+    """Return a successful trade as other contexts read it: units that come in above zero, paid money below zero.
 
     `rule` is the portfolio's rule of cash.
     """
@@ -100,7 +101,8 @@ def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
         symbol=trade.symbol,
         quantity=trade.quantity if is_buy else -trade.quantity,
         amount=trade.amount,
-        proceeds=net_proceeds(trade.side, trade.amount, trade.fees),
+        proceeds=net_proceeds(trade.side, trade.amount, trade.fees) if trade.kind.moves_cash else ZERO,
         executed_at=trade.executed_at,
         moves_cash=trade.is_counted(rule),
+        is_transfer=trade.kind.is_transfer,
     )

@@ -107,7 +107,7 @@ class TradeImporter(Struct, frozen=True):
         trades = [trade.with_cash_effect(None, cash_is_tracked=is_tracked) for trade in trades]
         changes = [(trade.executed_at, trade.cash_change(portfolio.cash_rule)) for trade in trades]
         portfolio = replace(portfolio, cash_rule=change_cash(self.ledger, portfolio, changes).cash_rule)
-        splits = map_splits(self.ledger.quotes(sorted({trade.symbol for trade in trades})))
+        splits = map_splits(self.ledger.quotes(sorted({leg.symbol for trade in trades for leg in trade.legs})))
 
         @cache
         def load_trades(symbol: str) -> list[Trade]:
@@ -231,8 +231,9 @@ def _post_in_chunks(
     def load_posted(symbol: str) -> list[Trade]:
         return [*load_trades(symbol), *(trade for trade in posted if trade.symbol == symbol)]
 
-    for start in range(0, len(trades), ENTRIES_PER_CHUNK):
-        chunk = trades[start : start + ENTRIES_PER_CHUNK]
+    most_legs = max((len(trade.legs) for trade in trades), default=1)  # both items of a spin-off are in one chunk
+    for start in range(0, len(trades), ENTRIES_PER_CHUNK // most_legs):
+        chunk = [leg for trade in trades[start : start + ENTRIES_PER_CHUNK // most_legs] for leg in trade.legs]
         holdings = update_holdings(portfolio, chunk, splits, now, load_posted)
         change = sum((trade.cash_change(portfolio.cash_rule) for trade in chunk), ZERO)
         cash = None if portfolio.cash is None else portfolio.cash + change

@@ -1,6 +1,7 @@
 """Trades and cash entries before they are recorded: as a client, a broker or an operator states them."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -9,10 +10,11 @@ from msgspec.structs import replace
 from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
+from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, ZERO, to_money
 from trimtab.portfolios.ledger.trades import Trade, gross_amount
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
-from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind, TradeStatus
 from trimtab.portfolios.portfolio.model import Portfolio
 
 
@@ -33,6 +35,9 @@ class NewTrade(Struct, frozen=True):
     status: TradeStatus = TradeStatus.SUCCESS
     executed_at: datetime | None = None
     quoted_price: Decimal | None = None
+    kind: TradeKind = TradeKind.TRADE
+    spun_off_from: str | None = None
+    acquired_on: date | None = None
 
     def resolve_amount(self, unit: QuoteUnit) -> "NewTrade":
         """Return the trade with the amount that follows from the price in this unit.
@@ -66,8 +71,12 @@ class NewTrade(Struct, frozen=True):
                     "fees": self.fees,
                     "status": self.status,
                     "executed_at": self.executed_at,
+                    "kind": self.kind,
+                    "spun_off_from": self.spun_off_from,
+                    "acquired_on": self.acquired_on,
                 }
-                return ids.request_hash(version, fields, {"fees": ZERO, "status": TradeStatus.SUCCESS})
+                defaults = {"fees": ZERO, "status": TradeStatus.SUCCESS, "kind": TradeKind.TRADE}
+                return ids.request_hash(version, fields, defaults)
         raise UnknownForm("request hash of a trade", version)
 
     def matches(self, stored: Trade) -> bool:
@@ -92,11 +101,14 @@ class NewTrade(Struct, frozen=True):
             amount=self.amount,
             fees=self.fees,
             status=self.status,
-            executed_at=self.executed_at or _time_after_last_trade(portfolio, self.symbol, now),
+            executed_at=self.executed_at or _time_after_last_trade(portfolio, (self.symbol, self.spun_off_from), now),
             request_hash=self.request_hash(),
             created_at=now,
             updated_at=now,
             tie_rank=tie_rank,
+            kind=self.kind,
+            spun_off_from=self.spun_off_from,
+            acquired_on=self.acquired_on,
         ).with_event()
 
 
@@ -131,7 +143,7 @@ class RebalanceTrade(Struct, frozen=True):
             amount=amount,
             fees=self.fees,
             status=TradeStatus.SUCCESS,
-            executed_at=_time_after_last_trade(portfolio, self.symbol, now),
+            executed_at=_time_after_last_trade(portfolio, (self.symbol,), now),
             request_hash=ids.request_hash(1, {"ref_id": self.ref_id}),
             created_at=now,
             updated_at=now,
@@ -174,9 +186,26 @@ class NewCashEntry(Struct, frozen=True):
         return entry.with_event(portfolio.user_id)
 
 
-def _time_after_last_trade(portfolio: Portfolio, symbol: str, now: datetime) -> datetime:
-    """Return `now`, or a microsecond after the symbol's last trade where a fast clock has put that trade later."""
-    holding = portfolio.holdings.get(symbol)
-    if holding is None or holding.last_trade is None:
-        return now
-    return max(now, holding.last_trade[0] + timedelta(microseconds=1))
+def require_fits_kind(trade: NewTrade | Trade) -> None:
+    """Raise `Unprocessable` (`not_of_kind`) where a value is missing, or is stated, against the kind of the trade."""
+    kind = trade.kind
+    rules = {
+        f"has the side {kind.side}": trade.side is (kind.side or trade.side),
+        "has a quantity" if kind.has_units else "has no quantity": bool(trade.quantity) is kind.has_units,
+        "has an amount" if kind.has_amount else "has no amount and no price": bool(trade.amount) is kind.has_amount,
+        "has no fees: record them as cash entries": kind is TradeKind.TRADE or not trade.fees,
+        "needs `spun_off_from`, the other symbol that bears the cost": kind is not TradeKind.SPIN_OFF
+        or trade.spun_off_from not in {None, trade.symbol},
+        "has no `spun_off_from`": kind is TradeKind.SPIN_OFF or trade.spun_off_from is None,
+        "has no `acquired_on`": kind is TradeKind.TRANSFER_IN or trade.acquired_on is None,
+    }
+    broken = [rule for rule, is_kept in rules.items() if not is_kept]
+    if broken:
+        raise Unprocessable("not_of_kind", f"A trade of the kind `{kind.value}` {'; it '.join(broken)}.")
+
+
+def _time_after_last_trade(portfolio: Portfolio, symbols: Iterable[str | None], now: datetime) -> datetime:
+    """Return `now`, or a microsecond after the symbols' last trade where a fast clock has put that trade later."""
+    holdings = [portfolio.holdings.get(symbol) for symbol in symbols if symbol is not None]
+    last = [holding.last_trade[0] for holding in holdings if holding and holding.last_trade]
+    return max([now, *(at + timedelta(microseconds=1) for at in last)])

@@ -43,23 +43,24 @@ def post_trade(
     revisions = [(-1, before), (1, after)] if before else [(1, after)]
     changes = [(trade.executed_at, sign * trade.cash_change(portfolio.cash_rule)) for sign, trade in revisions]
     splits, holdings = map_splits(quotes), []
+    legs_before = {leg.symbol: leg for leg in before.legs} if before is not None and replaces else {}
+    legs_after = {leg.symbol: leg for leg in after.legs}
+    keys = {leg.sort_key for leg in after.legs}
 
     def load_other_trades(holding: Holding) -> list[Trade]:
         if max_fold is not None and holding.trade_count > max_fold:
             raise TooManyEntries
         trades = ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, holding.symbol)
-        return [trade for trade in trades if trade.sort_key != after.sort_key]
+        return [trade for trade in trades if trade.sort_key not in keys]
 
-    if before is not None and replaces:
-        for symbol in dict.fromkeys([before.symbol, after.symbol]):
-            pair = (before if before.symbol == symbol else None, after if after.symbol == symbol else None)
-            holding = find_holding(portfolio, symbol, after.security_type)
-            others = load_other_trades(holding)
-            holdings.append(_fold_correction(holding, others, pair, splits.get(symbol, ()), now))
-    else:
-        holding = find_holding(portfolio, after.symbol, after.security_type)
+    for symbol in dict.fromkeys([*legs_before, *legs_after]):
+        holding = find_holding(portfolio, symbol, after.security_type)
         load = partial(load_other_trades, holding)
-        holdings.append(add_trades(holding, [after], splits.get(after.symbol, ()), now, load))
+        if legs_before:
+            revised = (legs_before.get(symbol), legs_after.get(symbol))
+            holdings.append(_fold_correction(holding, load(), revised, splits.get(symbol, ()), now))
+        else:
+            holdings.append(add_trades(holding, [legs_after[symbol]], splits.get(symbol, ()), now, load))
     return after, change_cash(ledger, portfolio, changes, most=max_fold).post(now, holdings=holdings)
 
 
@@ -166,9 +167,9 @@ def _fold_correction(
     `revisions` are the trade before and after the correction, None where the trade is of another symbol.
     """
     before, after = ([*others, *([trade] if trade else [])] for trade in revisions)
-    may_oversell = fold_trades(holding, before, splits, now, may_oversell=True).oversold
-    corrected = fold_trades(holding, after, splits, now, may_oversell=True)
-    return corrected if corrected.oversold <= may_oversell else fold_trades(holding, after, splits, now)
+    oversold = fold_trades(holding, before, splits, now, may_oversell=True).oversold
+    corrected = fold_trades(holding, after, splits, now, may_oversell=bool(oversold))
+    return corrected if corrected.oversold <= oversold else fold_trades(holding, after, splits, now)
 
 
 def find_holding(portfolio: Portfolio, symbol: str, security_type: SecurityType) -> Holding:

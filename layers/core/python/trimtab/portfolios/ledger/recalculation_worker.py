@@ -32,7 +32,8 @@ class RecalculationWorker(Struct, frozen=True):
             portfolio = portfolio.release_lock_of(job_id, now)
             item = self.ledger.item(tenant_id, portfolio_id, trade.sort_key)
             before = Trade.from_item(item) if item else None
-            quotes = self.ledger.quotes(sorted({trade.symbol, before.symbol if before else trade.symbol}))
+            legs = (*trade.legs, *(before.legs if before else ()))
+            quotes = self.ledger.quotes(sorted({leg.symbol for leg in legs}))
             try:
                 if trade.version != 1 + (before.version if before else 0):
                     raise Conflict("superseded", "The trade was changed after the recalculation was requested.")
@@ -42,7 +43,7 @@ class RecalculationWorker(Struct, frozen=True):
                 self.ledger.put(ended, portfolio.post(now))
                 return ended
             ended = job.complete(now)
-            self.ledger.put(ended, posted_trade, posted)
+            self.ledger.put(ended, *posted_trade.legs, posted)
             return ended
 
         return retry_on_conflict(attempt)

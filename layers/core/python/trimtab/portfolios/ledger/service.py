@@ -20,7 +20,7 @@ from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.cash_posting import change_cash, recompute_cash, require_tracking
 from trimtab.portfolios.ledger.history import RecordedEntries, TooManyEntries
-from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade, require_fits_kind
 from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
 from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
@@ -49,15 +49,18 @@ class TradeService(Struct, frozen=True):
         computed from more than `MAX_FOLD` entries, the portfolio is locked and a recalculation for a worker is
         returned. Raises `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values.
         """
+        require_fits_kind(new)
         (new,) = resolve_amounts(self.ledger, [new])
 
         def attempt() -> Trade | Recalculation:
             portfolio, quote = self.ledger.portfolio_and_quote(caller.tenant_id, portfolio_id, new.symbol)
             portfolio = require_owned(portfolio, caller)
             trade = new.to_trade(portfolio, self.clock())
+            quotes = {trade.symbol: quote} if quote else {}
+            quotes |= self.ledger.quotes([trade.spun_off_from]) if trade.spun_off_from else {}
             try:
                 require_not_in_future(trade.executed_at, self.clock())
-                return self._write(portfolio, {trade.symbol: quote} if quote else {}, None, trade)
+                return self._write(portfolio, quotes, None, trade)
             except (Refusal, ConditionFailed):
                 # A repeat is refused because of its own first delivery; the answer to the first delivery is returned.
                 stored = self.ledger.trade(caller.tenant_id, portfolio_id, new.ref_id)
@@ -82,7 +85,8 @@ class TradeService(Struct, frozen=True):
 
         With a `reason_for_fill`, correct a fill of a rebalance instead of a client's trade. Where more than `MAX_FOLD`
         entries have to be read, the portfolio is locked and the recalculation for a worker is returned.
-        Raises `NotFound` where there is no such trade. A correction that changes nothing is not recorded.
+        Raises `NotFound` where there is no such trade, and `Unprocessable` (`not_of_kind`) for values that the kind of
+        the trade does not have. A correction that changes nothing is not recorded.
         """
 
         def attempt() -> Trade | Recalculation:
@@ -95,10 +99,11 @@ class TradeService(Struct, frozen=True):
             corrected = trade.correct(changes, by=caller.subject, now=now, reason=reason_for_fill)
             if corrected is trade:
                 return trade
+            require_fits_kind(corrected)
             require_not_in_future(corrected.executed_at, now)
             if _is_fine(corrected.quantity):
                 _require_places(corrected.symbol, corrected.quantity, self.ledger.assets([corrected.symbol]))
-            quotes = self.ledger.quotes(sorted({trade.symbol, corrected.symbol}))
+            quotes = self.ledger.quotes(sorted({leg.symbol for leg in (*trade.legs, *corrected.legs)}))
             return self._write(portfolio, quotes, trade, corrected)
 
         return retry_on_conflict(attempt)
@@ -246,7 +251,7 @@ class TradeService(Struct, frozen=True):
         now = self.clock()
         try:
             trade, posted = post_trade(self.ledger, portfolio, quotes, before, after, now=now, max_fold=MAX_FOLD)
-            self.ledger.put(trade, posted)
+            self.ledger.put(*trade.legs, posted)
         except TooManyEntries:
             job, locked = request_recalculation(portfolio, after, now)
             self.ledger.put(job, locked)

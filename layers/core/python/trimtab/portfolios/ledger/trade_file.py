@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.errors import Invalid
+from trimtab.kernel.errors import Invalid, Refusal
 from trimtab.kernel.money import plain
 from trimtab.kernel.strict_csv import CsvRow, CsvText, DecimalMark
 from trimtab.portfolios.ledger.broker_statements import Preset, read_statement
 from trimtab.portfolios.ledger.cash_views import MoveCash
 from trimtab.portfolios.ledger.file_entries import EntryKind, FileEntry, RefIds
 from trimtab.portfolios.ledger.imports import ImportRow
-from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
+from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade, require_fits_kind
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.ledger.views import RecordTrade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
@@ -27,7 +27,7 @@ from trimtab.portfolios.portfolio.holdings import SecurityType
 MAX_ROWS = 2_000
 COLUMNS = (
     *("ref_id", "side", "security_type", "symbol", "quantity", "amount", "price", "fees", "status", "executed_at"),
-    "currency",
+    *("currency", "kind", "spun_off_from", "acquired_on"),
 )
 CASH_COLUMNS = ("ref_id", "type", "amount", "executed_at", "currency", "symbol")
 _REQUIRED = {
@@ -94,7 +94,9 @@ def read_trades(text: str, format: FileFormat) -> ImportFile[NewTrade]:
     defaults = {"security_type": default.value} if default else {}
 
     def to_trade(_: FileEntry, members: dict[str, str]) -> NewTrade:
-        return RecordTrade.model_validate({**defaults, **members}).to_domain()
+        new = RecordTrade.model_validate({**defaults, **members}).to_domain()
+        require_fits_kind(new)
+        return new
 
     return _read(text, format, EntryKind.TRADE, to_trade)
 
@@ -117,14 +119,18 @@ def write_trades(trades: Iterable[Trade], currency: str) -> str:
             "side": trade.side.value,
             "security_type": trade.security_type.value,
             "symbol": trade.symbol,
-            "quantity": plain(trade.quantity),
-            "amount": plain(trade.amount),
+            "quantity": plain(trade.quantity) if trade.quantity else "",
+            "amount": plain(trade.amount) if trade.amount else "",
             "fees": plain(trade.fees),
             "status": trade.status.value,
             "executed_at": format_time(trade.executed_at),
             "currency": currency,
+            "kind": trade.kind.value,
+            "spun_off_from": trade.spun_off_from or "",
+            "acquired_on": trade.acquired_on.isoformat() if trade.acquired_on else "",
         }
         for trade in trades
+        if not trade.is_parent_side  # the import of the new units records the parent's side
     )
     return _write([column for column in COLUMNS if column != "price"], rows)
 
@@ -180,6 +186,9 @@ def _read(
         except ValidationError as error:
             details = error.errors(include_input=False, include_url=False)
             errors += [_validation_error(entry.line, detail) for detail in details]
+            continue
+        except Refusal as refusal:
+            errors.append(_row_error(entry.line, "", refusal.detail))
             continue
         earlier = lines.setdefault(members["ref_id"], entry.line)
         if earlier != entry.line:
@@ -238,8 +247,9 @@ def _generic_entry(
     currency = members.pop("currency", "")
     if "side" in members:
         members["side"] = members["side"].upper()
-    if "type" in members:
-        members["type"] = members["type"].lower()
+    for name in ("type", "kind"):
+        if name in members:
+            members[name] = members[name].lower()
     return FileEntry(row.line, "", kind, members, currency)
 
 

@@ -1,7 +1,7 @@
 """Trades of a portfolio and their corrections."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +15,10 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, STATED_PLACES, ZERO, plain, to_places
 from trimtab.portfolios.portfolio.cash_rule import CashRule
-from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeStatus
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeKind, TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
-TRADE_PREFIX, FILL_PREFIX = "TRADE#C#", "TRADE#R#"
+TRADE_PREFIX, FILL_PREFIX, PARENT_PREFIX = "TRADE#C#", "TRADE#R#", "TRADE#S#"
 TRADES_BY_TIME = "TRADE#"
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 MAX_CORRECTIONS = 100
@@ -45,13 +45,17 @@ class TradeRevision(Struct, frozen=True, omit_defaults=True):
 
 
 class Trade(Record, frozen=True):
-    """A trade of a portfolio, unique by `ref_id`.
+    """A trade of a portfolio, or a movement of units or cost without a trade (see `TradeKind`), unique by `ref_id`.
 
     `quantity`, `amount` (gross) and `fees` have up to 9 decimal places and are kept as given; times are UTC. `version`
     is the number of the present revision, `history` has the earlier revisions, oldest first. `rebalance_id` is set for
     a fill of a rebalance; clients cannot correct fills. `tie_rank` orders the trades of one symbol at one instant: see
     `TradeEffect`. `moves_cash` decides only for fills, and for portfolios of an earlier release (see `CashRule`): there
     it is true if the portfolio tracked cash when the trade first became successful.
+
+    A spin-off is stored as two items with one `ref_id`, its `legs`: the new units, with the parent's symbol in
+    `spun_off_from`, and the parent's side, without units, which takes the cost of the new units from the parent.
+    `acquired_on` is the day on which transferred units were bought.
     """
 
     tenant_id: str
@@ -73,11 +77,36 @@ class Trade(Record, frozen=True):
     rebalance_id: str | None = None
     history: tuple[TradeRevision, ...] = ()
     tie_rank: int = 0
+    kind: TradeKind = TradeKind.TRADE
+    spun_off_from: str | None = None
+    acquired_on: date | None = None
 
     @property
-    def price(self) -> Decimal:
-        """Price of one unit (gross amount divided by quantity), 9 decimal places."""
-        return to_places(CONTEXT.divide(self.amount, self.quantity), QUANTITY_PLACES)
+    def price(self) -> Decimal | None:
+        """Price or cost of one unit (gross amount divided by quantity), 9 decimal places; None without units."""
+        return to_places(CONTEXT.divide(self.amount, self.quantity), QUANTITY_PLACES) if self.quantity else None
+
+    @property
+    def legs(self) -> "tuple[Trade, ...]":
+        """The trade itself and, for a spin-off, the parent's side: the items that are written together."""
+        if self.spun_off_from is None:
+            return (self,)
+        parent = replace(
+            self,
+            symbol=self.spun_off_from,
+            side=Side.SELL,
+            quantity=ZERO,
+            spun_off_from=None,
+            tie_rank=0,
+            history=(),
+            events=(),
+        )
+        return self, parent
+
+    @property
+    def is_parent_side(self) -> bool:
+        """Return whether this is the parent's side of a spin-off."""
+        return self.kind is TradeKind.SPIN_OFF and self.spun_off_from is None
 
     @property
     def effect(self) -> TradeEffect | None:
@@ -94,6 +123,7 @@ class Trade(Record, frozen=True):
             self.fees,
             self.executed_at,
             self.tie_rank,
+            self.kind,
         )
 
     def cash_change(self, rule: CashRule) -> Decimal:
@@ -175,14 +205,17 @@ class Trade(Record, frozen=True):
 
     @property
     def sort_key(self) -> str:
-        """Sort key of the item; fills have keys of their own, so that no client's `ref_id` meets them."""
+        """Sort key of the item; fills and parents' sides have keys of their own, which no client's `ref_id` meets."""
+        if self.is_parent_side:
+            return PARENT_PREFIX + self.ref_id
         return (FILL_PREFIX if self.rebalance_id else TRADE_PREFIX) + self.ref_id
 
     # Stored form -------------------------------------------------------------------------------------------------
 
     def attributes(self) -> dict[str, Any]:
-        """Return the members as plain values, without those that are None, and without a `tie_rank` of zero."""
-        return {name: value for name, value in to_attributes(self).items() if name != "tie_rank" or value}
+        """Return the members as plain values, without those that are None, and without an unset rank or kind."""
+        unset = {"tie_rank": 0, "kind": TradeKind.TRADE.value}
+        return {name: value for name, value in to_attributes(self).items() if unset.get(name) != value}
 
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the trade's item."""
@@ -205,7 +238,7 @@ class Trade(Record, frozen=True):
                 attributes = {
                     **item,
                     "portfolio_id": portfolio_id_in(item["pk"]),
-                    "ref_id": item["sk"].removeprefix(TRADE_PREFIX).removeprefix(FILL_PREFIX),
+                    "ref_id": item["sk"].split("#", 2)[2],
                     "events": (),
                 }
                 return from_attributes(attributes, cls)
@@ -215,6 +248,7 @@ class Trade(Record, frozen=True):
     def _event_data(self) -> dict[str, Any]:
         """Return the data of the event; holdings before `affects_from` are unaffected by this revision."""
         previous = [revision.executed_at for revision in self.history[-1:]]
+        movement = {"kind": self.kind.value, "spun_off_from": self.spun_off_from}
         return {
             "portfolio_id": self.portfolio_id,
             "user_id": self.user_id,
@@ -227,6 +261,7 @@ class Trade(Record, frozen=True):
             "executed_at": format_time(self.executed_at),
             "affects_from": format_time(min([self.executed_at, *previous])),
             "revision": self.version,
+            **({} if self.kind is TradeKind.TRADE else {name: value for name, value in movement.items() if value}),
         }
 
 

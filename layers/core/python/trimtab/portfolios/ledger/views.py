@@ -1,14 +1,14 @@
 """Request bodies and responses of the routes for trades and imports."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from trimtab.contracts.assets import QuoteUnit
-from trimtab.contracts.fields import Asset, FineQuantity, Identifier, Model, Quantity, StatedMoney, Time
+from trimtab.contracts.fields import Asset, Day, FineQuantity, Identifier, Model, Quantity, StatedMoney, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, plain, to_money
@@ -16,7 +16,7 @@ from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
 from trimtab.portfolios.ledger.trades import MAX_AMOUNT, Trade, TradeRevision, gross_amount
-from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind, TradeStatus
 
 Answer = dict[str, Any]
 
@@ -40,7 +40,12 @@ SideBody = Annotated[Side, BeforeValidator(_read_side)]
 
 
 class RecordTrade(Model):
-    """A trade. Send `amount` or `price`; the other is derived.
+    """A trade, or a movement of units or cost without a trade. Send `amount` or `price`; the other is derived.
+
+    A `kind` other than `trade` implies the side and has no fees: 422 `not_of_kind` for a value that the kind lacks.
+    `transfer_in`: quantity, and the cost basis as `amount`. `transfer_out`, `free_shares`, `write_off`: quantity only.
+    `return_of_capital`: `amount` only. `spin_off`: quantity of the new units, their cost as `amount`, and
+    `spun_off_from`, the parent's symbol, whose cost basis falls by that amount.
 
     Where cash is tracked (see `MoveCash`) a buy is paid from the cash balance: 422 `insufficient_cash` where the
     balance is too low at any instant since the execution.
@@ -49,14 +54,18 @@ class RecordTrade(Model):
     ref_id: Annotated[RefIdBody, Field(examples=["broker-4711"])]
     """The id of the trade in your system, unique within the portfolio: a repeat with the same values gets the first
     response. `import` is reserved. Example: `broker-4711`"""
-    side: Annotated[SideBody, Field(validation_alias=AliasChoices("side", "trade_type"))]
-    """`BUY` or `SELL`; the earlier API's `1` and `2` are accepted."""
+    kind: TradeKind = TradeKind.TRADE
+    """The kind of the trade; all but `trade` are movements of units or cost without a trade."""
+    side: Annotated[SideBody | None, Field(validation_alias=AliasChoices("side", "trade_type"))] = None
+    """`BUY` or `SELL`; the earlier API's `1` and `2` are accepted. Needed for a `trade`; other kinds imply the side."""
     security_type: SecurityType
     """The asset class of the symbol."""
     symbol: Annotated[Asset, Field(validation_alias=AliasChoices("symbol", "ticker"), examples=["AAPL"])]
-    quantity: Annotated[PositiveFine, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])]
+    quantity: Annotated[
+        PositiveFine | None, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])
+    ] = None
     """The number of units, above 0: up to 9 decimals, or as text up to 18 where the `quantity_places` of the asset say
-    so. For a bond quoted in percent, the nominal value. Example: `10`"""
+    so. For a bond quoted in percent, the nominal value. Needed unless the kind is `return_of_capital`. Example: `10`"""
     amount: Annotated[Amount | None, Field(examples=["1500.00"])] = None
     """The gross value in money, above 0, up to 9 decimals, without fees; derived from `price` where absent. Example:
     `1500.00`"""
@@ -71,14 +80,27 @@ class RecordTrade(Model):
     executed_at: Time | None = None
     """The time of execution (RFC 3339), at most 5 minutes in the future. Default: the time of recording. Example:
     `2026-11-20T15:30:00Z`"""
+    spun_off_from: Asset | None = None
+    """The symbol of the parent, whose cost basis falls by `amount`; only for a `spin_off`. Example: `AAPL`"""
+    acquired_on: Day | None = None
+    """The day on which transferred units were bought; only for a `transfer_in`. Example: `2019-06-03`"""
 
     @model_validator(mode="after")
-    def _require_amount_or_price(self) -> "RecordTrade":
-        if self.amount is None and self.price is None:
+    def _require_members_of_trades(self) -> "RecordTrade":
+        if self.kind is TradeKind.TRADE and self.side is None:
+            raise ValueError("Send side.")
+        if self.kind.has_units and self.quantity is None:
+            raise ValueError("Send quantity.")
+        if self.kind.has_amount and self.amount is None and self.price is None:
             raise ValueError("Send amount or price.")
+        return self
+
+    @model_validator(mode="after")
+    def _require_price_of_amount(self) -> "RecordTrade":
         if self.price is not None:
-            derived = gross_amount(self.quantity, self.price)
-            amounts = [derived, gross_amount(self.quantity, QuoteUnit.PERCENT.unit_price(self.price))]
+            quantity = self.quantity or ZERO
+            derived = gross_amount(quantity, self.price)
+            amounts = [derived, gross_amount(quantity, QuoteUnit.PERCENT.unit_price(self.price))]
             fitting = amounts if self.security_type is SecurityType.BOND else [derived]
             if self.amount is not None and to_money(self.amount) not in map(to_money, fitting):
                 raise ValueError(f"amount and price disagree: quantity times price is {derived}. Send one of the two.")
@@ -88,18 +110,21 @@ class RecordTrade(Model):
 
     def to_domain(self) -> NewTrade:
         """Return the trade with the amount filled in."""
-        derived = gross_amount(self.quantity, self.price) if self.price is not None else None
+        derived = gross_amount(self.quantity or ZERO, self.price) if self.price is not None else None
         return NewTrade(
             ref_id=self.ref_id,
-            side=self.side,
+            side=self.side or self.kind.side or Side.BUY,
             security_type=self.security_type,
             symbol=self.symbol,
-            quantity=self.quantity,
+            quantity=self.quantity or ZERO,
             amount=self.amount or derived or ZERO,
             fees=self.fees,
             status=self.status,
             executed_at=self.executed_at,
             quoted_price=self.price if self.security_type is SecurityType.BOND and self.amount is None else None,
+            kind=self.kind,
+            spun_off_from=self.spun_off_from,
+            acquired_on=self.acquired_on,
         )
 
 
@@ -151,12 +176,18 @@ class RevisionView(Model):
 
 
 class TradeView(Model):
-    """The present revision of a trade."""
+    """The present revision of a trade.
+
+    A spin-off is listed twice with one `ref_id`: the new units, with the parent's symbol in `spun_off_from`, and the
+    parent's side, a SELL of the quantity 0. A correction changes both.
+    """
 
     ref_id: str
     """The id of the trade: the one that was recorded, or the client order id of a rebalance's order. Example:
     `broker-4711`"""
     portfolio_id: str
+    kind: TradeKind
+    """The kind of the trade; all but `trade` are movements of units or cost without a trade."""
     side: Side
     security_type: SecurityType
     symbol: str
@@ -164,14 +195,20 @@ class TradeView(Model):
     """The number of units, with at least 9 decimals; for a bond quoted in percent, the nominal value. Example:
     `10.000000000`"""
     amount: str
-    """The gross value in money as it was given, with at least 2 decimals, without fees. Example: `1500.00`"""
-    price: str
-    """The price of one unit in money: `amount` divided by `quantity`, with 9 decimals. Example: `150.000000000`"""
+    """The gross value in money, or the cost of units that came in without a trade, as it was given, with at least 2
+    decimals, without fees. Example: `1500.00`"""
+    price: str | None
+    """The price of one unit in money: `amount` divided by `quantity`, with 9 decimals; null without a quantity.
+    Example: `150.000000000`"""
     fees: str
     """The fees of the trade in money as they were given, with at least 2 decimals. Example: `1.00`"""
     status: TradeStatus
     executed_at: datetime
     """The time of execution (UTC). Example: `2026-11-20T15:30:00Z`"""
+    spun_off_from: str | None
+    """The symbol of the parent of a spin-off; null for other kinds and for the parent's side. Example: `AAPL`"""
+    acquired_on: date | None
+    """The day on which transferred units were bought; null where it was not given. Example: `2019-06-03`"""
     rebalance_id: str | None
     """The rebalance whose order this trade fills; null for other trades."""
     revision: int
@@ -234,15 +271,18 @@ def trade_view(trade: Trade) -> Answer:
     return {
         "ref_id": trade.ref_id,
         "portfolio_id": trade.portfolio_id,
+        "kind": trade.kind.value,
         "side": trade.side.value,
         "security_type": trade.security_type.value,
         "symbol": trade.symbol,
         "quantity": units_text(trade.quantity),
         "amount": stated_amount(trade.amount),
-        "price": price_text(trade.price),
+        "price": None if trade.price is None else price_text(trade.price),
         "fees": stated_amount(trade.fees),
         "status": trade.status.value,
         "executed_at": format_time(trade.executed_at),
+        "spun_off_from": trade.spun_off_from,
+        "acquired_on": trade.acquired_on and trade.acquired_on.isoformat(),
         "rebalance_id": trade.rebalance_id,
         "revision": trade.version,
         "history": [_revision_view(number, revision) for number, revision in enumerate(trade.revisions(), 1)],
@@ -295,6 +335,7 @@ def stated_amount(number: Decimal) -> str:
 
 
 def money_text(number: Decimal) -> str:
+    """Return an amount of money with 2 decimals."""
     return f"{number:.2f}"
 
 
@@ -304,4 +345,5 @@ def units_text(quantity: Decimal) -> str:
 
 
 def price_text(number: Decimal) -> str:
+    """Return the price of one unit with 9 decimals."""
     return f"{number:.9f}"

@@ -8,12 +8,19 @@ method (IAS 2, paragraph 27: the average is recalculated "as each additional shi
   fees less the removed cost;
 * amount and fees are rounded once, as one sum: the cost basis grows by exactly the cash that a buy takes;
 * a split changes only the quantity.
+
+Movements that are no trades have a `TradeKind` of their own, and follow the same rules:
+
+* units that come in add a stated cost, or none;
+* units that go out remove their share of the cost basis, as a sell does; transferred units realise nothing;
+* a return of capital and a spin-off reduce the cost basis of the units that stay.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,6 +35,64 @@ class Side(StrEnum):
 
     BUY = "BUY"
     SELL = "SELL"
+
+
+class TradeKind(StrEnum):
+    """Kind of a trade: bought or sold, or a movement of units or of cost without a trade.
+
+    TRANSFER_IN: units come in with the cost basis that they had elsewhere (`amount`). TRANSFER_OUT: units leave at
+    average cost, and nothing is realised. FREE_SHARES: units come in at cost 0. WRITE_OFF: units leave for nothing, and
+    their cost is a realised loss. RETURN_OF_CAPITAL: cash comes in and reduces the cost basis; the excess over the cost
+    basis is a realised profit. SPIN_OFF: units of a new symbol come in with a cost (`amount`) that is taken from the
+    cost basis of another symbol, the parent.
+    """
+
+    TRADE = "trade"
+    TRANSFER_IN = "transfer_in"
+    TRANSFER_OUT = "transfer_out"
+    FREE_SHARES = "free_shares"
+    WRITE_OFF = "write_off"
+    RETURN_OF_CAPITAL = "return_of_capital"
+    SPIN_OFF = "spin_off"
+
+    @property
+    def side(self) -> Side | None:
+        """BUY where units come in, SELL where units or cost go out, None for a trade of either side."""
+        match self:
+            case TradeKind.TRADE:
+                return None
+            case TradeKind.TRANSFER_IN | TradeKind.FREE_SHARES | TradeKind.SPIN_OFF:
+                return Side.BUY
+            case TradeKind.TRANSFER_OUT | TradeKind.WRITE_OFF | TradeKind.RETURN_OF_CAPITAL:
+                return Side.SELL
+            case _:
+                assert_never(self)
+
+    @property
+    def moves_cash(self) -> bool:
+        """True where the amount is paid or received in cash."""
+        return self in {TradeKind.TRADE, TradeKind.RETURN_OF_CAPITAL}
+
+    @property
+    def has_units(self) -> bool:
+        """True where units come in or go out, so that a quantity is stated."""
+        return self is not TradeKind.RETURN_OF_CAPITAL
+
+    @property
+    def has_amount(self) -> bool:
+        """True where an amount is stated: of cash, or of the cost of the units."""
+        match self:
+            case TradeKind.TRADE | TradeKind.TRANSFER_IN | TradeKind.RETURN_OF_CAPITAL | TradeKind.SPIN_OFF:
+                return True
+            case TradeKind.TRANSFER_OUT | TradeKind.FREE_SHARES | TradeKind.WRITE_OFF:
+                return False
+            case _:
+                assert_never(self)
+
+    @property
+    def is_transfer(self) -> bool:
+        """True where the owner moves units from or to another account."""
+        return self in {TradeKind.TRANSFER_IN, TradeKind.TRANSFER_OUT}
 
 
 class SecurityType(StrEnum):
@@ -55,7 +120,8 @@ class TradeEffect(Struct, frozen=True):
 
     `quantity`, `amount` (gross) and `fees` have up to 9 decimal places, as the broker states them. `tie_rank` orders
     the trades of one instant: lower ranks come first, and buys before sells within a rank. An imported row has a rank
-    above zero only where its file has a buy after a sell of the symbol at the same instant.
+    above zero only where its file has a buy after a sell of the symbol at the same instant. A `quantity` of zero
+    changes only the cost basis: a return of capital, or the parent's side of a spin-off.
     """
 
     ref_id: str
@@ -67,20 +133,27 @@ class TradeEffect(Struct, frozen=True):
     fees: Decimal
     executed_at: datetime
     tie_rank: int = 0
+    kind: TradeKind = TradeKind.TRADE
 
     @property
-    def cash_change(self) -> Decimal:
-        """Change of the portfolio's cash after fees (money): negative for a buy."""
+    def net_proceeds(self) -> Decimal:
+        """Amount less fees (money) of a sell, negative sum of amount and fees of a buy."""
         return net_proceeds(self.side, self.amount, self.fees)
 
     @property
-    def sort_key(self) -> tuple[datetime, int, bool, Decimal, Decimal, Decimal, str]:
-        """Sort key of the execution order: time, rank, buys before sells, then the values.
+    def cash_change(self) -> Decimal:
+        """Change of the portfolio's cash after fees (money): negative for a buy, zero where no cash moves."""
+        return self.net_proceeds if self.kind.moves_cash else ZERO
+
+    @property
+    def sort_key(self) -> tuple[datetime, int, bool, Decimal, Decimal, Decimal, str, str]:
+        """Sort key of the execution order: time, rank, buys before sells, then the values and the kind.
 
         The `ref_id` orders only trades of equal values, whose order changes nothing.
         """
         is_sell = self.side is Side.SELL
-        return self.executed_at, self.tie_rank, is_sell, self.quantity, self.amount, self.fees, self.ref_id
+        values = (self.quantity, self.amount, self.fees, self.kind.value)
+        return self.executed_at, self.tie_rank, is_sell, *values, self.ref_id
 
 
 def net_proceeds(side: Side, amount: Decimal, fees: Decimal) -> Decimal:
@@ -121,8 +194,9 @@ class Holding(Struct, frozen=True):
     def with_trade(self, trade: TradeEffect, *, may_oversell: bool = False) -> "Holding":
         """Return the holding after the next trade in execution order.
 
-        Raises `Unprocessable` (`insufficient_quantity`) for a sell of more than the quantity held. With `may_oversell`
-        such a sell ends the holding instead, and the excess is added to `oversold`.
+        Raises `Unprocessable` for more units than held (`insufficient_quantity`), and for a spin-off that takes more
+        than the cost basis (`insufficient_cost`). With `may_oversell` such a sell ends the holding instead, and the
+        excess is added to `oversold`; such a spin-off takes the whole cost basis.
 
         >>> from datetime import UTC, datetime
         >>> def trade(day, side, quantity, amount):
@@ -139,22 +213,41 @@ class Holding(Struct, frozen=True):
         """
         if trade.side is Side.BUY:
             quantity = self.quantity + trade.quantity
-            cost_basis = self.cost_basis - trade.cash_change
+            cost_basis = self.cost_basis - trade.net_proceeds
             return self._with_sums(trade, quantity, cost_basis, self.realised_profit)
+        if not trade.quantity:
+            return self._with_reduced_cost(trade, may_exceed=may_oversell)
         excess = max(trade.quantity - self.quantity, ZERO)
         if excess and not may_oversell:
             raise Unprocessable(
                 "insufficient_quantity",
-                f"{trade.ref_id} sells {plain(trade.quantity)} {self.symbol}, but the portfolio holds "
+                f"{trade.ref_id} takes {plain(trade.quantity)} {self.symbol}, but the portfolio holds "
                 f"{plain(self.quantity)} at that time.",
             )
         left, cost_of_sold = self.quantity - trade.quantity + excess, self.cost_basis
         if left:
             sold_share = CONTEXT.divide(CONTEXT.multiply(self.cost_basis, trade.quantity), self.quantity)
             cost_of_sold = to_money(sold_share)
-        profit = self.realised_profit + trade.cash_change - cost_of_sold
-        sold = self._with_sums(trade, left, self.cost_basis - cost_of_sold, profit)
+        profit = ZERO if trade.kind is TradeKind.TRANSFER_OUT else trade.net_proceeds - cost_of_sold
+        sold = self._with_sums(trade, left, self.cost_basis - cost_of_sold, self.realised_profit + profit)
         return replace(sold, oversold=self.oversold + excess) if excess else sold
+
+    def _with_reduced_cost(self, trade: TradeEffect, *, may_exceed: bool) -> "Holding":
+        """Return the holding with less cost; the part of a return of capital above the cost basis is profit."""
+        removed = min(trade.net_proceeds, self.cost_basis)
+        excess = trade.net_proceeds - removed
+        if not self.trade_count:
+            raise Unprocessable(
+                "insufficient_quantity", f"{trade.ref_id} needs {self.symbol} to be held before. Record its trades."
+            )
+        if excess and trade.kind is TradeKind.SPIN_OFF and not may_exceed:
+            raise Unprocessable(
+                "insufficient_cost",
+                f"{trade.ref_id} takes a cost of {plain(trade.amount)} from {self.symbol}, whose cost basis is "
+                f"{plain(self.cost_basis)} at that time.",
+            )
+        profit = self.realised_profit + (ZERO if trade.kind is TradeKind.SPIN_OFF else excess)
+        return self._with_sums(trade, self.quantity, self.cost_basis - removed, profit)
 
     def _with_sums(self, trade: TradeEffect, quantity: Decimal, cost_basis: Decimal, profit: Decimal) -> "Holding":
         return replace(
