@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
-from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, SecurityScheme, Server, Tag
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License, SecurityScheme, Server, Tag
 
 from functions.portfolios_api.app import CASH_IMPORT, CSV, IMPORT
 from infra.config import ROOT
@@ -89,6 +89,7 @@ def _merged() -> JsonObject:
         # Relative to the document: correct behind every stage and domain.
         servers=[Server(url=".")],
         tags=[Tag(name=name, description=description) for name, description in TAGS.items()],
+        license_info=License(name="Apache License 2.0", identifier="Apache-2.0"),
         security_schemes=SECURITY,
         on_conflict="error",
     )
@@ -125,6 +126,7 @@ def _complete(operation: JsonObject, method: str, path: str, functions: Mapping[
     full_path = max((other for (verb, other), each in functions.items() if each is function), key=len)
     alias = path != full_path
     operation["operationId"] = function.__name__ + ("_alias" if alias else "")
+    operation.setdefault("security", [])  # Powertools leaves out that a route needs no token.
     text = inspect.cleandoc(function.__doc__)
     operation["description"] = text + (f"\n\nAn alias of `{method.upper()} {full_path}`." if alias else "")
     for parameter in operation.get("parameters", ()):
