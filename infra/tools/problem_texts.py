@@ -159,6 +159,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The market was settled with another result, and a settlement is final.",
         "Read the settlement of the market.",
     ),
+    "method_not_allowed": (
+        "The resource exists and has no such method.",
+        "Use a method that the header `Allow` lists.",
+    ),
     "missing_token": ("The request has no token.", "Send a token in the header `Authorization: Bearer <token>`."),
     "month_ahead": ("The month is not over yet.", "Request the report of a past month."),
     "no_answer": ("A backing service did not respond.", _SAME_REQUEST),
