@@ -159,7 +159,8 @@ def list_cash(
 def read_income(portfolio_id: PortfolioId, *, from_time: From = None, to_time: To = None) -> Response[Any]:
     """Read dividends, interest, fees and taxes of a period by symbol."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return json_response(cash_views.income_view(trade_service().income(portfolio, from_time, to_time)))
+    entries = trade_service().income(portfolio, from_time, to_time)
+    return json_response(cash_views.income_view(entries, portfolio.currency))
 
 
 @app.get("/portfolios/<portfolio_id>/holdings", **holding_route("Read holdings", READ, holding_views.HoldingList))
@@ -179,8 +180,9 @@ def read_returns(portfolio_id: PortfolioId, as_of: AsOf = None) -> Response[Any]
     """
     portfolio = portfolios().get(app.caller, portfolio_id)
     if as_of is None or as_of >= utc_now().date():
-        return json_response(holding_views.profit_view(holdings_reader().read_profit(portfolio)))
-    return json_response(holding_views.profit_view(holdings_reader().read_profit_on(portfolio, as_of)))
+        return json_response(holding_views.profit_view(holdings_reader().read_profit(portfolio), portfolio.currency))
+    profit = holdings_reader().read_profit_on(portfolio, as_of)
+    return json_response(holding_views.profit_view(profit, portfolio.currency))
 
 
 @app.get(

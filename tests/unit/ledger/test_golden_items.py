@@ -106,10 +106,12 @@ ITEMS: dict[str, Any] = {
     "trade_transferred": replace(RECORDED, kind=TradeKind.TRANSFER_IN, acquired_on=TIME.date()).with_event(),
     "trade_spun_off": SPIN_OFF,
     "trade_spun_off_parent": SPIN_OFF.legs[1],
+    "trade_in_yen": replace(RECORDED, minor_units=0),
     "cash_entry": DEPOSIT,
     "cash_entry_of_any_order": replace(DEPOSIT, balance=None),
     "cash_entry_corrected": CORRECTED_DEPOSIT,
     "cash_entry_of_symbol": replace(DEPOSIT, balance=None, type=CashType.TAX, symbol="AAPL"),
+    "cash_entry_in_yen": replace(DEPOSIT, balance=None, minor_units=0),
     "recalculation": REQUESTED,
     "recalculation_rejected": REJECTED,
 }

@@ -131,7 +131,7 @@ def test_every_reader_shows_the_same_prices_and_the_same_value(case: tuple[Portf
     for symbol, row in rows.items():
         price = expected_price(market, symbol)
         assert row["price"] == (None if price is None else f"{price:.9f}")
-    snapshot, profit = take_snapshot(owner, reader), profit_view(reader.read_profit(owner))
+    snapshot, profit = take_snapshot(owner, reader), profit_view(reader.read_profit(owner), owner.currency)
     drifts = drifts_view(snapshot)
     known_assets = mock.Mock(assets=lambda _: {})
     sectors = sectors_view(

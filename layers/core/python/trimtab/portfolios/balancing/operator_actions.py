@@ -12,6 +12,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, format_time
+from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.errors import Conflict, Unprocessable, not_found
 from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import retry_on_conflict
@@ -208,7 +209,8 @@ def _cash_entry(portfolio: Portfolio, rebalance_id: str, actual: Decimal | None,
     type = CashType.DEPOSIT if actual > before else CashType.WITHDRAWAL
     ref_id = f"resolved:{rebalance_id}"
     key = (portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-    return CashEntry(*key, type, abs(actual - before), now, now).with_event(portfolio.user_id)
+    units = minor_units(portfolio.currency)
+    return CashEntry(*key, type, abs(actual - before), now, now, minor_units=units).with_event(portfolio.user_id)
 
 
 def _record_lift(rebalance: Rebalance, caller: Caller, symbol: str, reason: str, now: datetime) -> Rebalance:

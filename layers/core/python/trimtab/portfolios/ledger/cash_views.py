@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from trimtab.contracts.fields import Asset, Model, Time
 from trimtab.kernel.clock import format_time
+from trimtab.kernel.currencies import money_text
 from trimtab.kernel.errors import Invalid, Unprocessable
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger.new_entries import NewCashEntry
@@ -145,17 +146,17 @@ class IncomeView(Model):
     """The sum over all rows."""
 
 
-def income_view(entries: Sequence[CashEntry]) -> Answer:
+def income_view(entries: Sequence[CashEntry], currency: str) -> Answer:
     """Return an `IncomeView` of the entries that the owner did not move."""
     earned = [entry for entry in entries if not entry.is_external]
     symbols = sorted({entry.symbol for entry in earned}, key=lambda symbol: symbol or "")
-    rows = [_income_row(symbol, [entry for entry in earned if entry.symbol == symbol]) for symbol in symbols]
-    return {"items": rows, "total": _income_row(None, earned)}
+    rows = [_income_row(symbol, [entry for entry in earned if entry.symbol == symbol], currency) for symbol in symbols]
+    return {"items": rows, "total": _income_row(None, earned, currency)}
 
 
-def _income_row(symbol: str | None, entries: Sequence[CashEntry]) -> Answer:
+def _income_row(symbol: str | None, entries: Sequence[CashEntry], currency: str) -> Answer:
     def sum_of(type: CashType) -> str:
-        return f"{abs(sum((entry.change for entry in entries if entry.type is type), ZERO)):.2f}"
+        return money_text(abs(sum((entry.change for entry in entries if entry.type is type), ZERO)), currency)
 
     return {
         "symbol": symbol,
@@ -163,7 +164,7 @@ def _income_row(symbol: str | None, entries: Sequence[CashEntry]) -> Answer:
         "interest": sum_of(CashType.INTEREST),
         "fees": sum_of(CashType.FEE),
         "taxes": sum_of(CashType.TAX),
-        "net": f"{sum((entry.change for entry in entries), ZERO):.2f}",
+        "net": money_text(sum((entry.change for entry in entries), ZERO), currency),
     }
 
 

@@ -15,7 +15,7 @@ from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.cash_rule import CashRule
-from trimtab.portfolios.portfolio.holdings import Side, TradeStatus, net_proceeds
+from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 
 T = TypeVar("T")
 
@@ -95,13 +95,13 @@ def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
 
     `rule` is the portfolio's rule of cash.
     """
-    is_buy = trade.side is Side.BUY
+    is_buy, effect = trade.side is Side.BUY, trade.effect
     return LedgerTrade(
         ref_id=trade.ref_id,
         symbol=trade.symbol,
         quantity=trade.quantity if is_buy else -trade.quantity,
         amount=trade.amount,
-        proceeds=net_proceeds(trade.side, trade.amount, trade.fees) if trade.kind.moves_cash else ZERO,
+        proceeds=effect.cash_change if effect else ZERO,
         executed_at=trade.executed_at,
         moves_cash=trade.is_counted(rule),
         is_transfer=trade.kind.is_transfer,

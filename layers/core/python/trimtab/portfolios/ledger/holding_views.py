@@ -4,9 +4,10 @@ from datetime import date, datetime
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import ZERO
+from trimtab.kernel.currencies import money_text
+from trimtab.kernel.money import ZERO, to_money
 from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, PricedHolding
-from trimtab.portfolios.ledger.views import Answer, money_text, price_text, units_text
+from trimtab.portfolios.ledger.views import Answer, price_text, units_text
 from trimtab.portfolios.portfolio.holdings import SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
 
@@ -110,38 +111,42 @@ class SummaryView(Model):
 
 def holdings_view(portfolio: Portfolio, holdings: list[PricedHolding]) -> Answer:
     """Return a `HoldingList`."""
-    cash = None if portfolio.cash is None else money_text(portfolio.cash)
-    return {"items": [_holding_view(priced) for priced in holdings], "cash": cash, "next_cursor": None}
+    cash = None if portfolio.cash is None else money_text(portfolio.cash, portfolio.currency)
+    return {
+        "items": [_holding_view(priced, portfolio.currency) for priced in holdings],
+        "cash": cash,
+        "next_cursor": None,
+    }
 
 
-def _holding_view(priced: PricedHolding) -> Answer:
+def _holding_view(priced: PricedHolding, currency: str) -> Answer:
     holding, price = priced.holding, priced.price
     return {
         "symbol": holding.symbol,
         "security_type": holding.security_type.value,
         "quantity": units_text(holding.quantity),
         "average_cost": None if holding.average_cost is None else price_text(holding.average_cost),
-        "cost_basis": money_text(holding.cost_basis),
-        "realised_profit": money_text(holding.realised_profit),
+        "cost_basis": money_text(holding.cost_basis, currency),
+        "realised_profit": money_text(holding.realised_profit, currency),
         "price": price and price_text(price.value),
         "price_as_of": price and format_time(price.at),
         "price_source": price and price.source,
         "close_day": price and price.close_day and price.close_day.isoformat(),
-        "market_value": None if priced.market_value is None else money_text(priced.market_value),
+        "market_value": None if priced.market_value is None else money_text(priced.market_value, currency),
         "oversold": units_text(holding.oversold),
         "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
     }
 
 
-def profit_view(profit: PortfolioProfit) -> Answer:
+def profit_view(profit: PortfolioProfit, currency: str) -> Answer:
     """Return a `ProfitView`."""
     return {
-        "realised": money_text(profit.realised),
-        "unrealised": money_text(profit.unrealised),
-        "income": money_text(profit.income),
-        "cash_fees": money_text(profit.cash_fees),
-        "total": money_text(profit.total),
-        "return_value": money_text(profit.total),
+        "realised": money_text(profit.realised, currency),
+        "unrealised": money_text(profit.unrealised, currency),
+        "income": money_text(profit.income, currency),
+        "cash_fees": money_text(profit.cash_fees, currency),
+        "total": money_text(profit.total, currency),
+        "return_value": money_text(profit.total, currency),
         "unpriced": list(profit.unpriced),
         "method": "realised_profit_plus_value_less_average_cost_plus_income_less_cash_fees",
         "basis": "last_closes_split_adjusted" if profit.day else "newer_of_quote_and_last_close",
@@ -156,7 +161,7 @@ def summary_view(holdings: list[PricedHolding]) -> Answer:
     rows = [
         {
             "ticker": holding.symbol,
-            "average_amount": money_text(holding.average_cost or ZERO),
+            "average_amount": f"{to_money(holding.average_cost or ZERO):.2f}",
             "volume": units_text(holding.quantity),
             "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
         }

@@ -9,7 +9,8 @@ from msgspec import Struct
 from trimtab.contracts.prices import AssetPrice, close_price, newest_price, quote_price
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.kernel.currencies import minor_units
+from trimtab.kernel.money import CONTEXT, MONEY_PLACES, ZERO, to_places
 from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.ledger.history import RecordedEntries
 from trimtab.portfolios.ledger.posting import fold_trades
@@ -19,15 +20,21 @@ from trimtab.portfolios.portfolio.model import Portfolio
 
 
 class PricedHolding(Struct, frozen=True):
-    """A holding with the newest price of its symbol; value and profit are None where there is no price."""
+    """A holding with the newest price of its symbol; value and profit are None where there is no price.
+
+    `minor_units` are the decimals of money.
+    """
 
     holding: Holding
     price: AssetPrice | None
+    minor_units: int = MONEY_PLACES
 
     @property
     def market_value(self) -> Decimal | None:
         """Quantity times price, in money."""
-        return None if self.price is None else to_money(CONTEXT.multiply(self.holding.quantity, self.price.value))
+        if self.price is None:
+            return None
+        return to_places(CONTEXT.multiply(self.holding.quantity, self.price.value), self.minor_units)
 
     @property
     def unrealised_profit(self) -> Decimal | None:
@@ -95,9 +102,9 @@ class HoldingsReader(Struct, frozen=True):
         quotes = self.ledger.quotes(sorted(portfolio.holdings))
         held = self.apply_splits(portfolio, quotes)
         prices = self.read_prices([symbol for symbol, holding in held.items() if holding.quantity], quotes)
-        now = self.clock()
+        now, units = self.clock(), minor_units(portfolio.currency)
         return [
-            PricedHolding(holding, prices.get(symbol) or newest_price(quotes.get(symbol), None, now))
+            PricedHolding(holding, prices.get(symbol) or newest_price(quotes.get(symbol), None, now), units)
             for symbol, holding in sorted(held.items())
         ]
 
@@ -144,7 +151,7 @@ class HoldingsReader(Struct, frozen=True):
     def read_profit_on(self, portfolio: Portfolio, day: date) -> PortfolioProfit:
         """Return the profit at the end of a past day (UTC), at the last closes on or before that day."""
         end = datetime.combine(day + timedelta(days=1), time(), UTC)
-        symbols = sorted(portfolio.holdings)
+        symbols, units = sorted(portfolio.holdings), minor_units(portfolio.currency)
         closes, quotes = self._read_closes(symbols, day), self.ledger.quotes(symbols)
         realised, unrealised, unpriced, priced = ZERO, ZERO, list[str](), 0
         for symbol in symbols:
@@ -157,7 +164,7 @@ class HoldingsReader(Struct, frozen=True):
             realised += holding.realised_profit
             if holding.quantity and symbol in closes:
                 price = closes[symbol].adjust_for_splits(splits, end).value
-                unrealised += to_money(CONTEXT.multiply(holding.quantity, price)) - holding.cost_basis
+                unrealised += to_places(CONTEXT.multiply(holding.quantity, price), units) - holding.cost_basis
                 priced += 1
             elif holding.quantity:
                 unpriced.append(symbol)

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
+from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.kernel.money import CONTEXT, ZERO, to_places
 from trimtab.portfolios.ledger.trades import Trade, gross_amount
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind, TradeStatus
@@ -109,6 +110,7 @@ class NewTrade(Struct, frozen=True):
             kind=self.kind,
             spun_off_from=self.spun_off_from,
             acquired_on=self.acquired_on,
+            minor_units=minor_units(portfolio.currency),
         ).with_event()
 
 
@@ -130,7 +132,8 @@ class RebalanceTrade(Struct, frozen=True):
         """Return the trade with an event; the trade comes after every recorded trade of the symbol."""
         holding = portfolio.holdings.get(self.symbol)
         average_cost = (holding and holding.average_cost) or ZERO
-        amount = to_money(CONTEXT.multiply(self.quantity, average_cost)) if self.amount is None else self.amount
+        units, amount = minor_units(portfolio.currency), self.amount
+        amount = to_places(CONTEXT.multiply(self.quantity, average_cost), units) if amount is None else amount
         return Trade(
             tenant_id=portfolio.tenant_id,
             portfolio_id=portfolio.portfolio_id,
@@ -149,6 +152,7 @@ class RebalanceTrade(Struct, frozen=True):
             updated_at=now,
             moves_cash=self.amount is not None,
             rebalance_id=rebalance_id,
+            minor_units=units,
         ).with_event()
 
 
@@ -182,6 +186,7 @@ class NewCashEntry(Struct, frozen=True):
             executed_at=self.executed_at or now,
             created_at=now,
             symbol=self.symbol,
+            minor_units=minor_units(portfolio.currency),
         )
         return entry.with_event(portfolio.user_id)
 

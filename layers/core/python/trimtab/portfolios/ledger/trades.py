@@ -13,7 +13,7 @@ from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, STATED_PLACES, ZERO, plain, to_places
+from trimtab.kernel.money import CONTEXT, MONEY_PLACES, QUANTITY_PLACES, STATED_PLACES, ZERO, plain, to_places
 from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeEffect, TradeKind, TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
@@ -55,7 +55,8 @@ class Trade(Record, frozen=True):
 
     A spin-off is stored as two items with one `ref_id`, its `legs`: the new units, with the parent's symbol in
     `spun_off_from`, and the parent's side, without units, which takes the cost of the new units from the parent.
-    `acquired_on` is the day on which transferred units were bought.
+    `acquired_on` is the day on which transferred units were bought. `minor_units` are the decimals of money in the
+    portfolio's currency; trades of earlier releases have 2 in every currency.
     """
 
     tenant_id: str
@@ -80,6 +81,7 @@ class Trade(Record, frozen=True):
     kind: TradeKind = TradeKind.TRADE
     spun_off_from: str | None = None
     acquired_on: date | None = None
+    minor_units: int = MONEY_PLACES
 
     @property
     def price(self) -> Decimal | None:
@@ -124,6 +126,7 @@ class Trade(Record, frozen=True):
             self.executed_at,
             self.tie_rank,
             self.kind,
+            self.minor_units,
         )
 
     def cash_change(self, rule: CashRule) -> Decimal:
@@ -213,8 +216,8 @@ class Trade(Record, frozen=True):
     # Stored form -------------------------------------------------------------------------------------------------
 
     def attributes(self) -> dict[str, Any]:
-        """Return the members as plain values, without those that are None, and without an unset rank or kind."""
-        unset = {"tie_rank": 0, "kind": TradeKind.TRADE.value}
+        """Return the members as plain values, without those that are None and newer members that have the default."""
+        unset = {"tie_rank": 0, "kind": TradeKind.TRADE.value, "minor_units": MONEY_PLACES}
         return {name: value for name, value in to_attributes(self).items() if unset.get(name) != value}
 
     def to_item(self) -> dict[str, Any]:

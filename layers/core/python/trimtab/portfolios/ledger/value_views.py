@@ -4,6 +4,7 @@ from datetime import datetime
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
+from trimtab.kernel.currencies import money_text
 from trimtab.portfolios.ledger.holdings_reader import PortfolioValue
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.views import Answer, PortfolioView, portfolio_view
@@ -32,5 +33,5 @@ def valued_portfolio_view(portfolio: Portfolio, value: PortfolioValue | None) ->
     if value is None:
         return portfolio_view(portfolio)
     as_of = value.as_of and format_time(value.as_of)
-    valuation = {"value": f"{value.value:.2f}", "as_of": as_of, "unpriced": list(value.unpriced)}
+    valuation = {"value": money_text(value.value, portfolio.currency), "as_of": as_of, "unpriced": list(value.unpriced)}
     return {**portfolio_view(portfolio), "valuation": valuation}

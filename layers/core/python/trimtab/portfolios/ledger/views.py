@@ -334,11 +334,6 @@ def stated_amount(number: Decimal) -> str:
     return f"{number:.{max(decimals, MONEY_PLACES)}f}"
 
 
-def money_text(number: Decimal) -> str:
-    """Return an amount of money with 2 decimals."""
-    return f"{number:.2f}"
-
-
 def units_text(quantity: Decimal) -> str:
     """Return a quantity with 9 decimals, or with more where the quantity has more."""
     return f"{quantity:.{max(QUANTITY_PLACES, count_decimals(quantity))}f}"

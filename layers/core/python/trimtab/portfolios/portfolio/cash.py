@@ -14,7 +14,7 @@ from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import ZERO, plain, to_money
+from trimtab.kernel.money import MONEY_PLACES, ZERO, plain, to_places
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
 
 CASH_PREFIX = "CASH#"
@@ -79,7 +79,8 @@ class CashEntry(Record, frozen=True):
     `created_at`; balances and returns follow from `executed_at`. `symbol` is the asset of an income or a cost, such as
     a dividend (gross) and the tax withheld on the dividend. A void entry changes nothing. `version` is the number
     of the present revision, `history` has the earlier revisions, oldest first. `balance` is stored by earlier releases
-    only: the balance when the entry was recorded, which depended on the order of entry.
+    only: the balance when the entry was recorded, which depended on the order of entry. `minor_units` are the decimals
+    of money in the portfolio's currency; entries of earlier releases have 2 in every currency.
     """
 
     tenant_id: str
@@ -93,11 +94,12 @@ class CashEntry(Record, frozen=True):
     is_void: bool = False
     history: tuple[CashRevision, ...] = ()
     symbol: str | None = None
+    minor_units: int = MONEY_PLACES
 
     @property
     def change(self) -> Decimal:
         """Change of the cash balance (money), negative where cash goes out; the only rounding of the amount."""
-        return ZERO if self.is_void else self.type.sign * to_money(self.amount)
+        return ZERO if self.is_void else self.type.sign * to_places(self.amount, self.minor_units)
 
     @property
     def is_external(self) -> bool:
@@ -161,6 +163,7 @@ class CashEntry(Record, frozen=True):
             "balance": None if self.balance is None else plain(self.balance),
             "symbol": self.symbol,
             "is_void": self.is_void or None,
+            "minor_units": None if self.minor_units == MONEY_PLACES else self.minor_units,
             "history": attributes["history"] or None,
             "executed_at": format_time(self.executed_at),
             "created_at": format_time(self.created_at),

@@ -4,8 +4,8 @@ A holding is the fold of all successful trades of a symbol in execution order, b
 method (IAS 2, paragraph 27: the average is recalculated "as each additional shipment is received"):
 
 * a buy adds its amount and fees to the cost basis;
-* a sell removes the sold share of the cost basis, rounded half up to cents; its realised profit is the amount less
-  fees less the removed cost;
+* a sell removes the sold share of the cost basis, rounded half up to minor units; its realised profit is the amount
+  less fees less the removed cost;
 * amount and fees are rounded once, as one sum: the cost basis grows by exactly the cash that a buy takes;
 * a split changes only the quantity.
 
@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, plain, to_money, to_places
+from trimtab.kernel.money import CONTEXT, MONEY_PLACES, QUANTITY_PLACES, ZERO, plain, to_places
 
 
 class Side(StrEnum):
@@ -121,7 +121,8 @@ class TradeEffect(Struct, frozen=True):
     `quantity`, `amount` (gross) and `fees` have up to 9 decimal places, as the broker states them. `tie_rank` orders
     the trades of one instant: lower ranks come first, and buys before sells within a rank. An imported row has a rank
     above zero only where its file has a buy after a sell of the symbol at the same instant. A `quantity` of zero
-    changes only the cost basis: a return of capital, or the parent's side of a spin-off.
+    changes only the cost basis: a return of capital, or the parent's side of a spin-off. `minor_units` are the decimals
+    of money.
     """
 
     ref_id: str
@@ -134,11 +135,12 @@ class TradeEffect(Struct, frozen=True):
     executed_at: datetime
     tie_rank: int = 0
     kind: TradeKind = TradeKind.TRADE
+    minor_units: int = MONEY_PLACES
 
     @property
     def net_proceeds(self) -> Decimal:
         """Amount less fees (money) of a sell, negative sum of amount and fees of a buy."""
-        return net_proceeds(self.side, self.amount, self.fees)
+        return net_proceeds(self.side, self.amount, self.fees, self.minor_units)
 
     @property
     def cash_change(self) -> Decimal:
@@ -156,13 +158,15 @@ class TradeEffect(Struct, frozen=True):
         return self.executed_at, self.tie_rank, is_sell, *values, self.ref_id
 
 
-def net_proceeds(side: Side, amount: Decimal, fees: Decimal) -> Decimal:
+def net_proceeds(side: Side, amount: Decimal, fees: Decimal, minor_units: int = MONEY_PLACES) -> Decimal:
     """Return the money received for a trade after fees, below zero for a buy; the only rounding of amount and fees.
+
+    `minor_units` are the decimals of money.
 
     >>> net_proceeds(Side.BUY, Decimal("100.004"), Decimal("1.00535"))
     Decimal('-101.01')
     """
-    return -to_money(amount + fees) if side is Side.BUY else to_money(amount - fees)
+    return -to_places(amount + fees, minor_units) if side is Side.BUY else to_places(amount - fees, minor_units)
 
 
 class Holding(Struct, frozen=True):
@@ -227,7 +231,7 @@ class Holding(Struct, frozen=True):
         left, cost_of_sold = self.quantity - trade.quantity + excess, self.cost_basis
         if left:
             sold_share = CONTEXT.divide(CONTEXT.multiply(self.cost_basis, trade.quantity), self.quantity)
-            cost_of_sold = to_money(sold_share)
+            cost_of_sold = to_places(sold_share, trade.minor_units)
         profit = ZERO if trade.kind is TradeKind.TRANSFER_OUT else trade.net_proceeds - cost_of_sold
         sold = self._with_sums(trade, left, self.cost_basis - cost_of_sold, self.realised_profit + profit)
         return replace(sold, oversold=self.oversold + excess) if excess else sold

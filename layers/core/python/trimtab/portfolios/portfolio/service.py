@@ -11,6 +11,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
+from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.money import ZERO
 from trimtab.kernel.pages import Page
@@ -223,5 +224,6 @@ def _opening_deposit(before: Portfolio, reopened: Portfolio) -> list[CashEntry]:
         amount=reopened.cash,
         executed_at=reopened.updated_at,
         created_at=reopened.updated_at,
+        minor_units=minor_units(reopened.currency),
     )
     return [entry.with_event(reopened.user_id)]

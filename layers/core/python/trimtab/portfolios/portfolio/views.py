@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, model_validator
 
-from trimtab.contracts.fields import Identifier, Model, Money, TargetAllocation
+from trimtab.contracts.fields import Identifier, Model, StatedMoney, TargetAllocation
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import to_percent
+from trimtab.kernel.currencies import minor_units, money_text
+from trimtab.kernel.money import count_decimals, to_percent
 from trimtab.portfolios.portfolio.attention import AttentionEntry
 from trimtab.portfolios.portfolio.brake import Brake
 from trimtab.portfolios.portfolio.cash_rule import CashTracking
@@ -39,9 +40,9 @@ class CreatePortfolio(Model):
     """The name of the portfolio, unique for each user: 1 to 64 characters. Example: `retirement`"""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     """The currency of all amounts of the portfolio, a code of ISO 4217. Example: `USD`"""
-    cash: Annotated[Money, Field(ge=0)] | None = None
-    """The opening cash in money, at least 0, up to 2 decimals. Null or absent: cash is tracked by `cash_tracking`.
-    Example: `1000.00`"""
+    cash: Annotated[StatedMoney, Field(ge=0)] | None = None
+    """The opening cash in money, at least 0, with at most the decimals of the currency (JPY 0, USD 2, KWD 3). Null or
+    absent: cash is tracked by `cash_tracking`. Example: `1000.00`"""
     cash_tracking: CashTracking | None = None
     """The recorded trades that change cash: `on` all trades; `margin` all trades, and cash may be below zero;
     `from_first_entry` trades executed since the earliest cash entry or the first rebalance; `off` none. Default: `on`
@@ -53,6 +54,9 @@ class CreatePortfolio(Model):
     def _require_tracked_cash(self) -> "CreatePortfolio":
         if self.cash is not None and self.cash_tracking and not self.cash_tracking.counts_all:
             raise ValueError("cash needs the cash_tracking `on` or `margin`. Leave one of the two out.")
+        places = minor_units(self.currency)
+        if self.cash is not None and count_decimals(self.cash) > places:
+            raise ValueError(f"cash in {self.currency} has at most {places} decimals; input is not rounded.")
         return self
 
     def to_domain(self) -> NewPortfolio:
@@ -212,7 +216,7 @@ def portfolio_view(portfolio: Portfolio) -> Answer:
         "currency": portfolio.currency,
         "allocation": percent_texts(portfolio.allocation) if portfolio.allocation else None,
         "policy": policy_view(portfolio.policy),
-        "cash": None if portfolio.cash is None else f"{portfolio.cash:.2f}",
+        "cash": None if portfolio.cash is None else money_text(portfolio.cash, portfolio.currency),
         "cash_tracking": portfolio.cash_rule.tracking.value,
         "cash_since": portfolio.cash_rule.since and format_time(portfolio.cash_rule.since),
         "status": portfolio.status.value,
