@@ -15,7 +15,7 @@ from trimtab.portfolios.ledger import cash_views, holding_views, views
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.store import TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
-from trimtab.portfolios.portfolio.holdings import TradeStatus
+from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, Limit, PortfolioId
@@ -26,6 +26,7 @@ trade_route = partial(route, tag="Trades")
 holding_route = partial(route, tag="Holdings")
 
 Symbol = Annotated[Asset | None, Query(description="Only trades of this symbol.")]
+TradeSide = Annotated[Side | None, Query(alias="side", description="Only trades of this side.")]
 Status = Annotated[TradeStatus | None, Query(description="Only trades with this status.")]
 AsOf = Annotated[Day | None, Query(description="A past day (UTC): the profit at the end of that day.")]
 
@@ -92,6 +93,7 @@ def list_trades(
     portfolio_id: PortfolioId,
     *,
     symbol: Symbol = None,
+    side: TradeSide = None,
     status: Status = None,
     from_time: From = None,
     to_time: To = None,
@@ -102,7 +104,7 @@ def list_trades(
 
     A page may have fewer than `limit` items although more follow: read pages until `next_cursor` is null.
     """
-    wanted = TradeFilter(symbol, status, from_time, to_time)
+    wanted = TradeFilter(symbol, status, from_time, to_time, side)
     query = (app.caller.tenant_id, "trades", portfolio_id, repr(wanted))
     after = decode_cursor(cursor, *query)
     portfolio = portfolios().get(app.caller, portfolio_id)

@@ -281,11 +281,19 @@ def test_a_list_is_filtered_by_symbol_status_and_time_page_by_page(mine: Account
         assert refs(limit, **{"from": day(2), "to": day(2)}) == ""
 
 
+def test_a_list_is_filtered_by_side(mine: Account) -> None:
+    mine.record("a", "BUY", 2, 10, 1)
+    mine.record("b", "SELL", 1, 10, 2)
+    found = {side: [trade["ref_id"] for trade in mine.trades(side=side)["items"]] for side in ("BUY", "SELL")}
+    assert found == {"BUY": ["a"], "SELL": ["b"]}
+    refused(mine.system.http("GET", f"{mine.home}/trades", query={"side": "HOLD"}), 400, "invalid_request")
+
+
 def test_a_cursor_belongs_to_its_filter(mine: Account) -> None:
     for number in range(3):
         mine.record(f"t{number}", "BUY", 1, 1, number)
     cursor = mine.trades(limit="1")["next_cursor"]
-    for query in ({"symbol": "AAPL"}, {"status": "success"}, {"from": day(0)}):
+    for query in ({"symbol": "AAPL"}, {"status": "success"}, {"side": "BUY"}, {"from": day(0)}):
         answer = mine.system.http("GET", f"{mine.home}/trades", query={"cursor": cursor, **query})
         refused(answer, 400, "invalid_cursor")
 

@@ -9,7 +9,7 @@ from trimtab.kernel.errors import Invalid
 Clock = Callable[[], datetime]
 
 _RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 
 
@@ -21,13 +21,20 @@ def utc_now() -> datetime:
 def parse_time(text: str) -> datetime:
     """Return an RFC 3339 time with an offset, converted to UTC; raises `Invalid` for any other text.
 
+    Seconds may have any number of decimals. Digits after the sixth are cut off, never rounded, so that the time read is
+    not later than the time sent.
+
+    >>> parse_time("2026-01-31T09:30:00.123456789Z").microsecond
+    123456
     >>> parse_time("2026-01-31T10:30:00+01:00").isoformat()
     '2026-01-31T09:30:00+00:00'
     """
-    if not _RFC3339.fullmatch(text):
+    found = _RFC3339.fullmatch(text)
+    if not found:
         raise Invalid("invalid_time", "Use an RFC 3339 time with an offset, for example 2026-01-31T09:30:00Z.")
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        seconds, fraction, offset = found.groups(default="")
+        return datetime.fromisoformat(f"{seconds}{fraction[:7]}{offset}".upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("invalid_time", "The date or the time of day does not exist.") from None
 

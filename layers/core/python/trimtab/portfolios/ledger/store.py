@@ -15,7 +15,7 @@ from trimtab.kernel.pages import Page
 from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
 from trimtab.portfolios.ledger.trades import FILL_PREFIX, TRADE_PREFIX, TRADES_BY_TIME, Trade
 from trimtab.portfolios.portfolio.cash import CASH_PREFIX, CashEntry
-from trimtab.portfolios.portfolio.holdings import TradeStatus
+from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import BY_TIME, PortfolioStore
@@ -34,6 +34,11 @@ class TradeFilter(Struct, frozen=True):
     status: TradeStatus | None = None
     from_time: datetime | None = None
     to_time: datetime | None = None
+    side: Side | None = None
+
+    def accepts(self, trade: Trade) -> bool:
+        """Return True if the trade has the status and the side of the filter; the index selects the rest."""
+        return self.status in {None, trade.status} and self.side in {None, trade.side}
 
 
 class LedgerStore(PortfolioStore, frozen=True):
@@ -133,8 +138,7 @@ class LedgerStore(PortfolioStore, frozen=True):
             index, tenant_id, portfolio_id, period, limit=limit, after=after, newest_first=newest_first
         )
         trades = map(Trade.from_item, page.items)
-        accepted = [trade for trade in trades if wanted.status is None or trade.status is wanted.status]
-        return Page(accepted, page.next_position)
+        return Page(list(filter(wanted.accepts, trades)), page.next_position)
 
     def cash_entries(
         self,

@@ -22,6 +22,7 @@ from trimtab.runtime.http.methods import answer_method, with_head_and_options
 from trimtab.runtime.http.paths import path_parameters
 from trimtab.runtime.http.problems import (
     failure_response,
+    invalid_request,
     media_type_response,
     no_route_response,
     problem,
@@ -108,6 +109,8 @@ class Api(APIGatewayRestResolver):
             _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
             if self._auth is not None and event.get("resource") not in self.open_paths:
                 self.context["caller"] = authenticate(event, self._auth, self._clock)
+            if route := self._route_of(event):
+                _check_query(event, route)
         except Refusal as refusal:
             return problem(refusal, trace_id_of(event))
         except Exception as error:  # noqa: BLE001 - the client learns the trace id only; the log has the rest
@@ -121,13 +124,16 @@ class Api(APIGatewayRestResolver):
     def _resolve(self) -> ResponseBuilder[BaseProxyEvent]:
         """Resolve the route by the resource that the gateway matched: `path` may carry a base path or a stage."""
         event: dict[str, Any] = self.current_event.raw_event
-        resource, method = event.get("resource"), event["httpMethod"].upper()
-        method = "GET" if method == "HEAD" else method
-        for route in self._routes():
-            if (route.openapi_path, route.method) == (resource, method):
-                self.context.update(_route=route)
-                return self._call_route(route, path_parameters(event))
-        return self._handle_not_found(method=method, path=str(resource))
+        route = self._route_of(event)
+        if route is None:
+            return self._handle_not_found(method=event["httpMethod"], path=str(event.get("resource")))
+        self.context.update(_route=route)
+        return self._call_route(route, path_parameters(event))
+
+    def _route_of(self, event: Mapping[str, Any]) -> Route | None:
+        method = str(event.get("httpMethod")).upper().replace("HEAD", "GET")
+        wanted = (event.get("resource"), method)
+        return next((route for route in self._routes() if (route.openapi_path, route.method) == wanted), None)
 
     def _routes(self) -> Iterator[Route]:
         yield from self._static_routes
@@ -196,3 +202,12 @@ def _check_scopes(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> 
             for scope in scopes:
                 app.caller.require(scope)
     return next_middleware(app)
+
+
+def _check_query(event: Mapping[str, Any], route: Route) -> None:
+    """Refuse parameters that the route does not have: a filter with a wrong name must not return everything."""
+    known = {field.alias for field in route.dependant.query_params}
+    given = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    hint = f"Known query parameters: {', '.join(sorted(known))}." if known else "The route has no query parameters."
+    if unknown := sorted(set(given) - known):
+        raise invalid_request(((name,), f"Unknown query parameter. {hint}") for name in unknown)
