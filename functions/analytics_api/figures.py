@@ -24,13 +24,13 @@ from trimtab.analytics.domain.windows import Span
 from trimtab.analytics.schemas import charts, figures, snapshots
 from trimtab.analytics.service.analysis import PortfolioHistory, WindowRequest
 from trimtab.charts.svg import Theme
-from trimtab.contracts.fields import Percent, Whole
+from trimtab.contracts.fields import Percent, WholeParameter
 from trimtab.runtime.http.parameters import PortfolioId
 
 Confidence = Annotated[
     Percent, Query(ge=Decimal("0.5"), le=Decimal("0.999"), description="The confidence level: 0.95 is 95 %.")
 ]
-Horizon = Annotated[Whole, Query(ge=1, le=60, description="The horizon in trading days.")]
+Horizon = Annotated[WholeParameter, Query(ge=1, le=60, description="The horizon in trading days.")]
 RiskFree = Annotated[Percent, Query(gt=-1, lt=1, description="The risk-free rate per year: 0.03 is 3 %.")]
 
 

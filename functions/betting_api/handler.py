@@ -13,7 +13,7 @@ from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.schemas import requests, views
 from trimtab.betting.service.settlements import MarketSettlement
-from trimtab.contracts.fields import Identifier, Whole
+from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
@@ -34,7 +34,7 @@ MarketId = Annotated[Identifier, Path(description="The id of the market.")]
 UserFilter = Annotated[Identifier | None, Query(alias="user_id", description="Only orders of this user.")]
 MarketFilter = Annotated[Identifier | None, Query(alias="market_id", description="Only orders in this market.")]
 StatusFilter = Annotated[BetStatus | None, Query(alias="status", description="Only orders of this status.")]
-Winners = Annotated[Whole, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market win.")]
+Winners = Annotated[WholeParameter, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market win.")]
 LayOdds = Annotated[
     requests.Odds | None,
     Query(description="Odds for the cash-out value; default: the average odds of the open orders."),

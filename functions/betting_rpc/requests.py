@@ -1,8 +1,8 @@
 """The requests of the RPCs: the bodies of the REST routes, and the members that REST has in path, query and headers."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
@@ -11,6 +11,10 @@ from trimtab.betting.schemas import requests as bodies
 from trimtab.contracts.fields import Identifier, Model, Whole
 
 Limit = Annotated[Whole, Field(ge=1, le=100)]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 class PlaceOrderCall(bodies.PlaceOrder):
@@ -29,7 +33,7 @@ class SettleOrderCall(bodies.SettleOrder):
     """The id and the settlement of an order."""
 
     order_id: Identifier
-    result: Annotated[ResultKind | None, BeforeValidator(str.lower)] = None
+    result: Annotated[ResultKind | None, BeforeValidator(_lower)] = None
 
 
 class PageCall(Model):
@@ -59,7 +63,7 @@ class ListPositionsCall(PageCall):
     user_id: Identifier
     winners: Annotated[Whole, Field(ge=1, le=MAX_WINNERS)] = 1
     lay_odds: bodies.Odds | None = None
-    include_settled: bool = False
+    include_settled: StrictBool = False
 
 
 class GetMetricsCall(Model):
@@ -83,7 +87,7 @@ class SettleMarketCall(bodies.SettleMarket):
 
     market_id: Identifier
     winners: bodies.Selections = Field(default_factory=list)
-    all_lost: bool = False
+    all_lost: StrictBool = False
 
     @model_validator(mode="after")
     def _require_results(self) -> "SettleMarketCall":

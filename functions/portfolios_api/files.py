@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from functions.portfolios_api.app import CSV, From, To, app, cash_importer, portfolios, trade_importer, trade_service
-from trimtab.contracts.fields import Whole
+from trimtab.contracts.fields import WholeParameter
 from trimtab.kernel.strict_csv import DecimalMark
 from trimtab.portfolios.ledger import views
 from trimtab.portfolios.ledger.broker_statements import Preset
@@ -30,7 +30,7 @@ ColumnMap = Annotated[
 ]
 Decimals = Annotated[DecimalMark | None, Query(description="The decimal mark of the numbers; a point by default.")]
 DefaultType = Annotated[SecurityType | None, Query(description="The type of the trades that state none.")]
-ExportLimit = Annotated[Whole, Query(ge=1, le=MAX_ROWS, description="The maximum number of rows of the file.")]
+ExportLimit = Annotated[WholeParameter, Query(ge=1, le=MAX_ROWS, description="The maximum number of rows of the file.")]
 
 
 @app.post("/portfolios/<portfolio_id>/trades/import", **file_route("Import trades", WRITE, views.ImportView))

@@ -186,7 +186,7 @@ PATCHES: list[tuple[Any, dict[str, Any]]] = [
         {"band": {"type": "hybrid", "value": "10.0000", "points": "0.5000"}},
     ),
     ({"destination": "band_edge"}, {"destination": "band_edge"}),
-    ({"policy": {"cooldown_seconds": "3600"}}, {"cooldown_seconds": 3600}),
+    ({"policy": {"cooldown_seconds": 3600}}, {"cooldown_seconds": 3600}),
     ({"policy": {"band": None}}, {"band": None}),
     ({"destination": None}, {"destination": "target"}),
     ({"policy": {"cooldown_seconds": None}}, {"cooldown_seconds": 0}),

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from trimtab.kernel import clock, money
 from trimtab.kernel.errors import Refusal
@@ -25,6 +25,14 @@ class Model(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_object(cls, value: Any) -> Any:
+        # Powertools validates bodies by attributes too: a number would pass for an object without required members.
+        if not isinstance(value, dict | cls):
+            raise ValueError("Send an object.")
+        return value
 
 
 def _digits(value: str | int | Decimal) -> str:
@@ -51,6 +59,12 @@ def whole(value: Any) -> int:
         if re.fullmatch(r"-?[0-9]{1,12}", text):
             return int(text)
     raise ValueError("Use a whole number in plain digits.")
+
+
+def _whole_number(value: Any) -> int:
+    if isinstance(value, str):
+        raise ValueError("Use a whole number, not a text.")
+    return whole(value)
 
 
 def constant(value: Any) -> Any:
@@ -96,7 +110,10 @@ def _decimal_schema(places: int) -> WithJsonSchema:
 
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
 Month = Annotated[str, Field(pattern="^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])$", examples=["2026-10"])]
-Whole = Annotated[int, BeforeValidator(whole)]
+Whole = Annotated[int, BeforeValidator(_whole_number)]
+WholeParameter = Annotated[int, BeforeValidator(whole)]
+"""A whole number in a query, where every value is a text."""
+
 Percent = Annotated[Decimal, BeforeValidator(_places(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
 Weight = Annotated[Percent, Field(ge=0, le=100)]
 Money = Annotated[Decimal, BeforeValidator(_places(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationInfo, model_validator
 
 from trimtab.contracts.events import CloudEvent
 from trimtab.contracts.fields import Asset, Day, Identifier, Model, Month, Quantity, Time, Weights, Whole, constant
@@ -169,7 +169,7 @@ class SettlementRequested(TenantMessage):
     market_id: Identifier
     user_id: Identifier | None = None
     after: str | None = None
-    check: bool = False
+    check: StrictBool = False
     orders: Whole = 0
     tries: Whole = 0
 
@@ -184,7 +184,7 @@ class ValuationRequested(TenantMessage):
     type: Literal["valuation.requested"] = "valuation.requested"
     portfolio_id: Identifier
     since: Day | None = None
-    unless_valued: Literal[True] | None = None
+    unless_valued: StrictBool | None = None
 
     @property
     def message_group(self) -> str:

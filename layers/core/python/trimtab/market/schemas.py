@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from trimtab.contracts.assets import MAX_JUMP_PERCENT, AssetRecord, QuoteUnit, Sector
 from trimtab.contracts.bars import NUMBERS, Bar
@@ -63,9 +63,9 @@ class EnterAsset(Model):
     """The currency of quotes and bars, a code of ISO 4217. Default: `USD`. Example: `USD`"""
     exchange: Annotated[Identifier, Field(examples=["XNAS"])]
     """The market identifier code (ISO 10383) of the exchange, which decides the sessions. Example: `XNAS`"""
-    active: bool = True
+    active: StrictBool = True
     """True for an asset whose daily bars are ingested and for which orders are sent. Default: true. Example: `true`"""
-    halted: bool = False
+    halted: StrictBool = False
     """True to send no orders for the asset. Default: false. Example: `false`"""
     max_jump_percent: Annotated[Percent, Field(gt=0, le=1_000_000)] | None = MAX_JUMP_PERCENT
     """The largest plausible change between two prices in percent; above 0, up to 1,000,000. A price further from the

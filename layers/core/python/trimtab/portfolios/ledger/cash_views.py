@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import StrictBool, model_validator
 
 from trimtab.contracts.fields import Asset, Model, Time
 from trimtab.kernel.clock import format_time
@@ -61,7 +61,7 @@ class CorrectCash(Model):
     type: CashType | None = None
     amount: Amount | None = None
     executed_at: Time | None = None
-    is_void: bool | None = None
+    is_void: StrictBool | None = None
     """True takes the entry out of all balances; false takes the entry back in. Example: `true`"""
     symbol: Asset | None = None
 

@@ -23,7 +23,7 @@ Answer = dict[str, Any]
 
 def _read_side(value: Any) -> Any:
     """Accept the values of the earlier API: 1 for BUY, 2 for SELL."""
-    return {"1": "BUY", "2": "SELL"}.get(str(value), value)
+    return value if isinstance(value, bool) else {"1": "BUY", "2": "SELL"}.get(str(value), value)
 
 
 def _require_unreserved(ref_id: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from trimtab.contracts.fields import Identifier, Whole
+from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.kernel.errors import Invalid, PreconditionFailed
 
 PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
@@ -16,7 +16,7 @@ IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", description="The `ETag` that was read; another revision is not changed."),
 ]
-Limit = Annotated[Whole, Query(ge=1, le=100, description="The maximum number of items on a page.")]
+Limit = Annotated[WholeParameter, Query(ge=1, le=100, description="The maximum number of items on a page.")]
 Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
