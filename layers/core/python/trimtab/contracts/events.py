@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from pydantic import Field
 
-from trimtab.contracts.fields import Model
+from trimtab.contracts.fields import Model, Time
 from trimtab.contracts.stored_form import UnknownForm, pack, unpack
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
@@ -338,7 +338,7 @@ class CloudEvent(Model):
     """The system that published the event."""
     type: str
     """The type of the event: a noun and a past participle. Example: `portfolio.created`"""
-    time: datetime
+    time: Time
     """The time of the write that the event describes (UTC)."""
     datacontenttype: Literal["application/json"]
     """The media type of `data`."""
