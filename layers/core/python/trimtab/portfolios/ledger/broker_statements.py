@@ -17,8 +17,9 @@ from trimtab.kernel.money import ZERO, parse_number, plain
 from trimtab.kernel.sessions import new_york_time
 from trimtab.kernel.strict_csv import CsvRow, CsvText, DecimalMark, csv_row, plain_number
 from trimtab.portfolios.ledger.file_entries import EntryKind, FileEntry, InvalidCell
+from trimtab.portfolios.ledger.trades import gross_amount
 from trimtab.portfolios.portfolio.cash import CashType
-from trimtab.portfolios.portfolio.holdings import SecurityType, Side
+from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind
 
 _CASH_IN, _BUY, _SELL, _CASH_OUT = time(), time(20), time(20, 0, 1), time(23, 59, 59)
 
@@ -75,11 +76,13 @@ def _require_columns(header: Sequence[str], required: Iterable[str]) -> None:
 
 # Interactive Brokers: an activity statement ----------------------------------------------------------------------
 
-_TRADES, _MOVEMENTS = "Trades", "Deposits & Withdrawals"
+_TRADES, _TRANSFERS, _CORPORATE, _MOVEMENTS = "Trades", "Transfers", "Corporate Actions", "Deposits & Withdrawals"
 _TRADE_COLUMNS = ("DataDiscriminator", "Asset Category", "Currency", "Symbol", "Date/Time", "Quantity", "Proceeds",
                   "Comm/Fee")  # fmt: skip
 _SECTION_COLUMNS = {
     _TRADES: _TRADE_COLUMNS,
+    _TRANSFERS: ("Asset Category", "Currency", "Symbol", "Date", "Direction", "Qty", "Market Value"),
+    _CORPORATE: (),
     _MOVEMENTS: ("Currency", "Settle Date", "Amount"),
     **dict.fromkeys(("Dividends", "Withholding Tax", "Interest", "Fees"), ("Currency", "Date", "Amount")),
 }
@@ -117,14 +120,22 @@ def _sections(text: CsvText) -> Iterator[CsvRow]:
 
 
 def _interactive_brokers(row: CsvRow) -> FileEntry:
-    if row.section != _TRADES:
-        _require_cells(row)
-        day = _day(row, "Settle Date" if row.section == _MOVEMENTS else "Date", _ISO_DAY)
-        paid_by = _PAID_BY.match(row.cells.get("Description", ""))
-        symbol = paid_by[1].replace(" ", ".") if paid_by else ""
-        types, currency = _SECTION_TYPES[row.section], row.cells["Currency"]
-        amount = _number(row, "Amount")
-        return _cash_entry(row, row.section, amount, day, currency=currency, types=types, symbol=symbol)
+    if row.section == _TRADES:
+        return _interactive_brokers_trade(row)
+    if row.section == _TRANSFERS:
+        return _interactive_brokers_transfer(row)
+    if row.section == _CORPORATE:  # splits are entered by the platform; the cost that a spin-off moves is not stated
+        return FileEntry(row.line, row.section)
+    _require_cells(row)
+    day = _day(row, "Settle Date" if row.section == _MOVEMENTS else "Date", _ISO_DAY)
+    paid_by = _PAID_BY.match(row.cells.get("Description", ""))
+    symbol = _ib_symbol(paid_by[1]) if paid_by else ""
+    types, currency = _SECTION_TYPES[row.section], row.cells["Currency"]
+    amount = _number(row, "Amount")
+    return _cash_entry(row, row.section, amount, day, currency=currency, types=types, symbol=symbol)
+
+
+def _interactive_brokers_trade(row: CsvRow) -> FileEntry:
     category, level = row.cells.get("Asset Category", ""), row.cells.get("DataDiscriminator", "")
     if category not in _ASSET_CATEGORIES or level != "Order":
         return FileEntry(row.line, f"{_TRADES}: {category if level == 'Order' else level}")
@@ -136,8 +147,7 @@ def _interactive_brokers(row: CsvRow) -> FileEntry:
         {
             "side": Side.BUY if quantity > 0 else Side.SELL,
             "security_type": _ASSET_CATEGORIES[category],
-            # A class of shares is written with a blank: `BRK B`.
-            "symbol": row.cells["Symbol"].replace(" ", "."),
+            "symbol": _ib_symbol(row.cells["Symbol"]),
             "quantity": plain(abs(quantity)),
             "amount": plain(abs(_number(row, "Proceeds"))),
             "fees": plain(-_number(row, "Comm/Fee")),
@@ -145,6 +155,24 @@ def _interactive_brokers(row: CsvRow) -> FileEntry:
         },
         row.cells["Currency"],
     )
+
+
+def _interactive_brokers_transfer(row: CsvRow) -> FileEntry:
+    """Return a transfer of units; the market value stands for the cost, which the statement does not have."""
+    category = row.cells.get("Asset Category", "")
+    if category not in _ASSET_CATEGORIES:
+        return FileEntry(row.line, f"{_TRANSFERS}: {category}")
+    _require_cells(row)
+    kind = TradeKind.TRANSFER_IN if row.cells["Direction"] == "In" else TradeKind.TRANSFER_OUT
+    values = (abs(_number(row, "Qty")), abs(_number(row, "Market Value")))
+    asset = {"security_type": _ASSET_CATEGORIES[category], "symbol": _ib_symbol(row.cells["Symbol"])}
+    day, currency = _day(row, "Date", _ISO_DAY), row.cells["Currency"]
+    return _movement_entry(row, _TRANSFERS, kind, values, day, currency=currency, members=asset)
+
+
+def _ib_symbol(text: str) -> str:
+    """Return the symbol; a class of shares is written with a blank: `BRK B`."""
+    return text.replace(" ", ".")
 
 
 def _require_cells(row: CsvRow) -> None:
@@ -178,8 +206,14 @@ _SCHWAB_CASH = {
 }
 
 
+_SCHWAB_UNITS = {"Security Transfer", "Journaled Shares"}
+_SCHWAB_CAPITAL = "Return Of Capital"
+
+
 def _schwab(row: CsvRow) -> FileEntry:
     action = row.cells["Action"]
+    if action in _SCHWAB_UNITS or action == _SCHWAB_CAPITAL:
+        return _schwab_movement(row, action)
     if action in _SCHWAB_CASH:
         day, symbol = _day(row, "Date", _SCHWAB_DAY), row.cells["Symbol"]
         amount, types = _number(row, "Amount"), _SCHWAB_CASH[action]
@@ -199,6 +233,17 @@ def _schwab(row: CsvRow) -> FileEntry:
     return _trade_entry(row, action, members, "USD")
 
 
+def _schwab_movement(row: CsvRow, action: str) -> FileEntry:
+    if action == _SCHWAB_CAPITAL:
+        kind, values = TradeKind.RETURN_OF_CAPITAL, (ZERO, _number(row, "Amount"))
+    else:
+        quantity, price = _number(row, "Quantity"), _number(row, "Price", blank=ZERO)
+        kind = TradeKind.TRANSFER_IN if quantity > 0 else TradeKind.TRANSFER_OUT
+        values = (abs(quantity), gross_amount(abs(quantity), price))
+    day, asset = _day(row, "Date", _SCHWAB_DAY), {"symbol": row.cells["Symbol"]}
+    return _movement_entry(row, action, kind, values, day, currency="USD", members=asset)
+
+
 # Trading 212: the history of an account ---------------------------------------------------------------------------
 
 _TRADING_212_COLUMNS = ("Action", "Time", "Ticker", "ID", "No. of shares", "Total", "Currency (Total)")
@@ -213,12 +258,25 @@ _TRADING_212_CASH = {
 }
 
 
+_TRADING_212_UNITS = {
+    "Transfer in": TradeKind.TRANSFER_IN,
+    "Transfer out": TradeKind.TRANSFER_OUT,
+    "Stock distribution": TradeKind.FREE_SHARES,
+}
+
+
 def _trading_212(row: CsvRow) -> FileEntry:
     action, currency = row.cells["Action"], row.cells["Currency (Total)"]
     types = next((types for name, types in _TRADING_212_CASH.items() if action.startswith(name)), None)
     if types is not None:
         total, when = _number(row, "Total"), _utc_time(row, "Time")
         return _cash_entry(row, action, total, when, currency=currency, types=types, symbol=row.cells["Ticker"])
+    if action in _TRADING_212_UNITS:
+        quantity, price = _number(row, "No. of shares"), _number(row, "Price / share", blank=ZERO)
+        kind, when = _TRADING_212_UNITS[action], _utc_time(row, "Time")
+        values, members = (quantity, gross_amount(quantity, price)), {"symbol": row.cells["Ticker"]}
+        members |= {"ref_id": row.cells["ID"]}
+        return _movement_entry(row, action, kind, values, when, currency=currency, members=members)
     side = {"buy": Side.BUY, "sell": Side.SELL}.get(action.rpartition(" ")[2])
     if side is None:
         return FileEntry(row.line, action)
@@ -254,6 +312,30 @@ def _utc_time(row: CsvRow, column: str) -> datetime:
 
 def _trade_entry(row: CsvRow, label: str, members: Mapping[str, str], currency: str) -> FileEntry:
     return FileEntry(row.line, label, EntryKind.TRADE, members, currency)
+
+
+def _movement_entry(
+    row: CsvRow,
+    label: str,
+    kind: TradeKind,
+    values: tuple[Decimal, Decimal],
+    when: date,
+    *,
+    currency: str,
+    members: Mapping[str, str],
+) -> FileEntry:
+    """Return a movement without a trade, with those of its values (quantity and amount) that its kind has.
+
+    Units that come in at an unknown cost are ignored, for the owner to record.
+    """
+    quantity, amount = values
+    if kind.has_amount and not amount:
+        return FileEntry(row.line, label)
+    executed = format_time(when) if isinstance(when, datetime) else _on(when, _BUY if kind.side is Side.BUY else _SELL)
+    members = {**members, "kind": kind.value, "executed_at": executed}
+    members |= {"quantity": plain(quantity)} if kind.has_units else {}
+    members |= {"amount": plain(amount)} if kind.has_amount else {}
+    return _trade_entry(row, label, members, currency)
 
 
 def _cash_entry(
