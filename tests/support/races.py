@@ -32,6 +32,7 @@ from trimtab.kernel.errors import Refusal
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.portfolios.balancing import watch_store as watches
+from trimtab.portfolios.balancing.safe_moves import REARM_MOVE
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.portfolio.cash import CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeStatus
@@ -222,6 +223,8 @@ class Race:
                 found.append(f"portfolio {number} is not settled")
             elif not is_within(portfolio, prices):
                 rule, facts = self.market.last_check(number)
+                if rule == "backing_off" and _is_paused(portfolio, seen(facts, portfolio), prices, self.market.now):
+                    continue
                 if seen(facts, portfolio) != {name: prices[name] for name in portfolio.holdings}:
                     found.append(f"portfolio {number} is out of its band, and was checked ({rule}) at other prices")
                 elif rule == "awaiting_quote" and self._is_followed_by_quote(number, portfolio):
@@ -254,6 +257,15 @@ _FUNCTIONS: Mapping[str, Callable[[SQSRecord], None]] = {
 
 def _marked(records: Sequence[Any]) -> list[Any]:
     return [record for record in records if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
+
+
+def _is_paused(
+    portfolio: Portfolio, checked: Mapping[str, Decimal], prices: Mapping[str, Decimal], now: datetime
+) -> bool:
+    """Return whether the check at the end of a pause is due, and no price has moved by 1 % since the last check."""
+    is_due = portfolio.brake.blocks(now) and portfolio.watch_state.retry_at == portfolio.brake.blocked_until
+    moves = [abs(prices[name] / price - 1) for name, price in checked.items()]
+    return is_due and checked.keys() == portfolio.holdings.keys() and max(moves, default=REARM_MOVE) <= REARM_MOVE
 
 
 def stored_prices() -> dict[str, tuple[datetime, Decimal]]:

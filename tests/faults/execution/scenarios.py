@@ -90,12 +90,12 @@ MOVED = Scenario(
     ROLLED_BACK, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="101", MSFT="102")),)
 )
 """Prices change before the reversal."""
-DEARER = Scenario(
-    ROLLED_BACK,
-    {("NVDA", 1): OrderScript(percent=50, looks=1)},
-    actions=(ScenarioAction(buying, prices(AAPL="117", MSFT="114")),),
-)
+UNFILLED_LATE = {("NVDA", 1): OrderScript(percent=0, looks=1)}
+DEARER_PRICES = (ScenarioAction(buying, prices(AAPL="117", MSFT="114")),)
+DEARER = Scenario(STALE, UNFILLED_LATE, actions=DEARER_PRICES)
 """Buying back what was sold costs a little more than the cash."""
+DEARER_AND_KEPT = Scenario(ROLLED_BACK, UNFILLED_LATE, KEEP, actions=DEARER_PRICES)
+"""The same, where the policy accepts that a part is bought back."""
 TOO_DEAR = Scenario(STALE, {("NVDA", 1): HALF_AND_OPEN}, actions=(ScenarioAction(buying, prices(AAPL="900")),))
 """Buying back what was sold costs far more than the cash."""
 

@@ -137,7 +137,8 @@ class ScriptedBroker:
         status = BrokerStatus.FILLED
         if filled != order.quantity:
             status = BrokerStatus.ENDED if script.ends else BrokerStatus.OPEN
-        self.fills.append(Fill(id, order.symbol, Side(order.side).value, filled, amount))
+        if filled:
+            self.fills.append(Fill(id, order.symbol, Side(order.side).value, filled, amount))
         self._reports[id] = BrokerReport(id, status, f"b-{id}", filled, amount)
 
     def _look_up(self, id: str) -> BrokerReport | None:

@@ -12,6 +12,7 @@ from tests.faults.execution.scenario_run import HELD, Scenario, ScenarioAction, 
 from tests.faults.execution.scenario_runner import ScenarioRunner, scenario_runner
 from tests.faults.execution.scenarios import (
     DEARER,
+    DEARER_AND_KEPT,
     HALF_AND_OPEN,
     MOVED,
     OPERATOR,
@@ -85,10 +86,10 @@ def test_after_a_reversal_at_other_prices_the_cash_differs_by_the_price_differen
     assert checked(run) == []
 
 
-def test_cash_that_does_not_pay_for_all_of_a_reversal_buys_back_a_part_and_the_reason_names_the_rest(
+def test_cash_that_does_not_pay_for_all_of_a_reversal_buys_back_a_part_where_the_policy_keeps_parts(
     runner: ScenarioRunner,
 ) -> None:
-    run = runner.settled(DEARER)
+    run = runner.settled(DEARER_AND_KEPT)
     assert checked(run) == []
     # 3.6 AAPL and 3.15 MSFT were sold for 675.00; to buy them back costs 780.30, and 22.75 is the cash buffer
     share = (Decimal(775) - Decimal("22.75")) / Decimal("780.30")
@@ -106,7 +107,7 @@ def test_a_crash_while_a_part_is_bought_back_loses_nothing_and_doubles_nothing(
 ) -> None:
     for call in range(0, 60, 4):
         fault = crash(call)
-        run = runner.settled(DEARER, fault)
+        run = runner.settled(DEARER_AND_KEPT, fault)
         assert runner.faults.met == [fault]
         # a price that moves after the reversals were sized, and before they are sent, can overdraw the cash
         assert checked(run, ("ROLLED_BACK",), STALE) == [], call
@@ -114,8 +115,8 @@ def test_a_crash_while_a_part_is_bought_back_loses_nothing_and_doubles_nothing(
 
 @pytest.mark.parametrize(
     "scenario",
-    [SCENARIOS["never reversed"], SCENARIOS["never an answer"], TOO_DEAR],
-    ids=["refused", "unknown", "dear"],
+    [SCENARIOS["never reversed"], SCENARIOS["never an answer"], DEARER, TOO_DEAR],
+    ids=["refused", "unknown", "a little dearer", "far dearer"],
 )
 def test_a_failed_reversal_makes_the_portfolio_stale_with_one_alert_and_refuses_trades(
     runner: ScenarioRunner, scenario: Scenario

@@ -30,6 +30,7 @@ from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.policy import OnIncomplete
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.portfolios.rebalancing.buy_sizing import Quantities, unpaid_reversals
 from trimtab.portfolios.rebalancing.journal import Execution
@@ -224,13 +225,18 @@ class _ExecutionRun(Struct):
         return Pause(until, self.execution.waits_for)
 
     def _unpaid_reversals(self) -> Quantities | None:
-        """Return the quantities that cash cannot buy back at the present quotes, None where too much is missing."""
+        """Return the quantities that cash cannot buy back at the present quotes, None where too much is missing.
+
+        Only the policy `on_partial_fill: keep` accepts a reversal in part.
+        """
         reversals = state_machine.next_reversals(self.execution)
         if all(order.side is Side.SELL for order in reversals):
             return {}
         quotes = self.worker.ledger.quotes(sorted({order.symbol for order in reversals}))
         prices = {symbol: quote.price for symbol, quote in quotes.items() if quote.price is not None}
-        return unpaid_reversals(self.execution, self.portfolio.cash or ZERO, prices, self.portfolio.policy.max_slippage)
+        keeps_rest = self.execution.policy.on_partial_fill is OnIncomplete.KEEP
+        accepted = self.portfolio.policy.max_slippage if keeps_rest else ZERO
+        return unpaid_reversals(self.execution, self.portfolio.cash or ZERO, prices, accepted)
 
     def _sync_orders(self) -> None:
         """Synchronise every unfinished order of the wave with the broker, and save the answers."""

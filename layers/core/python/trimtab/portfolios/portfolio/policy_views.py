@@ -124,8 +124,8 @@ class PolicyBody(Model):
     """The age in seconds from which a quote counts as missing, 1 to 31,622,400. Default: 86400 (a day). Example:
     `86400`"""
     on_partial_fill: OnIncomplete | None = None
-    """The treatment of fills where other orders do not fill: `compensate` reverses them, `keep` keeps them. Default:
-    `compensate`."""
+    """The treatment of fills where other orders do not fill: `compensate` reverses them, `keep` keeps partial fills,
+    and accepts a reversal in part, within `max_slippage`. Default: `compensate`."""
     on_cancel: OnIncomplete | None = None
     """The treatment of fills where a person cancels the rebalance: `compensate` reverses them, `keep` keeps them.
     Default: `compensate`."""
