@@ -9,7 +9,7 @@ from trimtab.contracts.fields import Identifier, Time
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
-from trimtab.portfolios.ledger.imports import CashImporter, TradeImporter
+from trimtab.portfolios.ledger.import_service import ImportService
 from trimtab.portfolios.ledger.service import TradeService
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.service import PortfolioService
@@ -63,9 +63,9 @@ def trade_service() -> TradeService:
 
 
 @lru_cache(maxsize=1)
-def trade_importer() -> TradeImporter:
-    """Return the importer of trades."""
-    return TradeImporter(_ledger(), utc_now)
+def import_service() -> ImportService:
+    """Return the service of imports."""
+    return ImportService(_ledger(), _requests(), utc_now)
 
 
 @lru_cache(maxsize=1)
@@ -74,15 +74,9 @@ def holdings_reader() -> HoldingsReader:
     return HoldingsReader(_ledger(), utc_now)
 
 
-@lru_cache(maxsize=1)
-def cash_importer() -> CashImporter:
-    """Return the importer of cash entries."""
-    return CashImporter(_ledger(), utc_now)
-
-
 CSV = "text/csv"
 IMPORT, CASH_IMPORT = "/portfolios/{portfolio_id}/trades/import", "/portfolios/{portfolio_id}/cash/import"
-_FILE = Body(CSV, 2 * 1024 * 1024)
+_FILE = Body(CSV, 4 * 1024 * 1024)
 
 app = Api(
     auth=lambda: settings().auth,

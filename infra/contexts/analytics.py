@@ -25,6 +25,8 @@ CHANGES = (
     "trade.corrected",
     "cash.recorded",
     "cash.corrected",
+    "import.completed",
+    "import.undone",
     "cash.recounted",
     "portfolio.closed",
     "portfolio.created",

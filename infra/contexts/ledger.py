@@ -1,4 +1,4 @@
-"""The ledger module: long recalculations of holdings, done by a worker instead of the API."""
+"""The ledger module: long recalculations of holdings and large imports, done by a worker instead of the API."""
 
 from constructs import Construct
 
@@ -11,7 +11,7 @@ from infra.contexts.portfolio import RetainedPortfolio
 
 
 class RetainedLedger(Construct):
-    """The queue of recalculations."""
+    """The queue of recalculations and imports."""
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
         super().__init__(scope, id)
@@ -24,7 +24,7 @@ class RetainedLedger(Construct):
 
 
 class LedgerFunctions(Construct):
-    """The worker of recalculations. A message may take minutes, so a batch holds a single message."""
+    """The worker of recalculations and imports. A message may take minutes, so a batch holds a single message."""
 
     def __init__(
         self,
@@ -43,13 +43,18 @@ class LedgerFunctions(Construct):
             context=context,
             work=ledger.recalculations,
             package="ledger_on_recalculation_requested",
-            description="Recomputes holdings from the trades of a symbol",
+            description="Recomputes holdings, and records and undoes large imports",
             memory_mb=1024,
             timeout_seconds=context.config.recalculation_timeout_seconds,
-            environment={"PORTFOLIOS_TABLE": portfolio.table.table_name, "MARKET_TABLE": market.table.table_name},
+            environment={
+                "PORTFOLIOS_TABLE": portfolio.table.table_name,
+                "MARKET_TABLE": market.table.table_name,
+                "RECALCULATIONS_QUEUE_URL": ledger.recalculations.url,
+            },
             batch_size=1,
             max_concurrency=5,
         )
-        worker.allow_table(portfolio.table, ("GetItem", "BatchGetItem", "PutItem"))
-        worker.allow_indexes(portfolio.table, ("by_symbol",))
+        worker.allow_table(portfolio.table, ("GetItem", "BatchGetItem", "PutItem", "DeleteItem"))
+        worker.allow_indexes(portfolio.table, ("by_symbol", "by_time"))
         worker.allow_table(market.table, ("BatchGetItem",))
+        worker.allow_sending(ledger.recalculations)

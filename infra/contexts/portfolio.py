@@ -10,7 +10,7 @@ from infra.constructs.table import RetainedTable
 from infra.contexts.market import RetainedMarket
 from infra.tables import PORTFOLIOS
 
-API_ACTIONS = ("GetItem", "BatchGetItem", "Query", "PutItem")
+API_ACTIONS = ("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem")
 
 
 class RetainedPortfolio(Construct):

@@ -72,6 +72,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Lower the stake, or cancel open orders.",
     ),
     "forbidden": ("The gateway refuses the token for this request.", "Use a token for this API."),
+    "import_in_progress": ("A worker is recording the import.", "Undo the import when its `status` is `COMPLETED`."),
+    "import_incomplete": (
+        "Another import that had recorded rows of this file was undone.",
+        "Undo this import, too, then send the file again.",
+    ),
     "insufficient_cash": (
         "Cash would be below zero at some instant.",
         "Record the deposit that paid for it, with its time, or set `cash_tracking` to `margin`.",
@@ -151,7 +156,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "key_reused": ("The idempotency key belongs to another order.", "Use a new key for each order."),
     "keys_unavailable": ("The keys of the token issuer cannot be read now.", _SAME_REQUEST),
     "locked": (
-        "A rebalance or a recalculation is changing the portfolio.",
+        "A rebalance, a recalculation or an import is changing the portfolio.",
         "Wait until it has ended; `Retry-After` is set where the end is known.",
     ),
     "market_closed": ("The market is closed; its orders are settled with it.", "Read the settlement of the market."),

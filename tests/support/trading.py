@@ -86,6 +86,24 @@ class Account:
             event |= {"body": base64.b64encode(text.encode()).decode(), "isBase64Encoded": True}
         return self.system.answer(event)
 
+    def import_file(self, text: str, **options: Any) -> Any:
+        """Import a file, with the work of the worker where the file is large; return the import."""
+        answer = self.upload(text, **options)
+        if answer.status == 202:
+            assert self.system.process_recalculations() == 1
+            return self.system.http("GET", answer.json["links"]["self"]).json
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    def undo(self, import_id: str) -> Answer:
+        """Undo an import; a large one is then still to be deleted by the worker."""
+        return self.system.http("DELETE", f"{self.home}/imports/{import_id}")
+
+
+def counts(job: Any) -> tuple[int, int]:
+    """Return the numbers of rows of an import that were recorded, by the import and before."""
+    return job["recorded"], job["already_recorded"]
+
 
 def plain(number: str) -> str:
     """Return a number without trailing zeros."""

@@ -69,8 +69,7 @@ def import_trades(portfolio: ValuedPortfolio, number: int, days: Sequence[date],
         }
         for n in range(number)
     ]
-    answer = Account(portfolio.system, portfolio.portfolio).upload(csv_file(rows))
-    assert answer.status == 200, answer.text
+    assert Account(portfolio.system, portfolio.portfolio).import_file(csv_file(rows))["recorded"] == number
 
 
 def values() -> list[Any]:
@@ -118,7 +117,7 @@ def heavy_and_light(past: ValuedPortfolio, trades: int, light: int, computed: li
     for other in others:
         other.trade("t", "BUY", "ALFA", 1, 100, DAYS[-1])
     events = [sqs_record(json.dumps(on_bus(event))) for event in past.events("portfolios") if event["type"] in CHANGES]
-    assert len(events) == trades + light
+    assert len(events) == 1 + light, "one event for an import, and one for each recorded trade"
     for start in range(0, len(events), 100):
         assert system.invoke_worker(*events[start : start + 100], worker=change_function) == set()
     invocations = value_in_batches(system)
@@ -135,7 +134,7 @@ def test_a_heavy_portfolio_does_not_hold_up_light_ones(
         invocations = heavy_and_light(past, trades, light, computed)
     requests = [name for batch in invocations for name in batch]
     heavy = requests.count(id_of(past))
-    assert heavy <= trades // 100 + 1, "one request for a batch of events"
+    assert heavy == 1, "one request for an import"
     assert len(requests) <= heavy + light
     assert len(invocations) <= (heavy + light) // 10 + 1
 

@@ -26,7 +26,7 @@ def send(mine: Account, text: str, kind: str = "trades", **query: Any) -> Any:
     """Import a file and return the counts of recorded, skipped and ignored rows."""
     answer = mine.upload(text, kind=kind, query=query)
     assert answer.status == 200, answer.text
-    return tuple(answer.json.values())
+    return tuple(answer.json[name] for name in ("recorded", "already_recorded", "ignored"))
 
 
 def rejected(mine: Account, text: str, kind: str = "trades", **query: Any) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.balancing import balanced
 from tests.support.moto_state import stored_items
 from tests.support.system import EVENTS, System, authorized
-from tests.support.trading import START, Account, account, day, ledger_items, refused
+from tests.support.trading import START, Account, account, counts, day, ledger_items, refused
 
 TRADE_HEADER = (
     "ref_id,side,security_type,symbol,quantity,amount,fees,status,executed_at,currency,kind,spun_off_from,acquired_on"
@@ -100,7 +100,7 @@ def test_an_export_of_more_rows_than_its_limit_links_the_next_file(system: Syste
     mine = account(system)
     header = TRADE_HEADER.partition(",currency")[0]
     rows = [f"r{number:03},BUY,stock,AAPL,1,2,0,success,{day(number / 24)}" for number in range(250)]
-    assert mine.upload("\n".join([header, *rows])).status == 200
+    assert counts(mine.import_file("\n".join([header, *rows]))) == (250, 0)
     files = export(mine, "trades", limit="120")
     assert [file.count("\n") - 1 for file in files] == [120, 120, 10]
     exported = [row.partition(",")[0] for file in files for row in file.splitlines()[1:]]
@@ -124,9 +124,9 @@ def test_an_export_of_another_owner_is_not_found(system: System) -> None:
 def test_the_sample_of_cash_entries_is_imported_once(system: System) -> None:
     mine = account(system)
     sample = (EVENTS / "direct/cash.csv").read_text()
-    assert mine.upload(sample, kind="cash").json == {"recorded": 3, "already_recorded": 0, "ignored": {}}
+    assert counts(mine.import_file(sample, kind="cash")) == (3, 0)
     before = stored_items()
-    assert mine.upload(sample, kind="cash").json == {"recorded": 0, "already_recorded": 3, "ignored": {}}
+    assert counts(mine.import_file(sample, kind="cash")) == (0, 3)
     assert stored_items() == before
     assert mine.holdings()["cash"] == "9512.35"
     changed = mine.upload(sample.replace("500.00", "501.00"), kind="cash")
@@ -139,10 +139,11 @@ def test_imported_cash_is_never_below_zero_at_any_instant(system: System) -> Non
     late = [f"i{number},deposit,1,{day(51 + number)}" for number in range(95)]
     early = [f"i{number},deposit,1,{day(number)}" for number in range(95)]
     header = "ref_id,type,amount,executed_at"
-    problem = refused(mine.upload("\n".join([header, *out, *late]), kind="cash"), 422, "insufficient_cash")
-    assert f"from {day(50)[:10]}T00:00:00.000000Z on, by 1 at the lowest" in problem["detail"]
+    rejected = mine.import_file("\n".join([header, *out, *late]), kind="cash")
+    assert rejected["status"] == "REJECTED"
+    assert f"from {day(50)[:10]}T00:00:00.000000Z on, by 1 at the lowest" in rejected["reason"]
     assert ledger_items() == []
-    assert mine.upload("\n".join([header, *out, *early]), kind="cash").json["recorded"] == 190
+    assert counts(mine.import_file("\n".join([header, *out, *early]), kind="cash")) == (190, 0)
     assert mine.holdings()["cash"] == "0.00"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.balancing import Balancing
 from tests.support.system import System
-from tests.support.trading import FEED, Account, account, day, quote, refused, split
+from tests.support.trading import FEED, Account, account, counts, day, quote, refused, split
 
 FINE = "0.123456789012345678"
 ETHER = {"name": "Ether", "asset_class": "crypto", "exchange": "CRYPTO"}
@@ -70,7 +70,7 @@ def test_files_are_imported_and_exported_with_all_decimals(mine: Account) -> Non
     assert mine.upload(f"{header}\na,BUY,crypto,ETH,{FINE},246.91,{day(1)}\n").json["recorded"] == 1
     text = mine.system.http("GET", f"{mine.home}/trades.csv").text
     assert FINE in text
-    assert mine.upload(text).json == {"recorded": 0, "already_recorded": 1, "ignored": {}}
+    assert counts(mine.import_file(text)) == (0, 1)
     refused(mine.upload(f"{header}\nb,BUY,stock,AAPL,{FINE},246.91,{day(1)}\n"), 400, "too_many_decimals")
 
 

@@ -77,14 +77,18 @@ def test_the_write_units_of_a_trade_grow_with_the_holdings(system: System, symbo
     assert meter.spent == [write_units]
 
 
-@pytest.mark.volume
 def test_an_import_reads_a_hundred_and_writes_ninety_rows_a_call(system: System, calls: Faults) -> None:
     mine = account(system)
     calls.set()
     rows = [trade(f"r{number}", "BUY", 1, 2, number / 24) for number in range(181)]
-    assert mine.upload(csv_file(rows)).status == 200
-    # The portfolio (for its currency), the stored rows (two pages), the quotes; then three transactions.
-    assert calls.operations == ["GetItem", *[READ] * 3, *[WRITE] * 3]
+    assert mine.upload(csv_file(rows)).status == 202
+    # The portfolio and the import; the rows, then the job with the lock; the message.
+    assert calls.operations == [READ, "PutItem", WRITE, "SendMessage"]
+    calls.set()
+    system.process_recalculations()
+    # No recalculation, but an import, its rows, their entries (two pages) and the quotes; three chunks, and the end.
+    worker = [call for call in calls.operations if call not in {"ReceiveMessage", "DeleteMessage"}]
+    assert worker == [READ, READ, "GetItem", *[READ] * 3, *[WRITE] * 4]
     calls.set()
     assert mine.upload(csv_file(rows)).json["already_recorded"] == 181
     assert WRITE not in calls.operations

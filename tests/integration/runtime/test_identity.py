@@ -91,7 +91,7 @@ WITH_ID = [(method, path) for method, path, _ in ROUTES if "{portfolio_id}" in p
 PORTFOLIO_ID = portfolio_id_of("demo", "1", "default")
 IDS = {
     **{"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k"), "ref_id": "t1"},
-    **{"symbol": "AAPL", "effective_on": "2024-01-02", "job_id": "j"},
+    **{"symbol": "AAPL", "effective_on": "2024-01-02", "job_id": "j", "import_id": "i"},
     **{"order_id": derive_order_id("demo", "1", "bet"), "user_id": "1", "market_id": "match"},
 }
 
@@ -149,6 +149,7 @@ def _fill(system: System) -> None:
     assert send(system, "POST", "/rebalance").status == 202
     assert send(system, "POST", "/portfolios/{portfolio_id}/cash").status == 201
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/trades", TRADE).status == 201
+    IDS["import_id"] = send(system, "POST", "/portfolios/{portfolio_id}/cash/import").json["import_id"]
     system.drain_queue()
     system.pass_stream([record for record in commits() if "evaluation_due" in record["dynamodb"]["NewImage"]])
     system.process_checks()
@@ -160,7 +161,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/links/{token}"}
-    assert len(ROUTES) == 74
+    assert len(ROUTES) == 77
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

@@ -11,6 +11,9 @@ from msgspec.structs import replace
 
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm
+from trimtab.kernel.errors import Conflict
+from trimtab.portfolios.ledger.file_entries import EntryKind
+from trimtab.portfolios.ledger.imports import Import
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
@@ -95,6 +98,18 @@ REJECTED = Recalculation(
     created_at=TIME,
     updated_at=TIME,
 ).reject("The trade was changed after the recalculation was requested.", TIME + HOUR)
+IMPORT = Import(
+    tenant_id="demo",
+    portfolio_id="11111111-2222-5333-8444-555555555555",
+    user_id="1",
+    import_id="77777777-aaaa-5bbb-8ccc-dddddddddddd",
+    kind=EntryKind.TRADE,
+    rows=200,
+    requested_at=TIME,
+    updated_at=TIME,
+    ignored={"Trades: Forex": 2},
+)
+REUSED = Conflict("ref_id_reused", "See `errors`.", errors=[{"field": "line 2: ref_id", "detail": "Reused."}])
 ITEMS: dict[str, Any] = {
     "trade": RECORDED,
     "trade_corrected": CORRECTED,
@@ -112,6 +127,15 @@ ITEMS: dict[str, Any] = {
     "cash_entry_corrected": CORRECTED_DEPOSIT,
     "cash_entry_of_symbol": replace(DEPOSIT, balance=None, type=CashType.TAX, symbol="AAPL"),
     "cash_entry_in_yen": replace(DEPOSIT, balance=None, minor_units=0),
+    "trade_of_import": replace(RECORDED, import_id=IMPORT.import_id),
+    "cash_entry_of_import": replace(DEPOSIT, balance=None, import_id=IMPORT.import_id),
+    "import": IMPORT,
+    "import_running": IMPORT.record_chunk(90, TIME + HOUR),
+    "import_completed": IMPORT.complete(199, TIME - HOUR, TIME + HOUR),
+    "import_rejected": IMPORT.reject(REUSED, TIME + HOUR),
+    "import_undone": IMPORT.complete(80, TIME - HOUR, TIME + HOUR).undo(
+        TIME - HOUR, TIME + 2 * HOUR, by="ann", at_once=True
+    ),
     "recalculation": REQUESTED,
     "recalculation_rejected": REJECTED,
 }

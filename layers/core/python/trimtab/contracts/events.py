@@ -135,7 +135,7 @@ class StuckData(Model):
 
 
 class StuckJobData(Model):
-    """A recalculation that is unfinished after three resends. An operator has to investigate."""
+    """A recalculation or an import that is unfinished after three resends. An operator has to investigate."""
 
     job_id: str
     """The id of the recalculation, a UUID. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
@@ -194,6 +194,20 @@ class RecountedCashData(PortfolioData):
     """The new rule: `on`, `margin`, `from_first_entry` or `off`. Example: `on`"""
     affects_from: str
     """The execution of the earliest entry (UTC), from which balances changed. Example: `2026-11-20T15:30:00Z`"""
+
+
+class ImportData(Model):
+    """An import whose entries count from now on, or count no more; they have no events of their own.
+
+    `kind` is `trade` or `cash`, `recorded` the number of entries, `affects_from` the earliest time of execution.
+    """
+
+    import_id: str
+    portfolio_id: str
+    user_id: str
+    kind: str
+    recorded: int
+    affects_from: str
 
 
 class AlertData(Model):
@@ -322,6 +336,8 @@ DATA: Mapping[str, type[Model]] = {
     "cash.recorded": CashData,
     "cash.corrected": CorrectedCashData,
     "cash.recounted": RecountedCashData,
+    "import.completed": ImportData,
+    "import.undone": ImportData,
 }
 """The model of the data of every published event, by event type."""
 

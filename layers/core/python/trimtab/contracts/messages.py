@@ -87,7 +87,7 @@ class RebalanceRequested(TenantMessage):
 
 
 class RecalculationRequested(TenantMessage):
-    """A request on the internal queue `recalculations`: recompute a holding from all trades of the symbol."""
+    """A request on the internal queue `recalculations`: recompute a holding from all trades, or continue an import."""
 
     type: Literal["recalculation.requested"] = "recalculation.requested"
     portfolio_id: Identifier

@@ -5,6 +5,7 @@ from typing import Any
 
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.pages import Page
+from trimtab.portfolios.ledger.imports import IMPORT_PREFIX, Import
 from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob
 from trimtab.portfolios.portfolio.store import PENDING_JOBS
@@ -27,4 +28,6 @@ class PendingJobStore(RebalanceStore, frozen=True):
 
 
 def _job_from(item: Item) -> PendingJob:
+    if item["sk"].startswith(IMPORT_PREFIX):
+        return Import.from_item(item)
     return (Recalculation if item["sk"].startswith(JOB_PREFIX) else Rebalance).from_item(item)

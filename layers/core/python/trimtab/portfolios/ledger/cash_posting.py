@@ -34,23 +34,23 @@ def change_cash(
     changes: Sequence[CashChange] = (),
     *,
     entries: Sequence[CashEntry] = (),
-    replaced: CashEntry | None = None,
+    replaced: Sequence[CashEntry] = (),
     most: int | None = None,
 ) -> Portfolio:
     """Return the portfolio, in the same version, with changes of trades and new cash entries in its cash.
 
-    `replaced` is the earlier revision of the only entry in `entries`. An entry earlier than the tracked cash starts the
-    tracking at its time, so that the trades since then count. Raises `Unprocessable` (`insufficient_cash`) where cash
-    would be negative at any instant and the portfolio does not allow that, and `TooManyEntries` where more than `most`
-    entries have to be read.
+    `replaced` are recorded entries that count no more, such as the earlier revision of an entry. An entry earlier than
+    the tracked cash starts the tracking at its time, so that the trades since then count. Raises `Unprocessable`
+    (`insufficient_cash`) where cash would be negative at any instant and the portfolio does not allow that, and
+    `TooManyEntries` where more than `most` entries have to be read.
     """
-    read = RecordedEntries(ledger, portfolio.tenant_id, portfolio.portfolio_id, most)
+    read = RecordedEntries(ledger, portfolio, most)
     rule = _rule_with(portfolio, entries, replaced, read)
     trades = None
     if rule.since is not None and rule.since != portfolio.cash_rule.since:
         trades = read.trades(min(rule.since, portfolio.cash_rule.since or rule.since))
     all_changes = [*changes, *((entry.executed_at, entry.change) for entry in entries)]
-    all_changes += [(replaced.executed_at, -replaced.change)] if replaced else []
+    all_changes += [(entry.executed_at, -entry.change) for entry in replaced]
     all_changes += recount(trades or (), portfolio.cash_rule, rule)
     all_changes = [(at, change) for at, change in all_changes if change]
     if not all_changes and not entries:
@@ -68,6 +68,32 @@ def change_cash(
         require_cash(balance, recorded, all_changes)
     cash = sum((change for _, change in all_changes), balance)
     return replace(portfolio, cash=cash, cash_rule=rule.extend(max(times)) if times else rule)
+
+
+def remove_cash(ledger: LedgerStore, portfolio: Portfolio, removed: Sequence[CashEntry]) -> Portfolio:
+    """Return the portfolio, in the same version, without recorded cash entries.
+
+    Cash that was tracked only because of these entries is not tracked any more. Raises `Unprocessable`
+    (`insufficient_cash`) like `change_cash`.
+    """
+    if _is_tracked_for(ledger, portfolio, removed):
+        return replace(portfolio, cash=None, cash_rule=CashRule(portfolio.cash_rule.tracking))
+    return change_cash(ledger, portfolio, replaced=removed)
+
+
+def _is_tracked_for(ledger: LedgerStore, portfolio: Portfolio, removed: Sequence[CashEntry]) -> bool:
+    """Return whether no other entry, no trade recorded since, and no opening balance needs tracked cash."""
+    rule, read = portfolio.cash_rule, RecordedEntries(ledger, portfolio)
+    if rule.tracking is not CashTracking.FROM_FIRST_ENTRY or rule.since is None:
+        return False
+    ref_ids = {entry.ref_id for entry in removed}
+    if any(entry.ref_id not in ref_ids for entry in read.cash_entries(None)):
+        return False
+    trades = read.trades(rule.since)
+    if any(trade.moves_cash for trade in trades):
+        return False
+    changes = [entry.change for entry in removed] + [trade.cash_change(rule) for trade in trades]
+    return portfolio.cash == sum(changes, ZERO)
 
 
 def recount(trades: Iterable[Trade], before: CashRule, after: CashRule) -> list[CashChange]:
@@ -88,7 +114,7 @@ def recompute_cash(ledger: LedgerStore, portfolio: Portfolio, tracking: CashTrac
     before = portfolio.cash_rule
     if tracking is before.tracking and not _counts_as_recorded(portfolio):
         return portfolio
-    read = RecordedEntries(ledger, portfolio.tenant_id, portfolio.portfolio_id)
+    read = RecordedEntries(ledger, portfolio)
     trades, entries = read.trades(None), read.cash_entries(None)
     if tracking is CashTracking.OFF and entries:
         raise Unprocessable("cash_is_tracked", "The portfolio has cash entries, so cash cannot be off. Use `margin`.")
@@ -118,7 +144,7 @@ def _counts_as_recorded(portfolio: Portfolio) -> bool:
 
 
 def _rule_with(
-    portfolio: Portfolio, entries: Sequence[CashEntry], replaced: CashEntry | None, read: RecordedEntries
+    portfolio: Portfolio, entries: Sequence[CashEntry], replaced: Sequence[CashEntry], read: RecordedEntries
 ) -> CashRule:
     """Return the rule after new entries; the cash of an earlier release stays as recorded, without a start.
 
@@ -127,8 +153,9 @@ def _rule_with(
     """
     rule = portfolio.cash_rule
     times = [entry.executed_at for entry in entries if not entry.is_void]
-    if replaced is not None and replaced.executed_at == rule.since and not replaced.is_void:
-        others = [entry for entry in read.cash_entries(rule.since) if entry.ref_id != replaced.ref_id]
+    if any(entry.executed_at == rule.since and not entry.is_void for entry in replaced):
+        ref_ids = {entry.ref_id for entry in replaced}
+        others = [entry for entry in read.cash_entries(rule.since) if entry.ref_id not in ref_ids]
         fills = [trade for trade in read.trades(rule.since) if trade.rebalance_id and trade.moves_cash]
         times += [entry.executed_at for entry in others] + [fill.executed_at for fill in fills]
         return replace(rule, since=min(times, default=rule.since))

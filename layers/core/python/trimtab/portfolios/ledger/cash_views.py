@@ -105,6 +105,8 @@ class CashView(Model):
     """The time at which the cash moved (UTC). Example: `2026-11-20T15:30:00Z`"""
     is_void: bool
     """True for an entry that changes no balance. Example: `false`"""
+    import_id: str | None
+    """The import that recorded the entry; null for other entries."""
     revision: int
     """The number of the present revision: 1 for an entry that was never corrected. Example: `1`"""
     history: list[CashRevisionView]
@@ -178,6 +180,7 @@ def cash_view(entry: CashEntry) -> Answer:
         "amount": stated_amount(entry.amount),
         "executed_at": format_time(entry.executed_at),
         "is_void": entry.is_void,
+        "import_id": entry.import_id,
         "revision": entry.version,
         "history": [
             {

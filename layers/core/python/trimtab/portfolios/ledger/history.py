@@ -11,11 +11,13 @@ from trimtab.contracts.quotes import Split
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import ZERO
 from trimtab.kernel.pages import Page
+from trimtab.portfolios.ledger.imports import counted
 from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore, TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry
 from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
+from trimtab.portfolios.portfolio.model import Portfolio
 
 T = TypeVar("T")
 
@@ -27,27 +29,28 @@ class TooManyEntries(Exception):
 
 
 class RecordedEntries(Struct, frozen=True):
-    """The successful trades and the cash entries of one portfolio, newest first.
+    """The successful trades and the cash entries of one portfolio, newest first, without those of an unfinished import.
 
     Each list raises `TooManyEntries` for more than `most` entries (None: any number), and `Unprocessable`
     (`too_many_entries`) for more than 50,000.
     """
 
     ledger: LedgerStore
-    tenant_id: str
-    portfolio_id: str
+    portfolio: Portfolio
     most: int | None = None
 
     def trades(self, since: datetime | None) -> list[Trade]:
         """Return the successful trades and fills executed at or after `since`; all where `since` is None."""
-        names, wanted = (self.tenant_id, self.portfolio_id), TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
-        return self._read_all(lambda after: self.ledger.trades(*names, wanted, limit=PAGE_SIZE, after=after))
+        wanted = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
+        names = (self.portfolio.tenant_id, self.portfolio.portfolio_id, wanted)
+        trades = self._read_all(lambda after: self.ledger.trades(*names, limit=PAGE_SIZE, after=after))
+        return counted(self.portfolio, trades)
 
     def cash_entries(self, since: datetime | None) -> list[CashEntry]:
         """Return the cash entries executed at or after `since` that are not void; all where `since` is None."""
-        names = (self.tenant_id, self.portfolio_id)
-        entries = self._read_all(lambda after: self.ledger.cash_entries(*names, since, limit=PAGE_SIZE, after=after))
-        return [entry for entry in entries if not entry.is_void]
+        names = (self.portfolio.tenant_id, self.portfolio.portfolio_id, since)
+        entries = self._read_all(lambda after: self.ledger.cash_entries(*names, limit=PAGE_SIZE, after=after))
+        return [entry for entry in counted(self.portfolio, entries) if not entry.is_void]
 
     def _read_all(self, read_page: Callable[[Any], Page[T]]) -> list[T]:
         page = read_page(None)
@@ -74,14 +77,15 @@ class LedgerHistory(Struct, frozen=True):
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[LedgerTrade]:
         """Return the successful trades executed at or after `since`; all where `since` is None."""
-        trades = RecordedEntries(self.ledger, tenant_id, portfolio_id).trades(since)
-        portfolio = self.ledger.portfolio(tenant_id, portfolio_id) if trades else None
+        portfolio = self.ledger.portfolio(tenant_id, portfolio_id)
+        trades = RecordedEntries(self.ledger, portfolio).trades(since) if portfolio else []
         rule = portfolio.cash_rule if portfolio else CashRule()
         return [to_ledger_trade(trade, rule) for trade in reversed(trades)]
 
     def cash_movements(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashMovement]:
         """Return the cash entries executed at or after `since`; all where `since` is None."""
-        entries = RecordedEntries(self.ledger, tenant_id, portfolio_id).cash_entries(since)
+        portfolio = self.ledger.portfolio(tenant_id, portfolio_id)
+        entries = RecordedEntries(self.ledger, portfolio).cash_entries(since) if portfolio else []
         return [CashMovement(entry.executed_at, entry.change, entry.is_external) for entry in reversed(entries)]
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:

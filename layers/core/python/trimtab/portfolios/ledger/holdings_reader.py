@@ -13,6 +13,7 @@ from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.money import CONTEXT, MONEY_PLACES, ZERO, to_places
 from trimtab.kernel.trading_days import on_or_before
 from trimtab.portfolios.ledger.history import RecordedEntries
+from trimtab.portfolios.ledger.imports import counted
 from trimtab.portfolios.ledger.posting import fold_trades
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.holdings import Holding
@@ -158,7 +159,7 @@ class HoldingsReader(Struct, frozen=True):
             splits = [
                 split for split in (quotes[symbol].splits if symbol in quotes else ()) if split.effective_at < end
             ]
-            trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
+            trades = counted(portfolio, self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol))
             earlier = [trade for trade in trades if trade.executed_at < end]
             holding = fold_trades(portfolio.holdings[symbol], earlier, splits, end, may_oversell=True)
             realised += holding.realised_profit
@@ -173,7 +174,7 @@ class HoldingsReader(Struct, frozen=True):
 
     def _read_income(self, portfolio: Portfolio, end: datetime | None) -> tuple[Decimal, Decimal]:
         """Return the income and the cash fees of the cash entries executed before `end`; None for all entries."""
-        entries = RecordedEntries(self.ledger, portfolio.tenant_id, portfolio.portfolio_id).cash_entries(None)
+        entries = RecordedEntries(self.ledger, portfolio).cash_entries(None)
         earned = [
             entry.change for entry in entries if not entry.is_external and (end is None or entry.executed_at < end)
         ]
@@ -193,7 +194,7 @@ class HoldingsReader(Struct, frozen=True):
             for split in pending:
                 holding = holding.with_split(split)
             return holding
-        trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, holding.symbol)
+        trades = counted(portfolio, self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, holding.symbol))
         # A split that is entered, amended or withdrawn late may contradict recorded sells: the holding stays readable.
         return fold_trades(holding, trades, splits, now, may_oversell=True)
 

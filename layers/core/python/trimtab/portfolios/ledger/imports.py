@@ -1,242 +1,214 @@
-"""Import of many trades or cash entries in one request.
+"""Imports: the record of one imported file, and the state of the job that writes a large file.
 
-All rows are validated before the first write. Rows are then written in chunks, because a DynamoDB transaction has at
-most 100 items. A chunk is atomic; the whole import is not: after a failure between two chunks the earlier chunks stay
-recorded, and repeating the import records the rest.
+An import of at most `ENTRIES_PER_CHUNK` rows is recorded in one transaction. A larger one is a job: its rows are
+stored, the portfolio is locked, and a worker writes the entries chunk by chunk. Until the job ends, its entries count
+nowhere: readers leave out the entries of the import that holds the lock. One transaction then changes holdings and cash
+and releases the lock, so that nobody ever sees half of an import.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
-from functools import cache
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.quotes import Split
-from trimtab.kernel.caller import Caller
-from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Conflict, Unprocessable
-from trimtab.kernel.money import ZERO
-from trimtab.kernel.retry import retry_on_conflict
-from trimtab.portfolios.ledger.cash_posting import change_cash, require_tracking
-from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
-from trimtab.portfolios.ledger.posting import map_splits, update_holdings
-from trimtab.portfolios.ledger.service import require_owned, resolve_amounts
-from trimtab.portfolios.ledger.store import LedgerStore
-from trimtab.portfolios.ledger.trades import MAX_CLOCK_LEAD, Trade
-from trimtab.portfolios.portfolio.cash import CashEntry
-from trimtab.portfolios.portfolio.holdings import Side
-from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.contracts.events import Event
+from trimtab.contracts.messages import RecalculationRequested, TenantMessage
+from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, unpack
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.errors import Refusal
+from trimtab.portfolios.ledger.file_entries import EntryKind
+from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
+from trimtab.portfolios.portfolio.model import Lock, Portfolio
+from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 
+IMPORT_PREFIX = "IMPORT#"
 ENTRIES_PER_CHUNK = 90
-
-E = TypeVar("E")
-Entry = TypeVar("Entry", NewTrade, NewCashEntry)
-Chunk = tuple[list[Trade], Portfolio]
-"""Trades of one transaction, and the portfolio after them."""
+"""Entries of one transaction, of at most 100 items."""
+MAX_STORED_ERRORS = 100
 
 
-class ImportRow(Struct, Generic[E], frozen=True):
-    """An entry of a file, its line number, and its currency (empty: that of the portfolio)."""
+class ImportStatus(StrEnum):
+    """Status of an import.
 
-    line: int
-    entry: E
-    currency: str = ""
-
-
-class ImportResult(Struct, frozen=True):
-    """Numbers of rows: recorded by this import, and recorded earlier (skipped)."""
-
-    recorded: int
-    already_recorded: int
-
-
-class TradeImporter(Struct, frozen=True):
-    """Imports trades. Repeating an import is safe: recorded rows are skipped, missing rows are added."""
-
-    ledger: LedgerStore
-    clock: Clock
-
-    def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow[NewTrade]]) -> ImportResult:
-        """Record the rows that are not recorded yet.
-
-        Raises, before anything is written, `Conflict` (`ref_id_reused`) if a `ref_id` was recorded with different
-        values, and `Unprocessable` if a row is in the future or the rows together would make a quantity or tracked cash
-        negative. After a failure between two chunks the earlier chunks stay recorded; repeat the import.
-        """
-        resolved = resolve_amounts(self.ledger, [row.entry for row in rows])
-        rows = [replace(row, entry=entry) for row, entry in zip(rows, resolved, strict=True)]
-        missing_at_first: list[int] = []
-
-        def attempt() -> None:
-            now = self.clock()
-            portfolio = require_owned(self.ledger.portfolio(caller.tenant_id, portfolio_id), caller)
-            missing = self._missing_trades(portfolio, rows, now)
-            missing_at_first.append(len(missing))
-            if missing:
-                portfolio.require_tradable(now)
-                for trades, after in self._plan_chunks(portfolio, missing, now):
-                    self.ledger.put(*trades, after)
-
-        retry_on_conflict(attempt)
-        return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
-
-    def _missing_trades(self, portfolio: Portfolio, rows: Sequence[ImportRow[NewTrade]], now: datetime) -> list[Trade]:
-        """Return the trades that are not recorded yet.
-
-        Rows without `executed_at` get the present time plus one microsecond per row, so that they keep the file order.
-        """
-        recorded = self.ledger.some_trades(
-            portfolio.tenant_id, portfolio.portfolio_id, [row.entry.ref_id for row in rows]
-        )
-        missing, ranks = _missing_entries(portfolio, rows, recorded, now), _tie_ranks(rows)
-        return [
-            new.to_trade(portfolio, now + timedelta(microseconds=n), ranks.get(new.ref_id, 0))
-            for n, new in enumerate(missing)
-        ]
-
-    def _plan_chunks(self, portfolio: Portfolio, trades: Sequence[Trade], now: datetime) -> list[Chunk]:
-        """Return the chunks in an order that keeps every intermediate state valid.
-
-        Chunks follow the order of execution. If a holding would be negative after one of the chunks (because of a later
-        sell that is recorded already), all buys are written before all sells. Cash is checked for all chunks together.
-        """
-        is_tracked = portfolio.cash is not None
-        trades = [trade.with_cash_effect(None, cash_is_tracked=is_tracked) for trade in trades]
-        changes = [(trade.executed_at, trade.cash_change(portfolio.cash_rule)) for trade in trades]
-        portfolio = replace(portfolio, cash_rule=change_cash(self.ledger, portfolio, changes).cash_rule)
-        splits = map_splits(self.ledger.quotes(sorted({leg.symbol for trade in trades for leg in trade.legs})))
-
-        @cache
-        def load_trades(symbol: str) -> list[Trade]:
-            return self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
-
-        by_time = sorted(trades, key=lambda trade: (trade.executed_at, trade.tie_rank, trade.side is Side.SELL))
-        try:
-            return list(_post_in_chunks(portfolio, by_time, splits, now, load_trades))
-        except Unprocessable:
-            buys_first = sorted(by_time, key=lambda trade: trade.side is Side.SELL)
-            return list(_post_in_chunks(portfolio, buys_first, splits, now, load_trades))
-
-
-def _tie_ranks(rows: Sequence[ImportRow[NewTrade]]) -> dict[str, int]:
-    """Return the rank among the trades of one instant by `ref_id`: one more for each buy after a sell, zero left out.
-
-    The rank keeps the order of the file: within a rank buys come before sells.
+    REQUESTED: the rows are stored, and a worker has to validate them. RUNNING: the rows are valid, and entries are
+    being written. COMPLETED: all rows are recorded. REJECTED: nothing is recorded, for a reason. UNDOING: the entries
+    count no more and are being deleted. UNDONE: the entries are deleted.
     """
-    newest: dict[tuple[str, datetime], tuple[int, Side]] = {}
-    ranks: dict[str, int] = {}
-    for new in (row.entry for row in rows):
-        if new.executed_at is not None:
-            rank, side = newest.get((new.symbol, new.executed_at), (0, Side.BUY))
-            rank += side is Side.SELL and new.side is Side.BUY
-            newest[new.symbol, new.executed_at] = (rank, new.side)
-            ranks[new.ref_id] = rank
-    return {ref_id: rank for ref_id, rank in ranks.items() if rank}
+
+    REQUESTED = "REQUESTED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    REJECTED = "REJECTED"
+    UNDOING = "UNDOING"
+    UNDONE = "UNDONE"
 
 
-class CashImporter(Struct, frozen=True):
-    """Imports cash entries. Repeating an import is safe: recorded rows are skipped, missing rows are added."""
+class RowError(Struct, frozen=True):
+    """A row of the file that cannot be recorded: its line and field, and the reason."""
 
-    ledger: LedgerStore
-    clock: Clock
+    field: str
+    detail: str
 
-    def import_rows(self, caller: Caller, portfolio_id: str, rows: Sequence[ImportRow[NewCashEntry]]) -> ImportResult:
-        """Record the rows that are not recorded yet, in chunks as trades are.
 
-        Raises, before anything is written, `Conflict` (`ref_id_reused`) and `Unprocessable` like `TradeImporter`.
+class Import(PendingJob, frozen=True, kw_only=True):
+    """An import of one file, with an id derived from the portfolio, the kind of the entries and the rows.
+
+    `rows` counts the rows of the file, `recorded` the entries that the import has written, `already_recorded` the rows
+    that were recorded before. `ignored` counts the other rows by the broker's name. `reason` and `errors` tell why the
+    import was rejected. `affects_from` is the earliest time of execution of the entries, `undone_by` the author of the
+    undo.
+    """
+
+    user_id: str
+    import_id: str
+    kind: EntryKind
+    rows: int
+    requested_at: datetime
+    status: ImportStatus = ImportStatus.REQUESTED
+    recorded: int = 0
+    already_recorded: int = 0
+    ignored: Mapping[str, int] = {}
+    affects_from: datetime | None = None
+    reason: str | None = None
+    errors: tuple[RowError, ...] = ()
+    undone_by: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True while a worker has entries to write or to delete."""
+        return self.status in {ImportStatus.REQUESTED, ImportStatus.RUNNING, ImportStatus.UNDOING}
+
+    def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
+        """Return the message for the worker of recalculations and imports, and the queue of the worker."""
+        message = RecalculationRequested(
+            tenant_id=self.tenant_id, portfolio_id=self.portfolio_id, job_id=self.import_id
+        )
+        return WorkerQueue.RECALCULATIONS, message
+
+    def mark_stuck(self, now: datetime) -> "Import":
+        """Return the import marked as stuck, with the event that alerts an operator; a later message completes it."""
+        event = Event("recalculation.stuck", {"job_id": self.import_id, "portfolio_id": self.portfolio_id})
+        return self._next(now, is_stuck=True, events=(event,))
+
+    def renew(self, now: datetime, ignored: Mapping[str, int]) -> "Import":
+        """Return the import, in the same version, without traces of an earlier run that has left no entries."""
+        if self.status is ImportStatus.COMPLETED:
+            return self
+        counts = {"recorded": 0, "already_recorded": 0, "ignored": ignored}
+        outcome = {"affects_from": None, "reason": None, "errors": (), "undone_by": None}
+        return replace(self, status=ImportStatus.REQUESTED, requested_at=now, **counts, **outcome)
+
+    def request(self, now: datetime) -> "Import":
+        """Return the import as requested from a worker."""
+        return self._next(now, status=ImportStatus.REQUESTED)
+
+    def record_chunk(self, entries: int, now: datetime) -> "Import":
+        """Return the import after a further chunk of entries."""
+        return self._next(now, status=ImportStatus.RUNNING, recorded=self.recorded + entries)
+
+    def complete(self, recorded: int, affects_from: datetime | None, now: datetime) -> "Import":
+        """Return the completed import, with an event if it has recorded entries executed from `affects_from` on."""
+        counts = {"recorded": recorded, "already_recorded": self.rows - recorded}
+        completed = self._next(now, status=ImportStatus.COMPLETED, affects_from=affects_from, **counts)
+        return replace(completed, events=completed._announce("import.completed"))
+
+    def reject(self, refusal: Refusal, now: datetime) -> "Import":
+        """Return the rejected import, with the reason and at most 100 row errors; written entries are yet to delete."""
+        errors = tuple(RowError(error["field"], error["detail"]) for error in refusal.errors[:MAX_STORED_ERRORS])
+        status = ImportStatus.UNDOING if self.recorded else ImportStatus.REJECTED
+        return self._next(now, status=status, reason=refusal.detail, errors=errors)
+
+    def undo(self, affects_from: datetime | None, now: datetime, *, by: str, at_once: bool) -> "Import":
+        """Return the import whose entries count no more from now on, with an event.
+
+        The import is UNDONE if its entries are deleted `at_once`, else UNDOING.
         """
-        missing_at_first: list[int] = []
+        undoing = self._next(now, status=ImportStatus.UNDOING, affects_from=affects_from, undone_by=by)
+        undoing = replace(undoing, events=undoing._announce("import.undone"))
+        return replace(undoing, status=ImportStatus.UNDONE, recorded=0) if at_once else undoing
 
-        def attempt() -> None:
-            now = self.clock()
-            portfolio = require_owned(self.ledger.portfolio(caller.tenant_id, portfolio_id), caller)
-            place = (portfolio.tenant_id, portfolio.portfolio_id)
-            recorded = self.ledger.some_cash_entries(*place, [row.entry.ref_id for row in rows])
-            missing = _missing_entries(portfolio, rows, recorded, now)
-            missing_at_first.append(len(missing))
-            if any(entry.type.sign < 0 for entry in missing):
-                portfolio.require_tradable(now)
-            elif missing:
-                portfolio.require_open_to_deposits()
-            if missing:
-                require_tracking(portfolio)
-            for entries, after in self._plan_chunks(portfolio, missing, now):
-                self.ledger.put(*entries, after)
+    def delete_chunk(self, entries: int, now: datetime) -> "Import":
+        """Return the import after the deletion of a chunk of entries."""
+        return self._next(now, recorded=self.recorded - entries)
 
-        retry_on_conflict(attempt)
-        return ImportResult(missing_at_first[0], len(rows) - missing_at_first[0])
+    def end_undo(self, now: datetime) -> "Import":
+        """Return the import without entries: REJECTED where there is a reason, else UNDONE."""
+        return self._next(now, status=ImportStatus.REJECTED if self.reason else ImportStatus.UNDONE, recorded=0)
 
-    def _plan_chunks(
-        self, portfolio: Portfolio, new: Sequence[NewCashEntry], now: datetime
-    ) -> list[tuple[list[CashEntry], Portfolio]]:
-        """Return the chunks by time.
+    def _next(self, now: datetime, **changes: Any) -> "Import":
+        progress = {"version": self.version + 1, "updated_at": now, "resends": 0, "is_stuck": False, "events": ()}
+        return replace(self, **{**progress, **changes})
 
-        The first chunk also counts the trades that the earliest entry makes count. After a crash between two chunks
-        cash can be below zero until the import is repeated; all chunks together keep cash at or above zero.
-        """
-        entries = sorted((each.to_entry(portfolio, now) for each in new), key=lambda entry: entry.executed_at)
-        if not entries:
-            return []
-        after = change_cash(self.ledger, portfolio, entries=entries)
-        recounted = (after.cash or ZERO) - (portfolio.cash or ZERO) - _sum_of(entries)
-        portfolio = replace(portfolio, cash=(portfolio.cash or ZERO) + recounted, cash_rule=after.cash_rule)
-        chunks = []
-        for start in range(0, len(entries), ENTRIES_PER_CHUNK):
-            chunk = entries[start : start + ENTRIES_PER_CHUNK]
-            portfolio = replace(portfolio, cash=(portfolio.cash or ZERO) + _sum_of(chunk)).post(now)
-            chunks.append((chunk, portfolio))
-        return chunks
+    def _announce(self, type: str) -> tuple[Event, ...]:
+        """Return the event about the entries of the import, none where the import has no entries."""
+        if self.affects_from is None:
+            return ()
+        data = {
+            "import_id": self.import_id,
+            "portfolio_id": self.portfolio_id,
+            "user_id": self.user_id,
+            "kind": self.kind.value,
+            "recorded": self.recorded,
+            "affects_from": format_time(self.affects_from),
+        }
+        return (Event(type, data),)
+
+    def to_item(self) -> dict[str, Any]:
+        """Return the plain values of the import's item; members that equal their defaults are not stored."""
+        return {
+            **item_key(self.tenant_id, self.portfolio_id, IMPORT_PREFIX + self.import_id),
+            **self.index_keys(self.import_id),
+            "by_time": f"{IMPORT_PREFIX}{format_time(self.requested_at)}#{self.import_id}",
+            "tenant_id": self.tenant_id,
+            "user_id": self.user_id,
+            "kind": self.kind.value,
+            "rows": self.rows,
+            "status": self.status.value,
+            "recorded": self.recorded or None,
+            "already_recorded": self.already_recorded or None,
+            "ignored": dict(self.ignored) or None,
+            "affects_from": format_time(self.affects_from) if self.affects_from else None,
+            "reason": self.reason,
+            "errors": pack(self.errors) if self.errors else None,
+            "undone_by": self.undone_by,
+            "resends": self.resends or None,
+            "is_stuck": self.is_stuck or None,
+            "requested_at": format_time(self.requested_at),
+            "updated_at": format_time(self.updated_at),
+            **self.record_attributes(),
+        }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Import":
+        """Return the import of an item; raises `UnknownForm` for an item of a newer release."""
+        match form_version(item):
+            case 1:
+                attributes = {
+                    **item,
+                    "portfolio_id": portfolio_id_in(item["pk"]),
+                    "import_id": item["sk"].removeprefix(IMPORT_PREFIX),
+                    "errors": unpack(item.get("errors", "[]"), tuple[RowError, ...]),
+                    "events": (),
+                }
+                return from_attributes(attributes, cls)
+            case version:
+                raise UnknownForm("import", version)
 
 
-def _missing_entries(
-    portfolio: Portfolio, rows: Sequence[ImportRow[Entry]], recorded: Mapping[str, Any], now: datetime
-) -> list[Entry]:
-    """Return the entries that are not recorded yet; raises a `Refusal` that names every row that cannot be recorded."""
-    reused = [row for row in rows if row.entry.ref_id in recorded and not row.entry.matches(recorded[row.entry.ref_id])]
-    if reused:
-        errors = _row_errors(reused, "ref_id", "This ref_id was recorded with other values.")
-        raise Conflict("ref_id_reused", "Some rows were recorded with other values; see `errors`.", errors=errors)
-    latest = now + MAX_CLOCK_LEAD
-    future = [row for row in rows if row.entry.executed_at and row.entry.executed_at > latest]
-    if future:
-        errors = _row_errors(future, "executed_at", "The time is more than 5 minutes in the future.")
-        raise Unprocessable("executed_at_in_future", "Some rows are in the future; see `errors`.", errors=errors)
-    foreign = [row for row in rows if row.currency not in {"", portfolio.currency}]
-    if foreign:
-        errors = _row_errors(foreign, "currency", f"The portfolio is in {portfolio.currency}.")
-        raise Unprocessable("other_currency", "Some rows are in another currency; see `errors`.", errors=errors)
-    return [row.entry for row in rows if row.entry.ref_id not in recorded]
+def import_lock(job: Import) -> Lock:
+    """Return the lock of an import, without an end: its entries must not count because time has passed."""
+    return Lock(job.import_id, "an import is being recorded or undone")
 
 
-def _row_errors(rows: Sequence[ImportRow[Entry]], field: str, detail: str) -> list[dict[str, str]]:
-    return [{"field": f"line {row.line}: {field}", "detail": detail} for row in rows]
+def is_locked_by(portfolio: Portfolio, job: Import) -> bool:
+    """Return whether the import holds the lock of the portfolio."""
+    return portfolio.lock is not None and portfolio.lock.owner == job.import_id
 
 
-def _sum_of(entries: Iterable[CashEntry]) -> Decimal:
-    return sum((entry.change for entry in entries), ZERO)
-
-
-def _post_in_chunks(
-    portfolio: Portfolio,
-    trades: list[Trade],
-    splits: Mapping[str, Sequence[Split]],
-    now: datetime,
-    load_trades: Callable[[str], list[Trade]],
-) -> Iterator[Chunk]:
-    posted: list[Trade] = []
-
-    def load_posted(symbol: str) -> list[Trade]:
-        return [*load_trades(symbol), *(trade for trade in posted if trade.symbol == symbol)]
-
-    most_legs = max((len(trade.legs) for trade in trades), default=1)  # both items of a spin-off are in one chunk
-    for start in range(0, len(trades), ENTRIES_PER_CHUNK // most_legs):
-        chunk = [leg for trade in trades[start : start + ENTRIES_PER_CHUNK // most_legs] for leg in trade.legs]
-        holdings = update_holdings(portfolio, chunk, splits, now, load_posted)
-        change = sum((trade.cash_change(portfolio.cash_rule) for trade in chunk), ZERO)
-        cash = None if portfolio.cash is None else portfolio.cash + change
-        portfolio = replace(portfolio, cash=cash).post(now, holdings=holdings)
-        posted += chunk
-        yield chunk, portfolio
+def counted(portfolio: Portfolio | None, entries: Sequence[Any]) -> list[Any]:
+    """Return the trades or cash entries without those of the import that holds the lock of the portfolio."""
+    owner = portfolio.lock.owner if portfolio and portfolio.lock else None
+    return [entry for entry in entries if entry.import_id is None or entry.import_id != owner]

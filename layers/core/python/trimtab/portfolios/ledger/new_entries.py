@@ -19,7 +19,7 @@ from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind,
 from trimtab.portfolios.portfolio.model import Portfolio
 
 
-class NewTrade(Struct, frozen=True):
+class NewTrade(Struct, frozen=True, omit_defaults=True):
     """A trade as a client states it; without `executed_at` the time of recording is used.
 
     `quoted_price` is set for a bond whose amount follows from the price: the amount is right for a price in money, and
@@ -157,7 +157,7 @@ class RebalanceTrade(Struct, frozen=True):
         ).with_event()
 
 
-class NewCashEntry(Struct, frozen=True):
+class NewCashEntry(Struct, frozen=True, omit_defaults=True):
     """A cash entry as a client states it; without `executed_at` the time of recording is used.
 
     `earlier_type` is the type under which an earlier release recorded the same row of a statement, without a symbol.

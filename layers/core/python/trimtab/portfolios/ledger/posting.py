@@ -57,8 +57,9 @@ def post_trade(
         holding = find_holding(portfolio, symbol, after.security_type)
         load = partial(load_other_trades, holding)
         if legs_before:
-            revised = (legs_before.get(symbol), legs_after.get(symbol))
-            holdings.append(_fold_correction(holding, load(), revised, splits.get(symbol, ()), now))
+            others, revised = load(), (legs_before.get(symbol), legs_after.get(symbol))
+            then, corrected = ([*others, *([trade] if trade else [])] for trade in revised)
+            holdings.append(fold_correction(holding, then, corrected, splits.get(symbol, ()), now))
         else:
             holdings.append(add_trades(holding, [legs_after[symbol]], splits.get(symbol, ()), now, load))
     return after, change_cash(ledger, portfolio, changes, most=max_fold).post(now, holdings=holdings)
@@ -155,18 +156,13 @@ def fold_trades(
     return fold(holding.without_trades(), _effects(trades), effective, may_oversell=may_oversell)
 
 
-def _fold_correction(
-    holding: Holding,
-    others: Sequence[Trade],
-    revisions: tuple[Trade | None, Trade | None],
-    splits: Sequence[Split],
-    now: datetime,
+def fold_correction(
+    holding: Holding, before: Sequence[Trade], after: Sequence[Trade], splits: Sequence[Split], now: datetime
 ) -> Holding:
-    """Return the holding after a correction, which must not let sells exceed the holding by more than before.
+    """Return the holding after a correction of its trades, which must not let sells exceed it by more than before.
 
-    `revisions` are the trade before and after the correction, None where the trade is of another symbol.
+    `before` and `after` are all trades of the symbol. Raises `Unprocessable` (`insufficient_quantity`).
     """
-    before, after = ([*others, *([trade] if trade else [])] for trade in revisions)
     oversold = fold_trades(holding, before, splits, now, may_oversell=True).oversold
     corrected = fold_trades(holding, after, splits, now, may_oversell=bool(oversold))
     return corrected if corrected.oversold <= oversold else fold_trades(holding, after, splits, now)

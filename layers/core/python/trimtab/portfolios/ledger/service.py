@@ -20,6 +20,7 @@ from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.cash_posting import change_cash, recompute_cash, require_tracking
 from trimtab.portfolios.ledger.history import RecordedEntries, TooManyEntries
+from trimtab.portfolios.ledger.imports import counted
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade, require_fits_kind
 from trimtab.portfolios.ledger.posting import post_trade
 from trimtab.portfolios.ledger.recalculation import Recalculation, request_recalculation
@@ -64,7 +65,7 @@ class TradeService(Struct, frozen=True):
             except (Refusal, ConditionFailed):
                 # A repeat is refused because of its own first delivery; the answer to the first delivery is returned.
                 stored = self.ledger.trade(caller.tenant_id, portfolio_id, new.ref_id)
-                if stored is None:
+                if stored is None or not counted(portfolio, [stored]):
                     raise
                 if not new.matches(stored):
                     raise _ref_id_reused() from None
@@ -118,13 +119,14 @@ class TradeService(Struct, frozen=True):
     def get_trade(self, portfolio: Portfolio, ref_id: str) -> Trade:
         """Return a trade of a client or a fill of a rebalance; raises `NotFound` where there is none."""
         trade = self.ledger.trade_or_fill(portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-        if trade is None:
+        if trade is None or not counted(portfolio, [trade]):
             raise not_found("trade")
         return trade
 
     def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
         """Return a page of the trades that pass the filter, latest execution first."""
-        return self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
+        page = self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
+        return Page(counted(portfolio, page.items), page.next_position)
 
     def export_trades(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
@@ -135,7 +137,8 @@ class TradeService(Struct, frozen=True):
         def read_page(size: int, position: Any) -> Page[Trade]:
             return self.ledger.trades(*place, wanted, limit=size, after=position, newest_first=False)
 
-        return gather(read_page, limit, after, page_size=PAGE_SIZE)
+        page = gather(read_page, limit, after, page_size=PAGE_SIZE)
+        return Page(counted(portfolio, page.items), page.next_position)
 
     def export_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
@@ -147,14 +150,15 @@ class TradeService(Struct, frozen=True):
             return self.ledger.cash_entries(*place, from_time, to_time, limit=size, after=position, newest_first=False)
 
         page = gather(read_page, limit, after, page_size=PAGE_SIZE)
-        return Page([entry for entry in page.items if not entry.is_void], page.next_position)
+        return Page([entry for entry in counted(portfolio, page.items) if not entry.is_void], page.next_position)
 
     def list_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
     ) -> Page[CashEntry]:
         """Return a page of the cash entries executed in a period, latest execution first; `to_time` is exclusive."""
         place = (portfolio.tenant_id, portfolio.portfolio_id)
-        return self.ledger.cash_entries(*place, from_time, to_time, limit=limit, after=after)
+        page = self.ledger.cash_entries(*place, from_time, to_time, limit=limit, after=after)
+        return Page(counted(portfolio, page.items), page.next_position)
 
     def move_cash(self, caller: Caller, portfolio_id: str, new: NewCashEntry) -> CashEntry:
         """Record a cash entry, once: a repeated request is answered with the recorded entry.
@@ -167,7 +171,7 @@ class TradeService(Struct, frozen=True):
         def attempt() -> CashEntry:
             portfolio, stored = self.ledger.portfolio_and_cash_entry(caller.tenant_id, portfolio_id, new.ref_id)
             portfolio = require_owned(portfolio, caller)
-            if stored is not None:
+            if stored is not None and counted(portfolio, [stored]):
                 if not new.matches(stored):
                     raise _ref_id_reused()
                 return stored.first_revision()
@@ -203,7 +207,7 @@ class TradeService(Struct, frozen=True):
                 return entry
             require_not_in_future(corrected.executed_at, now)
             portfolio.require_tradable(now)
-            after = change_cash(self.ledger, portfolio, entries=[corrected], replaced=entry)
+            after = change_cash(self.ledger, portfolio, entries=[corrected], replaced=[entry])
             self.ledger.put(corrected, after.post(now))
             return corrected
 
@@ -214,13 +218,13 @@ class TradeService(Struct, frozen=True):
 
         Raises `Unprocessable` (`too_many_entries`) for more than 50,000 entries since `from_time`.
         """
-        read = RecordedEntries(self.ledger, portfolio.tenant_id, portfolio.portfolio_id)
+        read = RecordedEntries(self.ledger, portfolio)
         return [entry for entry in read.cash_entries(from_time) if to_time is None or entry.executed_at < to_time]
 
     def get_cash_entry(self, portfolio: Portfolio, ref_id: str) -> CashEntry:
         """Return a cash entry; raises `NotFound` where there is none."""
         _, entry = self.ledger.portfolio_and_cash_entry(portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-        if entry is None:
+        if entry is None or not counted(portfolio, [entry]):
             raise not_found("cash entry")
         return entry
 

@@ -12,6 +12,8 @@ from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.pages import Page
+from trimtab.portfolios.ledger.import_rows import ImportRow, count_items, rows_key, unpack_rows
+from trimtab.portfolios.ledger.imports import IMPORT_PREFIX, Import
 from trimtab.portfolios.ledger.recalculation import JOB_PREFIX, Recalculation
 from trimtab.portfolios.ledger.trades import FILL_PREFIX, TRADE_PREFIX, TRADES_BY_TIME, Trade
 from trimtab.portfolios.portfolio.cash import CASH_PREFIX, CashEntry
@@ -81,6 +83,25 @@ class LedgerStore(PortfolioStore, frozen=True):
         """Return a portfolio and a recalculation in a single call; None for each that does not exist."""
         portfolio, job = self.portfolio_and_item(tenant_id, portfolio_id, JOB_PREFIX + job_id)
         return portfolio, Recalculation.from_item(job) if job else None
+
+    def portfolio_and_import(
+        self, tenant_id: str, portfolio_id: str, import_id: str
+    ) -> tuple[Portfolio | None, Import | None]:
+        """Return a portfolio and an import in a single call; None for each that does not exist."""
+        portfolio, job = self.portfolio_and_item(tenant_id, portfolio_id, IMPORT_PREFIX + import_id)
+        return portfolio, Import.from_item(job) if job else None
+
+    def imports(self, tenant_id: str, portfolio_id: str, *, limit: int, after: Any) -> Page[Import]:
+        """Return a page of the imports into a portfolio, newest first."""
+        prefix = ("begins_with(#s, :prefix)", {":prefix": IMPORT_PREFIX})
+        page = self.query_items(BY_TIME, tenant_id, portfolio_id, prefix, limit=limit, after=after, consistent=True)
+        return page.map(Import.from_item)
+
+    def import_rows(self, job: Import) -> list[ImportRow[Any]]:
+        """Return the rows of an import, in the order of the file."""
+        keys = [rows_key(job.import_id, number) for number in range(count_items(job.rows))]
+        items = [self.item(job.tenant_id, job.portfolio_id, key) for key in keys]
+        return unpack_rows(job.kind, [item for item in items if item is not None])
 
     def trade(self, tenant_id: str, portfolio_id: str, ref_id: str) -> Trade | None:
         """Return a client's trade, None if there is none."""

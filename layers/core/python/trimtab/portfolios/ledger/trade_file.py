@@ -17,14 +17,17 @@ from trimtab.kernel.strict_csv import CsvRow, CsvText, DecimalMark
 from trimtab.portfolios.ledger.broker_statements import Preset, read_statement
 from trimtab.portfolios.ledger.cash_views import MoveCash
 from trimtab.portfolios.ledger.file_entries import EntryKind, FileEntry, RefIds
-from trimtab.portfolios.ledger.imports import ImportRow
+from trimtab.portfolios.ledger.import_rows import ImportRow
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade, require_fits_kind
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.ledger.views import RecordTrade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType
 
-MAX_ROWS = 2_000
+MAX_ROWS = 20_000
+MAX_EXPORTED_ROWS = 2_000
+MAX_ERRORS = 1_000
+"""Invalid cells after which a file is not read any further."""
 COLUMNS = (
     *("ref_id", "side", "security_type", "symbol", "quantity", "amount", "price", "fees", "status", "executed_at"),
     *("currency", "kind", "spun_off_from", "acquired_on"),
@@ -87,7 +90,7 @@ class ImportFile(Struct, Generic[E], frozen=True):
 def read_trades(text: str, format: FileFormat) -> ImportFile[NewTrade]:
     """Return the trades of a CSV file; the columns may come in any order.
 
-    Raises `Invalid` for a file that is not CSV, has unknown or missing columns, no rows or more than 2,000; and with
+    Raises `Invalid` for a file that is not CSV, has unknown or missing columns, no rows or more than 20,000; and with
     line and field of every invalid row.
     """
     default = format.security_type or (SecurityType.STOCK if format.preset else None)
@@ -170,6 +173,8 @@ def _read(
     errors: list[dict[str, str]] = []
     lines: dict[str, int] = {}
     for entry in entries:
+        if len(errors) >= MAX_ERRORS:
+            break
         if entry.fault:
             errors.append(_row_error(entry.line, *entry.fault))
             continue

@@ -50,8 +50,9 @@ class Trade(Record, frozen=True):
     `quantity`, `amount` (gross) and `fees` have up to 9 decimal places and are kept as given; times are UTC. `version`
     is the number of the present revision, `history` has the earlier revisions, oldest first. `rebalance_id` is set for
     a fill of a rebalance; clients cannot correct fills. `tie_rank` orders the trades of one symbol at one instant: see
-    `TradeEffect`. `moves_cash` decides only for fills, and for portfolios of an earlier release (see `CashRule`): there
-    it is true if the portfolio tracked cash when the trade first became successful.
+    `TradeEffect`. `import_id` names the import that recorded the trade. `moves_cash` decides only for fills, and for
+    portfolios of an earlier release (see `CashRule`): there it is true if the portfolio tracked cash when the trade
+    first became successful.
 
     A spin-off is stored as two items with one `ref_id`, its `legs`: the new units, with the parent's symbol in
     `spun_off_from`, and the parent's side, without units, which takes the cost of the new units from the parent.
@@ -82,6 +83,7 @@ class Trade(Record, frozen=True):
     spun_off_from: str | None = None
     acquired_on: date | None = None
     minor_units: int = MONEY_PLACES
+    import_id: str | None = None
 
     @property
     def price(self) -> Decimal | None:

@@ -1,6 +1,5 @@
-"""Request bodies and responses of the routes for trades and imports."""
+"""Request bodies and responses of the routes for trades."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -12,7 +11,6 @@ from trimtab.contracts.fields import Asset, Day, FineQuantity, Identifier, Model
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
 from trimtab.kernel.money import MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, plain, to_money
-from trimtab.portfolios.ledger.imports import ImportResult
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
 from trimtab.portfolios.ledger.trades import MAX_AMOUNT, Trade, TradeRevision, gross_amount
@@ -211,6 +209,8 @@ class TradeView(Model):
     """The day on which transferred units were bought; null where it was not given. Example: `2019-06-03`"""
     rebalance_id: str | None
     """The rebalance whose order this trade fills; null for other trades."""
+    import_id: str | None
+    """The import that recorded the trade; null for other trades."""
     revision: int
     """The number of the present revision: 1 for a trade that was never corrected. Example: `1`"""
     history: list[RevisionView]
@@ -224,17 +224,6 @@ class TradeList(Model):
 
     items: list[TradeView]
     next_cursor: str | None
-
-
-class ImportView(Model):
-    """The outcome of an import."""
-
-    recorded: int
-    """The number of rows recorded by this request. Example: `120`"""
-    already_recorded: int
-    """The number of rows that were recorded before. Example: `0`"""
-    ignored: dict[str, int]
-    """The number of rows of a broker's statement that this import does not record, by the broker's name for them."""
 
 
 class JobLinks(Model):
@@ -284,6 +273,7 @@ def trade_view(trade: Trade) -> Answer:
         "spun_off_from": trade.spun_off_from,
         "acquired_on": trade.acquired_on and trade.acquired_on.isoformat(),
         "rebalance_id": trade.rebalance_id,
+        "import_id": trade.import_id,
         "revision": trade.version,
         "history": [_revision_view(number, revision) for number, revision in enumerate(trade.revisions(), 1)],
         "created_at": format_time(trade.created_at),
@@ -320,12 +310,6 @@ def job_view(job: Recalculation) -> Answer:
         "updated_at": format_time(job.updated_at),
         "links": {"self": f"{portfolio}/jobs/{job.job_id}", "holdings": f"{portfolio}/holdings"},
     }
-
-
-def import_view(result: ImportResult, ignored: Mapping[str, int]) -> Answer:
-    """Return an `ImportView`."""
-    counts = {"recorded": result.recorded, "already_recorded": result.already_recorded}
-    return {**counts, "ignored": dict(sorted(ignored.items()))}
 
 
 def stated_amount(number: Decimal) -> str:

@@ -77,10 +77,11 @@ class CashEntry(Record, frozen=True):
 
     `amount` is positive, has up to 9 decimal places, and is kept as given. `executed_at` may be long before
     `created_at`; balances and returns follow from `executed_at`. `symbol` is the asset of an income or a cost, such as
-    a dividend (gross) and the tax withheld on the dividend. A void entry changes nothing. `version` is the number
-    of the present revision, `history` has the earlier revisions, oldest first. `balance` is stored by earlier releases
-    only: the balance when the entry was recorded, which depended on the order of entry. `minor_units` are the decimals
-    of money in the portfolio's currency; entries of earlier releases have 2 in every currency.
+    a dividend (gross) and the tax withheld on the dividend. `import_id` names the import that recorded the entry. A
+    void entry changes nothing. `version` is the number of the present revision, `history` has the earlier revisions,
+    oldest first. `balance` is stored by earlier releases only: the balance when the entry was recorded, which depended
+    on the order of entry. `minor_units` are the decimals of money in the portfolio's currency; entries of earlier
+    releases have 2 in every currency.
     """
 
     tenant_id: str
@@ -95,6 +96,7 @@ class CashEntry(Record, frozen=True):
     history: tuple[CashRevision, ...] = ()
     symbol: str | None = None
     minor_units: int = MONEY_PLACES
+    import_id: str | None = None
 
     @property
     def change(self) -> Decimal:
@@ -162,6 +164,7 @@ class CashEntry(Record, frozen=True):
             "amount": plain(self.amount),
             "balance": None if self.balance is None else plain(self.balance),
             "symbol": self.symbol,
+            "import_id": self.import_id,
             "is_void": self.is_void or None,
             "minor_units": None if self.minor_units == MONEY_PLACES else self.minor_units,
             "history": attributes["history"] or None,

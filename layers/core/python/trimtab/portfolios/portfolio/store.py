@@ -4,6 +4,7 @@ The store knows portfolios only: every other record of the partition writes and 
 higher modules add their readers.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, get_item, serialize
 from trimtab.runtime.dynamodb.paging import Index, query_index
-from trimtab.runtime.dynamodb.writes import put_item, transact, versioned_put
+from trimtab.runtime.dynamodb.writes import put_item, transact, versioned_delete, versioned_put
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -86,14 +87,15 @@ class PortfolioStore(Struct, frozen=True):
         ordered = dict.fromkeys(item["pk"] for item in page.items)
         return Page([(Portfolio.from_item(found[pk]), stuck.get(pk)) for pk in ordered], page.next_position)
 
-    def put(self, *records: Storable) -> None:
-        """Store all records or none, each on the version before.
+    def put(self, *records: Storable, deleted: Sequence[Storable] = ()) -> None:
+        """Store all records or none, each on the version before, and delete others in the versions that were read.
 
         Raises `ConditionFailed`, and changes nothing, where another version is stored.
         """
         items = [record.to_item() for record in records]
-        if len(items) > 1:
-            transact(self.client, [{"Put": self._put_of(item)} for item in items])
+        if len(items) > 1 or deleted:
+            deletes = [{"Delete": versioned_delete(self.table, record.to_item())} for record in deleted]
+            transact(self.client, [*({"Put": self._put_of(item)} for item in items), *deletes])
         elif items[0]["version"] is None:
             self.client.put_item(**self._put_of(items[0]))
         else:

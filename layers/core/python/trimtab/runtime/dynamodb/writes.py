@@ -31,6 +31,17 @@ def versioned_put(table: str, item: Item) -> dict[str, Any]:
     return write
 
 
+def versioned_delete(table: str, item: Item) -> dict[str, Any]:
+    """Return the `Delete` of an item with a `version`, conditional on that version."""
+    return {
+        "TableName": table,
+        "Key": serialize({"pk": item["pk"], "sk": item["sk"]}),
+        "ConditionExpression": "#version = :version",
+        "ExpressionAttributeNames": {"#version": "version"},
+        "ExpressionAttributeValues": {":version": {"N": str(item["version"])}},
+    }
+
+
 def put_item(client: "DynamoDBClient", table: str, item: Item) -> None:
     """Write the item on the version before; raises `ConditionFailed` with the item that is stored instead."""
     try:
