@@ -14,8 +14,11 @@ BIN := $(VENV)/bin
 CACHE := $(CURDIR)/.local/cache
 RUN_TOOLS := $(BIN)/.run .local/node/.ready .local/aws/.ready
 TEST_TOOLS := $(BIN)/.test
+CONTRACT_TOOLS := .local/contract/.ready
 PIP := -m pip --disable-pip-version-check --no-cache-dir install -qq --no-warn-script-location --require-hashes
 UV := $(BIN)/uv pip install -q --require-hashes
+# Apart from the other tests: the plugins of these tools would change how those run.
+CONTRACT = PYTHONPATH="$(PYTHONPATH):$(CURDIR)/.local/contract" $(BIN)/python -m pytest -n $(WORKERS)
 FIND_PYTHON := for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && \
 	{ echo "$$python"; exit; }; done
@@ -61,9 +64,10 @@ env: ## print shell exports for the running stack: eval "$$(make -s env)"
 logs: ## follow the functions' logs
 	@$(IF_INSTALLED) $(BIN)/python -m infra.local logs
 
-test: $(RUN_TOOLS) $(TEST_TOOLS) static ## run all checks and tests: format, lint, types, imports, unit to end-to-end
+test: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) static ## run all checks and tests: format, lint, types, imports, unit to end-to-end
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not proof and not volume" --cov --cov-report=term:skip-covered tests/unit tests/integration tests/docs
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "volume and not proof" tests/integration
+	@$(CONTRACT) -m "not proof" tests/contract
 	@$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not proof" --dist loadgroup tests/e2e tests/infra tests/faults
 
 check: $(TEST_TOOLS) static ## run the fast part of `make test`, before every commit
@@ -73,8 +77,9 @@ docs-check: $(RUN_TOOLS) $(TEST_TOOLS) .local/awscli/.ready ## run every command
 	@$(BIN)/python -m pytest tests/docs
 	@TRIMTAB_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_documentation.py
 
-proof: $(RUN_TOOLS) $(TEST_TOOLS) .local/proof/.ready ## run the exhaustive tests: faults, races, price waves, years of price history
-	@$(BIN)/python -m pytest -n $(WORKERS) -m proof tests
+proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/lint/.ready ## run the exhaustive tests: faults, races, price waves, years of price history, generated requests
+	@$(BIN)/python -m pytest -n $(WORKERS) -m proof --ignore tests/contract tests
+	@$(CONTRACT) -m proof tests/contract
 	@$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=explore tests/unit
 
 bench: $(TEST_TOOLS) ## measure latency and cost against the budgets
@@ -99,7 +104,8 @@ static: $(TEST_TOOLS)
 
 lock: $(TEST_TOOLS) ## compile the locked requirements again
 	@for list in layers/dependencies/requirements layers/rpc/requirements infra/toolchain/installer \
-		infra/toolchain/run infra/toolchain/test infra/toolchain/local-aws infra/toolchain/awscli; do \
+		infra/toolchain/run infra/toolchain/test infra/toolchain/contract infra/toolchain/local-aws \
+		infra/toolchain/awscli; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
 	@$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -148,6 +154,17 @@ $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run
 .local/proof/.ready: infra/toolchain/proof.txt $(BIN)/.test
 	@echo "installing the price history"
 	@rm -rf .local/proof && $(UV) --no-deps --target .local/proof -r $<
+	@touch $@
+
+.local/contract/.ready: infra/toolchain/contract.txt $(BIN)/.test
+	@echo "installing the tools of the contract tests"
+	@rm -rf .local/contract && $(UV) --python $(BIN)/python --target .local/contract -r $<
+	@touch $@
+
+.local/lint/.ready: infra/toolchain/lint/package.json infra/toolchain/lint/package-lock.json $(BIN)/.run
+	@echo "installing the linters of the OpenAPI document"
+	@mkdir -p .local/lint && cp infra/toolchain/lint/package.json infra/toolchain/lint/package-lock.json .local/lint/
+	@$(BIN)/npm ci --prefix .local/lint --silent --no-audit --no-fund --no-update-notifier
 	@touch $@
 
 .local/awscli/.ready: infra/toolchain/awscli.txt $(BIN)/.test

@@ -1,0 +1,1 @@
+"""The API as clients see it that are built from the OpenAPI document alone."""

@@ -1,0 +1,50 @@
+"""No request that schemathesis generates from the OpenAPI document gets a response that the document does not describe.
+
+`positive_data_acceptance` is left out: rules over several members, such as weights with a sum of 100, are not part of
+JSON Schema, so valid members can make an invalid request.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from infra.config import ROOT
+from tests.contract.wsgi import TOKEN, application
+from tests.support.system import in_process_system
+
+GENERATED = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+
+
+def _requests() -> schemathesis.BaseSchema:
+    """Return the source of generated requests."""
+    document = json.loads((ROOT / "functions/platform_api/generated/openapi.json").read_text())
+    schema = schemathesis.openapi.from_dict(document)
+    schema.app = application
+    schema.config.checks.positive_data_acceptance.enabled = False
+    return schema
+
+
+few, many = _requests(), _requests()
+few.config.phases.update(phases=["fuzzing"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running_system() -> Iterator[None]:
+    with in_process_system():
+        yield
+
+
+@few.parametrize()
+@settings(GENERATED, max_examples=2)
+def test_a_few_requests_of_every_operation_get_responses_that_the_document_describes(case: schemathesis.Case) -> None:
+    case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.mark.proof
+@many.parametrize()
+@settings(GENERATED, max_examples=60)
+def test_many_requests_of_every_operation_get_responses_that_the_document_describes(case: schemathesis.Case) -> None:
+    case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
