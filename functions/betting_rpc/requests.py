@@ -8,7 +8,7 @@ from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.domain.results import ResultKind
 from trimtab.betting.schemas import requests as bodies
-from trimtab.contracts.fields import Identifier, Model, Whole
+from trimtab.contracts.fields import Identifier, KeyText, Model, Whole
 
 Limit = Annotated[Whole, Field(ge=1, le=100)]
 
@@ -20,7 +20,7 @@ def _lower(value: Any) -> Any:
 class PlaceOrderCall(bodies.PlaceOrder):
     """An order to place; the key makes the request idempotent."""
 
-    idempotency_key: Identifier | None = None
+    idempotency_key: KeyText | None = None
 
 
 class OrderCall(Model):

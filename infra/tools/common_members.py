@@ -39,7 +39,7 @@ MEMBERS: Mapping[str, str] = {
     "portfolio_id": "The id of the portfolio: a UUID derived from tenant, user and name. "
     "Example: `265076e4-f1a0-5d1f-99a9-59a8b0e03f01`",
     "rebalance_id": "The id of the rebalance, a UUID. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`",
-    "user_id": "The id of the user in your system, 1 to 64 characters. Example: `auth0|17`",
+    "user_id": "The id of the user in your system, 1 to 128 characters. Example: `auth0|17`",
     "tenant_id": "The id of the tenant, the client platform whose data these are. Example: `demo`",
     "name": "The name of the portfolio, unique for each user. Example: `default`",
     "currency": "The currency of all amounts, a code of ISO 4217. Example: `USD`",

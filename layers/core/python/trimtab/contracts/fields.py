@@ -10,7 +10,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from trimtab.kernel import clock, money
 from trimtab.kernel.errors import Refusal
-from trimtab.kernel.ids import ASSET_PATTERN, IDENTIFIER_PATTERN, MAX_ASSET_LENGTH
+from trimtab.kernel.ids import (
+    ASSET_CLASS_PATTERN,
+    ASSET_PATTERN,
+    IDENTIFIER_PATTERN,
+    MAX_ASSET_LENGTH,
+    MAX_NAME_LENGTH,
+    read_idempotency_key,
+    to_name,
+)
 
 T = TypeVar("T")
 
@@ -140,7 +148,24 @@ Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
 ]
 Asset = Annotated[str, Field(pattern=f"^{ASSET_PATTERN}$", max_length=MAX_ASSET_LENGTH)]
+AssetClass = Annotated[str, Field(pattern=f"^{ASSET_CLASS_PATTERN}$", max_length=MAX_ASSET_LENGTH)]
+"""An asset or an asset class of an allocation, such as `AAPL` or `US Bonds`."""
+
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER_PATTERN}$")]
+Name = Annotated[
+    str,
+    AfterValidator(to_name),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}, mode="validation"),
+]
+"""A display name of 1 to 100 characters of any script, in the normal form NFC."""
+
+
+KeyText = Annotated[
+    str,
+    AfterValidator(read_idempotency_key),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 257}, mode="validation"),
+]
+"""An idempotency key as a client sends it; the value is the request id."""
 
 
 def _sums_to_hundred(weights: dict[str, Decimal]) -> dict[str, Decimal]:
@@ -150,14 +175,17 @@ def _sums_to_hundred(weights: dict[str, Decimal]) -> dict[str, Decimal]:
     return weights
 
 
+def _without_zeros(weights: dict[str, Decimal]) -> dict[str, Decimal]:
+    return {asset: weight for asset, weight in weights.items() if weight}
+
+
 MAX_ASSETS = 90
 _ASSETS_ONLY = Field(min_length=1, max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
-Weights = Annotated[dict[Asset, Weight], _ASSETS_ONLY]
+Weights = Annotated[dict[AssetClass, Weight], _ASSETS_ONLY]
 """Percentages by asset, zeros included; any sum."""
 
 Allocation = Annotated[Weights, AfterValidator(_sums_to_hundred)]
 """Percentages by asset, zeros included; the sum is exactly 100."""
 
-PositiveWeight = Annotated[Percent, Field(gt=0, le=100)]
-TargetAllocation = Annotated[dict[Asset, PositiveWeight], _ASSETS_ONLY, AfterValidator(_sums_to_hundred)]
-"""Percentages by asset, each above zero; the sum is exactly 100."""
+TargetAllocation = Annotated[Allocation, AfterValidator(_without_zeros)]
+"""Percentages by asset; the sum is exactly 100. An asset with the weight zero is not held, and is left out."""

@@ -6,7 +6,19 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationInfo, model_validator
 
 from trimtab.contracts.events import CloudEvent
-from trimtab.contracts.fields import Asset, Day, Identifier, Model, Month, Quantity, Time, Weights, Whole, constant
+from trimtab.contracts.fields import (
+    Asset,
+    Day,
+    Identifier,
+    Model,
+    Month,
+    Name,
+    Quantity,
+    Time,
+    Weights,
+    Whole,
+    constant,
+)
 from trimtab.kernel import strict_json
 
 M = TypeVar("M", bound=BaseModel)
@@ -77,7 +89,7 @@ class RebalanceRequested(TenantMessage):
     """Makes the report idempotent within the portfolio: a report with the same id is the same report. Example:
     `drift-2026-11-21`"""
     user_id: Identifier
-    name: Identifier = "default"
+    name: Name = "default"
     new_allocation: Weights
     """The weights that the portfolio has drifted to, by asset in percent, zeros included. A sum other than 100 is
     rejected, with a recorded outcome."""

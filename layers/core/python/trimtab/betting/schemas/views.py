@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.orders import BetOrder, BetStatus, Settlement
@@ -392,7 +393,7 @@ def market_settlement_view(settlement: MarketSettlement) -> Answer:
         "orders_open": settlement.progress.open,
         "closed_by": market.closed_by,
         "closed_at": format_time(market.closed_at),
-        "links": {"self": f"/markets/{market.market_id}/settlement"},
+        "links": {"self": f"/markets/{quote(market.market_id, safe='')}/settlement"},
     }
 
 

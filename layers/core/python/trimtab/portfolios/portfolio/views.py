@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, model_validator
 
-from trimtab.contracts.fields import Identifier, Model, StatedMoney, TargetAllocation
+from trimtab.contracts.fields import Identifier, Model, Name, StatedMoney, TargetAllocation
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.currencies import minor_units, money_text
 from trimtab.kernel.money import count_decimals, to_percent
@@ -28,16 +28,16 @@ class CreatePortfolio(Model):
     """A new portfolio. A portfolio without an allocation is never rebalanced."""
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
-    """The owner of the portfolio: an id of your system, 1 to 64 characters out of letters, digits and `._:@|-`.
-    Example: `auth0|17`"""
+    """The owner of the portfolio: an id of your system, 1 to 128 characters out of letters, digits and
+    `._:@|+/=~-`. Example: `auth0|17`"""
     allocation: Annotated[
         TargetAllocation | None,
         Field(validation_alias=AliasChoices("allocation", "Allocation"), examples=[EXAMPLE]),
     ] = None
-    """Target weights by asset in percent, each above 0, with a sum of exactly 100; at most 90 assets. Null or absent:
-    the portfolio is never rebalanced."""
-    name: Identifier = "default"
-    """The name of the portfolio, unique for each user: 1 to 64 characters. Example: `retirement`"""
+    """Target weights by asset in percent, with a sum of exactly 100; at most 90 assets. A weight of 0: not held.
+    Null or absent: the portfolio is never rebalanced."""
+    name: Name = "default"
+    """The name of the portfolio, unique for each user: 1 to 100 characters of any script. Example: `José's pension`"""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     """The currency of all amounts of the portfolio, a code of ISO 4217. Example: `USD`"""
     cash: Annotated[StatedMoney, Field(ge=0)] | None = None
@@ -88,7 +88,8 @@ class SetAllocation(Model):
     """A new target allocation."""
 
     allocation: Annotated[TargetAllocation, Field(examples=[EXAMPLE])]
-    """The new target weights by asset in percent, each above 0, with a sum of exactly 100; at most 90 assets."""
+    """The new target weights by asset in percent, with a sum of exactly 100; at most 90 assets. A weight of 0: not
+    held."""
 
 
 class SetCashTracking(Model):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from trimtab.contracts.fields import Allocation, Identifier, Model, Time
+from trimtab.contracts.fields import Allocation, Identifier, Model, Name, Time
 from trimtab.kernel.clock import format_time, from_epoch_milliseconds
 from trimtab.portfolios.portfolio.views import USER, PercentText, percent_text, percent_texts
 from trimtab.portfolios.portfolio.watch_state import Trigger
@@ -27,7 +27,7 @@ class RequestRebalance(Model):
         Allocation, Field(validation_alias=AliasChoices("new_allocation", "NewAllocation"), examples=[_DRIFTED])
     ]
     """The weights that the portfolio has drifted to, by asset in percent, zeros included, with a sum of exactly 100."""
-    name: Identifier = "default"
+    name: Name = "default"
     """The name of the user's portfolio. Example: `default`"""
     as_of: Time | None = None
     """The time of the weights (RFC 3339), at most 5 minutes in the future; the newest report counts. Default: the time

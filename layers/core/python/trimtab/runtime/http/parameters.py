@@ -4,13 +4,17 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from trimtab.contracts.fields import Identifier, WholeParameter
+from trimtab.contracts.fields import Identifier, KeyText, WholeParameter
 from trimtab.kernel.errors import Invalid, PreconditionFailed
 
 PortfolioId = Annotated[Identifier, Path(description="The `portfolio_id` of a portfolio.")]
 RebalanceId = Annotated[Identifier, Path(description="The `rebalance_id` of a rebalance.")]
 IdempotencyKey = Annotated[
-    Identifier | None, Header(alias="Idempotency-Key", description="Makes the request safe to retry.")
+    KeyText | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Makes the request safe to retry: 1 to 255 printable ASCII characters, quoted or not.",
+    ),
 ]
 IfMatch = Annotated[
     str | None,

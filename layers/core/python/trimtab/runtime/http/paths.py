@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 
 def path_parameters(event: Mapping[str, Any]) -> dict[str, str]:
@@ -23,12 +23,13 @@ def path_parameters(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def relative_reference(event: Mapping[str, Any], path: str) -> str:
-    """Return a path of the API relative to the URL of the request: right behind any stage or base path (RFC 3986).
+    """Return a percent-encoded path of the API relative to the URL of the request (RFC 3986).
 
+    A relative reference stays right behind any stage or base path.
     The depth of the request is that of its resource, because the path may begin with the base path of a custom domain.
 
-    >>> relative_reference({"resource": "/portfolios/{portfolio_id}", "path": "/api/v1/portfolios/1"}, "/orders/a|b")
+    >>> relative_reference({"resource": "/portfolios/{portfolio_id}", "path": "/api/v1/portfolios/1"}, "/orders/a%7Cb")
     '../orders/a%7Cb'
     """
     depth = str(event["resource"]).strip("/").count("/") + str(event["path"]).endswith("/")
-    return "../" * depth + quote(path.lstrip("/"), safe="/@")
+    return "../" * depth + path.lstrip("/")
