@@ -92,8 +92,8 @@ def _describe_member(schema: dict[str, Any], text: str | None) -> None:
 
 
 def _value(schema: Mapping[str, Any], text: str) -> Any:
-    """Return an example as a value of the member's type: a text where the member may be a text, else JSON."""
-    types = {each.get("type") for each in (schema, *schema.get("anyOf", ()))}
+    """Return an example as a value of the member's type: a text for texts and for values of an enum, else JSON."""
+    types = {each.get("type", "string") for each in schema.get("anyOf", [schema])}
     return text if "string" in types else json.loads(text)
 
 

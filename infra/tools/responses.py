@@ -74,6 +74,7 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
     ),
     **dict.fromkeys([(name, 202) for name in ("request_rebalance", "run_rebalance", "withdraw_cash")], _LATER),
     **dict.fromkeys([(name, 202) for name in ("record_trade", "correct_trade", "correct_fill")], _LATER),
+    **dict.fromkeys([(name, 202) for name in ("import_trades", "import_cash", "undo_import")], _LATER),
     **dict.fromkeys((("settle_market", 202), ("read_settlement", 200)), _LATER),
     ("place_order", 201): ("Location",),
     **dict.fromkeys((("export_trades", 200), ("export_cash", 200)), ("Link",)),

@@ -197,17 +197,18 @@ class RecountedCashData(PortfolioData):
 
 
 class ImportData(Model):
-    """An import whose entries count from now on, or count no more; they have no events of their own.
-
-    `kind` is `trade` or `cash`, `recorded` the number of entries, `affects_from` the earliest time of execution.
-    """
+    """An import whose entries count from now on, or count no more; they have no events of their own."""
 
     import_id: str
+    """The id of the import, a UUID. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     portfolio_id: str
     user_id: str
     kind: str
+    """The kind of the entries: `trade` or `cash`. Example: `trade`"""
     recorded: int
+    """The number of entries. Example: `120`"""
     affects_from: str
+    """The earliest time of execution among the entries (UTC). Example: `2026-11-20T15:30:00Z`"""
 
 
 class AlertData(Model):
