@@ -10,7 +10,7 @@ import pytest
 from tests.integration.ledger.test_exports import copy_of, export
 from tests.support.moto_state import stored_items
 from tests.support.system import MARKET_TABLE, TABLE, System
-from tests.support.trading import Account, account, csv_file, day, ledger_items, quote, refused, split, trade
+from tests.support.trading import Account, account, counts, csv_file, day, ledger_items, quote, refused, split, trade
 from trimtab.analytics.domain.series import compute_daily_values
 from trimtab.portfolios.ledger.history import LedgerHistory
 from trimtab.portfolios.ledger.store import LedgerStore
@@ -262,13 +262,18 @@ def test_an_export_of_every_kind_imported_into_another_portfolio_gives_the_same_
     assert (again.json["recorded"], again.json["already_recorded"]) == (0, len(EVERY_KIND))
 
 
-def test_many_spin_offs_of_a_file_are_recorded_with_both_sides_in_one_transaction(mine: Account) -> None:
+def test_many_spin_offs_of_a_file_are_recorded_and_undone_with_both_sides(mine: Account) -> None:
     columns = "ref_id,kind,side,security_type,symbol,quantity,amount,executed_at,spun_off_from"
     rows = [f"s{number},Spin_Off,,stock,B{number},1,2.00,{day(2 + number / 100)},AAPL" for number in range(100)]
-    bought = f"a,,BUY,stock,AAPL,10,500,{day(1)},"
-    assert mine.upload("\n".join([columns, *reversed(rows), bought])).json["recorded"] == 101
+    mine.record("a", "BUY", 10, 500, 1)
+    recorded = mine.import_file("\n".join([columns, *reversed(rows)]))
+    assert (recorded["status"], recorded["recorded"]) == ("COMPLETED", 100)
     assert (mine.sums(), mine.sums("B99")) == (("10", "300.00", "0.00"), ("1", "2.00", "0.00"))
-    assert mine.upload("\n".join([columns, *rows, bought])).json["recorded"] == 0
+    assert len(ledger_items()) == 202
+    assert counts(mine.import_file("\n".join([columns, *rows[:40]]))) == (0, 40)
+    assert mine.undo(recorded["import_id"]).status == 202
+    assert mine.system.process_recalculations() == 1
+    assert (mine.sums(), mine.sums("B99"), len(ledger_items())) == (("10", "500.00", "0.00"), None, 2)
 
 
 def test_a_row_with_a_value_that_its_kind_does_not_have_is_named(mine: Account) -> None:

@@ -238,7 +238,8 @@ class Trading(RuleBasedStateMachine):
             return
         ref = data.draw(st.sampled_from(sorted(self.model.first)))
         first = self.model.first[ref]
-        body = self._body(ref, first | ({"amount": 99} if is_other else {}))
+        changed = "amount" if first["amount"] else "quantity"
+        body = self._body(ref, first | ({changed: 99} if is_other else {}))
         answer = self.mine.post_trade(body)
         assert answer.status == (409 if is_other else 201)
         assert is_other or (answer.json["revision"], answer.json["status"]) == (1, first["status"])
