@@ -45,7 +45,8 @@ MEMBERS: Mapping[str, str] = {
     "currency": "The currency of all amounts, a code of ISO 4217. Example: `USD`",
     "symbol": "The symbol of the asset as its venue writes it, at most 32 characters. Example: `AAPL`",
     "items": "The items of this page, in the order of the list.",
-    "next_cursor": "The value of the parameter `cursor` for the next page; null on the last page.",
+    "next_cursor": "The value of the parameter `cursor` for the next page; null on the last page. "
+    "Example: `WyJiZGYxMjMiLFsiMjAyNi0xMS0yMCJdXQ`",
     "links": "Addresses of related resources.",
     "created_at": "The time of creation (UTC). Example: `2026-11-20T15:30:00Z`",
     "updated_at": "The time of the newest change (UTC). Example: `2026-11-20T15:30:00Z`",
@@ -56,9 +57,10 @@ MEMBERS: Mapping[str, str] = {
     "market_id": "The id of the betting market in your system. Example: `match-1:winner`",
     "selection_id": "The id of the selection, one possible winner of the market. Example: `home`",
     "unpriced": "Symbols that are held and have no price; they count as zero.",
-    "method": "The name of the formula.",
-    "basis": "The name of the data that the formula was applied to.",
-    "remedy": "What a person has to do, with the request to send.",
+    "method": "The name of the formula. Example: `half_of_the_sum_of_all_distances_from_target`",
+    "basis": "The name of the data that the formula was applied to. Example: `end_of_day_utc_last_close`",
+    "remedy": "What a person has to do, with the request to send. "
+    "Example: `Read the halt at GET /halt, find its cause, and lift the halt with DELETE /halt.`",
     "details": "The numbers behind the reason by name; the names depend on the code.",
     "schema_version": "The version of the form of the message. Example: `1`",
 }

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Licen
 
 from functions.portfolios_api.app import CASH_IMPORT, CSV, IMPORT
 from infra.config import ROOT
-from infra.tools import json_schema, member_docs
+from infra.tools import bounds, json_schema, member_docs
 from infra.tools.responses import (
     SUCCESS_HEADERS,
     component_name,
@@ -77,6 +77,7 @@ def document() -> JsonObject:
     components = {**written["components"], "schemas": schemas, "responses": problem_components()}
     used = json_schema.without_unused({kind: components[kind] for kind in ("schemas", "responses")}, paths)
     member_docs.describe(used["schemas"])
+    bounds.add_bounds(used["schemas"])
     return {**written, "components": {**components, **used}}
 
 

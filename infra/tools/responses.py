@@ -153,7 +153,7 @@ class Problem(BaseModel):
     """The HTTP status. Example: `400`"""
 
     detail: str
-    """A sentence for people: what is wrong, and what to do."""
+    """A sentence for people: what is wrong, and what to do. Example: `The token has expired.`"""
 
     trace_id: str
     """The id of the request, which finds the request in the logs. Example: `c6af9ac6-7b61-11e6-9a41-93e8deadbeef`"""

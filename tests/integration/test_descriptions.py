@@ -170,6 +170,16 @@ def test_every_example_fits_its_schema() -> None:
                 assert errors == [], f"{name}.{member}: {example}"
 
 
+def test_decimals_have_the_bounds_of_their_models() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    text, number = schemas["EnterSplit"]["properties"]["ratio"]["anyOf"]
+    assert number == {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000}
+    assert not text["pattern"].startswith("^-")
+    weights = schemas["RequestRebalance"]["properties"]["new_allocation"]["additionalProperties"]["anyOf"]
+    assert weights[1] == {"type": "number", "minimum": 0, "maximum": 100}
+    assert schemas["ResolvePortfolio"]["properties"]["cash"]["anyOf"][0]["pattern"].startswith("^-?")
+
+
 def test_two_schemas_with_one_name_stop_the_build() -> None:
     components = {"Side": {"enum": ["BUY", "SELL"]}}
     openapi.add_components(components, {"Side": {"enum": ["BUY", "SELL"]}})

@@ -115,7 +115,7 @@ class QuoteBody(Model):
     as_of: Time
     """The time of the price (RFC 3339), at most 5 minutes in the future. Example: `2026-11-20T15:30:00Z`"""
     source: Identifier | None = None
-    """The source of the price, 1 to 64 characters; null or absent where it is not named. Example: `alpaca`"""
+    """The source of the price; null or absent where it is not named. Example: `alpaca`"""
 
 
 Quotes = Annotated[list[QuoteBody], Field(min_length=1, max_length=500)]

@@ -190,7 +190,7 @@ class HeldPriceView(PriceView):
     change_percent: str
     """The distance from `expected` in percent, negative for a lower price. Example: `-52.4`"""
     held_at: str
-    """The time since when a price of the symbol is held (UTC)."""
+    """The time since when a price of the symbol is held (UTC). Example: `2026-11-20T15:30:00Z`"""
 
 
 class HeldQuoteView(HeldPriceView):
@@ -204,9 +204,9 @@ class OutdatedQuoteView(Model):
 
     symbol: str
     as_of: str
-    """The time of the quote (UTC)."""
+    """The time of the quote (UTC). Example: `2026-11-20T15:30:00Z`"""
     stored_as_of: str | None
-    """The time of the stored price (UTC); null without a stored price."""
+    """The time of the stored price (UTC); null without a stored price. Example: `2026-11-20T15:31:00Z`"""
 
 
 class SubmittedQuotesView(Model):
@@ -224,7 +224,8 @@ class SplitView(Model):
     """A split."""
 
     effective_at: str
-    """The instant at which the split takes effect (UTC): the open of the first session on or after the day."""
+    """The instant at which the split takes effect (UTC): the open of the first session on or after the day. Example:
+    `2026-11-20T14:30:00Z`"""
     ratio: str
     per: str
 

@@ -46,14 +46,15 @@ class FigureView(Model):
     unit: str
     """`percent` or `ratio`. Example: `percent`"""
     method: str
-    """The name of the formula, with its parameters."""
+    """The name of the formula, with its parameters. Example: `standard_deviation_ddof_1_times_sqrt_252`"""
     basis: str
     window: WindowView | None
     """The days that the number covers; null where there are none."""
     observations: int
     """The number of inputs. Example: `252`"""
     reason: str | None
-    """The cause of a missing number as a code, such as `too_few_observations`; null with a number."""
+    """The cause of a missing number as a code, such as `too_few_observations`; null with a number. Example:
+    `too_few_observations`"""
     candidates: list[str]
     """The rates that satisfy the formula, for the reason `several_rates`; empty otherwise."""
 

@@ -95,7 +95,8 @@ class DriftsView(Model):
     """Half the sum of the absolute drifts in percent; null without a target, or where a holding has no price. Example:
     `1.2500`"""
     reason: str | None
-    """The cause of a missing drift as a code: `no_target`, `no_price` or `nothing_held`; null with a drift."""
+    """The cause of a missing drift as a code: `no_target`, `no_price` or `nothing_held`; null with a drift. Example:
+    `no_target`"""
     assets: list[DriftView]
     """The assets of target and holdings; empty without a drift."""
     unpriced: list[str]

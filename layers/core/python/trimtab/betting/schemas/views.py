@@ -50,7 +50,7 @@ class SettlementView(Model):
     due: str
     """The payout that follows from the result in money. Example: `35.00`"""
     override_reason: str | None
-    """The reason for another payout than `due`; null where both are equal."""
+    """The reason for another payout than `due`; null where both are equal. Example: `Goodwill`"""
     settled_by: str
     """The subject of the token that settled the order or the market. Example: `trading-desk`"""
     with_market: bool

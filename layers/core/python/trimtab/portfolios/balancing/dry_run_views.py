@@ -101,7 +101,7 @@ class PriceTriggerView(Model):
     `161.75`"""
     limit: str | None
     """The code of the reason for which the symbol has no usable price or may not be traded; null where it may be
-    traded."""
+    traded. Example: `no_quote`"""
 
 
 class TriggersView(Model):

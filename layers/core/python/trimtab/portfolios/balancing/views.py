@@ -79,7 +79,7 @@ class HaltView(Model):
     scope: str
     """`tenant` or `all_tenants`. Example: `tenant`"""
     reason: str
-    """The reason of the halt."""
+    """The reason of the halt. Example: `The broker reports wrong fills.`"""
     by: str
     """The subject of the token that switched the halt on; `automatic` where a control did. Example:
     `ops@example.com`"""
@@ -103,7 +103,7 @@ class CheckReasonView(Model):
     code: str
     """The reason as a code for programs. Example: `within_band`"""
     message: str
-    """The reason as a sentence for people."""
+    """The reason as a sentence for people. Example: `Every weight is within its band.`"""
     details: dict[str, Any]
 
 
@@ -122,7 +122,8 @@ class AccountView(Model):
     """The account of the portfolio as the broker reports it."""
 
     account: str
-    """The id of the account at the broker, which is the id of the portfolio."""
+    """The id of the account at the broker, which is the id of the portfolio. Example:
+    `265076e4-f1a0-5d1f-99a9-59a8b0e03f01`"""
     cash: str
     """The cash of the account in money, with 2 decimals. Example: `1000.00`"""
     currency: str

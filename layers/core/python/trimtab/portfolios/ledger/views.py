@@ -163,7 +163,8 @@ class RevisionView(Model):
     corrected_at: datetime
     """The time of the correction (UTC)."""
     reason: str | None
-    """The reason of the operator who corrected a fill; null for other corrections."""
+    """The reason of the operator who corrected a fill; null for other corrections. Example: `The broker's statement
+    says 101.20.`"""
     side: Side
     symbol: str
     quantity: str
@@ -208,7 +209,8 @@ class TradeView(Model):
     acquired_on: date | None
     """The day on which transferred units were bought; null where it was not given. Example: `2019-06-03`"""
     rebalance_id: str | None
-    """The rebalance whose order this trade fills; null for other trades."""
+    """The rebalance whose order this trade fills; null for other trades. Example:
+    `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     import_id: str | None
     """The import that recorded the trade; null for other trades."""
     revision: int
@@ -249,7 +251,7 @@ class JobView(Model):
     status: RecalculationStatus
     """`REQUESTED` until the trade is recorded (`COMPLETED`) or rejected (`REJECTED`)."""
     reason: str | None
-    """The reason of the rejection; null otherwise."""
+    """The reason of the rejection; null otherwise. Example: `insufficient_cash: Cash would be below zero.`"""
     created_at: datetime
     updated_at: datetime
     links: JobLinks

@@ -116,7 +116,8 @@ class BackingOffView(Model):
     until: datetime
     """The time until which automatic rebalances wait (UTC)."""
     rebalance_id: str | None
-    """The newest rebalance that was rolled back; null after a person's cancellation."""
+    """The newest rebalance that was rolled back; null after a person's cancellation. Example:
+    `731eb848-c0f2-552f-b8d8-c216b7119182`"""
 
 
 class QuarantineView(Model):
@@ -125,9 +126,9 @@ class QuarantineView(Model):
     restriction: Restriction
     """The sides that are not traded: `no_buy`, `no_sell` or `frozen` (both)."""
     reason: str
-    """The reason of the broker's refusal, in the broker's words."""
+    """The reason of the broker's refusal, in the broker's words. Example: `asset is not tradable`"""
     rebalance_id: str
-    """The rebalance whose order the broker refused."""
+    """The rebalance whose order the broker refused. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     since: datetime
     """The time of the refusal (UTC)."""
     until: datetime
@@ -141,14 +142,15 @@ class AttentionView(Model):
     """The reason as a code for programs: `stale`, `backing_off`, `quarantined`, `stuck`, or the code of a wait such as
     `price_held` or `halted`. Example: `stale`"""
     message: str
-    """The reason as a sentence for people."""
+    """The reason as a sentence for people. Example: `2 rebalances in a row were rolled back.`"""
     since: datetime
     """The time since when the reason holds (UTC)."""
     remedy: str
     rebalance_id: str | None
-    """The rebalance that the reason concerns, null where there is none."""
+    """The rebalance that the reason concerns, null where there is none. Example:
+    `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     symbol: str | None
-    """The symbol that the reason concerns, null where there is none."""
+    """The symbol that the reason concerns, null where there is none. Example: `AAPL`"""
 
 
 class PortfolioView(Model):
@@ -174,9 +176,10 @@ class PortfolioView(Model):
     """`ACTIVE`, `STALE` (holdings or cash are uncertain until an operator resolves the portfolio) or `CLOSED`. Example:
     `ACTIVE`"""
     status_reason: str | None
-    """The reason of the status STALE; null otherwise."""
+    """The reason of the status STALE; null otherwise. Example: `the outcome of an order is unknown`"""
     locked_by: str | None
-    """The id of the rebalance or the recalculation that is changing holdings and cash; null where none is."""
+    """The id of the rebalance or the recalculation that is changing holdings and cash; null where none is. Example:
+    `731eb848-c0f2-552f-b8d8-c216b7119182`"""
     next_check_at: datetime | None
     """The time of the next check that no price asks for (UTC): by the calendar rule, or at the end of a wait, such as
     the open of an exchange. Null where none is due."""

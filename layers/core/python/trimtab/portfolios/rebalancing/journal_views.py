@@ -14,9 +14,10 @@ class BrokerOrderView(Model):
     """An order at the broker: size and prices, submissions and fills."""
 
     client_order_id: str
-    """The id that Trimtab derives and sends to the broker; a resend has the same id."""
+    """The id that Trimtab derives and sends to the broker; a resend has the same id. Example:
+    `5f3d0c1e-5c1f-5a9e-9c39-6a7f1f5b7d10`"""
     broker_id: str | None
-    """The id that the broker gave the order; null before its answer."""
+    """The id that the broker gave the order; null before its answer. Example: `61e69015-8549-4bfd-b9c3-01e75843f47d`"""
     symbol: str
     side: str
     """`BUY` or `SELL`. Example: `SELL`"""
@@ -41,13 +42,14 @@ class BrokerOrderView(Model):
     fees: str
     """The fees of the fill in money. Example: `1.00`"""
     reason: str | None
-    """The reason of the end, as a code or in the broker's words; null where there is none."""
+    """The reason of the end, as a code or in the broker's words; null where there is none. Example: `limit_not_met`"""
     reverses: str | None
-    """The client order id of the order that this order reverses; null for other orders."""
+    """The client order id of the order that this order reverses; null for other orders. Example:
+    `5f3d0c1e-5c1f-5a9e-9c39-6a7f1f5b7d10`"""
     is_posted: bool
     """True once the fill is a trade of the portfolio, with the client order id as its `ref_id`. Example: `true`"""
     refusal: str | None
-    """`temporary` or `permanent` where the broker refused the order; null otherwise."""
+    """`temporary` or `permanent` where the broker refused the order; null otherwise. Example: `permanent`"""
     sent_at: datetime | None
     """The start of the order's wave (UTC); null before."""
     filled_at: datetime | None
@@ -89,7 +91,8 @@ class ExecutionView(Model):
     next_poll_at: datetime | None
     """The time of the next step (UTC); null once the execution is over."""
     waits_for: str | None
-    """The reason of a wait: `halted`, `market_closed` or `message_rate`; null where the execution does not wait."""
+    """The reason of a wait: `halted`, `market_closed` or `message_rate`; null where the execution does not wait.
+    Example: `market_closed`"""
 
 
 def execution_view(execution: Execution) -> dict[str, Any]:

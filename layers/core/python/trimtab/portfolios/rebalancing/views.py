@@ -88,7 +88,7 @@ class ReasonView(Model):
     code: str
     """The reason as a code for programs. Example: `outside_band`"""
     message: str
-    """The reason as a sentence for people."""
+    """The reason as a sentence for people. Example: `A weight is outside its band.`"""
     details: dict[str, Any]
     weights: dict[str, LegView]
     """The weights that were compared with the target, by asset."""
@@ -102,7 +102,8 @@ class WithdrawalView(Model):
     is_paid: bool
     """True once the cash entry of the withdrawal is recorded. Example: `true`"""
     ref_id: str | None
-    """The `ref_id` of the cash entry; null until the withdrawal is paid."""
+    """The `ref_id` of the cash entry; null until the withdrawal is paid. Example:
+    `withdrawal:731eb848-c0f2-552f-b8d8-c216b7119182`"""
 
 
 class StatusView(Model):
