@@ -173,6 +173,23 @@ def is_imported(system: System) -> None:
         assert (counts["recorded"], counts["already_recorded"], counts["ignored"]) == (recorded, already, {})
 
 
+def lists_the_import(system: System) -> None:
+    is_imported(system)
+    assert [job["recorded"] for job in http("portfolios_api/list_imports.json", 200)["items"]] == [4]
+
+
+def reads_the_import(system: System) -> None:
+    is_imported(system)
+    job = http("portfolios_api/read_import.json", 200)
+    assert (job["status"], job["rows"], job["recorded"]) == ("COMPLETED", 4, 4)
+
+
+def undoes_the_import(system: System) -> None:
+    is_imported(system)
+    assert http("portfolios_api/undo_import.json", 200)["status"] == "UNDONE"
+    assert http("portfolios_api/list_trades.json", 200)["items"] == []
+
+
 def imports_a_statement(system: System) -> None:
     system.portfolio()
     assert payload("portfolios_api/import_statement.json")["body"] == payload_text("direct/interactive_brokers.csv")
@@ -363,6 +380,9 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/import_mapped_trades.json": imports_mapped_trades,
     "portfolios_api/import_statement.json": imports_a_statement,
     "portfolios_api/import_trades.json": is_imported,
+    "portfolios_api/list_imports.json": lists_the_import,
+    "portfolios_api/read_import.json": reads_the_import,
+    "portfolios_api/undo_import.json": undoes_the_import,
     "portfolios_api/list_cash.json": lists_the_cash,
     "portfolios_api/list_portfolios.json": lists("portfolios_api/list_portfolios.json", 1),
     "portfolios_api/list_rebalances.json": lists("portfolios_api/list_rebalances.json", 1),
