@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trimtab.analytics.domain.daily_value import CASH, DailyValue
 from trimtab.analytics.domain.series import LOOK_BACK, Closes, compute_daily_values
@@ -111,6 +112,30 @@ def test_a_trade_that_moves_no_cash_was_paid_from_outside_with_its_fees() -> Non
     assert [(day.value, day.cash, day.flow) for day in found] == [
         (Decimal(500), Decimal(0), Decimal(502)),
         (Decimal(300), Decimal(0), Decimal(-298)),
+    ]
+
+
+def test_transferred_units_are_a_flow_of_their_value_at_the_end_of_the_day() -> None:
+    """ACME has no close, so it has the price of its cost; a split comes between a weekend's transfer and its day."""
+    came_in = replace(trade("ACME", "BUY", "4", "80", at(MONDAY)), proceeds=Decimal(0), is_transfer=True)
+    went_out = replace(trade("ACME", "SELL", "4", "0", at(WEEK[2])), is_transfer=True)
+    sunday = at(MONDAY - timedelta(days=1))
+    other = replace(trade("OTHER", "BUY", "10", "100", sunday), proceeds=Decimal(0), is_transfer=True)
+    split = {"OTHER": [Split(at(MONDAY, 0), Decimal(2), Decimal(1))]}
+    found = compute_daily_values([came_in, went_out, other], [], split, closes(OTHER=["6", "7", "8"]), WEEK[:3])
+    assert [(day.value, day.flow) for day in found] == [
+        (Decimal(200), Decimal(200)),  # 4 at 20 and 20 at 6
+        (Decimal(220), Decimal(0)),
+        (Decimal(160), Decimal(-80)),
+    ]
+
+
+def test_free_units_without_a_close_are_worth_nothing_until_they_have_a_price() -> None:
+    free = replace(trade("ACME", "BUY", "4", "0", at(MONDAY)), proceeds=Decimal(0))
+    found = compute_daily_values([free], [deposit("1", at(MONDAY))], {}, closes(ACME=[None, "3"]), WEEK[:2])
+    assert [(day.value, day.flow, day.at_trade_price) for day in found] == [
+        (Decimal(1), Decimal(1), ("ACME",)),
+        (Decimal(13), Decimal(0), ()),
     ]
 
 
@@ -223,6 +248,18 @@ trades = st.lists(
     ),
     max_size=12,
 )
+moved_units = st.builds(
+    lambda each, amount, is_transfer: replace(each, amount=amount, proceeds=Decimal(0), is_transfer=is_transfer),
+    st.builds(trade, symbols, st.sampled_from(["BUY", "SELL"]), st.integers(1, 20).map(str), st.just("0"), instants),
+    st.sampled_from([Decimal(0), Decimal(7)]),
+    st.booleans(),
+)
+capital = st.builds(
+    LedgerTrade, st.just("roc"), symbols, st.just(Decimal(0)), amounts, amounts, instants, st.booleans()
+)
+trades_and_movements = st.builds(
+    lambda trades, others: [*trades, *others], trades, st.lists(moved_units | capital, max_size=6)
+)
 movements = st.lists(st.builds(CashMovement, instants, amounts, st.booleans()), max_size=4)
 all_splits = st.dictionaries(
     symbols,
@@ -239,7 +276,7 @@ all_closes = st.dictionaries(
 DAYS = [MONDAY + timedelta(days=days) for days in range(41) if days % 7 < 5]
 
 
-@given(trades, movements, all_splits, all_closes, st.integers(0, len(DAYS)))
+@given(trades_and_movements, movements, all_splits, all_closes, st.integers(0, len(DAYS)))
 def test_extending_a_series_gives_what_making_it_anew_gives(
     trades: list[LedgerTrade],
     movements: list[CashMovement],
@@ -285,7 +322,7 @@ def effect(trade: LedgerTrade) -> TradeEffect:
     return TradeEffect(trade.ref_id, side, SecurityType.STOCK, trade.symbol, *numbers, trade.executed_at)
 
 
-@given(trades, movements, all_splits, all_closes)
+@given(trades_and_movements, movements, all_splits, all_closes)
 def test_order_of_input_does_not_matter_and_weights_sum_to_100(
     trades: list[LedgerTrade],
     movements: list[CashMovement],

@@ -94,7 +94,7 @@ def _entries(
         _Entry(
             trade.executed_at,
             1 if trade.quantity > 0 else 2,
-            (abs(trade.quantity), trade.amount, trade.proceeds),
+            (abs(trade.quantity), trade.amount, trade.proceeds, Decimal(trade.is_transfer)),
             trade.symbol,
             trade,
         )
