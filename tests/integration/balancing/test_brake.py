@@ -17,7 +17,7 @@ from tests.support.trading import refused
 from trimtab.contracts.events import unpack_events
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS
-from trimtab.portfolios.portfolio.model import Lock
+from trimtab.portfolios.portfolio.lock import Lock
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.runtime.dynamodb.client import dynamodb_client

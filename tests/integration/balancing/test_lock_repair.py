@@ -12,7 +12,7 @@ from tests.support.many_portfolios import ManyPortfolios, many_portfolios
 from tests.support.moto_state import lose_messages, stored_items
 from tests.support.system import TABLE, System, authorized
 from trimtab.contracts.events import unpack_events
-from trimtab.portfolios.portfolio.model import Lock
+from trimtab.portfolios.portfolio.lock import Lock
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.store import PortfolioStore
 from trimtab.portfolios.rebalancing.model import RebalanceStatus

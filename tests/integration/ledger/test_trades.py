@@ -14,7 +14,7 @@ from tests.support.moto_state import carries_events, commits, stored_items
 from tests.support.system import TABLE, System, authorized
 from tests.support.trading import Account, account, day, ledger_items, refused, trade
 from trimtab.contracts.portfolios import PortfolioStatus
-from trimtab.portfolios.portfolio.model import Lock
+from trimtab.portfolios.portfolio.lock import Lock
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
 

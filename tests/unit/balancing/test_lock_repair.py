@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.unit.samples import portfolio
 from trimtab.portfolios.balancing.lock_repair import find_repair
-from trimtab.portfolios.portfolio.model import Lock
+from trimtab.portfolios.portfolio.lock import Lock
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.rebalancing.journal import new_execution
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus

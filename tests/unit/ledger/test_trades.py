@@ -16,7 +16,8 @@ from trimtab.portfolios.ledger.trades import Trade, gross_amount, require_not_in
 from trimtab.portfolios.portfolio.cash import CashType
 from trimtab.portfolios.portfolio.cash_rule import CashRule, CashTracking
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeStatus
-from trimtab.portfolios.portfolio.model import MAX_HOLDINGS, Lock
+from trimtab.portfolios.portfolio.lock import Lock
+from trimtab.portfolios.portfolio.model import MAX_HOLDINGS
 
 NEW = NewTrade(
     ref_id="a",

@@ -14,7 +14,8 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.portfolios.portfolio.brake import Brake, Quarantine
 from trimtab.portfolios.portfolio.cash_rule import CashRule, CashTracking
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
-from trimtab.portfolios.portfolio.model import Lock, Portfolio, ReportMark
+from trimtab.portfolios.portfolio.lock import Lock
+from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
 from trimtab.portfolios.portfolio.policy import (
     Automation,
     Band,

@@ -21,7 +21,8 @@ from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Refusal
 from trimtab.portfolios.ledger.file_entries import EntryKind
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
-from trimtab.portfolios.portfolio.model import Lock, Portfolio
+from trimtab.portfolios.portfolio.lock import Lock
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 
 IMPORT_PREFIX = "IMPORT#"

@@ -14,7 +14,8 @@ from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.keys import item_key, portfolio_id_in
-from trimtab.portfolios.portfolio.model import Lock, Portfolio
+from trimtab.portfolios.portfolio.lock import Lock
+from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.pending_jobs import PendingJob, WorkerQueue
 
 JOB_PREFIX = "JOB#"

@@ -19,6 +19,7 @@ from trimtab.portfolios.portfolio import portfolio_item
 from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, Brake, BrakeLimits, Quarantine
 from trimtab.portfolios.portfolio.cash_rule import CashRule
 from trimtab.portfolios.portfolio.holdings import Holding
+from trimtab.portfolios.portfolio.lock import Lock
 from trimtab.portfolios.portfolio.policy import Automation, Mode, OnDeposit, Policy
 from trimtab.portfolios.portfolio.portfolio_events import (
     backing_off_event,
@@ -38,21 +39,6 @@ class ReportMark(Struct, frozen=True, order=True):
 
     as_of: datetime
     rebalance_id: str
-
-
-class Lock(Struct, frozen=True):
-    """Exclusive right of one rebalance or recalculation to change holdings and cash.
-
-    A lock without an end holds until the owner releases the lock: an owner that may have sent orders must not expire.
-    """
-
-    owner: str
-    reason: str
-    until: datetime | None = None
-
-    def holds(self, now: datetime) -> bool:
-        """Return whether the lock still excludes others."""
-        return self.until is None or self.until > now
 
 
 class Portfolio(Record, frozen=True):
