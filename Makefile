@@ -77,7 +77,7 @@ docs-check: $(RUN_TOOLS) $(TEST_TOOLS) .local/awscli/.ready ## run every command
 	@$(BIN)/python -m pytest tests/docs
 	@TRIMTAB_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_documentation.py
 
-proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/lint/.ready ## run the exhaustive tests: faults, races, price waves, years of price history, generated requests
+proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/openapi/.ready ## run the exhaustive tests: faults, races, price waves, years of price history, generated requests
 	@$(BIN)/python -m pytest -n $(WORKERS) -m proof --ignore tests/contract tests
 	@$(CONTRACT) -m proof tests/contract
 	@$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=explore tests/unit
@@ -161,10 +161,10 @@ $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run
 	@rm -rf .local/contract && $(UV) --python $(BIN)/python --target .local/contract -r $<
 	@touch $@
 
-.local/lint/.ready: infra/toolchain/lint/package.json infra/toolchain/lint/package-lock.json $(BIN)/.run
-	@echo "installing the linters of the OpenAPI document"
-	@mkdir -p .local/lint && cp infra/toolchain/lint/package.json infra/toolchain/lint/package-lock.json .local/lint/
-	@$(BIN)/npm ci --prefix .local/lint --silent --no-audit --no-fund --no-update-notifier
+.local/openapi/.ready: infra/toolchain/openapi/package.json infra/toolchain/openapi/package-lock.json $(BIN)/.run
+	@echo "installing the linters and the TypeScript tools of the OpenAPI document"
+	@mkdir -p .local/openapi && cp infra/toolchain/openapi/package.json infra/toolchain/openapi/package-lock.json .local/openapi/
+	@$(BIN)/npm ci --prefix .local/openapi --silent --no-audit --no-fund --no-update-notifier
 	@touch $@
 
 .local/awscli/.ready: infra/toolchain/awscli.txt $(BIN)/.test

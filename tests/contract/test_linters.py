@@ -8,8 +8,8 @@ import pytest
 from infra.config import ROOT
 
 DOCUMENT = ROOT / "functions/platform_api/generated/openapi.json"
-RULES = ROOT / "infra/toolchain/lint"
-BIN = ROOT / ".local/lint/node_modules/.bin"
+RULES = ROOT / "infra/toolchain/openapi"
+BIN = ROOT / ".local/openapi/node_modules/.bin"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 
 

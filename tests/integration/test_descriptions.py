@@ -1,9 +1,11 @@
 """The descriptions are those of the code, they are valid, and what the system says conforms to them."""
 
+import doctest
 import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -15,7 +17,7 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
 from infra.config import ROOT
 from infra.constructs.routes import routes_of
-from infra.tools import descriptions, member_docs, openapi, problem_types
+from infra.tools import bounds, descriptions, json_schema, member_docs, openapi, problem_types, responses
 from infra.tools.common_members import MEMBERS, SAME_MEMBERS
 from infra.tools.problem_texts import TEXTS
 from tests.support.moto_state import stored_items
@@ -178,6 +180,13 @@ def test_decimals_have_the_bounds_of_their_models() -> None:
     weights = schemas["RequestRebalance"]["properties"]["new_allocation"]["additionalProperties"]["anyOf"]
     assert weights[1] == {"type": "number", "minimum": 0, "maximum": 100}
     assert schemas["ResolvePortfolio"]["properties"]["cash"]["anyOf"][0]["pattern"].startswith("^-?")
+
+
+@pytest.mark.parametrize("module", [bounds, json_schema, responses], ids=lambda module: module.__name__)
+def test_examples_in_docstrings_of_the_tools_are_true(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_two_schemas_with_one_name_stop_the_build() -> None:
