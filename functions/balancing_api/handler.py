@@ -38,7 +38,7 @@ from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, lambda_handler
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import IdempotencyKey, PortfolioId, RebalanceId, one_request_id
-from trimtab.runtime.http.responses import json_response, no_content, relative_location
+from trimtab.runtime.http.responses import json_response, no_content, with_links
 
 
 class BalancingSettings(StoreSettings, BrokerSettings):
@@ -118,8 +118,8 @@ def run_rebalance(
         return json_response(dry_run_view(_dry_run(portfolio_id, body.mode)))
     given = one_request_id(idempotency_key, body.request_id)
     asked = operator_actions().request_rebalance(app.caller, portfolio_id, body.mode, given or str(uuid4()))
-    view = rebalance_views.accepted_view(asked, retry_safe=given is not None)
-    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
+    view = with_links(app, rebalance_views.accepted_view(asked, retry_safe=given is not None))
+    headers = {"Location": view["links"]["self"], "Retry-After": "1"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 
@@ -167,8 +167,8 @@ def withdraw_cash(
     """
     given = one_request_id(idempotency_key, body.request_id)
     asked = withdrawals().request(app.caller, portfolio_id, body.amount, given or str(uuid4()))
-    view = rebalance_views.accepted_view(asked, retry_safe=given is not None)
-    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
+    view = with_links(app, rebalance_views.accepted_view(asked, retry_safe=given is not None))
+    headers = {"Location": view["links"]["self"], "Retry-After": "1"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 

@@ -17,7 +17,7 @@ from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
-from trimtab.runtime.http.responses import json_response, relative_location
+from trimtab.runtime.http.responses import json_response, relative_location, with_links
 from trimtab.runtime.metrics import count, metrics
 from trimtab.runtime.observability import logger
 
@@ -124,8 +124,8 @@ def read_settlement(market_id: MarketId) -> Response[Any]:
 
 
 def _answer_settlement(settlement: MarketSettlement, status: HTTPStatus) -> Response[Any]:
-    view = views.market_settlement_view(settlement)
-    headers = {"Location": relative_location(app, view["links"]["self"])}
+    view = with_links(app, views.market_settlement_view(settlement))
+    headers = {"Location": view["links"]["self"]}
     return json_response(view, status, headers if settlement.is_done else {**headers, "Retry-After": "1"})
 
 

@@ -34,7 +34,7 @@ from trimtab.runtime.http.parameters import (
     one_request_id,
     require_revision,
 )
-from trimtab.runtime.http.responses import json_response, no_content, page_response, relative_location
+from trimtab.runtime.http.responses import json_response, no_content, page_response, relative_location, with_links
 
 READ, WRITE = "portfolios:read", "portfolios:write"
 portfolio_route = partial(route, tag="Portfolios")
@@ -135,8 +135,9 @@ def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: I
     """Report the weights of a drifted portfolio. A worker computes the transactions that restore the target."""
     request_id = one_request_id(idempotency_key, body.request_id)
     report = DriftReport(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
-    view = rebalance_views.accepted_view(rebalances().accept(app.caller, report), retry_safe=request_id is not None)
-    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "1"}
+    accepted = rebalances().accept(app.caller, report)
+    view = with_links(app, rebalance_views.accepted_view(accepted, retry_safe=request_id is not None))
+    headers = {"Location": view["links"]["self"], "Retry-After": "1"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 

@@ -19,7 +19,7 @@ from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, Limit, PortfolioId
-from trimtab.runtime.http.responses import json_response, page_response, relative_location
+from trimtab.runtime.http.responses import json_response, page_response, with_links
 
 READ, WRITE = "trades:read", "trades:write"
 trade_route = partial(route, tag="Trades")
@@ -77,14 +77,14 @@ def read_trade(portfolio_id: PortfolioId, ref_id: RefId) -> Response[Any]:
 def read_job(portfolio_id: PortfolioId, job_id: JobId) -> Response[Any]:
     """Read the status of a recalculation, the job of a trade or correction that was answered with 202."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return json_response(views.job_view(trade_service().get_recalculation(portfolio, job_id)))
+    return json_response(with_links(app, views.job_view(trade_service().get_recalculation(portfolio, job_id))))
 
 
 def _trade_or_job(recorded: Trade | Recalculation, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
     if isinstance(recorded, Trade):
         return json_response(views.trade_view(recorded), status)
-    view = views.job_view(recorded)
-    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "5"}
+    view = with_links(app, views.job_view(recorded))
+    headers = {"Location": view["links"]["self"], "Retry-After": "5"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 

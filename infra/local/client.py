@@ -41,7 +41,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> ApiResponse:
-        """Send `body` as JSON or `raw` unchanged. Return a response of any status; raise if the connection fails."""
+        """Send `body` as JSON or `raw` unchanged. Return a response of any status; raise if the connection fails.
+
+        A `path` that is a link of a response (`../portfolios/…`) is relative to a request, and so below the base, too.
+        """
         sent = dict(headers or {})
         if self._token:
             sent.setdefault("Authorization", f"Bearer {self._token}")
@@ -49,7 +52,7 @@ class Client:
             raw = json.dumps(body).encode()
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
-        response = self._pool.request(method, f"{self._base}/{path.lstrip('/')}", body=raw, headers=sent)
+        response = self._pool.request(method, f"{self._base}/{path.lstrip('./')}", body=raw, headers=sent)
         return ApiResponse(response.status, response.headers, response.data.decode())
 
     def get(self, path: str) -> ApiResponse:

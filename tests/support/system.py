@@ -122,6 +122,7 @@ def gateway_event(
     """
     many = {name: value if isinstance(value, list) else [value] for name, value in (query or {}).items()}
     event = payload("portfolios_api/create_portfolio.json")
+    path = "/" + path.lstrip("./")  # a link of a response is relative
     resource, parameters = _match(path)
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     event |= {

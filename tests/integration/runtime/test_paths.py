@@ -90,3 +90,20 @@ def test_the_location_of_a_created_resource_stays_below_the_base_path(
     assert created.status == 201
     located = urljoin("https://api.example" + based["path"], created.headers["Location"])
     assert located == expected + created.json["portfolio_id"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1", "/api/v1"])
+def test_links_resolve_as_urls_below_the_base_path(system: System, prefix: str) -> None:
+    portfolio_id = system.portfolio()["portfolio_id"]
+    base = "https://api.example" + prefix
+    report = {"user_id": "1", "new_allocation": {"stocks": 70, "bonds": 20, "gold": 10}, "request_id": "k"}
+    for path, body in (("/rebalance", report), (f"/portfolios/{portfolio_id}/rebalances", {"request_id": "run"})):
+        event = gateway_event("POST", path, body, authorizer=authorized())
+        asked = system.answer(event | {"path": prefix + path})
+        assert asked.status == 202, asked.text
+        links = {name: urljoin(base + path, link) for name, link in asked.json["links"].items()}
+        portfolio = f"{base}/portfolios/{portfolio_id}"
+        assert links["portfolio"] == portfolio
+        assert links["self"] == f"{portfolio}/rebalances/{asked.json['rebalance_id']}"
+        assert asked.headers["Location"] == asked.json["links"]["self"]
+        assert system.http("GET", asked.json["links"]["self"]).status == 200

@@ -226,7 +226,7 @@ class MarketLinks(Model):
     """Links of a market settlement."""
 
     self: str
-    """The path of the settlement, below the address of the API. Example: `/markets/match-1/settlement`"""
+    """The path of the settlement, relative to the URL of the request. Example: `../../markets/match-1/settlement`"""
 
 
 class MarketSettlementView(Model):

@@ -232,11 +232,11 @@ class JobLinks(Model):
     """The addresses of a recalculation."""
 
     self: str
-    """The path of the job, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/jobs/731eb848-c0f2-552f-b8d8-c216b7119182`"""
+    """The path of the job, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/jobs/731eb848-c0f2-552f-b8d8-c216b7119182`"""
     holdings: str
-    """The path of the holdings, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/holdings`"""
+    """The path of the holdings, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/holdings`"""
 
 
 class JobView(Model):

@@ -175,17 +175,17 @@ class PreviewView(Model):
 
 
 class Links(Model):
-    """Paths below the API's address."""
+    """Addresses relative to the URL of the request (RFC 3986)."""
 
     self: str
-    """The path of the rebalance, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/rebalances/731eb848-c0f2-552f-b8d8-c216b7119182`"""
+    """The path of the rebalance, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/rebalances/731eb848-c0f2-552f-b8d8-c216b7119182`"""
     portfolio: str
-    """The path of the portfolio, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01`"""
+    """The path of the portfolio, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01`"""
     transactions: str
-    """The path of the portfolio's transactions, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/transactions`"""
+    """The path of the portfolio's transactions, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/transactions`"""
 
 
 class AcceptedView(Model):

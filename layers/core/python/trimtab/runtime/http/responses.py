@@ -30,6 +30,11 @@ def no_content() -> Response[str]:
     return Response(int(HTTPStatus.NO_CONTENT), None, "")
 
 
+def with_links(app: ApiGatewayResolver, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a view whose `links`, given as paths of the API, are relative to the URL of the current request."""
+    return {**view, "links": {name: relative_location(app, path) for name, path in view["links"].items()}}
+
+
 def relative_location(app: ApiGatewayResolver, path: str) -> str:
     """Return a path relative to the current request: right behind any stage or custom domain."""
     return relative_reference(app.current_event.raw_event, path)
