@@ -219,7 +219,10 @@ class ApiGateway(Construct):
 
 
 class ApiFunction(LambdaFunction):
-    """A function behind the API: verifies the tokens of callers and answers the routes of its resolver."""
+    """A function behind the API: verifies the tokens of callers and answers the routes of its resolver.
+
+    The gateway waits at most 29 seconds, so a longer `timeout_seconds` has no effect.
+    """
 
     def __init__(
         self,
@@ -232,6 +235,7 @@ class ApiFunction(LambdaFunction):
         description: str,
         environment: Mapping[str, str],
         memory_mb: int = 512,
+        timeout_seconds: int = 10,
         extra_layers: Sequence[str] = (),
     ) -> None:
         super().__init__(
@@ -242,6 +246,7 @@ class ApiFunction(LambdaFunction):
             description=description,
             environment={**environment, "AUTH": api.identity.auth},
             memory_mb=memory_mb,
+            timeout_seconds=timeout_seconds,
             extra_layers=extra_layers,
         )
         api.identity.allow_verifying(self)

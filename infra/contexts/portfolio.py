@@ -45,6 +45,7 @@ class PortfolioFunctions(Construct):
             package="portfolios_api",
             description="Portfolios, trades and drift reports over HTTP",
             memory_mb=1024,
+            timeout_seconds=29,  # an undo of 20,000 entries reads all trades of their symbols
             environment={
                 "PORTFOLIOS_TABLE": portfolio.table.table_name,
                 "MARKET_TABLE": market.table.table_name,

@@ -1,6 +1,7 @@
 """Requests for imports: recorded at once up to one transaction's worth, otherwise a job for a worker."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from trimtab.portfolios.ledger.import_plan import entries_of, items_of, plan_imp
 from trimtab.portfolios.ledger.import_rows import ImportRow, ImportRows, is_large, pack_rows
 from trimtab.portfolios.ledger.imports import ENTRIES_PER_CHUNK, Import, ImportStatus, import_lock
 from trimtab.portfolios.ledger.service import require_owned
-from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 
@@ -163,12 +164,28 @@ class ImportService(Struct, frozen=True):
         return ImportResult(job, job.recorded, job.already_recorded)
 
     def _repeat(self, portfolio: Portfolio, job: Import, rows: Sequence[ImportRow[Any]]) -> ImportResult:
-        """Return the completed import; raises `Conflict` if rows of it were recorded by an import that is undone."""
-        recorded = read_entries(self.ledger, portfolio, job.kind, [row.entry.ref_id for row in rows])
-        missing = sum(1 for row in rows if row.entry.ref_id not in recorded)
-        if missing:
-            raise Conflict(
-                "import_incomplete",
-                f"{missing} rows of this import are not recorded any more. Undo the import, then send the file again.",
-            )
+        """Return the completed import; raises `Conflict` if its rows were recorded by an import that is undone.
+
+        The entries are read only where another import was undone since.
+        """
+        if self._was_undone_since(portfolio, job.updated_at):
+            recorded = read_entries(self.ledger, portfolio, job.kind, [row.entry.ref_id for row in rows])
+            missing = sum(1 for row in rows if row.entry.ref_id not in recorded)
+            if missing:
+                raise Conflict(
+                    "import_incomplete",
+                    f"{missing} rows of this import are not recorded any more. Undo the import, then send the file "
+                    "again.",
+                )
         return ImportResult(job, 0, len(rows))
+
+    def _was_undone_since(self, portfolio: Portfolio, since: datetime) -> bool:
+        """Return whether any import into the portfolio was undone at or after a time."""
+        position: Any = None
+        while True:
+            page = self.list_imports(portfolio, limit=PAGE_SIZE, after=position)
+            if any(job.undone_by is not None and job.updated_at >= since for job in page.items):
+                return True
+            position = page.next_position
+            if position is None:
+                return False
