@@ -20,7 +20,9 @@ from infra.local.deploy import Deployment, Stack
 from infra.local.environment import Workspace
 from infra.local.issuer import TokenIssuer
 
-collect_ignore = ["test_restart.py"] if os.environ.get("TRIMTAB_CLOUD") == "localstack" else []
+KILLING = ["test_restart.py", "ledger/test_imports.py"]
+"""Tests that kill processes of the local AWS."""
+collect_ignore = KILLING if os.environ.get("TRIMTAB_CLOUD") == "localstack" else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
