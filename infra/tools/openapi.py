@@ -39,7 +39,8 @@ TITLE = "Trimtab"
 DESCRIPTION = """Trimtab stores target allocations, detects drift, and returns or executes the trades that restore the
 target. Every request except those to `/health`, `/openapi.json` and `/docs` carries a token
 (`Authorization: Bearer …`). Decimals are JSON strings in responses, numbers or strings in requests. Errors are
-`application/problem+json` with a stable `type`."""
+`application/problem+json` with a stable `type`. HEAD is answered as GET, and OPTIONS with the methods of the resource;
+another method gets 405 with `Allow`. Unknown query parameters and members are refused."""
 TAGS = {
     "Platform": "Health and documentation.",
     "Portfolios": "Target allocations, policies and the life of a portfolio.",
