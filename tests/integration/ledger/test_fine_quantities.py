@@ -1,5 +1,6 @@
 """Quantities of more than 9 decimals, for assets whose `quantity_places` say so."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -45,10 +46,16 @@ def test_a_quantity_of_18_decimals_is_kept_shown_valued_and_sold_exactly(mine: A
 
 
 @pytest.mark.parametrize(
-    "quantity", [FINE + "1", "1234567890." + "1" * 18, 0.1234567891, "1e-12", "-" + FINE, "0." + "0" * 18]
+    "quantity", [FINE + "1", "1234567890." + "1" * 18, 1e-19, "1e-12", "-" + FINE, "0." + "0" * 18]
 )
 def test_other_quantities_are_refused(mine: Account, quantity: Any) -> None:
     assert trade(mine, "a", "BUY", quantity, 1).status == 400
+
+
+@pytest.mark.parametrize("quantity", [0.1234567891, 1e-12, 33.333333333333336])
+def test_a_quantity_as_a_json_number_is_read_exactly(mine: Account, quantity: float) -> None:
+    recorded = trade(mine, "a", "BUY", quantity, 1)
+    assert (recorded.status, Decimal(recorded.json["quantity"])) == (201, Decimal(repr(quantity)))
 
 
 def test_the_asset_decides_about_the_decimals(mine: Account) -> None:

@@ -101,6 +101,7 @@ OUTCOMES: list[tuple[str, dict[str, Any], str, str]] = [
     ("closed", {"user_id": "closed"}, "REJECTED", "closed"),
     ("no target", {"user_id": "untargeted"}, "REJECTED", "no_target"),
     ("below 100", {"new_allocation": {"stocks": "99.9999"}}, "REJECTED", "not_100"),
+    ("decimals", {"new_allocation": {"stocks": 33.333333333333336, "gold": "66.7"}}, "REJECTED", "too_many_decimals"),
     ("far above 100", {"new_allocation": {f"a{n}": 100 for n in range(90)}}, "REJECTED", "not_100"),
     ("future", {"as_of": "2999-01-01T00:00:00Z"}, "REJECTED", "as_of_in_future"),
     ("stale", {"as_of": "2001-01-01T00:00:00Z"}, "SUPERSEDED", "stale_as_of"),

@@ -67,8 +67,11 @@ def test_a_hostile_text_of_the_largest_size_is_refused_at_once(text: str) -> Non
         ("NaN", "invalid_number"),
         ("[-Infinity]", "invalid_number"),
         ("1e400", "invalid_number"),
-        ("1E1", "invalid_number"),
-        ("0.0000000001", "invalid_number"),
+        ("1e99", "invalid_number"),
+        ("1e-19", "invalid_number"),
+        ("1e12", "invalid_number"),
+        ("0.0000000000000000001", "invalid_number"),
+        ("1234567890.0000000001", "invalid_number"),
         ("1234567890123", "invalid_number"),
         ("", "invalid_json"),
         ("{", "invalid_json"),
@@ -99,3 +102,18 @@ def test_values_are_read_exactly(text: str, value: Any) -> None:
     read = strict_json.loads(text)
     assert read == value
     assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("33.333333333333336", "33.333333333333336"),
+        ("0.000000000000000001", "0.000000000000000001"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("1e-7", "0.0000001"),
+        ("1.5E+3", "1500"),
+        ("-2e0", "-2"),
+    ],
+)
+def test_numbers_of_providers_are_read_exactly(text: str, number: str) -> None:
+    assert strict_json.loads(text) == Decimal(number)

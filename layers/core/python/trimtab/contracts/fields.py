@@ -142,7 +142,9 @@ FineQuantity = Annotated[
         mode="validation",
     ),
 ]
-"""A quantity with up to 18 decimals, as text; a JSON number has up to 9."""
+"""A quantity with up to 18 decimals."""
+
+FineWeight = Annotated[FineQuantity, Field(ge=0, le=100)]
 
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
@@ -181,10 +183,10 @@ def _without_zeros(weights: dict[str, Decimal]) -> dict[str, Decimal]:
 
 MAX_ASSETS = 90
 _ASSETS_ONLY = Field(min_length=1, max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
-Weights = Annotated[dict[AssetClass, Weight], _ASSETS_ONLY]
-"""Percentages by asset, zeros included; any sum."""
+Weights = Annotated[dict[AssetClass, FineWeight], _ASSETS_ONLY]
+"""Percentages by asset, zeros included; any sum, and decimals as a provider computes them."""
 
-Allocation = Annotated[Weights, AfterValidator(_sums_to_hundred)]
+Allocation = Annotated[dict[AssetClass, Weight], _ASSETS_ONLY, AfterValidator(_sums_to_hundred)]
 """Percentages by asset, zeros included; the sum is exactly 100."""
 
 TargetAllocation = Annotated[Allocation, AfterValidator(_without_zeros)]

@@ -28,6 +28,7 @@ FINEST_PLACES = 18
 FINE_NUMBER_PATTERN = r"-?[0-9]{1,9}\.[0-9]{10,18}"
 """A number of more than 9 decimals. With 9 digits before the point, sums of such numbers are exact in 28 digits."""
 _FINE_NUMBER = re.compile(FINE_NUMBER_PATTERN)
+_EXPONENT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,18})?[eE][+-]?[0-9]{1,2}")
 
 
 def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
@@ -39,7 +40,7 @@ def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
     >>> parse_number("12.50", places=2)
     Decimal('12.50')
     """
-    if not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text) and not _FINE_NUMBER.fullmatch(text):
         raise Invalid("invalid_number", "Use plain digits: at most 12 before the decimal point and 9 after the point.")
     number = Decimal(text)
     if -int(number.as_tuple().exponent) > places and number != number.quantize(_unit(places), context=CONTEXT):
@@ -55,7 +56,18 @@ def parse_fine_number(text: str) -> Decimal:
     >>> parse_fine_number("0.000000000000000001")
     Decimal('1E-18')
     """
-    return (Decimal(text) or ZERO) if _FINE_NUMBER.fullmatch(text) else parse_number(text)
+    return parse_number(text, FINEST_PLACES)
+
+
+def parse_json_number(text: str) -> Decimal:
+    """Return the number of a JSON text exactly: up to 18 decimals, with or without an exponent.
+
+    Raises `Invalid` as `parse_fine_number` does. An exponent has at most two digits, so that no text is expensive.
+
+    >>> parse_json_number("33.333333333333336"), parse_json_number("1e-7")
+    (Decimal('33.333333333333336'), Decimal('1E-7'))
+    """
+    return parse_fine_number(format(Decimal(text), "f") if _EXPONENT.fullmatch(text) else text)
 
 
 def count_decimals(number: Decimal) -> int:

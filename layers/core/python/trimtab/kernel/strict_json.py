@@ -8,7 +8,7 @@ from typing import Any
 
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid, TooLarge
-from trimtab.kernel.money import parse_number, plain
+from trimtab.kernel.money import parse_json_number, plain
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
@@ -31,8 +31,8 @@ def loads(text: str, max_bytes: int = MAX_BYTES) -> Any:
     try:
         return json.loads(
             text,
-            parse_float=parse_number,
-            parse_int=parse_number,
+            parse_float=parse_json_number,
+            parse_int=parse_json_number,
             parse_constant=_refuse_constant,
             object_pairs_hook=_unique,
         )

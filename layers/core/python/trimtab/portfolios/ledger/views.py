@@ -62,7 +62,7 @@ class RecordTrade(Model):
     quantity: Annotated[
         PositiveFine | None, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])
     ] = None
-    """The number of units, above 0: up to 9 decimals, or as text up to 18 where the `quantity_places` of the asset say
+    """The number of units, above 0: up to 9 decimals, or up to 18 where the `quantity_places` of the asset say
     so. For a bond quoted in percent, the nominal value. Needed unless the kind is `return_of_capital`. Example: `10`"""
     amount: Annotated[Amount | None, Field(examples=["1500.00"])] = None
     """The gross value in money, above 0, up to 9 decimals, without fees; derived from `price` where absent. Example:

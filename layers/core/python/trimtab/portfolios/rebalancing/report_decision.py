@@ -15,7 +15,7 @@ from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import HUNDRED, ZERO, plain
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, count_decimals, plain
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Band
 from trimtab.portfolios.rebalancing.drift import (
@@ -86,11 +86,13 @@ def find_refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) 
     if portfolio is None:
         return Reason("unknown_portfolio", "The user has no portfolio of this name.")
     total = sum(report.weights.values(), ZERO)
+    is_too_fine = any(count_decimals(weight) > PERCENT_PLACES for weight in report.weights.values())
     newest = portfolio.last_report
     stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
     rules = (
         (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed. Create it again to open it."),
         (portfolio.status is PortfolioStatus.STALE, "stale", stale),
+        (is_too_fine, "too_many_decimals", f"Use at most {PERCENT_PLACES} decimals; input is not rounded."),
         (total != HUNDRED, "not_100", f"The weights sum to {plain(total)}; they must sum to exactly 100."),
         (not portfolio.allocation, "no_target", "The portfolio has no target allocation. Set a target first."),
         (report.as_of > now + MAX_CLOCK_LEAD, "as_of_in_future", "as_of is more than 5 minutes in the future."),
