@@ -60,7 +60,7 @@ def test_a_back_dated_trade_that_sells_too_much_is_rejected_with_a_reason_and_un
     assert asked.status == 202, asked.text
     assert system.process_recalculations() == 1
     job = system.http("GET", asked.json["links"]["self"]).json
-    assert (job["status"], "late sells 9 AAPL, but the portfolio holds 6" in job["reason"]) == ("REJECTED", True)
+    assert (job["status"], "late takes 9 AAPL, but the portfolio holds 6" in job["reason"]) == ("REJECTED", True)
     assert quantity(system, path) == "8.000000000"
     assert record(system, path, "t4", "BUY", "1", 9).status == 201
 

@@ -54,7 +54,7 @@ def test_an_invalid_number_of_a_trade_is_refused(mine: Account, field: str) -> N
         {"symbol": "A\n"},
         {"ref_id": "a#b"},
         {"ref_id": ""},
-        {"ref_id": "r" * 65},
+        {"ref_id": "r" * 129},
         {"ref_id": 7},
         {"side": "HOLD"},
         {"side": "buy"},
