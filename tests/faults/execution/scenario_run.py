@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ HELD = {"AAPL": 40, "MSFT": 35, "NVDA": 25}
 DEPOSIT = Decimal(10_100)
 ROUNDS, MAX_RECEIVES = 80, 5
 WORKERS = {"quotes": quote_function, "checks": check_function, "executions": execution_function}
+T = TypeVar("T")
 Policy = Mapping[str, str]
 Outcome = tuple[Any, ...]
 
@@ -117,6 +118,8 @@ class ScenarioRun:
     prices: dict[str, Decimal] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     delivered: list[QueuedMessage] = field(default_factory=list)
+    process_starts: set[int] = field(default_factory=set)
+    """Numbers of the first calls of all processes: requests, deliveries and sweeps."""
     _streamed: int = 0
     _sent: int = 0
     _actions: list[ScenarioAction] = field(default_factory=list)
@@ -165,15 +168,20 @@ class ScenarioRun:
         """Send quotes as the price feed; return the HTTP status, None without an answer."""
         at = self.clock().isoformat().replace("+00:00", "Z")
         body = {"quotes": [{"symbol": symbol, "price": price, "as_of": at} for symbol, price in prices.items()]}
-        status = survive(lambda: self.system.http("POST", "/quotes", body, authorizer=FEED).status)
+        status = self._process(lambda: self.system.http("POST", "/quotes", body, authorizer=FEED).status)
         if status == 202:
             self.prices.update({symbol: Decimal(price) for symbol, price in prices.items()})
         return status
 
+    def _process(self, run: Callable[[], T]) -> T | None:
+        """Run one process of the system; return None where it crashes."""
+        self.process_starts.add(len(self.runner.faults.calls))
+        return survive(run)
+
     def _perform_actions(self) -> None:
         for action in [each for each in self._actions if each.when(self)]:
             self._actions.remove(action)
-            if not any(survive(lambda: action.do(self)) for _ in range(4)):  # noqa: B023 - called at once
+            if not any(self._process(lambda: action.do(self)) for _ in range(4)):  # noqa: B023 - called at once
                 self.failures.append("a request was never answered")
 
     def _check_submission(self, order: BrokerOrder, *, is_known: bool) -> None:
@@ -217,7 +225,7 @@ class ScenarioRun:
         if not taken:
             return False
         records = [sqs_record(message.body, message_id=message.id) for message in taken]
-        failed = survive(lambda: self.system.invoke_worker(*records, worker=WORKERS[queue]))
+        failed = self._process(lambda: self.system.invoke_worker(*records, worker=WORKERS[queue]))
         for message in taken:
             if failed is None or message.id in failed:
                 self.restore(message)
@@ -227,7 +235,7 @@ class ScenarioRun:
         """Hand new stream records that pass the event filter to the function that requests checks."""
         new = commits()[self._streamed :]
         marked = [record for record in new if "evaluation_due" in record["dynamodb"].get("NewImage", {})]
-        if not marked or survive(lambda: self.system.pass_stream(marked)) is not None:
+        if not marked or self._process(lambda: self.system.pass_stream(marked)) is not None:
             self._streamed += len(new)
         return bool(marked)
 
@@ -245,7 +253,7 @@ class ScenarioRun:
         self.clock.wait(3600)
         shards = "".join(sorted({rebalance.rebalance_id[-1] for rebalance in pending}))
         with mock.patch.object(sweeping, "SHARDS", shards):
-            survive(self.system.run_sweeper)
+            self._process(self.system.run_sweeper)
         return True
 
     def repeat_everything(self) -> "ScenarioRun":
