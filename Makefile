@@ -18,7 +18,7 @@ CONTRACT_TOOLS := .local/contract/.ready
 PIP := -m pip --disable-pip-version-check --no-cache-dir install -qq --no-warn-script-location --require-hashes
 UV := $(BIN)/uv pip install -q --require-hashes
 # Apart from the other tests: the plugins of these tools would change how those run.
-CONTRACT = PYTHONPATH="$(PYTHONPATH):$(CURDIR)/.local/contract" $(BIN)/python -m pytest -n $(WORKERS)
+CONTRACT = PYTHONPATH="$(PYTHONPATH):$(CURDIR)/.local/contract" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 FIND_PYTHON := for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && \
 	{ echo "$$python"; exit; }; done
