@@ -21,7 +21,7 @@ from trimtab.portfolios.portfolio.holdings import SecurityType
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, Limit, PortfolioId
-from trimtab.runtime.http.responses import json_response, page_response, relative_location
+from trimtab.runtime.http.responses import json_response, page_response, with_links
 
 READ, WRITE = "trades:read", "trades:write"
 import_route = partial(route, tag="Trades", answers=import_views.ImportView)
@@ -79,13 +79,13 @@ def list_imports(portfolio_id: PortfolioId, *, limit: Limit = 50, cursor: Cursor
     query = (app.caller.tenant_id, "imports", portfolio_id)
     after = decode_cursor(cursor, *query)
     page = import_service().list_imports(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
-    return page_response([import_views.import_view(job) for job in page.items], page.next_position, *query)
+    return page_response([_view(job) for job in page.items], page.next_position, *query)
 
 
 @app.get("/portfolios/<portfolio_id>/imports/<import_id>", **import_route("Read an import", READ))
 def read_import(portfolio_id: PortfolioId, import_id: ImportId) -> Response[Any]:
     """Read the status and the progress of an import."""
-    return json_response(import_views.import_view(import_service().get_import(app.caller, portfolio_id, import_id)))
+    return json_response(_view(import_service().get_import(app.caller, portfolio_id, import_id)))
 
 
 @app.delete(
@@ -110,8 +110,12 @@ def _import_rows(
 
 
 def _done_or_accepted(job: Import, **counts: int) -> Response[Any]:
-    view = {**import_views.import_view(job), **counts}
+    view = {**_view(job), **counts}
     if not job.is_open:
         return json_response(view)
-    headers = {"Location": relative_location(app, view["links"]["self"]), "Retry-After": "5"}
+    headers = {"Location": view["links"]["self"], "Retry-After": "5"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
+
+
+def _view(job: Import) -> dict[str, Any]:
+    return with_links(app, import_views.import_view(job))

@@ -21,14 +21,14 @@ class RowErrorView(Model):
 
 
 class ImportLinks(Model):
-    """The addresses of an import."""
+    """Addresses relative to the URL of the request (RFC 3986)."""
 
     self: str
-    """The path of the import, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/imports/731eb848-c0f2-552f-b8d8-c216b7119182`"""
+    """The path of the import, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/imports/731eb848-c0f2-552f-b8d8-c216b7119182`"""
     imports: str
-    """The path of all imports into the portfolio, below the address of the API. Example:
-    `/portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/imports`"""
+    """The path of all imports into the portfolio, relative to the URL of the request. Example:
+    `../../portfolios/265076e4-f1a0-5d1f-99a9-59a8b0e03f01/imports`"""
 
 
 class ImportView(Model):
