@@ -178,7 +178,7 @@ BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("odds of 1", {"odds": "1"}, "odds"),
     ("a key in an id", {"selection_id": "a#b"}, "selection_id"),
     ("no market", {"market_id": ""}, "market_id"),
-    ("a key that is none", {"key": "a b"}, "idempotency_key"),
+    ("a key that is none", {"key": "a\tb"}, "idempotency_key"),
 ]
 
 

@@ -301,7 +301,7 @@ BAD_SCENARIOS: list[tuple[str, str]] = [
     ('[{"refuse": "x", "fee_percent": 1}]', "excludes"),
     ('[{"refusal": "permanent"}]', "only together with `refuse`"),
     ('[{"fill_percent": 101}]', "rule 1.fill_percent"),
-    ('[{"fill_percent": 1e3}]', "plain digits"),
+    ('[{"fill_percent": "1e3"}]', "plain digits"),
     ('[{"fee": "1.001"}]', "at most 2 decimals"),
     ('[{"fee": NaN}]', "not a permitted number"),
     ('[{"price_factor": 0}]', "rule 1.price_factor"),
