@@ -41,30 +41,13 @@ class RecordedEntries(Struct, frozen=True):
 
     def trades(self, since: datetime | None) -> list[Trade]:
         """Return the successful trades and fills executed at or after `since`; all where `since` is None."""
-        wanted = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
-        names = (self.portfolio.tenant_id, self.portfolio.portfolio_id, wanted)
-        trades = self._read_all(lambda after: self.ledger.trades(*names, limit=PAGE_SIZE, after=after))
-        return counted(self.portfolio, trades)
+        names = (self.portfolio.tenant_id, self.portfolio.portfolio_id)
+        return counted(self.portfolio, _stored_trades(self.ledger, *names, since, self.most))
 
     def cash_entries(self, since: datetime | None) -> list[CashEntry]:
         """Return the cash entries executed at or after `since` that are not void; all where `since` is None."""
-        names = (self.portfolio.tenant_id, self.portfolio.portfolio_id, since)
-        entries = self._read_all(lambda after: self.ledger.cash_entries(*names, limit=PAGE_SIZE, after=after))
-        return [entry for entry in counted(self.portfolio, entries) if not entry.is_void]
-
-    def _read_all(self, read_page: Callable[[Any], Page[T]]) -> list[T]:
-        page = read_page(None)
-        found = list(page.items)
-        while page.next_position is not None:
-            if self.most is not None and len(found) >= self.most:
-                raise TooManyEntries
-            if len(found) >= MAX_ENTRIES:
-                raise Unprocessable(
-                    "too_many_entries", f"The portfolio has more than {MAX_ENTRIES} entries in the period to be read."
-                )
-            page = read_page(page.next_position)
-            found += page.items
-        return found
+        names = (self.portfolio.tenant_id, self.portfolio.portfolio_id)
+        return counted(self.portfolio, _stored_cash_entries(self.ledger, *names, since, self.most))
 
 
 class LedgerHistory(Struct, frozen=True):
@@ -77,15 +60,16 @@ class LedgerHistory(Struct, frozen=True):
 
     def trades(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[LedgerTrade]:
         """Return the successful trades executed at or after `since`; all where `since` is None."""
-        portfolio = self.ledger.portfolio(tenant_id, portfolio_id)
-        trades = RecordedEntries(self.ledger, portfolio).trades(since) if portfolio else []
+        trades = _stored_trades(self.ledger, tenant_id, portfolio_id, since)
+        portfolio = self.ledger.portfolio(tenant_id, portfolio_id) if trades else None
         rule = portfolio.cash_rule if portfolio else CashRule()
-        return [to_ledger_trade(trade, rule) for trade in reversed(trades)]
+        return [to_ledger_trade(trade, rule) for trade in reversed(counted(portfolio, trades))]
 
     def cash_movements(self, tenant_id: str, portfolio_id: str, since: datetime | None) -> list[CashMovement]:
         """Return the cash entries executed at or after `since`; all where `since` is None."""
-        portfolio = self.ledger.portfolio(tenant_id, portfolio_id)
-        entries = RecordedEntries(self.ledger, portfolio).cash_entries(since) if portfolio else []
+        entries = _stored_cash_entries(self.ledger, tenant_id, portfolio_id, since)
+        if any(entry.import_id for entry in entries):
+            entries = counted(self.ledger.portfolio(tenant_id, portfolio_id), entries)
         return [CashMovement(entry.executed_at, entry.change, entry.is_external) for entry in reversed(entries)]
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
@@ -110,3 +94,35 @@ def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
         moves_cash=trade.is_counted(rule),
         is_transfer=trade.kind.is_transfer,
     )
+
+
+def _stored_trades(
+    ledger: LedgerStore, tenant_id: str, portfolio_id: str, since: datetime | None, most: int | None = None
+) -> list[Trade]:
+    wanted = TradeFilter(status=TradeStatus.SUCCESS, from_time=since)
+    names = (tenant_id, portfolio_id, wanted)
+    return _read_all(lambda after: ledger.trades(*names, limit=PAGE_SIZE, after=after), most)
+
+
+def _stored_cash_entries(
+    ledger: LedgerStore, tenant_id: str, portfolio_id: str, since: datetime | None, most: int | None = None
+) -> list[CashEntry]:
+    names = (tenant_id, portfolio_id, since)
+    entries = _read_all(lambda after: ledger.cash_entries(*names, limit=PAGE_SIZE, after=after), most)
+    return [entry for entry in entries if not entry.is_void]
+
+
+def _read_all(read_page: Callable[[Any], Page[T]], most: int | None) -> list[T]:
+    """Return the items of all pages; raises `TooManyEntries` above `most` and `Unprocessable` above `MAX_ENTRIES`."""
+    page = read_page(None)
+    found = list(page.items)
+    while page.next_position is not None:
+        if most is not None and len(found) >= most:
+            raise TooManyEntries
+        if len(found) >= MAX_ENTRIES:
+            raise Unprocessable(
+                "too_many_entries", f"The portfolio has more than {MAX_ENTRIES} entries in the period to be read."
+            )
+        page = read_page(page.next_position)
+        found += page.items
+    return found
