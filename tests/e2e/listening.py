@@ -37,7 +37,7 @@ def bus(system: System, pattern: dict[str, Any]) -> Iterator[str]:
             events.delete_rule(**rule)
 
 
-def received(system: System, url: str, patience_seconds: float = 30) -> str:
+def received(system: System, url: str, patience_seconds: float = 90) -> str:
     """Return the body of the first message; the message stays in the queue, hidden."""
     answer = demo.poll(
         lambda: system.aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1),

@@ -35,7 +35,7 @@ def test_a_drift_report_put_on_the_queue_by_a_provider_has_the_same_effect(syste
         lambda: client.get(f"/portfolios/{portfolio_id}/rebalances").json["items"],
         lambda items: bool(items) and items[0]["status"] not in demo.PENDING,
         "the message had no effect",
-        30,
+        120,
     )
 
     assert [_transactions(each) for each in listed] == [EXPECTED]
@@ -102,7 +102,7 @@ def test_what_nobody_can_read_ends_unharmed_among_the_dead_letters_and_can_be_mo
 ) -> None:
     dead = system.stack.queues["rebalance-requests-dead"]
 
-    assert listening.received(system, dead, patience_seconds=90) == unreadable
+    assert listening.received(system, dead, patience_seconds=180) == unreadable
 
     if system.cloud_name == "localstack":  # the local AWS knows no move tasks
         system.aws("sqs").start_message_move_task(SourceArn=listening.arn_of(system, dead))

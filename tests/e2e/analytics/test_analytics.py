@@ -132,7 +132,7 @@ def expected(answer: ApiResponse, status: int) -> Any:
     return answer.json
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 40) -> Any:
+def until(found: Callable[[], Any], what: str, seconds: float = 120) -> Any:
     """Poll until `found` returns a true value, and return the value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -50,12 +50,12 @@ def ended_rebalance(client: Client, path: str) -> Any:
 
 
 def wait_until(found: Callable[[], Any], what: str) -> Any:
-    """Poll for up to a minute; return the first true value, or fail with the text."""
-    for _ in range(150):
+    """Poll for about two minutes; return the first true value, or fail with the text."""
+    for _ in range(300):
         if result := found():
             return result
         time.sleep(0.4)
-    raise AssertionError(f"not within a minute: {what}")
+    raise AssertionError(f"not within two minutes: {what}")
 
 
 def hold_target(client: Client, platform: Client, allocation: dict[str, int], **policy: Any) -> str:

@@ -10,7 +10,7 @@ from infra.local.client import ApiResponse, Client
 from tests.e2e import listening
 from tests.e2e.conftest import System
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 
 
 def test_a_market_of_three_selections_with_backs_lays_a_hedge_a_void_and_commission(system: System) -> None:

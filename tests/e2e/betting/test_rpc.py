@@ -16,7 +16,7 @@ from functions.betting_rpc.generated.orders_connect import OrderServiceClientSyn
 from infra.local import demo
 from tests.e2e.conftest import System
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 BACK, LAY = pb.Side.BACK, pb.Side.LAY
 KINDS: dict[str, dict[str, Any]] = {
     "binary": {"codec": proto_binary_codec()},

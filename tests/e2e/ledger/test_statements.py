@@ -40,7 +40,7 @@ def test_a_statement_imported_twice_is_recorded_once_with_cash_holdings_income_a
         lambda: client.get(f"{path}/cumulative-returns").json,
         lambda view: not view["unpriced"],
         "the quotes were not stored",
-        60,
+        120,
     )
     assert (profit["realised"], profit["unrealised"], profit["total"]) == statement.profit
 

@@ -74,7 +74,7 @@ def test_quotes_price_a_holding_and_a_split_keeps_the_cost_basis(system: System)
         lambda: client.get(f"{path}/holdings").json["items"],
         lambda items: items[0]["price"] is not None,
         "the quote was not stored",
-        30,
+        120,
     )
     assert (holding["price"], holding["market_value"]) == ("200.000000000", "3000.00")
     returns = client.get(f"{path}/cumulative-returns").json
