@@ -48,7 +48,7 @@ class CreatePortfolio(Model):
     `from_first_entry` trades executed since the earliest cash entry or the first rebalance; `off` none. Default: `on`
     where `cash` is given, else `from_first_entry`."""
     policy: PolicyBody = PolicyBody()
-    """When and how the portfolio is rebalanced; members that are left out have their defaults."""
+    """The rules of rebalances; members that are left out have their defaults."""
 
     @model_validator(mode="after")
     def _require_tracked_cash(self) -> "CreatePortfolio":
