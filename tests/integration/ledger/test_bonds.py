@@ -47,6 +47,7 @@ def test_the_amount_of_a_trade_follows_from_a_price_in_percent(mine: Account) ->
     assert mine.upload(f"{header}\nd,BUY,bond,T-35,2000,99,{day(2)}\n").json["recorded"] == 1
     assert mine.sums("T-35") == ("22000", "21680.00", "0.00")
     assert buy(mine, "e", symbol="OTHER", price="2").json["amount"] == "20000.00", "quoted in money"
+    assert buy(mine, "f", price="98.5", security_type="etf").json["amount"] == "9850.00", "the asset tells the unit"
 
 
 def test_every_reader_values_a_bond_in_money(mine: Account) -> None:

@@ -123,7 +123,7 @@ def test_eight_concurrent_writers_lose_no_trade(system: System) -> None:
     with fast_transactions(), ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(write, range(WRITERS)))
     trades = ledger.trades_of("demo", portfolio_id, "A")
-    portfolio, _ = ledger.portfolio_and_quote("demo", portfolio_id, "A")
+    portfolio, _, _ = ledger.portfolio_quote_and_asset("demo", portfolio_id, "A")
     assert portfolio is not None
     effects = [trade.effect for trade in trades if trade.effect is not None]
     assert len(effects) == len(ledger_items()) == WRITERS * EACH

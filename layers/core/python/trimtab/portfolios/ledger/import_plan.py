@@ -13,7 +13,7 @@ from trimtab.portfolios.ledger.import_rows import ImportRow, require_recordable,
 from trimtab.portfolios.ledger.imports import ENTRIES_PER_CHUNK, Import, counted, is_locked_by
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade
 from trimtab.portfolios.ledger.posting import find_holding, fold_correction, map_splits, update_holdings
-from trimtab.portfolios.ledger.service import resolve_amounts
+from trimtab.portfolios.ledger.service import resolve_amount
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry
@@ -104,8 +104,8 @@ def plan_undo(ledger: LedgerStore, portfolio: Portfolio, entries: Entries, now: 
 def _plan_trades(
     ledger: LedgerStore, portfolio: Portfolio, job: Import, rows: Sequence[ImportRow[NewTrade]], now: datetime
 ) -> ImportPlan:
-    resolved = resolve_amounts(ledger, [row.entry for row in rows])
-    rows = [replace(row, entry=entry) for row, entry in zip(rows, resolved, strict=True)]
+    assets = ledger.assets(sorted({row.entry.symbol for row in rows if row.entry.depends_on_asset}))
+    rows = [replace(row, entry=resolve_amount(row.entry, assets.get(row.entry.symbol))) for row in rows]
     recorded = read_entries(ledger, portfolio, job.kind, [row.entry.ref_id for row in rows])
     require_recordable(portfolio, rows, recorded, now)
     before, times = _refs(counted(portfolio, list(recorded.values()))), times_of_recording(job, rows)

@@ -12,7 +12,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, MONEY_PLACES, ZERO, to_places
+from trimtab.kernel.money import CONTEXT, MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, to_places
 from trimtab.portfolios.ledger.trades import Trade, gross_amount
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind, TradeStatus
@@ -22,8 +22,8 @@ from trimtab.portfolios.portfolio.model import Portfolio
 class NewTrade(Struct, frozen=True, omit_defaults=True):
     """A trade as a client states it; without `executed_at` the time of recording is used.
 
-    `quoted_price` is set for a bond whose amount follows from the price: the amount is right for a price in money, and
-    has to be resolved for an asset that is quoted in percent.
+    `quoted_price` is set where the amount follows from the price: the amount is right for a price in money, and has to
+    be resolved for an asset that is quoted in percent.
     """
 
     ref_id: str
@@ -39,6 +39,11 @@ class NewTrade(Struct, frozen=True, omit_defaults=True):
     kind: TradeKind = TradeKind.TRADE
     spun_off_from: str | None = None
     acquired_on: date | None = None
+
+    @property
+    def depends_on_asset(self) -> bool:
+        """True where the asset tells the unit of the price, or allows so many decimals of the quantity."""
+        return self.quoted_price is not None or count_decimals(self.quantity) > QUANTITY_PLACES
 
     def resolve_amount(self, unit: QuoteUnit) -> "NewTrade":
         """Return the trade with the amount that follows from the price in this unit.

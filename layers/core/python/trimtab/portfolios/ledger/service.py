@@ -5,7 +5,6 @@ A trade or a cash entry is written in the same transaction as the holding and th
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -43,19 +42,19 @@ class TradeService(Struct, frozen=True):
     queues: WorkerQueues
     clock: Clock
 
-    def record_trade(self, caller: Caller, portfolio_id: str, new: NewTrade) -> Trade | Recalculation:
+    def record_trade(self, caller: Caller, portfolio_id: str, stated: NewTrade) -> Trade | Recalculation:
         """Record a trade, once: a repeated request is answered with the first revision of the recorded trade.
 
         A trade that is the newest of its symbol takes one read and one transaction. If the holding or cash has to be
         computed from more than `MAX_FOLD` entries, the portfolio is locked and a recalculation for a worker is
         returned. Raises `Conflict` (`ref_id_reused`) if the `ref_id` was recorded with other values.
         """
-        require_fits_kind(new)
-        (new,) = resolve_amounts(self.ledger, [new])
+        require_fits_kind(stated)
 
         def attempt() -> Trade | Recalculation:
-            portfolio, quote = self.ledger.portfolio_and_quote(caller.tenant_id, portfolio_id, new.symbol)
-            portfolio = require_owned(portfolio, caller)
+            found = self.ledger.portfolio_quote_and_asset(caller.tenant_id, portfolio_id, stated.symbol)
+            portfolio, quote, asset = require_owned(found[0], caller), *found[1:]
+            new = resolve_amount(stated, asset)
             trade = new.to_trade(portfolio, self.clock())
             quotes = {trade.symbol: quote} if quote else {}
             quotes |= self.ledger.quotes([trade.spun_off_from]) if trade.spun_off_from else {}
@@ -102,8 +101,8 @@ class TradeService(Struct, frozen=True):
                 return trade
             require_fits_kind(corrected)
             require_not_in_future(corrected.executed_at, now)
-            if _is_fine(corrected.quantity):
-                _require_places(corrected.symbol, corrected.quantity, self.ledger.assets([corrected.symbol]))
+            if count_decimals(corrected.quantity) > QUANTITY_PLACES:
+                _require_places(corrected, self.ledger.assets([corrected.symbol]).get(corrected.symbol))
             quotes = self.ledger.quotes(sorted({leg.symbol for leg in (*trade.legs, *corrected.legs)}))
             return self._write(portfolio, quotes, trade, corrected)
 
@@ -276,29 +275,20 @@ def _ref_id_reused() -> Conflict:
     return Conflict("ref_id_reused", "This ref_id was recorded with other values. Send a new ref_id for each entry.")
 
 
-def resolve_amounts(ledger: LedgerStore, trades: Sequence[NewTrade]) -> list[NewTrade]:
-    """Return the trades with the amounts that follow from prices of bonds.
+def resolve_amount(new: NewTrade, asset: AssetRecord | None) -> NewTrade:
+    """Return the trade with the amount that follows from a price in the unit of the asset.
 
-    Assets are read for such bonds, and for quantities of more than 9 decimals. Raises `Invalid` (`too_many_decimals`)
-    for a quantity that the asset does not allow.
+    Raises `Invalid` (`too_many_decimals`) for a quantity that the asset does not allow.
     """
-    read = {trade.symbol for trade in trades if trade.quoted_price is not None or _is_fine(trade.quantity)}
-    assets = ledger.assets(sorted(read)) if read else {}
-    for trade in trades:
-        _require_places(trade.symbol, trade.quantity, assets)
-    units = {symbol: asset.quote_unit for symbol, asset in assets.items()}
-    return [trade.resolve_amount(units.get(trade.symbol, QuoteUnit.MONEY)) for trade in trades]
+    _require_places(new, asset)
+    return new.resolve_amount(asset.quote_unit if asset else QuoteUnit.MONEY)
 
 
-def _is_fine(quantity: Decimal) -> bool:
-    return count_decimals(quantity) > QUANTITY_PLACES
-
-
-def _require_places(symbol: str, quantity: Decimal, assets: Mapping[str, AssetRecord]) -> None:
-    places = assets[symbol].quantity_places if symbol in assets else QUANTITY_PLACES
-    if count_decimals(quantity) > places:
+def _require_places(trade: NewTrade | Trade, asset: AssetRecord | None) -> None:
+    places = asset.quantity_places if asset else QUANTITY_PLACES
+    if count_decimals(trade.quantity) > places:
         raise Invalid(
             "too_many_decimals",
-            f"A quantity of {symbol} has at most {places} decimals, the `quantity_places` of the asset; input is not "
-            "rounded.",
+            f"A quantity of {trade.symbol} has at most {places} decimals, the `quantity_places` of the asset; input is "
+            "not rounded.",
         )

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from trimtab.contracts import bars, quotes
-from trimtab.contracts.assets import AssetRecord, asset_key
+from trimtab.contracts import assets, bars, quotes
+from trimtab.contracts.assets import AssetRecord
 from trimtab.contracts.bars import Bar
 from trimtab.contracts.quotes import Quote
 from trimtab.kernel.clock import format_time
@@ -51,16 +51,20 @@ class LedgerStore(PortfolioStore, frozen=True):
 
     market_table: str
 
-    def portfolio_and_quote(
+    def portfolio_quote_and_asset(
         self, tenant_id: str, portfolio_id: str, symbol: str
-    ) -> tuple[Portfolio | None, Quote | None]:
-        """Return a portfolio and the quote of a symbol in a single call; None for each that does not exist."""
-        found = batch_get_tables(
-            self.client,
-            {self.table: [item_key(tenant_id, portfolio_id)], self.market_table: [quotes.quote_key(symbol)]},
+    ) -> tuple[Portfolio | None, Quote | None, AssetRecord | None]:
+        """Return a portfolio, and quote and asset of a symbol, in a single call; None for each that does not exist."""
+        quote_key, asset_key = quotes.quote_key(symbol), assets.asset_key(symbol)
+        keys = {self.table: [item_key(tenant_id, portfolio_id)], self.market_table: [quote_key, asset_key]}
+        found = batch_get_tables(self.client, keys)
+        portfolio, of_market = found[self.table], {item["sk"]: item for item in found[self.market_table]}
+        quote, asset = of_market.get(quote_key["sk"]), of_market.get(asset_key["sk"])
+        return (
+            Portfolio.from_item(portfolio[0]) if portfolio else None,
+            Quote.from_item(quote) if quote else None,
+            AssetRecord.from_item(asset) if asset else None,
         )
-        portfolio, quote = found[self.table], found[self.market_table]
-        return Portfolio.from_item(portfolio[0]) if portfolio else None, Quote.from_item(quote[0]) if quote else None
 
     def portfolio_and_trade(
         self, tenant_id: str, portfolio_id: str, ref_id: str, *, is_fill: bool = False
@@ -219,7 +223,7 @@ class LedgerStore(PortfolioStore, frozen=True):
 
     def assets(self, symbols: Sequence[str]) -> dict[str, AssetRecord]:
         """Return the reference data of assets by symbol; unknown symbols are left out."""
-        keys = [asset_key(symbol) for symbol in symbols]
+        keys = [assets.asset_key(symbol) for symbol in symbols]
         found = map(AssetRecord.from_item, batch_get_many(self.client, self.market_table, keys, consistent=True))
         return {asset.symbol: asset for asset in found}
 

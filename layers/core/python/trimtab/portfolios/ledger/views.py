@@ -119,7 +119,7 @@ class RecordTrade(Model):
             fees=self.fees,
             status=self.status,
             executed_at=self.executed_at,
-            quoted_price=self.price if self.security_type is SecurityType.BOND and self.amount is None else None,
+            quoted_price=self.price if self.amount is None else None,
             kind=self.kind,
             spun_off_from=self.spun_off_from,
             acquired_on=self.acquired_on,

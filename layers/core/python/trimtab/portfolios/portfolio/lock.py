@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Lock(Struct, frozen=True):
-    """Exclusive right of one rebalance or recalculation to change holdings and cash.
+    """Exclusive right of one rebalance, recalculation or import to change holdings and cash.
 
     A lock without an end holds until the owner releases the lock: an owner that may have sent orders must not expire.
     """
