@@ -1,7 +1,7 @@
 """Search for orders that a plan has missed: they would bring a leg outside its band closer to the target."""
 
 from collections.abc import Iterator
-from decimal import Decimal, localcontext
+from decimal import ROUND_CEILING, Decimal, localcontext
 
 from msgspec import Struct
 
@@ -10,8 +10,10 @@ from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Mode
 from trimtab.portfolios.rebalancing.drift import CASH, policy_tolerance, target_weights
+from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
+CENT = Decimal("0.01")
 DUST = Decimal("0.02")
 """Money that rounding to cents may leave of each order."""
 WEIGHT_GRAIN = Decimal("0.0002")
@@ -25,25 +27,35 @@ class Outcome(Struct, frozen=True):
     total: Decimal
     excess: Numbers
     outside: frozenset[str]
-    sides: dict[str, Side]
+    orders: dict[str, PlannedOrder]
     at_limit_prices: Decimal
     above_cash_target: Decimal
 
     def is_possible(self, symbol: str, side: Side, amount: Decimal) -> bool:
         """Return whether an order of this amount could be added to the plan: by itself, or to an order there is."""
         forbidden = {Mode.FULL: None, Mode.INVEST_CASH: Side.SELL, Mode.SELL_ONLY: Side.BUY}[self.case.mode]
-        if side is forbidden or self.sides.get(symbol, side) is not side:
+        if side is forbidden or (symbol in self.orders and self.orders[symbol].side is not side):
             return False
         policy, price = self.case.policy, self.case.prices[symbol]
         worst = amount * (1 - policy.max_slippage / 100) if side is Side.SELL else amount
         if worst < self.case.commission.of(worst) + DUST:
             return False  # at the limit price, cash would have to pay a part of the commission
-        dust = max(DUST * (len(self.sides) + 1), self.total * WEIGHT_GRAIN / 100)
-        least = dust if symbol in self.sides else max(policy.minimum_trade, self.case.commission.of(amount)) + dust
+        dust = max(DUST * (len(self.orders) + 1), self.total * WEIGHT_GRAIN / 100)
+        least = dust if symbol in self.orders else max(policy.minimum_trade, self.case.commission.of(amount)) + dust
         if policy.whole_shares:
             shares = amount // price
+            shares -= side is Side.BUY and not self.is_payable_in_cents(symbol, shares)
             return shares >= 1 and shares * price >= least
         return amount >= least
+
+    def is_payable_in_cents(self, symbol: str, shares: Decimal) -> bool:
+        """Return whether the cash pays for so many shares more, where each order is rounded up to the cent."""
+        planned = self.orders.get(symbol)
+        quantity = planned.quantity if planned else Decimal(0)
+        limit = planned.limit_price if planned else self.case.prices[symbol] * (1 + self.case.policy.max_slippage / 100)
+        amounts = [each * limit for each in (quantity, quantity + shares)]
+        before, after = (amount.quantize(CENT, ROUND_CEILING) + self.case.commission.of(amount) for amount in amounts)
+        return after - (before if planned else 0) <= self.at_limit_prices
 
     def payable(self, symbol: str, proceeds: Decimal = Decimal(0)) -> Decimal:
         """Return the amount of a buy towards the target that the cash pays for, with these proceeds of a sell."""
@@ -71,7 +83,7 @@ def outcome_of(case: Case, found: OrderPlan) -> Outcome:
             total,
             excess,
             outside,
-            {order.symbol: order.side for order in found.orders},
+            {order.symbol: order for order in found.orders},
             cash_at_limits(case, found) - total * case.policy.cash_buffer / 100,
             cash - target[CASH] * total / 100,
         )
