@@ -1,5 +1,8 @@
 """Deposits, withdrawals, controls and splits on the deployed system, over HTTP only."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,6 +68,49 @@ def test_a_plan_beyond_a_control_is_refused_with_the_control_named(system: Syste
     assert [entry["code"] for entry in listed["attention"]] == ["control_refused"]
     assert (rejected["status"], rejected["reason"]["code"]) == ("REJECTED", "control_refused")
     assert rejected["execution"] is None
+
+
+def test_the_commissions_of_a_broker_are_planned_and_never_overdraw_the_cash(system: System) -> None:
+    """100 with a commission of 1.00 an order: two orders ended STALE at -0.76 while commissions were unknown."""
+    client, platform = system.client(tenant="commissions"), system.client(tenant="platform", scopes=PLATFORM)
+    one, two = new_symbols(2)
+    path = create_portfolio(client, {one: 50, two: 50}, automation="manual")
+    assert client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "100"}).status == 201
+    send_quotes(platform, {one: "100", two: "100"})
+    wait_until(lambda: all(platform.get(f"/quotes/{each}").status == 200 for each in (one, two)), "quotes are stored")
+
+    with _paper_scenario(system, [{"fee": "1.00"}]):
+        body = {"mode": "invest_cash", "dry_run": True}
+        planned = client.post(f"{path}/rebalances", body)
+        assert client.post(f"{path}/rebalances", {"mode": "invest_cash", "request_id": "now"}).status == 202
+        rebalance = wait_until(lambda: ended_rebalance(client, path), "the rebalance has ended")
+
+    assert planned.json["fees"] == "2.00", planned.text
+    orders = rebalance["execution"]["orders"]
+    assert (rebalance["status"], [each["fees"] for each in orders]) == ("COMPLETED", ["1.00"] * 2), rebalance
+    spent = sum((Decimal(each["filled_amount"]) for each in orders), Decimal("2.00"))
+    assert Decimal("0.25") <= Decimal(client.get(path).json["cash"]) == 100 - spent < 2
+
+
+@contextmanager
+def _paper_scenario(system: System, rules: list[dict[str, str]]) -> Iterator[None]:
+    """Deploy other rules of the paper broker for a while, to every function that has them."""
+    functions = system.aws("lambda")
+    before = {
+        each["FunctionName"]: each["Environment"]["Variables"]
+        for page in functions.get_paginator("list_functions").paginate()
+        for each in page["Functions"]
+        if "PAPER_SCENARIO" in each.get("Environment", {}).get("Variables", {})
+    }
+    assert before
+    for name, variables in before.items():
+        changed = {"Variables": {**variables, "PAPER_SCENARIO": json.dumps(rules)}}
+        functions.update_function_configuration(FunctionName=name, Environment=changed)
+    try:
+        yield
+    finally:
+        for name, variables in before.items():
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 def test_between_a_split_and_the_next_quote_every_reader_shows_the_same_value(system: System) -> None:
