@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from functions.portfolios_api.app import (
     Attention,
+    IncludeClosed,
     OfStatus,
     UserId,
     app,
@@ -57,15 +58,18 @@ def list_portfolios(
     user_id: UserId = None,
     status: OfStatus = None,
     attention: Attention = False,
+    include_closed: IncludeClosed = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[Any]:
     """List the portfolios of a user, newest first; without `user_id`, the caller's own or the tenant's.
 
+    Closed portfolios are left out unless `include_closed=true` or `status=CLOSED` asks for them.
+
     `attention=true` lists the portfolios that need a person, each with the reasons and what to do: stale portfolios,
     portfolios with a quarantined symbol, and portfolios whose rebalances are stuck or rolled back repeatedly.
     """
-    wanted = PortfolioFilter(user_id, status, attention)
+    wanted = PortfolioFilter(user_id, status, attention, include_closed)
     query = (app.caller.tenant_id, "portfolios", user_id or app.caller.user_id or "", *_filter_parts(wanted))
     after = decode_cursor(cursor, *query)
     page = portfolios().list_portfolios(app.caller, wanted, limit=limit, after=after)
@@ -74,7 +78,8 @@ def list_portfolios(
 
 def _filter_parts(wanted: PortfolioFilter) -> tuple[str, ...]:
     """Return what binds a cursor to the filter besides the user."""
-    return (wanted.status or "", "attention" if wanted.needs_attention else "")
+    flags = {"attention": wanted.needs_attention, "closed": wanted.include_closed}
+    return (wanted.status or "", *(name for name, is_set in flags.items() if is_set))
 
 
 @app.get("/portfolios/<portfolio_id>", **portfolio_route("Read a portfolio", READ, value_views.ValuedPortfolioView))
@@ -86,12 +91,16 @@ def get_portfolio(portfolio_id: PortfolioId) -> Response[Any]:
     )
 
 
-@app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change the policy", WRITE, schemas.PortfolioView))
-def change_policy(portfolio_id: PortfolioId, body: schemas.ChangePolicy, if_match: IfMatch = None) -> Response[Any]:
-    """Change members of the policy: an omitted member keeps its value, null restores the default."""
-    return _portfolio(
-        portfolios().change_policy(app.caller, portfolio_id, body.policy.apply, _revision_check(if_match))
-    )
+@app.patch("/portfolios/<portfolio_id>", **portfolio_route("Change name and policy", WRITE, schemas.PortfolioView))
+def change_portfolio(
+    portfolio_id: PortfolioId, body: schemas.ChangePortfolio, if_match: IfMatch = None
+) -> Response[Any]:
+    """Change the name, or members of the policy: an omitted member keeps its value, null restores the default.
+
+    The response is 409 `name_taken` where another portfolio of the user has or had the name.
+    """
+    check = _revision_check(if_match)
+    return _portfolio(portfolios().change(app.caller, portfolio_id, body.name, body.policy.apply, check))
 
 
 @app.put("/portfolios/<portfolio_id>/allocation", **portfolio_route("Set a new target", WRITE, schemas.PortfolioView))

@@ -170,6 +170,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "missing_token": ("The request has no token.", "Send a token in the header `Authorization: Bearer <token>`."),
     "month_ahead": ("The month is not over yet.", "Request the report of a past month."),
+    "name_taken": (
+        "Another portfolio of the user has the name, or had the name before it was renamed.",
+        "Choose another name, or change the other portfolio.",
+    ),
     "no_answer": ("A backing service did not respond.", _SAME_REQUEST),
     "no_price_of_that_time": (
         "The symbol has no price of the time in the request.",

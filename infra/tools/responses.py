@@ -70,7 +70,8 @@ _CHART = ("Cache-Control", "Content-Security-Policy", "X-Content-Type-Options")
 _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
     **dict.fromkeys((("create_portfolio", 201), ("create_portfolio_alias", 201)), ("ETag", "Location")),
     **dict.fromkeys(
-        [(name, 200) for name in ("get_portfolio", "change_policy", "set_allocation", "set_cash_tracking")], ("ETag",)
+        [(name, 200) for name in ("get_portfolio", "change_portfolio", "set_allocation", "set_cash_tracking")],
+        ("ETag",),
     ),
     **dict.fromkeys([(name, 202) for name in ("request_rebalance", "run_rebalance", "withdraw_cash")], _LATER),
     **dict.fromkeys([(name, 202) for name in ("record_trade", "correct_trade", "correct_fill")], _LATER),
@@ -91,7 +92,7 @@ _NEVER_CONFLICT = {"create_link", "request_report", "store_quotes", "halt_orders
 _NO_RULES = {
     *("halt_orders", "lift_halt", "close_portfolio", "cancel_rebalance", "cancel_order", "lift_quarantine"),
     *("release_price", "withdraw_price", "enter_asset", "replace_contacts", "replace_alert_rules"),
-    *("create_portfolio", "create_portfolio_alias", "change_policy", "set_allocation"),
+    *("create_portfolio", "create_portfolio_alias", "change_portfolio", "set_allocation"),
 }
 
 

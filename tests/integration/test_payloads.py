@@ -363,9 +363,9 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "platform_api/docs.json": lambda _: http("platform_api/docs.json", 200).index("swagger"),
     "platform_api/health.json": lambda _: http("platform_api/health.json", 200)["table"],
     "platform_api/openapi.json": lambda _: http("platform_api/openapi.json", 200)["paths"],
-    "portfolios_api/change_policy.json": lambda system: (
+    "portfolios_api/change_portfolio.json": lambda system: (
         system.portfolio(),
-        http("portfolios_api/change_policy.json", 200)["policy"]["band"]["value"],
+        http("portfolios_api/change_portfolio.json", 200)["policy"]["band"]["value"],
     ),
     "portfolios_api/close_portfolio.json": closes,
     "portfolios_api/correct_trade.json": is_corrected,

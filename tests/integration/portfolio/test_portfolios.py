@@ -348,3 +348,18 @@ def test_an_unknown_portfolio_is_not_found(system: System, method: str, portfoli
     answer = system.http(method, path, bodies.get(method))
     assert (answer.status, answer.json["type"]) == (404, "urn:trimtab:problem:not_found")
     assert system.items() == []
+
+
+@pytest.mark.parametrize("query", [{"user_id": "1"}, {}])
+def test_a_list_leaves_closed_portfolios_out_unless_they_are_asked_for(system: System, query: dict[str, str]) -> None:
+    kept, closed = (system.portfolio(name=name)["portfolio_id"] for name in ("kept", "closed"))
+    system.http("DELETE", f"/portfolios/{closed}")
+
+    def listed(**more: str) -> set[str]:
+        page = system.http("GET", "/portfolios", query={**query, **more})
+        return {portfolio["portfolio_id"] for portfolio in page.json["items"]}
+
+    assert listed() == listed(include_closed="false") == {kept}
+    assert listed(include_closed="true") == {kept, closed}
+    assert listed(status="CLOSED") == listed(status="CLOSED", include_closed="true") == {closed}
+    assert listed(status="ACTIVE", include_closed="true") == {kept}

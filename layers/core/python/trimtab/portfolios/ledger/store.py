@@ -20,6 +20,7 @@ from trimtab.portfolios.portfolio.cash import CASH_PREFIX, CashEntry
 from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 from trimtab.portfolios.portfolio.keys import item_key
 from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.names import portfolio_in
 from trimtab.portfolios.portfolio.store import BY_TIME, PortfolioStore
 from trimtab.runtime.dynamodb.batches import batch_get, batch_get_many, batch_get_tables
 from trimtab.runtime.dynamodb.client import Item
@@ -61,7 +62,7 @@ class LedgerStore(PortfolioStore, frozen=True):
         portfolio, of_market = found[self.table], {item["sk"]: item for item in found[self.market_table]}
         quote, asset = of_market.get(quote_key["sk"]), of_market.get(asset_key["sk"])
         return (
-            Portfolio.from_item(portfolio[0]) if portfolio else None,
+            portfolio_in(portfolio[0]) if portfolio else None,
             Quote.from_item(quote) if quote else None,
             AssetRecord.from_item(asset) if asset else None,
         )

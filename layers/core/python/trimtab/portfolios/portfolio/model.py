@@ -79,18 +79,27 @@ class Portfolio(Record, frozen=True):
     # Target, policy and status --------------------------------------------------------------------------------------
 
     def revise(
-        self, now: datetime, *, allocation: Allocation | None = None, policy: Policy | None = None
+        self,
+        now: datetime,
+        *,
+        allocation: Allocation | None = None,
+        policy: Policy | None = None,
+        name: str | None = None,
     ) -> "Portfolio":
-        """Return the next revision with another target or policy, or the portfolio itself where both are the same.
+        """Return the next revision with another target, policy or name; the portfolio itself where all are the same.
 
         A new target takes effect at once and so ends the cooldown. Raises `Conflict` (`closed`).
         """
         self.require_open()
         wanted = (self.allocation if allocation is None else allocation, self.policy if policy is None else policy)
-        if wanted == (self.allocation, self.policy):
+        is_same = wanted == (self.allocation, self.policy)
+        if is_same and name in {None, self.name}:
             return self
+        revised = replace(self, name=name or self.name)._next_revision(now, "portfolio.updated")
+        if is_same:
+            return revised
         revised = replace(
-            self._next_revision(now, "portfolio.updated"),
+            revised,
             allocation=wanted[0],
             policy=wanted[1],
             rebalanced_at=self.rebalanced_at if allocation is None else None,

@@ -15,22 +15,27 @@ from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.money import ZERO
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import retry_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.portfolio.attention import AttentionEntry, attention_entries
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.cash_rule import NO_ENTRY, CashRule, CashTracking
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
+from trimtab.portfolios.portfolio.names import claim_of, claimed_by
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.portfolio_events import portfolio_event
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
 
 class PortfolioFilter(Struct, frozen=True):
-    """Filter of a list of portfolios: of one user, with one status, or only those that need a person."""
+    """Filter of a list of portfolios: of one user, with one status, or only portfolios that need a person.
+
+    Closed portfolios pass with `include_closed` or the status CLOSED only.
+    """
 
     user_id: str | None = None
     status: PortfolioStatus | None = None
     needs_attention: bool = False
+    include_closed: bool = False
 
     @property
     def is_of_attention(self) -> bool:
@@ -95,7 +100,7 @@ class PortfolioService(Struct, frozen=True):
     def create(self, caller: Caller, wanted: NewPortfolio) -> Portfolio:
         """Create a portfolio, or open a closed one again; a repeated request returns the portfolio as it is now.
 
-        Raises `Conflict` (`exists`) where the user has a different portfolio of the same name.
+        Raises `Conflict` (`exists`) where a different portfolio of the user has or had the name.
         """
         caller.require_acting_for(wanted.user_id)
         portfolio = self._first_version(caller.tenant_id, wanted)
@@ -104,14 +109,14 @@ class PortfolioService(Struct, frozen=True):
             existing = self.store.insert(portfolio)
             if existing is None:
                 return portfolio
+            if existing.name != wanted.name and existing.portfolio_id != portfolio.portfolio_id:
+                raise _exists()
             if existing.status is PortfolioStatus.CLOSED:
                 reopened = existing.reopen(portfolio)
                 self.store.put(reopened, *_opening_deposit(existing, reopened))
                 return reopened
             if not wanted.matches(existing):
-                raise Conflict(
-                    "exists", "The user has a different portfolio of this name. Change that one, or choose a name."
-                )
+                raise _exists()
             return existing
 
         return retry_on_conflict(attempt)
@@ -143,15 +148,23 @@ class PortfolioService(Struct, frozen=True):
         entries = [PortfolioWithAttention(each, attention_entries(each, now, stuck)) for each, stuck in page.items]
         return Page([each for each in entries if _passes(each, user_id, wanted)], page.next_position)
 
-    def change_policy(
-        self, caller: Caller, portfolio_id: str, change: Callable[[Policy], Policy], check: RevisionCheck
+    def change(
+        self,
+        caller: Caller,
+        portfolio_id: str,
+        name: str | None,
+        change: Callable[[Policy], Policy],
+        check: RevisionCheck,
     ) -> Portfolio:
-        """Change the policy and return the portfolio."""
+        """Change the policy, and the name where one is given; return the portfolio.
+
+        Raises `Conflict` (`name_taken`) where another portfolio of the user has or had the name.
+        """
         return self._change(
             caller,
             portfolio_id,
             check,
-            lambda portfolio: portfolio.revise(self.clock(), policy=change(portfolio.policy)),
+            lambda portfolio: portfolio.revise(self.clock(), policy=change(portfolio.policy), name=name),
         )
 
     def set_allocation(
@@ -175,10 +188,24 @@ class PortfolioService(Struct, frozen=True):
             # No precondition where nothing changes: a repeat whose first answer got lost names the older revision.
             if changed is not portfolio:
                 check(portfolio)
-                self.store.put(changed)
+                self._store(portfolio, changed)
             return changed
 
         return retry_on_conflict(attempt)
+
+    def _store(self, before: Portfolio, after: Portfolio) -> None:
+        """Store the portfolio; a new name is claimed in the same transaction, unless the portfolio has had the name."""
+        claim = claim_of(after) if after.name != before.name else None
+        try:
+            self.store.put(*filter(None, (after, claim)))
+        except ConditionFailed as refused:
+            if claim is None or set(refused.failed) != {1}:
+                raise
+            if claimed_by(refused.failed[1]) != after.portfolio_id:
+                raise Conflict(
+                    "name_taken", "Another portfolio of the user has or had this name. Choose another."
+                ) from None
+            self.store.put(after)
 
     def _first_version(self, tenant_id: str, wanted: NewPortfolio) -> Portfolio:
         now = self.clock()
@@ -202,10 +229,15 @@ class PortfolioService(Struct, frozen=True):
         )
 
 
+def _exists() -> Conflict:
+    return Conflict("exists", "The user has a different portfolio of this name. Change that one, or choose a name.")
+
+
 def _passes(listed: PortfolioWithAttention, user_id: str | None, wanted: PortfolioFilter) -> bool:
     portfolio = listed.portfolio
     is_of_user = not user_id or portfolio.user_id == user_id
-    has_status = wanted.status is None or portfolio.status is wanted.status
+    is_listed = wanted.include_closed or portfolio.status is not PortfolioStatus.CLOSED
+    has_status = is_listed if wanted.status is None else portfolio.status is wanted.status
     return is_of_user and has_status and (bool(listed.attention) or not wanted.needs_attention)
 
 

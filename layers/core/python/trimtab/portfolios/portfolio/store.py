@@ -20,7 +20,8 @@ from trimtab.portfolios.portfolio.keys import (
     tenant_partition,
     user_partition,
 )
-from trimtab.portfolios.portfolio.model import Portfolio
+from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
+from trimtab.portfolios.portfolio.names import claimed_by, portfolio_in
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, get_item, serialize
 from trimtab.runtime.dynamodb.paging import Index, query_index
@@ -51,13 +52,19 @@ class PortfolioStore(Struct, frozen=True):
 
     def portfolio(self, tenant_id: str, portfolio_id: str) -> Portfolio | None:
         """Return the portfolio, None if there is none."""
-        item = self.item(tenant_id, portfolio_id)
-        return Portfolio.from_item(item) if item else None
+        return portfolio_in(self.item(tenant_id, portfolio_id))
+
+    def portfolio_named(self, tenant_id: str, user_id: str, name: str) -> Portfolio | None:
+        """Return the user's portfolio that has or had the name, None if there is none."""
+        item = self.item(tenant_id, portfolio_id_of(tenant_id, user_id, name))
+        owner = claimed_by(item)
+        return self.portfolio(tenant_id, owner) if owner else portfolio_in(item)
 
     def insert(self, portfolio: Portfolio) -> Portfolio | None:
-        """Store a first version unless the portfolio exists; return the existing one then."""
+        """Store a first version unless a portfolio of the user has or had the name; return the existing one then."""
         existing = self.insert_item(portfolio)
-        return Portfolio.from_item(existing) if existing else None
+        owner = claimed_by(existing)
+        return self.portfolio(portfolio.tenant_id, owner) if owner else portfolio_in(existing)
 
     def portfolios(self, tenant_id: str, user_id: str | None, *, limit: int, after: Any) -> Page[Portfolio]:
         """Return a page of the user's portfolios, or of the tenant's, newest first.
@@ -130,7 +137,7 @@ class PortfolioStore(Struct, frozen=True):
         keys = [item_key(tenant_id, portfolio_id), item_key(tenant_id, portfolio_id, sort_key)]
         found = {item["sk"]: item for item in batch_get(self.client, self.table, keys, consistent=True)}
         portfolio, other = (found.get(key["sk"]) for key in keys)
-        return Portfolio.from_item(portfolio) if portfolio else None, other
+        return portfolio_in(portfolio), other
 
     def query_items(
         self,

@@ -37,7 +37,8 @@ class CreatePortfolio(Model):
     """Target weights by asset in percent, with a sum of exactly 100; at most 90 assets. A weight of 0: not held.
     Null or absent: the portfolio is never rebalanced."""
     name: Name = "default"
-    """The name of the portfolio, unique for each user: 1 to 100 characters of any script. Example: `José's pension`"""
+    """The name of the portfolio, unique for each user: 1 to 100 characters of any script. `PATCH` changes the name.
+    Example: `José's pension`"""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     """The currency of all amounts of the portfolio, a code of ISO 4217. Example: `USD`"""
     cash: Annotated[StatedMoney, Field(ge=0)] | None = None
@@ -72,16 +73,22 @@ class CreatePortfolio(Model):
         )
 
 
-class ChangePolicy(Model):
-    """A change of policy: `{"policy": {…}}`, or the members of the policy alone."""
+class ChangePortfolio(Model):
+    """A change of name and policy: `{"name": …, "policy": {…}}`. The members of the policy may stand alone."""
 
-    policy: PolicyBody
+    name: Name | None = None
+    """The new name, unique for each user; null or absent keeps the name. The id stays, and earlier names still find the
+    portfolio in `POST /rebalance`. Example: `José's pension`"""
+    policy: PolicyBody = PolicyBody()
     """The members of the policy to change: an omitted member keeps its value, null restores the default."""
 
     @model_validator(mode="before")
     @classmethod
     def _wrap(cls, body: Any) -> Any:
-        return body if not isinstance(body, dict) or "policy" in body else {"policy": body}
+        if not isinstance(body, dict) or "policy" in body:
+            return body
+        named = {"name": body["name"]} if "name" in body else {}
+        return {**named, "policy": {name: value for name, value in body.items() if name != "name"}}
 
 
 class SetAllocation(Model):

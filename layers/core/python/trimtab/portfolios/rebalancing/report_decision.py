@@ -59,9 +59,15 @@ class DriftReport(Struct, frozen=True):
         return ids.is_same_request(stored.request_hash, self.request_hash)
 
 
-def request_rebalance(tenant_id: str, report: DriftReport, as_of: datetime, now: datetime) -> Rebalance:
-    """Return the first version of the rebalance that a report asks for."""
-    portfolio_id = portfolio_id_of(tenant_id, report.user_id, report.name)
+def request_rebalance(
+    tenant_id: str, report: DriftReport, as_of: datetime, now: datetime, portfolio: Portfolio | None = None
+) -> Rebalance:
+    """Return the first version of the rebalance that a report asks for.
+
+    Without a portfolio (None) the rebalance is that of the portfolio that would be created under the reported name.
+    """
+    derived_id = portfolio_id_of(tenant_id, report.user_id, report.name)
+    portfolio_id = portfolio.portfolio_id if portfolio else derived_id
     return Rebalance(
         tenant_id=tenant_id,
         portfolio_id=portfolio_id,

@@ -23,16 +23,23 @@ class ReportWorker(Struct, frozen=True):
     def decide(self, message: RebalanceRequested, sent_at: datetime) -> Rebalance:
         """Decide the report of a message and return the recorded outcome; a repeated message changes nothing.
 
-        Makes two calls: a read of portfolio and rebalance, and one transaction. Raises `Conflict` if concurrent changes
-        of the portfolio exhaust the retries; the message must then be delivered again.
+        Makes two calls: a read of portfolio and rebalance, and one transaction; a renamed portfolio needs further
+        reads. Raises `Conflict` if concurrent changes of the portfolio exhaust the retries; the message must then be
+        delivered again.
         """
         report = DriftReport(message.user_id, message.name, message.new_allocation, message.as_of, message.request_id)
-        request = request_rebalance(message.tenant_id, report, message.as_of or sent_at, self.clock())
+        as_of = message.as_of or sent_at
 
         def attempt() -> Rebalance:
+            tenant_id, now = message.tenant_id, self.clock()
+            request = request_rebalance(tenant_id, report, as_of, now)
             portfolio, stored = self.store.portfolio_and_rebalance(
-                request.tenant_id, request.portfolio_id, request.rebalance_id
+                tenant_id, request.portfolio_id, request.rebalance_id
             )
+            if portfolio is None and stored is None:
+                portfolio = self.store.portfolio_named(tenant_id, report.user_id, report.name)
+                request = request_rebalance(tenant_id, report, as_of, now, portfolio)
+                stored = self._stored(request) if portfolio else None
             if stored is not None and not report.matches(stored):
                 return self._refuse_reused_id(request)
             if stored is not None and stored.status is not RebalanceStatus.REQUESTED:
@@ -42,6 +49,9 @@ class ReportWorker(Struct, frozen=True):
             return outcome
 
         return retry_on_conflict(attempt)
+
+    def _stored(self, request: Rebalance) -> Rebalance | None:
+        return self.store.rebalance(request.tenant_id, request.portfolio_id, request.rebalance_id)
 
     def _refuse_reused_id(self, request: Rebalance) -> Rebalance:
         """Record a REJECTED rebalance for another body under a used request id; the first one is unchanged."""

@@ -46,8 +46,8 @@ class RebalanceService(Struct, frozen=True):
         """
         caller.require_acting_for(report.user_id)
         now = self.clock()
-        rebalance = request_rebalance(caller.tenant_id, report, report.as_of or now, now)
-        portfolio = self.store.portfolio(caller.tenant_id, rebalance.portfolio_id)
+        portfolio = self.store.portfolio_named(caller.tenant_id, report.user_id, report.name)
+        rebalance = request_rebalance(caller.tenant_id, report, report.as_of or now, now, portfolio)
         refusal = find_refusal(portfolio, rebalance, now)
         # A repeat of an accepted request gets the stored answer, even if the portfolio was closed in the meantime.
         stored = self._stored(rebalance) if refusal and portfolio else None
@@ -67,7 +67,7 @@ class RebalanceService(Struct, frozen=True):
         """Return the outcome that the worker would decide now, without storing the outcome."""
         now = self.clock()
         report = DriftReport(portfolio.user_id, portfolio.name, weights, as_of, "preview")
-        rebalance = request_rebalance(portfolio.tenant_id, report, as_of or now, now)
+        rebalance = request_rebalance(portfolio.tenant_id, report, as_of or now, now, portfolio)
         refusal = find_refusal(portfolio, rebalance, now)
         if refusal is not None:
             raise _error_of(refusal)
