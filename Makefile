@@ -85,7 +85,7 @@ proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/o
 bench: $(TEST_TOOLS) ## measure latency and cost against the budgets
 	@$(BIN)/python -m tests.benchmarks
 
-e2e: $(RUN_TOOLS) $(TEST_TOOLS) ## run the end-to-end tests on a separate local AWS, or CLOUD=localstack ENDPOINT=http://…
+e2e: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/openapi/.ready ## run the end-to-end tests on a separate local AWS, or CLOUD=localstack ENDPOINT=http://…
 	@TRIMTAB_CLOUD=$(CLOUD) TRIMTAB_ENDPOINT=$(ENDPOINT) TRIMTAB_BUNDLE=$(BUNDLE) $(BIN)/python -m pytest tests/e2e
 
 describe: $(TEST_TOOLS) ## write the OpenAPI, JSON Schema and AsyncAPI documents from the code

@@ -1,0 +1,20 @@
+"""The clients of `docs/examples` work with the deployed system."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.config import SCOPES
+from tests.e2e.conftest import System
+from tests.support.example_clients import STEPS, run_python_example, run_typescript_example
+
+
+def test_the_python_client_trades_rebalances_pages_and_gets_a_problem(system: System, tmp_path: Path) -> None:
+    token = system.issuer.token(tenant="python-client", user_id=None, scopes=SCOPES)
+    assert run_python_example(tmp_path, system.stack.api_url, token) == STEPS
+
+
+@pytest.mark.proof
+def test_the_typescript_client_trades_rebalances_pages_and_gets_a_problem(system: System, tmp_path: Path) -> None:
+    token = system.issuer.token(tenant="typescript-client", user_id=None, scopes=SCOPES)
+    assert run_typescript_example(tmp_path, system.stack.api_url, token) == STEPS
