@@ -185,7 +185,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no_target": ("The portfolio has no target allocation.", "Set a target with `PUT …/allocation` first."),
     "not_100": ("The reported weights do not sum to 100.", "Send weights with a sum of exactly 100."),
     "not_for_end_users": (
-        "The token acts for an end user, and only the platform settles.",
+        "The token acts for an end user. Prices, assets, halts, repairs and settlement are the platform's.",
         "Use the platform's token.",
     ),
     "not_found": (

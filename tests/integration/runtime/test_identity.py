@@ -15,6 +15,7 @@ from tests.support.moto_state import commits, snapshot
 from tests.support.system import ALL_SCOPES, AUTH, LambdaContext, System, authorized, forget_cached, payload
 from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
 from trimtab.betting.domain.orders import derive_order_id
+from trimtab.kernel.caller import PLATFORM_SCOPES
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
@@ -88,6 +89,7 @@ ROUTES = [
     if (requirement := operation.get("security"))
 ]
 WITH_ID = [(method, path) for method, path, _ in ROUTES if "{portfolio_id}" in path and "{job_id}" not in path]
+OF_THE_PLATFORM = {(method, path) for method, path, scope in ROUTES if scope in PLATFORM_SCOPES}
 PORTFOLIO_ID = portfolio_id_of("demo", "1", "default")
 IDS = {
     **{"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k"), "ref_id": "t1"},
@@ -214,6 +216,27 @@ def test_every_route_asks_for_its_scope(system: System, method: str, path: str, 
     assert allowed < 300 or (method, path) in REFUSED or ("{job_id}" in path and allowed == 404)
 
 
+@pytest.mark.parametrize(("method", "path", "scope"), [each for each in ROUTES if each[0] != "GET"])
+def test_a_scope_is_checked_before_the_body_and_the_query(system: System, method: str, path: str, scope: str) -> None:
+    headers, query = {"Content-Type": "text/plain"}, {"nonsense": "1"}
+    url = path.format(**IDS)
+    refused = system.http(method, url, "[", query=query, headers=headers, authorizer=authorized(scope="none"))
+    assert (refused.status, refused.json["type"]) == (403, "urn:trimtab:problem:insufficient_scope")
+    permitted = system.http(method, url, "[", query=query, headers=headers, authorizer=authorized(scope=scope))
+    assert permitted.status in {400, 415}
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), [each for each in ROUTES if each[2] in PLATFORM_SCOPES])
+def test_the_token_of_an_end_user_never_does_the_platforms_work(
+    system: System, method: str, path: str, scope: str
+) -> None:
+    filled(system)
+    before = system.items()
+    answer = send(system, method, path, authorizer=authorized(user_id="1", scope=scope))
+    assert (answer.status, answer.json["type"]) == (403, "urn:trimtab:problem:not_for_end_users")
+    assert system.items() == before
+
+
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
 @pytest.mark.parametrize("who", [("acme", ""), ("demo", "2")], ids=["tenant", "user"])
 def test_the_ids_of_others_are_not_found(system: System, who: tuple[str, str], method: str, path: str) -> None:
@@ -221,6 +244,9 @@ def test_the_ids_of_others_are_not_found(system: System, who: tuple[str, str], m
     caller, ours = authorized(*who, scope=EVERY_SCOPE), authorized(scope=EVERY_SCOPE)
     before = system.items()
     theirs, nobodys = send(system, method, path, authorizer=caller), {**IDS, "portfolio_id": "nobody"}
+    if who == ("demo", "2") and (method, path) in OF_THE_PLATFORM:
+        assert theirs.status == 403
+        return
     missing = to(system, method, path, nobodys, authorizer=caller)
     assert (theirs.status, missing.status) == (404, 404)
     assert theirs.json["type"] == missing.json["type"]
@@ -246,7 +272,8 @@ def test_an_end_user_sees_and_acts_for_itself_only(system: System) -> None:
         "1"
     ]
     assert system.http("GET", "/portfolios", query={"user_id": "1"}, authorizer=user).status == 200
-    assert all(send(system, method, path, authorizer=user).status < 300 for method, path in WITH_ID if method == "GET")
+    reads = [path for method, path in WITH_ID if method == "GET" and (method, path) not in OF_THE_PLATFORM]
+    assert all(send(system, "GET", path, authorizer=user).status < 300 for path in reads)
     assert send(system, "POST", "/rebalance", authorizer=user).status == 202
     body = {"user_id": "2", "new_allocation": WEIGHTS}
     for answer in (

@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from trimtab.kernel.errors import Forbidden, not_found
 
+PLATFORM_SCOPES = frozenset({"market:write", "operator"})
+"""The scopes of the platform's own work, which no end user does: prices and assets, halts, repairs."""
+
 
 class Caller(Struct, frozen=True):
     """The tenant and the scopes of a verified token. The token of an end user also names the user (`user_id`).
@@ -19,9 +22,16 @@ class Caller(Struct, frozen=True):
     subject: str = ""
 
     def require(self, scope: str) -> None:
-        """Raise `Forbidden` unless the token has the scope."""
+        """Raise `Forbidden` unless the token has the scope; an end user's token never has a scope of the platform."""
         if scope not in self.scopes:
             raise Forbidden("insufficient_scope", f"The scope {scope} is required; use a token that has it.")
+        if scope in PLATFORM_SCOPES:
+            self.require_platform()
+
+    def require_platform(self) -> None:
+        """Raise `Forbidden` for the token of an end user."""
+        if self.user_id is not None:
+            raise Forbidden("not_for_end_users", "Only the platform may do this; this token acts for an end user.")
 
     def require_acting_for(self, user_id: str) -> None:
         """Raise `Forbidden` if the token belongs to another end user."""

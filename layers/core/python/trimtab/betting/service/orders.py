@@ -21,7 +21,7 @@ from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import totals_of_order
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
-from trimtab.kernel.errors import Forbidden, Invalid, Unprocessable, not_found
+from trimtab.kernel.errors import Invalid, Unprocessable, not_found
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import retry_on_conflict
 
@@ -127,7 +127,7 @@ class BetOrders(Struct, frozen=True):
         """Settle an open order; a repeat returns the settled order. Raises `Forbidden` for the token of an end user."""
 
         def settle_order(order: BetOrder) -> BetOrder:
-            require_platform(caller)
+            caller.require_platform()
             return order.settle(request, by=caller.subject, now=self.clock())
 
         return self._change(caller, order_id, settle_order)
@@ -151,9 +151,3 @@ class BetOrders(Struct, frozen=True):
             return ChangedOrder(changed, is_repeat=False)
 
         return retry_on_conflict(attempt)
-
-
-def require_platform(caller: Caller) -> None:
-    """Raise `Forbidden` for the token of an end user: users must not settle their own bets."""
-    if caller.user_id is not None:
-        raise Forbidden("not_for_end_users", "Only the platform settles; this token acts for an end user.")

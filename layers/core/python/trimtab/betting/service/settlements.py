@@ -13,7 +13,6 @@ from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck
 from trimtab.betting.adapters.store import BettingStore, SettlementProgress
 from trimtab.betting.domain.markets import ClosedMarket, close_market, require_same_settlement
 from trimtab.betting.domain.orders import BetOrder
-from trimtab.betting.service.orders import require_platform
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Unavailable, not_found
@@ -63,7 +62,7 @@ class MarketSettlements(Struct, frozen=True):
         A closed market rejects new orders, and cancelling or settling a single order. A repeated request requests the
         settlement of the remaining orders again. Raises `Conflict` if the market was settled differently.
         """
-        require_platform(caller)
+        caller.require_platform()
         requested = close_market(
             caller.tenant_id, market_id, winners, voids, commission_rate, by=caller.subject, now=self.clock()
         )
@@ -92,7 +91,7 @@ class MarketSettlements(Struct, frozen=True):
 
     def get(self, caller: Caller, market_id: str) -> MarketSettlement:
         """Return the settlement of a market; raises `NotFound` while the market is open."""
-        require_platform(caller)
+        caller.require_platform()
         market = self.store.get_market(caller.tenant_id, market_id)
         if market is None:
             raise not_found("market")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from types import MappingProxyType
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder, Route
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
@@ -49,10 +49,11 @@ JSON_BODY = Body()
 class Api(APIGatewayRestResolver):
     """The routes of one API function, behind the checks that every request has to pass.
 
-    The size and the media type of the body must fit. Unless the API is public (`auth` is None), a token must be valid:
-    the gateway's authorizer verifies tokens, or the function itself where there is none (`auth` returns the setting
-    AUTH). Routes of `open_paths` need no token and authorize requests themselves. The `security` of a route names the
-    scopes required, both for the documentation and for the check. Every error becomes a problem document.
+    Unless the API is public (`auth` is None), a token must be valid: the gateway's authorizer verifies tokens, or the
+    function itself where there is none (`auth` returns the setting AUTH). The `security` of a route names the scopes
+    required, both for the documentation and for the check. Routes of `open_paths` need no token and authorize requests
+    themselves. Then the size and the media type of the body must fit: a request without permission learns nothing about
+    its content. Every error becomes a problem document.
     `other_methods` has the methods, by resource, that another function serves.
     """
 
@@ -74,7 +75,6 @@ class Api(APIGatewayRestResolver):
         self._auth = auth
         self._clock = clock
         self.open_paths = open_paths
-        self.use([_check_scopes])
         self.exception_handler(Refusal)(refusal_response)
         self.exception_handler(RequestValidationError)(validation_response)
         self.exception_handler(RequestUnsupportedContentType)(media_type_response)
@@ -106,10 +106,13 @@ class Api(APIGatewayRestResolver):
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
-            _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
+            route = self._route_of(event)
             if self._auth is not None and event.get("resource") not in self.open_paths:
-                self.context["caller"] = authenticate(event, self._auth, self._clock)
-            if route := self._route_of(event):
+                self.context["caller"] = caller = authenticate(event, self._auth, self._clock)
+                if route:
+                    _check_scopes(caller, route)
+            _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
+            if route:
                 _check_query(event, route)
         except Refusal as refusal:
             return problem(refusal, trace_id_of(event))
@@ -196,12 +199,11 @@ def _object(value: Any) -> Any:
     return value
 
 
-def _check_scopes(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:
-    for requirement in app.context["_route"].security or ():
+def _check_scopes(caller: Caller, route: Route) -> None:
+    for requirement in route.security or ():
         for scopes in requirement.values():
             for scope in scopes:
-                app.caller.require(scope)
-    return next_middleware(app)
+                caller.require(scope)
 
 
 def _check_query(event: Mapping[str, Any], route: Route) -> None:
