@@ -99,6 +99,5 @@ def svg_response(svg: str) -> Response[Any]:
     headers = {
         "Cache-Control": "private, max-age=60",
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-        "X-Content-Type-Options": "nosniff",
     }
     return Response(int(HTTPStatus.OK), SVG, svg, headers=headers)

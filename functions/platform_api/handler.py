@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from trimtab import __version__
+from trimtab.kernel.clock import utc_now
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, lambda_handler
 from trimtab.runtime.http.documentation import route
@@ -22,6 +23,11 @@ from trimtab.runtime.sqs.sender import sqs_client
 
 OPENAPI = Path(__file__).parent / "generated" / "openapi.json"
 SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
+
+HEALTH_FRESH_SECONDS = 5
+HEALTH_CACHE = {"Cache-Control": f"public, max-age={HEALTH_FRESH_SECONDS}"}
+RELEASE_CACHE = {"Cache-Control": "public, max-age=3600"}
+"""The cache of responses that change only with a deployment."""
 
 
 class PlatformSettings(Settings):
@@ -60,17 +66,17 @@ healthy_or_not["responses"][503] = unhealthy
 
 @app.get("/health", **healthy_or_not)
 def check_health() -> Response[Any]:
-    """Check the table and the queue; 503 if either does not respond."""
-    table, queue = _table_state(), _queue_state()
+    """Check the table and the queue; 503 if either does not respond. The result is at most 5 seconds old."""
+    table, queue = _states(int(utc_now().timestamp()) // HEALTH_FRESH_SECONDS)
     healthy = table == queue == "ok"
     body = {"status": "ok" if healthy else "failing", "version": __version__, "table": table, "queue": queue}
-    return json_response(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
+    return json_response(body, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE, HEALTH_CACHE)
 
 
 @app.get("/openapi.json", **route("Read the OpenAPI document", answers=dict[str, Any], tag="Platform"))
 def read_openapi() -> Response[Any]:
     """Return the OpenAPI document of all routes."""
-    return Response(int(HTTPStatus.OK), "application/json", OPENAPI.read_text())
+    return Response(int(HTTPStatus.OK), "application/json", OPENAPI.read_text(), headers=dict(RELEASE_CACHE))
 
 
 @app.get("/docs", **route("Read the documentation", tag="Platform", text="text/html"))
@@ -80,7 +86,13 @@ def read_docs() -> Response[Any]:
     # The text stands inside a script element and must not contain a closing tag.
     spec = OPENAPI.read_text().replace("</", "<\\/")
     page = generate_swagger_html(spec, script.read_text(), style.read_text(), "", None)
-    return Response(int(HTTPStatus.OK), "text/html; charset=utf-8", page)
+    return Response(int(HTTPStatus.OK), "text/html; charset=utf-8", page, headers=dict(RELEASE_CACHE))
+
+
+@lru_cache(maxsize=1)
+def _states(_period: int) -> tuple[str, str]:
+    """Return the states of the table and the queue, checked once a period: the route is open to everybody."""
+    return _table_state(), _queue_state()
 
 
 def _table_state() -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
+from trimtab.runtime.http.headers import SAFE_HEADERS
+
 _Type = apigateway.ResponseType
 
 
@@ -88,7 +90,7 @@ def add_gateway_problems(
     scope: Construct, api: apigateway.IRestApi, allowed_origins: Sequence[str]
 ) -> list[apigateway.GatewayResponse]:
     """Replace the default responses of API Gateway with problem documents."""
-    fixed = {"Content-Type": "application/problem+json", **cors_headers(allowed_origins)}
+    fixed = {"Content-Type": "application/problem+json", **SAFE_HEADERS, **cors_headers(allowed_origins)}
     return [
         apigateway.GatewayResponse(
             scope,

@@ -51,7 +51,7 @@ SUCCESS_HEADERS: Mapping[str, JsonObject] = {
         "schema": {"type": "string", "examples": ["Accept"]},
     },
     "Cache-Control": {
-        "description": "Sent with charts: the chart may be reused for one minute.",
+        "description": "The caches that may keep the response, and for how long: by default none (`no-store`).",
         "schema": {"type": "string", "examples": ["private, max-age=60"]},
     },
     "Content-Security-Policy": {
@@ -59,7 +59,7 @@ SUCCESS_HEADERS: Mapping[str, JsonObject] = {
         "schema": {"type": "string", "examples": ["default-src 'none'; style-src 'unsafe-inline'"]},
     },
     "X-Content-Type-Options": {
-        "description": "Sent with charts: the media type must not be guessed.",
+        "description": "`nosniff`, with every response: the media type must not be guessed.",
         "schema": {"type": "string", "examples": ["nosniff"]},
     },
 }
@@ -83,6 +83,7 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
         [(f"read_{name}", 200) for name in ("sectors", "drift", "performance", "risk", "history")], ("Vary", *_CHART)
     ),
     ("open_link", 200): _CHART,
+    **dict.fromkeys((("check_health", 200), ("read_openapi", 200), ("read_docs", 200)), ("Cache-Control",)),
 }
 
 _NOT_FOUND_WITHOUT_ID = {"request_rebalance", "read_summary", "list_orders"}

@@ -10,6 +10,7 @@ from functions.betting_rpc import handler as rpc_function
 from functions.platform_api import handler as platform_function
 from tests.support.system import APPS, LambdaContext, System, authorized, forget_cached, gateway_event
 from trimtab.runtime.http.cors import ACCEPTED_HEADERS, EXPOSED_HEADERS
+from trimtab.runtime.http.headers import SAFE_HEADERS
 
 PAGE, OTHER = "https://app.example.com", "https://evil.example"
 METHODS: dict[str, set[str]] = {}
@@ -51,7 +52,8 @@ def test_a_known_path_with_another_method_is_405_with_the_methods_that_it_has(re
 def test_options_names_the_methods_and_allows_no_page_by_default(resource: str) -> None:
     answer = _send(resource, "OPTIONS", Origin=PAGE, **{"Access-Control-Request-Method": "GET"})
     assert (answer["statusCode"], answer["body"]) == (204, "")
-    assert answer["multiValueHeaders"] == {"Allow": [", ".join(sorted(METHODS[resource]))]}
+    expected = {"Allow": ", ".join(sorted(METHODS[resource])), **SAFE_HEADERS}
+    assert answer["multiValueHeaders"] == {name: [value] for name, value in expected.items()}
 
 
 def test_head_answers_as_get_without_the_body(system: System) -> None:
@@ -72,7 +74,7 @@ def test_a_preflight_of_an_allowed_page_is_permitted_the_methods_of_the_resource
     assert headers["Access-Control-Allow-Headers"] == [ACCEPTED_HEADERS]
     assert "Access-Control-Allow-Credentials" not in headers
     refused = _send(resource, "OPTIONS", origin=OTHER, **sent)["multiValueHeaders"]
-    assert set(refused) == {"Allow", "Vary"}
+    assert set(refused) == {"Allow", "Vary", *SAFE_HEADERS}
 
 
 @pytest.mark.usefixtures("page_is_allowed")
@@ -106,3 +108,10 @@ def test_rpcs_answer_allowed_pages_too(method: str, status: int) -> None:
     sent = answer.get("multiValueHeaders") or {name: [value] for name, value in answer["headers"].items()}
     assert (answer["statusCode"], sent["Access-Control-Allow-Origin"]) == (status, [PAGE])
     assert status == 200 or sent["Allow"] == ["OPTIONS, POST"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/portfolios", 200), ("/portfolios/nobody", 404), ("/halt", 405)])
+def test_no_cache_keeps_a_response_and_no_browser_guesses_its_type(system: System, path: str, status: int) -> None:
+    answer = system.http("GET" if status != 405 else "POST", path)
+    assert answer.status == status
+    assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")

@@ -1,6 +1,7 @@
 """The public routes: health, the OpenAPI document and the documentation page."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -62,3 +63,23 @@ def test_other_routes_are_not_found_here(system: System, method: str, path: str)
     status, media_type, text = get(path, method)
     assert (status, media_type) == (404, "application/problem+json")
     assert json.loads(text)["type"] == "urn:trimtab:problem:no_route"
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("/health", 5), ("/openapi.json", 3600), ("/docs", 3600)])
+def test_open_answers_may_be_cached_for_a_while(system: System, path: str, seconds: int) -> None:
+    raw = platform_function.handler(gateway_event("GET", path), LambdaContext())
+    assert raw["multiValueHeaders"]["Cache-Control"] == [f"public, max-age={seconds}"]
+    assert raw["multiValueHeaders"]["X-Content-Type-Options"] == ["nosniff"]
+
+
+def test_health_asks_aws_once_in_five_seconds(system: System) -> None:
+    client, noon = dynamodb_client(), datetime(2026, 1, 5, 12, tzinfo=UTC)
+    with (
+        mock.patch.object(platform_function, "utc_now", return_value=noon) as now,
+        mock.patch.object(client, "describe_table", wraps=client.describe_table) as asked,
+    ):
+        answers = [get("/health") for _ in range(20)]
+        now.return_value = noon + timedelta(seconds=5)
+        get("/health")
+    assert [status for status, *_ in answers] == [200] * 20
+    assert asked.call_count == 2

@@ -5,6 +5,7 @@ from typing import Any
 
 from trimtab.kernel.errors import MethodNotAllowed
 from trimtab.runtime.http.cors import options_answer, with_cors
+from trimtab.runtime.http.headers import with_safe_headers
 from trimtab.runtime.http.problems import problem, trace_id_of
 
 Answer = dict[str, Any]
@@ -28,9 +29,11 @@ def answer_method(event: Mapping[str, Any], methods: Set[str], serve: Callable[[
     """
     method = str(event.get("httpMethod")).upper()
     if methods and method == "OPTIONS":
-        return with_cors(event, options_answer(event, methods))
-    if methods and method not in methods:
+        answer = options_answer(event, methods)
+    elif methods and method not in methods:
         refusal = MethodNotAllowed("method_not_allowed", "The resource does not have this method; see `Allow`.")
-        return with_cors(event, problem(refusal, trace_id_of(event), {"Allow": ", ".join(sorted(methods))}))
-    answer = with_cors(event, serve())
+        answer = problem(refusal, trace_id_of(event), {"Allow": ", ".join(sorted(methods))})
+    else:
+        answer = serve()
+    answer = with_cors(event, with_safe_headers(answer))
     return {**answer, "body": "", "isBase64Encoded": False} if method == "HEAD" else answer
