@@ -205,6 +205,8 @@ class Config:
     """Accept queue messages of every sender for every tenant: local clouds report no useful sender id."""
     allowed_origins: tuple[str, ...] = ()
     """The origins of web pages that may call the API, such as `https://app.example.com`, or `*` for every page."""
+    compat: bool = False
+    """Serve the routes of earlier systems, too, for clients that still speak their APIs."""
     inline_layers: bool = False
     gateway_authorizer: bool = True
     gateway_logs: bool = True
@@ -305,6 +307,7 @@ LOCAL = Config(
     broker=Paper(scenario="infra/local/scenarios/default.json"),
     any_sender=True,
     allowed_origins=("*",),  # only this computer reaches the local cloud
+    compat=True,
     gateway_logs=False,  # local gateways write no access logs
     stateful_protection=False,
     policy_checks=False,  # the checks apply to AWS and would delay `make up`

@@ -9,6 +9,7 @@ from infra.constructs.function import CodeLayers, FunctionContext
 from infra.contexts.analytics import AnalyticsFunctions
 from infra.contexts.balancing import BalancingFunctions
 from infra.contexts.betting import BettingFunctions
+from infra.contexts.compat import CompatFunctions
 from infra.contexts.execution import ExecutionFunctions
 from infra.contexts.ledger import LedgerFunctions
 from infra.contexts.market import MarketFunctions
@@ -63,13 +64,24 @@ class ServiceStack(Stack):
             balancing=retained.balancing,
             market=market,
         )
+        senders = [functions.api, balancing.sweeper]
+        if context.config.compat:
+            compat = CompatFunctions(
+                self,
+                "Compat",
+                context=context,
+                api=api,
+                portfolio=portfolio,
+                rebalance_requests=retained.rebalancing.requests,
+            )
+            senders.append(compat.rebalancer)
         RebalancingFunctions(
             self,
             "Rebalancing",
             context=context,
             portfolio=portfolio,
             rebalancing=retained.rebalancing,
-            senders=(functions.api, balancing.sweeper),
+            senders=senders,
         )
 
     def _add_other_contexts(self) -> None:

@@ -77,7 +77,7 @@ QUOTE_PROVIDER = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED
 INSIGHT_PROVIDER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
 PROVIDERS = (DRIFT_PROVIDER, QUOTE_PROVIDER, INSIGHT_PROVIDER)
 # Policies, names and routes do not depend on the target of the code, and building for this machine is quick.
-PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=PROVIDERS)
+PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=PROVIDERS, compat=True)
 
 
 def synthesise(config: Config, directory: Path) -> Synthesised:

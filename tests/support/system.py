@@ -26,6 +26,7 @@ from functions.betting_api import handler as betting_function
 from functions.betting_on_commit import handler as closing_function
 from functions.betting_on_insight_received import handler as insight_function
 from functions.betting_on_settlement_requested import handler as settlement_function
+from functions.compat_rebalancer_api import handler as rebalancer_function
 from functions.events_on_commit import handler as publisher_function
 from functions.execution_on_execution_requested import handler as execution_function
 from functions.ledger_on_recalculation_requested import handler as recalculation_function
@@ -48,7 +49,7 @@ PUBLIC_URL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write analytics:read"
 APPS = (
     *(api_function, market_function, balancing_function, betting_function),
-    *(analytics_function, notifications_function),
+    *(analytics_function, notifications_function, rebalancer_function),
 )
 TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
 TABLES = {
