@@ -1,27 +1,33 @@
-"""Public routes: health, the OpenAPI document and the documentation page."""
+"""Public routes: health, the OpenAPI document, the documentation page and the pages of problem types."""
 
+import json
 from functools import lru_cache
+from html import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler import openapi as openapi_package
+from aws_lambda_powertools.event_handler.openapi.params import Path as PathParameter
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from trimtab import __version__
 from trimtab.kernel.clock import utc_now
+from trimtab.kernel.errors import NotFound
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, lambda_handler
 from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.problems import PROBLEM_TYPE
 from trimtab.runtime.http.responses import json_response
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
 OPENAPI = Path(__file__).parent / "generated" / "openapi.json"
+PROBLEMS = OPENAPI.with_name("problems.json")
 SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
 
 HEALTH_FRESH_SECONDS = 5
@@ -93,6 +99,25 @@ def read_docs() -> Response[Any]:
 def _states(_period: int) -> tuple[str, str]:
     """Return the states of the table and the queue, checked once a period: the route is open to everybody."""
     return _table_state(), _queue_state()
+
+
+@app.get("/problems/<name>", **route("Read about a problem type", tag="Platform", text="text/html"))
+def read_problem(
+    name: Annotated[str, PathParameter(description="The name after `urn:trimtab:problem:`. Example: `locked`")],
+) -> Response[Any]:
+    """Return the page of a problem type: statuses, meaning and remedy."""
+    explained = json.loads(PROBLEMS.read_text()).get(name)
+    if explained is None:
+        raise NotFound("not_found", "Not found: problem type. `GET /openapi.json` lists every type.")
+    texts = (PROBLEM_TYPE + name, explained["statuses"], explained["meaning"], explained["remedy"])
+    type, statuses, meaning, remedy = map(escape, texts)
+    page = f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{type}</title></head>
+<body><h1>{type}</h1><p>Status {statuses}. {meaning}</p><p>What to do: {remedy}</p></body>
+</html>
+"""
+    return Response(int(HTTPStatus.OK), "text/html; charset=utf-8", page, headers=dict(RELEASE_CACHE))
 
 
 def _table_state() -> str:

@@ -1,7 +1,8 @@
 """Write the descriptions that are generated from the code: `python -m infra.tools.descriptions` (or `make describe`).
 
-The descriptions are the OpenAPI document of all functions, the JSON Schemas of queue messages and events, and the
-AsyncAPI document. A test compares the files in the repository with the output of this module.
+The descriptions are the OpenAPI document of all functions, the texts of problem types, the JSON Schemas of queue
+messages and events, and the AsyncAPI document. A test compares the files in the repository with the output of this
+module.
 """
 
 import json
@@ -13,6 +14,7 @@ import yaml
 from infra.config import ROOT
 from infra.tools import json_schema, member_docs, openapi
 from infra.tools.openapi import TITLE
+from infra.tools.problem_types import problem_pages
 from trimtab import __version__
 from trimtab.contracts import events, messages
 from trimtab.contracts.events import CloudEvent
@@ -75,7 +77,8 @@ def _message_ref(name: str) -> dict[str, str]:
 
 def generated_files() -> dict[Path, str]:
     """Return the text of every generated file by its path relative to the repository."""
-    texts = {Path("functions/platform_api/generated/openapi.json"): _json(openapi.document())}
+    generated = Path("functions/platform_api/generated")
+    texts = {generated / "openapi.json": _json(openapi.document()), generated / "problems.json": _json(problem_pages())}
     for name, schema in messages.schemas().items():
         texts[Path(f"events/schemas/{name}.json")] = _json(_described(schema))
     for name, schema in events.schemas().items():

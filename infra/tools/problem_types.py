@@ -22,6 +22,19 @@ class ProblemType(NamedTuple):
     remedy: str
     details: tuple[str, ...]
 
+    @property
+    def status_text(self) -> str:
+        """The statuses, such as `404, 409`."""
+        return ", ".join(map(str, self.statuses))
+
+
+def problem_pages() -> dict[str, dict[str, str]]:
+    """Return the texts of the page of every problem type by its name."""
+    return {
+        each.name: {"statuses": each.status_text, "meaning": each.meaning, "remedy": each.remedy}
+        for each in problem_types()
+    }
+
 
 @lru_cache(maxsize=1)
 def problem_types() -> tuple[ProblemType, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from infra.config import ROOT
-from infra.tools.problem_types import ProblemType, problem_types
+from infra.tools.problem_types import problem_types
 from trimtab.runtime.http.problems import PROBLEM_TYPE
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -93,25 +93,22 @@ def _type(property: Mapping[str, Any]) -> str:
 def errors() -> str:
     """Return the page of all problem types: a section with meaning, remedy and details for each."""
     types = problem_types()
-    rows = [(f"[`{type.name}`](#{type.name})", _statuses(type), type.meaning) for type in types]
+    rows = [(f"[`{type.name}`](#{type.name})", type.status_text, type.meaning) for type in types]
     parts = [
         "# Errors",
         f"This page explains every problem type of the API. {GENERATED}",
         "An error is `application/problem+json` (RFC 9457). "
-        f"`type` is `{PROBLEM_TYPE}` and the name below, and stable. `detail` says what to do. "
+        f"`type` is `{PROBLEM_TYPE}` and the name below, and stable. `GET /problems/{{name}}` is the page of a type, "
+        "such as `/problems/locked`. `detail` says what to do. "
         "`trace_id` finds the request in the logs. `errors` lists the fields that are wrong. "
         "With `Retry-After`, send the same request again after that many seconds.",
         table(("type", "status", "meaning"), rows),
     ]
     for type in types:
-        parts += [f"## {type.name}", f"Status {_statuses(type)}. {type.meaning}", f"What to do: {type.remedy}"]
+        parts += [f"## {type.name}", f"Status {type.status_text}. {type.meaning}", f"What to do: {type.remedy}"]
         if type.details:
             parts += ["Details of responses:\n\n" + "\n".join(f"* {detail}" for detail in type.details)]
     return page(parts)
-
-
-def _statuses(type: ProblemType) -> str:
-    return ", ".join(map(str, type.statuses))
 
 
 def configuration() -> str:

@@ -83,7 +83,9 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
         [(f"read_{name}", 200) for name in ("sectors", "drift", "performance", "risk", "history")], ("Vary", *_CHART)
     ),
     ("open_link", 200): _CHART,
-    **dict.fromkeys((("check_health", 200), ("read_openapi", 200), ("read_docs", 200)), ("Cache-Control",)),
+    **dict.fromkeys(
+        [(name, 200) for name in ("check_health", "read_openapi", "read_docs", "read_problem")], ("Cache-Control",)
+    ),
 }
 
 _NOT_FOUND_WITHOUT_ID = {"request_rebalance", "read_summary", "list_orders"}
@@ -146,7 +148,8 @@ class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
     type: str
-    """The stable name of the problem, a URN; programs decide by this member. The reference of errors explains each."""
+    """The stable name of the problem, a URN; programs decide by this member. `GET /problems/{name}` explains
+    `urn:trimtab:problem:{name}`."""
 
     title: str
     """The phrase of the HTTP status. Example: `Bad Request`"""

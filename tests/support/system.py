@@ -35,6 +35,7 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.notifications_api import handler as notifications_function
 from functions.notifications_on_alert import handler as alert_function
+from functions.platform_api import handler as platform_function
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
@@ -148,7 +149,7 @@ def gateway_event(
 
 def _match(path: str) -> tuple[str, dict[str, str]]:
     """Return the gateway's resource for a path, and the path parameters as sent, as a REST API passes them."""
-    names = {str(route.openapi_path) for app in APPS for route in _routes(app)}
+    names = {str(route.openapi_path) for app in (*APPS, platform_function) for route in _routes(app)}
     found = [(name, parameters) for name in names if (parameters := _parameters(name, path)) is not None]
     # The gateway prefers what is written out.
     return min(found, key=lambda match: len(match[1]), default=(path, {}))

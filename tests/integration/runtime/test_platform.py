@@ -1,7 +1,8 @@
-"""The public routes: health, the OpenAPI document and the documentation page."""
+"""The public routes: health, the OpenAPI document, the documentation page and the pages of problem types."""
 
 import json
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 from unittest import mock
 
@@ -9,6 +10,7 @@ import boto3
 import pytest
 
 from functions.platform_api import handler as platform_function
+from infra.tools.problem_types import ProblemType, problem_types
 from tests.support.system import TABLE, LambdaContext, System, gateway_event
 from trimtab import __version__
 from trimtab.runtime.dynamodb.client import dynamodb_client
@@ -56,6 +58,19 @@ def test_the_documentation_is_one_page_that_loads_nothing_from_elsewhere(system:
     assert "SwaggerUIBundle" in page
     for tag in ('src="http', 'href="http', "src='http", "@import"):
         assert tag not in page
+
+
+@pytest.mark.parametrize("each", problem_types(), ids=lambda each: each.name)
+def test_every_problem_type_has_a_page_with_meaning_and_remedy(system: System, each: ProblemType) -> None:
+    status, media_type, page = get(f"/problems/{each.name}")
+    assert (status, media_type) == (200, "text/html; charset=utf-8")
+    for text in (f"urn:trimtab:problem:{each.name}", each.meaning, each.remedy):
+        assert escape(text) in page
+
+
+def test_a_problem_type_that_does_not_exist_has_no_page(system: System) -> None:
+    status, _, text = get("/problems/none")
+    assert (status, json.loads(text)["type"]) == (404, "urn:trimtab:problem:not_found")
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/healthy"), ("GET", "/portfolios")])
