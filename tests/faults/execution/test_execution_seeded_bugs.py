@@ -99,7 +99,7 @@ def sends_before_writing_the_journal(patch: pytest.MonkeyPatch) -> None:
     def send_first(self: _ExecutionRun) -> Any:
         for order in self.execution.orders:
             if order.wave == self.execution.next_wave:
-                self.worker.broker.submit(self.portfolio.portfolio_id, to_broker_order(order))
+                self.worker.broker.submit(self.portfolio.portfolio_id, to_broker_order(order, self.execution.currency))
         return start_wave(self)
 
     patch.setattr(_ExecutionRun, "_start_wave", send_first)

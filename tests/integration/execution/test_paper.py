@@ -349,7 +349,7 @@ def test_the_fees_of_the_rule_without_conditions_are_the_commission_that_plannin
     terms = BrokerTermsSettings(paper_scenario=json.dumps(rules)).terms
     setup.rules = rules
     report = setup.submit(quantity="30")
-    assert (terms.commission.of(report.amount), report.fees) == (Decimal("2.50"), Decimal("2.50"))
+    assert (terms.commission.of(report.amount, "USD"), report.fees) == (Decimal("2.50"), Decimal("2.50"))
     assert setup.submit("o2", "GOLD").fees == 9
 
 

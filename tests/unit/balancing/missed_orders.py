@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, Decimal, localcontext
 from msgspec import Struct
 
 from tests.unit.balancing.plan_cases import GRAIN, Case, Numbers, cash_at_limits
+from trimtab.kernel.currencies import round_money, smallest_amount
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Mode
@@ -13,9 +14,8 @@ from trimtab.portfolios.rebalancing.drift import CASH, policy_tolerance, target_
 from trimtab.portfolios.rebalancing.orders import PlannedOrder
 from trimtab.portfolios.rebalancing.valuation import EXACT, value
 
-CENT = Decimal("0.01")
-DUST = Decimal("0.02")
-"""Money that rounding to cents may leave of each order."""
+DUST = 2
+"""Smallest units of money that rounding may leave of each order."""
 WEIGHT_GRAIN = Decimal("0.0002")
 """Percent of the portfolio that weights of 4 decimals may hide: a target and a weight, each off by a unit."""
 
@@ -38,29 +38,33 @@ class Outcome(Struct, frozen=True):
             return False
         policy, price = self.case.policy, self.case.prices[symbol]
         worst = amount * (1 - policy.max_slippage / 100) if side is Side.SELL else amount
-        if worst < self.case.commission.of(worst) + DUST:
+        unit_dust = DUST * smallest_amount(self.case.currency)
+        if worst < self.case.commission_of(worst) + unit_dust:
             return False  # at the limit price, cash would have to pay a part of the commission
-        dust = max(DUST * (len(self.orders) + 1), self.total * WEIGHT_GRAIN / 100)
-        least = dust if symbol in self.orders else max(policy.minimum_trade, self.case.commission.of(amount)) + dust
+        dust = max(unit_dust * (len(self.orders) + 1), self.total * WEIGHT_GRAIN / 100)
+        least = dust if symbol in self.orders else max(policy.minimum_trade, self.case.commission_of(amount)) + dust
         if policy.whole_shares:
             shares = amount // price
-            shares -= side is Side.BUY and not self.is_payable_in_cents(symbol, shares)
+            shares -= side is Side.BUY and not self.is_payable(symbol, shares)
             return shares >= 1 and shares * price >= least
         return amount >= least
 
-    def is_payable_in_cents(self, symbol: str, shares: Decimal) -> bool:
-        """Return whether the cash pays for so many shares more, where each order is rounded up to the cent."""
+    def is_payable(self, symbol: str, shares: Decimal) -> bool:
+        """Return whether the cash pays for so many shares more, where each order is rounded up to money."""
         planned = self.orders.get(symbol)
         quantity = planned.quantity if planned else Decimal(0)
         limit = planned.limit_price if planned else self.case.prices[symbol] * (1 + self.case.policy.max_slippage / 100)
         amounts = [each * limit for each in (quantity, quantity + shares)]
-        before, after = (amount.quantize(CENT, ROUND_CEILING) + self.case.commission.of(amount) for amount in amounts)
+        before, after = (
+            round_money(amount, self.case.currency, ROUND_CEILING) + self.case.commission_of(amount)
+            for amount in amounts
+        )
         return after - (before if planned else 0) <= self.at_limit_prices
 
     def payable(self, symbol: str, proceeds: Decimal = Decimal(0)) -> Decimal:
         """Return the amount of a buy towards the target that the cash pays for, with these proceeds of a sell."""
         slip = self.case.policy.max_slippage / 100
-        commission = self.case.commission.of(-self.excess[symbol])
+        commission = self.case.commission_of(-self.excess[symbol])
         worst = (self.at_limit_prices + proceeds * (1 - slip) - commission) / (1 + slip)
         return min(-self.excess[symbol], worst, self.above_cash_target + proceeds - commission)
 
@@ -109,6 +113,6 @@ def missed_orders(case: Case, found: OrderPlan) -> Iterator[str]:
     pairs = ((sold, bought) for sold in over for bought in under if {sold, bought} & after.outside)
     for sold, bought in pairs:
         amount = after.excess[sold]
-        paid = after.payable(bought, amount - case.commission.of(amount))
+        paid = after.payable(bought, amount - case.commission_of(amount))
         if after.is_possible(sold, Side.SELL, amount) and after.is_possible(bought, Side.BUY, paid):
             yield f"SELL {sold} {amount}, BUY {bought} {paid}"

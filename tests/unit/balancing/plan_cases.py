@@ -1,10 +1,12 @@
 """Cases for the order planner, and the invariants of every plan."""
 
-from decimal import Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
+from trimtab.kernel.currencies import USD, round_money, smallest_amount
 from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.order_planner import OrderPlan, plan_orders
 from trimtab.portfolios.portfolio.holdings import Side
@@ -30,9 +32,10 @@ class Case(Struct, frozen=True):
     policy: Policy
     mode: Mode = Mode.FULL
     commission: Commission = NO_COMMISSION
+    currency: str = USD
 
     def planned(self) -> OrderPlan:
-        valuation = value(self.held, self.prices, self.cash)
+        valuation = value(self.held, self.prices, self.cash, self.currency)
         return plan_orders(valuation, self.allocation, self.policy, self.mode, commission=self.commission)
 
     def after(self, orders: tuple[PlannedOrder, ...]) -> tuple[Numbers, Decimal]:
@@ -42,8 +45,24 @@ class Case(Struct, frozen=True):
             for order in orders:
                 sign = 1 if order.side is Side.BUY else -1
                 held[order.symbol] = held.get(order.symbol, Decimal(0)) + sign * order.quantity
-                cash -= sign * order.quantity * order.price + self.commission.of(order.quantity * order.price)
+                amount = order.quantity * order.price
+                cash -= sign * amount + self.commission_of(amount)
         return held, cash
+
+    def commission_of(self, amount: Decimal) -> Decimal:
+        return self.commission.of(amount, self.currency)
+
+    def in_currency(self, currency: str) -> "Case":
+        """Return the case with each amount of money as many smallest units of another currency, so as many yen."""
+        factor = smallest_amount(currency) / smallest_amount(self.currency)
+        return replace(
+            self,
+            prices={symbol: price * factor for symbol, price in self.prices.items()},
+            cash=self.cash * factor,
+            policy=replace(self.policy, minimum_trade=self.policy.minimum_trade * factor),
+            commission=Commission(self.commission.per_order * factor, self.commission.percent),
+            currency=currency,
+        )
 
     def legs(self, held: Numbers, cash: Decimal) -> tuple[drift.Leg, ...]:
         return drift.compare_weights(
@@ -64,7 +83,7 @@ def check(case: Case) -> OrderPlan:
     assert all(quantity >= 0 for quantity in held.values()), "sold more than was held"
     buffer = total * case.policy.cash_buffer / 100
     assert cash >= min(case.cash, buffer)
-    assert cash_at_limits(case, found) >= min(case.cash, buffer.quantize(Decimal("0.01"), "ROUND_FLOOR"))
+    assert cash_at_limits(case, found) >= min(case.cash, round_money(buffer, case.currency, ROUND_FLOOR))
     with localcontext(EXACT):
         assert value(held, case.prices, cash).total + found.fees == total, "value was made or lost"
     check_report(case, found)
@@ -72,16 +91,18 @@ def check(case: Case) -> OrderPlan:
 
 
 def cash_at_limits(case: Case, found: OrderPlan) -> Decimal:
-    """Return the cash if every order fills at its limit price, each amount rounded to the cent in the worst way."""
+    """Return the cash if every order fills at its limit price, each amount rounded to money in the worst way."""
     amounts = [(order.side, order.quantity * order.limit_price) for order in found.orders]
-    cents = Decimal("0.01")
+    currency = case.currency
     return (
         case.cash
         + sum(
-            amount.quantize(cents, "ROUND_FLOOR") if side is Side.SELL else -amount.quantize(cents, "ROUND_CEILING")
+            round_money(amount, currency, ROUND_FLOOR)
+            if side is Side.SELL
+            else -round_money(amount, currency, ROUND_CEILING)
             for side, amount in amounts
         )
-        - sum(case.commission.of(amount) for _, amount in amounts)
+        - sum(case.commission_of(amount) for _, amount in amounts)
     )
 
 
@@ -94,7 +115,7 @@ def check_orders(case: Case, found: OrderPlan) -> None:
     slip = policy.max_slippage / 100
     for order in found.orders:
         assert order.quantity > 0
-        assert order.notional >= max(policy.minimum_trade, Decimal("0.01"))
+        assert order.notional >= max(policy.minimum_trade, smallest_amount(case.currency))
         assert order.quantity == order.quantity.quantize(Decimal(1) if policy.whole_shares else GRAIN)
         assert order.limit_price == order.limit_price.quantize(GRAIN)
         assert order.limit_price > 0

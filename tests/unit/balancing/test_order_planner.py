@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from tests.unit.balancing.missed_orders import missed_orders
 from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands, percents
+from trimtab.kernel.currencies import minor_units, smallest_amount
+from trimtab.kernel.money import count_decimals
 from trimtab.portfolios.balancing import order_planner, order_sizing
 from trimtab.portfolios.balancing.order_planner import OrderPlan
 from trimtab.portfolios.portfolio.holdings import Side
@@ -70,6 +72,28 @@ def test_no_leg_stays_outside_that_a_payable_order_of_at_least_the_minimum_bring
 @given(cases())
 def test_no_leg_of_4000_portfolios_stays_outside_that_an_order_brings_closer(case: Case) -> None:
     no_order_is_missed(case)
+
+
+def amounts_of(plan: OrderPlan) -> list[Decimal]:
+    """Return the money of a plan: fees, orders and skipped legs."""
+    return [plan.fees, *(order.notional for order in plan.orders), *(leg.notional for leg in plan.skipped)]
+
+
+@given(cases(), st.sampled_from(["JPY", "KWD"]))
+def test_a_plan_in_yen_or_in_thousandths_of_a_dinar_is_that_in_as_many_cents(case: Case, currency: str) -> None:
+    # The same plan proves each guarantee of the planner in every currency: only the smallest amount of money matters.
+    other = case.in_currency(currency)
+    if value(case.held, case.prices, case.cash).total:
+        plan, scaled = case.planned(), check(other)
+        no_order_is_missed(other)
+        assert [(order.symbol, order.side, order.quantity) for order in scaled.orders] == [
+            (order.symbol, order.side, order.quantity) for order in plan.orders
+        ]
+        factor = smallest_amount(currency) / smallest_amount("USD")
+        amounts, in_other = amounts_of(plan), amounts_of(scaled)
+        assert in_other == [amount * factor for amount in amounts]
+        assert all(count_decimals(amount) <= minor_units(currency) for amount in in_other)
+        assert scaled.legs == plan.legs
 
 
 @given(cases())

@@ -119,6 +119,6 @@ def test_a_plan_pays_the_amount_at_limit_prices_or_nothing_is_sold(
         assert not whole_shares or order.quantity % 1 == 0
         assert order.notional >= policy.minimum_trade
         proceeds = (order.quantity * order.limit_price).quantize(Decimal("0.01"), "ROUND_FLOOR")
-        worst += proceeds - commission.of(order.quantity * order.price)
+        worst += proceeds - commission.of(order.quantity * order.price, "USD")
     assert worst >= amount
     assert sum((leg.change for leg in found.plan.legs), Decimal(0)) == 0

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from trimtab.kernel.money import HUNDRED, to_money
+from trimtab.kernel.currencies import minor_units, round_money, smallest_amount
+from trimtab.kernel.money import HUNDRED, count_decimals, to_money
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.rebalancing.buy_sizing import (
@@ -77,8 +78,8 @@ def filled(execution: Execution, wave: int, factor: Decimal = ONE, commission: C
         price = order.price * factor
         if order.limit_price is not None:
             price = min(price, order.limit_price) if order.side is Side.BUY else max(price, order.limit_price)
-        amount = to_money(order.quantity * price)
-        fill = {"filled": order.quantity, "amount": amount, "fees": commission.of(amount)}
+        amount = round_money(order.quantity * price, execution.currency)
+        fill = {"filled": order.quantity, "amount": amount, "fees": commission.of(amount, execution.currency)}
         return replace(order, status=OrderStatus.FILLED, **fill)
 
     started = execution.start_wave(wave, NOW)
@@ -177,22 +178,28 @@ def test_a_journal_of_an_earlier_release_is_cut_to_its_sells_and_has_no_top_ups(
 
 # Properties ----------------------------------------------------------------------------------------------------------
 
-money = st.decimals("0.01", 5000, places=2)
+SCALES = {"USD": D(1), "JPY": D(100), "KWD": D("0.1")}
+"""Factors that keep the smallest amount of money the same part of each amount."""
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Execution:
     """Return a payable plan as the planner makes them: sells at 1 % slippage, buys within what these bring."""
-    policy = Policy(whole_shares=draw(st.booleans()), minimum_trade=draw(st.sampled_from([D(0), D(1), D(50)])))
-    commission = draw(st.sampled_from([NO_COMMISSION, Commission(D(1)), Commission(D("0.35"), D("0.1"))]))
+    currency = draw(st.sampled_from(sorted(SCALES)))
+    scale, unit = SCALES[currency], smallest_amount(currency)
+    money = st.integers(1, 500_000).map(lambda units: units * unit)
+    minimum = draw(st.sampled_from([D(0), D(1), D(50)])) * scale
+    policy = Policy(whole_shares=draw(st.booleans()), minimum_trade=minimum)
+    per_order, percent = draw(st.sampled_from([(D(0), D(0)), (D(1), D(0)), (D("0.35"), D("0.1"))]))
+    commission = Commission(per_order * scale, percent)
     cash, slip = draw(money), draw(st.sampled_from([D(0), D(1), D(10)]))
-    buffer, target = (draw(st.sampled_from([D(0), D(5), D(20)])) for _ in range(2))
+    buffer, target = (draw(st.sampled_from([D(0), D(5), D(20)])) * scale for _ in range(2))
     sells = [sell(f"S{n}", draw(st.integers(1, 20)), p := draw(money), p * (HUNDRED - slip) / 100) for n in range(2)]
     worst = (
         cash
         - buffer
-        + sum(((each.quantity * each.limit_price).quantize(D("0.01"), ROUND_FLOOR) for each in sells), D(0))
-        - sum((commission.of(each.quantity * each.limit_price) for each in sells), D(0))
+        + sum(((each.quantity * each.limit_price).quantize(unit, ROUND_FLOOR) for each in sells), D(0))
+        - sum((commission.of(each.quantity * each.limit_price, currency) for each in sells), D(0))
     )
     orders, rests = list(sells), []
     for number in range(draw(st.integers(1, 4))):
@@ -200,12 +207,12 @@ def plans(draw: st.DrawFn) -> Execution:
         wanted = buy(f"B{number}", draw(st.decimals("0.1", 20, places=3)), price, price * (HUNDRED + slip) / 100)
         if policy.whole_shares:
             wanted = replace(wanted, quantity=wanted.quantity.quantize(D(1), ROUND_FLOOR))
-        if wanted.quantity and cost_of(wanted, commission) <= worst:
-            worst -= cost_of(wanted, commission)
+        if wanted.quantity and cost_of(wanted, commission, currency) <= worst:
+            worst -= cost_of(wanted, commission, currency)
             orders.append(wanted)
-            rests.append(unpaid(wanted.symbol, draw(st.decimals(0, 500, places=2))))
+            rests.append(unpaid(wanted.symbol, round_money(draw(money) / 10, currency)))
     funds = Funds(cash, buffer, target)
-    return journal(*orders, rests=rests, policy=policy, funds=funds, commission=commission)
+    return journal(*orders, rests=rests, policy=policy, funds=funds, commission=commission, currency=currency)
 
 
 @given(plan=plans(), price=st.sampled_from([D("0.9"), D("0.995"), D(1), D("1.005"), D("1.1")]))
@@ -225,12 +232,14 @@ def test_whatever_the_fills_are_cash_never_goes_below_the_buffer_nor_a_leg_beyon
         assert not is_bought or cash_after_fills(after, plan.funds) >= plan.funds.buffer
         more = plan_top_up(after, "r")
         for order in more.orders[len(after.orders) :]:
-            assert to_money(order.quantity * order.price) >= max(plan.policy.minimum_trade, D("0.01"))
+            notional = round_money(order.quantity * order.price, plan.currency)
+            assert notional >= max(plan.policy.minimum_trade, smallest_amount(plan.currency))
         after = filled(more, more.next_wave, 2 - price, plan.commission) if more.next_wave else more
         if after == more:
             break
     else:
         pytest.fail("too many top-ups")
+    assert count_decimals(after.cash_change) <= minor_units(plan.currency)
     for symbol, quantity in after.net_fills().items():
         assert quantity <= ends.get(symbol, 0) + D("0.000000001"), symbol
 
@@ -244,12 +253,13 @@ def test_after_a_partial_sell_the_buys_never_cost_more_than_there_is(plan: Execu
             order,
             status=OrderStatus.ENDED,
             filled=(order.quantity * part).quantize(D("0.000000001"), ROUND_FLOOR),
-            amount=to_money(order.quantity * part * order.price),
+            amount=round_money(order.quantity * part * order.price, plan.currency),
         ),
         started.current,
     )
     after = fit_buys_to_cash(half.mark_posted())
-    cost = sum((cost_of(order, plan.commission) for order in after.orders if order.status is OrderStatus.PLANNED), D(0))
+    planned = [order for order in after.orders if order.status is OrderStatus.PLANNED]
+    cost = sum((cost_of(order, plan.commission, plan.currency) for order in planned), D(0))
     assert cost <= max(D(0), cash_after_fills(after, plan.funds) - plan.funds.buffer)
 
 
@@ -304,7 +314,7 @@ def test_reversals_never_overdraw_and_leave_at_most_the_buffer_where_they_are_cu
     assert missing is not None
     orders = [order for order in execution.cut_reversals(missing).orders if order.status is OrderStatus.PLANNED]
     amounts = [to_money(order.quantity * prices[order.symbol]) for order in orders]
-    left = cash - sum((amount + commission.of(amount) for amount in amounts), D(0))
+    left = cash - sum((amount + commission.of(amount, "USD") for amount in amounts), D(0))
     assert left >= 0
     if missing:
         unbought = per_order * (len(legs) - len(orders))

@@ -104,13 +104,13 @@ def sortable_price(price: Decimal) -> str:
     return format(price, "022.9f")
 
 
-def to_places(number: Decimal, places: int) -> Decimal:
-    """Return the number rounded half up to `places` decimals; a negative zero becomes zero.
+def to_places(number: Decimal, places: int, rounding: str = ROUND_HALF_UP) -> Decimal:
+    """Return the number rounded to `places` decimals, by default half up; a negative zero becomes zero.
 
     >>> to_places(Decimal("2.345"), 2)
     Decimal('2.35')
     """
-    rounded = number.quantize(_unit(places), context=_WIDE)
+    rounded = number.quantize(_unit(places), rounding, _WIDE)
     return rounded if rounded else abs(rounded)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from trimtab.kernel.money import MONEY_PLACES, ZERO, apportion
-from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities, WeightChange
+from trimtab.kernel.currencies import minor_units
+from trimtab.kernel.money import ZERO, apportion
+from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities, WeightChange
 from trimtab.portfolios.portfolio.policy import Mode
 
 Amounts = Mapping[str, Decimal]
@@ -62,7 +63,7 @@ def _fill_largest_first(buys: list[WeightChange], sizing: OrderSizing, cash: Dec
 def _fill_in_proportion(buys: list[WeightChange], sizing: OrderSizing, cash: Decimal) -> Quantities:
     """Return the wanted quantities, or the part of each that the cash pays for at planning prices."""
     costs = {change.symbol: change.max_quantity * change.price for change in buys}
-    cash -= sum((sizing.commission.of(cost) for cost in costs.values()), ZERO)
+    cash -= sum((sizing.commission_of(cost) for cost in costs.values()), ZERO)
     if sum(costs.values(), ZERO) <= cash:
         return {change.symbol: change.max_quantity for change in buys}
     parts = _share(max(ZERO, cash), costs, {change.symbol: change.min_quantity * change.price for change in buys})
@@ -70,16 +71,16 @@ def _fill_in_proportion(buys: list[WeightChange], sizing: OrderSizing, cash: Dec
 
 
 def _take_reserve(wanted: Quantities, least: Quantities, sizing: OrderSizing, cash: Decimal) -> Quantities:
-    """Return the wanted quantities, or the part of each that the cash pays for at limit prices, to the cent."""
+    """Return the wanted quantities, or the part of each that the cash pays for at limit prices, rounded to money."""
     prices = {symbol: sizing.unit_cost(symbol) for symbol, quantity in wanted.items() if quantity}
     costs = {symbol: wanted[symbol] * price for symbol, price in prices.items()}
-    floors = {symbol: (least[symbol] * price).quantize(CENT, ROUND_CEILING) for symbol, price in prices.items()}
-    cash = (cash - sizing.fee_reserve * len(prices)).quantize(CENT, ROUND_FLOOR)
-    if sum((cost.quantize(CENT, ROUND_CEILING) for cost in costs.values()), ZERO) <= cash:
+    floors = {symbol: sizing.round_money(least[symbol] * price, ROUND_CEILING) for symbol, price in prices.items()}
+    cash = sizing.round_money(cash - sizing.fee_reserve * len(prices), ROUND_FLOOR)
+    if sum((sizing.round_money(cost, ROUND_CEILING) for cost in costs.values()), ZERO) <= cash:
         return {symbol: wanted[symbol] for symbol in costs}
     if cash <= 0:
         return {}
-    parts = apportion(cash, _share(cash, costs, floors), MONEY_PLACES)
+    parts = apportion(cash, _share(cash, costs, floors), minor_units(sizing.valuation.currency))
     paid = {symbol: sizing.payable_quantity(symbol, part + sizing.fee_reserve) for symbol, part in parts.items()}
     return {symbol: min(wanted[symbol], quantity) for symbol, quantity in paid.items() if quantity}
 

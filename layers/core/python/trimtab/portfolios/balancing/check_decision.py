@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import CONTEXT, ZERO, plain
+from trimtab.kernel.currencies import round_money
+from trimtab.kernel.money import ZERO, plain
 from trimtab.portfolios.balancing import order_planner
 from trimtab.portfolios.balancing.current_limits import QUOTED_IN_PERCENT, current_limits, present_target
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs, symbols_of
@@ -131,7 +132,7 @@ def evaluate(inputs: DecisionInputs) -> CheckResult:
     if not is_tradable or any(inputs.holds(symbol) and symbol not in prices for symbol in missing):
         return CheckResult(_without_prices(inputs, missing), _bounds(inputs, REARM_MOVE), calendar_at=_next_try(inputs))
     quantities = {symbol: inputs.quantities.get(symbol, ZERO) for symbol in symbols}
-    valuation = value(quantities, prices, portfolio.cash or ZERO)
+    valuation = value(quantities, prices, portfolio.cash or ZERO, portfolio.currency)
     if not valuation.weights:
         return CheckResult(Reason("empty", "The portfolio is worth nothing."), _bounds(inputs, ZERO))
     return _evaluate_weights(inputs, valuation)
@@ -302,7 +303,7 @@ def _details(
     details: dict[str, Any] = {
         "trigger": trigger.value if trigger else "change",
         "revision": portfolio.revision,
-        "value": plain(valuation.total.quantize(Decimal("0.01"), context=CONTEXT)),
+        "value": plain(round_money(valuation.total, valuation.currency)),
         "cash": plain(valuation.cash),
         "cash_weight": plain(cash.weight),
         "drift": plain(drift.measure_drift(legs)),

@@ -5,12 +5,12 @@ from decimal import Decimal, localcontext
 
 from msgspec import Struct
 
+from trimtab.kernel.currencies import minor_units, smallest_amount
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.current_limits import current_limits
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
-from trimtab.portfolios.balancing.order_sizing import CENT
 from trimtab.portfolios.balancing.price_bounds import move_to_other_sides, round_move
 from trimtab.portfolios.portfolio.holdings import Holding, Side, TradeEffect
 from trimtab.portfolios.portfolio.policy import Destination, Policy
@@ -44,7 +44,7 @@ class DryRun(Struct, frozen=True):
 def describe_dry_run(inputs: DecisionInputs, result: CheckResult, holdings: Mapping[str, Holding]) -> DryRun:
     """Return the dry run of a decision; `holdings` are the present ones, splits included."""
     plan, commission = result.plan, inputs.terms.commission
-    fees = tuple(commission.of(order.notional) for order in plan.orders) if plan else ()
+    fees = tuple(commission.of(order.notional, order.currency) for order in plan.orders) if plan else ()
     profits = (
         {
             order.symbol: _profit_of(order, holdings[order.symbol], commission, inputs)
@@ -58,7 +58,7 @@ def describe_dry_run(inputs: DecisionInputs, result: CheckResult, holdings: Mapp
     valid_while = result.safe_move
     if plan is not None and result.valuation is not None:
         policy = inputs.portfolio.policy
-        least = max(policy.minimum_trade, commission.per_order, CENT)
+        least = max(policy.minimum_trade, commission.per_order, smallest_amount(inputs.portfolio.currency))
         is_limited = bool(current_limits(inputs))
         valid_while = ZERO if is_limited else find_valid_move(plan, result.valuation, policy, least)
     return DryRun(inputs, result, legs, fees, profits, valid_while)
@@ -101,9 +101,10 @@ def _may_jump(plan: OrderPlan, policy: Policy) -> bool:
 
 def _profit_of(order: PlannedOrder, held: Holding, commission: Commission, inputs: DecisionInputs) -> Decimal:
     """Return the realised profit of a sell at the planning price, by the average cost of the holding."""
-    fee = commission.of(order.notional)
+    fee = commission.of(order.notional, order.currency)
     amount = CONTEXT.multiply(order.quantity, order.price)
-    sale = TradeEffect("dry-run", order.side, held.security_type, order.symbol, order.quantity, amount, fee, inputs.now)
+    traded = (held.security_type, order.symbol, order.quantity, amount, fee)
+    sale = TradeEffect("dry-run", order.side, *traded, inputs.now, minor_units=minor_units(order.currency))
     return held.with_trade(sale).realised_profit - held.realised_profit
 
 

@@ -3,7 +3,7 @@
 from decimal import ROUND_FLOOR, Decimal
 
 from trimtab.kernel.money import ZERO
-from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities
+from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities
 from trimtab.portfolios.balancing.planned_trades import PlannedTrades, plan_trades
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.rebalancing import drift
@@ -62,7 +62,7 @@ def _idle_quantity(symbol: str, trades: PlannedTrades) -> Decimal:
     sizing = trades.sizing
     idle = (trades.cash - sizing.amount_of(sizing.target[CASH])) / sizing.valuation.prices[symbol]
     if any(quantity > 0 for quantity in trades.quantities.values()):
-        idle = min(idle, trades.spendable.quantize(CENT, ROUND_FLOOR) / sizing.limit_price(symbol, Side.SELL))
+        idle = min(idle, sizing.round_money(trades.spendable, ROUND_FLOOR) / sizing.limit_price(symbol, Side.SELL))
     return max(ZERO, sizing.round_to_steps(idle))
 
 

@@ -12,7 +12,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, format_time
-from trimtab.kernel.currencies import minor_units
+from trimtab.kernel.currencies import minor_units, require_decimals
 from trimtab.kernel.errors import Conflict, Unprocessable, not_found
 from trimtab.kernel.money import ZERO, plain
 from trimtab.kernel.retry import retry_on_conflict
@@ -113,6 +113,7 @@ class OperatorActions(Struct, frozen=True):
 
         def attempt() -> Portfolio:
             portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
+            require_decimals("cash", resolution.cash or ZERO, portfolio.currency)
             if portfolio.status is not PortfolioStatus.STALE or portfolio.lock is None:
                 raise Conflict(
                     "not_stale", f"The portfolio is {portfolio.status}; only a stale portfolio can be resolved."

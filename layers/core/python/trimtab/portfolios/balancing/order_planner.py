@@ -10,11 +10,11 @@ from decimal import Decimal, localcontext
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO
 from trimtab.portfolios.balancing.buys import plan_buys
 from trimtab.portfolios.balancing.further_trades import add_further_trades
 from trimtab.portfolios.balancing.needless_trades import drop_needless
-from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities, WeightChange
+from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities, WeightChange
 from trimtab.portfolios.balancing.planned_changes import PlannedChanges, choose_destination, plan_changes
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
@@ -162,7 +162,8 @@ def _plan_trades(legs: tuple[Leg, ...], sizing: OrderSizing) -> tuple[tuple[Weig
         unpaid = {change.symbol for change in buys if change.symbol not in trades}
         if missing > 0 and planned != before:
             raised = missing * HUNDRED / (HUNDRED + sizing.policy.max_slippage)
-            reserve += max(raised, sizing.amount_of(PERCENT_UNIT), CENT)  # buys are fitted to cash in whole cents
+            # Buys are fitted to cash in whole units of money.
+            reserve += max(raised, sizing.amount_of(PERCENT_UNIT), sizing.money_unit)
         elif unpaid:
             dropped |= unpaid
             reserve = ZERO
@@ -184,13 +185,13 @@ def _skipped_leg(change: WeightChange, sizing: OrderSizing, trades: Quantities) 
     unused = NO_USE if change.side is Side.SELL else NO_CASH
     if change.symbol in trades:
         rest = change.max_quantity - abs(trades[change.symbol])
-        notional = to_money(max(ZERO, rest) * change.price)
+        notional = sizing.round_money(max(ZERO, rest) * change.price)
         return SkippedLeg(change.symbol, change.side, notional, unused) if notional else None
     if sizing.policy.whole_shares and not change.max_quantity:
         reason = "whole_shares"
     else:
         reason = unused if sizing.is_large_enough(change) else "minimum_trade"
-    return SkippedLeg(change.symbol, change.side, to_money(change.amount), reason)
+    return SkippedLeg(change.symbol, change.side, sizing.round_money(change.amount), reason)
 
 
 def _untradable_legs(legs: tuple[Leg, ...], sizing: OrderSizing) -> Iterator[SkippedLeg]:
@@ -198,7 +199,7 @@ def _untradable_legs(legs: tuple[Leg, ...], sizing: OrderSizing) -> Iterator[Ski
     for leg in drift.plan_changes(legs, sizing.tolerance, sizing.policy.destination):
         side = Side.BUY if leg.change > 0 else Side.SELL
         end = sizing.amount_of(leg.weight + leg.change)
-        notional = to_money(abs(end - sizing.valuation.values.get(leg.asset, ZERO))) if leg.change else ZERO
+        notional = sizing.round_money(abs(end - sizing.valuation.values.get(leg.asset, ZERO))) if leg.change else ZERO
         reason = sizing.find_refusal(leg.asset, side) or ("minimum_trade" if not sizing.is_tradable(leg) else None)
         if leg.asset != CASH and notional and reason:
             yield SkippedLeg(leg.asset, side, notional, reason)

@@ -3,11 +3,12 @@
 Numbers are exact (the caller sets the decimal context `EXACT`) until they become quantities or amounts of money.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from msgspec import Struct, field
 
-from trimtab.kernel.money import HUNDRED, MONEY_PLACES, PERCENT_PLACES, QUANTITY_PLACES, ZERO, to_money
+from trimtab.kernel.currencies import round_money, smallest_amount
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, QUANTITY_PLACES, ZERO
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import Destination, Mode, Policy
 from trimtab.portfolios.rebalancing.drift import CASH, Leg, Tolerance, Weights, compare_weights
@@ -25,7 +26,6 @@ ALLOWED_SIDES = {
 }
 """Sides that each mode may trade."""
 
-CENT = Decimal(1).scaleb(-MONEY_PLACES)
 _SMALLEST_QUANTITY = Decimal(1).scaleb(-QUANTITY_PLACES)
 _SMALLEST_PERCENT = Decimal(1).scaleb(-PERCENT_PLACES)
 
@@ -80,9 +80,22 @@ class OrderSizing(Struct, frozen=True):
         return Decimal(1) if self.policy.whole_shares else _SMALLEST_QUANTITY
 
     @property
+    def money_unit(self) -> Decimal:
+        """Smallest amount of money of the currency, a cent for USD."""
+        return smallest_amount(self.valuation.currency)
+
+    def round_money(self, amount: Decimal, rounding: str = ROUND_HALF_UP) -> Decimal:
+        """Return the amount in whole units of money, by default rounded half up."""
+        return round_money(amount, self.valuation.currency, rounding)
+
+    def commission_of(self, amount: Decimal) -> Decimal:
+        """Return the commission of an order of this amount, in money."""
+        return self.commission.of(amount, self.valuation.currency)
+
+    @property
     def min_amount(self) -> Decimal:
         """Smallest amount of an order, in money."""
-        return max(self.policy.minimum_trade, CENT)
+        return max(self.policy.minimum_trade, self.money_unit)
 
     def is_tradable(self, leg: Leg) -> bool:
         """Return whether an order may lead the leg towards its target, and the way to the target is long enough."""
@@ -153,11 +166,11 @@ class OrderSizing(Struct, frozen=True):
     def is_large_enough(self, change: WeightChange, quantity: Decimal | None = None) -> bool:
         """Return whether this quantity (by default the whole change) reaches the minimum amount of an order.
 
-        The amount must reach the minimum both before and after rounding to cents, and exceed its commission.
+        The amount must reach the minimum both before and after rounding to money, and exceed its commission.
         """
         traded = change.max_quantity if quantity is None else quantity
         amount = traded * change.price
-        is_above_minimum = min(amount, to_money(amount)) >= self.min_amount
+        is_above_minimum = min(amount, self.round_money(amount)) >= self.min_amount
         return is_above_minimum and self.exceeds_commission(change.symbol, change.side, traded)
 
     def exceeds_commission(self, symbol: str, side: Side, quantity: Decimal) -> bool:
@@ -167,38 +180,39 @@ class OrderSizing(Struct, frozen=True):
         """
         amount = quantity * self.valuation.prices[symbol]
         if side is Side.SELL:
-            worst = (quantity * self.limit_price(symbol, side)).quantize(CENT, ROUND_FLOOR)
-            return worst >= self.commission.of(worst) and amount > self.commission.of(amount)
-        return amount > self.commission.of(amount)
+            worst = self.round_money(quantity * self.limit_price(symbol, side), ROUND_FLOOR)
+            return worst >= self.commission_of(worst) and amount > self.commission_of(amount)
+        return amount > self.commission_of(amount)
 
     def planned_order(self, symbol: str, quantity: Decimal) -> PlannedOrder:
         """Return the order for a signed quantity."""
         side = Side.BUY if quantity > 0 else Side.SELL
         price, limit_price = self.valuation.prices[symbol], self.limit_price(symbol, side)
-        return PlannedOrder(symbol, side, abs(quantity).quantize(_SMALLEST_QUANTITY), price, limit_price)
+        quantity = abs(quantity).quantize(_SMALLEST_QUANTITY)
+        return PlannedOrder(symbol, side, quantity, price, limit_price, self.valuation.currency)
 
     def spendable_cash(self, trades: Quantities) -> Decimal:
         """Return the cash above the buffer if all trades fill at their limit prices, commissions paid.
 
-        Each amount is rounded to the cent.
+        Each amount is rounded to whole units of money.
         """
         cash = self.valuation.cash - self.amount_of(self.policy.cash_buffer)
         return cash - sum((self.cost(symbol, quantity) for symbol, quantity in trades.items()), ZERO)
 
     def cost(self, symbol: str, quantity: Decimal) -> Decimal:
-        """Return the cost of a trade at its limit price with its commission, to the cent; below zero for a sell."""
+        """Return the cost of a trade at its limit price with its commission, in money; below zero for a sell."""
         if not quantity:
             return ZERO
         amount = quantity * self.limit_price(symbol, Side.BUY if quantity > 0 else Side.SELL)
         # The cost of a buy is rounded up, the proceeds of a sell down.
-        return amount.quantize(CENT, ROUND_CEILING) + self.commission.of(abs(amount))
+        return self.round_money(amount, ROUND_CEILING) + self.commission_of(abs(amount))
 
     @property
     def fee_reserve(self) -> Decimal:
-        """Largest commission of an order beyond its exact percentage, in whole cents."""
-        # The percentage is rounded to a cent of its own.
-        rounding = CENT if self.commission.percent else ZERO
-        return self.commission.per_order.quantize(CENT, ROUND_CEILING) + rounding
+        """Largest commission of an order beyond its exact percentage, in whole units of money."""
+        # The percentage is rounded up to a unit of its own.
+        rounding = self.money_unit if self.commission.percent else ZERO
+        return self.round_money(self.commission.per_order, ROUND_CEILING) + rounding
 
     def unit_cost(self, symbol: str) -> Decimal:
         """Return the cost of one unit bought at the limit price, with the percentage of the commission, unrounded."""
@@ -206,12 +220,12 @@ class OrderSizing(Struct, frozen=True):
 
     def payable_quantity(self, symbol: str, money: Decimal) -> Decimal:
         """Return the quantity that the money buys at the limit price, commission and rounding included."""
-        cents = (money - self.fee_reserve).quantize(CENT, ROUND_FLOOR)
-        return max(ZERO, self.round_to_steps(cents / self.unit_cost(symbol)))
+        rounded = self.round_money(money - self.fee_reserve, ROUND_FLOOR)
+        return max(ZERO, self.round_to_steps(rounded / self.unit_cost(symbol)))
 
     def fee(self, symbol: str, quantity: Decimal) -> Decimal:
         """Return the commission of a trade at the planning price, zero for no trade."""
-        return self.commission.of(abs(quantity) * self.valuation.prices[symbol]) if quantity else ZERO
+        return self.commission_of(abs(quantity) * self.valuation.prices[symbol]) if quantity else ZERO
 
     def fees(self, trades: Quantities) -> Decimal:
         """Return the commissions if all trades fill at their planning prices."""
@@ -226,7 +240,7 @@ class OrderSizing(Struct, frozen=True):
         """Return the weights if all trades fill at their planning prices."""
         held = self.valuation.quantities
         quantities = {symbol: held.get(symbol, ZERO) + trades.get(symbol, ZERO) for symbol in sorted({*held, *trades})}
-        return value(quantities, self.valuation.prices, self.cash_after(trades)).weights
+        return value(quantities, self.valuation.prices, self.cash_after(trades), self.valuation.currency).weights
 
     def distance_from_target(self, symbol: str, worth: Decimal) -> Decimal:
         """Return the distance between the value of an asset and the target, in money."""

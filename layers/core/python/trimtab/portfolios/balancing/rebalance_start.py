@@ -5,11 +5,11 @@ from decimal import ROUND_FLOOR, Decimal
 
 from trimtab.contracts.records import Record
 from trimtab.kernel import ids
+from trimtab.kernel.currencies import round_money
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
-from trimtab.portfolios.balancing.order_sizing import CENT
 from trimtab.portfolios.execution.trading_controls import Control, notional_of, turnover_allowed
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -35,7 +35,7 @@ def begin_rebalance(
     total = result.valuation.total if result.valuation else ZERO
     funds, commission = _funds(portfolio, portfolio.policy, total), inputs.terms.commission
     controls, policy, traded = inputs.controls, portfolio.policy, portfolio.traded_today
-    is_funded = _is_funded(result.plan, funds, commission)
+    is_funded = _is_funded(result.plan, funds, commission, portfolio.currency)
     execution = journal.new_execution(
         rebalance.rebalance_id,
         result.plan.orders,
@@ -45,6 +45,7 @@ def begin_rebalance(
         deadline=now + timedelta(seconds=run_seconds),
         funds=funds,
         commission=commission,
+        currency=portfolio.currency,
         max_order_notional=controls.limit_of(Control.MAX_ORDER_NOTIONAL, policy),
         max_turnover=turnover_allowed(controls, policy, total, traded, now),
     )
@@ -97,15 +98,15 @@ def _automatic_rebalance(portfolio: Portfolio, trigger: Trigger, now: datetime) 
 
 
 def _funds(portfolio: Portfolio, policy: Policy, total: Decimal) -> Funds:
-    """Return the cash of the portfolio, and the amounts that buys leave untouched, rounded down to the cent."""
+    """Return the cash of the portfolio, and the amounts that buys leave untouched, rounded down to money."""
 
     def amount_of(weight: Decimal) -> Decimal:
-        return CONTEXT.divide(CONTEXT.multiply(total, weight), HUNDRED).quantize(CENT, rounding=ROUND_FLOOR)
+        return round_money(CONTEXT.divide(CONTEXT.multiply(total, weight), HUNDRED), portfolio.currency, ROUND_FLOOR)
 
     return Funds(portfolio.cash or ZERO, amount_of(policy.cash_buffer), amount_of(policy.cash_target))
 
 
-def _is_funded(plan: OrderPlan, funds: Funds, commission: Commission) -> bool:
+def _is_funded(plan: OrderPlan, funds: Funds, commission: Commission, currency: str) -> bool:
     """Return whether the cash above the buffer covers all buys at limit prices, without waiting for the sells."""
-    cost = sum((cost_of(order, commission) for order in plan.orders if order.side is Side.BUY), ZERO)
+    cost = sum((cost_of(order, commission, currency) for order in plan.orders if order.side is Side.BUY), ZERO)
     return cost <= funds.cash - funds.buffer

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
-from trimtab.contracts.fields import Asset, Identifier, Model, Money, Quantity
+from trimtab.contracts.fields import Asset, Identifier, Model, Quantity, StatedMoney
 from trimtab.kernel.clock import format_time
+from trimtab.kernel.currencies import money_text
 from trimtab.kernel.money import QUANTITY_PLACES, to_places
 from trimtab.portfolios.balancing.check_store import LastCheck
 from trimtab.portfolios.balancing.operator_actions import Resolution
@@ -38,9 +39,9 @@ class RunRebalance(Model):
 class Withdraw(Model):
     """A withdrawal of cash."""
 
-    amount: Annotated[Money, Field(gt=0)]
-    """The amount to pay out in money, above 0, up to 2 decimals; where the cash does not cover the amount, holdings are
-    sold first. Example: `200.00`"""
+    amount: Annotated[StatedMoney, Field(gt=0)]
+    """The amount to pay out in money, above 0, with at most the decimals of the currency (JPY 0, USD 2, KWD 3). Where
+    the cash does not cover the amount, holdings are sold first. Example: `200.00`"""
     request_id: Identifier | None = None
     """Makes the request idempotent within the portfolio; the header `Idempotency-Key` is an alternative. Without
     either, a repeat is a new withdrawal. Example: `w-2026-11-21`"""
@@ -54,8 +55,9 @@ class ResolvePortfolio(Model):
     holdings: Annotated[dict[Asset, Annotated[Quantity, Field(ge=0)]], Field(max_length=90, default_factory=dict)]
     """The actual quantities by symbol, after any split, each at least 0; at most 90. Symbols that are left out stay as
     they were."""
-    cash: Money | None = None
-    """The actual cash in money, up to 2 decimals; negative where the account is overdrawn. Null or absent: unchanged.
+    cash: StatedMoney | None = None
+    """The actual cash in money, with at most the decimals of the currency (JPY 0, USD 2, KWD 3); negative where the
+    account is overdrawn. Null or absent: unchanged.
     Example: `1000.00`"""
 
     def to_domain(self) -> Resolution:
@@ -167,7 +169,7 @@ def account_view(account: BrokerAccount, positions: dict[str, Decimal]) -> Answe
     """Return the members of an `AccountView`."""
     return {
         "account": account.account,
-        "cash": f"{account.cash:.2f}",
+        "cash": money_text(account.cash, account.currency),
         "currency": account.currency,
         "status": account.status,
         "positions": {

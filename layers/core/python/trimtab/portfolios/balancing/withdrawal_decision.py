@@ -46,6 +46,7 @@ def decide_withdrawal(inputs: DecisionInputs, amount: Decimal) -> CheckResult:
         {symbol: inputs.quantities.get(symbol, ZERO) for symbol in priced},
         {symbol: prices[symbol] for symbol in priced},
         portfolio.cash or ZERO,
+        portfolio.currency,
     )
     found = plan_withdrawal(
         valuation,

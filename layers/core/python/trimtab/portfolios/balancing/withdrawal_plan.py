@@ -9,9 +9,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.kernel.money import ZERO, to_money
+from trimtab.kernel.money import ZERO
 from trimtab.portfolios.balancing.order_planner import OrderPlan
-from trimtab.portfolios.balancing.order_sizing import CENT, OrderSizing, Quantities
+from trimtab.portfolios.balancing.order_sizing import OrderSizing, Quantities
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.model import Allocation
 from trimtab.portfolios.portfolio.policy import Mode, Policy
@@ -57,7 +57,7 @@ def plan_withdrawal(
         sizing = OrderSizing(valuation, targets, policy, tolerance, Mode.SELL_ONLY, limits, commission)
         held = _sellable(sizing)
         most = valuation.cash + _proceeds(sizing, held)
-        available = to_money(max(ZERO, most, valuation.cash).quantize(CENT, ROUND_FLOOR))
+        available = sizing.round_money(max(ZERO, most, valuation.cash), ROUND_FLOOR)
         if valuation.cash >= amount:
             return WithdrawalPlan(available, _plan_of(sizing, legs, {}))
         if available < amount:
@@ -118,9 +118,9 @@ def _add_share(
 def _quantity_for(sizing: OrderSizing, symbol: str, money: Decimal) -> Decimal:
     """Return the smallest quantity whose sell at the limit price brings this money after its commission."""
     limit = sizing.limit_price(symbol, Side.SELL)
-    gross = money + CENT
+    gross = money + sizing.money_unit
     for _ in range(ROUNDS):
-        gross = money + CENT + sizing.commission.of(gross)
+        gross = money + sizing.money_unit + sizing.commission_of(gross)
     return sizing.round_to_steps(gross / limit, ROUND_CEILING)
 
 
@@ -131,10 +131,10 @@ def _at_least_an_order(sizing: OrderSizing, symbol: str, quantity: Decimal, held
 def _proceeds(sizing: OrderSizing, sold: Quantities) -> Decimal:
     """Return the money that these sells bring at their limit prices, commissions paid."""
     amounts = (
-        (quantity * sizing.limit_price(symbol, Side.SELL)).quantize(CENT, ROUND_FLOOR)
+        sizing.round_money(quantity * sizing.limit_price(symbol, Side.SELL), ROUND_FLOOR)
         for symbol, quantity in sold.items()
     )
-    fees = (sizing.commission.of(quantity * sizing.valuation.prices[symbol]) for symbol, quantity in sold.items())
+    fees = (sizing.commission_of(quantity * sizing.valuation.prices[symbol]) for symbol, quantity in sold.items())
     return sum(amounts, ZERO) - sum(fees, ZERO)
 
 

@@ -9,6 +9,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
+from trimtab.kernel.currencies import require_decimals
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import plain
 from trimtab.kernel.retry import retry_on_conflict
@@ -35,9 +36,11 @@ class WithdrawalService(Struct, frozen=True):
         """Accept a withdrawal; idempotent by `request_id`.
 
         Raises `Unprocessable` (`insufficient_funds`) where cash and sells cannot pay the amount at the present prices,
-        `Conflict` (`closed`, `stale`, `locked`, `request_id_reused`).
+        or (`too_many_decimals`) where the amount has more decimals than the currency, and `Conflict` (`closed`,
+        `stale`, `locked`, `request_id_reused`).
         """
         portfolio = require_owned(self.store.portfolio(caller.tenant_id, portfolio_id), caller)
+        require_decimals("amount", amount, portfolio.currency)
         requested = _requested(portfolio, amount, request_id, self.clock())
         stored = self.store.rebalance(portfolio.tenant_id, portfolio_id, requested.rebalance_id)
         if stored is None:

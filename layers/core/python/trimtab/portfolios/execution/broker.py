@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from trimtab.kernel.currencies import USD
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.rebalancing.orders import NO_COMMISSION, Commission, RefusalKind
@@ -44,13 +45,17 @@ class BrokerStatus(StrEnum):
 
 
 class BrokerOrder(Struct, frozen=True):
-    """An order for the present trading day: a quantity with up to 9 decimal places, and an optional limit price."""
+    """An order for the present trading day: a quantity with up to 9 decimal places, and an optional limit price.
+
+    Prices and fees are in `currency`.
+    """
 
     client_order_id: str
     symbol: str
     side: Side
     quantity: Decimal
     limit_price: Decimal | None = None
+    currency: str = USD
 
 
 class BrokerReport(Struct, frozen=True):

@@ -18,11 +18,12 @@ class OrderSync(Struct, frozen=True):
 
     `is_new_wave`: this worker has just started the wave, so the broker cannot have any of the orders yet.
     `may_send`: send orders that the broker never received. `is_stopping`: cancel open orders. `now` is the time of the
-    synchronisation. `log_error` receives exceptions that a broker should not raise.
+    synchronisation. `log_error` receives exceptions that a broker should not raise. `currency` is that of the orders.
     """
 
     broker: Broker
     account: str
+    currency: str
     is_new_wave: bool
     may_send: bool
     is_stopping: bool
@@ -52,7 +53,7 @@ class OrderSync(Struct, frozen=True):
         """Submit the order and count the attempt. `Execution.started` has counted the first attempt already."""
         tried = order if self.is_new_wave else replace(order, attempts=order.attempts + 1)
         try:
-            return self._update(tried, self.broker.submit(self.account, to_broker_order(order)))
+            return self._update(tried, self.broker.submit(self.account, to_broker_order(order, self.currency)))
         except OrderNotSent as error:
             return self._note_error(order, error)
         except Exception as error:  # noqa: BLE001 - the broker may have received the order despite the error
@@ -80,6 +81,6 @@ class OrderSync(Struct, frozen=True):
         return replace(order, reason=type(error).__name__)  # the text goes to the log only: it may reveal internals
 
 
-def to_broker_order(order: Order) -> BrokerOrder:
+def to_broker_order(order: Order, currency: str) -> BrokerOrder:
     """Return the order in the form of the port `Broker`."""
-    return BrokerOrder(order.client_order_id, order.symbol, order.side, order.quantity, order.limit_price)
+    return BrokerOrder(order.client_order_id, order.symbol, order.side, order.quantity, order.limit_price, currency)

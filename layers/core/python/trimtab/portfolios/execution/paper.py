@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import Clock, format_time, parse_time
-from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, plain, to_money
+from trimtab.kernel.currencies import USD, round_money
+from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, plain
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.execution.broker import BrokerAccount, BrokerOrder, BrokerReport, BrokerStatus, OutcomeUnknown
 from trimtab.portfolios.execution.paper_scenario import ScenarioRule, unpack_rule
@@ -88,13 +89,13 @@ class PaperOrder(Struct, frozen=True):
         if not _meets_limit(self.order, price):
             return self.end("limit_not_met")
         filled = _part(self.order.quantity, self.rule.fill_percent)
-        amount = to_money(CONTEXT.multiply(filled, price))
+        amount = round_money(CONTEXT.multiply(filled, price), self.order.currency)
         executed = replace(
             self,
             due_at=None,
             filled=filled,
             amount=amount,
-            fees=self.rule.commission.of(amount) if filled else ZERO,
+            fees=self.rule.commission.of(amount, self.order.currency) if filled else ZERO,
         )
         if filled == self.order.quantity:
             return replace(executed, status=BrokerStatus.FILLED)
@@ -110,6 +111,7 @@ class PaperOrder(Struct, frozen=True):
             "side": self.order.side.value,
             "quantity": plain(self.order.quantity),
             "limit_price": None if self.order.limit_price is None else plain(self.order.limit_price),
+            "currency": None if self.order.currency == USD else self.order.currency,
             "rule": self.rule.pack(),
             "created_at": format_time(self.created_at),
             "updated_at": format_time(self.updated_at),
@@ -142,6 +144,7 @@ class PaperOrder(Struct, frozen=True):
                 side=Side(item["side"]),
                 quantity=Decimal(item["quantity"]),
                 limit_price=Decimal(item["limit_price"]) if "limit_price" in item else None,
+                currency=item.get("currency", USD),
             ),
             rule=unpack_rule(item["rule"]),
             created_at=parse_time(item["created_at"]),
@@ -182,8 +185,8 @@ class PaperBroker(Struct, frozen=True):
     the quote is worse than the limit price. Rules of the scenario change this behaviour.
 
     Positions and cash of an account are sums over the fills of its orders: both start at zero and may be negative, and
-    deposits and splits are not included. The currency is always USD. Exceptions of DynamoDB pass through: the outcome
-    is unknown then, and the caller's message is delivered again.
+    deposits and splits are not included. The currency is that of the orders, USD without an order. Exceptions of
+    DynamoDB pass through: the outcome is unknown then, and the caller's message is delivered again.
     """
 
     client: "DynamoDBClient"
@@ -226,8 +229,10 @@ class PaperBroker(Struct, frozen=True):
 
     def account(self, account: str) -> BrokerAccount:
         """See `Broker.account`. Cash is the sum over all fills, fees included."""
-        cash = sum((paper_order.cash_change for paper_order in self._orders(account)), ZERO)
-        return BrokerAccount(account, to_money(cash), "USD", "ACTIVE")
+        cash, currency = ZERO, USD
+        for paper_order in self._orders(account):
+            cash, currency = cash + paper_order.cash_change, paper_order.order.currency
+        return BrokerAccount(account, round_money(cash, currency), currency, "ACTIVE")
 
     def _rule(self, account: str, order: BrokerOrder) -> ScenarioRule:
         def nth() -> int:

@@ -12,7 +12,7 @@ from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, to_places
+from trimtab.kernel.money import CONTEXT, QUANTITY_PLACES, ZERO, count_decimals, to_places
 from trimtab.portfolios.ledger.trades import Trade, gross_amount
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.holdings import SecurityType, Side, TradeKind, TradeStatus
@@ -137,8 +137,7 @@ class RebalanceTrade(Struct, frozen=True):
         """Return the trade with an event; the trade comes after every recorded trade of the symbol."""
         holding = portfolio.holdings.get(self.symbol)
         average_cost = (holding and holding.average_cost) or ZERO
-        # Orders are planned to the cent, so a fill keeps cents: rounded to yen, fills could cost more than the cash.
-        units, amount = max(MONEY_PLACES, minor_units(portfolio.currency)), self.amount
+        units, amount = minor_units(portfolio.currency), self.amount
         amount = to_places(CONTEXT.multiply(self.quantity, average_cost), units) if amount is None else amount
         return Trade(
             tenant_id=portfolio.tenant_id,

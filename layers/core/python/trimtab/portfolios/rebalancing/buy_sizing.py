@@ -9,7 +9,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from msgspec.structs import replace
 
-from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO, to_money
+from trimtab.kernel.currencies import round_money, smallest_amount
+from trimtab.kernel.money import CONTEXT, HUNDRED, QUANTITY_PLACES, ZERO
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.rebalancing.journal import (
     FIRST_TOP_UP,
@@ -21,16 +22,15 @@ from trimtab.portfolios.rebalancing.journal import (
 )
 from trimtab.portfolios.rebalancing.orders import NO_CASH, Commission, Order, OrderStatus, PlannedOrder, SkippedLeg
 
-_CENT = Decimal("0.01")
 _UNIT = Decimal(1).scaleb(-QUANTITY_PLACES)
 Quantities = Mapping[str, Decimal]
 """Quantities by symbol."""
 
 
-def cost_of(order: Order | PlannedOrder, commission: Commission) -> Decimal:
+def cost_of(order: Order | PlannedOrder, commission: Commission, currency: str) -> Decimal:
     """Return the most that a buy can cost: the amount at its limit price, and the commission."""
-    amount = _multiply(order.quantity, _worst_price(order)).quantize(_CENT, ROUND_CEILING)
-    return amount + commission.of(amount)
+    amount = round_money(_multiply(order.quantity, _worst_price(order)), currency, ROUND_CEILING)
+    return amount + commission.of(amount, currency)
 
 
 def fit_buys_to_cash(execution: Execution) -> Execution:
@@ -43,7 +43,7 @@ def fit_buys_to_cash(execution: Execution) -> Execution:
     if not buys:
         return execution
     funds = execution.funds or _least_funds(execution)
-    cost = sum((cost_of(order, execution.commission) for order in buys), ZERO)
+    cost = sum((cost_of(order, execution.commission, execution.currency) for order in buys), ZERO)
     spendable = cash_after_fills(execution, funds) - funds.buffer
     planned = {order.symbol: order.quantity for order in buys}
     if cost > spendable:
@@ -101,8 +101,8 @@ def unpaid_reversals(
     priced = [replace(order, price=prices.get(order.symbol, order.price)) for order in upcoming]
     cost, buys = ZERO, [order for order in priced if order.side is Side.BUY]
     for order in priced:
-        amount = to_money(_multiply(order.quantity, order.price))
-        fee = execution.commission.of(amount)
+        amount = round_money(_multiply(order.quantity, order.price), execution.currency)
+        fee = execution.commission.of(amount, execution.currency)
         if order.side is Side.BUY:
             cost += amount + fee
         else:
@@ -128,9 +128,9 @@ def _least_funds(execution: Execution) -> Funds:
     cash = ZERO
     for order in execution.orders:
         if order.side is Side.BUY:
-            cash += cost_of(order, execution.commission)
+            cash += cost_of(order, execution.commission, execution.currency)
         elif order.wave == execution.wave:
-            cash -= _multiply(order.quantity, _worst_price(order)).quantize(_CENT, ROUND_FLOOR)
+            cash -= round_money(_multiply(order.quantity, _worst_price(order)), execution.currency, ROUND_FLOOR)
     return Funds(cash)
 
 
@@ -176,7 +176,7 @@ def _share_out(
     for _ in legs:
         full = sum((_multiply(wanted[order.symbol], _worst_price(order)) for order in candidates), ZERO)
         cost = CONTEXT.divide(_multiply(full, HUNDRED + execution.commission.percent), HUNDRED)
-        available = money - _fixed_cost(execution.commission, is_raise=is_raise) * len(candidates)
+        available = money - _fixed_cost(execution, is_raise=is_raise) * len(candidates)
         if available <= 0 or not cost:
             candidates = sorted(candidates, key=lambda order: wanted[order.symbol] * order.price)[1:]
             continue
@@ -189,20 +189,22 @@ def _share_out(
     return {}
 
 
-def _fixed_cost(commission: Commission, *, is_raise: bool) -> Decimal:
-    """Return the commission of an order that does not grow with its amount, and what rounding to cents may add."""
-    rounding = 2 * _CENT if commission.percent else _CENT
-    return rounding if is_raise else rounding + commission.per_order.quantize(_CENT, ROUND_CEILING)
+def _fixed_cost(execution: Execution, *, is_raise: bool) -> Decimal:
+    """Return the commission of an order that does not grow with its amount, and what rounding to money may add."""
+    commission, unit = execution.commission, smallest_amount(execution.currency)
+    rounding = 2 * unit if commission.percent else unit
+    return rounding if is_raise else rounding + round_money(commission.per_order, execution.currency, ROUND_CEILING)
 
 
 def _is_worthwhile(execution: Execution, order: Order, quantity: Decimal, is_raise: bool) -> bool:
     if is_raise or not quantity:
         return bool(quantity)
-    amount = _multiply(quantity, order.price)
-    if to_money(amount) < execution.policy.minimum_trade:
+    amount, currency = _multiply(quantity, order.price), execution.currency
+    if round_money(amount, currency) < execution.policy.minimum_trade:
         return False
     is_planned = order.status is OrderStatus.PLANNED
-    return is_planned or execution.commission.of(amount) <= _multiply(quantity, _worst_price(order) - order.price)
+    accepted = _multiply(quantity, _worst_price(order) - order.price)
+    return is_planned or execution.commission.of(amount, currency) <= accepted
 
 
 def _resize(execution: Execution, buys: Sequence[Order], sizes: Quantities) -> Execution:
@@ -220,7 +222,11 @@ def _resize(execution: Execution, buys: Sequence[Order], sizes: Quantities) -> E
 def _take_from_rests(execution: Execution, bought: Quantities) -> Execution:
     """Return the journal with the unpaid rests of the legs reduced by these quantities; negative ones increase them."""
     prices = {order.symbol: order.price for order in execution.orders}
-    change = {symbol: to_money(_multiply(quantity, prices[symbol])) for symbol, quantity in bought.items() if quantity}
+    change = {
+        symbol: round_money(_multiply(quantity, prices[symbol]), execution.currency)
+        for symbol, quantity in bought.items()
+        if quantity
+    }
     rests = {leg.symbol: leg for leg in execution.skipped if leg.side is Side.BUY and leg.reason == NO_CASH}
     others = [leg for leg in execution.skipped if leg.symbol not in change or leg is not rests.get(leg.symbol)]
     changed = [

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.stored_form import Table, UnknownForm, from_attributes, pack, to_table, unpack
 from trimtab.kernel import ids
+from trimtab.kernel.currencies import USD
 from trimtab.kernel.money import ZERO
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.policy import OnIncomplete, Policy
@@ -72,7 +73,7 @@ class Execution(Struct, frozen=True):
     `deadline` the execution is given up. `funds` is the cash of the plan, None in a journal of an earlier release, and
     `commission` the cost of each order. `waits_for` is the code of the reason to wait. `earlier_waves` are the starts
     of the waves before the present one. `unrestored` are the sold quantities by symbol that the present wave of
-    reversals does not buy back, because cash does not pay for them.
+    reversals does not buy back, because cash does not pay for them. Money is in `currency`.
     """
 
     orders: tuple[Order, ...]
@@ -92,6 +93,7 @@ class Execution(Struct, frozen=True):
     commission: Commission = NO_COMMISSION
     earlier_waves: Mapping[int, datetime] = {}
     unrestored: Mapping[str, Decimal] = {}
+    currency: str = USD
 
     @property
     def current(self) -> tuple[Order, ...]:
@@ -223,6 +225,7 @@ def new_execution(
     deadline: datetime,
     funds: Funds | None = None,
     commission: Commission = NO_COMMISSION,
+    currency: str = USD,
     max_order_notional: Decimal | None = None,
     max_turnover: Decimal | None = None,
 ) -> Execution:
@@ -252,6 +255,7 @@ def new_execution(
         deadline=deadline,
         funds=funds,
         commission=commission,
+        currency=currency,
     )
 
 
@@ -291,6 +295,7 @@ class _StoredExecution(Struct, frozen=True, omit_defaults=True):
     commission: Commission = NO_COMMISSION
     earlier_waves: Mapping[int, datetime] = {}
     unrestored: Mapping[str, Decimal] = {}
+    currency: str = USD
 
 
 _PLAIN = tuple(name for name in Execution.__struct_fields__ if name not in {"orders", "skipped"})

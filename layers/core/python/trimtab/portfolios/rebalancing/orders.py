@@ -5,24 +5,25 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
+from trimtab.kernel.currencies import USD, round_money
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 from trimtab.portfolios.portfolio.holdings import Side
 
 
 class Commission(Struct, frozen=True):
     """Commission of a broker for one order: an amount of money for each order, and a percent of its value.
 
-    >>> Commission(per_order=Decimal(1), percent=Decimal("0.1")).of(Decimal(500))
+    >>> Commission(per_order=Decimal(1), percent=Decimal("0.1")).of(Decimal(500), "USD")
     Decimal('1.50')
     """
 
     per_order: Decimal = ZERO
     percent: Decimal = ZERO
 
-    def of(self, notional: Decimal) -> Decimal:
-        """Return the commission of an order of this value, in money, rounded up to the cent."""
+    def of(self, notional: Decimal, currency: str) -> Decimal:
+        """Return the commission of an order of this value, in money, rounded up to the decimals of the currency."""
         share = CONTEXT.divide(CONTEXT.multiply(notional, self.percent), HUNDRED)
-        return (self.per_order + share).quantize(Decimal("0.01"), rounding=ROUND_CEILING)
+        return round_money(self.per_order + share, currency, ROUND_CEILING)
 
 
 NO_COMMISSION = Commission()
@@ -31,7 +32,7 @@ NO_COMMISSION = Commission()
 class PlannedOrder(Struct, frozen=True):
     """An order to buy or sell `quantity` units (9 places, above zero).
 
-    `price` is the planning price, `limit_price` the worst price of a fill; both are prices of one unit.
+    `price` is the planning price, `limit_price` the worst price of a fill; both are prices of one unit, in `currency`.
     """
 
     symbol: str
@@ -39,11 +40,12 @@ class PlannedOrder(Struct, frozen=True):
     quantity: Decimal
     price: Decimal
     limit_price: Decimal
+    currency: str = USD
 
     @property
     def notional(self) -> Decimal:
         """Value of the order at the planning price, in money."""
-        return to_money(CONTEXT.multiply(self.quantity, self.price))
+        return round_money(CONTEXT.multiply(self.quantity, self.price), self.currency)
 
 
 NO_CASH = "no_cash"

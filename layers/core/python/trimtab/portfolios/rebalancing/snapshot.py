@@ -10,7 +10,8 @@ from trimtab.contracts.portfolios import (
     PortfolioSummary,
     SnapshotLeg,
 )
-from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_money, to_places
+from trimtab.kernel.currencies import round_money
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, to_places
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader, value_holdings
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.store import PortfolioStore
@@ -46,6 +47,7 @@ def take_snapshot(portfolio: Portfolio, holdings: HoldingsReader) -> PortfolioSn
         {symbol: quantities[symbol] for symbol in prices},
         {symbol: price.value for symbol, price in prices.items()},
         portfolio.cash or ZERO,
+        portfolio.currency,
     )
     is_priced = len(prices) == len(held)
     legs = _legs(portfolio, valued) if portfolio.allocation and valued.weights and is_priced else ()
@@ -77,6 +79,6 @@ def _legs(portfolio: Portfolio, valued: Valuation) -> tuple[SnapshotLeg, ...]:
     for leg in compare_weights(valued.weights, target_weights(portfolio.allocation, portfolio.policy)):
         width = to_places(tolerance(leg), PERCENT_PLACES)
         edges = max(leg.target - width, ZERO), min(leg.target + width, HUNDRED)
-        held: Decimal = to_money(valued.values.get(leg.asset, ZERO))
+        held: Decimal = round_money(valued.values.get(leg.asset, ZERO), portfolio.currency)
         found.append(SnapshotLeg(leg.asset, leg.weight, leg.target, *edges, held))
     return tuple(found)

@@ -5,6 +5,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 from msgspec import Struct
 
+from trimtab.kernel.currencies import USD
 from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
 from trimtab.portfolios.rebalancing.drift import CASH, Weights
 
@@ -25,10 +26,15 @@ class Valuation(Struct, frozen=True):
     values: Mapping[str, Decimal]
     total: Decimal
     weights: Weights
+    currency: str = USD
 
 
-def value(quantities: Mapping[str, Decimal], prices: Mapping[str, Decimal], cash: Decimal) -> Valuation:
+def value(
+    quantities: Mapping[str, Decimal], prices: Mapping[str, Decimal], cash: Decimal, currency: str = USD
+) -> Valuation:
     """Return the valuation of quantities (by symbol) and cash at these prices; a quantity of zero needs no price.
+
+    Prices and cash are in `currency`.
 
     Cash may be negative, after fees that nobody planned: then the weight of cash is negative, and the others sum to
     more than 100. Raises `ValueError` where a price is missing or not above zero, or where a quantity is negative.
@@ -47,4 +53,4 @@ def value(quantities: Mapping[str, Decimal], prices: Mapping[str, Decimal], cash
         values = {symbol: quantity * prices[symbol] for symbol, quantity in held.items()} | {CASH: cash}
         total = sum(values.values(), ZERO)
         weights = apportion(HUNDRED, values, PERCENT_PLACES) if total > 0 else {}
-    return Valuation(held, prices, cash, values, total, weights)
+    return Valuation(held, prices, cash, values, total, weights, currency)
