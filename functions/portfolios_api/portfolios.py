@@ -2,9 +2,10 @@
 
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from functions.portfolios_api.app import (
     Attention,
@@ -17,6 +18,7 @@ from functions.portfolios_api.app import (
     rebalances,
     trade_service,
 )
+from trimtab.contracts.fields import Identifier
 from trimtab.portfolios.ledger import value_views
 from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
@@ -194,6 +196,27 @@ def list_transactions(portfolio_id: PortfolioId, limit: Limit = 50, cursor: Curs
     after = decode_cursor(cursor, *query)
     page = rebalances().list_transactions(portfolios().get(app.caller, portfolio_id), limit=limit, after=after)
     return page_response([rebalance_views.transaction_view(*each) for each in page.items], page.next_position, *query)
+
+
+@app.get(
+    "/transactions",
+    **rebalance_route("List a user's transactions", READ, rebalance_views.UserTransactionList),
+)
+def list_user_transactions(
+    user_id: Annotated[Identifier, Query(description="The owner of the portfolios.")],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """List the transactions of a user over all portfolios, closed ones included, newest rebalance first.
+
+    The token of an end user lists the user's own. The response is 422 `too_many_portfolios` for a user with more than
+    100 portfolios: list the transactions of each portfolio then.
+    """
+    query = (app.caller.tenant_id, "user_transactions", user_id)
+    after = decode_cursor(cursor, *query)
+    page = rebalances().list_user_transactions(app.caller, user_id, limit=limit, after=after)
+    items = [rebalance_views.user_transaction_view(*each) for each in page.items]
+    return page_response(items, page.next_position, *query)
 
 
 def _portfolio(portfolio: Portfolio) -> Response[Any]:

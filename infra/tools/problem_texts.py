@@ -273,6 +273,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The portfolio holds the largest number of symbols.",
         "Use a further portfolio.",
     ),
+    "too_many_portfolios": (
+        "The user has more than 100 portfolios.",
+        "Read the list of each portfolio: `GET /portfolios/{portfolio_id}/transactions`.",
+    ),
     "too_many_requests": ("The limit of requests is reached.", _SAME_REQUEST),
     "too_many_rows": ("The file has too many rows.", "Split the file."),
     "too_many_selections": (

@@ -389,6 +389,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "portfolios_api/list_rebalances.json": lists("portfolios_api/list_rebalances.json", 1),
     "portfolios_api/list_trades.json": lists_the_trade,
     "portfolios_api/list_transactions.json": lists("portfolios_api/list_transactions.json", 2),
+    "portfolios_api/list_user_transactions.json": lists("portfolios_api/list_user_transactions.json", 2),
     "portfolios_api/move_cash.json": balancing_payloads.moves_cash,
     "portfolios_api/preview_rebalance.json": answers(
         "portfolios_api/preview_rebalance.json", 200, "status", "COMPLETED"

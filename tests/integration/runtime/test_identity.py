@@ -116,7 +116,7 @@ def to(system: System, method: str, path: str, ids: dict[str, str], **options: A
         ids = {**ids, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "run")}
     if path == "/portfolio-summary":
         options["query"] = {"user_id": "1", "portfolio_id": ids["portfolio_id"]}
-    if path == "/orders" and method == "GET":
+    if path in {"/orders", "/transactions"} and method == "GET":
         options["query"] = {"user_id": "1"}
     if path == "/markets/{market_id}/settlement":
         ids = {**ids, "market_id": "closed"}
@@ -163,7 +163,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/problems/{name}", "/links/{token}"}
-    assert len(ROUTES) == 77
+    assert len(ROUTES) == 78
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

@@ -5,6 +5,7 @@ higher modules add their readers.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from trimtab.portfolios.portfolio.keys import (
     attention_partition,
     item_key,
     partition_of,
+    portfolio_id_in,
     tenant_partition,
     user_partition,
 )
@@ -24,7 +26,7 @@ from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.names import claimed_by, portfolio_in
 from trimtab.runtime.dynamodb.batches import batch_get
 from trimtab.runtime.dynamodb.client import Item, get_item, serialize
-from trimtab.runtime.dynamodb.paging import Index, query_index
+from trimtab.runtime.dynamodb.paging import Index, query_index, query_keys
 from trimtab.runtime.dynamodb.writes import put_item, transact, versioned_delete, versioned_put
 
 if TYPE_CHECKING:
@@ -75,6 +77,12 @@ class PortfolioStore(Struct, frozen=True):
         partition = tenant_partition(tenant_id) if user_id is None else user_partition(tenant_id, user_id)
         page = query_index(self.client, self.table, index, partition, limit=limit, after=after)
         return page.map(Portfolio.from_item)
+
+    def portfolio_ids_of(self, tenant_id: str, user_id: str, limit: int) -> list[str]:
+        """Return the ids of a user's portfolios, closed ones included, at most `limit`."""
+        every = ("#s >= :first", {":first": "0"})
+        keys = query_keys(self.client, self.table, BY_USER, user_partition(tenant_id, user_id), every, consistent=False)
+        return [portfolio_id_in(key["pk"]) for key in islice(keys, limit)]
 
     def portfolios_with_attention(
         self, tenant_id: str, *, limit: int, after: Any

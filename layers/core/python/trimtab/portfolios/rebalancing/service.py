@@ -18,6 +18,7 @@ from trimtab.portfolios.rebalancing.drift import Transaction
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.report_decision import DriftReport, decide_report, find_refusal, request_rebalance
 from trimtab.portfolios.rebalancing.store import RebalanceStore
+from trimtab.portfolios.rebalancing.user_transactions import list_user_transactions
 
 TRANSACTION_PAGE = 25
 TRANSACTION_PAGES = 4
@@ -112,6 +113,13 @@ class RebalanceService(Struct, frozen=True):
             return Page(found, None if position is None else [*position, ALL_LISTED])
         last, each = found[limit - 1]
         return Page(found[:limit], [*self.store.position_of(last), last.transactions.index(each) + 1])
+
+    def list_user_transactions(
+        self, caller: Caller, user_id: str, *, limit: int, after: Any
+    ) -> Page[tuple[Rebalance, Transaction]]:
+        """Return a page of a user's transactions over all portfolios; see `user_transactions`."""
+        caller.require_acting_for(user_id)
+        return list_user_transactions(self.store, caller.tenant_id, user_id, limit=limit, after=after)
 
     def _stored(self, rebalance: Rebalance) -> Rebalance | None:
         return self.store.rebalance(rebalance.tenant_id, rebalance.portfolio_id, rebalance.rebalance_id)

@@ -37,6 +37,15 @@ class RebalanceStore(PortfolioStore, frozen=True):
             Rebalance.from_item
         )
 
+    def rebalances_until(
+        self, tenant_id: str, portfolio_id: str, until: str, *, limit: int, after: Any
+    ) -> Page[Rebalance]:
+        """Return a page of the rebalances created at a time (as text) or before, newest first."""
+        period = {":first": REBALANCE_PREFIX, ":last": REBALANCE_PREFIX + until}
+        between = ("#s BETWEEN :first AND :last", period)
+        page = self.query_items(BY_TIME, tenant_id, portfolio_id, between, limit=limit, after=after)
+        return page.map(Rebalance.from_item)
+
     def rebalance_at(self, tenant_id: str, portfolio_id: str, position: Sequence[Any]) -> Rebalance | None:
         """Return the rebalance at a position of the list; `Invalid` for a value that is no position."""
         check_position(BY_TIME, position)

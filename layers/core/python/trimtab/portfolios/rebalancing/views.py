@@ -73,6 +73,21 @@ class TransactionList(Model):
     items although more follow."""
 
 
+class UserTransactionView(TransactionView):
+    """A transaction of one of the user's portfolios."""
+
+    portfolio_id: str
+
+
+class UserTransactionList(Model):
+    """A page of a user's transactions over all portfolios, newest rebalance first."""
+
+    items: list[UserTransactionView]
+    next_cursor: str | None
+    """The value of the parameter `cursor` for the next page; null on the last page. A page may have fewer than `limit`
+    items although more follow."""
+
+
 class LegView(Model):
     """The weight of one asset before the rebalance, and the target."""
 
@@ -279,6 +294,11 @@ def transaction_view(rebalance: Rebalance, transaction: Transaction) -> Answer:
         **_weight_change_view(transaction),
         "created_at": format_time(rebalance.updated_at),
     }
+
+
+def user_transaction_view(rebalance: Rebalance, transaction: Transaction) -> Answer:
+    """Return the members of a `UserTransactionView`."""
+    return {**transaction_view(rebalance, transaction), "portfolio_id": rebalance.portfolio_id}
 
 
 def _weight_change_view(transaction: Transaction) -> Answer:
