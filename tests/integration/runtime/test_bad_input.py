@@ -401,5 +401,7 @@ def test_an_unknown_query_parameter_is_refused_by_name(system: System, route: An
 
 def test_the_refusal_of_an_unknown_query_parameter_names_the_known_ones(system: System) -> None:
     (error,) = system.http("GET", "/portfolios", query={"State": "STALE"}).json["errors"]
-    assert error["detail"].endswith("Known query parameters: attention, cursor, limit, status, user_id.")
+    assert error["detail"].endswith(
+        "Known query parameters: attention, cursor, include_closed, limit, status, user_id."
+    )
     assert system.http("GET", "/nowhere", query={"x": "1"}).status == 404

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote, urljoin
 
 import pytest
 
-from tests.support.system import APPS, LambdaContext, System, authorized, gateway_event
+from tests.support.system import ALL_SCOPES, APPS, LambdaContext, System, authorized, gateway_event
 from trimtab.runtime.http.app import Api
 
 ROUTES = [
@@ -23,7 +23,9 @@ def _event(route: Any, **changes: Any) -> dict[str, Any]:
     names = [part.strip("{}") for part in resource.split("/") if part.startswith("{")]
     sent = quote(HOSTILE, safe="")
     path = "/".join(sent if part.startswith("{") else part for part in resource.split("/"))
-    event = gateway_event(route.method, "/portfolios", authorizer=authorized())
+    event = gateway_event(
+        route.method, "/portfolios", authorizer=authorized(scope=f"{ALL_SCOPES} market:write operator")
+    )
     return event | {"resource": resource, "path": path, "pathParameters": dict.fromkeys(names, sent) or None} | changes
 
 
