@@ -6,7 +6,8 @@ from urllib.parse import quote, unquote, urljoin
 
 import pytest
 
-from tests.support.system import ALL_SCOPES, APPS, LambdaContext, System, authorized, gateway_event
+from infra.config import SCOPES
+from tests.support.system import APPS, LambdaContext, System, authorized, gateway_event
 from trimtab.runtime.http.app import Api
 
 ROUTES = [
@@ -23,9 +24,7 @@ def _event(route: Any, **changes: Any) -> dict[str, Any]:
     names = [part.strip("{}") for part in resource.split("/") if part.startswith("{")]
     sent = quote(HOSTILE, safe="")
     path = "/".join(sent if part.startswith("{") else part for part in resource.split("/"))
-    event = gateway_event(
-        route.method, "/portfolios", authorizer=authorized(scope=f"{ALL_SCOPES} market:write operator")
-    )
+    event = gateway_event(route.method, "/portfolios", authorizer=authorized(scope=" ".join(SCOPES)))
     return event | {"resource": resource, "path": path, "pathParameters": dict.fromkeys(names, sent) or None} | changes
 
 
