@@ -30,7 +30,8 @@ def _event(route: Any, **changes: Any) -> dict[str, Any]:
 
 def _called(app: Api, event: dict[str, Any]) -> tuple[Any, dict[str, str]]:
     """Return the route and the arguments that the application calls for an event."""
-    with mock.patch.object(app, "_call_route") as call, mock.patch.object(app, "_build_response", return_value={}):
+    answer = {"statusCode": 200, "multiValueHeaders": {}, "body": ""}
+    with mock.patch.object(app, "_call_route") as call, mock.patch.object(app, "_build_response", return_value=answer):
         app.resolve(event, LambdaContext())
     ((route, arguments),) = [each.args for each in call.call_args_list]
     return route, arguments
