@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from apig_wsgi import make_lambda_handler
 
 from functions.betting_rpc.context import current_event
-from trimtab.kernel.errors import NotFound, Refusal, UnsupportedMedia
+from functions.betting_rpc.grpc_web_text import TEXT, with_text
+from trimtab.kernel.errors import Invalid, NotFound, Refusal, UnsupportedMedia
 from trimtab.runtime.http.methods import answer_method, with_head_and_options
 from trimtab.runtime.http.problems import problem, trace_id_of
 from trimtab.runtime.observability import logger
@@ -18,23 +19,25 @@ if TYPE_CHECKING:
 _METHODS = with_head_and_options({"POST"})
 _GZIP = b"\x1f\x8b"
 _REFUSALS: Mapping[int, Refusal] = {
+    HTTPStatus.BAD_REQUEST: Invalid("invalid_base64", "Send the frame of a call of grpc-web-text as base64."),
     HTTPStatus.NOT_FOUND: NotFound("no_route", "There is no such method; see orders.proto."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMedia(
         "unsupported_media_type",
-        "Send application/json, application/proto or application/grpc-web+proto. API Gateway does not support gRPC.",
+        "Send application/json, application/proto, application/grpc-web+proto or application/grpc-web-text+proto. "
+        "API Gateway does not support gRPC.",
     ),
 }
-"""The problems of the statuses that Connect answers without a body."""
+"""The problems of the statuses that are answered without a body."""
 
 
 class ConnectGateway:
     """A Connect application behind API Gateway's proxy integration."""
 
     def __init__(self, application: "WSGIApplication", path: str) -> None:
-        self._application = application
+        self._application = with_text(application)
         self._path = path
         self._handle = make_lambda_handler(
-            self._run, binary_support=True, non_binary_content_type_prefixes=["application/json"]
+            self._run, binary_support=True, non_binary_content_type_prefixes=["application/json", TEXT]
         )
 
     @property

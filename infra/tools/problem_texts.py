@@ -101,6 +101,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The server failed.",
         "Send the same request again. If the error persists, report the `trace_id`.",
     ),
+    "invalid_base64": ("A call of gRPC-Web as text is not base64.", "Send the frame of the call as base64."),
     "invalid_body": ("The body is not text in UTF-8.", "Send the body as text in UTF-8."),
     "invalid_confidence": ("The confidence level is out of range.", "Send `confidence` from 0.5 to 0.999."),
     "invalid_csv": ("A line of the file is not valid CSV.", "Correct the line that `detail` names."),

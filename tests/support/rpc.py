@@ -36,6 +36,24 @@ class Gateway:
         return SyncResponse(status=answer["statusCode"], headers=Headers(headers), content=body_of(answer))
 
 
+@dataclass
+class AsText:
+    """A transport that sends gRPC-Web as text over another transport, as web pages do."""
+
+    transport: Any
+
+    def execute_sync(self, request: SyncRequest) -> SyncResponse:
+        """Return the response with a binary body."""
+        content = request.content if isinstance(request.content, bytes) else b"".join(request.content)
+        headers = [(name, value.replace("grpc-web", "grpc-web-text")) for name, value in request.headers.items()]
+        text = SyncRequest(request.method, request.url, Headers(headers), base64.b64encode(content))
+        response = self.transport.execute_sync(text)
+        assert response.headers["content-type"].startswith("application/grpc-web-text"), response.headers
+        body = base64.b64decode(b"".join(response.content), validate=True)
+        given = [(name, value.replace("grpc-web-text", "grpc-web")) for name, value in response.headers.items()]
+        return SyncResponse(status=response.status, headers=Headers(given), content=body)
+
+
 def call_method(method: str, body: bytes, headers: dict[str, str], authorizer: dict[str, str] | None) -> Any:
     """Return the answer of the handler to a request."""
     path = f"{SERVICE}/{method}"
@@ -51,10 +69,15 @@ def body_of(answer: Any) -> bytes:
 
 
 def client(
-    codec: Codec[Any, Any] | None = None, protocol: ProtocolType = ProtocolType.CONNECT, **caller: str
+    codec: Codec[Any, Any] | None = None,
+    protocol: ProtocolType = ProtocolType.CONNECT,
+    *,
+    text: bool = False,
+    **caller: str,
 ) -> OrderServiceClientSync:
     """Return a client with a token of the tenant `demo`, by default of the platform."""
-    http_client = SyncClient(transport=Gateway(authorized(**caller)))
+    gateway = Gateway(authorized(**caller))
+    http_client = SyncClient(transport=AsText(gateway) if text else gateway)
     return OrderServiceClientSync("http://gateway", codec=codec, protocol=protocol, http_client=http_client)
 
 
@@ -62,8 +85,10 @@ KINDS: dict[str, Callable[..., OrderServiceClientSync]] = {
     "binary": client,
     "json": partial(client, proto_json_codec()),
     "grpc-web": partial(client, None, ProtocolType.GRPC_WEB),
+    "grpc-web-text": partial(client, None, ProtocolType.GRPC_WEB, text=True),
+    "grpc-web-text-json": partial(client, proto_json_codec(), ProtocolType.GRPC_WEB, text=True),
 }
-"""The kinds of clients: binary and JSON over Connect, and gRPC-Web."""
+"""The kinds of clients: binary and JSON over Connect, and gRPC-Web, binary and as text."""
 
 
 def assert_refused(code: Code, reason: str, call: Callable[..., Any], *arguments: Any) -> pb.Problem:

@@ -1,5 +1,6 @@
 """The effects of the payloads of `events/betting_rpc`, checked through the handler."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -46,9 +47,19 @@ def answers_about_the_order(name: str, *path: str | int) -> Callable[[System], N
 
 
 def reads_over_grpc_web(system: System) -> None:
-    """Check the frame with the message and the frame with the trailers."""
+    """Check the frames of the binary form."""
     call_rest(system, "place_order", 201)
-    frames = call_rpc("get_order_grpc_web")
+    assert_order_and_trailers(call_rpc("get_order_grpc_web"))
+
+
+def reads_over_grpc_web_text(system: System) -> None:
+    """Check the same frames in base64."""
+    call_rest(system, "place_order", 201)
+    assert_order_and_trailers(base64.b64decode(call_rpc("get_order_grpc_web_text"), validate=True))
+
+
+def assert_order_and_trailers(frames: bytes) -> None:
+    """Assert that a frame with the order is followed by a frame with the trailers."""
     length = int.from_bytes(frames[1:5], "big")
     order = pb.GetOrderResponse.from_binary(frames[5 : 5 + length]).order
     assert order is not None
@@ -70,6 +81,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "betting_rpc/get_market_settlement.json": reads_the_progress_of_the_settlement,
     "betting_rpc/get_order.json": answers_about_the_order("get_order", "order", "side", "SIDE_LAY"),
     "betting_rpc/get_order_grpc_web.json": reads_over_grpc_web,
+    "betting_rpc/get_order_grpc_web_text.json": reads_over_grpc_web_text,
     "betting_rpc/get_performance_metrics.json": answers_about_the_order(
         "get_performance_metrics", "metrics", "openExposure", "25.00"
     ),

@@ -10,11 +10,13 @@ from connectrpc.codec import proto_binary_codec, proto_json_codec
 from connectrpc.errors import ConnectError
 from connectrpc.protocol import ProtocolType
 from connectrpc.request import RequestContext
+from pyqwest import SyncClient, SyncHTTPTransport
 
 from functions.betting_rpc.generated import orders_pb as pb
 from functions.betting_rpc.generated.orders_connect import OrderServiceClientSync
 from infra.local import demo
 from tests.e2e.conftest import System
+from tests.support.rpc import AsText
 
 TIMEOUT_SECONDS = 120
 BACK, LAY = pb.Side.BACK, pb.Side.LAY
@@ -22,8 +24,17 @@ KINDS: dict[str, dict[str, Any]] = {
     "binary": {"codec": proto_binary_codec()},
     "json": {"codec": proto_json_codec()},
     "grpc-web": {"protocol": ProtocolType.GRPC_WEB},
+    "grpc-web-text": {
+        "protocol": ProtocolType.GRPC_WEB,
+        "http_client": SyncClient(transport=AsText(SyncHTTPTransport())),
+    },
 }
-TYPES = {"binary": "application/proto", "json": "application/json", "grpc-web": "application/grpc-web+proto"}
+TYPES = {
+    "binary": "application/proto",
+    "json": "application/json",
+    "grpc-web": "application/grpc-web+proto",
+    "grpc-web-text": "application/grpc-web-text+proto",
+}
 
 
 @dataclass(frozen=True)

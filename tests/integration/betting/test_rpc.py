@@ -1,5 +1,6 @@
 """The RPCs of betting through the handler, with the generated client: the operations and refusals of REST."""
 
+import base64
 import gzip
 import json
 import re
@@ -34,7 +35,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(params=KINDS)
 def client(system: System, request: pytest.FixtureRequest) -> OrderServiceClientSync:
-    """Return a client of each kind: binary and JSON over Connect, and gRPC-Web."""
+    """Return a client of each kind: binary and JSON over Connect, and gRPC-Web, binary and as text."""
     return KINDS[request.param]()
 
 
@@ -313,6 +314,17 @@ def test_a_compressed_request_is_read_even_if_the_gateway_has_decompressed_the_b
         assert (answer["statusCode"], answer["body"], answer["isBase64Encoded"]) == (200, "{}", False)
 
 
+def test_base64_may_be_padded_anywhere_in_a_call_of_grpc_web_as_text(system: System) -> None:
+    headers = {"Content-Type": "application/grpc-web-text+json"}
+    message = b'{"userId": "1"}'
+    frame, empty = b"\0" + len(message).to_bytes(4, "big") + message, b"\0\0\0\0\2{}"
+    for cut in range(len(frame) + 1):
+        body = base64.b64encode(frame[:cut]) + base64.b64encode(frame[cut:])
+        answer = call_method("ListOrders", body, headers, authorized())
+        assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+        assert base64.b64decode(answer["body"]).startswith(empty), cut
+
+
 @pytest.mark.parametrize(
     ("path", "media_type", "status", "reason"),
     [
@@ -321,12 +333,14 @@ def test_a_compressed_request_is_read_even_if_the_gateway_has_decompressed_the_b
         ("GetOrder", "text/plain", 415, "unsupported_media_type"),
         ("GetOrder", "application/grpc", 415, "unsupported_media_type"),
         ("GetOrder", "application/grpc+proto", 415, "unsupported_media_type"),
+        ("GetOrder", "application/grpc-web-text+xml", 415, "unsupported_media_type"),
+        ("GetOrder", "application/grpc-web-text", 400, "invalid_base64"),
     ],
 )
 def test_a_request_that_is_not_an_rpc_gets_a_problem_with_a_hint(
     system: System, path: str, media_type: str, status: int, reason: str
 ) -> None:
-    answer = call_method(path, b"{}", {"Content-Type": media_type}, authorized())
+    answer = call_method(path, b"{}==" if status == 400 else b"AAA=", {"Content-Type": media_type}, authorized())
     assert answer["statusCode"] == status
     assert json.loads(answer["body"])["type"] == f"urn:trimtab:problem:{reason}"
 

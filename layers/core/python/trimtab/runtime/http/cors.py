@@ -8,7 +8,9 @@ from typing import Any
 from trimtab.runtime.http.headers import request_headers
 from trimtab.runtime.settings import Settings
 
-EXPOSED_HEADERS = "Allow, ETag, Grpc-Message, Grpc-Status, Link, Location, Retry-After, WWW-Authenticate"
+EXPOSED_HEADERS = (
+    "Allow, ETag, Grpc-Message, Grpc-Status, Grpc-Status-Details-Bin, Link, Location, Retry-After, WWW-Authenticate"
+)
 """The response headers that scripts may read, besides those that every script may."""
 
 ACCEPTED_HEADERS = (
