@@ -230,6 +230,10 @@ class Config:
     valuation_visibility_seconds: int = 720
     mail_sender: str = EXAMPLE_SENDER
     """The sender of e-mails: an address that SES has verified for the account, alone or by domain."""
+    alert_emails: tuple[str, ...] = ()
+    """E-mail addresses of operators, subscribed to the alerts topic. AWS asks each for a confirmation."""
+    alert_webhook_secret: str = ""
+    """The name of a secret with the https URL of a Slack-compatible webhook for alerts and alarms; empty for none."""
     quote_timeout_seconds: int = 120
     """Enough for ten messages of 500 symbols each."""
     quote_visibility_seconds: int = 720

@@ -14,8 +14,8 @@ from trimtab.composition import AnalysisSettings
 from trimtab.contracts.messages import ReportRequested
 from trimtab.contracts.portfolios import PortfolioSnapshot
 from trimtab.kernel.clock import utc_now
-from trimtab.notifications.adapters import ContactStore, SesMailer, ses
-from trimtab.notifications.domain import MailAttachment, MailMessage
+from trimtab.notifications.adapters.mail import ContactStore, SesMailer, ses
+from trimtab.notifications.domain.contacts import MailAttachment, MailMessage
 from trimtab.notifications.service import MailService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from trimtab.contracts.portfolios import PortfolioSummary
-from trimtab.notifications.adapters import ContactStore
+from trimtab.notifications.adapters.mail import ContactStore
 from trimtab.notifications.schemas import ContactsView, ReplaceContacts, contacts_view
 from trimtab.notifications.service import ContactBook
 from trimtab.portfolios.portfolio.store import PortfolioStore

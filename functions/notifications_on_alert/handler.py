@@ -5,8 +5,8 @@ from functools import lru_cache
 from trimtab.contracts.events import AlertData
 from trimtab.contracts.messages import BusEvent
 from trimtab.kernel.clock import utc_now
-from trimtab.notifications.adapters import ContactStore, SesMailer, ses
-from trimtab.notifications.domain import alert_message
+from trimtab.notifications.adapters.mail import ContactStore, SesMailer, ses
+from trimtab.notifications.domain.contacts import alert_message
 from trimtab.notifications.service import MailService
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count

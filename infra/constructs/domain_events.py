@@ -1,11 +1,10 @@
-"""The event bus of the domain events, and the rules that deliver events to queues and topics."""
+"""The event bus of the domain events, and the rules that deliver events to queues."""
 
 from collections.abc import Sequence
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.context import StackContext
@@ -29,13 +28,6 @@ class DomainEvents(Construct):
     ) -> None:
         """Put every event of these types on the queue."""
         target = targets.SqsQueue(queue.queue, dead_letter_queue=self.undelivered.queue)
-        self.deliver(scope, id, description=description, types=types, target=target)
-
-    def deliver_to_topic(
-        self, scope: Construct, id: str, *, description: str, types: Sequence[str], topic: sns.ITopic
-    ) -> None:
-        """Publish every event of these types to the topic."""
-        target = targets.SnsTopic(topic, dead_letter_queue=self.undelivered.queue)
         self.deliver(scope, id, description=description, types=types, target=target)
 
     def deliver(

@@ -1,28 +1,35 @@
-"""The notifications context: contacts of portfolios, and e-mails about alerts."""
+"""The notifications context: contacts of portfolios, e-mails about alerts, and alerts for operators."""
 
 from aws_cdk import Aws
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
-from infra.constructs.domain_events import DomainEvents
 from infra.constructs.function import FunctionContext, LambdaFunction, account_and_region
 from infra.constructs.queues import WorkQueue
 from infra.constructs.table import RetainedTable
 from infra.constructs.worker import Worker
+from infra.contexts.platform import RetainedPlatform
 from infra.contexts.portfolio import RetainedPortfolio
 from infra.tables import NOTIFICATIONS
+from trimtab.contracts.events import AlertType
 
 
 class RetainedNotifications(Construct):
-    """The table of contacts and sent mails, and the queue of mails, which receives every raised alert."""
+    """The table of contacts and sent mails, and the queues of alerts: for contacts, for operators, for the webhook."""
 
-    def __init__(self, scope: Construct, id: str, *, context: StackContext, events: DomainEvents) -> None:
+    def __init__(self, scope: Construct, id: str, *, context: StackContext, platform: RetainedPlatform) -> None:
         super().__init__(scope, id)
-        self.table = RetainedTable(self, "Notifications", shape=NOTIFICATIONS, config=context.config)
-        self.mails = WorkQueue(
-            self, "mails", context=context, visibility_seconds=context.config.worker_visibility_seconds
-        )
+        config, events = context.config, platform.events
+        seconds = config.worker_visibility_seconds
+        self.table = RetainedTable(self, "Notifications", shape=NOTIFICATIONS, config=config)
+        self.mails = WorkQueue(self, "mails", context=context, visibility_seconds=seconds)
+        self.operator_alerts = WorkQueue(self, "operator-alerts", context=context, visibility_seconds=seconds)
+        self.webhook_alerts = None
+        if config.alert_webhook_secret:
+            self.webhook_alerts = WorkQueue(self, "webhook-alerts", context=context, visibility_seconds=seconds)
+            platform.alerts.add_subscription(subscriptions.SqsSubscription(self.webhook_alerts.queue))
         events.deliver_to_queue(
             self,
             "MailsRule",
@@ -30,10 +37,18 @@ class RetainedNotifications(Construct):
             types=("alert.raised",),
             queue=self.mails,
         )
+        # An alert is a domain event, and so exactly as durable as the commit that caused the alert.
+        events.deliver_to_queue(
+            self,
+            "OperatorAlertsRule",
+            description="Domain events that an operator has to see",
+            types=tuple(AlertType),
+            queue=self.operator_alerts,
+        )
 
 
 class NotificationFunctions(Construct):
-    """The API of contacts, and the worker for alert mails."""
+    """The API of contacts, the worker for alert mails, and the workers for the channels of operators."""
 
     def __init__(
         self,
@@ -44,12 +59,16 @@ class NotificationFunctions(Construct):
         api: ApiGateway,
         notifications: RetainedNotifications,
         portfolio: RetainedPortfolio,
+        platform: RetainedPlatform,
     ) -> None:
         super().__init__(scope, id)
         self._context = context
         self._notifications = notifications
         self._add_api_function(api, portfolio)
         self._add_alert_worker()
+        self._add_operator_alert_worker(platform)
+        if notifications.webhook_alerts:
+            self._add_webhook_worker(notifications.webhook_alerts)
 
     def _add_api_function(self, api: ApiGateway, portfolio: RetainedPortfolio) -> None:
         function = ApiFunction(
@@ -83,6 +102,35 @@ class NotificationFunctions(Construct):
             },
         )
         allow_mail(worker, self._notifications.table, config.mail_sender)
+
+    def _add_operator_alert_worker(self, platform: RetainedPlatform) -> None:
+        worker = Worker(
+            self,
+            "OnOperatorAlert",
+            context=self._context,
+            work=self._notifications.operator_alerts,
+            package="notifications_on_operator_alert",
+            description="Publishes alerts for operators as text on the alerts topic",
+            timeout_seconds=self._context.config.worker_timeout_seconds,
+            environment={"ALERTS_TOPIC_ARN": platform.alerts.topic_arn, "PUBLIC_URL": platform.address.url},
+        )
+        worker.allow(["sns:Publish"], [platform.alerts.topic_arn])
+        worker.allow(["kms:Decrypt", "kms:GenerateDataKey"], [platform.alerts_key.key_arn])
+
+    def _add_webhook_worker(self, work: WorkQueue) -> None:
+        config = self._context.config
+        worker = Worker(
+            self,
+            "OnAlertPublished",
+            context=self._context,
+            work=work,
+            package="notifications_on_alert_published",
+            description="Posts alerts and alarms to the webhook of the operators",
+            timeout_seconds=config.worker_timeout_seconds,
+            batch_size=1,  # a slow webhook takes up to 7 s for each alert
+            environment={"ALERT_WEBHOOK_SECRET": config.alert_webhook_secret},
+        )
+        worker.allow_secret(config.alert_webhook_secret)
 
 
 def allow_mail(function: LambdaFunction, notifications: RetainedTable, sender: str) -> None:

@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import Config
@@ -20,9 +21,8 @@ from infra.constructs.identity import Identity
 from infra.constructs.queues import WorkQueue
 from infra.constructs.table import RetainedTable
 
-ALERT_EVENTS = (
-    *("rebalance.stuck", "recalculation.stuck", "portfolio.stale", "portfolio.backing_off", "symbol.quarantined"),
-    *("orders.halted", "alert.raised"),
+_CLOUDWATCH = iam.ServicePrincipal(
+    "cloudwatch.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
 )
 # Only writes that carry events are worth an invocation. `exists` matches leaves only, hence the `S`.
 _CARRIES_EVENTS = {"events": {"S": lambda_.FilterRule.exists()}}
@@ -33,23 +33,16 @@ class RetainedPlatform(Construct):
 
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
         super().__init__(scope, id)
-        self.alerts = self._make_alerts_topic(config)
+        self.alerts_key = self._make_alerts_key()
+        self.alerts = self._make_alerts_topic(config, self.alerts_key)
         self.context = StackContext(config, Alarms(config, self.alerts))
         self.events = DomainEvents(self, "Events", context=self.context)
         self.identity = Identity(self, "Identity", config=config)
         self.address = ApiAddress(self, "Api", config=config)
-        # An alert is a domain event, and so exactly as durable as the commit that caused the alert.
-        self.events.deliver_to_topic(
-            self,
-            "AlertsRule",
-            description="Domain events that a person has to see",
-            types=ALERT_EVENTS,
-            topic=self.alerts,
-        )
         CfnOutput(Stack.of(self), "AlertsTopicArn", value=self.alerts.topic_arn)
 
-    def _make_alerts_topic(self, config: Config) -> sns.Topic:
-        """Make a topic with a customer-managed key: CloudWatch and EventBridge cannot use the AWS-managed key."""
+    def _make_alerts_key(self) -> kms.Key:
+        """Make a customer-managed key: CloudWatch cannot use the AWS-managed key."""
         key = kms.Key(
             self,
             "AlertsKey",
@@ -57,11 +50,14 @@ class RetainedPlatform(Construct):
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,  # the key protects messages in flight, no stored data
         )
-        cloudwatch, eventbridge = map(_service_of_this_account, ("cloudwatch.amazonaws.com", "events.amazonaws.com"))
-        key.grant_encrypt_decrypt(cloudwatch)
-        key.grant_encrypt_decrypt(eventbridge)
+        key.grant_encrypt_decrypt(_CLOUDWATCH)
+        return key
+
+    def _make_alerts_topic(self, config: Config, key: kms.Key) -> sns.Topic:
         topic = sns.Topic(self, "Alerts", topic_name=f"{config.prefix}-alerts", master_key=key, enforce_ssl=True)
-        topic.grant_publish(cloudwatch)
+        topic.grant_publish(_CLOUDWATCH)
+        for email in config.alert_emails:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
         return topic
 
 
@@ -121,7 +117,3 @@ class PlatformFunctions(Construct):
         for table in event_tables:
             add_stream_source(function, table, _CARRIES_EVENTS, undelivered)
         self._context.alarms.watch_stream_age(function, function.function, function.package)
-
-
-def _service_of_this_account(service: str) -> iam.ServicePrincipal:
-    return iam.ServicePrincipal(service, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})

@@ -38,7 +38,7 @@ class RetainedStack(Stack):
         self.market = RetainedMarket(self, "Market", context=context)
         self.betting = RetainedBetting(self, "Betting", context=context)
         self.analytics = RetainedAnalytics(self, "Analytics", context=context, events=events)
-        self.notifications = RetainedNotifications(self, "Notifications", context=context, events=events)
+        self.notifications = RetainedNotifications(self, "Notifications", context=context, platform=self.platform)
 
     @property
     def event_tables(self) -> Sequence[RetainedTable]:

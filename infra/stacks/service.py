@@ -114,6 +114,7 @@ class ServiceStack(Stack):
             api=api,
             notifications=retained.notifications,
             portfolio=retained.portfolio,
+            platform=retained.platform,
         )
         PlatformFunctions(
             self,

@@ -1,11 +1,13 @@
 """The main job and the edges of the deployed system, over HTTP and over the queue."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from infra.local import demo
 from tests.e2e import listening
 from tests.e2e.conftest import System
+from trimtab.contracts.events import Event, cloud_event
 
 EXPECTED = [("SELL", "stocks", "10.0000"), ("BUY", "bonds", "10.0000")]
 
@@ -92,9 +94,13 @@ def test_an_event_that_somebody_has_to_see_reaches_the_alerts_topic(system: Syst
     with listening.queue(system) as (queue, arn):
         system.aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         entry = {"EventBusName": system.stack.event_bus, "Source": "trimtab", "DetailType": "rebalance.stuck"}
-        system.aws("events").put_events(Entries=[{**entry, "Detail": json.dumps({"rebalance_id": "r1"})}])
+        stuck = Event("rebalance.stuck", {"rebalance_id": "r1", "portfolio_id": "p1"})
+        event = cloud_event(stuck, id="e1", tenant_id="demo", time=datetime(2026, 11, 20, tzinfo=UTC))
+        system.aws("events").put_events(Entries=[{**entry, "Detail": json.dumps(event)}])
+        published = json.loads(listening.received(system, queue))
 
-        assert "r1" in listening.received(system, queue)
+        assert published["Subject"] == "Trimtab: Rebalance request undecided"
+        assert f"{system.stack.api_url}/portfolios/p1/rebalances/r1\n" in published["Message"]
 
 
 def test_what_nobody_can_read_ends_unharmed_among_the_dead_letters_and_can_be_moved_back(

@@ -77,7 +77,14 @@ QUOTE_PROVIDER = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED
 INSIGHT_PROVIDER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
 PROVIDERS = (DRIFT_PROVIDER, QUOTE_PROVIDER, INSIGHT_PROVIDER)
 # Policies, names and routes do not depend on the target of the code, and building for this machine is quick.
-PRODUCTION_HERE = replace(PRODUCTION, target=host(), providers=PROVIDERS, compat=True)
+PRODUCTION_HERE = replace(
+    PRODUCTION,
+    target=host(),
+    providers=PROVIDERS,
+    compat=True,
+    alert_emails=("ops@example.com",),
+    alert_webhook_secret="trimtab/alert-webhook",
+)
 
 
 def synthesise(config: Config, directory: Path) -> Synthesised:

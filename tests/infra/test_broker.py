@@ -26,7 +26,7 @@ def alpaca(synthesised: Synthesise) -> Synthesised:
     return synthesised(replace(PRODUCTION_HERE, env="alpaca", broker=Alpaca("trimtab/alpaca")))
 
 
-def test_the_paper_broker_is_the_default_and_only_the_key_of_links_may_be_read(production: Synthesised) -> None:
+def test_the_paper_broker_is_the_default_and_only_two_functions_read_a_secret(production: Synthesised) -> None:
     for variables in _variables(production):
         assert (variables["BROKER"], variables["PAPER_SCENARIO"]) == ("paper", "[]")
     readers = [
@@ -34,7 +34,7 @@ def test_the_paper_broker_is_the_default_and_only_the_key_of_links_may_be_read(p
         for name, function in functions_of(production).items()
         if "secretsmanager" in json.dumps(statements_of(production, function))
     ]
-    assert readers == ["analytics_api"]
+    assert readers == ["analytics_api", "notifications_on_alert_published"]
 
 
 def test_only_functions_that_use_the_broker_may_read_the_keys_of_alpaca(alpaca: Synthesised) -> None:

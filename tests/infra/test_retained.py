@@ -8,6 +8,7 @@ from aws_cdk.assertions import Match
 from infra.config import Provider
 from infra.constructs.api import STAGE
 from tests.infra.conftest import DRIFT_PROVIDER, INSIGHT_PROVIDER, QUOTE_PROVIDER, Synthesised
+from trimtab.contracts.events import AlertType
 
 DAY = 24 * 3600
 WORKERS = {
@@ -22,6 +23,8 @@ WORKERS = {
     "valuations": "analytics-on-valuation-requested",
     "reports": "analytics-on-report-requested",
     "mails": "notifications-on-alert",
+    "operator-alerts": "notifications-on-operator-alert",
+    "webhook-alerts": "notifications-on-alert-published",
 }
 STATEFUL = (
     "AWS::ApiGateway::RestApi",
@@ -173,27 +176,33 @@ def _queues_of(production: Synthesised, provider: Provider) -> list[str]:
     )
 
 
-def test_events_that_a_person_has_to_see_go_to_the_alerts_topic(production: Synthesised) -> None:
-    production.retained_template.has_resource_properties(
-        "AWS::Events::Rule",
-        {
-            "EventPattern": {
-                "source": ["trimtab"],
-                "detail-type": Match.array_with(
-                    ["rebalance.stuck", "recalculation.stuck", "portfolio.stale", "portfolio.backing_off"]
-                ),
-            },
-            "Targets": [Match.object_like({"DeadLetterConfig": Match.any_value()})],
-        },
-    )
+def test_events_that_an_operator_has_to_see_go_to_the_queue_of_operator_alerts(production: Synthesised) -> None:
+    rules = production.retained_template.find_resources("AWS::Events::Rule").values()
+    (rule,) = (rule for rule in rules if "portfolio.stale" in rule["Properties"]["EventPattern"]["detail-type"])
+    (target,) = rule["Properties"]["Targets"]
+
+    assert set(rule["Properties"]["EventPattern"]["detail-type"]) == set(AlertType)
+    assert list(production.names_in(target["Arn"])) == ["OperatorAlerts"]
+    assert target["DeadLetterConfig"]
 
 
-def test_the_key_of_the_alerts_topic_admits_its_senders(production: Synthesised) -> None:
+def test_the_alerts_topic_and_its_key_admit_the_alarms_of_this_account_only(production: Synthesised) -> None:
     (key,) = production.retained_template.find_resources("AWS::KMS::Key").values()
-    policy = str(key["Properties"]["KeyPolicy"])
+    (policy,) = production.retained_template.find_resources("AWS::SNS::TopicPolicy").values()
+    statements = [*key["Properties"]["KeyPolicy"]["Statement"], *policy["Properties"]["PolicyDocument"]["Statement"]]
+    services = [each for each in statements if "Service" in each["Principal"] and each["Effect"] == "Allow"]
 
-    assert "cloudwatch.amazonaws.com" in policy
-    assert "events.amazonaws.com" in policy
+    assert [each["Principal"] for each in services] == [{"Service": "cloudwatch.amazonaws.com"}] * 2
+    condition = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert [each["Condition"] for each in services] == [condition] * 2
+
+
+def test_operators_get_alerts_by_mail_and_the_webhook_by_a_queue(production: Synthesised) -> None:
+    found = production.retained_template.find_resources("AWS::SNS::Subscription").values()
+    endpoints = {each["Properties"]["Protocol"]: each["Properties"]["Endpoint"] for each in found}
+
+    assert endpoints["email"] == "ops@example.com"
+    assert list(production.names_in(endpoints["sqs"])) == ["WebhookAlerts"]
 
 
 def _indexes(table: dict[str, Any], kind: str) -> dict[str, list[str]]:

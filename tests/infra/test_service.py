@@ -206,6 +206,8 @@ def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(
         "analytics_on_report_requested": (1, 20),
         "analytics_on_valuation_requested": (10, 20),
         "notifications_on_alert": (10, 20),
+        "notifications_on_operator_alert": (10, 20),
+        "notifications_on_alert_published": (1, 20),
         "market_on_quote_received": (10, 20),
         "balancing_on_check_requested": (10, 20),
         "execution_on_execution_requested": (1, 10),

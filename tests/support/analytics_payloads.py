@@ -9,6 +9,7 @@ from functions.analytics_api import requests as analytics_requests
 from functions.analytics_on_night import handler as analytics_night
 from tests.support.analytics import ValuedPortfolio, at_time, mailed_addresses, store_bars
 from tests.support.moto_state import waiting
+from tests.support.notifications import published_alerts, served_webhook
 from tests.support.payloads import http, now, run
 from tests.support.system import System, payload
 
@@ -91,6 +92,20 @@ def mails_alerts(system: System) -> None:
     assert mailed_addresses() == ["ada@example.com", "grace@example.com"]
 
 
+def publishes_alerts(_: System) -> None:
+    path = "notifications_on_operator_alert/alerts.json"
+    assert run(path) == {"batchItemFailures": []}
+    assert len(published_alerts()) == len(payload(path)["Records"])
+
+
+def posts_the_alert_and_the_alarm(_: System) -> None:
+    with served_webhook() as webhook:
+        assert run("notifications_on_alert_published/alert_and_alarm.json") == {"batchItemFailures": []}
+    alert, alarm = webhook.texts
+    assert "Portfolio &lt;José's growth&gt; is stale" in alert
+    assert "mails-dead holds a message." in alarm
+
+
 def is_valued(system: System) -> None:
     set_up_valued_portfolio(system)
     path = "analytics_on_valuation_requested/batch_with_poison.json"
@@ -152,4 +167,6 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "notifications_api/read_contacts.json": keeps_its_contacts,
     "notifications_api/replace_contacts.json": keeps_its_contacts,
     "notifications_on_alert/alerts.json": mails_alerts,
+    "notifications_on_alert_published/alert_and_alarm.json": posts_the_alert_and_the_alarm,
+    "notifications_on_operator_alert/alerts.json": publishes_alerts,
 }

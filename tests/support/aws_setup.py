@@ -50,6 +50,11 @@ def add_sender(address: str) -> None:
     backend("ses").verify_email_identity(address)
 
 
+def add_topic(name: str) -> None:
+    """Create an SNS topic."""
+    backend("sns").create_topic(name)
+
+
 def add_bucket(name: str) -> None:
     """Create a bucket."""
     backend("s3", "aws").create_bucket(name, REGION)

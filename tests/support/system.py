@@ -46,6 +46,7 @@ from tests.support.serving import serving
 EVENTS = Path(__file__).parents[2] / "events"
 BARS_BUCKET = "bars"
 SENDER = "trimtab@example.com"
+ALERTS_TOPIC = f"arn:aws:sns:{aws_setup.REGION}:{aws_setup.ACCOUNT}:alerts"
 PUBLIC_URL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write analytics:read"
 APPS = (
@@ -348,6 +349,7 @@ def in_process_system() -> Iterator[System]:
             aws_setup.add_table(name, shape)
         aws_setup.add_bus(BUS)
         aws_setup.add_sender(SENDER)
+        aws_setup.add_topic("alerts")
         aws_setup.add_secret("links", "k" * 64)
         aws_setup.add_bucket(BARS_BUCKET)
         queue_url, undelivered_url, recalculations_url = map(
@@ -370,6 +372,8 @@ def in_process_system() -> Iterator[System]:
             "LINKS_SECRET_ID": "links",
             "PUBLIC_URL": PUBLIC_URL,
             "MAIL_SENDER": SENDER,
+            "ALERTS_TOPIC_ARN": ALERTS_TOPIC,
+            "ALERT_WEBHOOK_SECRET": "alert-webhook",
             "WATCHES_TABLE": "watches",
             "WATCH_SHARDS": "1",
             "PAPER_TABLE": "paper",

@@ -116,7 +116,8 @@ def test_an_alert_reaches_the_topic_and_the_contacts_and_a_report_the_contacts(
             heard = until(lambda: _heard(system, url, path), "the topic tells of the alert")
         finally:
             system.aws("sns").unsubscribe(SubscriptionArn=subscription)
-    assert (heard["type"], heard["data"]["rule"]) == ("alert.raised", "tight")
+    assert heard["Subject"].startswith("Trimtab: ")
+    assert "rule: tight\n" in heard["Message"]
     assert expected(client.get(f"{path}/alert-rules"), 200)["rules"][0]["is_on"]
     until(lambda: _mails(system, address), "the contact is told of the alert")
 
@@ -160,9 +161,9 @@ def _heard(system: System, url: str, path: str) -> Any:
     """Return the alert of the portfolio among the received messages, None if there is none; other alerts arrive too."""
     sqs = system.aws("sqs")
     for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
-        event = json.loads(json.loads(message["Body"])["Message"])["detail"]
-        if event["data"].get("portfolio_id") == path.rpartition("/")[2]:
-            return event
+        alert = json.loads(message["Body"])
+        if f"{path}\n" in alert["Message"]:
+            return alert
     return None
 
 

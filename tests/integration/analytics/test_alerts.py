@@ -11,8 +11,8 @@ from functions.analytics_on_valuation_requested import handler as valuation_func
 from tests.support.analytics import ValuedPortfolio, at_time, mailed_addresses, sent_mails, store_bars, trading_days
 from tests.support.moto_state import stored_items, waiting
 from tests.support.system import TABLE, System, payload
-from trimtab.notifications.adapters import SesMailer
-from trimtab.notifications.domain import MailRejected
+from trimtab.notifications.adapters.mail import SesMailer
+from trimtab.notifications.domain.contacts import MailRejected
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 19)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trimtab.contracts.stored_form import UnknownForm
-from trimtab.notifications.domain import Contacts, SentMail
+from trimtab.notifications.domain.contacts import Contacts, SentMail
 from trimtab.runtime.dynamodb.client import deserialize, serialize
 
 GOLDEN = Path(__file__).parents[2] / "golden/notifications"

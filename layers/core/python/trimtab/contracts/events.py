@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -341,6 +342,18 @@ DATA: Mapping[str, type[Model]] = {
     "import.undone": ImportData,
 }
 """The model of the data of every published event, by event type."""
+
+
+class AlertType(StrEnum):
+    """The types of the events that an operator has to see."""
+
+    ALERT_RAISED = "alert.raised"
+    ORDERS_HALTED = "orders.halted"
+    PORTFOLIO_STALE = "portfolio.stale"
+    PORTFOLIO_BACKING_OFF = "portfolio.backing_off"
+    SYMBOL_QUARANTINED = "symbol.quarantined"
+    REBALANCE_STUCK = "rebalance.stuck"
+    RECALCULATION_STUCK = "recalculation.stuck"
 
 
 class CloudEvent(Model):

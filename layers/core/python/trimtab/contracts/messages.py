@@ -220,6 +220,15 @@ class BusEvent(Model):
     detail: CloudEvent
 
 
+class PublishedAlert(Model):
+    """A message of the SNS alerts topic in the envelope in which SNS delivers messages to a queue."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    subject: Annotated[str | None, Field(alias="Subject")] = None
+    message: Annotated[str, Field(alias="Message")]
+
+
 PUBLIC: Mapping[str, tuple[str, type[Model]]] = {
     "rebalance.requested": ("rebalance-requests", RebalanceRequested),
     "quote.received": ("quotes", QuoteReceived),

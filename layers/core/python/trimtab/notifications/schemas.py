@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from trimtab.contracts.fields import Model
-from trimtab.notifications.domain import ADDRESS_PATTERN, MAX_ADDRESS, MAX_CONTACTS, Contacts, is_address
+from trimtab.notifications.domain.contacts import ADDRESS_PATTERN, MAX_ADDRESS, MAX_CONTACTS, Contacts, is_address
 
 
 def _address(text: str) -> str:

@@ -10,8 +10,8 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import not_found
 from trimtab.kernel.retry import retry_on_conflict
-from trimtab.notifications.adapters import ContactStore, SesMailer
-from trimtab.notifications.domain import Contacts, DeliveryRejected, MailMessage, MailRejected, SentMail
+from trimtab.notifications.adapters.mail import ContactStore, SesMailer
+from trimtab.notifications.domain.contacts import Contacts, DeliveryRejected, MailMessage, MailRejected, SentMail
 
 FindPortfolio = Callable[[str, str], PortfolioSummary | None]
 """Returns the portfolio of a tenant id and a portfolio id; None for an unknown portfolio."""

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from trimtab.notifications.domain import (
+from trimtab.notifications.domain.contacts import (
     Contacts,
     MailMessage,
     MailRejected,
