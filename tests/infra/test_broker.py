@@ -42,7 +42,7 @@ def test_only_functions_that_use_the_broker_may_read_the_keys_of_alpaca(alpaca: 
         statement
         for policy in alpaca.resources("AWS::IAM::Policy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Action"] == "secretsmanager:GetSecretValue" and "LinksKey" not in json.dumps(statement)
+        if statement["Action"] == "secretsmanager:GetSecretValue" and "trimtab/alpaca" in json.dumps(statement)
     ]
 
     assert len(statements) == len(TRADERS)

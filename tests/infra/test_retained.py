@@ -178,7 +178,7 @@ def _queues_of(production: Synthesised, provider: Provider) -> list[str]:
 
 def test_events_that_an_operator_has_to_see_go_to_the_queue_of_operator_alerts(production: Synthesised) -> None:
     rules = production.retained_template.find_resources("AWS::Events::Rule").values()
-    (rule,) = (rule for rule in rules if "portfolio.stale" in rule["Properties"]["EventPattern"]["detail-type"])
+    (rule,) = (rule for rule in rules if "rebalance.stuck" in rule["Properties"]["EventPattern"]["detail-type"])
     (target,) = rule["Properties"]["Targets"]
 
     assert set(rule["Properties"]["EventPattern"]["detail-type"]) == set(AlertType)

@@ -288,8 +288,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 16  # eleven dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 11
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 18  # thirteen dead-letter queues, five failure queues
+    assert metrics["ApproximateAgeOfOldestMessage"] == 13
     assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
