@@ -52,26 +52,27 @@ def _requests() -> WorkerQueues:
     return WorkerQueues(sqs_client(), settings())
 
 
-def _ledger() -> LedgerStore:
+def ledger() -> LedgerStore:
+    """Return the store of the ledger."""
     return LedgerStore(dynamodb_client(), settings().portfolios_table, settings().market_table)
 
 
 @lru_cache(maxsize=1)
 def trade_service() -> TradeService:
     """Return the service of trades and cash entries."""
-    return TradeService(_ledger(), _requests(), utc_now)
+    return TradeService(ledger(), _requests(), utc_now)
 
 
 @lru_cache(maxsize=1)
 def import_service() -> ImportService:
     """Return the service of imports."""
-    return ImportService(_ledger(), _requests(), utc_now)
+    return ImportService(ledger(), _requests(), utc_now)
 
 
 @lru_cache(maxsize=1)
 def holdings_reader() -> HoldingsReader:
     """Return the reader of holdings."""
-    return HoldingsReader(_ledger(), utc_now)
+    return HoldingsReader(ledger(), utc_now)
 
 
 CSV = "text/csv"

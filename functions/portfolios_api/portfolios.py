@@ -14,12 +14,14 @@ from functions.portfolios_api.app import (
     UserId,
     app,
     holdings_reader,
+    ledger,
     portfolios,
     rebalances,
     trade_service,
 )
 from trimtab.contracts.fields import Identifier
 from trimtab.portfolios.ledger import value_views
+from trimtab.portfolios.ledger.opening_positions import open_positions
 from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.service import PortfolioFilter
@@ -48,8 +50,14 @@ creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.
 @app.post("/portfolio", **creates_portfolio)
 @app.post("/portfolios", **creates_portfolio)
 def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
-    """Create a portfolio; the name is unique for each user. A repeated request returns the current portfolio."""
-    portfolio = portfolios().create(app.caller, body.to_domain())
+    """Create a portfolio; the name is unique for each user. A repeated request returns the current portfolio.
+
+    `investments` are recorded as transfers of units in the same transaction. They do not change cash.
+    """
+    wanted = body.to_domain()
+    portfolio = portfolios().create(
+        app.caller, wanted, lambda opened: open_positions(ledger(), opened, wanted.investments)
+    )
     headers = {**_etag(portfolio), "Location": relative_location(app, f"portfolios/{portfolio.portfolio_id}")}
     return json_response(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
 

@@ -176,6 +176,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Choose another name, or change the other portfolio.",
     ),
     "no_answer": ("A backing service did not respond.", _SAME_REQUEST),
+    "no_price": (
+        "A position is stated without a cost, and its symbol has no accepted price, or none that gives a cost.",
+        "Send the `cost`, or store a quote of the symbol first.",
+    ),
     "no_price_of_that_time": (
         "The symbol has no price of the time in the request.",
         "Read the quote, and send the `as_of` of its price.",

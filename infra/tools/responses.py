@@ -95,7 +95,7 @@ _NEVER_CONFLICT = {"create_link", "request_report", "store_quotes", "halt_orders
 _NO_RULES = {
     *("halt_orders", "lift_halt", "close_portfolio", "cancel_rebalance", "cancel_order", "lift_quarantine"),
     *("release_price", "withdraw_price", "enter_asset", "replace_contacts", "replace_alert_rules"),
-    *("create_portfolio", "create_portfolio_alias", "change_portfolio", "set_allocation"),
+    *("change_portfolio", "set_allocation"),
 }
 
 

@@ -1,6 +1,6 @@
 """Portfolio service: create, read, change and close portfolios."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,11 +19,12 @@ from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.portfolio.attention import AttentionEntry, attention_entries
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
 from trimtab.portfolios.portfolio.cash_rule import NO_ENTRY, CashRule, CashTracking
+from trimtab.portfolios.portfolio.holdings import SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.names import claim_of, claimed_by
 from trimtab.portfolios.portfolio.policy import Policy
 from trimtab.portfolios.portfolio.portfolio_events import portfolio_event
-from trimtab.portfolios.portfolio.store import PortfolioStore
+from trimtab.portfolios.portfolio.store import PortfolioStore, Storable
 
 
 class PortfolioFilter(Struct, frozen=True):
@@ -47,6 +48,19 @@ RevisionCheck = Callable[[Portfolio], None]
 """Raises where the portfolio is not in the revision that the client has seen."""
 
 
+class Investment(Struct, frozen=True, omit_defaults=True):
+    """An opening position: units of a symbol, and their cost basis in money (None: at the newest price)."""
+
+    symbol: str
+    quantity: Decimal
+    cost: Decimal | None = None
+    security_type: SecurityType = SecurityType.STOCK
+
+
+OpenPositions = Callable[[Portfolio], tuple[Portfolio, Sequence[Storable]]]
+"""Returns a portfolio with its opening positions, and the entries that are stored in the same transaction."""
+
+
 class NewPortfolio(Struct, frozen=True):
     """Request for a new portfolio. `allocation` maps assets to percent, `cash` is money.
 
@@ -60,6 +74,7 @@ class NewPortfolio(Struct, frozen=True):
     policy: Policy
     cash: Decimal | None
     cash_tracking: CashTracking | None = None
+    investments: tuple[Investment, ...] = ()
 
     def request_hash(self, version: int = 1) -> str:
         """Return the versioned hash of the request; equal numbers have equal hashes however they are written."""
@@ -75,6 +90,7 @@ class NewPortfolio(Struct, frozen=True):
                     "policy": policy or None,
                     "cash": self.cash,
                     "cash_tracking": self.cash_tracking,
+                    "investments": to_builtins(self.investments, builtin_types=(Decimal,)) or None,
                 }
                 return ids.request_hash(version, fields)
         raise UnknownForm("request hash of a portfolio", version)
@@ -97,21 +113,29 @@ class PortfolioService(Struct, frozen=True):
     store: PortfolioStore
     clock: Clock
 
-    def create(self, caller: Caller, wanted: NewPortfolio) -> Portfolio:
+    def create(
+        self, caller: Caller, wanted: NewPortfolio, open_positions: OpenPositions = lambda portfolio: (portfolio, ())
+    ) -> Portfolio:
         """Create a portfolio, or open a closed one again; a repeated request returns the portfolio as it is now.
 
         Raises `Conflict` (`exists`) where a different portfolio of the user has or had the name.
         """
         caller.require_acting_for(wanted.user_id)
         portfolio = self._first_version(caller.tenant_id, wanted)
+        names = (caller.tenant_id, wanted.user_id, wanted.name)
 
         def attempt() -> Portfolio:
-            existing = self.store.insert(portfolio)
+            existing = self.store.portfolio_named(*names) if wanted.investments else None
             if existing is None:
-                return portfolio
+                opened, entries = open_positions(portfolio)
+                existing = self.store.insert(opened, *entries)
+                if existing is None:
+                    return opened
             if existing.name != wanted.name and existing.portfolio_id != portfolio.portfolio_id:
                 raise _exists()
             if existing.status is PortfolioStatus.CLOSED:
+                if wanted.investments:
+                    raise Conflict("exists", "A closed portfolio has this name. Open it without `investments` first.")
                 reopened = existing.reopen(portfolio)
                 self.store.put(reopened, *_opening_deposit(existing, reopened))
                 return reopened

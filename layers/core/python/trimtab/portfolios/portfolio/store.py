@@ -62,9 +62,9 @@ class PortfolioStore(Struct, frozen=True):
         owner = claimed_by(item)
         return self.portfolio(tenant_id, owner) if owner else portfolio_in(item)
 
-    def insert(self, portfolio: Portfolio) -> Portfolio | None:
-        """Store a first version unless a portfolio of the user has or had the name; return the existing one then."""
-        existing = self.insert_item(portfolio)
+    def insert(self, portfolio: Portfolio, *entries: Storable) -> Portfolio | None:
+        """Store a first version with entries, unless a portfolio of the user has or had the name: return that one."""
+        existing = self.insert_item(portfolio, *entries)
         owner = claimed_by(existing)
         return self.portfolio(portfolio.tenant_id, owner) if owner else portfolio_in(existing)
 
@@ -123,12 +123,12 @@ class PortfolioStore(Struct, frozen=True):
 
     # For the stores of the modules above -------------------------------------------------------------------------
 
-    def insert_item(self, record: Storable) -> Item | None:
-        """Store a first version unless an item exists at the key; return the existing item then."""
+    def insert_item(self, record: Storable, *more: Storable) -> Item | None:
+        """Store a first version, with further records, unless an item exists at the key; return that item then."""
         try:
-            self.put(record)
+            self.put(record, *more)
         except ConditionFailed as refused:
-            if not refused.failed:
+            if 0 not in refused.failed:
                 raise  # a transaction holds the item: whether the item will exist is not known yet
             existing: Item = refused.failed[0]
             return existing

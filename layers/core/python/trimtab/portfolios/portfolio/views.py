@@ -1,27 +1,69 @@
 """Bodies and answers of the portfolio routes."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
-from trimtab.contracts.fields import Identifier, Model, Name, StatedMoney, TargetAllocation
+from trimtab.contracts.fields import Asset, FineQuantity, Identifier, Model, Name, StatedMoney, TargetAllocation
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.currencies import minor_units, money_text
 from trimtab.kernel.money import count_decimals, to_percent
 from trimtab.portfolios.portfolio.attention import AttentionEntry
 from trimtab.portfolios.portfolio.brake import Brake
 from trimtab.portfolios.portfolio.cash_rule import CashTracking
+from trimtab.portfolios.portfolio.holdings import SecurityType
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.policy import Policy, Restriction
 from trimtab.portfolios.portfolio.policy_views import PolicyBody, PolicyView, policy_view
-from trimtab.portfolios.portfolio.service import NewPortfolio, PortfolioWithAttention
+from trimtab.portfolios.portfolio.service import Investment, NewPortfolio, PortfolioWithAttention
 
 Answer = dict[str, Any]
 USER = AliasChoices("user_id", "UserID")
+MAX_INVESTMENTS = 90
+"""Opening positions of a new portfolio: as many as one transaction stores."""
 EXAMPLE = {"stocks": 60, "bonds": 30, "gold": 10}
+
+
+class InvestmentBody(Model):
+    """An opening position of a new portfolio, recorded as a trade of the kind `transfer_in`."""
+
+    symbol: Annotated[Asset, Field(validation_alias=AliasChoices("symbol", "ticker"), examples=["AAPL"])]
+    quantity: Annotated[FineQuantity, Field(gt=0, examples=["10"])]
+    """The number of units, above 0: up to 9 decimals, or up to 18 where the `quantity_places` of the asset say so.
+    Example: `10`"""
+    cost: Annotated[StatedMoney, Field(gt=0)] | None = None
+    """The cost basis of all units in money, above 0, up to 9 decimals. Null or absent: the quantity times the newest
+    accepted price. Example: `1500.00`"""
+    security_type: SecurityType = SecurityType.STOCK
+    """The asset class of the symbol. Default: `stock`."""
+
+
+def _require_few(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > MAX_INVESTMENTS:
+        raise ValueError(
+            f"Send at most {MAX_INVESTMENTS} investments. Create the portfolio without, then send them to "
+            "POST /portfolios/{portfolio_id}/trades/import as trades of the kind transfer_in."
+        )
+    return value
+
+
+def _require_distinct(investments: tuple[InvestmentBody, ...]) -> tuple[InvestmentBody, ...]:
+    symbols = Counter(each.symbol for each in investments)
+    if repeated := sorted(symbol for symbol, number in symbols.items() if number > 1):
+        raise ValueError(f"Send one investment for each symbol; {repeated[0]} is given twice.")
+    return investments
+
+
+Investments = Annotated[
+    tuple[InvestmentBody, ...],
+    Field(json_schema_extra={"maxItems": MAX_INVESTMENTS}),
+    BeforeValidator(_require_few),
+    AfterValidator(_require_distinct),
+]
 
 
 class CreatePortfolio(Model):
@@ -50,6 +92,9 @@ class CreatePortfolio(Model):
     where `cash` is given, else `from_first_entry`."""
     policy: PolicyBody = PolicyBody()
     """The rules of rebalances; members that are left out have their defaults."""
+    investments: Investments = ()
+    """The opening positions, at most 90 symbols: all are recorded with the portfolio, or none. The response is 422
+    `no_price` for a position without a `cost` whose symbol has no price. Example: `[]`"""
 
     @model_validator(mode="after")
     def _require_tracked_cash(self) -> "CreatePortfolio":
@@ -70,6 +115,9 @@ class CreatePortfolio(Model):
             policy=self.policy.apply(Policy()),
             cash=self.cash,
             cash_tracking=self.cash_tracking,
+            investments=tuple(
+                Investment(each.symbol, each.quantity, each.cost, each.security_type) for each in self.investments
+            ),
         )
 
 
