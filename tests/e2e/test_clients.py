@@ -1,4 +1,4 @@
-"""The clients of `docs/examples` work with the deployed system."""
+"""The clients and the web page of `docs/examples` work with the deployed system."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from infra.config import SCOPES
 from tests.e2e.conftest import System
-from tests.support.example_clients import STEPS, run_python_example, run_typescript_example
+from tests.support.example_clients import STEPS, run_browser_example, run_python_example, run_typescript_example
 
 
 def test_the_python_client_trades_rebalances_pages_and_gets_a_problem(system: System, tmp_path: Path) -> None:
@@ -18,3 +18,13 @@ def test_the_python_client_trades_rebalances_pages_and_gets_a_problem(system: Sy
 def test_the_typescript_client_trades_rebalances_pages_and_gets_a_problem(system: System, tmp_path: Path) -> None:
     token = system.issuer.token(tenant="typescript-client", user_id=None, scopes=SCOPES)
     assert run_typescript_example(tmp_path, system.stack.api_url, token) == STEPS
+
+
+@pytest.mark.proof
+def test_a_web_page_of_another_origin_creates_a_portfolio_and_shows_its_rebalance(
+    system: System, tmp_path: Path
+) -> None:
+    token = system.issuer.token(tenant="browser", user_id=None, scopes=SCOPES)
+    shown = run_browser_example(tmp_path, system.stack.api_url, token)
+    assert shown[0] == "COMPLETED"
+    assert sorted(shown[1:]) == ["BUY bonds 10.0000", "SELL stocks 10.0000"]

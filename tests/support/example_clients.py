@@ -4,7 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from infra.config import ROOT
 
@@ -42,6 +47,28 @@ def run_typescript_example(folder: Path, address: str, token: str) -> list[str]:
     _run(tools / "openapi-typescript", DOCUMENT, "-o", "trimtab.d.ts", cwd=folder)
     _run(tools / "tsc", *TYPESCRIPT, "--types", "node", "client.ts", cwd=folder)
     return _run("node", "client.ts", address, token, cwd=folder).splitlines()
+
+
+@contextmanager
+def serving_examples() -> Iterator[str]:
+    """Serve the examples from an origin of their own, and yield its URL."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(EXAMPLES))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def run_browser_example(folder: Path, address: str, token: str) -> list[str]:
+    """Open the page in a headless Chromium, fill in and submit its form, and return the status and rows it shows."""
+    (folder / "node_modules").symlink_to(NODE_PACKAGES)
+    shutil.copy(Path(__file__).with_name("browser.mjs"), folder)
+    with serving_examples() as origin:
+        return _run("node", "browser.mjs", f"{origin}/browser.html", address, token, cwd=folder).splitlines()
 
 
 def _run(*command: object, cwd: Path, **variables: str) -> str:
