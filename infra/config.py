@@ -25,6 +25,7 @@ SCOPES = (
     "analytics:read",
     "market:read",
     "market:write",
+    "events:read",
     "operator",
 )
 

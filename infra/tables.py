@@ -47,6 +47,7 @@ WATCHES = TableShape(("upper_bound", "lower_bound"), stream=False)
 PAPER = TableShape(stream=False)
 ANALYTICS = TableShape((), ("valued",))
 NOTIFICATIONS = TableShape(stream=False, expires=True)
+WEBHOOKS = TableShape(stream=False, expires=True)
 MARKET = TableShape((), ("by_sector",))
 BETTING = TableShape((), ("by_user", "by_market", "by_open_user", "by_open_market"))
 

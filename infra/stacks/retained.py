@@ -17,6 +17,7 @@ from infra.contexts.notifications import RetainedNotifications
 from infra.contexts.platform import RetainedPlatform
 from infra.contexts.portfolio import RetainedPortfolio
 from infra.contexts.rebalancing import RetainedRebalancing
+from infra.contexts.webhooks import RetainedWebhooks
 
 
 class RetainedStack(Stack):
@@ -39,6 +40,7 @@ class RetainedStack(Stack):
         self.betting = RetainedBetting(self, "Betting", context=context)
         self.analytics = RetainedAnalytics(self, "Analytics", context=context, events=events)
         self.notifications = RetainedNotifications(self, "Notifications", context=context, platform=self.platform)
+        self.webhooks = RetainedWebhooks(self, "Webhooks", context=context, events=events)
 
     @property
     def event_tables(self) -> Sequence[RetainedTable]:

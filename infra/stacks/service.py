@@ -17,6 +17,7 @@ from infra.contexts.notifications import NotificationFunctions
 from infra.contexts.platform import PlatformFunctions
 from infra.contexts.portfolio import PortfolioFunctions
 from infra.contexts.rebalancing import RebalancingFunctions
+from infra.contexts.webhooks import WebhookFunctions
 from infra.stacks.retained import RetainedStack
 
 
@@ -116,6 +117,7 @@ class ServiceStack(Stack):
             portfolio=retained.portfolio,
             platform=retained.platform,
         )
+        WebhookFunctions(self, "Webhooks", context=context, api=api, webhooks=retained.webhooks)
         PlatformFunctions(
             self,
             "Platform",

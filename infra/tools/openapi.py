@@ -33,6 +33,7 @@ API_FUNCTIONS = (
     "market_api",
     "analytics_api",
     "notifications_api",
+    "webhooks_api",
     "betting_api",
 )
 TITLE = "Trimtab"
@@ -51,6 +52,7 @@ TAGS = {
     "Market": "Quotes, assets, daily bars and splits.",
     "Analytics": "Drift, performance and risk, as figures and charts; alert rules, links and reports.",
     "Notifications": "Addresses that receive alerts and reports.",
+    "Events": "The events of a tenant, to read or to receive as webhooks.",
     "Orders": "Betting orders.",
     "Positions": "Betting positions and totals of a user.",
     "Markets": "Settlement of betting markets.",

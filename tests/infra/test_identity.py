@@ -22,6 +22,7 @@ VERIFIERS = (
     "market_api",
     "notifications_api",
     "portfolios_api",
+    "webhooks_api",
 )
 
 

@@ -34,6 +34,8 @@ from functions.notifications_api import handler as notifications_function
 from functions.notifications_on_alert import handler as alert_function
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
+from functions.webhooks_api import handler as webhooks_function
+from functions.webhooks_on_event import handler as event_function
 from tests.infra.conftest import Synthesised, functions_of, listed, statements_of, strings
 from tests.support import trading
 from tests.support.analytics import ValuedPortfolio, at_time
@@ -42,6 +44,7 @@ from tests.support.fast_moto import fast_items
 from tests.support.fast_quotes import fast_quotes
 from tests.support.moto_state import fast_transactions
 from tests.support.system import BARS_BUCKET, System, payload
+from tests.support.webhooks import an_event, log_events, read_ids
 from trimtab.analytics.service import valuations
 from trimtab.market.domain.ingested_days import sessions_up_to
 
@@ -63,6 +66,8 @@ FUNCTIONS = (
     execution_function,
     worker_function,
     sweep_function,
+    webhooks_function,
+    event_function,
 )
 EXACT = {
     "analytics_api",
@@ -76,6 +81,8 @@ EXACT = {
     "market_on_quote_received",
     "notifications_api",
     "notifications_on_alert",
+    "webhooks_api",
+    "webhooks_on_event",
     "balancing_on_check_requested",
     "balancing_on_commit",
     "execution_on_execution_requested",
@@ -212,6 +219,8 @@ def _run_scenarios(system: System) -> None:
     system.run_sweeper()
     _read_the_market(system)
     _value_and_report(system)
+    log_events(system, an_event(1), an_event(2))
+    assert len(read_ids(system)) == 2
 
 
 def _value_and_report(system: System) -> None:

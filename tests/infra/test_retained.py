@@ -25,6 +25,7 @@ WORKERS = {
     "mails": "notifications-on-alert",
     "operator-alerts": "notifications-on-operator-alert",
     "webhook-alerts": "notifications-on-alert-published",
+    "webhook-events": "webhooks-on-event",
 }
 STATEFUL = (
     "AWS::ApiGateway::RestApi",
@@ -43,7 +44,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
     assert {name: _indexes(table, "LocalSecondaryIndexes") for name, table in tables.items()} == {
         "Portfolios": {"by_time": ["pk", "by_time"], "by_symbol": ["pk", "by_symbol"]},
         "Watches": {"upper_bound": ["pk", "upper_bound"], "lower_bound": ["pk", "lower_bound"]},
-        **{name: {} for name in ("Market", "Paper", "Betting", "Analytics", "Notifications")},
+        **{name: {} for name in ("Market", "Paper", "Betting", "Analytics", "Notifications", "Webhooks")},
     }
     assert {name: _indexes(table, "GlobalSecondaryIndexes") for name, table in tables.items()} == {
         "Portfolios": {
@@ -57,6 +58,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         },
         "Analytics": {"valued": ["valued_pk", "valued_sk"]},
         "Notifications": {},
+        "Webhooks": {},
     }
     assert {name: table.get("StreamSpecification") for name, table in tables.items()} == {
         "Portfolios": {"StreamViewType": "NEW_IMAGE"},
@@ -66,9 +68,10 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Betting": {"StreamViewType": "NEW_IMAGE"},
         "Analytics": {"StreamViewType": "NEW_IMAGE"},
         "Notifications": None,
+        "Webhooks": None,
     }
     with_expiry = {name for name, table in tables.items() if "TimeToLiveSpecification" in table}
-    assert with_expiry == {"Notifications"}
+    assert with_expiry == {"Notifications", "Webhooks"}
 
 
 def test_production_protects_its_tables_from_deletion_and_can_recover_them(production: Synthesised) -> None:

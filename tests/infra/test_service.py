@@ -134,7 +134,7 @@ def test_web_pages_may_read_the_responses_of_the_gateway_where_origins_are_allow
 
     assert responses == [[None] * len(GATEWAY_PROBLEMS), ["'*'"] * len(GATEWAY_PROBLEMS)]
     assert cors_headers(origins[:1])["Access-Control-Allow-Origin"] == origins[0]
-    assert settings.count(",".join(origins)) == 8, "six APIs, the RPCs and the platform"
+    assert settings.count(",".join(origins)) == 9, "seven APIs, the RPCs and the platform"
 
 
 @pytest.mark.parametrize("origin", ["app.example.com", "https://app.example.com/", "https://*.example.com", "null"])
@@ -208,6 +208,7 @@ def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(
         "notifications_on_alert": (10, 20),
         "notifications_on_operator_alert": (10, 20),
         "notifications_on_alert_published": (1, 20),
+        "webhooks_on_event": (100, 2),
         "market_on_quote_received": (10, 20),
         "balancing_on_check_requested": (10, 20),
         "execution_on_execution_requested": (1, 10),
@@ -288,8 +289,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 18  # thirteen dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 13
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 19  # fourteen dead-letter queues, five failure queues
+    assert metrics["ApproximateAgeOfOldestMessage"] == 14
     assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 

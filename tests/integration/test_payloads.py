@@ -15,7 +15,14 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
-from tests.support import analytics_payloads, balancing_payloads, betting_payloads, compat_payloads, rpc_payloads
+from tests.support import (
+    analytics_payloads,
+    balancing_payloads,
+    betting_payloads,
+    compat_payloads,
+    rpc_payloads,
+    webhooks_payloads,
+)
 from tests.support.payloads import http, now, run
 from tests.support.system import BARS_BUCKET, EVENTS, LambdaContext, System, payload, payload_text, sqs_record
 from tests.support.tokens import mint, publish
@@ -407,6 +414,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "rebalancing_on_rebalance_requested/direct_injection.json": is_decided,
     "ledger_on_recalculation_requested/unknown_job.json": an_unknown_job_is_returned,
     **analytics_payloads.EXPECTED,
+    **webhooks_payloads.EXPECTED,
     **balancing_payloads.EXPECTED,
     **betting_payloads.EXPECTED,
     **compat_payloads.EXPECTED,

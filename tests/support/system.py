@@ -38,7 +38,9 @@ from functions.notifications_on_alert import handler as alert_function
 from functions.platform_api import handler as platform_function
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
-from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES
+from functions.webhooks_api import handler as webhooks_function
+from functions.webhooks_on_event import handler as event_function
+from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES, WEBHOOKS
 from tests.support import aws_setup
 from tests.support.clients import kept_client
 from tests.support.serving import serving
@@ -49,9 +51,10 @@ SENDER = "trimtab@example.com"
 ALERTS_TOPIC = f"arn:aws:sns:{aws_setup.REGION}:{aws_setup.ACCOUNT}:alerts"
 PUBLIC_URL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write analytics:read"
+ALL_SCOPES += " events:read"
 APPS = (
     *(api_function, market_function, balancing_function, betting_function),
-    *(analytics_function, notifications_function, rebalancer_function),
+    *(analytics_function, notifications_function, rebalancer_function, webhooks_function),
 )
 TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
 TABLES = {
@@ -62,6 +65,7 @@ TABLES = {
     BETTING_TABLE: BETTING,
     "analytics": ANALYTICS,
     "notifications": NOTIFICATIONS,
+    "webhooks": WEBHOOKS,
 }
 AUTH = {
     "issuer": "https://issuer.example",
@@ -222,6 +226,7 @@ class System:
     valuations_url: str
     reports_url: str
     mails_url: str
+    webhook_events_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -311,6 +316,10 @@ class System:
         """Process every message on the queue of mails; return the number of messages."""
         return self.drain_queue(self.mails_url, alert_function)
 
+    def process_webhook_events(self) -> int:
+        """Log every event on the queue of events for clients; return the number of messages."""
+        return self.drain_queue(self.webhook_events_url, event_function, batch_size=100)
+
     def request_valuations(self, event: Any) -> dict[str, int]:
         """Pass an event of the bus or the schedule to the function that requests valuations and reports."""
         return dict(analytics_night_function.handler(event, self.context))
@@ -359,6 +368,7 @@ def in_process_system() -> Iterator[System]:
         insights_url, settlements_url = map(aws_setup.add_queue, ("insights", "settlements"))
         changes_url = aws_setup.add_queue("portfolio-changes")
         valuations_url, reports_url, mails_url = map(aws_setup.add_queue, ("valuations", "reports", "mails"))
+        webhook_events_url = aws_setup.add_queue("webhook-events")
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
             "SETTLEMENTS_QUEUE_URL": settlements_url,
@@ -367,6 +377,7 @@ def in_process_system() -> Iterator[System]:
             "MAX_EXPOSURE": "100000.00",
             "ANALYTICS_TABLE": "analytics",
             "NOTIFICATIONS_TABLE": "notifications",
+            "WEBHOOKS_TABLE": "webhooks",
             "VALUATIONS_QUEUE_URL": valuations_url,
             "REPORTS_QUEUE_URL": reports_url,
             "LINKS_SECRET_ID": "links",
@@ -407,6 +418,7 @@ def in_process_system() -> Iterator[System]:
                 valuations_url,
                 reports_url,
                 mails_url,
+                webhook_events_url,
             )
         forget_cached()
 

@@ -1,0 +1,26 @@
+"""Expected effects of the payloads of webhooks, through the real handlers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.support.payloads import http, run
+from tests.support.system import System, payload
+from tests.support.webhooks import read_ids
+
+
+def logs_two_events(system: System) -> None:
+    poison = payload("webhooks_on_event/batch_with_poison.json")["Records"][2]["messageId"]
+    assert run("webhooks_on_event/batch_with_poison.json") == {"batchItemFailures": [{"itemIdentifier": poison}]}
+    assert len(read_ids(system)) == 2
+
+
+def lists_the_trades(system: System) -> None:
+    logs_two_events(system)
+    page = http("webhooks_api/list_events.json", 200)
+    assert [event["data"]["ref_id"] for event in page["items"]] == ["broker-4711", "broker-4712"]
+
+
+EXPECTED: dict[str, Callable[[System], Any]] = {
+    "webhooks_api/list_events.json": lists_the_trades,
+    "webhooks_on_event/batch_with_poison.json": logs_two_events,
+}
