@@ -199,4 +199,4 @@ def read_summary(
     portfolio = portfolios().get(app.caller, portfolio_id)
     if portfolio.user_id != user_id:
         raise not_found("portfolio")
-    return json_response(holding_views.summary_view(holdings_reader().read_holdings(portfolio)))
+    return json_response(holding_views.summary_view(holdings_reader().read_holdings(portfolio), portfolio.currency))

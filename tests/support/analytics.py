@@ -179,14 +179,14 @@ def mailed_addresses() -> list[str]:
     return [str(mail["To"]) for mail in sent_mails()]
 
 
-def enter_assets(system: System, sectors: Mapping[str, str | None]) -> None:
+def enter_assets(system: System, sectors: Mapping[str, str | None], currency: str = "USD") -> None:
     """Enter assets with their sectors."""
     for symbol, sector in sectors.items():
         body = {
             "name": symbol.title(),
             "asset_class": "stock" if sector else "etf",
             "sector": sector,
-            "currency": "USD",
+            "currency": currency,
             "exchange": "XNYS",
             "active": True,
         }

@@ -17,9 +17,10 @@ def new_symbols(count: int) -> list[str]:
     return [f"E2E-{uuid.uuid4().hex[:8]}" for _ in range(count)]
 
 
-def create_portfolio(client: Client, allocation: dict[str, int], **policy: Any) -> str:
+def create_portfolio(client: Client, allocation: dict[str, int], currency: str = "USD", **policy: Any) -> str:
     """Create a portfolio and return the path."""
-    body = {"user_id": "1", "name": uuid.uuid4().hex, "allocation": allocation, "policy": policy}
+    ids = {"user_id": "1", "name": uuid.uuid4().hex, "currency": currency}
+    body = {**ids, "allocation": allocation, "policy": policy}
     answer = client.post("/portfolio", body)
     assert answer.status == 201, answer.text
     return f"/portfolios/{answer.json['portfolio_id']}"

@@ -61,6 +61,27 @@ def test_a_quote_injected_on_the_queue_is_used_by_a_requested_rebalance(system: 
     assert Decimal("98") <= Decimal(holding["quantity"]) <= Decimal("99.75"), "all but the buffer and the slippage"
 
 
+def test_a_portfolio_in_yen_is_invested_in_whole_yen(system: System) -> None:
+    client, platform = system.client(tenant="yen"), system.client(tenant="platform", scopes=PLATFORM)
+    (symbol,) = new_symbols(1)
+    asset = {"name": "Yen", "exchange": "OTHER", "currency": "JPY"}
+    assert platform.call("PUT", f"/assets/{symbol}", asset).status in {200, 201}
+    path = create_portfolio(client, {symbol: 100}, currency="JPY", automation="manual")
+    assert client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "1000000"}).status == 201
+    send_quotes(platform, {symbol: "333.3"})
+    wait_until(lambda: platform.get(f"/quotes/{symbol}").status == 200, "the quote is stored")
+    assert client.post(f"{path}/rebalances", {"mode": "invest_cash", "request_id": "now"}).status == 202
+    rebalance = wait_until(lambda: ended_rebalance(client, path), "the rebalance has ended")
+
+    spent = sum(int(order["filled_amount"]) + int(order["fees"]) for order in rebalance["execution"]["orders"])
+    holdings = client.get(f"{path}/holdings").json
+    (holding,) = holdings["items"]
+    assert (rebalance["status"], int(holdings["cash"])) == ("COMPLETED", 1_000_000 - spent)
+    assert (int(holding["cost_basis"]), holdings["cash"]) == (spent, client.get(path).json["cash"])
+    refused = client.post(f"{path}/withdrawals", {"amount": "1.5"})
+    assert (refused.status, refused.json["type"].rpartition(":")[2]) == (422, "too_many_decimals"), refused.text
+
+
 def test_orders_are_halted_by_an_operator(system: System) -> None:
     operator = system.client(tenant="halted", scopes=["operator"])
     assert system.client(tenant="halted", scopes=PLATFORM).call("PUT", "/halt", {"reason": "not mine"}).status == 403

@@ -32,8 +32,9 @@ def invested(system: System, currency: str, **policy: Any) -> Balancing:
 
 
 def amounts_of(mine: Balancing) -> list[Decimal]:
-    """Return the amounts and fees of all fills."""
-    return [Decimal(trade[name]) for trade in mine.account.trades()["items"] for name in ("amount", "fees")]
+    """Return the filled amounts and fees of all orders."""
+    orders = [order for rebalance in mine.rebalances() for order in rebalance["execution"]["orders"]]
+    return [Decimal(order[name]) for order in orders for name in ("filled_amount", "fees")]
 
 
 @pytest.mark.parametrize("currency", ["JPY", "KWD"])

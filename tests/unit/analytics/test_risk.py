@@ -213,7 +213,7 @@ def test_the_report_has_the_figures_of_the_window_with_their_places_and_names() 
     assert found.volatility.window == over
     assert found.volatility.observations == found.beta.observations == 1260
     assert found.concentration.value == 1, "cash is no holding"
-    assert found.loss_in_money(found.historical_var) == pytest.approx(
+    assert found.loss_in_money(found.historical_var, "USD") == pytest.approx(
         series[-1].value * (found.historical_var.value or 0) / 100, abs=Decimal("0.005")
     )
     assert found.drawdown is not None
@@ -234,7 +234,7 @@ def test_a_tail_that_holds_no_day_is_not_guessed() -> None:
         held_index(21), Window(Span.ALL, held_index(21)[0].day, over.last), RiskParameters()
     ).historical_var.value
     assert found.beta is None
-    assert found.loss_in_money(found.historical_var) is None
+    assert found.loss_in_money(found.historical_var, "USD") is None
 
 
 def withdrawn_and_invested_again(numbers: list[float], pause: int) -> tuple[list[DailyValue], list[DailyValue]]:

@@ -33,8 +33,9 @@ OPEN = PaperOrder(
     due_at=TIME + timedelta(seconds=1.5),
 )
 FILLED_IN_PART = replace(OPEN.execute(Decimal("100.1")), updated_at=TIME + timedelta(seconds=2), version=2)
+IN_YEN = replace(OPEN, order=replace(OPEN.order, currency="JPY")).execute(Decimal("100.1"))
 HALT = Halt("demo", "The feed looks wrong.", "ann", TIME)
-ORDERS = {"paper_order_open": OPEN, "paper_order_ended": FILLED_IN_PART}
+ORDERS = {"paper_order_open": OPEN, "paper_order_ended": FILLED_IN_PART, "paper_order_yen": IN_YEN}
 NOTIONAL = TenantNotional("demo", TIME.date(), Decimal("1234.50"), version=3)
 CLAIM = AccountClaim("paper-api.alpaca.markets/keys", "demo", OPEN.account, version=2)
 HALTS = {"halt_of_tenant": HALT, "halt_of_all_tenants": replace(HALT, tenant_id=None)}

@@ -164,6 +164,12 @@ WITH_HISTORY = replace(
     execution=TOPPED_UP,
     history={RebalanceStatus.PLANNED: 1767367800123, RebalanceStatus.EXECUTING: 1767367801123},
 )
+IN_YEN = replace(
+    WITHDRAWAL,
+    status=RebalanceStatus.EXECUTING,
+    execution=replace(TOPPED_UP, currency="JPY"),
+    withdrawal=Withdrawal(Decimal(200), currency="JPY"),
+)
 RECORDS = {
     "rebalance_requested": REQUESTED,
     "rebalance_decided": DECIDED,
@@ -172,6 +178,7 @@ RECORDS = {
     "rebalance_waiting": WAITING,
     "rebalance_withdrawal": WITHDRAWAL,
     "rebalance_topped_up": WITH_HISTORY,
+    "rebalance_yen": IN_YEN,
 }
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
+from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.money import to_places
 
 MINUS, SPACE, ELLIPSIS = "\u2212", "\u00a0", "\u2026"
@@ -111,9 +112,9 @@ def format_share(value: Decimal) -> str:
     return "< 0.1".replace(" ", SPACE) + SPACE + "%" if 0 < value < Decimal("0.05") else format_percent(value, 1)
 
 
-def format_money(value: Decimal, currency: str, places: int = 2, signed: bool = False) -> str:
-    """Return an amount with the sign first, then the currency: `-$12.00`."""
-    return add_currency(format_number(value, places, signed), currency)
+def format_money(value: Decimal, currency: str, signed: bool = False) -> str:
+    """Return an amount with the sign first, then the currency: `-$12.00`, `¥1,500`; decimals are those of ISO 4217."""
+    return add_currency(format_number(value, minor_units(currency), signed), currency)
 
 
 def add_currency(text: str, currency: str) -> str:

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import MONEY_PLACES, count_decimals, to_places
+from trimtab.kernel.money import MONEY_PLACES, count_decimals, decimals_text, to_places
 
 USD = "USD"
 """Currency of a portfolio that states none, and of stored money without a currency."""
@@ -66,4 +66,4 @@ def money_text(number: Decimal, currency: str) -> str:
     >>> money_text(Decimal("1500.00"), "JPY"), money_text(Decimal("1500"), "USD")
     ('1500', '1500.00')
     """
-    return f"{number:.{max(minor_units(currency), count_decimals(number))}f}"
+    return decimals_text(number, minor_units(currency))

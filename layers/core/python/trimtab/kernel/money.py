@@ -79,6 +79,15 @@ def count_decimals(number: Decimal) -> int:
     return max(0, -int(number.normalize(_WIDE).as_tuple().exponent))
 
 
+def decimals_text(number: Decimal, places: int) -> str:
+    """Return the number with `places` decimals, and with more where the number has more.
+
+    >>> decimals_text(Decimal("1.5"), 2), decimals_text(Decimal("1.5678"), 2)
+    ('1.50', '1.5678')
+    """
+    return f"{number:.{max(places, count_decimals(number))}f}"
+
+
 def plain(number: Decimal) -> str:
     """Return the shortest text of the number, without exponent.
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion, to_money
+from trimtab.kernel.money import HUNDRED, PERCENT_PLACES, ZERO, apportion
 
 UNKNOWN = "Unknown"
 """The sector of an asset without a sector."""
@@ -66,7 +66,7 @@ def compute_sector_exposure(
     total = sum(values.values(), ZERO)
     weights = apportion(HUNDRED, values, PERCENT_PLACES) if total > 0 else {}
     found = [
-        SectorWeight(name, to_money(value), weights.get(name, ZERO), tuple(sorted(symbols.get(name, ()))))
+        SectorWeight(name, value, weights.get(name, ZERO), tuple(sorted(symbols.get(name, ()))))
         for name, value in sorted(values.items(), key=lambda entry: (-entry[1], entry[0]))
     ]
-    return SectorExposure(to_money(total), tuple(found), tuple(sorted(unpriced)))
+    return SectorExposure(total, tuple(found), tuple(sorted(unpriced)))

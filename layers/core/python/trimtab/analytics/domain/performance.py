@@ -17,7 +17,7 @@ from trimtab.analytics.domain.daily_value import BASIS, DailyValue, Flow
 from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure, round_figure
 from trimtab.analytics.domain.internal_rate import YEAR_DAYS, solve_growth
 from trimtab.analytics.domain.windows import Window
-from trimtab.kernel.money import CONTEXT, ZERO, to_money
+from trimtab.kernel.money import CONTEXT, ZERO
 
 TIMING = "net_inflow_at_start_of_day_net_outflow_at_end"
 _BASIS = f"{BASIS},{TIMING}"
@@ -144,7 +144,7 @@ def compute_daily_returns(values: WindowValues) -> DailyReturns:
         if capital > 0:
             found[day.day] = CONTEXT.divide(result, capital) - 1
         elif result != capital:
-            skipped.append(SkippedDay(day.day, to_money(result - capital)))
+            skipped.append(SkippedDay(day.day, result - capital))
         before = day.value
     return DailyReturns(opened, found, tuple(skipped))
 
@@ -161,10 +161,10 @@ def measure_performance(
     return Performance(
         values=values,
         returns=returns,
-        opening_value=to_money(values.opening_value),
-        closing_value=to_money(values.closing_value),
-        net_flow=to_money(values.net_flow),
-        gain=to_money(values.gain),
+        opening_value=values.opening_value,
+        closing_value=values.closing_value,
+        net_flow=values.net_flow,
+        gain=values.gain,
         time_weighted=time_weighted,
         time_weighted_annualised=_annualised(values, returns),
         money_weighted=money_weighted,

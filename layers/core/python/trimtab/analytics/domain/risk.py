@@ -18,8 +18,9 @@ from trimtab.analytics.domain.figures import Figure, FigureUnit, make_figure
 from trimtab.analytics.domain.performance import DailyReturns, WindowValues, compute_daily_returns, select_window
 from trimtab.analytics.domain.statistics import Drawdown
 from trimtab.analytics.domain.windows import Window
+from trimtab.kernel.currencies import round_money
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
 
 _BASIS = f"daily_time_weighted_returns,{BASIS}"
 MAX_HORIZON_DAYS = 60
@@ -83,11 +84,12 @@ class Risk(Struct, frozen=True):
     beta: Figure | None = None
     correlation: Figure | None = None
 
-    def loss_in_money(self, loss: Figure) -> Decimal | None:
-        """Return a loss in percent as money at the closing value."""
+    def loss_in_money(self, loss: Figure, currency: str) -> Decimal | None:
+        """Return a loss in percent as money at the closing value, which is money of this currency, too."""
         if loss.value is None:
             return None
-        return to_money(CONTEXT.divide(CONTEXT.multiply(self.value, loss.value), HUNDRED))
+        value = round_money(self.value, currency)
+        return round_money(CONTEXT.divide(CONTEXT.multiply(value, loss.value), HUNDRED), currency)
 
 
 def measure_risk(
@@ -101,7 +103,7 @@ def measure_risk(
     return Risk(
         parameters=parameters,
         returns=returns,
-        value=to_money(values.closing_value),
+        value=values.closing_value,
         drawdown=None if returns.missing_reason else _deepest_drawdown(returns),
         **_ratios(figures, float(parameters.risk_free)),
         **_losses(figures, parameters),

@@ -12,7 +12,8 @@ from trimtab.analytics.domain.statistics import Drawdown
 from trimtab.analytics.domain.windows import Window
 from trimtab.analytics.service.analysis import DataStatus, PortfolioHistory
 from trimtab.contracts.fields import Model
-from trimtab.kernel.money import plain, to_money
+from trimtab.kernel.currencies import money_text, round_money
+from trimtab.kernel.money import plain
 
 
 class DataView(Model):
@@ -205,13 +206,13 @@ class HistoryView(Model):
 
 def performance_view(history: PortfolioHistory) -> dict[str, Any]:
     """Return the members of a `PerformanceView`."""
-    found = history.performance()
+    found, currency = history.performance(), history.portfolio.currency
     amounts = ("opening_value", "closing_value", "net_flow", "gain")
     figures = ("time_weighted", "time_weighted_annualised", "money_weighted", "money_weighted_annualised", "simple")
     return {
         **_shared_members(history),
-        **{name: _money(getattr(found, name)) for name in amounts},
-        "skipped_days": _skipped_days(found.returns),
+        **{name: money(getattr(found, name), currency) for name in amounts},
+        "skipped_days": _skipped_days(found.returns, currency),
         **{name: _figure(getattr(found, name)) for name in (*figures, "benchmark", "excess")},
     }
 
@@ -220,22 +221,23 @@ def risk_view(history: PortfolioHistory, risk: Risk) -> dict[str, Any]:
     """Return the members of a `RiskView`."""
     figures = ("volatility", "sharpe", "sortino", "calmar", "max_drawdown", "current_drawdown", "concentration")
     losses = ("historical_var", "historical_cvar", "normal_var", "normal_cvar")
+    currency = history.portfolio.currency
     return {
         **_shared_members(history),
         "confidence": plain(risk.parameters.confidence),
         "horizon_days": risk.parameters.horizon_days,
         "risk_free": plain(risk.parameters.risk_free),
-        "value": _money(risk.value),
-        "skipped_days": _skipped_days(risk.returns),
+        "value": money(risk.value, currency),
+        "skipped_days": _skipped_days(risk.returns, currency),
         **{name: _figure(getattr(risk, name)) for name in (*figures, "beta", "correlation")},
         "drawdown": _drawdown(risk.drawdown),
-        **{name: _loss(risk, getattr(risk, name)) for name in losses},
+        **{name: _loss(risk, getattr(risk, name), currency) for name in losses},
     }
 
 
 def history_view(history: PortfolioHistory) -> dict[str, Any]:
     """Return the members of a `HistoryView`."""
-    days = [_day(value) for value in history.covered]
+    days = [_day(value, history.portfolio.currency) for value in history.covered]
     return {
         **_shared_members(history),
         "method": "quantity_times_close_plus_cash",
@@ -279,9 +281,9 @@ def _figure(figure: Figure | None) -> dict[str, Any] | None:
     }
 
 
-def _skipped_days(returns: DailyReturns) -> list[dict[str, Any]]:
+def _skipped_days(returns: DailyReturns, currency: str) -> list[dict[str, Any]]:
     return [
-        {"day": skipped.day.isoformat(), "gain": _money(skipped.gain), "reason": skipped.reason}
+        {"day": skipped.day.isoformat(), "gain": money(skipped.gain, currency), "reason": skipped.reason}
         for skipped in returns.skipped
     ]
 
@@ -292,19 +294,19 @@ def _window(window: Window | None) -> dict[str, Any] | None:
     return {"span": window.span.value, "first": window.first.isoformat(), "last": window.last.isoformat()}
 
 
-def _day(value: DailyValue) -> dict[str, Any]:
+def _day(value: DailyValue, currency: str) -> dict[str, Any]:
     return {
         "day": value.day.isoformat(),
-        "value": _money(value.value),
-        "cash": _money(value.cash),
-        "flow": _money(value.flow),
+        "value": money(value.value, currency),
+        "cash": money(value.cash, currency),
+        "flow": money(value.flow, currency),
         "stale": list(value.stale),
     }
 
 
-def _loss(risk: Risk, loss: Figure) -> dict[str, Any]:
-    amount = risk.loss_in_money(loss)
-    return {**(_figure(loss) or {}), "amount": None if amount is None else _money(amount)}
+def _loss(risk: Risk, loss: Figure, currency: str) -> dict[str, Any]:
+    amount = risk.loss_in_money(loss, currency)
+    return {**(_figure(loss) or {}), "amount": None if amount is None else money(amount, currency)}
 
 
 def _drawdown(drawdown: Drawdown | None) -> dict[str, Any] | None:
@@ -314,5 +316,6 @@ def _drawdown(drawdown: Drawdown | None) -> dict[str, Any] | None:
     return {name: day and day.isoformat() for name, day in days.items()}
 
 
-def _money(number: Decimal) -> str:
-    return f"{to_money(number):.2f}"
+def money(number: Decimal, currency: str) -> str:
+    """Return a computed amount as text, rounded to the decimals of its currency."""
+    return money_text(round_money(number, currency), currency)

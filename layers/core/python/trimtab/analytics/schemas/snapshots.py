@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
+from trimtab.analytics.schemas.figures import money
 from trimtab.analytics.service.analysis import SectorBreakdown
 from trimtab.contracts.fields import Model
 from trimtab.contracts.portfolios import PortfolioSnapshot
@@ -105,10 +106,11 @@ class DriftsView(Model):
 def sectors_view(sectors: SectorBreakdown) -> dict[str, Any]:
     """Return the members of a `SectorsView`."""
     exposure, snapshot = sectors.exposure, sectors.snapshot
+    currency = snapshot.portfolio.currency
     rows = [
         {
             "name": sector.name,
-            "value": f"{sector.value:.2f}",
+            "value": money(sector.value, currency),
             "weight": f"{sector.weight:f}",
             "symbols": list(sector.symbols),
         }
@@ -116,7 +118,7 @@ def sectors_view(sectors: SectorBreakdown) -> dict[str, Any]:
     ]
     return {
         **_shared_members(snapshot, "value_of_the_holdings_by_sector_and_cash"),
-        "value": f"{exposure.value:.2f}",
+        "value": money(exposure.value, currency),
         "other_currency": list(sectors.other_currency),
         "sectors": rows,
         "unpriced": list(exposure.unpriced),
@@ -129,7 +131,7 @@ def drifts_view(snapshot: PortfolioSnapshot) -> dict[str, Any]:
         {
             "asset": leg.asset,
             **{name: f"{getattr(leg, name):f}" for name in ("weight", "target", "drift", "lower", "upper", "distance")},
-            "value": f"{leg.value:.2f}",
+            "value": money(leg.value, snapshot.portfolio.currency),
         }
         for leg in snapshot.legs
     ]
@@ -147,7 +149,7 @@ def _shared_members(snapshot: PortfolioSnapshot, method: str) -> dict[str, Any]:
     return {
         "portfolio_id": snapshot.portfolio.portfolio_id,
         "currency": snapshot.portfolio.currency,
-        "value": f"{snapshot.value:.2f}",
+        "value": money(snapshot.value, snapshot.portfolio.currency),
         "method": method,
         "basis": SNAPSHOT_BASIS,
         "observations": len(snapshot.prices),

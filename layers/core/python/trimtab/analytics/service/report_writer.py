@@ -20,6 +20,7 @@ from trimtab.charts.text import format_day
 from trimtab.contracts.portfolios import NoDriftReason, PortfolioSnapshot, PortfolioSummary
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
+from trimtab.kernel.currencies import round_money
 from trimtab.kernel.errors import Unprocessable
 from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
 
@@ -53,7 +54,10 @@ class ReportWriter(Struct, frozen=True):
         in_month = self._history(portfolio, first - _DAY, last, since=first)
         year_to_date = self._history(portfolio, date(last.year - 1, 12, 31), last, since=first)
         year = self._history(portfolio, last - _YEAR, last, since=first)
-        performance = in_month.performance()
+        performance, currency = in_month.performance(), portfolio.currency
+        opening, closing = (
+            round_money(value, currency) for value in (performance.opening_value, performance.closing_value)
+        )
         newest, written_on = in_month.data.last_day, self.clock().date()
         is_behind = newest is not None and newest < first
         is_valued = bool(performance.values.days)
@@ -61,16 +65,16 @@ class ReportWriter(Struct, frozen=True):
         report = MonthlyReport(
             portfolio=portfolio.name,
             month=first,
-            currency=portfolio.currency,
-            value=performance.closing_value if is_valued else None,
-            change=performance.closing_value - performance.opening_value if is_valued else None,
+            currency=currency,
+            value=closing if is_valued else None,
+            change=closing - opening if is_valued else None,
             change_percent=_change_percent(performance),
             returns=[
                 _period_returns("Month", performance),
                 _period_returns("Year to date", year_to_date.performance()),
                 _period_returns("One year", year.performance()),
             ],
-            risk=_risk_lines(year.risk(RiskParameters())),
+            risk=_risk_lines(year.risk(RiskParameters()), currency),
             sectors=[Slice(sector.name, sector.weight) for sector in sectors.exposure.sectors],
             drift=drift_bars_of(snapshot),
             no_drift_reason=no_drift_text(snapshot),
@@ -148,14 +152,14 @@ def _period_returns(period: str, performance: Performance) -> PeriodReturns:
     return PeriodReturns(period, performance.time_weighted.value, performance.money_weighted.value)
 
 
-def _risk_lines(risk: Risk) -> list[RiskLine]:
+def _risk_lines(risk: Risk, currency: str) -> list[RiskLine]:
     return [
         RiskLine("Volatility, annualised", risk.volatility.value),
         RiskLine("Sharpe ratio", risk.sharpe.value, ReportUnit.RATIO),
         RiskLine("Sortino ratio", risk.sortino.value, ReportUnit.RATIO),
         RiskLine("Maximum drawdown", risk.max_drawdown.value),
         RiskLine("Value at risk, one day, 95 %", risk.historical_var.value),
-        RiskLine("Value at risk in money", risk.loss_in_money(risk.historical_var), ReportUnit.MONEY),
+        RiskLine("Value at risk in money", risk.loss_in_money(risk.historical_var, currency), ReportUnit.MONEY),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
+from trimtab.kernel.currencies import money_text
 from trimtab.kernel.money import QUANTITY_PLACES, plain, to_places
 from trimtab.portfolios.balancing.check_decision import NOT_WATCHED, CheckResult
 from trimtab.portfolios.balancing.current_limits import current_limits
@@ -120,7 +121,7 @@ class TriggersView(Model):
 
 def dry_run_view(run: DryRun) -> Answer:
     """Return the members of a `DryRunView`."""
-    plan = run.result.plan
+    plan, currency = run.result.plan, run.inputs.portfolio.currency
     after = measure_drift(run.legs) if run.legs else None
     return {
         "portfolio_id": run.inputs.portfolio.portfolio_id,
@@ -129,8 +130,8 @@ def dry_run_view(run: DryRun) -> Answer:
         "reason": reason_members(run.result.reason),
         "orders": [_order_view(order, fee) for order, fee in zip(run.orders, run.fees, strict=True)],
         "skipped": [_skipped_view(leg) for leg in run.result.skipped],
-        "fees": f"{sum(run.fees, Decimal(0)):.2f}",
-        "realised_profit": {symbol: f"{profit:.2f}" for symbol, profit in run.realised_profit.items()},
+        "fees": money_text(sum(run.fees, Decimal(0)), currency),
+        "realised_profit": {symbol: money_text(profit, currency) for symbol, profit in run.realised_profit.items()},
         "weights": {leg.asset: _weight_view(leg) for leg in run.legs},
         "drift_before": None if after is None else percent_text(plan.drift_before if plan else after),
         "drift_after": None if after is None else percent_text(plan.drift_after if plan else after),
@@ -179,8 +180,8 @@ def _order_view(order: PlannedOrder, fee: Decimal) -> Answer:
         "quantity": f"{to_places(order.quantity, QUANTITY_PLACES):f}",
         "price": plain(order.price),
         "limit_price": plain(order.limit_price),
-        "notional": f"{order.notional:.2f}",
-        "fee": f"{fee:.2f}",
+        "notional": money_text(order.notional, order.currency),
+        "fee": money_text(fee, order.currency),
     }
 
 

@@ -127,7 +127,7 @@ class AccountView(Model):
     """The id of the account at the broker, which is the id of the portfolio. Example:
     `265076e4-f1a0-5d1f-99a9-59a8b0e03f01`"""
     cash: str
-    """The cash of the account in money, with 2 decimals. Example: `1000.00`"""
+    """The cash of the account in money, with the decimals of the currency. Example: `1000.00`"""
     currency: str
     status: str
     """The status of the account in the broker's words. Example: `ACTIVE`"""

@@ -78,5 +78,5 @@ def _requested(portfolio: Portfolio, amount: Decimal, request_id: str, now: date
         now,
         trigger=Trigger.WITHDRAWAL,
         mode=Mode.SELL_ONLY,
-        withdrawal=Withdrawal(amount),
+        withdrawal=Withdrawal(amount, currency=portfolio.currency),
     )

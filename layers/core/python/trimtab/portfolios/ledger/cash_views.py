@@ -10,9 +10,9 @@ from trimtab.contracts.fields import Asset, Model, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.currencies import money_text
 from trimtab.kernel.errors import Invalid, Unprocessable
-from trimtab.kernel.money import ZERO
+from trimtab.kernel.money import ZERO, decimals_text
 from trimtab.portfolios.ledger.new_entries import NewCashEntry
-from trimtab.portfolios.ledger.views import Amount, Answer, RefIdBody, stated_amount
+from trimtab.portfolios.ledger.views import Amount, Answer, RefIdBody
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType, require_symbol_allowed
 
 
@@ -100,7 +100,8 @@ class CashView(Model):
     """The symbol of the asset that earned the income or caused the cost; null for an entry without one. Example:
     `AAPL`"""
     amount: str
-    """The amount in money as it was given, above 0 in either direction, with at least 2 decimals. Example: `1000.00`"""
+    """The amount in money as it was given, above 0 in either direction, with at least the decimals of the currency.
+    Example: `1000.00`"""
     executed_at: datetime
     """The time at which the cash moved (UTC). Example: `2026-11-20T15:30:00Z`"""
     is_void: bool
@@ -177,7 +178,7 @@ def cash_view(entry: CashEntry) -> Answer:
         "portfolio_id": entry.portfolio_id,
         "type": entry.type.value,
         "symbol": entry.symbol,
-        "amount": stated_amount(entry.amount),
+        "amount": decimals_text(entry.amount, entry.minor_units),
         "executed_at": format_time(entry.executed_at),
         "is_void": entry.is_void,
         "import_id": entry.import_id,
@@ -189,7 +190,7 @@ def cash_view(entry: CashEntry) -> Answer:
                 "corrected_at": format_time(each.corrected_at),
                 "type": each.type.value,
                 "symbol": each.symbol,
-                "amount": stated_amount(each.amount),
+                "amount": decimals_text(each.amount, entry.minor_units),
                 "executed_at": format_time(each.executed_at),
                 "is_void": each.is_void,
             }

@@ -4,8 +4,8 @@ from datetime import date, datetime
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.currencies import money_text
-from trimtab.kernel.money import ZERO, to_money
+from trimtab.kernel.currencies import money_text, round_money
+from trimtab.kernel.money import ZERO
 from trimtab.portfolios.ledger.holdings_reader import PortfolioProfit, PricedHolding
 from trimtab.portfolios.ledger.views import Answer, price_text, units_text
 from trimtab.portfolios.portfolio.holdings import SecurityType
@@ -89,7 +89,7 @@ class SummaryRow(Model):
     ticker: str
     """The symbol. Example: `AAPL`"""
     average_amount: str
-    """The weighted-average cost of one unit in money, with 2 decimals. Example: `150.10`"""
+    """The weighted-average cost of one unit in money, with the decimals of the currency. Example: `150.10`"""
     volume: str
     """The number of units held, with at least 9 decimals. Example: `10.000000000`"""
     updated_at: datetime
@@ -155,13 +155,13 @@ def profit_view(profit: PortfolioProfit, currency: str) -> Answer:
     }
 
 
-def summary_view(holdings: list[PricedHolding]) -> Answer:
+def summary_view(holdings: list[PricedHolding], currency: str) -> Answer:
     """Return a `SummaryView` of the holdings with a quantity."""
     held = [priced.holding for priced in holdings if priced.holding.quantity]
     rows = [
         {
             "ticker": holding.symbol,
-            "average_amount": f"{to_money(holding.average_cost or ZERO):.2f}",
+            "average_amount": money_text(round_money(holding.average_cost or ZERO, currency), currency),
             "volume": units_text(holding.quantity),
             "updated_at": format_time(holding.last_trade[0]) if holding.last_trade else None,
         }

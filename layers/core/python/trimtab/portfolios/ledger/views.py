@@ -10,7 +10,7 @@ from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.fields import Asset, Day, FineQuantity, Identifier, Model, Quantity, StatedMoney, Time
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Invalid
-from trimtab.kernel.money import MONEY_PLACES, QUANTITY_PLACES, ZERO, count_decimals, plain, to_money
+from trimtab.kernel.money import QUANTITY_PLACES, ZERO, decimals_text, to_money
 from trimtab.portfolios.ledger.new_entries import NewTrade
 from trimtab.portfolios.ledger.recalculation import Recalculation, RecalculationStatus
 from trimtab.portfolios.ledger.trades import MAX_AMOUNT, Trade, TradeRevision, gross_amount
@@ -200,7 +200,7 @@ class TradeView(Model):
     """The price of one unit in money: `amount` divided by `quantity`, with 9 decimals; null without a quantity.
     Example: `150.000000000`"""
     fees: str
-    """The fees of the trade in money as they were given, with at least 2 decimals. Example: `1.00`"""
+    """The fees of the trade in money as they were given, with at least the decimals of the currency. Example: `1.00`"""
     status: TradeStatus
     executed_at: datetime
     """The time of execution (UTC). Example: `2026-11-20T15:30:00Z`"""
@@ -267,9 +267,9 @@ def trade_view(trade: Trade) -> Answer:
         "security_type": trade.security_type.value,
         "symbol": trade.symbol,
         "quantity": units_text(trade.quantity),
-        "amount": stated_amount(trade.amount),
+        "amount": decimals_text(trade.amount, trade.minor_units),
         "price": None if trade.price is None else price_text(trade.price),
-        "fees": stated_amount(trade.fees),
+        "fees": decimals_text(trade.fees, trade.minor_units),
         "status": trade.status.value,
         "executed_at": format_time(trade.executed_at),
         "spun_off_from": trade.spun_off_from,
@@ -277,13 +277,15 @@ def trade_view(trade: Trade) -> Answer:
         "rebalance_id": trade.rebalance_id,
         "import_id": trade.import_id,
         "revision": trade.version,
-        "history": [_revision_view(number, revision) for number, revision in enumerate(trade.revisions(), 1)],
+        "history": [
+            _revision_view(number, revision, trade.minor_units) for number, revision in enumerate(trade.revisions(), 1)
+        ],
         "created_at": format_time(trade.created_at),
         "updated_at": format_time(trade.updated_at),
     }
 
 
-def _revision_view(number: int, revision: TradeRevision) -> Answer:
+def _revision_view(number: int, revision: TradeRevision, minor_units: int) -> Answer:
     return {
         "revision": number,
         "corrected_by": revision.corrected_by,
@@ -292,8 +294,8 @@ def _revision_view(number: int, revision: TradeRevision) -> Answer:
         "side": revision.side,
         "symbol": revision.symbol,
         "quantity": units_text(revision.quantity),
-        "amount": stated_amount(revision.amount),
-        "fees": stated_amount(revision.fees or ZERO),
+        "amount": decimals_text(revision.amount, minor_units),
+        "fees": decimals_text(revision.fees or ZERO, minor_units),
         "status": revision.status.value,
         "executed_at": format_time(revision.executed_at),
     }
@@ -314,15 +316,9 @@ def job_view(job: Recalculation) -> Answer:
     }
 
 
-def stated_amount(number: Decimal) -> str:
-    """Return an amount as it was given, with at least 2 decimals."""
-    decimals = len(plain(number).partition(".")[2])
-    return f"{number:.{max(decimals, MONEY_PLACES)}f}"
-
-
 def units_text(quantity: Decimal) -> str:
     """Return a quantity with 9 decimals, or with more where the quantity has more."""
-    return f"{quantity:.{max(QUANTITY_PLACES, count_decimals(quantity))}f}"
+    return decimals_text(quantity, QUANTITY_PLACES)
 
 
 def price_text(number: Decimal) -> str:

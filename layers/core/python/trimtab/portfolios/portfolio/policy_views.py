@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from pydantic import Field, StrictBool, model_validator
 
 from trimtab.contracts.fields import MAX_ASSETS, Asset, Model, Money, Percent, Whole
+from trimtab.kernel.currencies import money_text
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.portfolio.policy import (
     HYBRID_PERCENT,
@@ -210,9 +211,9 @@ class PolicyView(Model):
     restrictions: dict[str, Restriction]
 
 
-def policy_view(policy: Policy) -> dict[str, Any]:
-    """Return the members of a `PolicyView`."""
-    rule = policy.calendar
+def policy_view(policy: Policy, currency: str) -> dict[str, Any]:
+    """Return the members of a `PolicyView`; money is in `currency`."""
+    rule, limit = policy.calendar, policy.max_order_notional
     return {
         "band": policy.band and _band_view(policy.band),
         "destination": policy.destination.value,
@@ -221,7 +222,7 @@ def policy_view(policy: Policy) -> dict[str, Any]:
         "total_drift": None if policy.total_drift is None else _percent(policy.total_drift),
         "calendar": rule and {"frequency": rule.frequency.value, "day": rule.day, "month": rule.month},
         "mode": policy.mode.value,
-        "minimum_trade": f"{policy.minimum_trade:.2f}",
+        "minimum_trade": money_text(policy.minimum_trade, currency),
         "whole_shares": policy.whole_shares,
         "cash_target": _percent(policy.cash_target),
         "cash_buffer": _percent(policy.cash_buffer),
@@ -231,7 +232,7 @@ def policy_view(policy: Policy) -> dict[str, Any]:
         "on_cancel": policy.on_cancel.value,
         "on_deposit": policy.on_deposit.value,
         "price_collar": None if policy.price_collar is None else _percent(policy.price_collar),
-        "max_order_notional": None if policy.max_order_notional is None else f"{policy.max_order_notional:.2f}",
+        "max_order_notional": None if limit is None else money_text(limit, currency),
         "max_daily_turnover": None if policy.max_daily_turnover is None else _percent(policy.max_daily_turnover),
         "max_runs_per_day": policy.max_runs_per_day,
         "bands": {symbol: _band_view(band) for symbol, band in policy.bands.items()},

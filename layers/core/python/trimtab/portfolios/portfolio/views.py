@@ -220,7 +220,8 @@ class PortfolioView(Model):
     policy: PolicyView
     """The policy with its defaults filled in."""
     cash: str | None
-    """The cash balance in money, with 2 decimals; null where cash is not tracked. Example: `1000.00`"""
+    """The cash balance in money, with the decimals of the currency; null where cash is not tracked. Example:
+    `1000.00`"""
     cash_tracking: CashTracking
     """The recorded trades that change cash: `on` all, `margin` all and cash may be below zero, `from_first_entry` those
     executed since `cash_since`, `off` none."""
@@ -274,7 +275,7 @@ def portfolio_view(portfolio: Portfolio) -> Answer:
         "name": portfolio.name,
         "currency": portfolio.currency,
         "allocation": percent_texts(portfolio.allocation) if portfolio.allocation else None,
-        "policy": policy_view(portfolio.policy),
+        "policy": policy_view(portfolio.policy, portfolio.currency),
         "cash": None if portfolio.cash is None else money_text(portfolio.cash, portfolio.currency),
         "cash_tracking": portfolio.cash_rule.tracking.value,
         "cash_since": portfolio.cash_rule.since and format_time(portfolio.cash_rule.since),

@@ -5,6 +5,7 @@ from typing import Any
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time, from_epoch_milliseconds
+from trimtab.kernel.currencies import money_text
 from trimtab.kernel.money import QUANTITY_PLACES, plain, to_places
 from trimtab.portfolios.rebalancing.journal import Execution
 from trimtab.portfolios.rebalancing.orders import Order
@@ -128,8 +129,8 @@ def _order_view(execution: Execution, order: Order) -> dict[str, Any]:
         "status": order.status.value,
         "attempts": order.attempts,
         "filled_quantity": f"{to_places(order.filled, QUANTITY_PLACES):f}",
-        "filled_amount": f"{order.amount:.2f}",
-        "fees": f"{order.fees:.2f}",
+        "filled_amount": money_text(order.amount, execution.currency),
+        "fees": money_text(order.fees, execution.currency),
         "reason": order.reason,
         "reverses": order.reverses,
         "is_posted": order.is_posted,

@@ -15,6 +15,7 @@ from trimtab.contracts.messages import CheckRequested, ExecutionRequested, Rebal
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, pack, to_attributes, unpack
 from trimtab.kernel import ids
 from trimtab.kernel.clock import format_time, to_epoch_milliseconds
+from trimtab.kernel.currencies import USD
 from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.keys import attention_partition, item_key, portfolio_id_in
 from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
@@ -79,10 +80,11 @@ class Reason(Struct, frozen=True):
 
 
 class Withdrawal(Struct, frozen=True, omit_defaults=True):
-    """A withdrawal whose cash a rebalance raises: the amount (money), and whether it was paid."""
+    """A withdrawal whose cash a rebalance raises: the amount in `currency`, and whether it was paid."""
 
     amount: Decimal
     is_paid: bool = False
+    currency: str = USD
 
 
 class Rebalance(PendingJob, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 
 from trimtab.contracts.fields import Allocation, Identifier, Model, Name, Time
 from trimtab.kernel.clock import format_time, from_epoch_milliseconds
+from trimtab.kernel.currencies import money_text
 from trimtab.portfolios.portfolio.views import USER, PercentText, percent_text, percent_texts
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing.drift import Action, Transaction
@@ -113,7 +114,7 @@ class WithdrawalView(Model):
     """A withdrawal whose cash the rebalance raises."""
 
     amount: str
-    """The amount to pay out in money, with 2 decimals. Example: `200.00`"""
+    """The amount to pay out in money, with the decimals of the currency. Example: `200.00`"""
     is_paid: bool
     """True once the cash entry of the withdrawal is recorded. Example: `true`"""
     ref_id: str | None
@@ -262,7 +263,11 @@ def _withdrawal_view(rebalance: Rebalance) -> Answer | None:
     if withdrawal is None:
         return None
     ref_id = withdrawal_ref_of(rebalance.rebalance_id) if withdrawal.is_paid else None
-    return {"amount": f"{withdrawal.amount:.2f}", "is_paid": withdrawal.is_paid, "ref_id": ref_id}
+    return {
+        "amount": money_text(withdrawal.amount, withdrawal.currency),
+        "is_paid": withdrawal.is_paid,
+        "ref_id": ref_id,
+    }
 
 
 def _history_view(rebalance: Rebalance) -> list[Answer]:
