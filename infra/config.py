@@ -29,6 +29,12 @@ SCOPES = (
     "operator",
 )
 
+MACHINE_SCOPES = tuple(name for name in SCOPES if name != "operator")
+"""The scopes of a machine client by default."""
+
+PEOPLE_SCOPES = tuple(name for name in SCOPES if name not in {"market:write", "operator"})
+"""The scopes that a token of an end user may have."""
+
 LOCAL_ISSUER = "https://issuer.trimtab.localhost"
 LOCAL_AUDIENCE = "trimtab"
 LOCAL_JWKS_PARAMETER = "/trimtab/local/jwks"
@@ -90,10 +96,34 @@ class OidcIssuer:
 
 @dataclass(frozen=True)
 class CognitoPool:
-    """A user pool in the retained stack, with one machine client (client credentials) for each tenant."""
+    """A user pool in the retained stack, with machine clients (client credentials) and end users who sign in.
 
-    machine_tenants: tuple[str, ...] = ("demo",)
+    The end users belong to one tenant, because a pool has no tenants of its own. An access token of an end user acts
+    for the user whose id is the `username` that Cognito assigned, a UUID.
+    """
+
+    machine_scopes: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"demo": MACHINE_SCOPES})
+    """The scopes of the machine client of each tenant; `operator` only where it is named."""
+    people_tenant: str = ""
+    """The tenant of the end users; empty where nobody signs in."""
+    people_scopes: tuple[str, ...] = PEOPLE_SCOPES
+    """The scopes of end users."""
+    callback_urls: tuple[str, ...] = ()
+    """The pages to which the sign-in returns: `https` addresses, or `http://localhost` for development."""
+    self_sign_up: bool = False
+    """End users may register themselves; otherwise an administrator creates them."""
     scope_prefix: str = "trimtab"
+
+    def __post_init__(self) -> None:
+        named = {name for scopes in self.machine_scopes.values() for name in scopes}
+        if unknown := (named | set(self.people_scopes)) - set(SCOPES):
+            raise ValueError(f"unknown scopes: {', '.join(sorted(unknown))}")
+        if forbidden := set(self.people_scopes) - set(PEOPLE_SCOPES):
+            raise ValueError(f"end users cannot have the scopes {', '.join(sorted(forbidden))}")
+        if bool(self.people_tenant) != bool(self.callback_urls):
+            raise ValueError("people_tenant needs callback_urls, and callback_urls need people_tenant")
+        if self.self_sign_up and not self.people_tenant:
+            raise ValueError("self_sign_up needs people_tenant")
 
 
 @dataclass(frozen=True)

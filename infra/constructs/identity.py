@@ -3,6 +3,8 @@
 Both end in one setting of the functions, the JSON document `AUTH`.
 """
 
+from collections.abc import Mapping, Sequence
+
 from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
@@ -71,31 +73,39 @@ def _issuer_settings(identity: OidcIssuer) -> dict[str, object]:
 
 
 def _pool_settings(scope: Construct, config: Config, identity: CognitoPool) -> dict[str, object]:
-    """Make a user pool with one machine client per tenant, and return the settings of the verifier.
+    """Make a user pool with its clients, and return the settings of the verifier.
 
-    Access tokens of Cognito have no `aud`; the verifier checks the client id instead.
+    Access tokens of Cognito have no `aud`; the verifier checks the client id instead. Only tokens of people have a
+    `username`.
     """
-    pool = _pool(scope, config)
+    pool = _pool(scope, config, identity)
     server, scopes = _resource_server(pool, identity)
-    clients = {tenant: _machine_client(pool, tenant, server, scopes) for tenant in identity.machine_tenants}
-    for tenant, client in clients.items():
+    tenants: dict[str, str] = {}
+    for tenant, names in identity.machine_scopes.items():
+        client = _machine_client(pool, tenant, _of_server(server, scopes, names))
         CfnOutput(Stack.of(scope), f"Client{tenant.title()}", value=client, description=f"Machine client of {tenant}")
+        tenants[client] = tenant
+    if identity.people_tenant:
+        client = _people_client(pool, identity, _of_server(server, scopes, identity.people_scopes))
+        CfnOutput(Stack.of(scope), "PeopleClient", value=client, description="The client with which end users sign in")
+        tenants[client] = identity.people_tenant
     return _auth(
         issuer=pool.user_pool_provider_url,
         audience=None,
-        client_ids=list(clients.values()),
+        client_ids=list(tenants),
         jwks_url=f"{pool.user_pool_provider_url}/.well-known/jwks.json",
         jwks_parameter=None,
         scope_prefix=f"{identity.scope_prefix}/",
-        client_tenants={client: tenant for tenant, client in clients.items()},
+        client_tenants=tenants,
+        claims={"user": "username"},
     )
 
 
-def _pool(scope: Construct, config: Config) -> cognito.UserPool:
+def _pool(scope: Construct, config: Config, identity: CognitoPool) -> cognito.UserPool:
     pool = cognito.UserPool(
         scope,
         "Pool",
-        self_sign_up_enabled=False,
+        self_sign_up_enabled=identity.self_sign_up,
         sign_in_aliases=cognito.SignInAliases(email=True),
         password_policy=cognito.PasswordPolicy(
             min_length=12, require_digits=True, require_lowercase=True, require_uppercase=True, require_symbols=True
@@ -107,37 +117,51 @@ def _pool(scope: Construct, config: Config) -> cognito.UserPool:
         removal_policy=removal_policy(config),
     )
     domain = cognito.CognitoDomainOptions(domain_prefix=f"{config.prefix}-{Aws.ACCOUNT_ID}")
+    CfnOutput(Stack.of(scope), "UserPoolId", value=pool.user_pool_id)
     CfnOutput(
         Stack.of(scope), "TokenUrl", value=f"{pool.add_domain('Domain', cognito_domain=domain).base_url()}/oauth2/token"
     )
-    acknowledge(
-        pool, "AwsSolutions-COG3", "The pool has machine clients only; threat protection watches the sign-in of people."
-    )
-    acknowledge(pool, "AwsSolutions-COG8", "The Plus plan adds threat protection for people; the pool has no people.")
+    reason = "The Plus plan adds threat protection for people at a price for each person; MFA is required of everyone."
+    acknowledge(pool, "AwsSolutions-COG3", reason)
+    acknowledge(pool, "AwsSolutions-COG8", reason)
     return pool
 
 
 def _resource_server(
     pool: cognito.UserPool, identity: CognitoPool
-) -> tuple[cognito.UserPoolResourceServer, list[cognito.ResourceServerScope]]:
-    scopes = [cognito.ResourceServerScope(scope_name=name, scope_description=name) for name in SCOPES]
-    server = pool.add_resource_server("Scopes", identifier=identity.scope_prefix, scopes=scopes)
+) -> tuple[cognito.UserPoolResourceServer, dict[str, cognito.ResourceServerScope]]:
+    scopes = {name: cognito.ResourceServerScope(scope_name=name, scope_description=name) for name in SCOPES}
+    server = pool.add_resource_server("Scopes", identifier=identity.scope_prefix, scopes=list(scopes.values()))
     return server, scopes
 
 
-def _machine_client(
-    pool: cognito.UserPool,
-    tenant: str,
-    server: cognito.UserPoolResourceServer,
-    scopes: list[cognito.ResourceServerScope],
-) -> str:
+def _of_server(
+    server: cognito.UserPoolResourceServer, scopes: Mapping[str, cognito.ResourceServerScope], names: Sequence[str]
+) -> list[cognito.OAuthScope]:
+    return [cognito.OAuthScope.resource_server(server, scopes[name]) for name in names]
+
+
+def _machine_client(pool: cognito.UserPool, tenant: str, scopes: list[cognito.OAuthScope]) -> str:
     client = pool.add_client(
         f"Machine-{tenant}",
         generate_secret=True,
         access_token_validity=Duration.hours(1),
+        o_auth=cognito.OAuthSettings(flows=cognito.OAuthFlows(client_credentials=True), scopes=scopes),
+    )
+    return client.user_pool_client_id
+
+
+def _people_client(pool: cognito.UserPool, identity: CognitoPool, scopes: list[cognito.OAuthScope]) -> str:
+    """Make a public client: the authorization code flow, with PKCE and without a secret."""
+    client = pool.add_client(
+        "People",
+        access_token_validity=Duration.hours(1),
+        prevent_user_existence_errors=True,
+        auth_flows=cognito.AuthFlow(user_srp=True),
         o_auth=cognito.OAuthSettings(
-            flows=cognito.OAuthFlows(client_credentials=True),
-            scopes=[cognito.OAuthScope.resource_server(server, scope) for scope in scopes],
+            flows=cognito.OAuthFlows(authorization_code_grant=True),
+            callback_urls=list(identity.callback_urls),
+            scopes=[cognito.OAuthScope.OPENID, *scopes],
         ),
     )
     return client.user_pool_client_id

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import LOCAL, LOCALSTACK, SCOPES, Config, OidcIssuer, host, load
+from infra.config import (
+    LOCAL,
+    LOCALSTACK,
+    MACHINE_SCOPES,
+    PEOPLE_SCOPES,
+    SCOPES,
+    CognitoPool,
+    Config,
+    OidcIssuer,
+    host,
+    load,
+)
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of
 
 Synthesise = Callable[[Config], Synthesised]
@@ -38,8 +49,10 @@ def test_cognito_gets_a_user_pool_the_scopes_and_a_machine_client_per_tenant(pro
     )
     template.has_resource_properties(
         "AWS::Cognito::UserPoolClient",
-        {"AllowedOAuthFlows": ["client_credentials"], "GenerateSecret": True, "AllowedOAuthScopes": Match.any_value()},
+        {"AllowedOAuthFlows": ["client_credentials"], "GenerateSecret": True},
     )
+    assert _scopes_of_clients(production) == {"client_credentials": {*MACHINE_SCOPES}}
+    assert "operator" not in MACHINE_SCOPES
 
 
 def test_tokens_of_cognito_are_bound_to_its_clients_and_carry_the_prefix_of_its_scopes(
@@ -53,6 +66,61 @@ def test_tokens_of_cognito_are_bound_to_its_clients_and_carry_the_prefix_of_its_
         assert "audience" not in document
         assert document["jwks_url"] == f"{document['issuer']}/.well-known/jwks.json"
         assert document["client_tenants"] == {document["client_ids"][0]: "demo"}
+        assert document["claims"] == {"user": "username"}
+
+
+def test_end_users_sign_themselves_up_where_the_settings_allow(synthesised: Synthesise) -> None:
+    pool = CognitoPool(
+        machine_scopes={"acme": ("portfolios:read", "operator")},
+        people_tenant="acme",
+        callback_urls=("https://app.example.com/",),
+        self_sign_up=True,
+    )
+    stacks = synthesised(replace(PRODUCTION_HERE, env="people", identity=pool))
+
+    stacks.retained_template.has_resource_properties(
+        "AWS::Cognito::UserPool",
+        {
+            "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": False},
+            "AutoVerifiedAttributes": ["email"],
+            "MfaConfiguration": "ON",
+            "UsernameAttributes": ["email"],  # Cognito assigns the username, a UUID
+        },
+    )
+    stacks.retained_template.has_resource_properties(
+        "AWS::Cognito::UserPoolClient",
+        {
+            "AllowedOAuthFlows": ["code"],
+            "CallbackURLs": ["https://app.example.com/"],
+            "ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+            "GenerateSecret": Match.absent(),
+            "PreventUserExistenceErrors": "ENABLED",
+            "SupportedIdentityProviders": ["COGNITO"],
+        },
+    )
+    assert _scopes_of_clients(stacks) == {
+        "client_credentials": {"portfolios:read", "operator"},
+        "code": {"openid", *PEOPLE_SCOPES},
+    }
+    for document in _auth_documents(stacks):
+        assert set(document["client_tenants"].values()) == {"acme"}
+        assert set(document["client_ids"]) == set(document["client_tenants"])
+        assert len(document["client_ids"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"machine_scopes": {"demo": ("portfolio:read",)}}, "unknown scopes: portfolio:read"),
+        ({"people_scopes": ("operator",)}, "end users cannot have the scopes operator"),
+        ({"people_tenant": "demo"}, "needs callback_urls"),
+        ({"callback_urls": ("https://app.example.com/",)}, "need people_tenant"),
+        ({"self_sign_up": True}, "needs people_tenant"),
+    ],
+)
+def test_settings_of_a_pool_that_contradict_each_other_are_rejected(members: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CognitoPool(**members)
 
 
 def test_an_existing_issuer_is_used_as_configured(synthesised: Synthesise) -> None:
@@ -100,6 +168,17 @@ def test_the_error_for_an_unknown_environment_or_target_lists_the_known_ones() -
         load("production")
     with pytest.raises(ValueError, match="host, container, lambda"):
         load("local", "windows")
+
+
+def _scopes_of_clients(stacks: Synthesised) -> dict[str, set[str]]:
+    """Return the scopes, without the prefix, of the clients by their OAuth flow."""
+    clients = stacks.retained_template.find_resources("AWS::Cognito::UserPoolClient").values()
+    return {
+        client["Properties"]["AllowedOAuthFlows"][0]: {
+            flat(scope).rpartition("/")[2] for scope in client["Properties"]["AllowedOAuthScopes"]
+        }
+        for client in clients
+    }
 
 
 def _auth_documents(stacks: Synthesised) -> list[Any]:
