@@ -26,7 +26,6 @@ from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.service import PortfolioFilter
 from trimtab.portfolios.rebalancing import views as rebalance_views
-from trimtab.portfolios.rebalancing.report_decision import DriftReport
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import (
@@ -44,7 +43,7 @@ from trimtab.runtime.http.responses import json_response, no_content, page_respo
 READ, WRITE = "portfolios:read", "portfolios:write"
 portfolio_route = partial(route, tag="Portfolios")
 rebalance_route = partial(route, tag="Rebalances")
-creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.PortfolioView, HTTPStatus.CREATED)
+creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.StoredPortfolioView, HTTPStatus.CREATED)
 
 
 @app.post("/portfolio", **creates_portfolio)
@@ -59,7 +58,8 @@ def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
         app.caller, wanted, lambda opened: open_positions(ledger(), opened, wanted.investments)
     )
     headers = {**_etag(portfolio), "Location": relative_location(app, f"portfolios/{portfolio.portfolio_id}")}
-    return json_response(schemas.portfolio_view(portfolio), HTTPStatus.CREATED, headers)
+    view = {**schemas.portfolio_view(portfolio), **schemas.normalised_view(body.allocation)}
+    return json_response(view, HTTPStatus.CREATED, headers)
 
 
 @app.get("/portfolios", **portfolio_route("List portfolios", READ, schemas.PortfolioList))
@@ -113,10 +113,15 @@ def change_portfolio(
     return _portfolio(portfolios().change(app.caller, portfolio_id, body.name, body.policy.apply, check))
 
 
-@app.put("/portfolios/<portfolio_id>/allocation", **portfolio_route("Set a new target", WRITE, schemas.PortfolioView))
+@app.put(
+    "/portfolios/<portfolio_id>/allocation", **portfolio_route("Set a new target", WRITE, schemas.StoredPortfolioView)
+)
 def set_allocation(portfolio_id: PortfolioId, body: schemas.SetAllocation, if_match: IfMatch = None) -> Response[Any]:
     """Set a new target allocation."""
-    return _portfolio(portfolios().set_allocation(app.caller, portfolio_id, body.allocation, _revision_check(if_match)))
+    check = _revision_check(if_match)
+    portfolio = portfolios().set_allocation(app.caller, portfolio_id, dict(body.allocation), check)
+    view = {**schemas.portfolio_view(portfolio), **schemas.normalised_view(body.allocation)}
+    return json_response(view, headers=_etag(portfolio))
 
 
 @app.put(
@@ -153,9 +158,10 @@ def close_portfolio(portfolio_id: PortfolioId, if_match: IfMatch = None) -> Resp
 def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Report the weights of a drifted portfolio. A worker computes the transactions that restore the target."""
     request_id = one_request_id(idempotency_key, body.request_id)
-    report = DriftReport(body.user_id, body.name, body.new_allocation, body.as_of, request_id or app.request_id)
+    report = body.to_domain(request_id or app.request_id)
     accepted = rebalances().accept(app.caller, report)
     view = with_links(app, rebalance_views.accepted_view(accepted, retry_safe=request_id is not None))
+    view |= schemas.normalised_view(body.new_allocation)
     headers = {"Location": view["links"]["self"], "Retry-After": "1"}
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 
@@ -167,7 +173,8 @@ def request_rebalance(body: rebalance_views.RequestRebalance, idempotency_key: I
 def preview_rebalance(portfolio_id: PortfolioId, body: rebalance_views.PreviewRebalance) -> Response[Any]:
     """Preview the decision that the worker would make for these weights, without storing the decision."""
     portfolio = portfolios().get(app.caller, portfolio_id)
-    return json_response(rebalance_views.preview_view(rebalances().preview(portfolio, body.new_allocation, body.as_of)))
+    outcome = rebalances().preview(portfolio, dict(body.new_allocation), body.as_of)
+    return json_response({**rebalance_views.preview_view(outcome), **schemas.normalised_view(body.new_allocation)})
 
 
 @app.get(

@@ -96,7 +96,7 @@ BAD_QUOTES: list[tuple[str, Any, int]] = [
     ("nothing", {}, 400),
     ("price 0", {"quotes": [AT | {"price": 0}]}, 400),
     ("negative", {"quotes": [AT, AT | {"price": -1}]}, 400),
-    ("10 decimals", {"quotes": [AT | {"price": "1.0000000001"}]}, 400),
+    ("19 decimals", {"quotes": [AT | {"price": "1.0000000000000000001"}]}, 400),
     ("Cyrillic", {"quotes": [AT | {"symbol": "\u0410"}]}, 400),
     ("no time", {"quotes": [AT | {"as_of": None}]}, 400),
     ("no offset", {"quotes": [AT | {"as_of": "2024-01-01T00:00:00"}]}, 400),

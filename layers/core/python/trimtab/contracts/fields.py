@@ -1,12 +1,23 @@
 """Field types of request bodies, messages and responses. Input is parsed strictly: no coercion and no rounding."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 from trimtab.kernel import clock, money
 from trimtab.kernel.errors import Refusal
@@ -123,7 +134,11 @@ WholeParameter = Annotated[int, BeforeValidator(whole)]
 """A whole number in a query, where every value is a text."""
 
 Percent = Annotated[Decimal, BeforeValidator(_places(money.PERCENT_PLACES)), _decimal_schema(money.PERCENT_PLACES)]
-Weight = Annotated[Percent, Field(ge=0, le=100)]
+Weight = Annotated[
+    Decimal, BeforeValidator(_places(money.PERCENT_PLACES)), _decimal_schema(money.FINEST_PLACES), Field(ge=0, le=100)
+]
+"""A percentage with at most 4 decimals, 0 to 100; the documented pattern has those of `normalise`, too."""
+
 Money = Annotated[Decimal, BeforeValidator(_places(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]
 StatedMoney = Annotated[Decimal, BeforeValidator(_places(money.STATED_PLACES)), _decimal_schema(money.STATED_PLACES)]
 """An amount as a broker or a bank states it: up to 9 decimals, rounded where the amount meets cash."""
@@ -143,8 +158,6 @@ FineQuantity = Annotated[
     ),
 ]
 """A quantity with up to 18 decimals."""
-
-FineWeight = Annotated[FineQuantity, Field(ge=0, le=100)]
 
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
@@ -181,10 +194,40 @@ def _without_zeros(weights: dict[str, Decimal]) -> dict[str, Decimal]:
     return {asset: weight for asset, weight in weights.items() if weight}
 
 
+class CorrectedWeights(dict[str, Decimal]):
+    """Percentages that were corrected to sum to 100, with the sum as sent."""
+
+    def __init__(self, weights: Mapping[str, Decimal], sum_as_sent: Decimal) -> None:
+        super().__init__(weights)
+        self.sum_as_sent = sum_as_sent
+
+
+def sum_as_sent(weights: Mapping[str, Decimal] | None) -> Decimal | None:
+    """Return the sum of the weights before their correction, None for weights that were not corrected."""
+    return weights.sum_as_sent if isinstance(weights, CorrectedWeights) else None
+
+
+def _normalise_on_request(value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Correct weights of a model whose member `normalise`, declared before, is true."""
+    if not (info.data or {}).get("normalise") or not isinstance(value, dict):
+        return check(value)
+    try:
+        sent = {asset: _number(money.parse_fine_number)(weight) for asset, weight in value.items()}
+    except ValueError:
+        return check(value)  # tells which weight is no number
+    corrected = money.normalise_percents(sent)
+    if corrected is None or corrected == sent:
+        return check(value)
+    return CorrectedWeights(check(corrected), sum(sent.values(), money.ZERO))
+
+
+NormaliseOnRequest = WrapValidator(_normalise_on_request)
+"""Marks an allocation of a model with the member `normalise`, which has to be declared before the allocation."""
+
 MAX_ASSETS = 90
 _ASSETS_ONLY = Field(min_length=1, max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
-Weights = Annotated[dict[AssetClass, FineWeight], _ASSETS_ONLY]
-"""Percentages by asset, zeros included; any sum, and decimals as a provider computes them."""
+Weights = Annotated[dict[AssetClass, FineQuantity], _ASSETS_ONLY]
+"""Percentages by asset, zeros included; any sum and any range, and decimals as a provider computes them."""
 
 Allocation = Annotated[dict[AssetClass, Weight], _ASSETS_ONLY, AfterValidator(_sums_to_hundred)]
 """Percentages by asset, zeros included; the sum is exactly 100."""

@@ -9,6 +9,7 @@ from trimtab.contracts.events import CloudEvent
 from trimtab.contracts.fields import (
     Asset,
     Day,
+    FineQuantity,
     Identifier,
     Model,
     Month,
@@ -91,8 +92,11 @@ class RebalanceRequested(TenantMessage):
     user_id: Identifier
     name: Name = "default"
     new_allocation: Weights
-    """The weights that the portfolio has drifted to, by asset in percent, zeros included. A sum other than 100 is
-    rejected, with a recorded outcome."""
+    """The weights that the portfolio has drifted to, by asset in percent, zeros included. A sum other than 100, and a
+    weight with more than 4 decimals or outside of 0 to 100, are rejected, with a recorded outcome."""
+    normalise: StrictBool | None = None
+    """True: weights with a sum from 99.99 to 100.01, or with up to 18 decimals, are corrected to 4 decimals and to the
+    sum 100, by largest remainder. Example: `true`"""
     as_of: Time | None = Field(default=None)
     """The time of the weights (RFC 3339); the newest report counts. Default: the time at which the message was sent.
     Example: `2026-11-20T15:30:00Z`"""
@@ -110,8 +114,9 @@ class QuoteBody(Model):
     """The price of one unit of a symbol at a time."""
 
     symbol: Asset
-    price: Annotated[Quantity, Field(gt=0)]
-    """The price of one unit in the `quote_unit` of the asset, above 0, up to 9 decimals. Example: `151.40`"""
+    price: Annotated[FineQuantity, Field(gt=0)]
+    """The price of one unit in the `quote_unit` of the asset, above 0. Up to 18 decimals are read; the price is rounded
+    half up to 9 decimals, and is at least 0.000000001. Example: `151.40`"""
     as_of: Time
     """The time of the price (RFC 3339), at most 5 minutes in the future. Example: `2026-11-20T15:30:00Z`"""
     source: Identifier | None = None

@@ -18,6 +18,8 @@ QUANTITY_PLACES = 9
 PERCENT_PLACES = 4
 HUNDRED = Decimal(100)
 ZERO = Decimal(0)
+MAX_NORMALISED = Decimal("0.01")
+"""The largest distance of a sum of percentages from 100 that is corrected on request."""
 PRICE_UNIT = Decimal("0.000000001")
 HIGHEST_PRICE = Decimal("999999999999.999999999")
 """The smallest step between prices, and the highest price: 12 digits before the point, 9 after it."""
@@ -152,6 +154,22 @@ def apportion(total: Decimal, weights: Mapping[str, Decimal], places: int) -> di
     for name in by_remainder[:left]:
         parts[name] += unit
     return parts
+
+
+def normalise_percents(weights: Mapping[str, Decimal]) -> dict[str, Decimal] | None:
+    """Return percentages of 4 decimals that sum to exactly 100, the residue by largest remainder (see `apportion`).
+
+    Returns None for a negative weight, and where the sum of the weights is more than 0.01 away from 100.
+
+    >>> third = Decimal("33.333333333333336")
+    >>> normalise_percents({"a": third, "b": third, "c": third})
+    {'a': Decimal('33.3334'), 'b': Decimal('33.3333'), 'c': Decimal('33.3333')}
+    >>> normalise_percents({"a": Decimal("99.98")}) is None
+    True
+    """
+    total = sum(weights.values(), ZERO)
+    is_near = abs(total - HUNDRED) <= MAX_NORMALISED and all(weight >= 0 for weight in weights.values())
+    return apportion(HUNDRED, weights, PERCENT_PLACES) if is_near else None
 
 
 def _unit(places: int) -> Decimal:

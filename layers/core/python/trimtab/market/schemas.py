@@ -13,7 +13,7 @@ from trimtab.contracts.fields import Identifier, Model, Percent, Quantity, Whole
 from trimtab.contracts.messages import QuoteBody, Quotes
 from trimtab.contracts.quotes import UNNAMED, AcceptedPrice, HeldPrice, HoldReason, Quote
 from trimtab.kernel.clock import format_time
-from trimtab.kernel.money import FINEST_PLACES, QUANTITY_PLACES, plain
+from trimtab.kernel.money import FINEST_PLACES, PRICE_UNIT, QUANTITY_PLACES, plain, to_places
 from trimtab.market.domain.quotes import NewQuote
 from trimtab.market.service.quotes import QuotePreview
 
@@ -261,8 +261,16 @@ class QuoteView(Model):
 
 
 def to_domain(quotes: Sequence[QuoteBody]) -> list[NewQuote]:
-    """Return the quotes of a body or a message."""
-    return [NewQuote(quote.symbol, quote.price, quote.as_of, quote.source or UNNAMED) for quote in quotes]
+    """Return the quotes of a body or a message, their prices rounded half up to 9 decimals, but never to zero."""
+    return [
+        NewQuote(
+            quote.symbol,
+            max(to_places(quote.price, QUANTITY_PLACES), PRICE_UNIT),
+            quote.as_of,
+            quote.source or UNNAMED,
+        )
+        for quote in quotes
+    ]
 
 
 def submitted_view(preview: QuotePreview) -> JsonObject:

@@ -6,12 +6,22 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, model_validator
 
-from trimtab.contracts.fields import Asset, FineQuantity, Identifier, Model, Name, StatedMoney, TargetAllocation
+from trimtab.contracts.fields import (
+    Asset,
+    FineQuantity,
+    Identifier,
+    Model,
+    Name,
+    NormaliseOnRequest,
+    StatedMoney,
+    TargetAllocation,
+    sum_as_sent,
+)
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.currencies import minor_units, money_text
-from trimtab.kernel.money import count_decimals, to_percent
+from trimtab.kernel.money import count_decimals, plain, to_percent
 from trimtab.portfolios.portfolio.attention import AttentionEntry
 from trimtab.portfolios.portfolio.brake import Brake
 from trimtab.portfolios.portfolio.cash_rule import CashTracking
@@ -72,8 +82,12 @@ class CreatePortfolio(Model):
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
     """The owner of the portfolio: an id of your system, 1 to 128 characters out of letters, digits and
     `._:@|+/=~-`. Example: `auth0|17`"""
+    normalise: StrictBool = False
+    """True: weights with a sum from 99.99 to 100.01, or with up to 18 decimals, are corrected to 4 decimals and to the
+    sum 100, by largest remainder; the response has the sum as sent. Example: `true`"""
     allocation: Annotated[
         TargetAllocation | None,
+        NormaliseOnRequest,
         Field(validation_alias=AliasChoices("allocation", "Allocation"), examples=[EXAMPLE]),
     ] = None
     """Target weights by asset in percent, with a sum of exactly 100; at most 90 assets. A weight of 0: not held.
@@ -111,7 +125,7 @@ class CreatePortfolio(Model):
             user_id=self.user_id,
             name=self.name,
             currency=self.currency,
-            allocation=self.allocation or {},
+            allocation=dict(self.allocation or {}),
             policy=self.policy.apply(Policy()),
             cash=self.cash,
             cash_tracking=self.cash_tracking,
@@ -142,7 +156,10 @@ class ChangePortfolio(Model):
 class SetAllocation(Model):
     """A new target allocation."""
 
-    allocation: Annotated[TargetAllocation, Field(examples=[EXAMPLE])]
+    normalise: StrictBool = False
+    """True: weights with a sum from 99.99 to 100.01, or with up to 18 decimals, are corrected to 4 decimals and to the
+    sum 100, by largest remainder; the response has the sum as sent. Example: `true`"""
+    allocation: Annotated[TargetAllocation, NormaliseOnRequest, Field(examples=[EXAMPLE])]
     """The new target weights by asset in percent, with a sum of exactly 100; at most 90 assets. A weight of 0: not
     held."""
 
@@ -251,6 +268,13 @@ class PortfolioView(Model):
     updated_at: datetime
 
 
+class StoredPortfolioView(PortfolioView):
+    """A portfolio after its target was stored."""
+
+    normalised_sum: str | None = None
+    """The sum of the target weights as sent, where `normalise` corrected them; absent otherwise. Example: `99.9999`"""
+
+
 class ListedPortfolioView(PortfolioView):
     """A portfolio of a list, with the reasons for which the portfolio needs a person."""
 
@@ -326,6 +350,12 @@ def _attention_view(entry: AttentionEntry) -> Answer:
         "rebalance_id": entry.rebalance_id,
         "symbol": entry.symbol,
     }
+
+
+def normalised_view(weights: Mapping[str, Decimal] | None) -> Answer:
+    """Return the member `normalised_sum` of a response, nothing for weights that were not corrected."""
+    sent = sum_as_sent(weights)
+    return {} if sent is None else {"normalised_sum": plain(sent)}
 
 
 def percent_texts(weights: Mapping[str, Decimal]) -> dict[str, str]:

@@ -95,7 +95,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     orders. `legs` hold the weight, target and planned change of each asset (percent), empty until decided.
     `resolution` records how an operator resolved a STALE rebalance. `decide_at` is the time until which a requested
     rebalance waits. `withdrawal` is set where the orders raise the cash of a withdrawal. `history` has the time of each
-    status since PLANNED (Unix time in milliseconds); no status comes twice.
+    status since PLANNED (Unix time in milliseconds); no status comes twice. `normalised_sum` is the sum of the reported
+    weights in percent before their correction, None where they were not corrected.
     """
 
     rebalance_id: str
@@ -117,6 +118,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     resolution: Mapping[str, Any] | None = None
     withdrawal: Withdrawal | None = None
     history: Mapping[RebalanceStatus, int] = field(default_factory=dict)
+    normalised_sum: Decimal | None = None
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -286,7 +288,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
 
 _ATTRIBUTES = (
     *("tenant_id", "user_id", "name", "request_id", "request_hash", "as_of", "as_of_given", "status", "trigger"),
-    *("mode", "decide_at", "updated_at"),
+    *("mode", "decide_at", "updated_at", "normalised_sum"),
 )
 
 

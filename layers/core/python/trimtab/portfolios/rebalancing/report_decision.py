@@ -38,13 +38,17 @@ SMALLEST_CURABLE_DRIFT = Decimal("0.01")
 
 
 class DriftReport(Struct, frozen=True):
-    """Reported weights (percent) of a user's drifted portfolio; `as_of` is the time of the weights, None if unknown."""
+    """Reported weights (percent) of a user's drifted portfolio; `as_of` is the time of the weights, None if unknown.
+
+    `normalised_sum` is the sum of the weights as sent, None where the weights were not corrected.
+    """
 
     user_id: str
     name: str
     weights: Mapping[str, Decimal]
     as_of: datetime | None
     request_id: str
+    normalised_sum: Decimal | None = None
 
     def request_hash(self, version: int = 1) -> str:
         """Return the versioned hash of the report; equal numbers have equal hashes however they are written."""
@@ -79,6 +83,7 @@ def request_rebalance(
         weights=report.weights,
         as_of=as_of,
         as_of_given=report.as_of is not None,
+        normalised_sum=report.normalised_sum,
         created_at=now,
         updated_at=now,
     )
@@ -92,12 +97,14 @@ def find_refusal(portfolio: Portfolio | None, report: Rebalance, now: datetime) 
     if portfolio is None:
         return Reason("unknown_portfolio", "The user has no portfolio of this name.")
     total = sum(report.weights.values(), ZERO)
+    is_in_range = all(0 <= weight <= HUNDRED for weight in report.weights.values())
     is_too_fine = any(count_decimals(weight) > PERCENT_PLACES for weight in report.weights.values())
     newest = portfolio.last_report
     stale = f"The portfolio is stale until an operator resolves it: {portfolio.stale_reason}."
     rules = (
         (portfolio.status is PortfolioStatus.CLOSED, "closed", "The portfolio is closed. Create it again to open it."),
         (portfolio.status is PortfolioStatus.STALE, "stale", stale),
+        (not is_in_range, "weight_out_of_range", "A weight is below 0 or above 100."),
         (is_too_fine, "too_many_decimals", f"Use at most {PERCENT_PLACES} decimals; input is not rounded."),
         (total != HUNDRED, "not_100", f"The weights sum to {plain(total)}; they must sum to exactly 100."),
         (not portfolio.allocation, "no_target", "The portfolio has no target allocation. Set a target first."),

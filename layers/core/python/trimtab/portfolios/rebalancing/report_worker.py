@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from trimtab.contracts.messages import RebalanceRequested
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
+from trimtab.kernel.money import ZERO, normalise_percents
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.report_decision import DriftReport, decide_report, request_rebalance
@@ -27,7 +28,7 @@ class ReportWorker(Struct, frozen=True):
         reads. Raises `Conflict` if concurrent changes of the portfolio exhaust the retries; the message must then be
         delivered again.
         """
-        report = DriftReport(message.user_id, message.name, message.new_allocation, message.as_of, message.request_id)
+        report = _report_of(message)
         as_of = message.as_of or sent_at
 
         def attempt() -> Rebalance:
@@ -62,6 +63,17 @@ class ReportWorker(Struct, frozen=True):
         )
         outcome = second.record_outcome(RebalanceStatus.REJECTED, reason, self.clock())
         return self.store.insert_rebalance(outcome) or outcome
+
+
+def _report_of(message: RebalanceRequested) -> DriftReport:
+    """Return the report of a message; weights that cannot be normalised stay as sent, and are rejected."""
+    sent = message.new_allocation
+    corrected = normalise_percents(sent) if message.normalise else None
+    is_corrected = corrected is not None and corrected != sent
+    total = sum(sent.values(), ZERO) if is_corrected else None
+    return DriftReport(
+        message.user_id, message.name, corrected or sent, message.as_of, message.request_id, normalised_sum=total
+    )
 
 
 def before_first_version(rebalance: Rebalance) -> Rebalance:

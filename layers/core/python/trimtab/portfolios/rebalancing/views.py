@@ -3,19 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, StrictBool
 
-from trimtab.contracts.fields import Allocation, Identifier, Model, Name, Time
+from trimtab.contracts.fields import Allocation, Identifier, Model, Name, NormaliseOnRequest, Time, sum_as_sent
 from trimtab.kernel.clock import format_time, from_epoch_milliseconds
 from trimtab.kernel.currencies import money_text
+from trimtab.kernel.money import plain
 from trimtab.portfolios.portfolio.views import USER, PercentText, percent_text, percent_texts
 from trimtab.portfolios.portfolio.watch_state import Trigger
 from trimtab.portfolios.rebalancing.drift import Action, Transaction
 from trimtab.portfolios.rebalancing.journal_views import ExecutionView, execution_view
 from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.payout import withdrawal_ref_of
+from trimtab.portfolios.rebalancing.report_decision import DriftReport
 
 Answer = dict[str, Any]
+ReportedText = Annotated[str, Field(pattern=r"^-?\d{1,12}\.\d{4}$", examples=["70.0000"])]
 _DRIFTED = {"stocks": 70, "bonds": 20, "gold": 10}
 
 
@@ -24,8 +27,13 @@ class RequestRebalance(Model):
 
     user_id: Annotated[Identifier, Field(validation_alias=USER, examples=["1"])]
     """The owner of the portfolio: the id of the user in your system. Example: `1`"""
+    normalise: StrictBool = False
+    """True: weights with a sum from 99.99 to 100.01, or with up to 18 decimals, are corrected to 4 decimals and to the
+    sum 100, by largest remainder; the response has the sum as sent. Example: `true`"""
     new_allocation: Annotated[
-        Allocation, Field(validation_alias=AliasChoices("new_allocation", "NewAllocation"), examples=[_DRIFTED])
+        Allocation,
+        NormaliseOnRequest,
+        Field(validation_alias=AliasChoices("new_allocation", "NewAllocation"), examples=[_DRIFTED]),
     ]
     """The weights that the portfolio has drifted to, by asset in percent, zeros included, with a sum of exactly 100."""
     name: Name = "default"
@@ -37,11 +45,19 @@ class RequestRebalance(Model):
     """Makes the request idempotent within the portfolio; the header `Idempotency-Key` is an alternative. Without
     either, a repeat is a new request. Example: `drift-2026-11-21`"""
 
+    def to_domain(self, request_id: str) -> DriftReport:
+        """Return the drift report under its request id."""
+        sent = sum_as_sent(self.new_allocation)
+        return DriftReport(self.user_id, self.name, dict(self.new_allocation), self.as_of, request_id, sent)
+
 
 class PreviewRebalance(Model):
     """Weights to plan for; nothing is stored."""
 
-    new_allocation: Annotated[Allocation, Field(examples=[_DRIFTED])]
+    normalise: StrictBool = False
+    """True: weights with a sum from 99.99 to 100.01, or with up to 18 decimals, are corrected to 4 decimals and to the
+    sum 100, by largest remainder; the response has the sum as sent. Example: `true`"""
+    new_allocation: Annotated[Allocation, NormaliseOnRequest, Field(examples=[_DRIFTED])]
     as_of: Time | None = None
 
 
@@ -145,8 +161,10 @@ class RebalanceView(Model):
     Example: `COMPLETED`"""
     as_of: datetime
     """The time of the weights (UTC)."""
-    new_allocation: dict[str, PercentText]
-    """The reported or measured weights by asset in percent, with 4 decimals."""
+    new_allocation: dict[str, ReportedText]
+    """The reported or measured weights by asset in percent, with 4 decimals; any numbers where a report is rejected."""
+    normalised_sum: str | None
+    """The sum of the reported weights as sent, where `normalise` corrected them; null otherwise. Example: `99.9999`"""
     trigger: str
     """The cause: `report`, `price`, `schedule`, `target`, `deposit`, `withdrawal` or `manual`. Example: `report`"""
     mode: str | None
@@ -188,6 +206,8 @@ class PreviewView(Model):
     """The transactions that would lead back to the target."""
     reason: ReasonView
     """The reason of the outcome."""
+    normalised_sum: str | None = None
+    """The sum of the weights as sent, where `normalise` corrected them; absent otherwise. Example: `99.9999`"""
 
 
 class Links(Model):
@@ -215,6 +235,8 @@ class AcceptedView(Model):
     retry_safe: bool
     """True where the request had an id: the same request again is not a new one. Example: `true`"""
     links: Links
+    normalised_sum: str | None = None
+    """The sum of the weights as sent, where `normalise` corrected them; absent otherwise. Example: `99.9999`"""
 
 
 def accepted_view(rebalance: Rebalance, *, retry_safe: bool) -> Answer:
@@ -244,6 +266,7 @@ def rebalance_view(rebalance: Rebalance) -> Answer:
         "status": rebalance.status.value,
         "as_of": format_time(rebalance.as_of),
         "new_allocation": percent_texts(rebalance.weights),
+        "normalised_sum": None if rebalance.normalised_sum is None else plain(rebalance.normalised_sum),
         "trigger": rebalance.trigger.value,
         "mode": rebalance.mode and rebalance.mode.value,
         "decide_at": rebalance.decide_at and format_time(rebalance.decide_at),
