@@ -83,14 +83,25 @@ def test_amounts_and_fees_are_kept_as_given_and_rounded_once_where_they_meet_cas
 
 
 def test_names_and_values_of_the_earlier_api_are_accepted(mine: Account) -> None:
-    old = {"ref_id": "a", "trade_type": 1, "security_type": "stock", "ticker": "AAPL", "volume": "4", "amount": 8}
+    old = {"ref_id": "a", "trade_type": 1, "security_type": "stock", "ticker": "AAPL", "quantity": "4", "amount": 8}
     assert mine.post_trade(old).json["side"] == "BUY"
     new = {"ref_id": "a", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 4, "price": "2"}
     assert mine.post_trade(new).status == 201  # a repeat: amount and price say the same
     assert mine.post_trade({**old, "ref_id": "b", "trade_type": "2"}).json["side"] == "SELL"
     assert mine.sums() == ("0", "0.00", "0.00")
-    for wrong in ({"trade_type": 3}, {"trade_type": 0}, {"trade_type": True}, {"side": "BUY"}, {"quantity": 4}):
+    for wrong in ({"trade_type": 3}, {"trade_type": 0}, {"trade_type": True}, {"side": "BUY"}):
         assert mine.post_trade({**old, "ref_id": "c", **wrong}).status == 400, wrong
+
+
+@pytest.mark.parametrize("more", [{}, {"quantity": 4}])
+def test_a_volume_with_an_amount_for_each_unit_is_refused_with_the_members_to_send(
+    mine: Account, more: dict[str, Any]
+) -> None:
+    trade = {"ref_id": "a", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "volume": 4, "amount": 2, **more}
+    refused = mine.post_trade(trade)
+    (error,) = refused.json["errors"]
+    assert (refused.status, error["field"]) == (400, "volume")
+    assert error["detail"] == "Send `quantity`, and the price of one unit as `price`."
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])

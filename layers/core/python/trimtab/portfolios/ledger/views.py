@@ -4,7 +4,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from trimtab.contracts.assets import QuoteUnit
 from trimtab.contracts.fields import Asset, Day, FineQuantity, Identifier, Model, Quantity, StatedMoney, Time
@@ -59,9 +60,7 @@ class RecordTrade(Model):
     security_type: SecurityType
     """The asset class of the symbol."""
     symbol: Annotated[Asset, Field(validation_alias=AliasChoices("symbol", "ticker"), examples=["AAPL"])]
-    quantity: Annotated[
-        PositiveFine | None, Field(validation_alias=AliasChoices("quantity", "volume"), examples=["10"])
-    ] = None
+    quantity: Annotated[PositiveFine | None, Field(examples=["10"])] = None
     """The number of units, above 0: up to 9 decimals, or up to 18 where the `quantity_places` of the asset say
     so. For a bond quoted in percent, the nominal value. Needed unless the kind is `return_of_capital`. Example: `10`"""
     amount: Annotated[Amount | None, Field(examples=["1500.00"])] = None
@@ -82,6 +81,17 @@ class RecordTrade(Model):
     """The symbol of the parent, whose cost basis falls by `amount`; only for a `spin_off`. Example: `AAPL`"""
     acquired_on: Day | None = None
     """The day on which transferred units were bought; only for a `transfer_in`. Example: `2019-06-03`"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_volume(cls, body: Any) -> Any:
+        if isinstance(body, dict) and "volume" in body:
+            # The earlier API meant an `amount` for each unit: under our `quantity` the trade would be another one.
+            error = PydanticCustomError("volume", "Send `quantity`, and the price of one unit as `price`.")
+            raise ValidationError.from_exception_data(
+                cls.__name__, [{"type": error, "loc": ("volume",), "input": body["volume"]}]
+            )
+        return body
 
     @model_validator(mode="after")
     def _require_members_of_trades(self) -> "RecordTrade":
