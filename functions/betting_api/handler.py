@@ -11,7 +11,7 @@ from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
-from trimtab.betting.schemas import requests, views
+from trimtab.betting.schemas import requests, settled_orders, views
 from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.runtime.http.app import Api
@@ -83,10 +83,16 @@ def cancel_order(order_id: OrderId) -> Response[Any]:
     return json_response(views.order_view(wiring.orders().cancel(app.caller, order_id)))
 
 
-@app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, views.OrderView))
+@app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, settled_orders.SettledOrderView))
 def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
-    """Settle an open order by the result of its selection. The first settlement is final."""
-    return json_response(views.order_view(wiring.settle_order(app.caller, order_id, body)))
+    """Settle an open order by the result of its selection. The first settlement is final.
+
+    `won` and `result` are those of the selection; `order_result` of the response is that of the order.
+    """
+    order = wiring.settle_order(app.caller, order_id, body)
+    position = wiring.positions().get(app.caller, order.user_id, order.market_id)
+    totals = wiring.positions().get_totals(app.caller, order.user_id)
+    return json_response(settled_orders.settled_order_view(order, position, totals))
 
 
 @app.get("/positions/<user_id>", **position_route("Read positions", READ, views.PositionList))

@@ -13,7 +13,7 @@ from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
-from trimtab.runtime.sqs.worker import SQSRecord, require_sender, worker
+from trimtab.runtime.sqs.worker import SQSRecord, sender_tenant, sent_at, worker
 
 
 class InsightSettings(Settings):
@@ -37,8 +37,8 @@ def insights() -> Insights:
 
 def store_insight(message: InsightReceived, record: SQSRecord) -> None:
     """Store the insight of a message if newer than the stored insight."""
-    require_sender(record, message.tenant_id, settings().sender_tenants)
-    is_stored = insights().store_newest(message.tenant_id, read_insight_message(message))
+    tenant_id = sender_tenant(record, message.tenant_id, settings().sender_tenants)
+    is_stored = insights().store_newest(tenant_id, read_insight_message(message, sent_at(record)))
     count("InsightsKept" if is_stored else "InsightsDropped")
     logger.info("insight received", market_id=message.market_id, selection_id=message.selection_id, stored=is_stored)
 

@@ -140,6 +140,22 @@ def test_an_invalid_insight_and_an_insight_of_another_tenant_are_returned_to_the
         assert receive(system, insight_body()) == {"m0"}
 
 
+PLAIN = {"market_id": "match-7", "selection_id": "home", "expected_value": "0.05", "momentum": 0.1}
+
+
+def test_a_plain_insight_is_of_the_senders_tenant_and_the_time_of_sending(bettor: Bettor) -> None:
+    body = json.dumps({**PLAIN, "implied_probability": 0.3333333333333333})
+    sent = {"SentTimestamp": "1767625200123"}
+    assert receive(bettor.system, body) == {"m0"}, "any sender may send for any tenant: which is unknown"
+    with mock.patch.dict("os.environ", SENDER_TENANTS=json.dumps({"AROAEXAMPLEROLEIDAAAA": ["demo"]})):
+        insight_function.settings.cache_clear()
+        assert bettor.system.invoke_worker(sqs_record(body, **sent), worker=insight_function) == set()
+        named = json.dumps({**PLAIN, "tenant_id": "acme", "implied_probability": "0.5"})
+        assert receive(bettor.system, named) == {"m0"}
+    placed = bettor.place("BACK", 10, "2.00").json["insight"]
+    assert (placed["as_of"], placed["implied_probability"]) == ("2026-01-05T15:00:00.123000Z", "0.3333333333333333")
+
+
 def test_a_policy_refuses_orders_below_a_minimum_expected_value(bettor: Bettor) -> None:
     with mock.patch.dict("os.environ", MINIMUM_EXPECTED_VALUE="0.05"):
         wiring.settings.cache_clear()

@@ -1,7 +1,7 @@
 """The messages on the queues: each model reads and writes itself."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationInfo, model_validator
 
@@ -14,7 +14,6 @@ from trimtab.contracts.fields import (
     Model,
     Month,
     Name,
-    Quantity,
     Time,
     Weights,
     Whole,
@@ -39,6 +38,8 @@ class Message(Model):
     """A message on a queue. Code that sends leaves `schema_version` and `type` out; a received body must name both."""
 
     model_config = ConfigDict(json_schema_extra=_require_envelope)
+    has_envelope: ClassVar[bool] = True
+    """False for messages that are read without `schema_version` and `type`, too."""
 
     schema_version: Annotated[Literal[1], BeforeValidator(constant)] = 1
     type: str
@@ -47,7 +48,7 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _check_envelope(cls, body: Any, info: ValidationInfo) -> Any:
-        if info.context == _RECEIVED and isinstance(body, Mapping):
+        if cls.has_envelope and info.context == _RECEIVED and isinstance(body, Mapping):
             missing = [name for name in _ENVELOPE if name not in body]
             if missing:
                 raise ValueError(f"The body does not name {' and '.join(missing)}.")
@@ -159,20 +160,27 @@ class ExecutionRequested(TenantMessage):
     rebalance_id: Identifier
 
 
-class InsightReceived(TenantMessage):
+class InsightReceived(Message):
     """A provider's estimate for a selection on the queue `insights`; the newest counts, older estimates are discarded.
 
-    `expected_value` is the expected profit of backing the selection, per unit of stake.
+    The plain form has no `schema_version` and no `type`. `expected_value` is the expected profit of backing the
+    selection, per unit of stake.
     """
 
+    model_config = ConfigDict(json_schema_extra={})
+    has_envelope = False
+
     type: Literal["insight.received"] = "insight.received"
+    tenant_id: Identifier | None = None
+    """The tenant of the estimate. Default: the tenant of the sender, where the sender has a single one."""
     market_id: Identifier
     selection_id: Identifier
-    implied_probability: Annotated[Quantity, Field(gt=0, lt=1)]
-    expected_value: Quantity
-    momentum: Quantity
-    as_of: Time
-    """The time of the estimate (RFC 3339). Example: `2026-11-20T15:30:00Z`"""
+    implied_probability: Annotated[FineQuantity, Field(gt=0, lt=1)]
+    expected_value: FineQuantity
+    momentum: FineQuantity
+    as_of: Time | None = None
+    """The time of the estimate (RFC 3339). Default: the time at which the message was sent. Example:
+    `2026-11-20T15:30:00Z`"""
 
 
 class SettlementRequested(TenantMessage):

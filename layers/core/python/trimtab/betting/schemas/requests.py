@@ -1,6 +1,7 @@
 """The request bodies of betting, and the conversion of bodies and messages into domain values."""
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any
@@ -112,13 +113,13 @@ class SettleMarket(Model):
     """The commission in percent of the net winnings of a user in the market, 0 to 100. Default: 0. Example: `2.5`"""
 
 
-def read_insight_message(message: InsightReceived) -> Insight:
-    """Return the insight in a message."""
+def read_insight_message(message: InsightReceived, sent_at: datetime) -> Insight:
+    """Return the insight in a message; without a time of its own, the insight is as of the sending of the message."""
     return Insight(
         market_id=message.market_id,
         selection_id=message.selection_id,
         implied_probability=message.implied_probability,
         expected_value=message.expected_value,
         momentum=message.momentum,
-        as_of=message.as_of,
+        as_of=message.as_of or sent_at,
     )

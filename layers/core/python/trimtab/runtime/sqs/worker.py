@@ -31,6 +31,7 @@ __all__ = [
     "batch_worker",
     "read_record",
     "require_sender",
+    "sender_tenant",
     "sent_at",
     "was_delivered_before",
     "worker",
@@ -126,10 +127,28 @@ def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, l
     `tenants_of` maps role ids to tenants; SQS reports the sender as `<role id>:<session>`. The key `*` stands for any
     sender, the value `*` for any tenant.
     """
-    sender = str(record.attributes.sender_id or "").partition(":")[0]
-    allowed = [*tenants_of.get(sender, []), *tenants_of.get("*", [])]
+    allowed = _tenants_of_sender(record, tenants_of)
     if tenant_id not in allowed and "*" not in allowed:
-        raise PoisonError(f"sender {sender} is not mapped to tenant {tenant_id}")
+        raise PoisonError(f"sender {record.attributes.sender_id} is not mapped to tenant {tenant_id}")
+
+
+def sender_tenant(record: SQSRecord, tenant_id: str | None, tenants_of: Mapping[str, list[str]]) -> str:
+    """Return the tenant of a message: the tenant that the message names, else the only tenant of its sender.
+
+    Raises `PoisonError` as `require_sender` does, and where the sender has no tenant, several or any.
+    """
+    if tenant_id is None:
+        tenants = _tenants_of_sender(record, tenants_of)
+        if len(tenants) != 1 or "*" in tenants:
+            raise PoisonError("the message names no tenant, and its sender has not a single one")
+        return tenants.pop()
+    require_sender(record, tenant_id, tenants_of)
+    return tenant_id
+
+
+def _tenants_of_sender(record: SQSRecord, tenants_of: Mapping[str, list[str]]) -> set[str]:
+    sender = str(record.attributes.sender_id or "").partition(":")[0]
+    return {*tenants_of.get(sender, []), *tenants_of.get("*", [])}
 
 
 def _log_poison(record: SQSRecord, poison: PoisonError) -> None:
