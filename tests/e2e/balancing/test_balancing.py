@@ -64,7 +64,7 @@ def test_a_quote_injected_on_the_queue_is_used_by_a_requested_rebalance(system: 
 def test_a_portfolio_in_yen_is_invested_in_whole_yen(system: System) -> None:
     client, platform = system.client(tenant="yen"), system.client(tenant="platform", scopes=PLATFORM)
     (symbol,) = new_symbols(1)
-    asset = {"name": "Yen", "exchange": "OTHER", "currency": "JPY"}
+    asset = {"name": "Yen", "exchange": "CRYPTO", "currency": "JPY"}
     assert platform.call("PUT", f"/assets/{symbol}", asset).status in {200, 201}
     path = create_portfolio(client, {symbol: 100}, currency="JPY", automation="manual")
     assert client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "1000000"}).status == 201

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from trimtab.analytics.domain.daily_value import CASH, DailyValue
+from trimtab.analytics.domain.performance import compute_daily_returns, select_window
 from trimtab.analytics.domain.series import LOOK_BACK, Closes, compute_daily_values
+from trimtab.analytics.domain.windows import Span, Window
 from trimtab.contracts.portfolios import CashMovement, LedgerTrade
 from trimtab.contracts.quotes import Split
+from trimtab.kernel.money import plain, to_percent
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType, Side, TradeEffect, fold
 
 MONDAY = date(2026, 3, 2)
@@ -115,7 +118,7 @@ def test_a_trade_that_moves_no_cash_was_paid_from_outside_with_its_fees() -> Non
     ]
 
 
-def test_transferred_units_are_a_flow_of_their_value_at_the_end_of_the_day() -> None:
+def test_transferred_units_without_an_earlier_close_are_a_flow_of_their_value_at_the_end_of_the_day() -> None:
     """ACME has no close, so it has the price of its cost; a split comes between a weekend's transfer and its day."""
     came_in = replace(trade("ACME", "BUY", "4", "80", at(MONDAY)), proceeds=Decimal(0), is_transfer=True)
     went_out = replace(trade("ACME", "SELL", "4", "0", at(WEEK[2])), is_transfer=True)
@@ -128,6 +131,35 @@ def test_transferred_units_are_a_flow_of_their_value_at_the_end_of_the_day() -> 
         (Decimal(220), Decimal(0)),
         (Decimal(160), Decimal(-80)),
     ]
+
+
+def test_a_transfer_in_counts_from_the_start_of_its_day_at_the_last_close_before() -> None:
+    """10 ACME at 10 are held. On Tuesday ACME rises by 10 %, and 10 OTHER come in, which rise from 8 to 10.
+
+    The portfolio begins Tuesday with 100 and 80, and ends with 110 and 100: 16.6667 %. Valued at the close, the same
+    units told 5 %, less than each of the two assets. On Wednesday a split doubles OTHER, and 4 more come in at 5.
+    """
+    came_in = replace(trade("OTHER", "BUY", "10", "60", at(WEEK[1])), proceeds=Decimal(0), is_transfer=True)
+    more = replace(trade("OTHER", "BUY", "4", "1", at(WEEK[2])), proceeds=Decimal(0), is_transfer=True)
+    held = trade("ACME", "BUY", "10", "100", at(MONDAY), moves_cash=False)
+    split = {"OTHER": [Split(at(WEEK[2], 0), Decimal(2), Decimal(1))]}
+    prices = closes(ACME=["10", "11", "11"], OTHER=["8", "10", "6"])
+    found = compute_daily_values([held, came_in, more], [], split, prices, WEEK[:3])
+    assert [(plain(day.value), plain(day.flow)) for day in found] == [("100", "100"), ("210", "80"), ("254", "20")]
+    returns = compute_daily_returns(select_window(found, Window(Span.CUSTOM, MONDAY, WEEK[2])))
+    assert {day: to_percent(change * 100) for day, change in returns.by_day.items()} == {
+        WEEK[1]: Decimal("16.6667"),
+        WEEK[2]: Decimal("10.4348"),  # 254 of 210 and 20
+    }
+
+
+def test_a_transfer_in_and_out_of_one_day_is_no_flow_and_out_is_valued_at_the_close() -> None:
+    came_in = replace(trade("ACME", "BUY", "4", "40", at(WEEK[1], 14)), proceeds=Decimal(0), is_transfer=True)
+    went_out = replace(trade("ACME", "SELL", "4", "0", at(WEEK[1], 16)), is_transfer=True)
+    last = replace(trade("ACME", "SELL", "1", "0", at(WEEK[2])), is_transfer=True)
+    held = trade("ACME", "BUY", "1", "10", at(MONDAY), moves_cash=False)
+    found = compute_daily_values([held, came_in, went_out, last], [], {}, closes(ACME=["10", "11", "12"]), WEEK[:3])
+    assert [(plain(day.value), plain(day.flow)) for day in found] == [("10", "10"), ("11", "0"), ("0", "-12")]
 
 
 def test_free_units_without_a_close_are_worth_nothing_until_they_have_a_price() -> None:

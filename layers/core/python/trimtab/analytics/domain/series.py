@@ -9,8 +9,9 @@ split that was entered later can make of a recorded sell, ends the holding.
 External flows are money or holdings put in (above zero) or taken out (below zero). Dividends and fees are no flows but
 results of the portfolio. A trade that moved no tracked cash (`moves_cash` is False) was paid from outside: a purchase
 counts as a deposit of its cost, a sale as a withdrawal of its proceeds, so that returns stay right. Units that are
-transferred from or to another account are a flow of their value at the end of the day. Free shares, write-offs,
-spin-offs and returns of capital are results.
+transferred from another account are a flow of their value at the start of the day, since inflows count from then: the
+last close before the day, or the price at its end where there is none. Units transferred out are a flow of their value
+at the end of the day. Free shares, write-offs, spin-offs and returns of capital are results.
 """
 
 from bisect import bisect_right
@@ -171,10 +172,16 @@ class _SeriesState(Struct):
         """Return the value at the end of the day; sold symbols and their prices are dropped."""
         self.quantities = {symbol: held for symbol, held in sorted(self.quantities.items()) if held}
         symbols = self.quantities.keys() | self.transferred.keys()
+        opening = {
+            symbol: found[1]
+            for symbol, units in self.transferred.items()
+            if units > 0 and (found := self._find_close(symbol, day - timedelta(days=1), day))
+        }
         outdated = {symbol for symbol in symbols if not self._update_price(symbol, day)}
         stale = [symbol for symbol in self.quantities if symbol in outdated]
         with localcontext(EXACT):
-            self.flow += sum((units * self.prices[symbol] for symbol, units in self.transferred.items()), ZERO)
+            prices = {**self.prices, **opening}
+            self.flow += sum((units * prices[symbol] for symbol, units in self.transferred.items()), ZERO)
         self.transferred = {}
         self.prices = {symbol: self.prices[symbol] for symbol in self.quantities}
         self.traded &= self.quantities.keys()
@@ -198,18 +205,25 @@ class _SeriesState(Struct):
 
     def _update_price(self, symbol: str, day: date) -> bool:
         """Take the last close on or before the day, else keep the carried price; True for a close of that very day."""
-        days = self.close_days.get(symbol, ())
-        place = bisect_right(days, day)
-        if not place or days[place - 1] < day - LOOK_BACK:
+        found = self._find_close(symbol, day, day)
+        if found is None:
             return False
+        close_day, self.prices[symbol] = found
+        self.traded.discard(symbol)
+        return close_day == day
+
+    def _find_close(self, symbol: str, last: date, day: date) -> tuple[date, Decimal] | None:
+        """Return the last close on or before `last` with its day, as the price of a unit at the end of `day`."""
+        days = self.close_days.get(symbol, ())
+        place = bisect_right(days, last)
+        if not place or days[place - 1] < day - LOOK_BACK:
+            return None
         found = days[place - 1]
         price = self.closes[symbol][found]
         for split in sorted(self.splits.get(symbol, ()), key=lambda split: split.effective_at):
             if found < split.effective_at.astimezone(UTC).date() <= day:
                 price = _split_price(price, split)
-        self.prices[symbol] = price
-        self.traded.discard(symbol)
-        return found == day
+        return found, price
 
 
 def _split_price(price: Decimal, split: Split) -> Decimal:
