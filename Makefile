@@ -162,7 +162,7 @@ $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run
 	@touch $@
 
 .local/openapi/.ready: infra/toolchain/openapi/package.json infra/toolchain/openapi/package-lock.json $(BIN)/.run
-	@echo "installing the linters and the TypeScript tools of the OpenAPI document, and a browser"
+	@echo "installing the tools of the OpenAPI document: linters, clients and a browser"
 	@mkdir -p .local/openapi && cp infra/toolchain/openapi/package.json infra/toolchain/openapi/package-lock.json .local/openapi/
 	@$(BIN)/npm ci --prefix .local/openapi --silent --no-audit --no-fund --no-update-notifier
 	@touch $@

@@ -12,13 +12,14 @@ from typing import Any
 import yaml
 
 from infra.config import ROOT
-from infra.tools import json_schema, member_docs, openapi
+from infra.tools import json_schema, member_docs, openapi, postman
 from infra.tools.openapi import TITLE
 from infra.tools.problem_types import problem_pages
 from trimtab import __version__
 from trimtab.contracts import events, messages
 from trimtab.contracts.events import CloudEvent
 
+POSTMAN = Path("docs/examples/trimtab.postman_collection.json")
 DUPLICATE_DELIVERY = {
     "rebalance-requests": "idempotent by tenant_id, user_id, name and request_id",
     "insights": "the newest insight of each selection is kept, in any order of arrival",
@@ -77,8 +78,9 @@ def _message_ref(name: str) -> dict[str, str]:
 
 def generated_files() -> dict[Path, str]:
     """Return the text of every generated file by its path relative to the repository."""
-    generated = Path("functions/platform_api/generated")
-    texts = {generated / "openapi.json": _json(openapi.document()), generated / "problems.json": _json(problem_pages())}
+    generated, document = Path("functions/platform_api/generated"), openapi.document()
+    texts = {generated / "openapi.json": _json(document), generated / "problems.json": _json(problem_pages())}
+    texts[POSTMAN] = _json(postman.collection(document))
     for name, schema in messages.schemas().items():
         texts[Path(f"events/schemas/{name}.json")] = _json(_described(schema))
     for name, schema in events.schemas().items():

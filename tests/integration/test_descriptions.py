@@ -17,7 +17,7 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.platform_api import handler as platform_function
 from infra.config import ROOT
 from infra.constructs.routes import routes_of
-from infra.tools import bounds, descriptions, json_schema, member_docs, openapi, problem_types, responses
+from infra.tools import bounds, descriptions, json_schema, member_docs, openapi, postman, problem_types, responses
 from infra.tools.common_members import MEMBERS, SAME_MEMBERS
 from infra.tools.problem_texts import TEXTS
 from tests.support.moto_state import stored_items
@@ -182,7 +182,7 @@ def test_decimals_have_the_bounds_of_their_models() -> None:
     assert schemas["ResolvePortfolio"]["properties"]["cash"]["anyOf"][0]["pattern"].startswith("^-?")
 
 
-@pytest.mark.parametrize("module", [bounds, json_schema, responses], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [bounds, json_schema, postman, responses], ids=lambda module: module.__name__)
 def test_examples_in_docstrings_of_the_tools_are_true(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
