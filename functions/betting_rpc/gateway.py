@@ -10,6 +10,7 @@ from functions.betting_rpc.context import current_event
 from functions.betting_rpc.grpc_web_text import TEXT, with_text
 from trimtab.kernel.errors import Invalid, NotFound, Refusal, UnsupportedMedia
 from trimtab.runtime.http.methods import answer_method, with_head_and_options
+from trimtab.runtime.http.payload_format import answer_any_format
 from trimtab.runtime.http.problems import problem, trace_id_of
 from trimtab.runtime.observability import logger
 
@@ -47,6 +48,9 @@ class ConnectGateway:
 
     def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Return the answer to an event of API Gateway; bad requests are answered, never raised."""
+        return answer_any_format(event, lambda request: self._resolve_request(request, context))
+
+    def _resolve_request(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.append_keys(trace_id=trace_id_of(event))
         return answer_method(event, _METHODS, lambda: self._answer(event, context))
 

@@ -88,6 +88,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "betting_api/read_metrics.json": answers_about_the_order("read_metrics", "open_exposure", "25.00"),
     "betting_api/read_metrics_encoded.json": reads_metrics_of("read_metrics_encoded", "auth0|1"),
     "betting_api/read_metrics_http_api.json": reads_metrics_of("read_metrics_http_api", "auth0|1"),
+    "betting_api/read_metrics_http_api_2.json": reads_metrics_of("read_metrics_http_api_2", "auth0|1"),
     "betting_api/read_settlement.json": settles_the_market("betting_on_commit/stream.json"),
     "betting_api/settle_market.json": settles_the_market("betting_on_commit/stream.json"),
     "betting_api/settle_order.json": answers_about_the_order("settle_order", "pnl", "10.00"),

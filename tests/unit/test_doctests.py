@@ -1,4 +1,4 @@
-"""The examples in docstrings of the kernel, of contracts and of every pure domain package run as written."""
+"""The examples in docstrings of the kernel, contracts, HTTP and every pure domain package run as written."""
 
 import doctest
 import importlib
@@ -16,7 +16,7 @@ def _pure_modules() -> list[str]:
     found = []
     for module in pkgutil.walk_packages(trimtab.__path__, "trimtab."):
         parts = module.name.split(".")
-        if parts[1] in PURE or "domain" in parts or parts[1] == "portfolios":
+        if parts[1] in PURE or "domain" in parts or parts[1] == "portfolios" or parts[1:3] == ["runtime", "http"]:
             found.append(module.name)
     return found
 

@@ -1,11 +1,14 @@
 """Path parameters of both gateways, and base paths: every route of every function gets its parameters decoded once."""
 
+import json
 from typing import Any
 from unittest import mock
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote, urlencode, urljoin
 
 import pytest
 
+from functions.betting_api import handler as betting_function
+from functions.betting_rpc import handler as rpc_function
 from infra.config import SCOPES
 from tests.support.system import APPS, LambdaContext, System, authorized, gateway_event
 from trimtab.runtime.http.app import Api
@@ -49,6 +52,73 @@ def test_an_http_api_passes_paths_decoded_and_no_parameter_is_decoded_again(app:
     decoded = dict.fromkeys(event["pathParameters"] or {}, HOSTILE)
     event |= {"version": "1.0", "path": unquote(event["path"]), "pathParameters": decoded or None}
     assert _called(app, event) == (route, decoded)
+
+
+def in_format_2(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of a REST API as an HTTP API sends the same request in payload format 2.0."""
+    context, query = event["requestContext"], event["multiValueQueryStringParameters"] or {}
+    authorizer = {"authorizer": {"lambda": context["authorizer"]}} if "authorizer" in context else {}
+    http = {"method": event["httpMethod"], "path": event["path"], "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"}
+    names = {name: unquote(value) for name, value in (event["pathParameters"] or {}).items()}
+    found = {
+        "version": "2.0",
+        "routeKey": f"{event['httpMethod']} {event['resource']}",
+        "rawPath": unquote(event["path"]),
+        "rawQueryString": urlencode(query, doseq=True),
+        "headers": {name.lower(): value for name, value in event["headers"].items()},
+        "requestContext": {"requestId": context["requestId"], "stage": "$default", "http": http, **authorizer},
+        "isBase64Encoded": event["isBase64Encoded"],
+    }
+    return found | ({"pathParameters": names} if names else {}) | ({"body": event["body"]} if event["body"] else {})
+
+
+@pytest.mark.parametrize(("app", "route"), ROUTES, ids=NAMES)
+def test_an_http_api_with_payload_format_2_reaches_every_route(app: Api, route: Any) -> None:
+    event = _event(route)
+    expected = dict.fromkeys(event["pathParameters"] or {}, HOSTILE)
+    answer = {"statusCode": 200, "multiValueHeaders": {}, "body": ""}
+    with mock.patch.object(app, "_call_route") as call, mock.patch.object(app, "_build_response", return_value=answer):
+        app.resolve(in_format_2(event), LambdaContext())
+    assert [each.args for each in call.call_args_list] == [(route, expected)]
+
+
+def test_requests_in_payload_format_2_are_answered_like_those_of_a_rest_api(system: System) -> None:
+    bet = {"user_id": "auth0|1", "market_id": "m", "selection_id": "home", "side": "BACK", "stake": 7, "odds": 2}
+    requests = [
+        gateway_event("POST", "/orders", bet, headers={"Idempotency-Key": "k"}, authorizer=authorized()),
+        gateway_event("GET", "/orders/open/auth0%7C1", query={"limit": "1"}, authorizer=authorized()),
+        gateway_event("GET", "/orders", query={"user_id": ["auth0|1", "2"]}, authorizer=authorized()),
+        gateway_event("GET", "/orders", query={"nothing": "1"}, authorizer=authorized()),
+        gateway_event("GET", "/orders", authorizer=None),
+        gateway_event("DELETE", "/orders", authorizer=authorized()),
+        gateway_event("HEAD", "/orders", query={"user_id": "auth0|1"}, authorizer=authorized()),
+    ]
+    statuses = []
+    for event in requests:
+        rest, http = (betting_function.handler(each, LambdaContext()) for each in (event, in_format_2(event)))
+        joined = {name: ", ".join(values) for name, values in rest["multiValueHeaders"].items()}
+        assert http == {
+            "statusCode": rest["statusCode"],
+            "headers": joined,
+            "body": rest["body"],
+            "isBase64Encoded": rest["isBase64Encoded"],
+        }
+        statuses.append(http["statusCode"])
+    assert statuses == [201, 200, 400, 400, 401, 405, 200]
+
+
+def test_a_route_for_everything_of_an_http_api_is_no_route(system: System) -> None:
+    event = in_format_2(gateway_event("GET", "/orders", authorizer=authorized())) | {"routeKey": "$default"}
+    answer = betting_function.handler(event, LambdaContext())
+    assert (answer["statusCode"], json.loads(answer["body"])["type"]) == (404, "urn:trimtab:problem:no_route")
+
+
+def test_rpcs_are_answered_in_payload_format_2_too(system: System) -> None:
+    resource = rpc_function.app.path
+    event = gateway_event("POST", resource.replace("{method}", "ListOrders"), {"userId": "1"}, authorizer=authorized())
+    event |= {"resource": resource, "pathParameters": {"method": "ListOrders"}}
+    answer = rpc_function.handler(in_format_2(event), LambdaContext())
+    assert (answer["statusCode"], answer["body"], answer["headers"]["content-type"]) == (200, "{}", "application/json")
 
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/prod", "/a%20b"])

@@ -25,9 +25,9 @@ class CompatApi(Api):
         super().__init__(auth=auth)
         self._error_form = error_form
 
-    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+    def resolve_request(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Return the response to an event of API Gateway; an error keeps its status and its headers."""
-        answer = super().resolve(event, context)
+        answer = super().resolve_request(event, context)
         media_type = answer["multiValueHeaders"].get("Content-Type")
         if media_type != [PROBLEM_MEDIA_TYPE]:
             return answer

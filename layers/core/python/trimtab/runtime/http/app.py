@@ -20,6 +20,7 @@ from trimtab.runtime import authorizer_context
 from trimtab.runtime.http.headers import request_headers
 from trimtab.runtime.http.methods import answer_method, with_head_and_options
 from trimtab.runtime.http.paths import path_parameters
+from trimtab.runtime.http.payload_format import answer_any_format
 from trimtab.runtime.http.problems import (
     failure_response,
     invalid_request,
@@ -94,6 +95,10 @@ class Api(APIGatewayRestResolver):
 
     def resolve(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the response to an event of API Gateway; no request of a client makes this raise."""
+        return answer_any_format(event, lambda request: self.resolve_request(request, context))
+
+    def resolve_request(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Return the response to an event of payload format 1.0; a subclass may give errors another form."""
         logger.append_keys(trace_id=trace_id_of(event))
         logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
         methods = self.methods_of(str(event.get("resource")))
