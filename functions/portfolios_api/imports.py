@@ -90,13 +90,14 @@ def read_import(portfolio_id: PortfolioId, import_id: ImportId) -> Response[Any]
 
 @app.delete(
     "/portfolios/<portfolio_id>/imports/<import_id>",
-    **import_route("Undo an import", WRITE, accepted=import_views.ImportView),
+    **import_route("Undo or cancel an import", WRITE, accepted=import_views.ImportView),
 )
 def undo_import(portfolio_id: PortfolioId, import_id: ImportId) -> Response[Any]:
-    """Undo an import as a whole: delete the entries that it has recorded, corrected ones included.
+    """Undo or cancel an import as a whole: delete the entries that it has recorded, corrected ones included.
 
     Refused (422) if a quantity or cash would be negative at any instant. The same file may be imported again. More than
-    90 entries are deleted by a worker (202), but count no more at once.
+    90 entries are deleted by a worker (202), but count no more at once. An import that a worker is still recording ends
+    CANCELLED, with no entries (202).
     """
     return _done_or_accepted(import_service().undo(app.caller, portfolio_id, import_id))
 

@@ -72,7 +72,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Lower the stake, or cancel open orders.",
     ),
     "forbidden": ("The gateway refuses the token for this request.", "Use a token for this API."),
-    "import_in_progress": ("A worker is recording the import.", "Undo the import when its `status` is `COMPLETED`."),
     "import_incomplete": (
         "Another import that had recorded rows of this file was undone.",
         "Undo this import, too, then send the file again.",

@@ -1,4 +1,6 @@
-"""Faults at every call of a large import and of its undo: complete, once, and never half of an import in the figures.
+"""Faults at every call of a large import, of its undo and of its cancellation.
+
+Each is complete and once, and the figures never have half of an import.
 
 The client repeats until it is answered, and the queue delivers until the worker acknowledges. Chunks have two entries.
 """
@@ -43,6 +45,11 @@ UNDO = [
     *(READ, "GetItem", READ, READ, "Query", READ, WRITE, "SendMessage"),
     *(READ, READ, "GetItem", READ, WRITE, WRITE, WRITE, WRITE),
 ]
+CANCEL = [
+    # The cancellation; the rows and the written entries, of which one chunk is deleted; the end.
+    *(READ, "PutItem", "SendMessage"),
+    *(READ, READ, "GetItem", READ, WRITE, WRITE),
+]
 Step = Callable[[Account], Any]
 
 
@@ -79,16 +86,30 @@ def answered(request: Callable[[], Any]) -> Any:
     raise AssertionError("the request is never answered")
 
 
-def deliver(mine: Account, import_id: str) -> None:
-    """Deliver the message of an import until the worker acknowledges, and once more."""
+def message_of(mine: Account, import_id: str) -> Any:
+    """Return the message of an import."""
     message = {"schema_version": 1, "type": "recalculation.requested", "tenant_id": "demo"}
     message |= {"portfolio_id": mine.portfolio["portfolio_id"], "job_id": import_id}
-    record, acknowledged = sqs_record(json.dumps(message)), 0
+    return sqs_record(json.dumps(message))
+
+
+def deliver(mine: Account, import_id: str) -> None:
+    """Deliver the message of an import until the worker acknowledges, and once more."""
+    record, acknowledged = message_of(mine, import_id), 0
     for _ in range(5):
         acknowledged += survive(lambda: mine.system.invoke_worker(record, worker=worker_function)) == set()
         if acknowledged == 2:
             return
     raise AssertionError("the worker never acknowledges")
+
+
+def interrupted(system: System, faults: Faults) -> tuple[Account, str]:
+    """A portfolio with an import whose worker has crashed after the first chunk, and the id of the import."""
+    mine = start(system)
+    job = answered(lambda: mine.upload(ROWS))
+    faults.set(CrashAfter(IMPORT[4:].index(WRITE)))
+    survive(lambda: mine.system.invoke_worker(message_of(mine, job["import_id"]), worker=worker_function))
+    return mine, job["import_id"]
 
 
 def start(system: System) -> Account:
@@ -172,6 +193,42 @@ def test_a_crash_at_any_call_of_an_import_or_an_undo_leaves_each_complete_and_on
     system: System, faults: Faults
 ) -> None:
     check(system, faults, (CrashAfter,))
+
+
+def check_cancel(system: System, faults: Faults, kinds: tuple[type[Fault], ...]) -> None:
+    """Cancel a half-written import with a fault at each call; compare with an undisturbed run."""
+    faults.set()
+    mine = start(system)
+    own = stored()
+    mine, import_id = interrupted(system, faults)
+    assert len(stored()) > len(own) + 2, "a chunk is written"
+    faults.set()
+    undo(mine, import_id)
+    assert faults.operations[: len(CANCEL)] == CANCEL
+    cancelled = stored()
+    trades = [item for item in cancelled if item["sk"]["S"].startswith("TRADE#")]
+    assert trades == [item for item in own if item["sk"]["S"].startswith("TRADE#")]
+    (job,) = (item for item in cancelled if item["sk"]["S"].startswith("IMPORT#") and "status" in item)
+    assert job["status"]["S"] == "CANCELLED"
+    for kind in kinds:
+        for call in range(len(CANCEL)):
+            mine, import_id = interrupted(system, faults)
+            seen = watch(mine, faults)
+            faults.set(kind(call))
+            undo(mine, import_id)
+            faults.on_answer = None
+            assert (stored(), announced(), {*seen}) == (cancelled, [], {"1"}), (kind, call)
+
+
+def test_a_crash_at_any_call_of_a_cancellation_leaves_nothing_of_the_import_and_no_lock(
+    system: System, faults: Faults
+) -> None:
+    check_cancel(system, faults, (CrashAfter,))
+
+
+@pytest.mark.proof
+def test_any_other_fault_of_a_cancellation_does_so_too(system: System, faults: Faults) -> None:
+    check_cancel(system, faults, (CrashBefore, LostAnswer, Throttle, TimeOut, TransactionConflict))
 
 
 @pytest.mark.proof

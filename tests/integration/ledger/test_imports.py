@@ -115,7 +115,6 @@ def test_entries_of_a_running_import_count_nowhere_and_a_new_message_continues(m
     assert mine.trades(to=day(0.5))["items"] == []
     assert mine.system.http("GET", f"{mine.home}/trades/r0").status == 404
     refused(mine.post_trade(buys(1)[0]), 409, "locked")
-    refused(mine.undo(job["import_id"]), 409, "import_in_progress")
     split(mine.system, 3, 2)  # the holding is folded again by each reader
     assert mine.sums() == ("2", "10.00", "0.00")
     assert mine.cash("more", "deposit", 5).status == 201
@@ -123,6 +122,48 @@ def test_entries_of_a_running_import_count_nowhere_and_a_new_message_continues(m
     assert counts(read(mine, job)) == (200, 0)
     # 72 of the 200 units are bought before the split of two for one at the opening of day 3.
     assert (mine.sums()[1], mine.holdings()["cash"]) == ("410.00", "595.00")  # type: ignore[index]
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 2])
+def test_a_cancelled_import_records_nothing_releases_the_lock_and_may_be_repeated(mine: Account, chunks: int) -> None:
+    mine.cash("start", "deposit", 1000, 0)
+    mine.record("before", "BUY", 1, 10, 1)
+    before = in_force()
+    job = mine.upload(csv_file(buys(200))).json
+    lose_messages()
+    worker = run_for(chunks)
+    worker.run("demo", mine.portfolio["portfolio_id"], job["import_id"])
+    assert read(mine, job)["recorded"] == 90 * chunks
+    cancelled = mine.undo(job["import_id"])
+    assert (cancelled.status, cancelled.json["status"], cancelled.json["undone_by"]) == (202, "CANCELLING", "test")
+    refused(mine.post_trade(buys(1)[0]), 409, "locked")
+    assert mine.upload(csv_file(buys(200))).json["status"] == "CANCELLING", "a repeat waits for the end"
+    assert mine.system.process_recalculations()
+    ended = read(mine, job)
+    assert (ended["status"], ended["recorded"], in_force()) == ("CANCELLED", 0, before)
+    assert len(ledger_items()) == 2
+    again = mine.undo(job["import_id"])
+    assert (again.status, again.json) == (200, ended)
+    assert mine.upload(csv_file(buys(200))).status == 202
+    assert mine.system.process_recalculations() == 1
+    assert counts(read(mine, job)) == (200, 0)
+
+
+def test_a_cancellation_between_two_chunks_stops_the_worker_that_is_writing(mine: Account) -> None:
+    job = mine.upload(csv_file(buys(200))).json
+    lose_messages()
+    worker, put = run_for(9), worker_function.ledger().put
+
+    def cancel_first(*records: Any, **members: Any) -> Any:
+        if read(mine, job)["status"] == "RUNNING":
+            assert mine.undo(job["import_id"]).status == 202
+        return put(*records, **members)
+
+    with mock.patch.object(type(worker.ledger), "put", side_effect=cancel_first):
+        ended = worker.run("demo", mine.portfolio["portfolio_id"], job["import_id"])
+    assert ended is not None
+    assert (ended.status, ledger_items()) == ("CANCELLED", [])
+    assert mine.post_trade(buys(1)[0]).status == 201
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,9 @@ class ImportService(Struct, frozen=True):
     def undo(self, caller: Caller, portfolio_id: str, import_id: str) -> Import:
         """Undo an import as a whole: its entries count no more and are deleted, more than 90 by a worker.
 
-        An import that was undone or rejected is returned unchanged. Raises `Conflict` (`import_in_progress`), and
-        `Unprocessable`, naming the first conflict, if a quantity or tracked cash would be negative at any instant.
+        An import that is being recorded is cancelled: the worker deletes what is written, which never counted. An
+        import that was undone, cancelled or rejected is returned unchanged. Raises `Unprocessable`, naming the first
+        conflict, if a quantity or tracked cash would be negative at any instant.
         """
 
         def attempt() -> Import:
@@ -105,13 +106,12 @@ class ImportService(Struct, frozen=True):
                 raise not_found("import")
             match job.status:
                 case ImportStatus.REQUESTED | ImportStatus.RUNNING:
-                    raise Conflict(
-                        "import_in_progress", "The import is being recorded. Retry when it has ended.",
-                        retry_after_seconds=5,
-                    )  # fmt: skip
-                case ImportStatus.UNDOING:
+                    cancelled = job.cancel(now, by=caller.subject)
+                    self.ledger.put(cancelled)
+                    return self._wake(cancelled).job
+                case ImportStatus.UNDOING | ImportStatus.CANCELLING:
                     return self._wake(job).job
-                case ImportStatus.UNDONE | ImportStatus.REJECTED:
+                case ImportStatus.UNDONE | ImportStatus.CANCELLED | ImportStatus.REJECTED:
                     return job
                 case ImportStatus.COMPLETED:
                     portfolio.require_tradable(now)

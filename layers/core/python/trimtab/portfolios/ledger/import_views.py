@@ -35,7 +35,8 @@ class ImportView(Model):
     """An import of one file.
 
     Entries of an import that is REQUESTED or RUNNING count in no list, balance or return before it is COMPLETED; those
-    of an import that is UNDOING count no more. The portfolio is locked meanwhile.
+    of an import that is UNDOING count no more, and those of an import that is CANCELLING never counted. Meanwhile the
+    portfolio is locked.
     """
 
     import_id: str
@@ -45,7 +46,8 @@ class ImportView(Model):
     kind: EntryKind
     """The kind of the entries."""
     status: ImportStatus
-    """The status: REJECTED if nothing was recorded, UNDONE if the entries were deleted. Example: `COMPLETED`"""
+    """The status: REJECTED or CANCELLED if nothing was recorded, UNDONE if the entries were deleted. Example:
+    `COMPLETED`"""
     rows: int
     """The number of rows of the file that the import records. Example: `120`"""
     recorded: int
@@ -59,7 +61,7 @@ class ImportView(Model):
     errors: list[RowErrorView]
     """The rows that led to the rejection, at most 100."""
     undone_by: str | None
-    """The subject of the token that undid the import, null before. Example: `client-1`"""
+    """The subject of the token that undid or cancelled the import, null before. Example: `client-1`"""
     requested_at: datetime
     """The time of the request (UTC)."""
     updated_at: datetime

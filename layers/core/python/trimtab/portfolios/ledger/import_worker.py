@@ -8,7 +8,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict, Refusal, Unavailable
 from trimtab.kernel.retry import retry_on_conflict
 from trimtab.portfolios.ledger.import_plan import chunks_of, entries_of, items_of, plan_import
-from trimtab.portfolios.ledger.imports import Import, ImportStatus, is_locked_by
+from trimtab.portfolios.ledger.imports import Import, is_locked_by
 from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
@@ -18,7 +18,10 @@ RUN_FOR = timedelta(minutes=2)
 
 
 class ImportWorker(Struct, frozen=True):
-    """Completes, rejects and undoes imports. Every write has the version of the import, so any call may be repeated."""
+    """Completes, rejects, cancels and undoes imports.
+
+    Every write has the version of the import, so any call may be repeated.
+    """
 
     ledger: LedgerStore
     queues: WorkerQueues
@@ -38,7 +41,7 @@ class ImportWorker(Struct, frozen=True):
                 return job
             if not is_locked_by(portfolio, job):
                 raise Conflict("locked", "The import does not hold the lock of the portfolio.")
-            if job.status is ImportStatus.UNDOING:
+            if job.is_deleting:
                 return self._delete(portfolio, job, stop_at)
             return self._record(portfolio, job, stop_at)
 

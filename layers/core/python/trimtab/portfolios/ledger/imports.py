@@ -36,7 +36,8 @@ class ImportStatus(StrEnum):
 
     REQUESTED: the rows are stored, and a worker has to validate them. RUNNING: the rows are valid, and entries are
     being written. COMPLETED: all rows are recorded. REJECTED: nothing is recorded, for a reason. UNDOING: the entries
-    count no more and are being deleted. UNDONE: the entries are deleted.
+    count no more and are being deleted. UNDONE: the entries are deleted. CANCELLING: the import was cancelled before it
+    was complete, and what is written is being deleted. CANCELLED: nothing is recorded, because of the cancellation.
     """
 
     REQUESTED = "REQUESTED"
@@ -45,6 +46,8 @@ class ImportStatus(StrEnum):
     REJECTED = "REJECTED"
     UNDOING = "UNDOING"
     UNDONE = "UNDONE"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
 
 
 class RowError(Struct, frozen=True):
@@ -60,7 +63,7 @@ class Import(PendingJob, frozen=True, kw_only=True):
     `rows` counts the rows of the file, `recorded` the entries that the import has written, `already_recorded` the rows
     that were recorded before. `ignored` counts the other rows by the broker's name. `reason` and `errors` tell why the
     import was rejected. `affects_from` is the earliest time of execution of the entries, `undone_by` the author of the
-    undo.
+    undo or of the cancellation.
     """
 
     user_id: str
@@ -80,7 +83,17 @@ class Import(PendingJob, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         """True while a worker has entries to write or to delete."""
-        return self.status in {ImportStatus.REQUESTED, ImportStatus.RUNNING, ImportStatus.UNDOING}
+        return self.is_recording or self.is_deleting
+
+    @property
+    def is_recording(self) -> bool:
+        """True while a worker has entries to write."""
+        return self.status in {ImportStatus.REQUESTED, ImportStatus.RUNNING}
+
+    @property
+    def is_deleting(self) -> bool:
+        """True while a worker has entries to delete."""
+        return self.status in {ImportStatus.UNDOING, ImportStatus.CANCELLING}
 
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:
         """Return the message for the worker of recalculations and imports, and the queue of the worker."""
@@ -131,13 +144,20 @@ class Import(PendingJob, frozen=True, kw_only=True):
         undoing = replace(undoing, events=undoing._announce("import.undone"))
         return replace(undoing, status=ImportStatus.UNDONE, recorded=0) if at_once else undoing
 
+    def cancel(self, now: datetime, *, by: str) -> "Import":
+        """Return the import that writes no further entries; the written ones never counted and are yet to delete."""
+        return self._next(now, status=ImportStatus.CANCELLING, undone_by=by)
+
     def delete_chunk(self, entries: int, now: datetime) -> "Import":
         """Return the import after the deletion of a chunk of entries."""
         return self._next(now, recorded=self.recorded - entries)
 
     def end_undo(self, now: datetime) -> "Import":
-        """Return the import without entries: REJECTED where there is a reason, else UNDONE."""
-        return self._next(now, status=ImportStatus.REJECTED if self.reason else ImportStatus.UNDONE, recorded=0)
+        """Return the import without entries: CANCELLED after a cancellation, REJECTED with a reason, else UNDONE."""
+        status = ImportStatus.REJECTED if self.reason else ImportStatus.UNDONE
+        if self.status is ImportStatus.CANCELLING:
+            status = ImportStatus.CANCELLED
+        return self._next(now, status=status, recorded=0)
 
     def _next(self, now: datetime, **changes: Any) -> "Import":
         progress = {"version": self.version + 1, "updated_at": now, "resends": 0, "is_stuck": False, "events": ()}
