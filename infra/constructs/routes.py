@@ -5,6 +5,8 @@ from importlib import import_module
 
 from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 
+_PROXIED_METHODS = ("GET", "PATCH", "POST", "PUT")
+
 
 @dataclass(frozen=True, order=True)
 class ApiRoute:
@@ -18,9 +20,13 @@ class ApiRoute:
 def routes_of(package: str) -> list[ApiRoute]:
     """Return every route of the function, sorted. All RPCs of a function share one route.
 
-    Raises TypeError if the handler module of the function has no resolver named `app`.
+    The routes below the resources that the handler module lists as `PROXIES` (`/api/v1/{proxy+}`) count as one route
+    for each method. Raises TypeError if the handler module has neither `PROXIES` nor a resolver named `app`.
     """
-    app = import_module(f"functions.{package}.handler").app
+    module = import_module(f"functions.{package}.handler")
+    if proxies := getattr(module, "PROXIES", ()):
+        return [ApiRoute(path, method) for path in proxies for method in _PROXIED_METHODS]
+    app = module.app
     if package.endswith("_rpc"):
         return [ApiRoute(app.path, "POST")]
     if not isinstance(app, ApiGatewayResolver):

@@ -74,7 +74,7 @@ class BettingFunctions(Construct):
             package=package,
             description=description,
             memory_mb=1024,
-            environment={**self._table_and_queue(), **_limits(self._context.config)},
+            environment=betting_environment(self._betting, self._context.config),
             extra_layers=extra_layers,
         )
         actions = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
@@ -112,7 +112,7 @@ class BettingFunctions(Construct):
             memory_mb=1024,
             timeout_seconds=config.settlement_timeout_seconds,
             environment={
-                **self._table_and_queue(),
+                **_table_and_queue(self._betting),
                 "SETTLEMENT_RECHECK_SECONDS": str(config.settlement_recheck_seconds),
             },
             batch_size=5,
@@ -130,7 +130,7 @@ class BettingFunctions(Construct):
             package="betting_on_commit",
             description="Requests the settlement of closed markets and of orders that raced the closing",
             timeout_seconds=30,
-            environment=self._table_and_queue(),
+            environment=_table_and_queue(self._betting),
         )
         function.allow_table(self._betting.table, ("BatchGetItem",))
         function.allow_sending(self._betting.settlements)
@@ -144,11 +144,14 @@ class BettingFunctions(Construct):
         tenants = {provider.sender_id: list(provider.tenants) for provider in config.providers if provider.insights}
         return Stack.of(self).to_json_string(tenants)
 
-    def _table_and_queue(self) -> dict[str, str]:
-        return {
-            "BETTING_TABLE": self._betting.table.table_name,
-            "SETTLEMENTS_QUEUE_URL": self._betting.settlements.url,
-        }
+
+def betting_environment(betting: RetainedBetting, config: Config) -> dict[str, str]:
+    """Return the environment variables of a function for clients, as `BettingSettings` reads them."""
+    return {**_table_and_queue(betting), **_limits(config)}
+
+
+def _table_and_queue(betting: RetainedBetting) -> dict[str, str]:
+    return {"BETTING_TABLE": betting.table.table_name, "SETTLEMENTS_QUEUE_URL": betting.settlements.url}
 
 
 def _limits(config: Config) -> dict[str, str]:

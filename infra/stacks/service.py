@@ -73,9 +73,12 @@ class ServiceStack(Stack):
                 context=context,
                 api=api,
                 portfolio=portfolio,
+                market=market,
+                betting=retained.betting,
                 rebalance_requests=retained.rebalancing.requests,
+                recalculations=retained.ledger.recalculations,
             )
-            senders.append(compat.rebalancer)
+            senders.append(compat.api)
         RebalancingFunctions(
             self,
             "Rebalancing",

@@ -127,6 +127,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A number is not written in plain digits, or is too long.",
         "Use at most 12 digits before the decimal point and 9 after it.",
     ),
+    "invalid_page": ("The list has no page of this number.", "Ask for a page from 1 to the last one."),
     "invalid_range": ("The first time is after the last.", "Send `from` before `to`."),
     "invalid_request": (
         "Parameters or members of the body are invalid.",
@@ -234,6 +235,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "`If-Match` does not name the current revision.",
         "Read the resource again, and repeat the change with its ETag.",
     ),
+    "several_trades": (
+        "Several portfolios have a trade with the `ref_id`.",
+        "Name the `portfolio` of the trade.",
+    ),
     "split_contradicted": (
         "The prices before and after the day contradict the split.",
         "Check ratio and day.",
@@ -276,6 +281,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "too_many_holdings": (
         "The portfolio holds the largest number of symbols.",
         "Use a further portfolio.",
+    ),
+    "too_many_items": (
+        "A list without cursors would be too long.",
+        "Use a filter, or read Trimtab's own list, which has cursors.",
     ),
     "too_many_portfolios": (
         "The user has more than 100 portfolios.",

@@ -29,7 +29,7 @@ VERIFIERS = (
     "balancing_api",
     "betting_api",
     "betting_rpc",
-    "compat_rebalancer_api",
+    "compat_api",
     "market_api",
     "notifications_api",
     "portfolios_api",

@@ -26,6 +26,7 @@ from functions.balancing_api import handler as balancing_function
 from functions.balancing_on_check_requested import handler as check_function
 from functions.balancing_on_commit import handler as commit_function
 from functions.balancing_on_sweep import handler as sweep_function
+from functions.compat_api import handler as compat_function
 from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_api import handler as market_function
 from functions.market_on_night import handler as night_function
@@ -47,6 +48,7 @@ from tests.support.system import BARS_BUCKET, System, payload
 from tests.support.webhooks import an_event, log_events, read_ids
 from trimtab.analytics.service import valuations
 from trimtab.market.domain.ingested_days import sessions_up_to
+from trimtab.portfolios.ledger import service as ledger_service
 
 FUNCTIONS = (
     after_night_function,
@@ -60,6 +62,7 @@ FUNCTIONS = (
     report_function,
     valuation_function,
     quote_function,
+    compat_function,
     api_function,
     check_function,
     commit_function,
@@ -76,6 +79,7 @@ EXACT = {
     "analytics_on_report_requested",
     "analytics_on_valuation_requested",
     "balancing_api",
+    "compat_api",
     "market_api",
     "market_on_night",
     "market_on_quote_received",
@@ -116,7 +120,10 @@ TRANSACTION_ACTIONS = {
     "Update": "UpdateItem",
     "ConditionCheck": "ConditionCheckItem",
 }
-ACTIONS = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
+ACTIONS = {
+    *("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"),
+    "ConditionCheckItem",
+}
 QUEUES = {"rebalance-requests": "RebalanceRequests", "rebalance-executions": "RebalanceExecutions"}
 
 Call = tuple[str, str, str]
@@ -221,6 +228,31 @@ def _run_scenarios(system: System) -> None:
     _value_and_report(system)
     log_events(system, an_event(1), an_event(2))
     assert len(read_ids(system)) == 2
+    _serve_clients_of_earlier_systems(system)
+
+
+def _serve_clients_of_earlier_systems(system: System) -> None:
+    """Send each kind of request of the earlier rebalancer, the earlier tracker and the earlier betting service."""
+    weights = {"AAPL": 60, "MSFT": 40}
+    assert system.http("POST", "/compat/portfolio", {"UserID": 5, "allocation": weights}).status == 201
+    assert system.http("POST", "/compat/rebalance", {"userId": 5, "new_allocation": weights}).status == 200
+    assert system.http("GET", "/compat/rebalance/list", query={"userId": "5"}).status == 200
+    created = system.http("POST", "/api/v1/portfolio", {"user_id": 5, "name": "tracked"}).json
+    trade = {"user_id": 5, "portfolio": created["id"], "trade_type": 1, "security_type": "stock", "ticker": "LOST"}
+    assert system.http("POST", "/api/v1/trade", {**trade, "ref_id": "t", "volume": 2, "amount": 10}).status == 201
+    for query in ({"user_id": "5"}, None):
+        for path in ("portfolio", "portfolio-summary", "trade", "trade/t"):
+            assert system.http("GET", f"/api/v1/{path}", query=query).status == 200
+    assert system.http("GET", f"/api/v1/portfolio/{created['id']}/cumulative-returns").status == 200
+    assert system.http("PATCH", f"/api/v1/portfolio/{created['id']}", {"name": "renamed"}).status == 200
+    assert system.http("PATCH", "/api/v1/trade/t", {"volume": 1}).status == 200
+    with mock.patch.object(ledger_service, "MAX_FOLD", 0):
+        assert system.http("PATCH", "/api/v1/trade/t", {"volume": 3}).status == 202
+    bet = {"user_id": 5, "market_id": "m", "selection_id": "s", "side": "BACK", "stake": 10, "odds": 2}
+    placed = system.http("POST", "/api/v1/orders", bet).json["Order"]
+    assert system.http("POST", f"/api/v1/orders/{placed['id']}/settle", {"won": True}).status == 200
+    for path in ("orders/open", "positions", "metrics"):
+        assert system.http("GET", f"/api/v1/{path}/5").status == 200
 
 
 def _value_and_report(system: System) -> None:

@@ -82,6 +82,7 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "balancing_on_check_requested": {"BatchGetItem", "Query"},
         "execution_on_execution_requested": {"BatchGetItem", "GetItem"},
         "portfolios_api": {"BatchGetItem", "Query"},
+        "compat_api": {"BatchGetItem", "Query"},
         "ledger_on_recalculation_requested": {"BatchGetItem"},
         "analytics_on_report_requested": {"BatchGetItem"},
         **{name: {"BatchGetItem", "Query"} for name in ANALYTICS_FUNCTIONS},
@@ -278,6 +279,7 @@ def test_each_function_of_betting_has_only_the_grants_that_it_needs_on_the_table
     assert granted == {
         "betting_api": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
         "betting_rpc": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
+        "compat_api": {"GetItem", "BatchGetItem", "Query", "ConditionCheckItem", *writes},
         "betting_on_insight_received": {"UpdateItem"},
         "betting_on_settlement_requested": {"GetItem", "BatchGetItem", "Query", *writes},
         "betting_on_commit": {"BatchGetItem"},

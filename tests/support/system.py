@@ -26,7 +26,7 @@ from functions.betting_api import handler as betting_function
 from functions.betting_on_commit import handler as closing_function
 from functions.betting_on_insight_received import handler as insight_function
 from functions.betting_on_settlement_requested import handler as settlement_function
-from functions.compat_rebalancer_api import handler as rebalancer_function
+from functions.compat_api import handler as compat_function
 from functions.events_on_commit import handler as publisher_function
 from functions.execution_on_execution_requested import handler as execution_function
 from functions.ledger_on_recalculation_requested import handler as recalculation_function
@@ -54,7 +54,7 @@ ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:
 ALL_SCOPES += " events:read"
 APPS = (
     *(api_function, market_function, balancing_function, betting_function),
-    *(analytics_function, notifications_function, rebalancer_function, webhooks_function),
+    *(analytics_function, notifications_function, webhooks_function),
 )
 TABLE, MARKET_TABLE, BETTING_TABLE, BUS = "portfolios", "market", "betting", "trimtab"
 TABLES = {
@@ -155,12 +155,16 @@ def gateway_event(
 def _match(path: str) -> tuple[str, dict[str, str]]:
     """Return the gateway's resource for a path, and the path parameters as sent, as a REST API passes them."""
     names = {str(route.openapi_path) for app in (*APPS, platform_function) for route in _routes(app)}
+    names |= set(compat_function.PROXIES)
     found = [(name, parameters) for name in names if (parameters := _parameters(name, path)) is not None]
     # The gateway prefers what is written out.
     return min(found, key=lambda match: len(match[1]), default=(path, {}))
 
 
 def _parameters(resource: str, path: str) -> dict[str, str] | None:
+    tree = resource.partition("{proxy+}")[0]
+    if tree != resource:
+        return {"proxy": path.removeprefix(tree)} if path.startswith(tree) else None
     parts, given = resource.split("/"), path.rstrip("/").split("/")
     pairs = list(zip(parts, given, strict=False))
     if len(parts) != len(given) or any(part != segment and part[:1] != "{" for part, segment in pairs):
@@ -174,6 +178,8 @@ def _routes(function: Any) -> list[Any]:
 
 def _function_of(resource: str, method: str) -> Any:
     """Return the function that serves the method of a resource, else a function that serves the resource, else any."""
+    if resource in compat_function.PROXIES:
+        return compat_function
     having = [app for app in APPS if any(route.openapi_path == resource for route in _routes(app))]
     exact = [
         app

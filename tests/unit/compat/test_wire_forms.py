@@ -1,4 +1,4 @@
-"""What all routes for clients of earlier systems share: ids, exact numbers, errors and bounded lists."""
+"""Ids, exact numbers, errors, bounded lists and pages, which all routes for clients of earlier systems share."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from tests.support.compat import exact_json
 from trimtab.compat.api import error_text, exact, number_response
-from trimtab.compat.lists import MAX_LISTED, MAX_PAGES, read_list
+from trimtab.compat.lists import MAX_LISTED, MAX_PAGES, BoundedList, read_list
+from trimtab.compat.numbered_pages import PageRequest
 from trimtab.compat.rebalancer import AddPortfolio, ReportWeights
+from trimtab.kernel.errors import NotFound
 from trimtab.kernel.pages import Page
 
 TARGET = {"stocks": Decimal(60), "bonds": Decimal(40)}
@@ -49,7 +51,9 @@ def test_an_error_names_each_invalid_field() -> None:
     assert error_text({"detail": "Not found: order."}) == {"error": "Not found: order."}
 
 
-@pytest.mark.parametrize(("length", "page_size"), [(0, 100), (250, 100), (MAX_LISTED, 100), (3 * MAX_LISTED, 90)])
+@pytest.mark.parametrize(
+    ("length", "page_size"), [(0, 100), (250, 100), (MAX_LISTED, 100), (MAX_LISTED + 20, 90), (3 * MAX_LISTED, 90)]
+)
 def test_a_list_is_read_up_to_its_bound(length: int, page_size: int) -> None:
     numbers = list(range(length))
 
@@ -58,9 +62,7 @@ def test_a_list_is_read_up_to_its_bound(length: int, page_size: int) -> None:
         end = start + page_size
         return Page(numbers[start:end], end if end < length else None)
 
-    page = read_list(read_page)
-    assert page.items == numbers[:MAX_LISTED]
-    assert (page.next_position is None) == (length <= MAX_LISTED)
+    assert read_list(read_page) == BoundedList(numbers[:MAX_LISTED], is_whole=length <= MAX_LISTED)
 
 
 def test_pages_without_elements_do_not_go_on_for_ever() -> None:
@@ -70,5 +72,14 @@ def test_pages_without_elements_do_not_go_on_for_ever() -> None:
         read.append(after)
         return Page([], len(read))
 
-    assert read_list(read_page) == Page([], MAX_PAGES)
+    assert read_list(read_page) == BoundedList([], is_whole=False)
     assert len(read) == MAX_PAGES
+
+
+def test_a_page_names_its_neighbours_with_the_filters_of_the_list() -> None:
+    numbers = list(range(25))
+    page = PageRequest(2, 10, "https://example.com/list", {"name": "José & co", "user_id": None}).answer(numbers)
+    address = "https://example.com/list?name=Jos%C3%A9+%26+co&page={}&page_size=10"
+    assert page == {"count": 25, "next": address.format(3), "previous": address.format(1), "results": numbers[10:20]}
+    with pytest.raises(NotFound, match="3 pages of 10"):
+        PageRequest(4, 10, "https://example.com/list", {}).answer(numbers)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
+from trimtab.compat.proxied_paths import match_resource, proxied_path
 from trimtab.kernel.money import plain
 from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.problems import PROBLEM_MEDIA_TYPE
@@ -27,13 +28,19 @@ class CompatApi(Api):
 
     def resolve_request(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Return the response to an event of API Gateway; an error keeps its status and its headers."""
-        answer = super().resolve_request(event, context)
+        answer = super().resolve_request(self._with_resource(event), context)
         media_type = answer["multiValueHeaders"].get("Content-Type")
         if media_type != [PROBLEM_MEDIA_TYPE]:
             return answer
         headers = {**answer["multiValueHeaders"], "Content-Type": [JSON]}
         body = json.dumps(self._error_form(json.loads(answer["body"]))) if answer["body"] else ""
         return {**answer, "multiValueHeaders": headers, "body": body}
+
+    def _with_resource(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the event with the resource of the API that the path names, as if the gateway had that resource."""
+        path = proxied_path(event)
+        resource, parameters = match_resource(path, {route.openapi_path for route in self._routes()}) or (path, {})
+        return {**event, "resource": resource, "pathParameters": parameters}
 
 
 def error_text(problem: Problem) -> dict[str, str]:

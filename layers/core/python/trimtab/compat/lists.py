@@ -1,7 +1,9 @@
 """Whole lists, for APIs without cursors: read page by page up to a bound."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from trimtab.kernel.pages import Page
 
@@ -14,8 +16,15 @@ MAX_PAGES = 40
 """Pages that are read at most; a page may have fewer elements than `PAGE_SIZE`."""
 
 
-def read_list(read_page: Callable[[Any], Page[T]]) -> Page[T]:
-    """Return the first elements of a list, `MAX_LISTED` at most, and the position of the next element if there is one.
+class BoundedList(Struct, Generic[T], frozen=True):
+    """The first elements of a list; `is_whole` is False where elements were left out."""
+
+    items: list[T]
+    is_whole: bool
+
+
+def read_list(read_page: Callable[[Any], Page[T]]) -> BoundedList[T]:
+    """Return the first elements of a list, `MAX_LISTED` at most.
 
     `read_page` gets the position at which a page of `PAGE_SIZE` elements starts, None for the first page.
     """
@@ -27,4 +36,4 @@ def read_list(read_page: Callable[[Any], Page[T]]) -> Page[T]:
         position = page.next_position
         if position is None or len(items) >= MAX_LISTED:
             break
-    return Page(items[:MAX_LISTED], position)
+    return BoundedList(items[:MAX_LISTED], is_whole=position is None and len(items) <= MAX_LISTED)

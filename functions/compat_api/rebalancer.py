@@ -22,7 +22,6 @@ from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueu
 from trimtab.portfolios.rebalancing.service import RebalanceService
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
-from trimtab.runtime.http.app import lambda_handler
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import IdempotencyKey
 from trimtab.runtime.sqs.sender import sqs_client
@@ -90,6 +89,3 @@ def list_transactions(user_id: UserId) -> Response[Any]:
 
 def _portfolio_of(user_id: str) -> Portfolio:
     return portfolios().get(app.caller, portfolio_id_of(app.caller.tenant_id, user_id, rebalancer.NAME))
-
-
-handler = lambda_handler(app)
