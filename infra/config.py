@@ -215,7 +215,7 @@ class MassiveBars:
 MAX_RUN_SECONDS = 86_400
 _ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 EXAMPLE_SENDER = "trimtab@example.com"
-"""A placeholder that a local cloud accepts. On AWS every mail from this address ends in `mails-dead`."""
+"""A placeholder that a local cloud accepts. SES on AWS rejects every mail from this address."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +261,8 @@ class Config:
     valuation_visibility_seconds: int = 720
     mail_sender: str = EXAMPLE_SENDER
     """The sender of e-mails: an address that SES has verified for the account, alone or by domain."""
+    mail_reports: bool = True
+    """Let SES report bounces and complaints, which disable addresses of contacts."""
     alert_emails: tuple[str, ...] = ()
     """E-mail addresses of operators, subscribed to the alerts topic. AWS asks each for a confirmation."""
     alert_webhook_secret: str = ""
@@ -344,6 +346,7 @@ LOCAL = Config(
     allowed_origins=("*",),  # only this computer reaches the local cloud
     compat=True,
     gateway_logs=False,  # local gateways write no access logs
+    mail_reports=False,  # local mail servers deliver nothing, so nothing bounces
     stateful_protection=False,
     policy_checks=False,  # the checks apply to AWS and would delay `make up`
     log_retention_days=1,

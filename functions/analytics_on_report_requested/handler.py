@@ -28,6 +28,7 @@ class ReportSettings(AnalysisSettings):
 
     notifications_table: str
     mail_sender: str
+    mail_configuration_set: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +47,8 @@ def analysis() -> Analysis:
 def mail_service() -> MailService:
     """Return the mail service, wired on first use."""
     store = ContactStore(dynamodb_client(), settings().notifications_table)
-    return MailService(store, SesMailer(ses(), settings().mail_sender), utc_now)
+    mailer = SesMailer(ses(), settings().mail_sender, settings().mail_configuration_set)
+    return MailService(store, mailer, utc_now)
 
 
 def write_mail(snapshot: PortfolioSnapshot, month: str) -> MailMessage:

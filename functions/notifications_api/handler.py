@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from trimtab.contracts.portfolios import PortfolioSummary
+from trimtab.kernel.clock import utc_now
 from trimtab.notifications.adapters.mail import ContactStore
 from trimtab.notifications.schemas import ContactsView, ReplaceContacts, contacts_view
 from trimtab.notifications.service import ContactBook
@@ -42,7 +43,7 @@ def contact_book() -> ContactBook:
         portfolio = portfolios.portfolio(tenant_id, portfolio_id)
         return summarise(portfolio) if portfolio else None
 
-    return ContactBook(find_portfolio, ContactStore(dynamodb_client(), settings().notifications_table))
+    return ContactBook(find_portfolio, ContactStore(dynamodb_client(), settings().notifications_table), utc_now)
 
 
 app = Api(auth=lambda: settings().auth)

@@ -20,6 +20,7 @@ class NotificationSettings(Settings):
 
     notifications_table: str
     mail_sender: str
+    mail_configuration_set: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -27,7 +28,8 @@ def mail_service() -> MailService:
     """Return the mail service, wired on first use."""
     settings = NotificationSettings.load()
     store = ContactStore(dynamodb_client(), settings.notifications_table)
-    return MailService(store, SesMailer(ses(), settings.mail_sender), utc_now)
+    mailer = SesMailer(ses(), settings.mail_sender, settings.mail_configuration_set)
+    return MailService(store, mailer, utc_now)
 
 
 def mail_alert(body: BusEvent, _: SQSRecord) -> None:

@@ -178,14 +178,13 @@ class AnalyticsFunctions(Construct):
             timeout_seconds=config.valuation_timeout_seconds,
             environment={
                 **self._tables(),
-                "NOTIFICATIONS_TABLE": self._notifications.table.table_name,
-                "MAIL_SENDER": config.mail_sender,
+                **self._notifications.mail_settings(config),
             },
             batch_size=1,
         )
         self._allow_reading(worker)
         worker.allow_table(self._analytics.table, ("GetItem", "Query"))
-        allow_mail(worker, self._notifications.table, config.mail_sender)
+        allow_mail(worker, self._notifications, config.mail_sender)
 
     def _add_night_function(self) -> LambdaFunction:
         """Add the function for requesting the valuation of every portfolio, in a single pass over all tenants."""

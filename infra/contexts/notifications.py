@@ -1,9 +1,13 @@
 """The notifications context: contacts of portfolios, e-mails about alerts, and alerts for operators."""
 
 from aws_cdk import Aws
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.config import Config
 from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.function import FunctionContext, LambdaFunction, account_and_region
@@ -21,16 +25,18 @@ class RetainedNotifications(Construct):
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext, platform: RetainedPlatform) -> None:
         super().__init__(scope, id)
-        config, events = context.config, platform.events
+        config = context.config
         seconds = config.worker_visibility_seconds
         self.table = RetainedTable(self, "Notifications", shape=NOTIFICATIONS, config=config)
         self.mails = WorkQueue(self, "mails", context=context, visibility_seconds=seconds)
         self.operator_alerts = WorkQueue(self, "operator-alerts", context=context, visibility_seconds=seconds)
+        self.mail_reports = WorkQueue(self, "mail-reports", context=context, visibility_seconds=seconds)
+        self.configuration_set = self._make_configuration_set(config, platform) if config.mail_reports else None
         self.webhook_alerts = None
         if config.alert_webhook_secret:
             self.webhook_alerts = WorkQueue(self, "webhook-alerts", context=context, visibility_seconds=seconds)
             platform.alerts.add_subscription(subscriptions.SqsSubscription(self.webhook_alerts.queue))
-        events.deliver_to_queue(
+        platform.events.deliver_to_queue(
             self,
             "MailsRule",
             description="Alerts for the contacts of portfolios",
@@ -38,13 +44,47 @@ class RetainedNotifications(Construct):
             queue=self.mails,
         )
         # An alert is a domain event, and so exactly as durable as the commit that caused the alert.
-        events.deliver_to_queue(
+        platform.events.deliver_to_queue(
             self,
             "OperatorAlertsRule",
             description="Domain events that an operator has to see",
             types=tuple(AlertType),
             queue=self.operator_alerts,
         )
+
+    def _make_configuration_set(self, config: Config, platform: RetainedPlatform) -> str:
+        """Make the configuration set whose bounces and complaints go to the queue of mail reports; return its name.
+
+        The contacts keep the disabled addresses, so the suppression list of the account is not used: an address that is
+        set again gets mail again. SES reports to the default bus only.
+        """
+        configuration_set = ses.ConfigurationSet(
+            self, "Mail", configuration_set_name=config.prefix, disable_suppression_list=True
+        )
+        bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default")
+        configuration_set.add_event_destination(
+            "Reports",
+            destination=ses.EventDestination.event_bus(bus),
+            events=[ses.EmailSendingEvent.BOUNCE, ses.EmailSendingEvent.COMPLAINT],
+        )
+        events.Rule(
+            self,
+            "MailReportsRule",
+            description="Bounces and complaints of mails to contacts",
+            event_pattern=events.EventPattern(
+                source=["aws.ses"], detail={"mail": {"tags": {"ses:configuration-set": [config.prefix]}}}
+            ),
+            targets=[targets.SqsQueue(self.mail_reports.queue, dead_letter_queue=platform.events.undelivered.queue)],
+        )
+        return config.prefix
+
+    def mail_settings(self, config: Config) -> dict[str, str]:
+        """Return the environment variables of a function that sends mail."""
+        return {
+            "NOTIFICATIONS_TABLE": self.table.table_name,
+            "MAIL_SENDER": config.mail_sender,
+            "MAIL_CONFIGURATION_SET": self.configuration_set or "",
+        }
 
 
 class NotificationFunctions(Construct):
@@ -66,6 +106,7 @@ class NotificationFunctions(Construct):
         self._notifications = notifications
         self._add_api_function(api, portfolio)
         self._add_alert_worker()
+        self._add_mail_report_worker()
         self._add_operator_alert_worker(platform)
         if notifications.webhook_alerts:
             self._add_webhook_worker(notifications.webhook_alerts)
@@ -96,12 +137,22 @@ class NotificationFunctions(Construct):
             package="notifications_on_alert",
             description="Mails alerts to the contacts of a portfolio",
             timeout_seconds=config.worker_timeout_seconds,
-            environment={
-                "NOTIFICATIONS_TABLE": self._notifications.table.table_name,
-                "MAIL_SENDER": config.mail_sender,
-            },
+            environment=self._notifications.mail_settings(config),
         )
-        allow_mail(worker, self._notifications.table, config.mail_sender)
+        allow_mail(worker, self._notifications, config.mail_sender)
+
+    def _add_mail_report_worker(self) -> None:
+        worker = Worker(
+            self,
+            "OnMailReported",
+            context=self._context,
+            work=self._notifications.mail_reports,
+            package="notifications_on_mail_reported",
+            description="Disables addresses after bounces and complaints",
+            timeout_seconds=self._context.config.worker_timeout_seconds,
+            environment={"NOTIFICATIONS_TABLE": self._notifications.table.table_name},
+        )
+        worker.allow_table(self._notifications.table, ("GetItem", "PutItem"))
 
     def _add_operator_alert_worker(self, platform: RetainedPlatform) -> None:
         worker = Worker(
@@ -133,9 +184,12 @@ class NotificationFunctions(Construct):
         worker.allow_secret(config.alert_webhook_secret)
 
 
-def allow_mail(function: LambdaFunction, notifications: RetainedTable, sender: str) -> None:
+def allow_mail(function: LambdaFunction, notifications: RetainedNotifications, sender: str) -> None:
     """Grant reading contacts, recording sent mails, and sending from the address `sender`."""
-    function.allow_table(notifications, ("GetItem", "BatchGetItem", "BatchWriteItem"))
+    function.allow_table(notifications.table, ("GetItem", "BatchGetItem", "BatchWriteItem"))
     domain = sender.rpartition("@")[2]
-    identities = f"arn:{Aws.PARTITION}:ses:{account_and_region(function)}:identity/"
-    function.allow(["ses:SendRawEmail"], [f"{identities}{sender}", f"{identities}{domain}"])
+    prefix = f"arn:{Aws.PARTITION}:ses:{account_and_region(function)}:"
+    resources = [f"{prefix}identity/{sender}", f"{prefix}identity/{domain}"]
+    if notifications.configuration_set:
+        resources.append(f"{prefix}configuration-set/{notifications.configuration_set}")
+    function.allow(["ses:SendRawEmail"], resources)

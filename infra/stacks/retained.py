@@ -45,4 +45,5 @@ class RetainedStack(Stack):
     @property
     def event_tables(self) -> Sequence[RetainedTable]:
         """Tables whose items carry domain events to publish."""
-        return (self.portfolio.table, self.market.table, self.betting.table, self.analytics.table)
+        contexts = (self.portfolio, self.market, self.betting, self.analytics, self.notifications)
+        return tuple(context.table for context in contexts)

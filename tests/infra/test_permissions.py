@@ -33,6 +33,7 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.notifications_api import handler as notifications_function
 from functions.notifications_on_alert import handler as alert_function
+from functions.notifications_on_mail_reported import handler as report_of_mail_function
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from functions.webhooks_api import handler as webhooks_function
@@ -60,6 +61,7 @@ FUNCTIONS = (
     night_function,
     notifications_function,
     report_function,
+    report_of_mail_function,
     valuation_function,
     quote_function,
     compat_function,
@@ -87,6 +89,7 @@ EXACT = {
     "notifications_on_alert",
     "webhooks_api",
     "webhooks_on_event",
+    "notifications_on_mail_reported",
     "balancing_on_check_requested",
     "balancing_on_commit",
     "execution_on_execution_requested",
@@ -279,8 +282,18 @@ def _value_and_report(system: System) -> None:
         assert past.get("performance", benchmark="AAPL").status == 200
         assert system.http("POST", f"{past.path}/reports", {"month": "2026-10"}).status == 202
         system.process_reports()
+        _disable_an_address(system, past)
     with at_time(datetime(2026, 12, 1, 6, tzinfo=UTC)):
         system.request_valuations(payload("analytics_on_night/first_of_month.json"))
+
+
+def _disable_an_address(system: System, past: ValuedPortfolio) -> None:
+    """Pass the report of a bounce in 2099, later than the setting of the contacts."""
+    (bounce, *_) = payload("notifications_on_mail_reported/bounces_and_complaint.json")["Records"]
+    bounce["body"] = re.sub(r'("portfolio": \[")[^"]+', rf"\g<1>{past.portfolio['portfolio_id']}", bounce["body"])
+    bounce["body"] = bounce["body"].replace("2026-11-21T09:30:0", "2099-01-01T09:30:0")
+    assert system.invoke_worker(bounce, worker=report_of_mail_function) == set()
+    assert past.get("contacts").json["disabled"]
 
 
 def _hold_a_price_that_the_close_confirms(system: System) -> None:

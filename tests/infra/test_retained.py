@@ -26,6 +26,7 @@ WORKERS = {
     "operator-alerts": "notifications-on-operator-alert",
     "webhook-alerts": "notifications-on-alert-published",
     "webhook-events": "webhooks-on-event",
+    "mail-reports": "notifications-on-mail-reported",
 }
 STATEFUL = (
     "AWS::ApiGateway::RestApi",
@@ -67,8 +68,8 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Paper": None,
         "Betting": {"StreamViewType": "NEW_IMAGE"},
         "Analytics": {"StreamViewType": "NEW_IMAGE"},
-        "Notifications": None,
         "Webhooks": None,
+        "Notifications": {"StreamViewType": "NEW_IMAGE"},
     }
     with_expiry = {name for name, table in tables.items() if "TimeToLiveSpecification" in table}
     assert with_expiry == {"Notifications", "Webhooks"}
@@ -181,7 +182,7 @@ def _queues_of(production: Synthesised, provider: Provider) -> list[str]:
 
 def test_events_that_an_operator_has_to_see_go_to_the_queue_of_operator_alerts(production: Synthesised) -> None:
     rules = production.retained_template.find_resources("AWS::Events::Rule").values()
-    (rule,) = (rule for rule in rules if "rebalance.stuck" in rule["Properties"]["EventPattern"]["detail-type"])
+    (rule,) = (rule for rule in rules if "an operator has to see" in rule["Properties"]["Description"])
     (target,) = rule["Properties"]["Targets"]
 
     assert set(rule["Properties"]["EventPattern"]["detail-type"]) == set(AlertType)
@@ -206,6 +207,25 @@ def test_operators_get_alerts_by_mail_and_the_webhook_by_a_queue(production: Syn
 
     assert endpoints["email"] == "ops@example.com"
     assert list(production.names_in(endpoints["sqs"])) == ["WebhookAlerts"]
+
+
+def test_bounces_and_complaints_of_mails_go_to_the_queue_of_mail_reports(production: Synthesised) -> None:
+    template = production.retained_template
+    (configuration_set,) = template.find_resources("AWS::SES::ConfigurationSet").values()
+    (destination,) = template.find_resources("AWS::SES::ConfigurationSetEventDestination").values()
+    rules = template.find_resources("AWS::Events::Rule").values()
+    (rule,) = (rule for rule in rules if rule["Properties"]["EventPattern"]["source"] == ["aws.ses"])
+    (target,) = rule["Properties"]["Targets"]
+
+    assert configuration_set["Properties"]["Name"] == "trimtab-prod"
+    assert configuration_set["Properties"]["SuppressionOptions"] == {"SuppressedReasons": []}
+    assert destination["Properties"]["EventDestination"]["MatchingEventTypes"] == ["bounce", "complaint"]
+    assert "EventBridgeDestination" in destination["Properties"]["EventDestination"]
+    assert rule["Properties"]["EventPattern"]["detail"] == {
+        "mail": {"tags": {"ses:configuration-set": ["trimtab-prod"]}}
+    }
+    assert "EventBusName" not in rule["Properties"], "SES reports to the default bus"
+    assert list(production.names_in(target["Arn"])) == ["MailReports"]
 
 
 def _indexes(table: dict[str, Any], kind: str) -> dict[str, list[str]]:

@@ -207,6 +207,7 @@ def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(
         "analytics_on_report_requested": (1, 20),
         "analytics_on_valuation_requested": (10, 20),
         "notifications_on_alert": (10, 20),
+        "notifications_on_mail_reported": (10, 20),
         "notifications_on_operator_alert": (10, 20),
         "notifications_on_alert_published": (1, 20),
         "webhooks_on_event": (100, 2),
@@ -229,7 +230,7 @@ def test_a_stream_reader_bisects_gives_up_and_leaves_failed_records_in_a_queue(p
     may_need_settling = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
     assert patterns == {
         "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 4,  # one per table with events
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 5,  # one per table with events
         "balancing_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "evaluation_due": exists}}}],
     }
     for source in sources:
@@ -291,8 +292,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 19  # fourteen dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 14
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 20  # fifteen dead-letter queues, five failure queues
+    assert metrics["ApproximateAgeOfOldestMessage"] == 15
     assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 

@@ -7,6 +7,7 @@ from unittest import mock
 
 from functions.analytics_api import requests as analytics_requests
 from functions.analytics_on_night import handler as analytics_night
+from functions.notifications_api import handler as notifications_api
 from tests.support.analytics import ValuedPortfolio, at_time, mailed_addresses, store_bars
 from tests.support.moto_state import waiting
 from tests.support.notifications import published_alerts, served_webhook
@@ -106,6 +107,14 @@ def posts_the_alert_and_the_alarm(_: System) -> None:
     assert "mails-dead holds a message." in alarm
 
 
+def disables_the_addresses(system: System) -> None:
+    with mock.patch.object(notifications_api, "utc_now", return_value=datetime(2026, 11, 21, 9, tzinfo=UTC)):
+        keeps_its_contacts(system)
+    assert run("notifications_on_mail_reported/bounces_and_complaint.json") == {"batchItemFailures": []}
+    disabled = http("notifications_api/read_contacts.json", 200)["disabled"]
+    assert [each["reason"] for each in disabled] == ["bounce", "complaint"]
+
+
 def is_valued(system: System) -> None:
     set_up_valued_portfolio(system)
     path = "analytics_on_valuation_requested/batch_with_poison.json"
@@ -168,5 +177,6 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "notifications_api/replace_contacts.json": keeps_its_contacts,
     "notifications_on_alert/alerts.json": mails_alerts,
     "notifications_on_alert_published/alert_and_alarm.json": posts_the_alert_and_the_alarm,
+    "notifications_on_mail_reported/bounces_and_complaint.json": disables_the_addresses,
     "notifications_on_operator_alert/alerts.json": publishes_alerts,
 }

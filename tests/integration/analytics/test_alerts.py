@@ -12,7 +12,7 @@ from tests.support.analytics import ValuedPortfolio, at_time, mailed_addresses, 
 from tests.support.moto_state import stored_items, waiting
 from tests.support.system import TABLE, System, payload
 from trimtab.notifications.adapters.mail import SesMailer
-from trimtab.notifications.domain.contacts import MailRejected
+from trimtab.notifications.domain.contacts import MailFailed
 from trimtab.portfolios.portfolio.store import PortfolioStore
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 19)
@@ -172,14 +172,14 @@ def test_the_alert_is_stored_in_the_item_of_its_episode(past: ValuedPortfolio) -
     assert alert["data"]["user_id"] == "1"
 
 
-def test_a_rejected_address_does_not_hold_up_the_others_and_is_retried(past: ValuedPortfolio) -> None:
+def test_a_failing_address_does_not_hold_up_the_others_and_is_retried(past: ValuedPortfolio) -> None:
     set_contacts(past, ADA, BOB)
     take, refusing = SesMailer.send, [True]
 
-    def send(self: SesMailer, email: str, message: Any) -> None:
+    def send(self: SesMailer, email: str, message: Any, tags: Any) -> None:
         if email == ADA and refusing:
-            raise MailRejected("421 try later")
-        take(self, email, message)
+            raise MailFailed("421 try later")
+        take(self, email, message, tags)
 
     with mock.patch.object(SesMailer, "send", send):
         with at_time(bars_late_after(LAST)):

@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from trimtab.contracts.stored_form import UnknownForm
-from trimtab.notifications.domain.contacts import Contacts, SentMail
+from trimtab.notifications.domain.contacts import Contacts, DisabledAddress, DisableReason, SentMail
 from trimtab.runtime.dynamodb.client import deserialize, serialize
 
 GOLDEN = Path(__file__).parents[2] / "golden/notifications"
 CONTACTS = Contacts(tenant_id="demo", portfolio_id="p1", emails=("ada@example.com", "grace@example.com"), version=3)
 SENT = SentMail("demo", "p1", "report-1", "ada@example.com", datetime(2026, 11, 2, 6, tzinfo=UTC))
+
+SET_AT, MAILED_AT, BOUNCED_AT = (datetime(2026, 11, 21, 9, minute, tzinfo=UTC) for minute in (0, 30, 31))
+BOUNCE = DisabledAddress(DisableReason.BOUNCE, "General: smtp; 550 5.1.1 user unknown", BOUNCED_AT)
+BOUNCED = CONTACTS.set_emails(["ada@example.com"], SET_AT).disable("Ada@Example.com", BOUNCE, MAILED_AT)
+REJECTED = SentMail("demo", "p1", "report-1", "ada@example.com", datetime(2026, 11, 2, 6, tzinfo=UTC), "Not verified")
 
 
 def golden(name: str) -> Any:
@@ -29,6 +34,15 @@ def stored(item: dict[str, Any]) -> dict[str, Any]:
 def test_contacts_are_read_and_written_as_stored() -> None:
     assert Contacts.from_item("demo", "p1", golden("contacts")) == CONTACTS
     assert stored(CONTACTS.to_item()) == golden("contacts")
+
+
+def test_disabled_addresses_are_read_and_written_as_stored() -> None:
+    assert Contacts.from_item("demo", "p1", golden("contacts_disabled")) == BOUNCED
+    assert stored(BOUNCED.to_item()) == golden("contacts_disabled")
+
+
+def test_the_note_of_a_rejected_mail_is_written_as_stored() -> None:
+    assert stored(REJECTED.to_item()) == golden("sent_mail_rejected")
 
 
 def test_the_note_of_a_sent_mail_is_written_as_stored() -> None:

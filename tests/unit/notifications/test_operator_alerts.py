@@ -19,6 +19,7 @@ LINKS = [
     *(f"/portfolios/{PORTFOLIO}", "/quotes/BRK.B", "/health", "/halt", f"/portfolios/{PORTFOLIO}"),
     *(f"/portfolios/{PORTFOLIO}/rebalances/{REBALANCE}", f"/portfolios/{PORTFOLIO}"),
     *(f"/portfolios/{PORTFOLIO}/rebalances/{REBALANCE}", f"/portfolios/{PORTFOLIO}"),
+    *(f"/portfolios/{PORTFOLIO}/contacts", f"/portfolios/{PORTFOLIO}/contacts"),
 ]
 
 

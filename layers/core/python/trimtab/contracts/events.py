@@ -305,8 +305,35 @@ class PositionData(Model):
     once a market. Example: `0.00`"""
 
 
+class DisabledContactData(Model):
+    """An e-mail address of a portfolio's contacts that gets no mail from now on."""
+
+    portfolio_id: str
+    email: str
+    """The address. Example: `ada@example.com`"""
+    reason: Literal["bounce", "complaint"]
+    """`bounce` if the mail server of the address refused a mail for good, `complaint` if a mail was reported as spam.
+    Example: `bounce`"""
+    detail: str
+    """The report of the mail server. Example: `General: smtp; 550 5.1.1 user unknown`"""
+
+
+class RejectedMailData(Model):
+    """A mail to a contact that Amazon SES rejected for good. The mail is not sent again."""
+
+    portfolio_id: str
+    email: str
+    """The address. Example: `ada@example.com`"""
+    message_id: str
+    """The id of the alert event or of the report. Example: `731eb848-c0f2-552f-b8d8-c216b7119182`"""
+    reason: str
+    """The error of SES."""
+
+
 DATA: Mapping[str, type[Model]] = {
     "alert.raised": AlertData,
+    "contact.disabled": DisabledContactData,
+    "mail.rejected": RejectedMailData,
     "bars.ingested": BarsData,
     "split.entered": SplitData,
     "split.amended": SplitData,
@@ -354,6 +381,8 @@ class AlertType(StrEnum):
     SYMBOL_QUARANTINED = "symbol.quarantined"
     REBALANCE_STUCK = "rebalance.stuck"
     RECALCULATION_STUCK = "recalculation.stuck"
+    CONTACT_DISABLED = "contact.disabled"
+    MAIL_REJECTED = "mail.rejected"
 
 
 class CloudEvent(Model):

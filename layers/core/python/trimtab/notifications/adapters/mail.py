@@ -1,8 +1,9 @@
 """The store of contacts and sent mails in the table `notifications`, and delivery of mail through Amazon SES."""
 
+from collections.abc import Mapping
 from email.message import EmailMessage
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from trimtab.notifications.domain.contacts import (
     Contacts,
+    MailFailed,
     MailMessage,
     MailRejected,
     SentMail,
@@ -25,6 +27,16 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ses import SESClient
 
+_PERMANENT = frozenset(
+    {
+        "MessageRejected",
+        "MailFromDomainNotVerified",
+        "MailFromDomainNotVerifiedException",
+        "InvalidParameterValue",
+        "ValidationError",
+    }
+)
+"""Error codes of SES that no retry changes. An unknown code is retried."""
 _TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
 
 
@@ -51,31 +63,42 @@ class ContactStore(Struct, frozen=True):
         """Store contacts (optimistic locking); raises `ConditionFailed` for a concurrent write."""
         put_records(self.client, self.table, contacts)
 
-    def sent_addresses(self, contacts: Contacts, message_id: str) -> set[str]:
-        """Return the addresses of the contacts to which the message was sent."""
+    def finished_addresses(self, contacts: Contacts, message_id: str) -> set[str]:
+        """Return the addresses of the contacts for which SES accepted the message, or rejected it for good."""
         names = (contacts.tenant_id, contacts.portfolio_id, message_id)
         keys = [sent_mail_key(*names, email) for email in contacts.emails]
         items = batch_get(self.client, self.table, keys, consistent=True)
         return {item["sk"].partition("#")[2].partition("#")[2] for item in items}
 
     def put_sent(self, mail: SentMail) -> None:
-        """Store the record of a sent mail."""
+        """Store the record of a finished mail."""
         batch_put(self.client, self.table, [mail.to_item()])
 
 
 class SesMailer(Struct, frozen=True):
-    """Sends mail through SES from `sender`, a verified identity."""
+    """Sends mail through SES from `sender`, a verified identity.
+
+    Bounces and complaints are reported by the configuration set, with the tags of the mail; an empty name is none.
+    """
 
     client: "SESClient"
     sender: str
+    configuration_set: str = ""
 
-    def send(self, email: str, message: MailMessage) -> None:
-        """Send a message; raises `MailRejected` if SES refuses the message or cannot be reached."""
+    def send(self, email: str, message: MailMessage, tags: Mapping[str, str]) -> None:
+        """Send a message; raises `MailRejected` if SES rejects it for good, `MailFailed` if a retry may succeed."""
         raw = to_mime(self.sender, email, message).as_bytes()
+        reported: Any = {}
+        if self.configuration_set:
+            named = [{"Name": name, "Value": value} for name, value in tags.items()]
+            reported = {"ConfigurationSetName": self.configuration_set, "Tags": named}
         try:
-            self.client.send_raw_email(Source=self.sender, Destinations=[email], RawMessage={"Data": raw})
-        except (ClientError, BotoCoreError) as error:
-            raise MailRejected(str(error)) from error
+            self.client.send_raw_email(Source=self.sender, Destinations=[email], RawMessage={"Data": raw}, **reported)
+        except ClientError as error:
+            is_permanent = error.response["Error"]["Code"] in _PERMANENT
+            raise (MailRejected if is_permanent else MailFailed)(str(error)) from error
+        except BotoCoreError as error:
+            raise MailFailed(str(error)) from error
 
 
 def to_mime(sender: str, email: str, message: MailMessage) -> EmailMessage:

@@ -13,8 +13,10 @@ from trimtab.contracts.events import (
     AlertType,
     BackingOffData,
     CloudEvent,
+    DisabledContactData,
     HaltedData,
     QuarantineData,
+    RejectedMailData,
     StaleData,
     StuckData,
     StuckJobData,
@@ -77,6 +79,10 @@ def _content(type: AlertType, data: Mapping[str, Any]) -> _Content:
             content = _stuck_rebalance(StuckData.model_validate(data))
         case AlertType.RECALCULATION_STUCK:
             content = _stuck_job(StuckJobData.model_validate(data))
+        case AlertType.CONTACT_DISABLED:
+            content = _disabled(DisabledContactData.model_validate(data))
+        case AlertType.MAIL_REJECTED:
+            content = _rejected(RejectedMailData.model_validate(data))
         case _:
             assert_never(type)
     return content
@@ -141,6 +147,22 @@ def _stuck_job(data: StuckJobData) -> _Content:
     ids = {"portfolio": data.portfolio_id, "job": data.job_id}
     remedy = _redrive("ledger_on_recalculation_requested", "recalculations")
     return _Content("Recalculation unfinished", happened, remedy, f"/portfolios/{data.portfolio_id}", ids)
+
+
+def _disabled(data: DisabledContactData) -> _Content:
+    happened = f"The contact {data.email} gets no mail from now on, because of a {data.reason}: {data.detail}"
+    path = f"/portfolios/{data.portfolio_id}/contacts"
+    remedy = f"Correct the address, or set it again once it takes mail, with PUT {path}."
+    ids = {"portfolio": data.portfolio_id, "email": data.email}
+    return _Content("Contact disabled", happened, remedy, path, ids)
+
+
+def _rejected(data: RejectedMailData) -> _Content:
+    happened = f"Amazon SES rejected a mail to {data.email} for good: {data.reason}"
+    path = f"/portfolios/{data.portfolio_id}/contacts"
+    remedy = f"Verify the sender and the sending limits in SES, or correct the address with PUT {path}."
+    ids = {"portfolio": data.portfolio_id, "email": data.email, "message": data.message_id}
+    return _Content("Mail rejected", happened, remedy, path, ids)
 
 
 def _owned(data: StaleData | BackingOffData | QuarantineData) -> dict[str, str]:
