@@ -1,6 +1,5 @@
 """Routes for imports of trades and cash entries from CSV files."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -14,9 +13,8 @@ from trimtab.kernel.strict_csv import DecimalMark
 from trimtab.portfolios.ledger import import_views
 from trimtab.portfolios.ledger.broker_statements import Preset
 from trimtab.portfolios.ledger.file_entries import EntryKind
-from trimtab.portfolios.ledger.import_rows import ImportRow
 from trimtab.portfolios.ledger.imports import Import
-from trimtab.portfolios.ledger.trade_file import FileFormat, read_cash, read_trades
+from trimtab.portfolios.ledger.trade_file import FileFormat, ImportFile, read_cash, read_trades
 from trimtab.portfolios.portfolio.holdings import SecurityType
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
@@ -55,7 +53,7 @@ def import_trades(
     """
     format = FileFormat.of(preset, columns or (), decimal, security_type)
     file = read_trades(app.current_event.decoded_body or "", format)
-    return _import_rows(portfolio_id, EntryKind.TRADE, file.rows, file.ignored)
+    return _import_rows(portfolio_id, EntryKind.TRADE, file)
 
 
 @app.post(
@@ -70,7 +68,7 @@ def import_cash(
     Balances follow from the times of execution.
     """
     file = read_cash(app.current_event.decoded_body or "", FileFormat.of(preset, columns or (), decimal))
-    return _import_rows(portfolio_id, EntryKind.CASH, file.rows, file.ignored)
+    return _import_rows(portfolio_id, EntryKind.CASH, file)
 
 
 @app.get("/portfolios/<portfolio_id>/imports", **route("List imports", READ, import_views.ImportList, tag="Trades"))
@@ -102,10 +100,8 @@ def undo_import(portfolio_id: PortfolioId, import_id: ImportId) -> Response[Any]
     return _done_or_accepted(import_service().undo(app.caller, portfolio_id, import_id))
 
 
-def _import_rows(
-    portfolio_id: str, kind: EntryKind, rows: Sequence[ImportRow[Any]], ignored: Mapping[str, int]
-) -> Response[Any]:
-    result = import_service().import_rows(app.caller, portfolio_id, kind, rows, ignored)
+def _import_rows(portfolio_id: str, kind: EntryKind, file: ImportFile[Any]) -> Response[Any]:
+    result = import_service().import_rows(app.caller, portfolio_id, kind, file)
     counts = {"recorded": result.recorded, "already_recorded": result.already_recorded}
     return _done_or_accepted(result.job, **counts)
 

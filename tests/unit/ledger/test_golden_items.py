@@ -13,7 +13,7 @@ from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel.errors import Conflict
 from trimtab.portfolios.ledger.file_entries import EntryKind
-from trimtab.portfolios.ledger.imports import Import
+from trimtab.portfolios.ledger.imports import Import, RowError
 from trimtab.portfolios.ledger.recalculation import Recalculation
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.cash import CashEntry, CashType
@@ -130,6 +130,9 @@ ITEMS: dict[str, Any] = {
     "trade_of_import": replace(RECORDED, import_id=IMPORT.import_id),
     "cash_entry_of_import": replace(DEPOSIT, balance=None, import_id=IMPORT.import_id),
     "import": IMPORT,
+    "import_with_unrecorded_row": replace(
+        IMPORT, unrecorded=(RowError("line 7: Spin-off", "Record a trade of the kind `spin_off`."),)
+    ),
     "import_running": IMPORT.record_chunk(90, TIME + HOUR),
     "import_completed": IMPORT.complete(199, TIME - HOUR, TIME + HOUR),
     "import_rejected": IMPORT.reject(REUSED, TIME + HOUR),

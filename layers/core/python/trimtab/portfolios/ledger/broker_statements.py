@@ -124,8 +124,8 @@ def _interactive_brokers(row: CsvRow) -> FileEntry:
         return _interactive_brokers_trade(row)
     if row.section == _TRANSFERS:
         return _interactive_brokers_transfer(row)
-    if row.section == _CORPORATE:  # splits are entered by the platform; the cost that a spin-off moves is not stated
-        return FileEntry(row.line, row.section)
+    if row.section == _CORPORATE:
+        return _unrecorded(row, row.section, row.cells.get("Description", ""), otherwise=_OTHER_ACTION)
     _require_cells(row)
     day = _day(row, "Settle Date" if row.section == _MOVEMENTS else "Date", _ISO_DAY)
     paid_by = _PAID_BY.match(row.cells.get("Description", ""))
@@ -220,7 +220,7 @@ def _schwab(row: CsvRow) -> FileEntry:
         return _cash_entry(row, action, amount, day, currency="USD", types=types, symbol=symbol)
     side = _SCHWAB_SIDES.get(action)
     if side is None:
-        return FileEntry(row.line, action or row.cells["Date"])
+        return _unrecorded(row, action or row.cells["Date"], action)
     fees = _number(row, "Fees & Comm", blank=ZERO)
     members = {
         "side": side,
@@ -279,7 +279,7 @@ def _trading_212(row: CsvRow) -> FileEntry:
         return _movement_entry(row, action, kind, values, when, currency=currency, members=members)
     side = {"buy": Side.BUY, "sell": Side.SELL}.get(action.rpartition(" ")[2])
     if side is None:
-        return FileEntry(row.line, action)
+        return _unrecorded(row, action, action)
     fees = sum((_fee(row, name, currency) for name in _TRADING_212_FEES), ZERO)
     members = {
         "ref_id": row.cells["ID"],
@@ -310,6 +310,23 @@ def _utc_time(row: CsvRow, column: str) -> datetime:
 # Cells and entries of any preset ----------------------------------------------------------------------------------
 
 
+_ADVICE = {
+    "spin": "Record a trade of the kind `spin_off`: the statement does not have the cost that moves from the parent.",
+    "split": "The platform enters splits for all portfolios. Compare the holding with the statement after the import.",
+}
+"""How to record the rows of corporate actions, by a word of the action."""
+_OTHER_ACTION = (
+    "Record units that come in or go out as trades of the kinds `transfer_in`, `transfer_out`, `free_shares` or "
+    "`write_off`."
+)
+
+
+def _unrecorded(row: CsvRow, label: str, action: str, otherwise: str = "") -> FileEntry:
+    """Return a row that no import records, with the advice for its corporate action."""
+    advice = (text for word, text in _ADVICE.items() if word in action.lower())
+    return FileEntry(row.line, label, advice=next(advice, otherwise))
+
+
 def _trade_entry(row: CsvRow, label: str, members: Mapping[str, str], currency: str) -> FileEntry:
     return FileEntry(row.line, label, EntryKind.TRADE, members, currency)
 
@@ -326,11 +343,12 @@ def _movement_entry(
 ) -> FileEntry:
     """Return a movement without a trade, with those of its values (quantity and amount) that its kind has.
 
-    Units that come in at an unknown cost are ignored, for the owner to record.
+    Units that come in at an unknown cost are left for the owner to record.
     """
     quantity, amount = values
     if kind.has_amount and not amount:
-        return FileEntry(row.line, label)
+        advice = f"The row has no cost. Record a trade of the kind `{kind.value}` with the cost as `amount`."
+        return FileEntry(row.line, label, advice=advice)
     executed = format_time(when) if isinstance(when, datetime) else _on(when, _BUY if kind.side is Side.BUY else _SELL)
     members = {**members, "kind": kind.value, "executed_at": executed}
     members |= {"quantity": plain(quantity)} if kind.has_units else {}

@@ -20,8 +20,9 @@ class FileEntry(Struct, frozen=True):
     """A row of a file: texts by member of the request to record a trade or to move cash.
 
     `kind` is None for a row that no import records, such as a stock split; `label` is the name that the broker gives to
-    the row. `fault` is the column (empty: the whole line) and the reason of a row that cannot be read. `earlier` holds
-    the members that an earlier release read from the same row, where they differ: ids are derived from these.
+    the row, and `advice` tells how to record a row that changes holdings. `fault` is the column (empty: the whole line)
+    and the reason of a row that cannot be read. `earlier` holds the members that an earlier release read from the same
+    row, where they differ: ids are derived from these.
     """
 
     line: int
@@ -31,6 +32,7 @@ class FileEntry(Struct, frozen=True):
     currency: str = ""
     fault: tuple[str, str] | None = None
     earlier: Mapping[str, str] | None = None
+    advice: str = ""
 
 
 class InvalidCell(Exception):

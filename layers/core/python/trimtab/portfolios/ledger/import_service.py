@@ -1,6 +1,6 @@
 """Requests for imports: recorded at once up to one transaction's worth, otherwise a job for a worker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from trimtab.portfolios.ledger.import_rows import ImportRow, ImportRows, is_larg
 from trimtab.portfolios.ledger.imports import ENTRIES_PER_CHUNK, Import, ImportStatus, import_lock
 from trimtab.portfolios.ledger.service import require_owned
 from trimtab.portfolios.ledger.store import PAGE_SIZE, LedgerStore
+from trimtab.portfolios.ledger.trade_file import ImportFile
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 
@@ -43,8 +44,7 @@ class ImportService(Struct, frozen=True):
         caller: Caller,
         portfolio_id: str,
         kind: EntryKind,
-        rows: Sequence[ImportRow[Any]],
-        ignored: Mapping[str, int],
+        file: ImportFile[Any],
     ) -> ImportResult:
         """Record the rows that are not recorded yet, all or none; leave more than 90 rows to a worker.
 
@@ -53,6 +53,7 @@ class ImportService(Struct, frozen=True):
         is in the future or all rows together would make a quantity or tracked cash negative; a worker rejects the
         import for the same reasons.
         """
+        rows = file.rows
         import_id, stored_rows = pack_rows(caller.tenant_id, portfolio_id, kind, rows)
 
         def attempt() -> ImportResult:
@@ -73,7 +74,7 @@ class ImportService(Struct, frozen=True):
                 updated_at=now,
                 version=0,
             )
-            job = job.renew(now, ignored)
+            job = job.renew(now, file.ignored, file.unrecorded)
             if is_large(rows):
                 return self._start(portfolio, job, stored_rows)
             return self._record(portfolio, job, rows, stored_rows)

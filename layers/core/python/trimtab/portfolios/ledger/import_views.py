@@ -1,23 +1,24 @@
 """Responses of the routes for imports."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.ledger.file_entries import EntryKind
-from trimtab.portfolios.ledger.imports import Import, ImportStatus
+from trimtab.portfolios.ledger.imports import Import, ImportStatus, RowError
 
 Answer = dict[str, Any]
 
 
 class RowErrorView(Model):
-    """A row that cannot be recorded."""
+    """A row that is not recorded."""
 
     field: str
     """The line and the column of the file. Example: `line 12: ref_id`"""
     detail: str
-    """The reason. Example: `This ref_id was recorded with other values.`"""
+    """The reason, or what to do. Example: `This ref_id was recorded with other values.`"""
 
 
 class ImportLinks(Model):
@@ -56,6 +57,9 @@ class ImportView(Model):
     """The number of rows that were recorded before. Example: `0`"""
     ignored: dict[str, int]
     """The number of rows of a broker's statement that the import does not record, by the broker's name for them."""
+    unrecorded: list[RowErrorView]
+    """The rows of a broker's statement that change holdings and that the import of trades does not record (spin-offs,
+    splits, units without a cost), at most 100, each with what to do."""
     reason: str | None
     """The reason why the import was rejected, null otherwise."""
     errors: list[RowErrorView]
@@ -92,9 +96,14 @@ def import_view(job: Import) -> Answer:
         "already_recorded": job.already_recorded,
         "ignored": dict(sorted(job.ignored.items())),
         "reason": job.reason,
-        "errors": [{"field": error.field, "detail": error.detail} for error in job.errors],
+        "unrecorded": _row_errors(job.unrecorded),
+        "errors": _row_errors(job.errors),
         "undone_by": job.undone_by,
         "requested_at": format_time(job.requested_at),
         "updated_at": format_time(job.updated_at),
         "links": {"self": f"{imports}/{job.import_id}", "imports": imports},
     }
+
+
+def _row_errors(errors: Iterable[RowError]) -> list[Answer]:
+    return [{"field": error.field, "detail": error.detail} for error in errors]

@@ -51,7 +51,7 @@ class ImportStatus(StrEnum):
 
 
 class RowError(Struct, frozen=True):
-    """A row of the file that cannot be recorded: its line and field, and the reason."""
+    """A row of the file that is not recorded: its line and field, and the reason or what to do."""
 
     field: str
     detail: str
@@ -61,7 +61,8 @@ class Import(PendingJob, frozen=True, kw_only=True):
     """An import of one file, with an id derived from the portfolio, the kind of the entries and the rows.
 
     `rows` counts the rows of the file, `recorded` the entries that the import has written, `already_recorded` the rows
-    that were recorded before. `ignored` counts the other rows by the broker's name. `reason` and `errors` tell why the
+    that were recorded before. `ignored` counts the other rows by the broker's name; `unrecorded` are those that change
+    holdings, at most 100. `reason` and `errors` tell why the
     import was rejected. `affects_from` is the earliest time of execution of the entries, `undone_by` the author of the
     undo or of the cancellation.
     """
@@ -75,6 +76,7 @@ class Import(PendingJob, frozen=True, kw_only=True):
     recorded: int = 0
     already_recorded: int = 0
     ignored: Mapping[str, int] = {}
+    unrecorded: tuple[RowError, ...] = ()
     affects_from: datetime | None = None
     reason: str | None = None
     errors: tuple[RowError, ...] = ()
@@ -107,11 +109,11 @@ class Import(PendingJob, frozen=True, kw_only=True):
         event = Event("recalculation.stuck", {"job_id": self.import_id, "portfolio_id": self.portfolio_id})
         return self._next(now, is_stuck=True, events=(event,))
 
-    def renew(self, now: datetime, ignored: Mapping[str, int]) -> "Import":
+    def renew(self, now: datetime, ignored: Mapping[str, int], unrecorded: tuple[RowError, ...]) -> "Import":
         """Return the import, in the same version, without traces of an earlier run that has left no entries."""
         if self.status is ImportStatus.COMPLETED:
             return self
-        counts = {"recorded": 0, "already_recorded": 0, "ignored": ignored}
+        counts = {"recorded": 0, "already_recorded": 0, "ignored": ignored, "unrecorded": unrecorded}
         outcome = {"affects_from": None, "reason": None, "errors": (), "undone_by": None}
         return replace(self, status=ImportStatus.REQUESTED, requested_at=now, **counts, **outcome)
 
@@ -191,6 +193,7 @@ class Import(PendingJob, frozen=True, kw_only=True):
             "recorded": self.recorded or None,
             "already_recorded": self.already_recorded or None,
             "ignored": dict(self.ignored) or None,
+            "unrecorded": pack(self.unrecorded) if self.unrecorded else None,
             "affects_from": format_time(self.affects_from) if self.affects_from else None,
             "reason": self.reason,
             "errors": pack(self.errors) if self.errors else None,
@@ -211,7 +214,7 @@ class Import(PendingJob, frozen=True, kw_only=True):
                     **item,
                     "portfolio_id": portfolio_id_in(item["pk"]),
                     "import_id": item["sk"].removeprefix(IMPORT_PREFIX),
-                    "errors": unpack(item.get("errors", "[]"), tuple[RowError, ...]),
+                    **{name: unpack(item.get(name, "[]"), tuple[RowError, ...]) for name in ("errors", "unrecorded")},
                     "events": (),
                 }
                 return from_attributes(attributes, cls)

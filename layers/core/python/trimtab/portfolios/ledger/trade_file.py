@@ -18,6 +18,7 @@ from trimtab.portfolios.ledger.broker_statements import Preset, read_statement
 from trimtab.portfolios.ledger.cash_views import MoveCash
 from trimtab.portfolios.ledger.file_entries import EntryKind, FileEntry, RefIds
 from trimtab.portfolios.ledger.import_rows import ImportRow
+from trimtab.portfolios.ledger.imports import MAX_STORED_ERRORS, RowError
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade, require_fits_kind
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.ledger.views import RecordTrade
@@ -81,10 +82,14 @@ class FileFormat(Struct, frozen=True):
 
 
 class ImportFile(Struct, Generic[E], frozen=True):
-    """The rows of a file that an import records, and the number of the other rows by their label in the file."""
+    """The rows of a file that an import records, and the number of the other rows by their label in the file.
+
+    `unrecorded` are those of the other rows that change holdings, at most 100, each with advice.
+    """
 
     rows: list[ImportRow[E]]
     ignored: Mapping[str, int]
+    unrecorded: tuple[RowError, ...] = ()
 
 
 def read_trades(text: str, format: FileFormat) -> ImportFile[NewTrade]:
@@ -170,6 +175,7 @@ def _read(
     ref_ids = RefIds(format.preset.value if format.preset else "row")
     rows: list[ImportRow[E]] = []
     ignored: Counter[str] = Counter()
+    unrecorded: list[RowError] = []
     errors: list[dict[str, str]] = []
     lines: dict[str, int] = {}
     for entry in entries:
@@ -180,6 +186,8 @@ def _read(
             continue
         if entry.kind is not kind:
             ignored[entry.label] += 1
+            if entry.advice and kind is EntryKind.TRADE:
+                unrecorded.append(RowError(**_row_error(entry.line, entry.label, entry.advice)))
             continue
         if len(rows) + len(errors) >= MAX_ROWS:
             raise Invalid("too_many_rows", f"The file has more than {MAX_ROWS} rows. Split it into several files.")
@@ -202,7 +210,7 @@ def _read(
         raise Invalid("invalid_rows", "Some rows are invalid; nothing was recorded. See `errors`.", errors=errors)
     if not rows and not ignored:
         raise Invalid("no_rows", "The file has a header but no rows.")
-    return ImportFile(rows, ignored)
+    return ImportFile(rows, ignored, tuple(unrecorded[:MAX_STORED_ERRORS]))
 
 
 def _generic_entries(text: CsvText, format: FileFormat, kind: EntryKind) -> Iterator[FileEntry]:
