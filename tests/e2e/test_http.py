@@ -1,9 +1,11 @@
 """HTTP as clients of all kinds speak it: encoded ids, other methods, web pages, times of nine decimals."""
 
+import base64
 from urllib.parse import quote
 
 import pytest
 
+from infra.config import load
 from infra.local.client import Client
 from tests.e2e.conftest import System
 
@@ -52,6 +54,50 @@ def test_a_web_page_may_ask_and_read(system: System) -> None:
     answers.append(system.anonymous("broken").call("GET", "/portfolios", headers=PAGE))
     assert [answer.status for answer in answers] == [200, 404, 404, 401]
     assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} <= {PAGE["Origin"], "*"}
+
+
+def test_a_web_page_may_call_the_rpcs_in_text(system: System) -> None:
+    path = "/trimtab.betting.v1.OrderService/ListOrders"
+    wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-grpc-web"}
+    asked = system.anonymous().call("OPTIONS", path, headers={**PAGE, **wanted})
+    assert (asked.status, "X-Grpc-Web" in asked.headers["Access-Control-Allow-Headers"]) == (204, True)
+    message = b'{"userId": "1"}'
+    frame = base64.b64encode(b"\0" + len(message).to_bytes(4, "big") + message)
+    headers = {**PAGE, "Content-Type": "application/grpc-web-text+json", "X-Grpc-Web": "1"}
+    answer = system.client(tenant="page").call("POST", path, raw=frame, headers=headers)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/grpc-web-text+json")
+    assert answer.headers["Access-Control-Allow-Origin"] in {PAGE["Origin"], "*"}
+    assert base64.b64decode(answer.text, validate=True).startswith(b"\0\0\0\0\2{}")
+
+
+def test_the_page_of_a_problem_type_needs_no_token(system: System) -> None:
+    problem = system.client(tenant="problems").get("/portfolios/none").json["type"]
+    page = system.anonymous().get(f"/problems/{problem.rpartition(':')[2]}")
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert problem in page.text
+
+
+def test_an_http_api_in_front_of_a_function_is_answered_like_the_rest_api(system: System) -> None:
+    if system.cloud_name != "local":
+        pytest.skip("LocalStack's community edition has no HTTP APIs")
+    gateway, function = system.aws("apigatewayv2"), system.aws("lambda")
+    arn = function.get_function(FunctionName=f"{load('local').prefix}-betting-api")["Configuration"]["FunctionArn"]
+    api_id = gateway.create_api(Name="http", ProtocolType="HTTP")["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+    )["IntegrationId"]
+    for route in ("POST /orders", "GET /orders/open/{user_id}", "GET /orders"):
+        gateway.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}")
+    gateway.create_stage(ApiId=api_id, StageName="v1", AutoDeploy=True)
+    token = system.issuer.token(tenant="http-api", user_id=None, scopes=("betting:read", "betting:write"))
+    client = Client(f"{system.stack.endpoint_url}/_aws/execute-api/{api_id}/v1", token)
+    bet = {"user_id": "auth0|1", "market_id": "m", "selection_id": "home", "side": "BACK", "stake": 5, "odds": 2}
+    placed = client.post("/orders", bet, Idempotency_Key="k")
+    assert (placed.status, "Location" in placed.headers) == (201, True)
+    found = client.get("/orders/open/auth0%7C1?limit=1")
+    assert [order["user_id"] for order in found.json["items"]] == ["auth0|1"]
+    assert client.get("/orders?nothing=1").json["errors"][0]["field"] == "nothing"
+    assert Client(f"{system.stack.endpoint_url}/_aws/execute-api/{api_id}/v1").get("/orders").status == 401
 
 
 def test_a_base_path_stands_in_front_of_every_path(system: System) -> None:
