@@ -103,7 +103,8 @@ static: $(TEST_TOOLS)
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports
 
 lock: $(TEST_TOOLS) ## compile the locked requirements again
-	@for list in layers/dependencies/requirements layers/rpc/requirements infra/toolchain/installer \
+	@for list in layers/dependencies/requirements layers/rpc/requirements layers/pictures/requirements \
+		infra/toolchain/installer \
 		infra/toolchain/run infra/toolchain/test infra/toolchain/contract infra/toolchain/local-aws \
 		infra/toolchain/awscli; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -3,8 +3,9 @@
 from functools import lru_cache
 
 from trimtab import composition
+from trimtab.analytics.adapters.png import PNG, render_png
 from trimtab.analytics.domain.monthly_report import subject
-from trimtab.analytics.schemas.charts import SVG, drift_chart, sectors_chart, value_chart
+from trimtab.analytics.schemas.charts import drift_chart, sectors_chart, value_chart
 from trimtab.analytics.schemas.report_html import EmbeddedChart, render_report_html
 from trimtab.analytics.schemas.report_text import render_report_text
 from trimtab.analytics.service.analysis import Analysis
@@ -60,7 +61,7 @@ def write_mail(snapshot: PortfolioSnapshot, month: str) -> MailMessage:
         "drift": drift_chart(snapshot, Theme.LIGHT),
     }
     embedded = [EmbeddedChart(name, f"{name.title()} of {snapshot.portfolio.name}") for name in svgs]
-    attached = tuple(MailAttachment(name, SVG, svg) for name, svg in svgs.items())
+    attached = tuple(MailAttachment(name, PNG, render_png(svg)) for name, svg in svgs.items())
     report = written.report
     return MailMessage(subject(report), render_report_text(report), render_report_html(report, embedded), attached)
 

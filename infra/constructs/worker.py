@@ -1,6 +1,6 @@
 """Workers: Lambda functions that consume a queue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from constructs import Construct
 
@@ -31,6 +31,7 @@ class Worker(LambdaFunction):
         batch_size: int = 10,
         window_seconds: int = 0,
         max_concurrency: int | None = None,
+        extra_layers: Sequence[str] = (),
     ) -> None:
         super().__init__(
             scope,
@@ -41,6 +42,7 @@ class Worker(LambdaFunction):
             environment=environment,
             timeout_seconds=timeout_seconds,
             memory_mb=memory_mb,
+            extra_layers=extra_layers,
         )
         add_queue_source(
             self,

@@ -181,6 +181,7 @@ class AnalyticsFunctions(Construct):
                 **self._notifications.mail_settings(config),
             },
             batch_size=1,
+            extra_layers=("pictures",),
         )
         self._allow_reading(worker)
         worker.allow_table(self._analytics.table, ("GetItem", "Query"))

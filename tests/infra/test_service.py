@@ -27,6 +27,7 @@ from tests.infra.conftest import (
 )
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+REPORTS = "analytics_on_report_requested"
 INGESTION_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 WATCH_FUNCTIONS = ("market_on_quote_received", "balancing_on_check_requested")
@@ -54,7 +55,7 @@ def test_every_function_has_a_role_of_its_own_a_log_group_that_expires_and_its_l
     roles = Counter(json.dumps(properties["Role"]) for properties in functions.values())
 
     assert set(roles.values()) == {1}
-    assert layers == {name: 3 if name == "betting_rpc" else 2 for name in FUNCTIONS}
+    assert layers == {name: 3 if name in {"betting_rpc", REPORTS} else 2 for name in FUNCTIONS}
     assert all("LogGroup" in properties["LoggingConfig"] for properties in functions.values())
     groups = production.service_template.find_resources("AWS::Logs::LogGroup").values()
     assert all(group["Properties"]["RetentionInDays"] == 90 for group in groups)

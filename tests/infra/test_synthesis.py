@@ -46,11 +46,12 @@ def test_two_syntheses_give_the_same_templates_and_assets(production: Synthesise
 def test_code_for_aws_is_built_for_arm64_and_python_3_13() -> None:
     assert PRODUCTION.target == lambda_arm64()
 
-    layers = {name: Bundler(lambda_arm64()).layer(name).path / "python" for name in ("dependencies", "rpc")}
+    layers = {name: Bundler(lambda_arm64()).layer(name).path / "python" for name in ("dependencies", "rpc", "pictures")}
     # The names of wheels for the stable ABI contain no version of Python and no machine.
     libraries = [*layers["dependencies"].glob("pydantic_core/*.so"), *layers["rpc"].rglob("*.so")]
+    libraries += layers["pictures"].rglob("*.so")
 
-    assert any("rpc" in str(path) for path in libraries)
+    assert all(any(name in str(path) for path in libraries) for name in ("rpc", "resvg"))
     assert all("cpython-313-aarch64" in path.name or path.name.endswith(".abi3.so") for path in libraries)
     assert {_machine(path) for path in libraries} == {_AARCH64}
 

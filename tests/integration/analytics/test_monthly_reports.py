@@ -18,7 +18,9 @@ from tests.support.analytics import (
     trading_days,
 )
 from tests.support.moto_state import waiting
+from tests.support.pictures import read_size
 from tests.support.system import System, payload
+from trimtab.charts.svg import WIDTH
 from trimtab.kernel.money import to_money
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 10, 30)
@@ -60,16 +62,19 @@ def test_a_report_has_a_text_part_an_html_part_and_charts(past: ValuedPortfolio)
     assert mailed_addresses() == [ADA, BOB]
     mail = sent_mails()[0]
     kinds = [part.get_content_type() for part in mail.walk() if not part.is_multipart()]
-    assert kinds == ["text/plain", "text/html", *["image/svg+xml"] * 3]
+    assert kinds == ["text/plain", "text/html", *["image/png"] * 3]
     text, page = (mail.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None
     assert page is not None
     opening, closing = (5_000 + 50 * rising_closes(DAYS, 100, 0.005)[day] for day in (date(2026, 9, 30), LAST))
     assert f"{to_money(closing):,.2f}" in text.get_content()
     assert f"{(closing / opening - 1) * 100:.2f}" in text.get_content()
-    names = [part["Content-ID"].strip("<>") for part in mail.walk() if part.get_content_type() == "image/svg+xml"]
-    assert names == ["value", "sectors", "drift"]
-    assert all(f"cid:{name}" in page.get_content() for name in names)
+    pictures = {part["Content-ID"].strip("<>"): part for part in mail.walk() if part.get_content_type() == "image/png"}
+    assert [part.get_filename() for part in pictures.values()] == ["value.png", "sectors.png", "drift.png"]
+    assert {part.get_content_disposition() for part in pictures.values()} == {"inline"}
+    for name, part in pictures.items():
+        assert f'src="cid:{name}" alt="{name.title()} of ' in page.get_content()
+        assert read_size(part.get_content())[0] == 2 * WIDTH
 
 
 def test_a_report_names_the_days_that_its_returns_leave_out(past: ValuedPortfolio) -> None:

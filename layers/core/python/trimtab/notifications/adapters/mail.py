@@ -112,11 +112,6 @@ def to_mime(sender: str, email: str, message: MailMessage) -> EmailMessage:
     *_, html = mail.iter_parts()
     for attachment in message.attachments:
         kind, _, subtype = attachment.media_type.partition("/")
-        html.add_related(
-            attachment.content.encode(),
-            kind,
-            subtype,
-            cid=f"<{attachment.name}>",
-            filename=f"{attachment.name}.{subtype.partition('+')[0]}",
-        )
+        name, content_id = f"{attachment.name}.{subtype}", f"<{attachment.name}>"
+        html.add_related(attachment.content, kind, subtype, cid=content_id, filename=name, disposition="inline")
     return mail

@@ -178,7 +178,7 @@ class MailAttachment(Struct, frozen=True):
 
     name: str
     media_type: str
-    content: str
+    content: bytes
 
 
 class MailMessage(Struct, frozen=True):
