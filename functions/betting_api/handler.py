@@ -11,9 +11,10 @@ from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
-from trimtab.betting.schemas import requests, settled_orders, views
+from trimtab.betting.schemas import insights, requests, settled_orders, views
 from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Identifier, WholeParameter
+from trimtab.kernel.clock import utc_now
 from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
@@ -127,6 +128,15 @@ def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[
 def read_settlement(market_id: MarketId) -> Response[Any]:
     """Read the progress of the settlement of a market; 404 while the market is open."""
     return _answer_settlement(wiring.settlements().get(app.caller, market_id), HTTPStatus.OK)
+
+
+@app.post("/insights", **market_route("Store an insight", WRITE, insights.StoredInsightView))
+def store_insight(body: requests.StoreInsight) -> Response[Any]:
+    """Store a provider's estimate for a selection. The newest counts, so that a repeat changes nothing."""
+    insight = body.to_domain(utc_now())
+    is_newest = wiring.insights().receive(app.caller, insight)
+    count("InsightsKept" if is_newest else "InsightsDropped")
+    return json_response(insights.stored_insight_view(insight, is_newest=is_newest))
 
 
 def _answer_settlement(settlement: MarketSettlement, status: HTTPStatus) -> Response[Any]:

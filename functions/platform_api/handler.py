@@ -1,4 +1,4 @@
-"""Public routes: health, the OpenAPI document, the documentation page and the pages of problem types."""
+"""Routes of the platform: health, the OpenAPI document, pages for people, and operational metrics."""
 
 import json
 from functools import lru_cache
@@ -23,6 +23,7 @@ from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.problems import PROBLEM_TYPE
 from trimtab.runtime.http.responses import json_response
 from trimtab.runtime.observability import logger
+from trimtab.runtime.openmetrics import CONTENT_TYPE, MEDIA_TYPE, openmetrics_text
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -30,6 +31,7 @@ OPENAPI = Path(__file__).parent / "generated" / "openapi.json"
 PROBLEMS = OPENAPI.with_name("problems.json")
 SWAGGER = Path(openapi_package.__file__).with_name("swagger_ui")
 
+REQUESTS_QUEUE = "rebalance-requests"
 HEALTH_FRESH_SECONDS = 5
 HEALTH_CACHE = {"Cache-Control": f"public, max-age={HEALTH_FRESH_SECONDS}"}
 RELEASE_CACHE = {"Cache-Control": "public, max-age=3600"}
@@ -41,6 +43,9 @@ class PlatformSettings(Settings):
 
     portfolios_table: str
     rebalance_requests_queue_url: str
+    auth: str
+    work_queues: str
+    failure_queues: str
 
 
 class Health(BaseModel):
@@ -62,7 +67,8 @@ def settings() -> PlatformSettings:
     return PlatformSettings.load()
 
 
-app = Api(auth=None)
+OPEN_PATHS = frozenset({"/health", "/openapi.json", "/docs", "/problems/{name}"})
+app = Api(auth=lambda: settings().auth, open_paths=OPEN_PATHS)
 
 
 healthy_or_not = route("Check health", tag="Platform", answers=Health)
@@ -118,6 +124,25 @@ def read_problem(
 </html>
 """
     return Response(int(HTTPStatus.OK), "text/html; charset=utf-8", page, headers=dict(RELEASE_CACHE))
+
+
+@app.get("/metrics", **route("Read operational metrics", "operator", tag="Operators", text=MEDIA_TYPE))
+def read_operations() -> Response[Any]:
+    """Return the operational state as OpenMetrics text, for a scrape by Prometheus.
+
+    The gauges are depths and ages of queues, dead letters and pending jobs of the platform, and the portfolios of the
+    token's tenant that need a person. Counters are in the metrics of CloudWatch. Reads are bounded: the gauge
+    `trimtab_scrape_incomplete` names the parts that are missing or lower bounds.
+    """
+    # Imported here because health checks must not pay for the imports.
+    from functions.platform_api.operations import ScrapedSystem, read_gauges  # noqa: PLC0415
+
+    queue_url = settings().rebalance_requests_queue_url.removesuffix(REQUESTS_QUEUE)
+    queues = (settings().work_queues.split(","), settings().failure_queues.split(","))
+    gauges = read_gauges(
+        ScrapedSystem(settings().portfolios_table, queue_url, *queues), app.caller.tenant_id, utc_now()
+    )
+    return Response(int(HTTPStatus.OK), CONTENT_TYPE, openmetrics_text(gauges))
 
 
 def _table_state() -> str:

@@ -136,15 +136,14 @@ class ApiGateway(Construct):
         self._deployment.add_to_logical_id(_settings(origins))
         self._make_stage()
 
-    def add(self, function: LambdaFunction, *, public: bool = False) -> None:
-        """Add every route of the function. A `public` function has open routes only."""
+    def add(self, function: LambdaFunction) -> None:
+        """Add every route of the function."""
         function.function.add_environment("ALLOWED_ORIGINS", ",".join(self._context.config.allowed_origins))
         integration = apigateway.LambdaIntegration(function.function, proxy=True, scope_permission_to_method=False)
         for route in routes_of(function.package):
-            is_open = public or route.is_open
-            authorizer = None if is_open else self._authorizer
+            authorizer = None if route.is_open else self._authorizer
             method = self._add_method(route.path, route.method, integration, authorizer, function)
-            _acknowledge_authorization(method, is_open=is_open, guarded=authorizer is not None)
+            _acknowledge_authorization(method, is_open=route.is_open, guarded=authorizer is not None)
             if route.path not in self._resources:
                 self._resources.add(route.path)
                 method = self._add_method(route.path, "ANY", integration, None, function)

@@ -34,6 +34,7 @@ class WorkQueue(Construct):
         senders: Sequence[Provider] = (),
     ) -> None:
         super().__init__(scope, pascal_case(name))
+        self.name = name
         self.dead_letters = _queue(
             self, "DeadLetters", f"{name}-dead", context.config, retention_period=_DEAD_LETTER_RETENTION
         )
@@ -71,6 +72,7 @@ class FailureQueue(Construct):
 
     def __init__(self, scope: Construct, name: str, *, context: StackContext, contents: str) -> None:
         super().__init__(scope, pascal_case(name))
+        self.name = name
         self.queue = _queue(self, "Queue", name, context.config, retention_period=_DEAD_LETTER_RETENTION)
         reason = f"The queue is a dead-letter queue itself, for {contents}; an alarm reports the first message."
         acknowledge(self.queue, "AwsSolutions-SQS3", reason)

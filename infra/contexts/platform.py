@@ -12,13 +12,14 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.constructs.alarms import Alarms
-from infra.constructs.api import ApiAddress, ApiGateway
+from infra.constructs.api import ApiAddress, ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.domain_events import DomainEvents
 from infra.constructs.event_sources import add_stream_source
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.identity import Identity
-from infra.constructs.queues import WorkQueue
+from infra.constructs.policies import acknowledge
+from infra.constructs.queues import FailureQueue, WorkQueue
 from infra.constructs.table import RetainedTable
 
 _CLOUDWATCH = iam.ServicePrincipal(
@@ -62,7 +63,7 @@ class RetainedPlatform(Construct):
 
 
 class PlatformFunctions(Construct):
-    """Health and the description of the API, and the publisher of the domain events."""
+    """Health, the description of the API, operational metrics, and the publisher of the domain events."""
 
     def __init__(
         self,
@@ -74,28 +75,45 @@ class PlatformFunctions(Construct):
         platform: RetainedPlatform,
         portfolios: RetainedTable,
         rebalance_requests: WorkQueue,
+        work_queues: Sequence[WorkQueue],
+        failure_queues: Sequence[FailureQueue],
         event_tables: Sequence[RetainedTable],
     ) -> None:
         super().__init__(scope, id)
         self._context = context
-        self._add_api_function(api, portfolios, rebalance_requests)
+        self._add_api_function(api, portfolios, rebalance_requests, work_queues, failure_queues)
         self._add_publisher(platform, event_tables)
 
-    def _add_api_function(self, api: ApiGateway, portfolios: RetainedTable, rebalance_requests: WorkQueue) -> None:
-        function = LambdaFunction(
+    def _add_api_function(
+        self,
+        api: ApiGateway,
+        portfolios: RetainedTable,
+        rebalance_requests: WorkQueue,
+        work_queues: Sequence[WorkQueue],
+        failure_queues: Sequence[FailureQueue],
+    ) -> None:
+        function = ApiFunction(
             self,
             "Api",
             context=self._context,
+            api=api,
             package="platform_api",
-            description="Health, OpenAPI document and documentation page",
+            description="Health, OpenAPI document, documentation page and operational metrics",
             environment={
                 "PORTFOLIOS_TABLE": portfolios.table_name,
                 "REBALANCE_REQUESTS_QUEUE_URL": rebalance_requests.url,
+                "WORK_QUEUES": ",".join(work.name for work in work_queues),
+                "FAILURE_QUEUES": ",".join(failures.name for failures in failure_queues),
             },
         )
-        function.allow(["dynamodb:DescribeTable"], [portfolios.table_arn])
-        function.allow(["sqs:GetQueueAttributes"], [rebalance_requests.arn])
-        api.add(function, public=True)
+        function.allow_table(portfolios, ("DescribeTable", "BatchGetItem"))
+        function.allow_indexes(portfolios, ("pending_jobs",))
+        queues = [queue for work in work_queues for queue in (work.queue, work.dead_letters)]
+        queues += [failures.queue for failures in failure_queues]
+        function.allow(["sqs:GetQueueAttributes"], [queue.queue_arn for queue in queues])
+        function.allow(["cloudwatch:GetMetricData"], ["*"])
+        reason = "CloudWatch grants the reading of metrics for the whole account only."
+        acknowledge(function.role, "AwsSolutions-IAM5[Resource::*]", reason)
 
     def _add_publisher(self, platform: RetainedPlatform, event_tables: Sequence[RetainedTable]) -> None:
         """Add the publisher of the events in commits; a failure queue takes undeliverable events."""

@@ -6,6 +6,7 @@ from aws_cdk import Stack
 from constructs import Construct
 
 from infra.config import Config
+from infra.constructs.queues import FailureQueue, WorkQueue
 from infra.constructs.table import RetainedTable
 from infra.contexts.analytics import RetainedAnalytics
 from infra.contexts.balancing import RetainedBalancing
@@ -41,6 +42,16 @@ class RetainedStack(Stack):
         self.analytics = RetainedAnalytics(self, "Analytics", context=context, events=events)
         self.notifications = RetainedNotifications(self, "Notifications", context=context, platform=self.platform)
         self.webhooks = RetainedWebhooks(self, "Webhooks", context=context, events=events)
+
+    @property
+    def work_queues(self) -> Sequence[WorkQueue]:
+        """Queues with a worker, of every context."""
+        return [each for each in self.node.find_all() if isinstance(each, WorkQueue)]
+
+    @property
+    def failure_queues(self) -> Sequence[FailureQueue]:
+        """Queues without a worker, of every context."""
+        return [each for each in self.node.find_all() if isinstance(each, FailureQueue)]
 
     @property
     def event_tables(self) -> Sequence[RetainedTable]:

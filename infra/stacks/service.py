@@ -129,5 +129,7 @@ class ServiceStack(Stack):
             platform=retained.platform,
             portfolios=retained.portfolio.table,
             rebalance_requests=retained.rebalancing.requests,
+            work_queues=retained.work_queues,
+            failure_queues=retained.failure_queues,
             event_tables=retained.event_tables,
         )

@@ -32,6 +32,7 @@ VERIFIERS = (
     "compat_api",
     "market_api",
     "notifications_api",
+    "platform_api",
     "portfolios_api",
     "webhooks_api",
 )

@@ -32,7 +32,7 @@ INGESTION_ACTIONS = ("GetItem", "BatchGetItem", "PutItem", "BatchWriteItem")
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 WATCH_FUNCTIONS = ("market_on_quote_received", "balancing_on_check_requested")
 ANALYTICS_FUNCTIONS = ("analytics_api", "analytics_on_valuation_requested")
-OPEN_PATHS = {route.path for route in routes_of("platform_api")} | {"/links/{token}"}
+OPEN_PATHS = {route.path for route in routes_of("platform_api") if route.is_open} | {"/links/{token}"}
 
 
 def test_every_handler_in_the_repository_is_a_deployed_function(production: Synthesised) -> None:
@@ -61,7 +61,9 @@ def test_every_function_has_a_role_of_its_own_a_log_group_that_expires_and_its_l
     assert all(group["Properties"]["RetentionInDays"] == 90 for group in groups)
 
 
-def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(production: Synthesised) -> None:
+def test_no_policy_of_a_function_grants_a_wildcard_but_listing_streams_and_reading_metrics(
+    production: Synthesised,
+) -> None:
     statements = [
         statement
         for policy in production.service_template.find_resources("AWS::IAM::Policy").values()
@@ -69,7 +71,8 @@ def test_no_policy_of_a_function_grants_a_wildcard_but_the_listing_of_streams(pr
     ]
     broad = [statement for statement in statements if "*" in strings(statement["Resource"])]
 
-    assert [statement["Action"] for statement in broad] == ["dynamodb:ListStreams"] * 3  # one per reader of streams
+    actions = ["cloudwatch:GetMetricData", *["dynamodb:ListStreams"] * 3]  # one per reader of streams
+    assert sorted(statement["Action"] for statement in broad) == actions
     assert not [statement for statement in statements if any("*" in action for action in strings(statement["Action"]))]
 
 

@@ -370,6 +370,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "platform_api/docs.json": lambda _: http("platform_api/docs.json", 200).index("swagger"),
     "platform_api/health.json": lambda _: http("platform_api/health.json", 200)["table"],
     "platform_api/openapi.json": lambda _: http("platform_api/openapi.json", 200)["paths"],
+    "platform_api/read_operations.json": lambda _: http("platform_api/read_operations.json", 200).index("# EOF"),
     "platform_api/read_problem.json": lambda _: http("platform_api/read_problem.json", 200).index("lock"),
     "portfolios_api/change_portfolio.json": lambda system: (
         system.portfolio(),

@@ -93,6 +93,7 @@ EXPECTED: dict[str, Callable[[System], Any]] = {
     "betting_api/settle_market.json": settles_the_market("betting_on_commit/stream.json"),
     "betting_api/settle_order.json": answers_about_the_order("settle_order", "pnl", "10.00"),
     "betting_api/settle_order_by_dead_heat.json": answers_about_the_order("settle_order_by_dead_heat", "pnl", "-7.50"),
+    "betting_api/store_insight.json": lambda _: http("betting_api/store_insight.json", 200)["is_newest"],
     "betting_on_commit/stream.json": settles_the_market("betting_on_commit/stream.json"),
     "betting_on_insight_received/insight.json": stores_the_insight("betting_on_insight_received/insight.json"),
     "betting_on_settlement_requested/check.json": settles_the_market("betting_on_settlement_requested/check.json"),

@@ -26,5 +26,5 @@ def http(path: str, status: int) -> Any:
     assert answer["statusCode"] == status, answer["body"]
     if status == 204:
         return answer["body"]
-    is_page = path in {"platform_api/docs.json", "platform_api/read_problem.json"}
+    is_page = path in {f"platform_api/{name}.json" for name in ("docs", "read_problem", "read_operations")}
     return answer["body"] if is_page else json.loads(answer["body"])

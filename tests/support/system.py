@@ -180,7 +180,9 @@ def _function_of(resource: str, method: str) -> Any:
     """Return the function that serves the method of a resource, else a function that serves the resource, else any."""
     if resource in compat_function.PROXIES:
         return compat_function
-    having = [app for app in APPS if any(route.openapi_path == resource for route in _routes(app))]
+    having = [
+        app for app in (*APPS, platform_function) if any(route.openapi_path == resource for route in _routes(app))
+    ]
     exact = [
         app
         for app in having
@@ -400,6 +402,8 @@ def in_process_system() -> Iterator[System]:
             "RUN_SECONDS": "21600",
             "LEASE_SECONDS": "90",
             "THREADS": "1",
+            "WORK_QUEUES": "rebalance-requests,quotes",
+            "FAILURE_QUEUES": "events-undelivered",
             "PORTFOLIOS_TABLE": TABLE,
             "MARKET_TABLE": MARKET_TABLE,
             "REBALANCE_REQUESTS_QUEUE_URL": queue_url,

@@ -156,6 +156,25 @@ def test_a_plain_insight_is_of_the_senders_tenant_and_the_time_of_sending(bettor
     assert (placed["as_of"], placed["implied_probability"]) == ("2026-01-05T15:00:00.123000Z", "0.3333333333333333")
 
 
+def test_an_insight_over_http_is_as_of_the_request_and_the_newest_counts(bettor: Bettor) -> None:
+    def store(**members: Any) -> Any:
+        return bettor.system.http("POST", "/insights", {**PLAIN, "implied_probability": "0.5", **members})
+
+    stored = store()
+    assert (stored.status, stored.json["is_newest"]) == (200, True)
+    assert bettor.place("BACK", 10, "2.00").json["insight"] == stored.json["insight"]
+    older = {"as_of": "2026-01-05T15:30:00Z", "expected_value": "0.9"}
+    assert store(**older).json["is_newest"] is False
+    assert store(as_of=stored.json["insight"]["as_of"]).json["is_newest"] is False
+    assert bettor.place("BACK", 10, "2.00", key="k").json["insight"]["expected_value"] == "0.05"
+    refused(store(as_of="2999-01-01T00:00:00Z"), 422, "as_of_in_future")
+    assert store(implied_probability=1).status == 400
+    answer = bettor.system.http(
+        "POST", "/insights", {**PLAIN, "implied_probability": "0.5"}, authorizer=authorized(user_id="1")
+    )
+    refused(answer, 403, "not_for_end_users")
+
+
 def test_a_policy_refuses_orders_below_a_minimum_expected_value(bettor: Bettor) -> None:
     with mock.patch.dict("os.environ", MINIMUM_EXPECTED_VALUE="0.05"):
         wiring.settings.cache_clear()

@@ -24,6 +24,7 @@ TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
 BET = {"user_id": "1", "market_id": "match", "selection_id": "home", "side": "BACK", "stake": 10, "odds": 2}
+ESTIMATE = {"implied_probability": "0.5", "expected_value": 0, "momentum": 0}
 FILES = {
     "/portfolios/{portfolio_id}/trades/import": (
         "ref_id,side,security_type,symbol,quantity,amount\nt3,BUY,stock,AAPL,1,10\n"
@@ -68,6 +69,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 BODIES |= {
     ("POST", "/orders"): {**BET, "selection_id": "away"},
     ("POST", "/orders/{order_id}/settle"): {"won": True},
+    ("POST", "/insights"): {**ESTIMATE, "market_id": "match", "selection_id": "home"},
     ("POST", "/markets/{market_id}/settle"): {"winners": ["home"]},
 }
 QUERIES = {
@@ -163,7 +165,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/problems/{name}", "/links/{token}"}
-    assert len(ROUTES) == 79
+    assert len(ROUTES) == 81
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

@@ -11,7 +11,7 @@ import pytest
 
 from functions.platform_api import handler as platform_function
 from infra.tools.problem_types import ProblemType, problem_types
-from tests.support.system import TABLE, LambdaContext, System, gateway_event
+from tests.support.system import TABLE, LambdaContext, System, authorized, gateway_event
 from trimtab import __version__
 from trimtab.runtime.dynamodb.client import dynamodb_client
 
@@ -75,9 +75,10 @@ def test_a_problem_type_that_does_not_exist_has_no_page(system: System) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/healthy"), ("GET", "/portfolios")])
 def test_other_routes_are_not_found_here(system: System, method: str, path: str) -> None:
-    status, media_type, text = get(path, method)
-    assert (status, media_type) == (404, "application/problem+json")
-    assert json.loads(text)["type"] == "urn:trimtab:problem:no_route"
+    event = gateway_event(method, path, authorizer=authorized())
+    raw = platform_function.handler(event, LambdaContext())
+    assert (raw["statusCode"], get(path, method)[0]) == (404, 401)
+    assert json.loads(raw["body"])["type"] == "urn:trimtab:problem:no_route"
 
 
 @pytest.mark.parametrize(("path", "seconds"), [("/health", 5), ("/openapi.json", 3600), ("/docs", 3600)])

@@ -9,6 +9,7 @@ from trimtab.betting.adapters.store import BettingStore, OrderFilter
 from trimtab.betting.domain.orders import BetOrder, NewOrder
 from trimtab.betting.schemas import views
 from trimtab.betting.schemas.requests import SettleMarket, SettleOrder
+from trimtab.betting.service.insights import Insights
 from trimtab.betting.service.orders import BetOrders, OrderLimits, PlacedOrder
 from trimtab.betting.service.positions import BettingPositions
 from trimtab.betting.service.settlements import MarketSettlement, MarketSettlements
@@ -67,6 +68,12 @@ def orders() -> BetOrders:
 def positions() -> BettingPositions:
     """Return the service of positions and totals."""
     return BettingPositions(store())
+
+
+@lru_cache(maxsize=1)
+def insights() -> Insights:
+    """Return the service of insights."""
+    return Insights(store(), utc_now)
 
 
 @lru_cache(maxsize=1)

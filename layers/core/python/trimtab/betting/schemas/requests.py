@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_v
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.orders import NewOrder, SettlementRequest
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
-from trimtab.contracts.fields import Identifier, Model, Money, Percent
+from trimtab.contracts.fields import FineQuantity, Identifier, Model, Money, Percent, Time
 from trimtab.contracts.messages import InsightReceived
 from trimtab.kernel.money import NUMBER_PATTERN, ZERO
 
@@ -111,6 +111,27 @@ class SettleMarket(Model):
     lost."""
     commission_rate: Annotated[Percent, Field(ge=0, le=100)] = ZERO
     """The commission in percent of the net winnings of a user in the market, 0 to 100. Default: 0. Example: `2.5`"""
+
+
+class StoreInsight(Model):
+    """A provider's estimate for a selection; the newest of each selection counts."""
+
+    market_id: Identifier
+    selection_id: Identifier
+    implied_probability: Annotated[FineQuantity, Field(gt=0, lt=1, examples=["0.31"])]
+    """The probability that the selection wins, above 0 and below 1, up to 18 decimals."""
+    expected_value: Annotated[FineQuantity, Field(examples=["0.085"])]
+    """The expected profit of backing the selection, per unit of stake, up to 18 decimals."""
+    momentum: Annotated[FineQuantity, Field(examples=["0.4"])]
+    """The provider's measure of the recent change, up to 18 decimals; Trimtab stores it as it is."""
+    as_of: Time | None = None
+    """The time of the estimate (RFC 3339), at most 5 minutes in the future. Default: the time of the request. Example:
+    `2026-11-20T15:30:00Z`"""
+
+    def to_domain(self, now: datetime) -> Insight:
+        """Return the insight."""
+        estimates = (self.implied_probability, self.expected_value, self.momentum)
+        return Insight(self.market_id, self.selection_id, *estimates, self.as_of or now)
 
 
 def read_insight_message(message: InsightReceived, sent_at: datetime) -> Insight:

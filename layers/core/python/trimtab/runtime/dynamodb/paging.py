@@ -159,6 +159,20 @@ def count_entries(client: "DynamoDBClient", table: str, index: Index, partition:
     return found
 
 
+def count_up_to(client: "DynamoDBClient", table: str, index: Index, partition: str, limit: int) -> tuple[int, bool]:
+    """Return the number of entries in a partition of a global index, at most `limit`, and whether more may follow."""
+    answer = client.query(
+        TableName=table,
+        IndexName=index.name,
+        KeyConditionExpression="#p = :p",
+        ExpressionAttributeNames={"#p": index.partition},
+        ExpressionAttributeValues=serialize({":p": partition}),
+        Select="COUNT",
+        Limit=limit,
+    )
+    return answer["Count"], "LastEvaluatedKey" in answer
+
+
 def check_position(index: Index, position: Sequence[Any]) -> None:
     """Raise `Invalid` if the position does not have the form of a key of the index, as in a forged cursor."""
     whole = len(position) == len(index.key_attributes)
