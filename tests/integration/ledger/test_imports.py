@@ -1,8 +1,10 @@
 """Imports: an id for each, at once or by a worker, all rows or none, and undone as a whole."""
 
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.support.trading import Account, account, counts, csv_file, day, ledge
 from trimtab.contracts.events import DATA
 from trimtab.kernel.clock import parse_time, utc_now
 from trimtab.portfolios.ledger.import_worker import ImportWorker
+from trimtab.portfolios.ledger.store import LedgerStore
 from trimtab.portfolios.portfolio.pending_jobs import RESEND_AFTER
 from trimtab.portfolios.portfolio.worker_queues import WorkerQueues
 from trimtab.runtime.dynamodb.outbox import events_of
@@ -122,6 +125,55 @@ def test_entries_of_a_running_import_count_nowhere_and_a_new_message_continues(m
     assert counts(read(mine, job)) == (200, 0)
     # 72 of the 200 units are bought before the split of two for one at the opening of day 3.
     assert (mine.sums()[1], mine.holdings()["cash"]) == ("410.00", "595.00")  # type: ignore[index]
+
+
+def read_all(mine: Account, reader: str) -> Any:
+    """Return the text of a resource."""
+    path, _, query = reader.partition("?")
+    answer = mine.system.http("GET", f"{mine.home}/{path}", query=dict(parse_qsl(query)))
+    assert answer.status == 200, answer.text
+    return answer.text
+
+
+@pytest.mark.parametrize("reader", ["trades?limit=100", "trades.csv", "cumulative-returns?as_of=2026-11-20"])
+@pytest.mark.parametrize("begins", [True, False])
+def test_an_import_that_begins_or_ends_between_the_reads_of_a_reader_is_not_seen_half(
+    mine: Account, reader: str, *, begins: bool
+) -> None:
+    mine.cash("start", "deposit", 1000, 0)
+    mine.record("before", "BUY", 1, 10, 1)
+    before, place = read_all(mine, reader), mine.portfolio["portfolio_id"]
+
+    def begin() -> str:
+        job = mine.upload(csv_file([*buys(60), trade("s", "SELL", 1, 9, 5), *buys(39, 60)])).json
+        lose_messages()
+        run_for(1).run("demo", place, job["import_id"])
+        return str(job["import_id"])
+
+    begun = "" if begins else begin()
+    calls = {name: getattr(LedgerStore, name) for name in ("trades", "trades_of")}
+    happened: list[str] = []
+
+    def interrupted(name: str) -> Any:
+        def read(store: LedgerStore, *args: Any, **members: Any) -> Any:
+            if happened:
+                return calls[name](store, *args, **members)
+            happened.append(name)
+            if begins:
+                begin()
+                return calls[name](store, *args, **members)
+            found = calls[name](store, *args, **members)
+            run_for(9).run("demo", place, begun)
+            return found
+
+        return read
+
+    with ExitStack() as stack:
+        for name in calls:
+            stack.enter_context(mock.patch.object(LedgerStore, name, interrupted(name)))
+        seen = read_all(mine, reader)
+    assert happened
+    assert seen == before
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2])

@@ -78,6 +78,18 @@ class LedgerHistory(Struct, frozen=True):
         return {symbol: quote.splits for symbol, quote in quotes.items() if quote.splits}
 
 
+def settled(ledger: LedgerStore, portfolio: Portfolio, entries: Sequence[Any]) -> list[Any]:
+    """Return trades or cash entries, read after the portfolio, without those of an import unfinished meanwhile.
+
+    Where an import begins or ends between the two reads, some of its entries may be among these. So the portfolio is
+    read again if there are imported entries, and those of the import that holds the lock before or after are left out.
+    """
+    found = counted(portfolio, entries)
+    if not any(entry.import_id for entry in found):
+        return found
+    return counted(ledger.portfolio(portfolio.tenant_id, portfolio.portfolio_id), found)
+
+
 def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
     """Return a successful trade as other contexts read it: units that come in above zero, paid money below zero.
 

@@ -12,10 +12,10 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.currencies import minor_units
 from trimtab.kernel.money import CONTEXT, MONEY_PLACES, ZERO, to_places
 from trimtab.kernel.trading_days import on_or_before
-from trimtab.portfolios.ledger.history import RecordedEntries
-from trimtab.portfolios.ledger.imports import counted
+from trimtab.portfolios.ledger.history import RecordedEntries, settled
 from trimtab.portfolios.ledger.posting import fold_trades
 from trimtab.portfolios.ledger.store import LedgerStore
+from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Holding
 from trimtab.portfolios.portfolio.model import Portfolio
 
@@ -159,7 +159,7 @@ class HoldingsReader(Struct, frozen=True):
             splits = [
                 split for split in (quotes[symbol].splits if symbol in quotes else ()) if split.effective_at < end
             ]
-            trades = counted(portfolio, self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol))
+            trades = self._trades_of(portfolio, symbol)
             earlier = [trade for trade in trades if trade.executed_at < end]
             holding = fold_trades(portfolio.holdings[symbol], earlier, splits, end, may_oversell=True)
             realised += holding.realised_profit
@@ -174,7 +174,7 @@ class HoldingsReader(Struct, frozen=True):
 
     def _read_income(self, portfolio: Portfolio, end: datetime | None) -> tuple[Decimal, Decimal]:
         """Return the income and the cash fees of the cash entries executed before `end`; None for all entries."""
-        entries = RecordedEntries(self.ledger, portfolio).cash_entries(None)
+        entries = settled(self.ledger, portfolio, RecordedEntries(self.ledger, portfolio).cash_entries(None))
         earned = [
             entry.change for entry in entries if not entry.is_external and (end is None or entry.executed_at < end)
         ]
@@ -188,13 +188,17 @@ class HoldingsReader(Struct, frozen=True):
         exchanges = {symbol: asset.exchange for symbol, asset in assets.items()}
         return {symbol: close_price(bar, exchanges.get(symbol)) for symbol, bar in bars.items()}
 
+    def _trades_of(self, portfolio: Portfolio, symbol: str) -> list[Trade]:
+        trades = self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, symbol)
+        return settled(self.ledger, portfolio, trades)
+
     def _apply_splits(self, portfolio: Portfolio, holding: Holding, splits: Sequence[Split], now: datetime) -> Holding:
         pending = holding.pending_splits(splits, now)
         if pending is not None:
             for split in pending:
                 holding = holding.with_split(split)
             return holding
-        trades = counted(portfolio, self.ledger.trades_of(portfolio.tenant_id, portfolio.portfolio_id, holding.symbol))
+        trades = self._trades_of(portfolio, holding.symbol)
         # A split that is entered, amended or withdrawn late may contradict recorded sells: the holding stays readable.
         return fold_trades(holding, trades, splits, now, may_oversell=True)
 

@@ -18,7 +18,7 @@ from trimtab.kernel.money import QUANTITY_PLACES, count_decimals
 from trimtab.kernel.pages import Page, gather
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.portfolios.ledger.cash_posting import change_cash, recompute_cash, require_tracking
-from trimtab.portfolios.ledger.history import RecordedEntries, TooManyEntries
+from trimtab.portfolios.ledger.history import RecordedEntries, TooManyEntries, settled
 from trimtab.portfolios.ledger.imports import counted
 from trimtab.portfolios.ledger.new_entries import NewCashEntry, NewTrade, require_fits_kind
 from trimtab.portfolios.ledger.posting import post_trade
@@ -118,14 +118,14 @@ class TradeService(Struct, frozen=True):
     def get_trade(self, portfolio: Portfolio, ref_id: str) -> Trade:
         """Return a trade of a client or a fill of a rebalance; raises `NotFound` where there is none."""
         trade = self.ledger.trade_or_fill(portfolio.tenant_id, portfolio.portfolio_id, ref_id)
-        if trade is None or not counted(portfolio, [trade]):
+        if trade is None or not settled(self.ledger, portfolio, [trade]):
             raise not_found("trade")
         return trade
 
     def list_trades(self, portfolio: Portfolio, wanted: TradeFilter, *, limit: int, after: Any) -> Page[Trade]:
         """Return a page of the trades that pass the filter, latest execution first."""
         page = self.ledger.trades(portfolio.tenant_id, portfolio.portfolio_id, wanted, limit=limit, after=after)
-        return Page(counted(portfolio, page.items), page.next_position)
+        return Page(settled(self.ledger, portfolio, page.items), page.next_position)
 
     def export_trades(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
@@ -137,7 +137,7 @@ class TradeService(Struct, frozen=True):
             return self.ledger.trades(*place, wanted, limit=size, after=position, newest_first=False)
 
         page = gather(read_page, limit, after, page_size=PAGE_SIZE)
-        return Page(counted(portfolio, page.items), page.next_position)
+        return Page(settled(self.ledger, portfolio, page.items), page.next_position)
 
     def export_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
@@ -149,7 +149,8 @@ class TradeService(Struct, frozen=True):
             return self.ledger.cash_entries(*place, from_time, to_time, limit=size, after=position, newest_first=False)
 
         page = gather(read_page, limit, after, page_size=PAGE_SIZE)
-        return Page([entry for entry in counted(portfolio, page.items) if not entry.is_void], page.next_position)
+        entries = settled(self.ledger, portfolio, page.items)
+        return Page([entry for entry in entries if not entry.is_void], page.next_position)
 
     def list_cash(
         self, portfolio: Portfolio, from_time: datetime | None, to_time: datetime | None, *, limit: int, after: Any
@@ -157,7 +158,7 @@ class TradeService(Struct, frozen=True):
         """Return a page of the cash entries executed in a period, latest execution first; `to_time` is exclusive."""
         place = (portfolio.tenant_id, portfolio.portfolio_id)
         page = self.ledger.cash_entries(*place, from_time, to_time, limit=limit, after=after)
-        return Page(counted(portfolio, page.items), page.next_position)
+        return Page(settled(self.ledger, portfolio, page.items), page.next_position)
 
     def move_cash(self, caller: Caller, portfolio_id: str, new: NewCashEntry) -> CashEntry:
         """Record a cash entry, once: a repeated request is answered with the recorded entry.
