@@ -78,7 +78,7 @@ docs-check: $(RUN_TOOLS) $(TEST_TOOLS) .local/awscli/.ready ## run every command
 	@TRIMTAB_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_documentation.py
 
 proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/openapi/.ready ## run the exhaustive tests: faults, races, price waves, years of price history, generated requests
-	@$(BIN)/python -m pytest -n $(WORKERS) -m proof --ignore tests/contract tests
+	@$(BIN)/python -m pytest -n $(WORKERS) -m proof --dist loadgroup --ignore tests/contract tests
 	@$(CONTRACT) -m proof tests/contract
 	@$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=explore tests/unit
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from trimtab.kernel.caller import PLATFORM_SCOPES
+
 ROOT = Path(__file__).resolve().parents[1]
 """The root of the repository."""
 
@@ -32,7 +34,7 @@ SCOPES = (
 MACHINE_SCOPES = tuple(name for name in SCOPES if name != "operator")
 """The scopes of a machine client by default."""
 
-PEOPLE_SCOPES = tuple(name for name in SCOPES if name not in {"market:write", "operator"})
+PEOPLE_SCOPES = tuple(name for name in SCOPES if name not in PLATFORM_SCOPES)
 """The scopes that a token of an end user may have."""
 
 LOCAL_ISSUER = "https://issuer.trimtab.localhost"
