@@ -88,6 +88,17 @@ def _reads_the_metrics(system: System) -> None:
     assert http("compat_api/read_metrics.json", 200)["orders_placed"] == 1
 
 
+def _reads_the_metrics_of(path: str) -> Callable[[System], None]:
+    """Return a check that the payload reads the metrics of the user `auth0|1`, encoded in the path or not."""
+
+    def check(system: System) -> None:
+        bet = {"user_id": "auth0|1", "market_id": "m", "selection_id": "s", "side": "BACK", "stake": 7, "odds": 2}
+        assert system.http("POST", "/api/v1/orders", bet).status == 201
+        assert http(f"compat_api/{path}.json", 200)["total_stake"] == 7
+
+    return check
+
+
 EXPECTED: dict[str, Callable[[System], None]] = {
     "compat_api/add_portfolio.json": _adds_a_portfolio,
     "compat_api/read_portfolio.json": _reads_the_portfolio,
@@ -104,4 +115,6 @@ EXPECTED: dict[str, Callable[[System], None]] = {
     "compat_api/list_open_bets.json": _lists_the_open_bet,
     "compat_api/list_positions.json": _lists_the_position,
     "compat_api/read_metrics.json": _reads_the_metrics,
+    "compat_api/read_metrics_encoded.json": _reads_the_metrics_of("read_metrics_encoded"),
+    "compat_api/read_metrics_http_api_2.json": _reads_the_metrics_of("read_metrics_http_api_2"),
 }
