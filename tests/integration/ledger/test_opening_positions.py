@@ -55,7 +55,7 @@ def test_opening_positions_are_transfers_at_their_cost_or_the_newest_price(syste
 @pytest.mark.parametrize(
     ("investments", "status", "field", "words"),
     [
-        ([AT_THE_PRICE], 422, "investments.1.cost", "No price of AAPL is known. Send the cost."),
+        ([AT_THE_PRICE], 422, "investments.1.cost", "The newest price gives no cost. Send the cost."),
         ([AT_A_COST], 400, "investments", "one investment for each symbol; MSFT"),
         ([{**AT_THE_PRICE, "cost": 0}], 400, "investments.1.cost", "greater than 0"),
         ([{**AT_THE_PRICE, "quantity": "0"}], 400, "investments.1.quantity", "greater than 0"),

@@ -48,15 +48,15 @@ def _transfer_of(
     portfolio: Portfolio, investment: Investment, place: int, price: Decimal | None, asset: AssetRecord | None
 ) -> NewTrade:
     """Return the transfer of an investment at its cost, else at the price of one unit in money."""
-    field, cost = f"investments.{place}.cost", investment.cost
+    cost = investment.cost
     if cost is None:
-        if price is None:
-            text = f"No price of {investment.symbol} is known. Send the cost."
-            raise Unprocessable("no_price", text, errors=[{"field": field, "detail": text}])
-        cost = gross_amount(investment.quantity, price)
-        if not 0 < cost <= MAX_AMOUNT:
-            text = f"The cost is {cost} at the newest price; the limits are 0.000000001 and {MAX_AMOUNT}."
-            raise Unprocessable("no_price", text, errors=[{"field": field, "detail": text}])
+        derived = None if price is None else gross_amount(investment.quantity, price)
+        if derived is None or not 0 < derived <= MAX_AMOUNT:
+            mistake = {"field": f"investments.{place}.cost", "detail": "The newest price gives no cost. Send the cost."}
+            raise Unprocessable(
+                "no_price", f"No price of {investment.symbol} gives a cost. Send the cost.", errors=[mistake]
+            )
+        cost = derived
     new = NewTrade(
         ref_id=ids.derive_id("opening", portfolio.portfolio_id, investment.symbol),
         side=Side.BUY,

@@ -40,8 +40,10 @@ def list_user_transactions(
     start = _start_of(after)
     portfolio_ids = store.portfolio_ids_of(tenant_id, user_id, MAX_PORTFOLIOS + 1)
     if len(portfolio_ids) > MAX_PORTFOLIOS:
-        text = f"The user has more than {MAX_PORTFOLIOS} portfolios. List the transactions of each portfolio."
-        raise Unprocessable("too_many_portfolios", text)
+        raise Unprocessable(
+            "too_many_portfolios",
+            f"The user has more than {MAX_PORTFOLIOS} portfolios. List the transactions of each portfolio.",
+        )
     read: list[Rebalance] = []
     horizon = ""  # at this time and before, a portfolio may have rebalances that were not read
     for portfolio_id in portfolio_ids:
