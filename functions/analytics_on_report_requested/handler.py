@@ -28,6 +28,7 @@ class ReportSettings(AnalysisSettings):
     """Settings of the function, from the environment."""
 
     notifications_table: str
+    public_url: str
     mail_sender: str
     mail_configuration_set: str = ""
 
@@ -54,7 +55,7 @@ def mail_service() -> MailService:
 
 def write_mail(snapshot: PortfolioSnapshot, month: str) -> MailMessage:
     """Write the report as a mail: words and tables, with charts for mail programs that show images."""
-    written = ReportWriter(analysis(), utc_now).write(snapshot, month)
+    written = ReportWriter(analysis(), utc_now, settings().public_url).write(snapshot, month)
     svgs = {
         "value": value_chart(written.history, Theme.LIGHT),
         "sectors": sectors_chart(written.sectors, Theme.LIGHT),

@@ -19,16 +19,22 @@ class NotificationSettings(Settings):
     """Settings of the function, from the environment."""
 
     notifications_table: str
+    public_url: str
     mail_sender: str
     mail_configuration_set: str = ""
 
 
 @lru_cache(maxsize=1)
+def settings() -> NotificationSettings:
+    """Return the settings, read on first use."""
+    return NotificationSettings.load()
+
+
+@lru_cache(maxsize=1)
 def mail_service() -> MailService:
     """Return the mail service, wired on first use."""
-    settings = NotificationSettings.load()
-    store = ContactStore(dynamodb_client(), settings.notifications_table)
-    mailer = SesMailer(ses(), settings.mail_sender, settings.mail_configuration_set)
+    store = ContactStore(dynamodb_client(), settings().notifications_table)
+    mailer = SesMailer(ses(), settings().mail_sender, settings().mail_configuration_set)
     return MailService(store, mailer, utc_now)
 
 
@@ -38,7 +44,7 @@ def mail_alert(body: BusEvent, _: SQSRecord) -> None:
     alert = AlertData.model_validate(event.data)
     if alert.portfolio_id is None:
         return
-    message = alert_message(alert.title, alert.text, alert.details)
+    message = alert_message(alert, settings().public_url)
     sent = mail_service().deliver(event.tenantid, alert.portfolio_id, event.id, message)
     count("MailsSent", sent)
     logger.info("alert mailed", portfolio_id=alert.portfolio_id, rule=alert.rule, sent=sent)

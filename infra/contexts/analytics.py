@@ -99,7 +99,7 @@ class AnalyticsFunctions(Construct):
         self._add_api_function(api)
         self._add_change_worker()
         self._add_valuation_worker()
-        self._add_report_worker()
+        self._add_report_worker(api)
         night = self._add_night_function()
         self._invoke_at_night(night, domain_events)
 
@@ -165,7 +165,7 @@ class AnalyticsFunctions(Construct):
         worker.allow_table(self._market.table, ("Query",))
         worker.allow_table(self._analytics.table, ("GetItem", "Query", "PutItem", "BatchWriteItem"))
 
-    def _add_report_worker(self) -> None:
+    def _add_report_worker(self, api: ApiGateway) -> None:
         config = self._context.config
         worker = Worker(
             self,
@@ -179,12 +179,14 @@ class AnalyticsFunctions(Construct):
             environment={
                 **self._tables(),
                 **self._notifications.mail_settings(config),
+                "PUBLIC_URL": api.address.url,
             },
             batch_size=1,
             extra_layers=("pictures",),
         )
         self._allow_reading(worker)
         worker.allow_table(self._analytics.table, ("GetItem", "Query"))
+        worker.allow_indexes(self._portfolios, ("by_time",))  # trades and cash entries of the month
         allow_mail(worker, self._notifications, config.mail_sender)
 
     def _add_night_function(self) -> LambdaFunction:

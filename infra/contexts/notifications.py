@@ -105,7 +105,7 @@ class NotificationFunctions(Construct):
         self._context = context
         self._notifications = notifications
         self._add_api_function(api, portfolio)
-        self._add_alert_worker()
+        self._add_alert_worker(api)
         self._add_mail_report_worker()
         self._add_operator_alert_worker(platform)
         if notifications.webhook_alerts:
@@ -127,7 +127,7 @@ class NotificationFunctions(Construct):
         function.allow_table(portfolio.table, ("GetItem",))
         function.allow_table(self._notifications.table, ("GetItem", "PutItem"))
 
-    def _add_alert_worker(self) -> None:
+    def _add_alert_worker(self, api: ApiGateway) -> None:
         config = self._context.config
         worker = Worker(
             self,
@@ -137,7 +137,7 @@ class NotificationFunctions(Construct):
             package="notifications_on_alert",
             description="Mails alerts to the contacts of a portfolio",
             timeout_seconds=config.worker_timeout_seconds,
-            environment=self._notifications.mail_settings(config),
+            environment={**self._notifications.mail_settings(config), "PUBLIC_URL": api.address.url},
         )
         allow_mail(worker, self._notifications, config.mail_sender)
 

@@ -10,7 +10,7 @@ import pytest
 from functions.analytics_on_valuation_requested import handler as valuation_function
 from tests.support.analytics import ValuedPortfolio, at_time, mailed_addresses, sent_mails, store_bars, trading_days
 from tests.support.moto_state import stored_items, waiting
-from tests.support.system import TABLE, System, payload
+from tests.support.system import PUBLIC_URL, TABLE, System, payload
 from trimtab.notifications.adapters.mail import SesMailer
 from trimtab.notifications.domain.contacts import MailFailed
 from trimtab.portfolios.portfolio.store import PortfolioStore
@@ -70,7 +70,8 @@ def test_a_drawdown_raises_one_alert_and_another_after_its_recovery(past: Valued
     assert raised == [1, 0, 0, 0, 1, 0]
     assert mailed_addresses() == [ADA, BOB, ADA, BOB]
     first = sent_mails()[0]
-    assert first["Subject"] == "Drawdown above its limit"
+    assert first["Subject"] == "default: Drawdown above its limit"
+    assert f"Portfolio: {PUBLIC_URL}{past.path}\n" in first.get_content()
     assert "15 %, above the limit of 10 %" in first.get_content()
     (rule,) = past.system.http("GET", f"{past.path}/alert-rules").json["rules"]
     assert (rule["is_on"], rule["episodes"]) == (True, 2)

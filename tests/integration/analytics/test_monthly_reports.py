@@ -19,7 +19,7 @@ from tests.support.analytics import (
 )
 from tests.support.moto_state import waiting
 from tests.support.pictures import read_size
-from tests.support.system import System, payload
+from tests.support.system import PUBLIC_URL, System, payload
 from trimtab.charts.svg import WIDTH
 from trimtab.kernel.money import to_money
 
@@ -75,6 +75,33 @@ def test_a_report_has_a_text_part_an_html_part_and_charts(past: ValuedPortfolio)
     for name, part in pictures.items():
         assert f'src="cid:{name}" alt="{name.title()} of ' in page.get_content()
         assert read_size(part.get_content())[0] == 2 * WIDTH
+
+
+def test_a_report_lists_holdings_and_the_trades_fees_and_income_of_its_month(past: ValuedPortfolio) -> None:
+    body = {"side": "SELL", "security_type": "stock", "symbol": "ALFA", "quantity": "2.5", "price": "110"}
+    with at_time(NOW):
+        for day, fees in (("2026-10-06", "1.25"), ("2026-11-01", "9.99")):
+            trade = {**body, "ref_id": day, "fees": fees, "executed_at": f"{day}T18:00:00Z"}
+            assert past.system.http("POST", f"{past.path}/trades", trade).status == 201
+        past.cash("before", "dividend", "777.77", date(2026, 9, 30))
+        for type, amount in (("dividend", "10.40"), ("interest", "0.60"), ("fee", "3.00"), ("tax", "1.56")):
+            past.cash(type, type, amount, date(2026, 10, 31))
+        past.run_workers()
+    request_report(past)
+    run_report_worker(past)
+    mail = sent_mails()[0]
+    assert mail["Subject"] == "default: October 2026"
+    text = mail.get_body(("plain",))
+    assert text is not None
+    lines = [line.split() for line in text.get_content().replace("\u2212", "-").splitlines()]
+    assert ["6", "Oct", "2026", "ALFA", "-2.5", "$275.00", "$1.25"] in lines
+    assert sum(line[3:4] == ["ALFA"] for line in lines) == 1, "only the trade of October"
+    holding = next(line for line in lines if line[:1] == ["ALFA"])
+    assert (holding[1], holding[2][0]) == ("45", "$")
+    for expected in ("Dividends +$10.40", "Interest +$0.60", "Taxes -$1.56", "Fees of trades -$1.25"):
+        assert expected.split() in lines
+    assert ["Fees", "of", "the", "account", "-$3.00"] in lines
+    assert f"{PUBLIC_URL}{past.path}" in text.get_content()
 
 
 def test_a_report_names_the_days_that_its_returns_leave_out(past: ValuedPortfolio) -> None:
@@ -163,7 +190,7 @@ def test_a_month_without_values_has_no_figures_and_names_the_days_of_the_rest(pa
     text = " ".join(body.get_content().split())
     assert "Value: not known yet" in text
     assert "No day of the month is valued yet: the last valued day is 30 Oct" in text
-    assert "Sectors and drift are those of 4 Jan" in text
+    assert "Holdings, sectors and drift are those of 4 Jan" in text
     assert "%" not in text[text.index("Month") : text.index("Sectors")].partition("Value at risk")[0]
 
 

@@ -13,10 +13,13 @@ from msgspec.structs import replace
 
 from trimtab.analytics.domain.monthly_report import (
     NOT_KNOWN,
+    HoldingLine,
+    MoneyLine,
     MonthlyReport,
     PeriodReturns,
     ReportUnit,
     RiskLine,
+    TradeLine,
     subject,
 )
 from trimtab.analytics.schemas.report_html import EmbeddedChart, render_report_html
@@ -48,6 +51,17 @@ REPORT = MonthlyReport(
     as_of=date(2026, 10, 30),
     written_on=date(2026, 11, 1),
     notes=["No price of XYZ since 3 Oct 2026."],
+    holdings=[
+        HoldingLine("AAPL", Decimal("12.50"), Decimal("2070.4"), Decimal("31.2")),
+        HoldingLine("XYZ", Decimal(1000), None, None),
+        HoldingLine("Cash", None, Decimal("512.05"), Decimal("5.0")),
+    ],
+    trades=[
+        TradeLine(date(2026, 10, 6), "AAPL", Decimal("2.5"), Decimal("375.125"), Decimal("1.005")),
+        TradeLine(date(2026, 10, 9), "MSFT", Decimal(-3), Decimal(1200), Decimal(0)),
+    ],
+    income=[MoneyLine("Dividends", Decimal("10.40")), MoneyLine("Fees of trades", Decimal("-1.005"))],
+    link="https://api.example.com/v1/portfolios/p1",
 )
 EMPTY = MonthlyReport("Empty", date(2026, 10, 1), "USD", None, None, None, [], [], [], [], None, date(2026, 11, 1))
 FACTS = (
@@ -55,6 +69,8 @@ FACTS = (
     *("\u22121.90 %", "\u22121.70 %", "+12.35 %", NOT_KNOWN, "14.20 %", "0.87", "$2,104.10"),
     *("Technology", "95.00 %", "Cash", "5.00 %"),
     *("AAPL", "31.20 %", "25.00 %", "20.00 to 30.00 %", "+6.20 outside", "MSFT", "\u22120.90", "1 of 2 outside"),
+    *("12.5", "$2,070.40", "31.20 %", "1,000", "$512.05", "6 Oct 2026 AAPL", "+2.5", "$375.13", "$1.01"),
+    *("9 Oct 2026 MSFT", "\u22123", "$1,200.00", "Dividends", "+$10.40", "Fees of trades", "\u2212$1.01"),
     "No price of XYZ since 3 Oct 2026.",
 )
 HOSTILE = '<script>alert(1)</script><img src=x onerror="y">&\r\nBcc: all@example.com\x00\ud800\u202e'
@@ -106,7 +122,17 @@ def test_every_fact_is_in_both_parts_without_images(written: str, fact: str) -> 
     "written", [render_report_text(EMPTY), text_of(render_report_html(EMPTY))], ids=["text", "html"]
 )
 @pytest.mark.parametrize(
-    "text", ["not known yet", "no prices yet", "No returns yet", "No risk figures", "No sectors", "No drift"]
+    "text",
+    [
+        "not known yet",
+        "no prices yet",
+        "No returns yet",
+        "No risk figures",
+        "No sectors",
+        "No drift",
+        "No trades",
+        "No income",
+    ],
 )
 def test_unknown_figures_are_named_in_words(written: str, text: str) -> None:
     assert text in written
@@ -118,6 +144,12 @@ def test_the_age_of_the_prices_is_stated(day: int, text: str) -> None:
     report = replace(REPORT, as_of=date(2026, 11, 1), written_on=date(2026, 11, day))
     assert text in render_report_text(report)
     assert text in text_of(render_report_html(report))
+
+
+def test_both_parts_link_to_the_portfolio() -> None:
+    assert "\nPortfolio: https://api.example.com/v1/portfolios/p1\n" in render_report_text(REPORT)
+    links = [members["href"] for tag, members in ParsedHtml(render_report_html(REPORT)).tags if tag == "a"]
+    assert links == ["https://api.example.com/v1/portfolios/p1"]
 
 
 def test_charts_are_referenced_by_content_id() -> None:
@@ -132,8 +164,8 @@ def test_charts_are_referenced_by_content_id() -> None:
 def test_a_mail_client_needs_no_style_sheet_no_script_and_nothing_from_outside() -> None:
     page = render_report_html(REPORT, [EmbeddedChart("sectors@trimtab", "Sectors")])
     tags = {tag for tag, _ in ParsedHtml(page).tags}
-    assert tags == {"html", "head", "meta", "title", "body", "table", "tr", "td", "th", "img", "bdi"}
-    assert "http" not in page
+    assert tags == {"html", "head", "meta", "title", "body", "table", "tr", "td", "th", "img", "bdi", "a"}
+    assert "http" not in page.replace(f'href="{REPORT.link}"', "")
     assert "class=" not in page
 
 

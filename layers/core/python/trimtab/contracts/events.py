@@ -225,6 +225,8 @@ class AlertData(Model):
     """The portfolio; null or absent for an alert about the whole platform."""
     user_id: str | None = None
     """The owner of the portfolio; null or absent for an alert about the whole platform."""
+    name: str | None = None
+    """The name of the portfolio; null or absent for an alert about the whole platform. Example: `Retirement`"""
     episode: str
     """The id of the episode: alerts about the same continuing condition share it."""
     details: Mapping[str, str] = Field(default_factory=dict)

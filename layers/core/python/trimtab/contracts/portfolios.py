@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from trimtab.contracts.prices import AssetPrice
+from trimtab.kernel.money import ZERO
 
 
 class PortfolioStatus(StrEnum):
@@ -48,7 +49,7 @@ class LedgerTrade(Struct, frozen=True):
     capital. `amount` is the gross money, or the stated cost of units that come in without a trade; zero without either.
     `proceeds` is the money received (above zero) or paid (below zero), fees included; zero where no cash moves.
     `moves_cash` is False where the trade was paid from outside, by the portfolio's rule of cash. `is_transfer` is True
-    where the owner moved the units from or to another account.
+    where the owner moved the units from or to another account. `fees` are money, part of `proceeds`.
     """
 
     ref_id: str
@@ -59,17 +60,20 @@ class LedgerTrade(Struct, frozen=True):
     executed_at: datetime
     moves_cash: bool
     is_transfer: bool = False
+    fees: Decimal = ZERO
 
 
 class CashMovement(Struct, frozen=True):
     """Tracked cash that came in (`amount` above zero) or went out (below zero), in money.
 
-    Deposits, withdrawals and the opening cash are external; dividends and fees are not.
+    Deposits, withdrawals and the opening cash are external; dividends, interest, fees and taxes are not, and are told
+    apart by `type`, which is empty for the opening cash.
     """
 
     at: datetime
     amount: Decimal
     is_external: bool
+    type: str = ""
 
 
 class SnapshotLeg(Struct, frozen=True):

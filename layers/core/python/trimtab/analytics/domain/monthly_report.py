@@ -40,12 +40,39 @@ class RiskLine(Struct, frozen=True):
     unit: ReportUnit = ReportUnit.PERCENT
 
 
+class HoldingLine(Struct, frozen=True):
+    """A holding: units, value in money, and weight in percent; None where no price is known. Cash has no quantity."""
+
+    name: str
+    quantity: Decimal | None
+    value: Decimal | None
+    weight: Decimal | None
+
+
+class TradeLine(Struct, frozen=True):
+    """A trade: units bought (above zero) or sold (below zero), gross amount and fees in money."""
+
+    day: date
+    symbol: str
+    quantity: Decimal
+    amount: Decimal
+    fees: Decimal
+
+
+class MoneyLine(Struct, frozen=True):
+    """A named amount of income (above zero) or costs (below zero)."""
+
+    name: str
+    amount: Decimal
+
+
 class MonthlyReport(Struct, frozen=True):
     """A portfolio at the end of a month.
 
     `value` and `change` (since the end of the month before) are money; `change_percent` and all weights are percents.
     `as_of` is the day of the prices behind `value`, `written_on` the day of writing. `notes` are further
-    sentences; `no_drift_reason` completes "No drift: …".
+    sentences; `no_drift_reason` completes "No drift: …". `trades`, oldest first, and `income` are those of the month;
+    `link` is the address of the portfolio.
     """
 
     portfolio: str
@@ -62,6 +89,10 @@ class MonthlyReport(Struct, frozen=True):
     written_on: date
     notes: Sequence[str] = ()
     no_drift_reason: str = "there is no target"
+    holdings: Sequence[HoldingLine] = ()
+    trades: Sequence[TradeLine] = ()
+    income: Sequence[MoneyLine] = ()
+    link: str = ""
 
 
 class ReportTable(Struct, frozen=True):
@@ -108,7 +139,15 @@ def age_text(report: MonthlyReport) -> str:
 
 def report_tables(report: MonthlyReport) -> tuple[ReportTable, ...]:
     """Return all tables of the report; a table without rows says why in its foot."""
-    return _returns_table(report), _risk_table(report), _sector_table(report), _drift_table(report)
+    return (
+        _returns_table(report),
+        _risk_table(report),
+        _holdings_table(report),
+        _trades_table(report),
+        _income_table(report),
+        _sector_table(report),
+        _drift_table(report),
+    )
 
 
 def _returns_table(report: MonthlyReport) -> ReportTable:
@@ -118,6 +157,42 @@ def _returns_table(report: MonthlyReport) -> ReportTable:
     )
     foot = "" if rows else "No returns yet: two days of values are needed."
     return ReportTable("Returns", ("", "time-weighted", "money-weighted"), rows, foot)
+
+
+def _holdings_table(report: MonthlyReport) -> ReportTable:
+    rows = tuple(
+        (
+            clean(line.name),
+            "" if line.quantity is None else _quantity_text(line.quantity),
+            NOT_KNOWN if line.value is None else format_money(line.value, report.currency),
+            NOT_KNOWN if line.weight is None else format_percent(line.weight),
+        )
+        for line in report.holdings[:MAX_ROWS]
+    )
+    foot = "" if rows else "Nothing is held."
+    omitted = _omitted_text(len(report.holdings), "holdings")
+    return ReportTable("Holdings", ("", "quantity", "value", "weight"), rows, foot or omitted)
+
+
+def _trades_table(report: MonthlyReport) -> ReportTable:
+    rows = tuple(
+        (
+            f"{format_day(line.day)} {clean(line.symbol)}",
+            _quantity_text(line.quantity, signed=True),
+            format_money(line.amount, report.currency),
+            format_money(line.fees, report.currency),
+        )
+        for line in report.trades[:MAX_ROWS]
+    )
+    foot = "" if rows else "No trades in this month."
+    omitted = _omitted_text(len(report.trades), "trades")
+    return ReportTable("Trades of the month", ("", "quantity", "amount", "fees"), rows, foot or omitted)
+
+
+def _income_table(report: MonthlyReport) -> ReportTable:
+    rows = tuple((clean(line.name), format_money(line.amount, report.currency, signed=True)) for line in report.income)
+    foot = "" if rows else "No income and no costs in this month."
+    return ReportTable("Income and costs of the month", ("", "amount"), rows, foot)
 
 
 def _risk_table(report: MonthlyReport) -> ReportTable:
@@ -155,6 +230,12 @@ def _drift_table(report: MonthlyReport) -> ReportTable:
 
 def _omitted_text(count: int, noun: str) -> str:
     return f"{count - MAX_ROWS} further {noun} are not listed." if count > MAX_ROWS else ""
+
+
+def _quantity_text(quantity: Decimal, *, signed: bool = False) -> str:
+    """Return a quantity with all decimals that are not zero."""
+    exponent = quantity.normalize().as_tuple().exponent
+    return format_number(quantity, max(0, -exponent) if isinstance(exponent, int) else 0, signed)
 
 
 def _return_text(value: Decimal | None) -> str:

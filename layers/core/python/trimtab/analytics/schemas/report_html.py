@@ -43,6 +43,7 @@ def render_report_html(report: MonthlyReport, charts: Sequence[EmbeddedChart] = 
             *(_chart(chart) for chart in charts),
             *(_table(table) for table in report_tables(report)),
             *(_text(clean(note), f"{_MUTED}font-size:13px;padding-top:12px;") for note in report.notes),
+            _link(report.link),
             _text("", "padding-bottom:24px;"),
         )
     )
@@ -61,6 +62,13 @@ def render_report_html(report: MonthlyReport, charts: Sequence[EmbeddedChart] = 
 
 def _text(text: str, style: str) -> str:
     return f'<tr><td style="padding:0 16px;{style}"><bdi>{escape(text)}</bdi></td></tr>'
+
+
+def _link(address: str) -> str:
+    if not address:
+        return ""
+    anchor = f'<a href="{escape(address)}" style="color:#1f5fa8;">Open the portfolio</a>'
+    return f'<tr><td style="padding:16px 16px 0;font-size:15px;">{anchor}</td></tr>'
 
 
 def _chart(chart: EmbeddedChart) -> str:

@@ -28,6 +28,8 @@ def render_report_text(report: MonthlyReport) -> str:
     ]
     parts += [_table(table) for table in report_tables(report)]
     parts += [textwrap.wrap(clean(note), LINE_LENGTH) for note in report.notes]
+    if report.link:
+        parts.append([f"Portfolio: {report.link}"])
     written = "\n\n".join("\n".join(lines) for lines in parts)
     return written.replace(SPACE, " ") + "\n"
 

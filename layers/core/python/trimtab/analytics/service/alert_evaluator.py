@@ -111,6 +111,7 @@ def _alert_event(portfolio: PortfolioSummary, rule: AlertRule, episode: Episode,
         "text": words.text,
         "portfolio_id": portfolio.portfolio_id,
         "user_id": portfolio.user_id,
+        "name": portfolio.name,
         "episode": episode.alert_id(portfolio.portfolio_id),
         "details": {
             "measured": plain(measurement.value or ZERO),

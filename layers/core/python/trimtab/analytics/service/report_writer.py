@@ -1,7 +1,7 @@
 """The monthly report of a portfolio, composed from the analysis."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import assert_never
 
@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from trimtab.analytics.domain.daily_value import CASH
 from trimtab.analytics.domain.exposure import CASH_SECTOR
-from trimtab.analytics.domain.monthly_report import MonthlyReport, PeriodReturns, ReportUnit, RiskLine
+from trimtab.analytics.domain.monthly_report import (
+    HoldingLine,
+    MoneyLine,
+    MonthlyReport,
+    PeriodReturns,
+    ReportUnit,
+    RiskLine,
+    TradeLine,
+)
 from trimtab.analytics.domain.performance import Performance, SkippedDay
 from trimtab.analytics.domain.risk import Risk, RiskParameters
 from trimtab.analytics.domain.windows import Span, Window
@@ -17,17 +25,19 @@ from trimtab.analytics.service.analysis import Analysis, PortfolioHistory, Secto
 from trimtab.charts.donut import Slice
 from trimtab.charts.drift_bars import DriftBar
 from trimtab.charts.text import format_day
-from trimtab.contracts.portfolios import NoDriftReason, PortfolioSnapshot, PortfolioSummary
+from trimtab.contracts.portfolios import LedgerTrade, NoDriftReason, PortfolioSnapshot, PortfolioSummary
 from trimtab.kernel import ids
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.currencies import round_money
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, to_places
+from trimtab.kernel.money import CONTEXT, HUNDRED, PERCENT_PLACES, ZERO, to_places
 
 MAX_NAMED_SYMBOLS = 5
 MAX_NAMED_DAYS = 5
 _DAY = timedelta(days=1)
 _YEAR = timedelta(days=365)
+_INCOME = {"dividend": "Dividends", "interest": "Interest", "fee": "Fees of the account", "tax": "Taxes"}
+"""The name of each type of cash entry that is income or a cost."""
 
 
 class WrittenReport(Struct, frozen=True):
@@ -39,13 +49,15 @@ class WrittenReport(Struct, frozen=True):
 
 
 class ReportWriter(Struct, frozen=True):
-    """Writes monthly reports."""
+    """Writes monthly reports with links to portfolios below `public_url`, the address of the API."""
 
     analysis: Analysis
     clock: Clock
+    public_url: str
 
     def write(self, snapshot: PortfolioSnapshot, month: str) -> WrittenReport:
-        """Write the report of a month (`2026-10`): values at the end of the month, sectors and drift of the snapshot.
+        """Write the report of a month (`2026-10`): values at the end of the month, trades and income of the month, and
+        holdings, sectors and drift of the snapshot.
 
         Figures are unknown for a month without any valued day; the chart then shows the year up to the last valued day.
         """
@@ -61,7 +73,7 @@ class ReportWriter(Struct, frozen=True):
         newest, written_on = in_month.data.last_day, self.clock().date()
         is_behind = newest is not None and newest < first
         is_valued = bool(performance.values.days)
-        sectors = self.analysis.sectors(snapshot)
+        sectors, trades = self.analysis.sectors(snapshot), self._trades(portfolio, first, last)
         report = MonthlyReport(
             portfolio=portfolio.name,
             month=first,
@@ -69,11 +81,7 @@ class ReportWriter(Struct, frozen=True):
             value=closing if is_valued else None,
             change=closing - opening if is_valued else None,
             change_percent=_change_percent(performance),
-            returns=[
-                _period_returns("Month", performance),
-                _period_returns("Year to date", year_to_date.performance()),
-                _period_returns("One year", year.performance()),
-            ],
+            returns=_returns(in_month, year_to_date, year),
             risk=_risk_lines(year.risk(RiskParameters()), currency),
             sectors=[Slice(sector.name, sector.weight) for sector in sectors.exposure.sectors],
             drift=drift_bars_of(snapshot),
@@ -81,9 +89,33 @@ class ReportWriter(Struct, frozen=True):
             as_of=performance.values.days[-1].day if is_valued else newest if is_behind else None,
             written_on=written_on,
             notes=_notes(in_month, performance.returns.skipped, written_on, is_behind=is_behind),
+            holdings=holding_lines(snapshot),
+            trades=[_trade_line(trade) for trade in trades],
+            income=self._income(portfolio, trades, first, last),
+            link=f"{self.public_url}/portfolios/{portfolio.portfolio_id}",
         )
         shown = self._history(portfolio, last - _YEAR, last, since=date.min) if is_behind else year
         return WrittenReport(report, shown, sectors)
+
+    def _trades(self, portfolio: PortfolioSummary, first: date, last: date) -> list[LedgerTrade]:
+        """Return the trades executed from `first` to `last`, both inclusive (UTC), oldest first."""
+        names = (portfolio.tenant_id, portfolio.portfolio_id)
+        trades = self.analysis.ledger.trades(*names, datetime.combine(first, time(), UTC))
+        return [trade for trade in trades if trade.executed_at.date() <= last]
+
+    def _income(
+        self, portfolio: PortfolioSummary, trades: Sequence[LedgerTrade], first: date, last: date
+    ) -> list[MoneyLine]:
+        """Return income and costs of the days from `first` to `last`, each kind once; none without any."""
+        names = (portfolio.tenant_id, portfolio.portfolio_id)
+        movements = self.analysis.ledger.cash_movements(*names, datetime.combine(first, time(), UTC))
+        sums = dict.fromkeys(_INCOME, ZERO)
+        for movement in movements:
+            if movement.type in sums and movement.at.date() <= last:
+                sums[movement.type] += movement.amount
+        lines = [MoneyLine(_INCOME[type], amount) for type, amount in sums.items()]
+        lines.append(MoneyLine("Fees of trades", -sum((trade.fees for trade in trades), ZERO)))
+        return lines if any(line.amount for line in lines) else []
 
     def _history(self, portfolio: PortfolioSummary, first: date, last: date, *, since: date) -> PortfolioHistory:
         """Return the valued part of a window; empty where no day from `since` on is valued."""
@@ -92,6 +124,34 @@ class ReportWriter(Struct, frozen=True):
             return PortfolioHistory(portfolio, data, Window(Span.CUSTOM, first, last), (), None)
         end = min(last, data.last_day)
         return self.analysis.history(portfolio, WindowRequest(Span.CUSTOM, min(first, end - _DAY), end))
+
+
+def holding_lines(snapshot: PortfolioSnapshot) -> list[HoldingLine]:
+    """Return the holdings, largest value first and those without a price last, then the cash."""
+    values = snapshot.values
+    ranked = sorted(values, key=lambda symbol: (values[symbol] is None, -(values[symbol] or ZERO), symbol))
+    lines = [
+        HoldingLine(symbol, snapshot.quantities[symbol], values[symbol], _weight(values[symbol], snapshot))
+        for symbol in ranked
+    ]
+    cash = HoldingLine(CASH_SECTOR, None, snapshot.cash, _weight(snapshot.cash, snapshot))
+    return [*lines, cash] if snapshot.portfolio.cash is not None else lines
+
+
+def _weight(value: Decimal | None, snapshot: PortfolioSnapshot) -> Decimal | None:
+    """Return the share of the value of the portfolio in percent; None where the value is unknown or not above zero."""
+    if value is None or snapshot.value <= 0:
+        return None
+    return to_places(CONTEXT.divide(CONTEXT.multiply(value, HUNDRED), snapshot.value), PERCENT_PLACES)
+
+
+def _returns(month: PortfolioHistory, year_to_date: PortfolioHistory, year: PortfolioHistory) -> list[PeriodReturns]:
+    periods = {"Month": month, "Year to date": year_to_date, "One year": year}
+    return [_period_returns(name, history.performance()) for name, history in periods.items()]
+
+
+def _trade_line(trade: LedgerTrade) -> TradeLine:
+    return TradeLine(trade.executed_at.date(), trade.symbol, trade.quantity, trade.amount, trade.fees)
 
 
 def drift_bars_of(snapshot: PortfolioSnapshot) -> list[DriftBar]:
@@ -164,7 +224,7 @@ def _risk_lines(risk: Risk, currency: str) -> list[RiskLine]:
 
 
 def _notes(history: PortfolioHistory, skipped: Sequence[SkippedDay], written_on: date, *, is_behind: bool) -> list[str]:
-    notes = [f"Sectors and drift are those of {format_day(written_on)}."]
+    notes = [f"Holdings, sectors and drift are those of {format_day(written_on)}."]
     if history.data.stale:
         symbols = ", ".join(history.data.stale[:20])
         notes.append(f"No price of the last day for {symbols}: an older price was used.")

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.events import Event, pack_events
+from trimtab.contracts.events import AlertData, Event, pack_events
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import format_time, parse_time
@@ -239,7 +239,9 @@ def read_mail_tags(tags: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode(), portfolios[0]
 
 
-def alert_message(title: str, text: str, details: Mapping[str, str]) -> MailMessage:
-    """Return the mail about an alert."""
-    lines = [text, "", *(f"{name}: {value}" for name, value in sorted(details.items()))]
-    return MailMessage(" ".join(title.split())[:200], "\n".join(lines).rstrip() + "\n")
+def alert_message(alert: AlertData, public_url: str) -> MailMessage:
+    """Return the mail about an alert of a portfolio, with a link below `public_url`, the address of the API."""
+    subject = f"{alert.name}: {alert.title}" if alert.name else alert.title
+    details = (f"{name}: {value}" for name, value in sorted(alert.details.items()))
+    lines = [alert.text, "", *details, "", f"Portfolio: {public_url}/portfolios/{alert.portfolio_id}"]
+    return MailMessage(" ".join(subject.split())[:200], "\n".join(lines) + "\n")

@@ -70,7 +70,10 @@ class LedgerHistory(Struct, frozen=True):
         entries = _stored_cash_entries(self.ledger, tenant_id, portfolio_id, since)
         if any(entry.import_id for entry in entries):
             entries = counted(self.ledger.portfolio(tenant_id, portfolio_id), entries)
-        return [CashMovement(entry.executed_at, entry.change, entry.is_external) for entry in reversed(entries)]
+        return [
+            CashMovement(entry.executed_at, entry.change, entry.is_external, entry.type.value)
+            for entry in reversed(entries)
+        ]
 
     def splits(self, symbols: Iterable[str]) -> dict[str, Sequence[Split]]:
         """Return the splits by symbol; symbols without a split are left out."""
@@ -105,6 +108,7 @@ def to_ledger_trade(trade: Trade, rule: CashRule) -> LedgerTrade:
         executed_at=trade.executed_at,
         moves_cash=trade.is_counted(rule),
         is_transfer=trade.kind.is_transfer,
+        fees=trade.fees,
     )
 
 
