@@ -15,7 +15,8 @@ from trimtab.portfolios.portfolio.brake import Brake, Quarantine
 from trimtab.portfolios.portfolio.cash_rule import CashRule, CashTracking
 from trimtab.portfolios.portfolio.holdings import Holding, SecurityType
 from trimtab.portfolios.portfolio.lock import Lock
-from trimtab.portfolios.portfolio.model import Portfolio, ReportMark
+from trimtab.portfolios.portfolio.model import Portfolio, ReportMark, portfolio_id_of
+from trimtab.portfolios.portfolio.names import claim_of, claimed_by, portfolio_in
 from trimtab.portfolios.portfolio.policy import (
     Automation,
     Band,
@@ -29,7 +30,7 @@ from trimtab.portfolios.portfolio.policy import (
     Policy,
     Restriction,
 )
-from trimtab.portfolios.portfolio.service import NewPortfolio
+from trimtab.portfolios.portfolio.service import Investment, NewPortfolio
 from trimtab.portfolios.portfolio.traded_today import TradedToday
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
 
@@ -232,3 +233,18 @@ def test_the_request_hash_of_version_1_never_changes() -> None:
 def test_a_request_hash_of_an_unknown_version_is_refused() -> None:
     with pytest.raises(UnknownForm, match="request hash"):
         NEW.matches(replace(CREATED, request_hash="2:0"))
+
+
+def test_the_claim_of_a_later_name_is_written_unchanged_and_is_no_portfolio() -> None:
+    claim = claim_of(replace(CREATED, portfolio_id=portfolio_id_of("demo", "1", "default"), name="José's pension"))
+    assert claim is not None
+    written = {name: value for name, value in claim.to_item().items() if value is not None}
+    golden_item = json.loads((GOLDEN / "name_claim.v1.json").read_text())
+    assert (written, claimed_by(golden_item)) == (golden_item, portfolio_id_of("demo", "1", "default"))
+    assert portfolio_in(golden_item) is None
+    assert claim_of(replace(CREATED, portfolio_id=portfolio_id_of("demo", "1", "default"))) is None
+
+
+def test_the_request_hash_covers_the_investments() -> None:
+    investments = (Investment("AAPL", Decimal("10.0")), Investment("MSFT", Decimal(1), Decimal("99.5")))
+    assert replace(NEW, investments=investments).request_hash() == "1:1f74a8b5a38b19bfc1be298f702dc0c2"

@@ -171,6 +171,7 @@ IN_YEN = replace(
     withdrawal=Withdrawal(Decimal(200), currency="JPY"),
 )
 RECORDS = {
+    "rebalance_normalised": replace(REQUESTED, normalised_sum=Decimal("99.996666666666672")),
     "rebalance_requested": REQUESTED,
     "rebalance_decided": DECIDED,
     "rebalance_executing": EXECUTING,
