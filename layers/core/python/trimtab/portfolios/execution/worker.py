@@ -243,9 +243,7 @@ class _ExecutionRun(Struct):
         now = self.worker.clock()
         unfinished = [order for order in self.execution.current if not order.status.is_over]
         sync = OrderSync(
-            self.worker.broker,
-            self.portfolio.portfolio_id,
-            self.execution.currency,
+            *(self.worker.broker, self.portfolio.portfolio_id, self.execution.currency),
             is_new_wave=self.is_new_wave,
             may_send=self.is_new_wave or self._may_resend(unfinished),
             is_stopping=state_machine.must_cancel_open_orders(self.execution, now, self.worker.limits),
