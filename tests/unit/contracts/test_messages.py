@@ -22,6 +22,9 @@ from trimtab.contracts.messages import (
 
 AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
+PLAIN = {"insight.received"}
+"""The public messages that providers may send without an envelope."""
+
 MESSAGES: list[Message] = [
     CheckRequested(tenant_id="demo", portfolio_id="p1", trigger="price", epoch=7),
     ValuationRequested(tenant_id="demo", portfolio_id="p1", since=date(2026, 1, 30)),
@@ -66,12 +69,18 @@ def test_a_received_body_of_another_version_or_type_is_invalid(name: str, value:
         read_body(json.dumps(body), CheckRequested)
 
 
-@pytest.mark.parametrize("type", PUBLIC)
+@pytest.mark.parametrize("type", sorted(PUBLIC.keys() - PLAIN))
 def test_the_schema_of_a_public_message_requires_the_envelope_and_fixes_it(type: str) -> None:
     schema = schemas()[type]
     assert schema["required"][:2] == ["schema_version", "type"]
     assert schema["properties"]["type"]["const"] == type
     assert not any("default" in schema["properties"][name] for name in ("schema_version", "type"))
+
+
+def test_insights_need_no_envelope() -> None:
+    (type,) = PLAIN
+    required = set(schemas()[type]["required"])
+    assert required == {"market_id", "selection_id", "implied_probability", "expected_value", "momentum"}
 
 
 def test_a_message_belongs_to_the_group_of_its_tenant_and_quotes_to_none() -> None:
