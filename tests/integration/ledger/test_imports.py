@@ -1,6 +1,5 @@
 """Imports: an id for each, at once or by a worker, all rows or none, and undone as a whole."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from functions.balancing_on_sweep import handler as sweep_function
 from functions.ledger_on_recalculation_requested import handler as worker_function
-from tests.support.moto_state import commits, fast_transactions, lose_messages, stored_items
+from tests.support.moto_state import commits, lose_messages, stored_items
 from tests.support.system import System, authorized
 from tests.support.trading import Account, account, counts, csv_file, day, ledger_items, refused, split, trade
 from trimtab.contracts.events import DATA
@@ -28,10 +27,9 @@ IN_FORCE = ("holdings", "cash", "cash_since", "cash_newest_at", "cash_tracking",
 
 
 @pytest.fixture
-def mine(system: System) -> Iterator[Account]:
+def mine(system: System) -> Account:
     """A portfolio of user 1."""
-    with fast_transactions():
-        yield account(system)
+    return account(system)
 
 
 def buys(count: int, first: int = 0) -> list[dict[str, Any]]:
