@@ -19,12 +19,10 @@ from tests.support.system import BARS_BUCKET, MARKET_TABLE, System
 from tests.support.trading import FEED
 from tests.support.write_units import metering
 from trimtab.contracts.assets import AssetRecord, Sector
-from trimtab.contracts.bars import Bar
-from trimtab.market.adapters.bars import BarStore
 from trimtab.market.domain.ingested_days import sessions_up_to
 from trimtab.market.service.ingestion import Ingestion
 from trimtab.runtime.dynamodb.batches import batch_put
-from trimtab.runtime.dynamodb.client import deserialize, dynamodb_client
+from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.dynamodb.outbox import events_of
 
 LAST = date(2026, 11, 20)
@@ -395,25 +393,3 @@ def test_a_night_of_many_assets_costs_in_proportion(system: System, amount: int)
 def _last_night(ingestion: Any) -> Any:
     """The last session alone."""
     return mock.Mock(days=[ingestion.ingest(LAST, ingestion.active_assets()).record], failed=[])
-
-
-# Readers ------------------------------------------------------------------------------------------------------------
-
-
-def test_others_read_a_range_of_bars_assets_and_the_last_bar(system: System) -> None:
-    ready()
-    system.run_night()
-    file_reader = BarStore(dynamodb_client(), MARKET_TABLE)
-    found = file_reader.bars("AAPL", DAYS[2], DAYS[5])
-    assert [bar.day for bar in found] == DAYS[2:6]
-    assert file_reader.bars("AAPL", LAST, DAYS[0]) == []
-    newest = file_reader.last_bar("AAPL", date(2027, 1, 1))
-    assert newest is not None
-    assert newest.day == LAST
-    assert file_reader.last_bar("AAPL", date(2026, 1, 1)) is None
-    assert file_reader.last_bar("NONE", LAST) is None
-    assert set(file_reader.assets(["AAPL", "AAPL", "NONE", "XOM"])) == {"AAPL", "XOM"}
-    assert file_reader.assets([]) == {}
-    assert Bar.from_item(deserialize(next(item for item in stored() if item["sk"]["S"].startswith("BAR#")))) in [
-        bar for symbol in GOOD for bar in file_reader.bars(symbol, date.min, date.max)
-    ]
