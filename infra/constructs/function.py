@@ -88,7 +88,7 @@ class LambdaFunction(Construct):
         super().__init__(scope, id)
         config, layers = context.config, (*LAYERS, *extra_layers)
         self.package = package
-        name = f"{config.prefix}-{package.replace('_', '-')}"
+        self.name = name = f"{config.prefix}-{package.replace('_', '-')}"
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group = self._make_log_group(name, config)
         self.function = lambda_.Function(
@@ -109,7 +109,7 @@ class LambdaFunction(Construct):
         )
         if on_failure:
             self._send_failures_to(on_failure)
-        context.alarms.watch_errors(self, self.function, package)
+        context.alarms.watch_errors(name)
         acknowledge(
             self.function,
             "AwsSolutions-L1",

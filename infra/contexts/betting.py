@@ -135,7 +135,7 @@ class BettingFunctions(Construct):
         function.allow_table(self._betting.table, ("BatchGetItem",))
         function.allow_sending(self._betting.settlements)
         add_stream_source(function, self._betting.table, _MAY_NEED_SETTLING, self._betting.closings_unsettled)
-        self._context.alarms.watch_stream_age(function, function.function, function.package)
+        self._context.alarms.watch_stream_age(function.name)
 
     def _sender_tenants(self, config: Config) -> str:
         """Return the tenants that each provider of insights may speak for, as JSON."""

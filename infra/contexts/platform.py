@@ -36,7 +36,7 @@ class RetainedPlatform(Construct):
         super().__init__(scope, id)
         self.alerts_key = self._make_alerts_key()
         self.alerts = self._make_alerts_topic(config, self.alerts_key)
-        self.context = StackContext(config, Alarms(config, self.alerts))
+        self.context = StackContext(config, Alarms(config, self.alerts, Construct(self, "FunctionAlarms")))
         self.events = DomainEvents(self, "Events", context=self.context)
         self.identity = Identity(self, "Identity", config=config)
         self.address = ApiAddress(self, "Api", config=config)
@@ -134,4 +134,4 @@ class PlatformFunctions(Construct):
         function.allow(["sqs:SendMessage"], [undelivered.queue.queue_arn])
         for table in event_tables:
             add_stream_source(function, table, _CARRIES_EVENTS, undelivered)
-        self._context.alarms.watch_stream_age(function, function.function, function.package)
+        self._context.alarms.watch_stream_age(function.name)

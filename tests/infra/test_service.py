@@ -302,6 +302,18 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
 
+def test_every_alarm_of_a_function_watches_a_function_that_is_deployed(production: Synthesised) -> None:
+    deployed = {each["Properties"]["FunctionName"] for each in production.resources("AWS::Lambda::Function").values()}
+    alarms = [alarm["Properties"] for alarm in production.resources("AWS::CloudWatch::Alarm").values()]
+    watched = {each["Value"] for alarm in alarms for each in alarm["Dimensions"] if each["Name"] == "FunctionName"}
+    assert watched == deployed
+
+
+def test_both_stacks_have_room_below_the_500_resources_that_cloudformation_allows(production: Synthesised) -> None:
+    for template in (production.retained_template, production.service_template):
+        assert len(template.to_json()["Resources"]) <= 480
+
+
 def _granted_actions(
     production: Synthesised, table: str, *, with_streams: bool = True, with_indexes: bool = True
 ) -> dict[str, set[str]]:
