@@ -28,6 +28,8 @@ SCOPES = (
     "market:read",
     "market:write",
     "events:read",
+    "webhooks:read",
+    "webhooks:write",
     "operator",
 )
 
@@ -276,6 +278,10 @@ class Config:
     """Enough for two waves of ninety orders at a slow broker. The lease of a crashed worker ends 30 seconds later."""
     execution_visibility_seconds: int = 720
     execution_max_concurrency: int = 10
+    allow_local_webhooks: bool = False
+    """Allow webhooks that are plain http or reach this computer: for local clouds only."""
+    webhook_retry_seconds: int = 10
+    """The pause after the first failed delivery to a webhook, threefold after each further one, ten attempts in all."""
     night_timeout_seconds: int = 900
     """Enough for ten sessions at five calls a minute."""
     settlement_timeout_seconds: int = 120
@@ -345,6 +351,8 @@ LOCAL = Config(
     target=host(),
     broker=Paper(scenario="infra/local/scenarios/default.json"),
     any_sender=True,
+    allow_local_webhooks=True,
+    webhook_retry_seconds=1,
     allowed_origins=("*",),  # only this computer reaches the local cloud
     compat=True,
     gateway_logs=False,  # local gateways write no access logs

@@ -46,8 +46,8 @@ PORTFOLIOS = TableShape(("by_time", "by_symbol"), ("by_user", "by_tenant", "pend
 WATCHES = TableShape(("upper_bound", "lower_bound"), stream=False)
 PAPER = TableShape(stream=False)
 ANALYTICS = TableShape((), ("valued",))
-WEBHOOKS = TableShape(stream=False, expires=True)
 NOTIFICATIONS = TableShape(expires=True)
+WEBHOOKS = TableShape(expires=True)
 MARKET = TableShape((), ("by_sector",))
 BETTING = TableShape((), ("by_user", "by_market", "by_open_user", "by_open_market"))
 

@@ -1,4 +1,4 @@
-"""Log the domain events of tenants, so that clients can list them."""
+"""Log the domain events of tenants, and request their delivery to webhooks."""
 
 from collections import defaultdict
 from functools import lru_cache
@@ -11,21 +11,32 @@ from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
+from trimtab.runtime.sqs.sender import sqs_client
 from trimtab.runtime.sqs.worker import batch_worker
+from trimtab.webhooks.adapters.delivery_queue import DeliveryQueue
 from trimtab.webhooks.adapters.event_log import EventLog
+from trimtab.webhooks.adapters.webhook_store import WebhookStore
 from trimtab.webhooks.domain.event_log import event_of_bus
+from trimtab.webhooks.service.event_logger import EventLogger
 
 
 class EventLoggerSettings(Settings):
     """Settings of the function, from the environment."""
 
     webhooks_table: str
+    deliveries_queue_url: str
 
 
 @lru_cache(maxsize=1)
-def event_log() -> EventLog:
-    """Return the log of events, wired on first use."""
-    return EventLog(dynamodb_client(), EventLoggerSettings.load().webhooks_table)
+def event_logger() -> EventLogger:
+    """Return the logger of events, wired on first use."""
+    settings, dynamodb = EventLoggerSettings.load(), dynamodb_client()
+    return EventLogger(
+        EventLog(dynamodb, settings.webhooks_table),
+        WebhookStore(dynamodb, settings.webhooks_table),
+        DeliveryQueue(sqs_client(), settings.deliveries_queue_url),
+        utc_now,
+    )
 
 
 def log_events(messages: list[BusEvent]) -> None:
@@ -34,7 +45,7 @@ def log_events(messages: list[BusEvent]) -> None:
     for message in messages:
         if message.detail.tenantid != PLATFORM:
             by_tenant[message.detail.tenantid].append(event_of_bus(message.detail))
-    new = sum(event_log().append(tenant_id, events, utc_now()) for tenant_id, events in by_tenant.items())
+    new = sum(event_logger().log_events(tenant_id, events) for tenant_id, events in by_tenant.items())
     count("EventsLogged", new)
     logger.info("events logged", received=len(messages), new=new)
 

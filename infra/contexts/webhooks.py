@@ -1,4 +1,4 @@
-"""The webhooks context: the events of each tenant, listed over HTTP."""
+"""The webhooks context: the events of each tenant, listed over HTTP and delivered to webhooks."""
 
 from constructs import Construct
 
@@ -18,7 +18,7 @@ EVENT_WORKERS = 2
 
 
 class RetainedWebhooks(Construct):
-    """The table of events, and the queue that receives every domain event."""
+    """The table of events and webhooks, the queue of all domain events, and the queue of deliveries."""
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext, events: DomainEvents) -> None:
         super().__init__(scope, id)
@@ -27,13 +27,16 @@ class RetainedWebhooks(Construct):
         self.events = WorkQueue(
             self, "webhook-events", context=context, visibility_seconds=config.worker_visibility_seconds
         )
+        self.deliveries = WorkQueue(
+            self, "webhook-deliveries", context=context, visibility_seconds=config.worker_visibility_seconds
+        )
         events.deliver_to_queue(
             self, "EventsRule", description="Events for the clients of tenants", types=tuple(DATA), queue=self.events
         )
 
 
 class WebhookFunctions(Construct):
-    """The API of events, and the worker that logs the events."""
+    """The API of events and webhooks, the logger of events, and the worker of deliveries."""
 
     def __init__(
         self, scope: Construct, id: str, *, context: FunctionContext, api: ApiGateway, webhooks: RetainedWebhooks
@@ -43,6 +46,7 @@ class WebhookFunctions(Construct):
         self._webhooks = webhooks
         self._add_api_function(api)
         self._add_event_worker()
+        self._add_delivery_worker()
 
     def _add_api_function(self, api: ApiGateway) -> None:
         function = ApiFunction(
@@ -51,10 +55,13 @@ class WebhookFunctions(Construct):
             context=self._context,
             api=api,
             package="webhooks_api",
-            description="Events of tenants over HTTP",
-            environment={"WEBHOOKS_TABLE": self._webhooks.table.table_name},
+            description="Events and webhooks of tenants over HTTP",
+            timeout_seconds=20,  # a test of a webhook waits ten seconds for the receiver
+            environment={**self._table_and_queue(), **self._senders_settings()},
         )
-        function.allow_table(self._webhooks.table, ("Query",))
+        actions = ("GetItem", "Query", "PutItem", "DeleteItem")
+        function.allow_table(self._webhooks.table, actions)
+        function.allow_sending(self._webhooks.deliveries)
 
     def _add_event_worker(self) -> None:
         config = self._context.config
@@ -64,11 +71,42 @@ class WebhookFunctions(Construct):
             context=self._context,
             work=self._webhooks.events,
             package="webhooks_on_event",
-            description="Logs the events of tenants",
+            description="Logs the events of tenants and requests their delivery",
             timeout_seconds=config.worker_timeout_seconds,
-            environment={"WEBHOOKS_TABLE": self._webhooks.table.table_name},
+            environment=self._table_and_queue(),
             batch_size=EVENTS_PER_BATCH,
             window_seconds=max(1, config.worker_batch_window_seconds),  # SQS requires a window for large batches
             max_concurrency=EVENT_WORKERS,
         )
-        worker.allow_table(self._webhooks.table, ("BatchGetItem", "PutItem"))
+        worker.allow_table(self._webhooks.table, ("BatchGetItem", "Query", "PutItem"))
+        worker.allow_sending(self._webhooks.deliveries)
+
+    def _add_delivery_worker(self) -> None:
+        """Add the worker that waits for receivers: one message at a time, so that no receiver delays another."""
+        config = self._context.config
+        worker = Worker(
+            self,
+            "OnDeliveryRequested",
+            context=self._context,
+            work=self._webhooks.deliveries,
+            package="webhooks_on_delivery_requested",
+            description="Delivers events to webhooks",
+            timeout_seconds=config.worker_timeout_seconds,
+            environment={
+                **self._table_and_queue(),
+                **self._senders_settings(),
+                "WEBHOOK_RETRY_SECONDS": str(config.webhook_retry_seconds),
+            },
+            batch_size=1,
+        )
+        worker.allow_table(self._webhooks.table, ("GetItem", "Query", "PutItem", "UpdateItem"))
+        worker.allow_sending(self._webhooks.deliveries)
+
+    def _table_and_queue(self) -> dict[str, str]:
+        return {
+            "WEBHOOKS_TABLE": self._webhooks.table.table_name,
+            "DELIVERIES_QUEUE_URL": self._webhooks.deliveries.url,
+        }
+
+    def _senders_settings(self) -> dict[str, str]:
+        return {"ALLOW_LOCAL_WEBHOOKS": str(self._context.config.allow_local_webhooks).lower()}

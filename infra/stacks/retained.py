@@ -56,5 +56,8 @@ class RetainedStack(Stack):
     @property
     def event_tables(self) -> Sequence[RetainedTable]:
         """Tables whose items carry domain events to publish."""
-        contexts = (self.portfolio, self.market, self.betting, self.analytics, self.notifications)
+        contexts = (
+            *(self.portfolio, self.market, self.betting),
+            *(self.analytics, self.notifications, self.webhooks),
+        )
         return tuple(context.table for context in contexts)

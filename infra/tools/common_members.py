@@ -54,6 +54,7 @@ MEMBERS: Mapping[str, str] = {
     "revision": "The number of the revision, from 1. Example: `2`",
     "request_id": "The id of the request, unique within the portfolio: a request with the same id is the same request. "
     "Example: `drift-2026-11-21`",
+    "webhook_id": "The id of the webhook, a UUID. Example: `0d9c4a53-2c5e-5d5c-8b55-1f2a3b4c5d6e`",
     "market_id": "The id of the betting market in your system. Example: `match-1:winner`",
     "selection_id": "The id of the selection, one possible winner of the market. Example: `home`",
     "unpriced": "Symbols that are held and have no price; they count as zero.",

@@ -297,6 +297,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Place orders on the same selections, or in another market.",
     ),
     "too_many_splits": ("The symbol has the largest number of splits.", "Withdraw a wrong split first."),
+    "too_many_webhooks": ("The tenant has the largest number of webhooks.", "Delete a webhook first."),
     "two_request_ids": (
         "The header `Idempotency-Key` and `request_id` differ.",
         "Give one of the two.",
@@ -312,6 +313,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "void_overridden": (
         "A void order returns its exposure, and nothing else.",
         "Leave `payout` out, or settle the order with another result.",
+    ),
+    "webhook_disabled": (
+        "The webhook is disabled, so that nothing is sent to it.",
+        "Enable the webhook with `PATCH …/webhooks/{webhook_id}` first.",
     ),
     "which_orders": ("The list needs a user or a market.", "Give `user_id`, `market_id` or both."),
 }

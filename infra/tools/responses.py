@@ -77,7 +77,7 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
     **dict.fromkeys([(name, 202) for name in ("record_trade", "correct_trade", "correct_fill")], _LATER),
     **dict.fromkeys([(name, 202) for name in ("import_trades", "import_cash", "undo_import")], _LATER),
     **dict.fromkeys((("settle_market", 202), ("read_settlement", 200)), _LATER),
-    ("place_order", 201): ("Location",),
+    **dict.fromkeys((("place_order", 201), ("create_webhook", 201)), ("Location",)),
     **dict.fromkeys((("export_trades", 200), ("export_cash", 200)), ("Link",)),
     **dict.fromkeys(
         [(f"read_{name}", 200) for name in ("sectors", "drift", "performance", "risk", "history")], ("Vary", *_CHART)
@@ -93,6 +93,7 @@ _ALWAYS_FOUND = {"enter_asset", "settle_market"}
 _READS_WITH_RULES = {"read_performance", "read_risk", "read_history", "list_user_transactions"}
 _NEVER_CONFLICT = {"store_insight", "create_link", "request_report", "store_quotes", "halt_orders", "lift_halt"}
 _NO_RULES = {
+    *("create_webhook", "change_webhook", "delete_webhook", "rotate_webhook_secret", "test_webhook", "redeliver_event"),
     *("halt_orders", "lift_halt", "close_portfolio", "cancel_rebalance", "cancel_order", "lift_quarantine"),
     *("release_price", "withdraw_price", "enter_asset", "replace_contacts", "replace_alert_rules"),
     *("change_portfolio", "set_allocation"),

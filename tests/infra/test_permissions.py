@@ -37,6 +37,7 @@ from functions.notifications_on_mail_reported import handler as report_of_mail_f
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from functions.webhooks_api import handler as webhooks_function
+from functions.webhooks_on_delivery_requested import handler as delivery_function
 from functions.webhooks_on_event import handler as event_function
 from tests.infra.conftest import Synthesised, functions_of, listed, statements_of, strings
 from tests.support import trading
@@ -46,7 +47,7 @@ from tests.support.fast_moto import fast_items
 from tests.support.fast_quotes import fast_quotes
 from tests.support.moto_state import fast_transactions
 from tests.support.system import BARS_BUCKET, System, payload
-from tests.support.webhooks import an_event, log_events, read_ids
+from tests.support.webhooks import an_event, create_webhook, delivery_run, log_events, read_ids, receiving
 from trimtab.analytics.service import valuations
 from trimtab.market.domain.ingested_days import sessions_up_to
 from trimtab.portfolios.ledger import service as ledger_service
@@ -73,6 +74,7 @@ FUNCTIONS = (
     sweep_function,
     webhooks_function,
     event_function,
+    delivery_function,
 )
 EXACT = {
     "analytics_api",
@@ -90,6 +92,7 @@ EXACT = {
     "webhooks_api",
     "webhooks_on_event",
     "notifications_on_mail_reported",
+    "webhooks_on_delivery_requested",
     "balancing_on_check_requested",
     "balancing_on_commit",
     "execution_on_execution_requested",
@@ -229,8 +232,7 @@ def _run_scenarios(system: System) -> None:
     system.run_sweeper()
     _read_the_market(system)
     _value_and_report(system)
-    log_events(system, an_event(1), an_event(2))
-    assert len(read_ids(system)) == 2
+    _deliver_to_webhooks(system)
     _serve_clients_of_earlier_systems(system)
 
 
@@ -256,6 +258,23 @@ def _serve_clients_of_earlier_systems(system: System) -> None:
     assert system.http("POST", f"/api/v1/orders/{placed['id']}/settle", {"won": True}).status == 200
     for path in ("orders/open", "positions", "metrics"):
         assert system.http("GET", f"/api/v1/{path}/5").status == 200
+
+
+def _deliver_to_webhooks(system: System) -> None:
+    """Create a webhook, log and deliver events to it, one of them again, and change and delete the webhook."""
+    with receiving() as receiver, delivery_run(system) as run:
+        home = f"/webhooks/{create_webhook(system, receiver.url)['webhook_id']}"
+        receiver.answer = lambda request: 500 if request is receiver.requests[0] else 204
+        log_events(system, an_event(1), an_event(2))
+        run.finish()
+        assert len(read_ids(system)) == 2
+        assert system.http("POST", f"{home}/deliveries/1/redeliver").status == 202
+        run.finish()
+        for method, path, body in (
+            *(("GET", "/webhooks", None), ("GET", f"{home}/deliveries", None), ("PATCH", home, {"enabled": False})),
+            *(("POST", f"{home}/rotate", None), ("POST", f"{home}/test", None), ("DELETE", home, None)),
+        ):
+            assert system.http(method, path, body).status < 300
 
 
 def _value_and_report(system: System) -> None:

@@ -27,6 +27,7 @@ WORKERS = {
     "webhook-alerts": "notifications-on-alert-published",
     "webhook-events": "webhooks-on-event",
     "mail-reports": "notifications-on-mail-reported",
+    "webhook-deliveries": "webhooks-on-delivery-requested",
 }
 STATEFUL = (
     "AWS::ApiGateway::RestApi",
@@ -68,7 +69,7 @@ def test_the_tables_have_every_index_with_keys_only_and_those_whose_writes_carry
         "Paper": None,
         "Betting": {"StreamViewType": "NEW_IMAGE"},
         "Analytics": {"StreamViewType": "NEW_IMAGE"},
-        "Webhooks": None,
+        "Webhooks": {"StreamViewType": "NEW_IMAGE"},
         "Notifications": {"StreamViewType": "NEW_IMAGE"},
     }
     with_expiry = {name for name, table in tables.items() if "TimeToLiveSpecification" in table}

@@ -215,6 +215,7 @@ def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(
         "notifications_on_operator_alert": (10, 20),
         "notifications_on_alert_published": (1, 20),
         "webhooks_on_event": (100, 2),
+        "webhooks_on_delivery_requested": (1, 20),
         "market_on_quote_received": (10, 20),
         "balancing_on_check_requested": (10, 20),
         "execution_on_execution_requested": (1, 10),

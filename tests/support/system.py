@@ -39,6 +39,7 @@ from functions.platform_api import handler as platform_function
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from functions.webhooks_api import handler as webhooks_function
+from functions.webhooks_on_delivery_requested import handler as delivery_function
 from functions.webhooks_on_event import handler as event_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES, WEBHOOKS
 from tests.support import aws_setup
@@ -51,7 +52,7 @@ SENDER = "trimtab@example.com"
 ALERTS_TOPIC = f"arn:aws:sns:{aws_setup.REGION}:{aws_setup.ACCOUNT}:alerts"
 PUBLIC_URL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod"
 ALL_SCOPES = "portfolios:read portfolios:write trades:read trades:write betting:read betting:write analytics:read"
-ALL_SCOPES += " events:read"
+ALL_SCOPES += " events:read webhooks:read webhooks:write"
 APPS = (
     *(api_function, market_function, balancing_function, betting_function),
     *(analytics_function, notifications_function, webhooks_function),
@@ -235,6 +236,7 @@ class System:
     reports_url: str
     mails_url: str
     webhook_events_url: str
+    webhook_deliveries_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -328,6 +330,10 @@ class System:
         """Log every event on the queue of events for clients; return the number of messages."""
         return self.drain_queue(self.webhook_events_url, event_function, batch_size=100)
 
+    def process_webhook_deliveries(self) -> int:
+        """Process every message on the queue of deliveries; return the number of messages."""
+        return self.drain_queue(self.webhook_deliveries_url, delivery_function)
+
     def request_valuations(self, event: Any) -> dict[str, int]:
         """Pass an event of the bus or the schedule to the function that requests valuations and reports."""
         return dict(analytics_night_function.handler(event, self.context))
@@ -376,7 +382,7 @@ def in_process_system() -> Iterator[System]:
         insights_url, settlements_url = map(aws_setup.add_queue, ("insights", "settlements"))
         changes_url = aws_setup.add_queue("portfolio-changes")
         valuations_url, reports_url, mails_url = map(aws_setup.add_queue, ("valuations", "reports", "mails"))
-        webhook_events_url = aws_setup.add_queue("webhook-events")
+        webhook_events_url, webhook_deliveries_url = map(aws_setup.add_queue, ("webhook-events", "webhook-deliveries"))
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
             "SETTLEMENTS_QUEUE_URL": settlements_url,
@@ -386,6 +392,9 @@ def in_process_system() -> Iterator[System]:
             "ANALYTICS_TABLE": "analytics",
             "NOTIFICATIONS_TABLE": "notifications",
             "WEBHOOKS_TABLE": "webhooks",
+            "DELIVERIES_QUEUE_URL": webhook_deliveries_url,
+            "ALLOW_LOCAL_WEBHOOKS": "true",
+            "WEBHOOK_RETRY_SECONDS": "10",
             "VALUATIONS_QUEUE_URL": valuations_url,
             "REPORTS_QUEUE_URL": reports_url,
             "LINKS_SECRET_ID": "links",
@@ -429,6 +438,7 @@ def in_process_system() -> Iterator[System]:
                 reports_url,
                 mails_url,
                 webhook_events_url,
+                webhook_deliveries_url,
             )
         forget_cached()
 

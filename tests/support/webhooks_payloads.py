@@ -20,7 +20,20 @@ def lists_the_trades(system: System) -> None:
     assert [event["data"]["ref_id"] for event in page["items"]] == ["broker-4711", "broker-4712"]
 
 
+def creates_the_webhook(system: System) -> None:
+    created = http("webhooks_api/create_webhook.json", 201)
+    assert http("webhooks_api/create_webhook.json", 201) == created
+    assert created["types"] == ["rebalance.completed", "trade.recorded"]
+    assert created["secret"].startswith("whsec_")
+
+
+def is_acknowledged(_: System) -> None:
+    assert run("webhooks_on_delivery_requested/deleted_webhook.json") == {"batchItemFailures": []}
+
+
 EXPECTED: dict[str, Callable[[System], Any]] = {
+    "webhooks_api/create_webhook.json": creates_the_webhook,
+    "webhooks_on_delivery_requested/deleted_webhook.json": is_acknowledged,
     "webhooks_api/list_events.json": lists_the_trades,
     "webhooks_on_event/batch_with_poison.json": logs_two_events,
 }

@@ -16,6 +16,7 @@ from tests.support.system import ALL_SCOPES, AUTH, LambdaContext, System, author
 from tests.support.tokens import bad_tokens, bearer, ec_key, mint, publish, rsa_key
 from trimtab.betting.domain.orders import derive_order_id
 from trimtab.kernel.caller import PLATFORM_SCOPES
+from trimtab.kernel.ids import derive_id
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 from trimtab.portfolios.rebalancing.model import rebalance_id_of
 
@@ -23,6 +24,7 @@ DOCUMENT = json.loads((Path(__file__).parents[3] / "functions/platform_api/gener
 TARGET = {"stocks": 60, "bonds": 30, "gold": 10}
 WEIGHTS = {"stocks": 70, "bonds": 20, "gold": 10}
 TRADE = {"ref_id": "t1", "side": "BUY", "security_type": "stock", "symbol": "AAPL", "quantity": 1, "amount": 10}
+WEBHOOK = {"url": "http://127.0.0.1:9/", "types": ["*"]}
 BET = {"user_id": "1", "market_id": "match", "selection_id": "home", "side": "BACK", "stake": 10, "odds": 2}
 ESTIMATE = {"implied_probability": "0.5", "expected_value": 0, "momentum": 0}
 FILES = {
@@ -67,6 +69,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/halt"): {"reason": "The feed looks wrong."},
 }
 BODIES |= {
+    ("POST", "/webhooks"): WEBHOOK,
+    ("PATCH", "/webhooks/{webhook_id}"): {"enabled": True},
     ("POST", "/orders"): {**BET, "selection_id": "away"},
     ("POST", "/orders/{order_id}/settle"): {"won": True},
     ("POST", "/insights"): {**ESTIMATE, "market_id": "match", "selection_id": "home"},
@@ -83,6 +87,7 @@ REFUSED = {
     ("PATCH", FILL): 404,  # the trade is not a fill
     ("PATCH", SPLIT): 404,
     ("DELETE", SPLIT): 404,
+    ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): 404,  # no delivery yet
 }
 ROUTES = [
     (method.upper(), path, requirement[0]["bearer"][0])
@@ -94,6 +99,7 @@ WITH_ID = [(method, path) for method, path, _ in ROUTES if "{portfolio_id}" in p
 OF_THE_PLATFORM = {(method, path) for method, path, scope in ROUTES if scope in PLATFORM_SCOPES}
 PORTFOLIO_ID = portfolio_id_of("demo", "1", "default")
 IDS = {
+    **{"webhook_id": derive_id("demo", "webhook", "hook"), "delivery_id": "1"},
     **{"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k"), "ref_id": "t1"},
     **{"symbol": "AAPL", "effective_on": "2024-01-02", "job_id": "j", "import_id": "i"},
     **{"order_id": derive_order_id("demo", "1", "bet"), "user_id": "1", "market_id": "match"},
@@ -159,13 +165,14 @@ def _fill(system: System) -> None:
     system.process_checks()
     assert system.http("POST", f"/portfolios/{PORTFOLIO_ID}/rebalances", {"request_id": "run"}).status == 202
     assert system.http("POST", "/orders", BET, headers={"Idempotency-Key": "bet"}).status == 201
+    assert system.http("POST", "/webhooks", WEBHOOK, headers={"Idempotency-Key": "hook"}).status == 201
     assert system.http("POST", "/markets/closed/settle", {"winners": []}).status == 202
 
 
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/problems/{name}", "/links/{token}"}
-    assert len(ROUTES) == 81
+    assert len(ROUTES) == 90
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

@@ -332,6 +332,16 @@ class RejectedMailData(Model):
     """The error of SES."""
 
 
+class WebhookData(Model):
+    """A webhook that was disabled because deliveries failed. Events wait, up to 30 days, until it is enabled again."""
+
+    webhook_id: str
+    url: str
+    """The URL of the receiver. Example: `https://hooks.example.com/trimtab`"""
+    reason: str
+    """The reason as a sentence for people."""
+
+
 DATA: Mapping[str, type[Model]] = {
     "alert.raised": AlertData,
     "contact.disabled": DisabledContactData,
@@ -369,6 +379,7 @@ DATA: Mapping[str, type[Model]] = {
     "cash.recounted": RecountedCashData,
     "import.completed": ImportData,
     "import.undone": ImportData,
+    "webhook.disabled": WebhookData,
 }
 """The model of the data of every published event, by event type."""
 

@@ -225,6 +225,20 @@ class ReportRequested(TenantMessage):
     month: Month
 
 
+class DeliveryRequested(TenantMessage):
+    """A request on the internal queue `webhook-deliveries`: deliver the new events of a webhook.
+
+    With a `sequence` only that event is delivered, as attempt number `attempt`. `fence` is the fence of the lease under
+    which the sender of the message worked: the receiver continues the work.
+    """
+
+    type: Literal["delivery.requested"] = "delivery.requested"
+    webhook_id: Identifier
+    fence: Whole | None = None
+    sequence: Whole | None = None
+    attempt: Whole | None = None
+
+
 class BusEvent(Model):
     """A domain event in the envelope in which an EventBridge rule delivers events to a queue."""
 

@@ -4,8 +4,8 @@ from msgspec import Struct
 
 from trimtab.kernel.errors import Forbidden, not_found
 
-PLATFORM_SCOPES = frozenset({"market:write", "operator"})
-"""The scopes of the platform's own work, which no end user does: prices and assets, halts, repairs."""
+PLATFORM_SCOPES = frozenset({"market:write", "operator", "webhooks:read", "webhooks:write"})
+"""The scopes of the platform's own work, which no end user does: prices and assets, halts, repairs, webhooks."""
 
 
 class Caller(Struct, frozen=True):

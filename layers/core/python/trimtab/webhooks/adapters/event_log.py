@@ -69,6 +69,11 @@ class EventLog(Struct, frozen=True):
         transact(self.client, [self._advance(tenant_id, last, last + len(new)), *puts])
         return len(new)
 
+    def entry(self, tenant_id: str, sequence: int) -> LogEntry | None:
+        """Return an entry, None after its retention."""
+        item = get_item(self.client, self.table, entry_key(tenant_id, sequence))
+        return LogEntry.from_item(tenant_id, item) if item else None
+
     def last(self, tenant_id: str) -> int:
         """Return the number of the last entry, 0 for an empty log."""
         item = get_item(self.client, self.table, sequence_key(tenant_id))
