@@ -130,7 +130,11 @@ ACTIONS = {
     *("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"),
     "ConditionCheckItem",
 }
-QUEUES = {"rebalance-requests": "RebalanceRequests", "rebalance-executions": "RebalanceExecutions"}
+QUEUES = {
+    "rebalance-requests": "RebalanceRequests",
+    "rebalance-executions": "RebalanceExecutions",
+    "webhook-deliveries": "WebhookDeliveries",
+}
 
 Call = tuple[str, str, str]
 """A function, an action, and the table, index or queue of the action."""

@@ -235,7 +235,7 @@ def test_a_stream_reader_bisects_gives_up_and_leaves_failed_records_in_a_queue(p
     may_need_settling = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
     assert patterns == {
         "betting_on_commit": [{"dynamodb": {"NewImage": may_need_settling}}],
-        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 5,  # one per table with events
+        "events_on_commit": [{"dynamodb": {"NewImage": {"events": exists}}}] * 6,  # one per table with events
         "balancing_on_commit": [{"dynamodb": {"NewImage": {"sk": {"S": ["PORTFOLIO"]}, "evaluation_due": exists}}}],
     }
     for source in sources:
@@ -297,8 +297,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 20  # fifteen dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 15
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 21  # sixteen dead-letter queues, five failure queues
+    assert metrics["ApproximateAgeOfOldestMessage"] == 16
     assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 
