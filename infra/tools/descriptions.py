@@ -6,6 +6,7 @@ module.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,20 @@ DUPLICATE_DELIVERY = {
 }
 """The effect of a message that is delivered more than once, by public queue."""
 
+EVENT_CHANNELS: Mapping[str, tuple[str | None, str]] = {
+    "events": ("trimtab", "EventBridge. Delivery is at least once; deduplicate by `id`."),
+    "webhooks": (
+        None,
+        "HTTPS requests to the URLs registered by POST /webhooks, signed as Standard Webhooks asks. Delivery is at least "
+        "once; deduplicate by the header `webhook-id`.",
+    ),
+    "event-list": ("/events", "GET /events: the events of a tenant of the last 30 days, oldest first, with a cursor."),
+}
+"""Address and description of each channel of the events."""
+
 
 def asyncapi() -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document of the public queues and the event bus."""
+    """Return the AsyncAPI 3.0 document of the public queues, and of the ways in which events reach clients."""
     queues = [queue for queue, _ in messages.PUBLIC.values()]
     event_schemas = events.schemas()
     names = {**messages.schemas(), **event_schemas}
@@ -38,15 +50,20 @@ def asyncapi() -> dict[str, Any]:
         "info": {"title": TITLE, "version": __version__, "description": "Public queues in, domain events out."},
         "channels": {
             **{queue: _queue_channel(queue) for queue in queues},
-            "events": {
-                "address": "trimtab",
-                "description": "EventBridge. Delivery is at least once; deduplicate by `id`.",
-                "messages": {name: _message_ref(name) for name in event_schemas},
+            **{
+                name: {
+                    "address": address,
+                    "description": text,
+                    "messages": {each: _message_ref(each) for each in event_schemas},
+                }
+                for name, (address, text) in EVENT_CHANNELS.items()
             },
         },
         "operations": {
             **{_operation(queue): {"action": "receive", "channel": _channel_ref(queue)} for queue in queues},
             "publishEvents": {"action": "send", "channel": _channel_ref("events")},
+            "deliverEvents": {"action": "send", "channel": _channel_ref("webhooks")},
+            "listEvents": {"action": "send", "channel": _channel_ref("event-list")},
         },
         "components": {
             "messages": {
