@@ -32,8 +32,8 @@ EVENT_CHANNELS: Mapping[str, tuple[str | None, str]] = {
     "events": ("trimtab", "EventBridge. Delivery is at least once; deduplicate by `id`."),
     "webhooks": (
         None,
-        "HTTPS requests to the URLs registered by POST /webhooks, signed as Standard Webhooks asks. Delivery is at least "
-        "once; deduplicate by the header `webhook-id`.",
+        "HTTPS requests to the URLs registered by POST /webhooks, signed as Standard Webhooks asks. Delivery is at "
+        "least once; deduplicate by the header `webhook-id`.",
     ),
     "event-list": ("/events", "GET /events: the events of a tenant of the last 30 days, oldest first, with a cursor."),
 }

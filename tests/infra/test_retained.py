@@ -186,6 +186,7 @@ def test_events_that_an_operator_has_to_see_go_to_the_queue_of_operator_alerts(p
     (rule,) = (rule for rule in rules if "an operator has to see" in rule["Properties"]["Description"])
     (target,) = rule["Properties"]["Targets"]
 
+    assert set(rule["Properties"]["EventPattern"]["detail-type"]) == set(AlertType)
     assert list(production.names_in(target["Arn"])) == ["OperatorAlerts"]
     assert target["DeadLetterConfig"]
 
