@@ -111,7 +111,7 @@ def list_webhooks() -> Response[Any]:
 
 @app.get("/webhooks/<webhook_id>", **webhook_route("Read a webhook", READ, views.WebhookView))
 def get_webhook(webhook_id: WebhookId) -> Response[Any]:
-    """Read a webhook, without its secret."""
+    """Read a webhook, without the secret."""
     return json_response(views.webhook_view(webhooks().get(app.caller, webhook_id)))
 
 

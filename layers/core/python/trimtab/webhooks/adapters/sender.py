@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from standardwebhooks import Webhook as Signer
 
-from trimtab.webhooks.domain.addresses import Target, is_permitted, to_target
+from trimtab.webhooks.domain.addresses import WebhookTarget, is_permitted, to_target
 from trimtab.webhooks.domain.deliveries import Attempt
 
 DELIVERY_SECONDS = 10
@@ -43,7 +43,7 @@ class WebhookSender(Struct, frozen=True):
             error = f"No response within {self.seconds} seconds." if is_late else f"No response: {_text(failure)}"
         return Attempt(now, round((time.monotonic() - started) * 1000), status, error)
 
-    def _post(self, target: Target, body: str, headers: Mapping[str, str]) -> int:
+    def _post(self, target: WebhookTarget, body: str, headers: Mapping[str, str]) -> int:
         """Return the status of the response; its body is not read, and no redirect is followed."""
         connection = socket.create_connection((self.resolve(target), target.port), timeout=self.seconds)
         watched = connection.dup()
@@ -62,7 +62,7 @@ class WebhookSender(Struct, frozen=True):
             connection.close()
             watched.close()
 
-    def resolve(self, target: Target) -> str:
+    def resolve(self, target: WebhookTarget) -> str:
         """Return the address of the host to connect to; raises `RefusedAddress` if any address is not permitted.
 
         The name is resolved once, and the connection goes to this very address: a second answer of the name server

@@ -22,7 +22,7 @@ _EMBEDDING = {
 """IPv6 networks whose addresses contain an IPv4 address, with the position of its last bit."""
 
 
-class Target(Struct, frozen=True):
+class WebhookTarget(Struct, frozen=True):
     """The host and the path of a webhook, taken from its URL."""
 
     host: str
@@ -37,7 +37,7 @@ class Target(Struct, frozen=True):
         return host if self.port == (HTTPS_PORT if self.is_secure else HTTP_PORT) else f"{host}:{self.port}"
 
 
-def to_target(url: str, *, allow_local: bool = False) -> Target:
+def to_target(url: str, *, allow_local: bool = False) -> WebhookTarget:
     """Return the target of a URL; raises `ValueError` with what is wrong.
 
     The URL is https on port 443 and has no credentials; a host that is an address is public. `allow_local` also permits
@@ -58,7 +58,7 @@ def to_target(url: str, *, allow_local: bool = False) -> Target:
     if not _is_permitted_host(host, allow_local=allow_local):
         raise ValueError("Use the host name or the address of a public server.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(host, port, path, is_secure)
+    return WebhookTarget(host, port, path, is_secure)
 
 
 def _is_permitted_host(host: str, *, allow_local: bool) -> bool:

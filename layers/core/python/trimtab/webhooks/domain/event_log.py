@@ -47,7 +47,7 @@ class LogEntry(Struct, frozen=True):
         return now - self.logged_at > RETENTION
 
     def to_items(self) -> list[dict[str, Any]]:
-        """Return the entry, and the note that the event is logged, which refuses a second entry of the event."""
+        """Return the entry, and the note of the logged event: the key of the note refuses a second entry."""
         expiry = {"expires_at": int((self.logged_at + RETENTION).timestamp())}
         entry = {"sequence": self.sequence, "event": json.dumps(self.event), "logged_at": format_time(self.logged_at)}
         return [

@@ -57,7 +57,7 @@ class Webhook(Record, frozen=True, kw_only=True):
         return type in self.types or ANY_TYPE in self.types
 
     def secrets(self, now: datetime) -> list[str]:
-        """Return the secrets that sign a delivery, the newest first."""
+        """Return the signing secrets of a delivery, the newest first."""
         before = self.previous_secret if self.previous_until is not None and now < self.previous_until else None
         return [self.secret, *([before] if before else [])]
 
@@ -75,7 +75,7 @@ class Webhook(Record, frozen=True, kw_only=True):
         return self if changed == self else changed._changed(now)
 
     def disable(self, reason: str, now: datetime) -> "Webhook":
-        """Return the webhook after its deliveries failed for good, with the event that tells."""
+        """Return the webhook after deliveries failed for good, with the event `webhook.disabled`."""
         data = {"webhook_id": self.webhook_id, "url": self.url, "reason": reason}
         events = (Event("webhook.disabled", data),)
         return self._changed(now, status=WebhookStatus.DISABLED, disabled_reason=reason, events=events)

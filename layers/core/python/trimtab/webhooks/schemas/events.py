@@ -22,7 +22,7 @@ EventType = Annotated[
 
 
 class EventPage(Model):
-    """Events in the order in which the platform logged them."""
+    """Events in the order of the log."""
 
     items: list[CloudEvent]
     """The events of this page, oldest first."""

@@ -49,7 +49,7 @@ class ChangeWebhook(Model):
 
 
 class WebhookView(Model):
-    """A webhook without its secret."""
+    """A webhook without the secret."""
 
     webhook_id: str
     url: str
@@ -68,7 +68,7 @@ class WebhookView(Model):
 
 
 class WebhookWithSecret(WebhookView):
-    """A webhook with its secret, which no other response has."""
+    """A webhook with the secret; no other response has the secret."""
 
     secret: str
     """The secret that verifies signatures, in the form of Standard Webhooks. Example:

@@ -12,7 +12,7 @@ from trimtab.webhooks.adapters.webhook_store import WebhookStore
 
 
 class EventLogger(Struct, frozen=True):
-    """Logs events, then requests their delivery; a repeat requests it again, as the first one may have crashed."""
+    """Logs events, then requests their delivery. A repeat requests the delivery again, as after a crash."""
 
     log: EventLog
     store: WebhookStore
