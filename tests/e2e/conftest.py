@@ -105,7 +105,7 @@ def _deploy(workspace: Workspace, endpoint: str, env: str, bundle: str | None) -
 
 def _delete_stacks(endpoint: str, prefix: str) -> None:
     cloudformation = environment.client("cloudformation", endpoint)
-    for name in (f"{prefix}-service", f"{prefix}-data"):
+    for name in (f"{prefix}-service", f"{prefix}-retained"):
         cloudformation.delete_stack(StackName=name)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
 
