@@ -3,8 +3,8 @@
 from itertools import count
 from typing import Any
 
+from tests.e2e.balancing.steps import wait_until
 from tests.e2e.conftest import System
-from infra.local.client import wait_until
 
 TREE = "/api/v1"
 
