@@ -150,7 +150,7 @@ def _own_responses(operation: JsonObject) -> Iterator[tuple[str, JsonObject]]:
         is_common = PROBLEM_MEDIA_TYPE in content or status == "422"
         if not is_common:
             headers = {name: SUCCESS_HEADERS[name] for name in sent_headers(operation["operationId"], int(status))}
-            yield status, {**response, **({"headers": headers} if headers else {})}
+            yield status, {**response, "headers": headers}
 
 
 def _csv_body(title: str, columns: Sequence[str], sample: str) -> JsonObject:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from infra.tools.problem_types import problem_types
+from trimtab.runtime.http.headers import SAFE_HEADERS
 from trimtab.runtime.http.problems import PROBLEM_MEDIA_TYPE, PROBLEM_TYPE
 
 JsonObject = dict[str, Any]
@@ -63,10 +64,10 @@ SUCCESS_HEADERS: Mapping[str, JsonObject] = {
         "schema": {"type": "string", "examples": ["nosniff"]},
     },
 }
-"""The headers of successful responses by name."""
+"""The headers of responses by name."""
 
 _LATER = ("Location", "Retry-After")
-_CHART = ("Cache-Control", "Content-Security-Policy", "X-Content-Type-Options")
+_CHART = ("Content-Security-Policy",)
 _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
     **dict.fromkeys((("create_portfolio", 201), ("create_portfolio_alias", 201)), ("ETag", "Location")),
     **dict.fromkeys(
@@ -102,7 +103,7 @@ _NO_RULES = {
 
 def sent_headers(operation_id: str, status: int) -> tuple[str, ...]:
     """Return the names of the headers that a successful response of an operation has."""
-    return _SENT.get((operation_id, status), ())
+    return tuple(sorted({*_SENT.get((operation_id, status), ()), *SAFE_HEADERS}))
 
 
 def problem_statuses(operation: JsonObject, method: str) -> Iterator[HTTPStatus]:
@@ -191,11 +192,11 @@ def problem_components() -> dict[str, JsonObject]:
 
 
 def _problem(status: HTTPStatus, reason: str) -> JsonObject:
-    headers: JsonObject = {}
+    headers = {name: SUCCESS_HEADERS[name] for name in SAFE_HEADERS}
     if status is HTTPStatus.UNAUTHORIZED:
         challenge = {"type": "string", "examples": ["Bearer"]}
-        headers = {"WWW-Authenticate": {"description": "The scheme of the credentials.", "schema": challenge}}
+        headers["WWW-Authenticate"] = {"description": "The scheme of the credentials.", "schema": challenge}
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT}:
-        headers = {"Retry-After": _RETRY_AFTER}
+        headers["Retry-After"] = _RETRY_AFTER
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": reason, **({"headers": headers} if headers else {}), "content": content}
+    return {"description": reason, "headers": headers, "content": content}

@@ -7,6 +7,7 @@ from unittest import mock
 
 import boto3
 import pytest
+from jsonschema import Draft202012Validator
 from botocore.exceptions import ClientError
 
 from functions.notifications_api import handler as api_function
@@ -32,9 +33,12 @@ def put_contacts(system: System, emails: Any, *, at: datetime = MAILED_AT - time
 
 
 def published_events() -> list[Any]:
-    """Return the events of the table of contacts, as the bus gets them."""
+    """Return the events of the table of contacts, as the bus gets them, each valid by its schema."""
     records = [record.to_json() for record in table("notifications").stream_shard.items]
-    return [event for record in records for event in events_of(record)]
+    events = [event for record in records for event in events_of(record)]
+    for event in events:
+        Draft202012Validator(payload(f"schemas/{event['type']}.json")).validate(event)
+    return events
 
 
 def disabled(system: System) -> dict[str, str]:
