@@ -7,8 +7,8 @@ from unittest import mock
 
 import boto3
 import pytest
-from jsonschema import Draft202012Validator
 from botocore.exceptions import ClientError
+from jsonschema import Draft202012Validator
 
 from functions.notifications_api import handler as api_function
 from functions.notifications_on_alert import handler as alert_function

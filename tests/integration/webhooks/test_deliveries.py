@@ -11,12 +11,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from jsonschema import Draft202012Validator
 from standardwebhooks import Webhook as Signer
 
 from functions.webhooks_on_delivery_requested import handler as delivery_function
 from tests.support.fast_moto import fast_items
 from tests.support.moto_state import commits, fast_transactions
-from tests.support.system import System
+from tests.support.system import System, payload
 from tests.support.trading import refused
 from tests.support.webhooks import (
     DeliveryRun,
@@ -135,6 +136,7 @@ def test_a_webhook_is_disabled_with_a_reason_and_an_event_when_nothing_arrived_f
     disabled = system.http("GET", home).json
     assert (disabled["status"], "10 times" in disabled["disabled_reason"]) == ("DISABLED", True)
     (told,) = [event for record in commits("webhooks") for event in events_of(record)]
+    Draft202012Validator(payload("schemas/webhook.disabled.json")).validate(told)
     assert (told["type"], told["data"]["webhook_id"], told["tenantid"]) == (
         "webhook.disabled",
         webhook["webhook_id"],
