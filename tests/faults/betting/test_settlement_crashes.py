@@ -276,7 +276,7 @@ WORK: dict[str, Callable[[Bettor], Any]] = {
 }
 CALLS = {
     "place": ["BatchGetItem", "TransactWriteItems"],
-    "settle": ["GetItem", "BatchGetItem", "TransactWriteItems"],
+    "settle": ["GetItem", "BatchGetItem", "TransactWriteItems", "GetItem", "GetItem"],  # answers position and metrics
     "cancel": ["GetItem", "BatchGetItem", "TransactWriteItems"],
     "close": ["PutItem", "Query", "Query"],
 }
