@@ -242,6 +242,8 @@ class Config:
     """The origins of web pages that may call the API, such as `https://app.example.com`, or `*` for every page."""
     compat: bool = False
     """Serve the routes of earlier systems, too, for clients that still speak their APIs."""
+    websocket: bool = True
+    """Push events over a WebSocket API, too. Without it, clients poll `GET /events`."""
     inline_layers: bool = False
     gateway_authorizer: bool = True
     gateway_logs: bool = True
@@ -386,6 +388,7 @@ LOCALSTACK = replace(
     env="localstack",
     target=container(),
     inline_layers=True,  # function layers are a paid feature of LocalStack
+    websocket=False,  # WebSocket APIs are a paid feature of LocalStack
     gateway_authorizer=False,  # the community edition ignores authorizers; the functions verify the token
 )
 

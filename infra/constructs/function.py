@@ -90,7 +90,7 @@ class LambdaFunction(Construct):
         self.package = package
         self.name = name = f"{config.prefix}-{package.replace('_', '-')}"
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        self.log_group = self._make_log_group(name, config)
+        self.log_group = self._make_log_group(name, context)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -137,15 +137,20 @@ class LambdaFunction(Construct):
         arn = f"arn:{Aws.PARTITION}:secretsmanager:{account_and_region(self)}:secret:{secret_name}-??????"
         self.allow(["secretsmanager:GetSecretValue"], [arn])
 
-    def _make_log_group(self, name: str, config: Config) -> logs.LogGroup:
-        log_group = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/aws/lambda/{name}",
-            retention=log_retention(config),
+    def _make_log_group(self, name: str, context: FunctionContext) -> logs.ILogGroup:
+        """Make the log group in the retained stack, as `Alarms` does for alarms, and refer to the group by its name."""
+        group_name = f"/aws/lambda/{name}"
+        logs.LogGroup(
+            context.alarms.functions,
+            f"{name}-logs",
+            log_group_name=group_name,
+            retention=log_retention(context.config),
             removal_policy=RemovalPolicy.DESTROY,
         )
+        log_group = logs.LogGroup.from_log_group_name(self, "Logs", group_name)
         log_group.grant_write(self.role)
+        found = f"arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:{group_name}:*"
+        acknowledge(self.role, f"AwsSolutions-IAM5[Resource::{found}]", "The streams of the function's own log group.")
         return log_group
 
     def _send_failures_to(self, failures: FailureQueue) -> None:

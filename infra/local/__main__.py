@@ -70,13 +70,14 @@ def token(arguments: argparse.Namespace) -> None:
 
 
 def print_environment(_: argparse.Namespace) -> None:
-    """Print shell exports: API address, token, two request headers, public queue URLs, settings of the AWS CLI."""
+    """Print shell exports: addresses, token, two request headers, public queue URLs, settings of the AWS CLI."""
     workspace = Workspace()
     stack = _running_stack(workspace)
     token = TokenIssuer(workspace.issuer_key).token(tenant="demo", user_id=None, scopes=SCOPES)
     queues = {f"{name.upper().replace('-', '_')}_QUEUE": stack.queues[name] for name in PUBLIC_QUEUES}
     variables = {
         "API": stack.api_url,
+        **({"SOCKET": stack.socket_url} if stack.socket_url else {}),
         "TOKEN": token,
         "AUTH": f"Authorization: Bearer {token}",
         "JSON": "Content-Type: application/json",
@@ -158,6 +159,8 @@ def _step(title: str) -> Iterator[None]:
 
 def _show(stack: deploy.Stack, rebalance: dict[str, Any]) -> None:
     _console.print(f"\nAPI    {stack.api_url}\nToken  {stack.token}", markup=False)
+    if stack.socket_url:
+        _console.print(f"Socket {stack.socket_url}", markup=False)
     _console.print("       tenant demo, all scopes, 12 h; `make token` prints another", markup=False)
     _console.print("Stack  .local/stack.json", markup=False)
     target, reported = demo.PORTFOLIO["allocation"], demo.REPORT["new_allocation"]

@@ -28,6 +28,8 @@ class Stack:
     tables: dict[str, str]
     event_bus: str
     buckets: dict[str, str] = field(default_factory=dict)
+    socket_url: str = ""
+    """The address of the WebSocket API; empty for a cloud without one."""
 
     def save(self, workspace: Workspace) -> None:
         """Write `stack.json`. Only the owner may read the file, because it contains a token."""
@@ -108,6 +110,7 @@ class Deployment:
             tables=_named(retained, "Table"),
             event_bus=retained["EventBusName"],
             buckets=_named(retained, "Bucket"),
+            socket_url=service.get("SocketUrl", ""),
         )
 
 

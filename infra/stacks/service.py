@@ -35,6 +35,8 @@ class ServiceStack(Stack):
         self._add_portfolio_modules()
         self._add_other_contexts()
         CfnOutput(self, "ApiUrl", value=platform.address.url)
+        if retained.webhooks.socket:
+            CfnOutput(self, "SocketUrl", value=retained.webhooks.socket.address.url)
 
     def _add_portfolio_modules(self) -> None:
         context, api, retained = self._context, self._api, self._retained

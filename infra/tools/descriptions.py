@@ -35,6 +35,11 @@ EVENT_CHANNELS: Mapping[str, tuple[str | None, str]] = {
         "HTTPS requests to the URLs registered by POST /webhooks, signed as Standard Webhooks asks. Delivery is at "
         "least once; deduplicate by the header `webhook-id`.",
     ),
+    "socket": (
+        None,
+        "A WebSocket connection, with the token at the connect. A client sends `subscribe` and gets the events of its "
+        "subscriptions. Delivery is best effort; `GET /events` has every event.",
+    ),
     "event-list": ("/events", "GET /events: the events of a tenant of the last 30 days, oldest first, with a cursor."),
 }
 """Address and description of each channel of the events."""
@@ -63,6 +68,7 @@ def asyncapi() -> dict[str, Any]:
             **{_operation(queue): {"action": "receive", "channel": _channel_ref(queue)} for queue in queues},
             "publishEvents": {"action": "send", "channel": _channel_ref("events")},
             "deliverEvents": {"action": "send", "channel": _channel_ref("webhooks")},
+            "pushEvents": {"action": "send", "channel": _channel_ref("socket")},
             "listEvents": {"action": "send", "channel": _channel_ref("event-list")},
         },
         "components": {

@@ -48,6 +48,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The commission is larger than the winnings of the order.",
         "Send a commission of at most the winnings.",
     ),
+    "connection_ended": (
+        "The WebSocket connection has ended, or its token has expired.",
+        "Connect again, with a new token if necessary.",
+    ),
     "contended": ("Other requests changed the resource at the same time, repeatedly.", _SAME_REQUEST),
     "dead_heat_factor": (
         "The dead-heat factor is missing, not allowed or out of range.",
@@ -265,6 +269,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A resolution adjusts too many holdings at once.",
         "Resolve the largest differences, and record the rest as trades.",
     ),
+    "too_many_connections": (
+        "The tenant has the largest number of WebSocket connections. The handshake is refused with 429.",
+        "Close connections, or share one among the users of a server.",
+    ),
     "too_many_corrections": (
         "The entry has reached the limit of corrections.",
         "Make the entry void or failed, and record a new one.",
@@ -297,6 +305,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Place orders on the same selections, or in another market.",
     ),
     "too_many_splits": ("The symbol has the largest number of splits.", "Withdraw a wrong split first."),
+    "too_many_subscriptions": (
+        "The WebSocket connection has the largest number of subscriptions.",
+        "Open another connection, or subscribe to a user instead of each portfolio.",
+    ),
     "too_many_webhooks": ("The tenant has the largest number of webhooks.", "Delete a webhook first."),
     "two_request_ids": (
         "The header `Idempotency-Key` and `request_id` differ.",

@@ -25,6 +25,6 @@ def test_a_web_page_of_another_origin_creates_a_portfolio_and_shows_its_rebalanc
     system: System, tmp_path: Path
 ) -> None:
     token = system.issuer.token(tenant="browser", user_id=None, scopes=SCOPES)
-    shown = run_browser_example(tmp_path, system.stack.api_url, token)
+    shown = run_browser_example(tmp_path, system.stack.api_url, token, system.stack.socket_url)
     assert shown[0] == "COMPLETED"
     assert sorted(shown[1:]) == ["BUY bonds 10.0000", "SELL stocks 10.0000"]

@@ -35,6 +35,7 @@ VERIFIERS = (
     "platform_api",
     "portfolios_api",
     "webhooks_api",
+    "webhooks_on_connection",
 )
 
 

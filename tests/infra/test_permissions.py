@@ -37,8 +37,10 @@ from functions.notifications_on_mail_reported import handler as report_of_mail_f
 from functions.portfolios_api import handler as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
 from functions.webhooks_api import handler as webhooks_function
+from functions.webhooks_on_connection import handler as connection_function
 from functions.webhooks_on_delivery_requested import handler as delivery_function
 from functions.webhooks_on_event import handler as event_function
+from functions.webhooks_on_push_requested import handler as push_function
 from tests.infra.conftest import Synthesised, functions_of, listed, statements_of, strings
 from tests.support import trading
 from tests.support.analytics import ValuedPortfolio, at_time
@@ -46,6 +48,7 @@ from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.fast_moto import fast_items
 from tests.support.fast_quotes import fast_quotes
 from tests.support.moto_state import fast_transactions
+from tests.support.sockets import disconnect, management_api, open_connection
 from tests.support.system import BARS_BUCKET, System, payload
 from tests.support.webhooks import an_event, create_webhook, delivery_run, log_events, read_ids, receiving
 from trimtab.analytics.service import valuations
@@ -75,6 +78,8 @@ FUNCTIONS = (
     webhooks_function,
     event_function,
     delivery_function,
+    connection_function,
+    push_function,
 )
 EXACT = {
     "analytics_api",
@@ -91,6 +96,8 @@ EXACT = {
     "notifications_on_alert",
     "webhooks_api",
     "webhooks_on_event",
+    "webhooks_on_connection",
+    "webhooks_on_push_requested",
     "notifications_on_mail_reported",
     "webhooks_on_delivery_requested",
     "balancing_on_check_requested",
@@ -134,6 +141,7 @@ QUEUES = {
     "rebalance-requests": "RebalanceRequests",
     "rebalance-executions": "RebalanceExecutions",
     "webhook-deliveries": "WebhookDeliveries",
+    "event-pushes": "EventPushes",
 }
 
 Call = tuple[str, str, str]
@@ -237,6 +245,7 @@ def _run_scenarios(system: System) -> None:
     _read_the_market(system)
     _value_and_report(system)
     _deliver_to_webhooks(system)
+    _push_to_connections(system)
     _serve_clients_of_earlier_systems(system)
 
 
@@ -279,6 +288,18 @@ def _deliver_to_webhooks(system: System) -> None:
             *(("POST", f"{home}/rotate", None), ("POST", f"{home}/test", None), ("DELETE", home, None)),
         ):
             assert system.http(method, path, body).status < 300
+
+
+def _push_to_connections(system: System) -> None:
+    """Connect two clients, push an event to both, one of which is gone, and disconnect the other."""
+    with management_api() as api:
+        for name in ("open", "gone"):
+            open_connection(system, name)
+        api.statuses = {"gone": 410}
+        log_events(system, an_event(3))
+        system.process_pushes()
+        assert disconnect(system, "open") == 200
+        assert api.event_ids("open")
 
 
 def _value_and_report(system: System) -> None:

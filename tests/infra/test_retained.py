@@ -28,9 +28,11 @@ WORKERS = {
     "webhook-events": "webhooks-on-event",
     "mail-reports": "notifications-on-mail-reported",
     "webhook-deliveries": "webhooks-on-delivery-requested",
+    "event-pushes": "webhooks-on-push-requested",
 }
 STATEFUL = (
     "AWS::ApiGateway::RestApi",
+    "AWS::ApiGatewayV2::Api",
     "AWS::Cognito::UserPool",
     "AWS::DynamoDB::Table",
     "AWS::S3::Bucket",

@@ -57,7 +57,8 @@ def test_every_function_has_a_role_of_its_own_a_log_group_that_expires_and_its_l
     assert set(roles.values()) == {1}
     assert layers == {name: 3 if name in {"betting_rpc", REPORTS} else 2 for name in FUNCTIONS}
     assert all("LogGroup" in properties["LoggingConfig"] for properties in functions.values())
-    groups = production.service_template.find_resources("AWS::Logs::LogGroup").values()
+    groups = production.resources("AWS::Logs::LogGroup").values()
+    assert len(groups) == len(FUNCTIONS) + 1  # and that of the gateway
     assert all(group["Properties"]["RetentionInDays"] == 90 for group in groups)
 
 
@@ -216,6 +217,7 @@ def test_every_queue_worker_reports_single_messages_and_has_limited_concurrency(
         "notifications_on_alert_published": (1, 20),
         "webhooks_on_event": (100, 2),
         "webhooks_on_delivery_requested": (1, 20),
+        "webhooks_on_push_requested": (1, 20),
         "market_on_quote_received": (10, 20),
         "balancing_on_check_requested": (10, 20),
         "execution_on_execution_requested": (1, 10),
@@ -297,8 +299,8 @@ def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(produc
     metrics = Counter(alarm["MetricName"] for alarm in alarms)
 
     assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 21  # sixteen dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 16
+    assert metrics["ApproximateNumberOfMessagesVisible"] == 22  # seventeen dead-letter queues, five failure queues
+    assert metrics["ApproximateAgeOfOldestMessage"] == 17
     assert metrics["IteratorAge"] == 3  # one per reader of streams
     assert all(alarm["AlarmActions"] for alarm in alarms)
 

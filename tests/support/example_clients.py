@@ -63,12 +63,14 @@ def serving_examples() -> Iterator[str]:
             thread.join()
 
 
-def run_browser_example(folder: Path, address: str, token: str) -> list[str]:
+def run_browser_example(folder: Path, address: str, token: str, socket_address: str = "") -> list[str]:
     """Open the page in a headless Chromium, fill in and submit its form, and return the status and rows it shows."""
     (folder / "node_modules").symlink_to(NODE_PACKAGES)
     shutil.copy(Path(__file__).with_name("browser.mjs"), folder)
     with serving_examples() as origin:
-        return _run("node", "browser.mjs", f"{origin}/browser.html", address, token, cwd=folder).splitlines()
+        return _run(
+            "node", "browser.mjs", f"{origin}/browser.html", address, token, socket_address, cwd=folder
+        ).splitlines()
 
 
 def _run(*command: object, cwd: Path, **variables: str) -> str:

@@ -41,6 +41,7 @@ from functions.rebalancing_on_rebalance_requested import handler as worker_funct
 from functions.webhooks_api import handler as webhooks_function
 from functions.webhooks_on_delivery_requested import handler as delivery_function
 from functions.webhooks_on_event import handler as event_function
+from functions.webhooks_on_push_requested import handler as push_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES, WEBHOOKS
 from tests.support import aws_setup
 from tests.support.clients import kept_client
@@ -237,6 +238,7 @@ class System:
     mails_url: str
     webhook_events_url: str
     webhook_deliveries_url: str
+    pushes_url: str
     context: LambdaContext = field(default_factory=LambdaContext)
 
     def http(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -334,6 +336,10 @@ class System:
         """Process every message on the queue of deliveries; return the number of messages."""
         return self.drain_queue(self.webhook_deliveries_url, delivery_function)
 
+    def process_pushes(self) -> int:
+        """Process every message on the queue of pushes; return the number of messages."""
+        return self.drain_queue(self.pushes_url, push_function)
+
     def request_valuations(self, event: Any) -> dict[str, int]:
         """Pass an event of the bus or the schedule to the function that requests valuations and reports."""
         return dict(analytics_night_function.handler(event, self.context))
@@ -382,7 +388,9 @@ def in_process_system() -> Iterator[System]:
         insights_url, settlements_url = map(aws_setup.add_queue, ("insights", "settlements"))
         changes_url = aws_setup.add_queue("portfolio-changes")
         valuations_url, reports_url, mails_url = map(aws_setup.add_queue, ("valuations", "reports", "mails"))
-        webhook_events_url, webhook_deliveries_url = map(aws_setup.add_queue, ("webhook-events", "webhook-deliveries"))
+        webhook_events_url, webhook_deliveries_url, pushes_url = map(
+            aws_setup.add_queue, ("webhook-events", "webhook-deliveries", "event-pushes")
+        )
         settings = {
             "BETTING_TABLE": BETTING_TABLE,
             "SETTLEMENTS_QUEUE_URL": settlements_url,
@@ -393,6 +401,8 @@ def in_process_system() -> Iterator[System]:
             "NOTIFICATIONS_TABLE": "notifications",
             "WEBHOOKS_TABLE": "webhooks",
             "DELIVERIES_QUEUE_URL": webhook_deliveries_url,
+            "PUSHES_QUEUE_URL": pushes_url,
+            "SOCKET_ENDPOINT": "http://127.0.0.1:9",
             "ALLOW_LOCAL_WEBHOOKS": "true",
             "WEBHOOK_RETRY_SECONDS": "10",
             "VALUATIONS_QUEUE_URL": valuations_url,
@@ -439,6 +449,7 @@ def in_process_system() -> Iterator[System]:
                 mails_url,
                 webhook_events_url,
                 webhook_deliveries_url,
+                pushes_url,
             )
         forget_cached()
 

@@ -25,7 +25,7 @@ from tests.support.webhooks import an_event, create_webhook, read_ids
 from trimtab.kernel.ids import derive_id
 
 EVENTS = 45  # more than one transaction takes
-CALLS = [*["BatchGetItem", "TransactWriteItems"] * 2, "Query", "SendMessage"]
+CALLS = [*["BatchGetItem", "TransactWriteItems"] * 2, "Query", "SendMessage", "Query"]
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ MESSAGES: list[Message] = [
     messages.ValuationRequested(tenant_id="demo", portfolio_id=PORTFOLIO, since=date(2026, 1, 30)),
     messages.ReportRequested(tenant_id="demo", portfolio_id=PORTFOLIO, month="2026-01"),
     messages.DeliveryRequested(tenant_id="demo", webhook_id="w1", sequence=42, attempt=2),
+    messages.PushRequested(tenant_id="demo", sequences=[41, 42]),
 ]
 
 

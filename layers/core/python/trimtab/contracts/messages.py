@@ -239,6 +239,19 @@ class DeliveryRequested(TenantMessage):
     attempt: Whole | None = None
 
 
+MAX_PUSHED_EVENTS = 20
+
+
+class PushRequested(TenantMessage):
+    """A request on the internal queue `event-pushes`: push logged events to the WebSocket connections of the tenant.
+
+    `sequences` are the numbers of the events in the log of the tenant.
+    """
+
+    type: Literal["push.requested"] = "push.requested"
+    sequences: Annotated[list[Whole], Field(min_length=1, max_length=MAX_PUSHED_EVENTS)]
+
+
 class BusEvent(Model):
     """A domain event in the envelope in which an EventBridge rule delivers events to a queue."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -43,36 +44,44 @@ class EventLog(Struct, frozen=True):
     client: "DynamoDBClient"
     table: str
 
-    def append(self, tenant_id: str, events: Sequence[Mapping[str, Any]], now: datetime) -> int:
-        """Log each event once, however often it is given, and return how many are new.
+    def append(self, tenant_id: str, events: Sequence[Mapping[str, Any]], now: datetime) -> list[LogEntry]:
+        """Log each event once, however often it is given, and return the new entries.
 
         Raises `Conflict` if other writers kept appending; the caller appends the same events again.
         """
         distinct = list({event["id"]: event for event in events}.values())
         starts = range(0, len(distinct), EVENTS_PER_WRITE)
         batches = [distinct[start : start + EVENTS_PER_WRITE] for start in starts]
-        return sum(
-            retry_on_conflict(lambda batch=batch: self._append(tenant_id, batch, now), APPEND_TRIES)  # type: ignore[misc]
+        return [
+            entry
             for batch in batches
-        )
+            for entry in retry_on_conflict(partial(self._append, tenant_id, batch, now), APPEND_TRIES)
+        ]
 
-    def _append(self, tenant_id: str, events: Sequence[Mapping[str, Any]], now: datetime) -> int:
+    def _append(self, tenant_id: str, events: Sequence[Mapping[str, Any]], now: datetime) -> list[LogEntry]:
         keys = [sequence_key(tenant_id), *(logged_key(tenant_id, event["id"]) for event in events)]
         stored = {(item["pk"], item["sk"]): item for item in batch_get(self.client, self.table, keys, consistent=True)}
         counter = stored.pop((keys[0]["pk"], keys[0]["sk"]), None)
         last = counter["sequence"] if counter else 0
         new = [event for event in events if logged_key(tenant_id, event["id"])["pk"] not in {pk for pk, _ in stored}]
         if not new:
-            return 0
+            return []
         entries = [LogEntry(tenant_id, last + number, event, now) for number, event in enumerate(new, 1)]
         puts = [self._put_new(item) for entry in entries for item in entry.to_items()]
         transact(self.client, [self._advance(tenant_id, last, last + len(new)), *puts])
-        return len(new)
+        return entries
 
     def entry(self, tenant_id: str, sequence: int) -> LogEntry | None:
         """Return an entry, None after its retention."""
         item = get_item(self.client, self.table, entry_key(tenant_id, sequence))
         return LogEntry.from_item(tenant_id, item) if item else None
+
+    def entries(self, tenant_id: str, sequences: Sequence[int]) -> Sequence[LogEntry]:
+        """Return the entries with these numbers, at most 100, in any order."""
+        keys = [entry_key(tenant_id, sequence) for sequence in sequences]
+        return [
+            LogEntry.from_item(tenant_id, item) for item in batch_get(self.client, self.table, keys, consistent=True)
+        ]
 
     def last(self, tenant_id: str) -> int:
         """Return the number of the last entry, 0 for an empty log."""

@@ -1,0 +1,58 @@
+"""Messages to WebSocket connections, by the management API of API Gateway."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from types_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+_GONE = 410
+_TIMEOUTS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, max_pool_connections=20)
+
+
+class ConnectionGone(Exception):
+    """Raised for a connection that the client or API Gateway has closed."""
+
+
+class PushFailed(Exception):
+    """Raised where the management API did not accept a message; the message may have been sent."""
+
+
+@lru_cache(maxsize=1)
+def sockets_client(endpoint: str) -> "ApiGatewayManagementApiClient":
+    """Return the client, created on first use. The client tries once: a slow connection must not delay others."""
+    return boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=_TIMEOUTS)
+
+
+class Sockets(Struct, frozen=True):
+    """Sends messages to connections, and closes connections."""
+
+    client: "ApiGatewayManagementApiClient"
+
+    def post(self, connection_id: str, message: Mapping[str, Any]) -> None:
+        """Send a message as JSON; raises `ConnectionGone` or `PushFailed`."""
+        data = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+        try:
+            self.client.post_to_connection(ConnectionId=connection_id, Data=data)
+        except (ClientError, BotoCoreError) as error:
+            raise _failure(error) from None
+
+    def close(self, connection_id: str) -> None:
+        """Close a connection; raises `ConnectionGone` or `PushFailed`."""
+        try:
+            self.client.delete_connection(ConnectionId=connection_id)
+        except (ClientError, BotoCoreError) as error:
+            raise _failure(error) from None
+
+
+def _failure(error: Exception) -> Exception:
+    if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] == _GONE:
+        return ConnectionGone()
+    return PushFailed(f"{type(error).__name__} {error}"[:200])
