@@ -44,7 +44,7 @@ def run_typescript_example(folder: Path, address: str, token: str) -> list[str]:
     (folder / "node_modules").symlink_to(NODE_PACKAGES)
     (folder / "package.json").write_text('{"type": "module"}')
     shutil.copy(EXAMPLES / "client.ts", folder)
-    _run(tools / "openapi-typescript", DOCUMENT, "-o", "trimtab.d.ts", cwd=folder)
+    _run(tools / "openapi-typescript", DOCUMENT, "-o", "trimtab.d.ts", "--default-non-nullable=false", cwd=folder)
     _run(tools / "tsc", *TYPESCRIPT, "--types", "node", "client.ts", cwd=folder)
     return _run("node", "client.ts", address, token, cwd=folder).splitlines()
 
