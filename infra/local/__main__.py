@@ -159,9 +159,9 @@ def _step(title: str) -> Iterator[None]:
 
 def _show(stack: deploy.Stack, rebalance: dict[str, Any]) -> None:
     _console.print(f"\nAPI    {stack.api_url}\nToken  {stack.token}", markup=False)
+    _console.print("       tenant demo, all scopes, 12 h; `make token` prints another", markup=False)
     if stack.socket_url:
         _console.print(f"Socket {stack.socket_url}", markup=False)
-    _console.print("       tenant demo, all scopes, 12 h; `make token` prints another", markup=False)
     _console.print("Stack  .local/stack.json", markup=False)
     target, reported = demo.PORTFOLIO["allocation"], demo.REPORT["new_allocation"]
     _console.print("\nPOST /portfolio  " + json.dumps(target), markup=False)
