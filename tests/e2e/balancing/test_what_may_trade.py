@@ -31,9 +31,10 @@ def test_a_held_price_is_neither_valued_nor_traded_until_a_person_releases_the_p
     assert platform.get(f"/quotes/{one}").json["price"] == "100"
     assert _value(client, path) == Decimal(10000)
     _post_quote(platform, one, "10001")  # a repetition of the same source confirms nothing
+    wait_until(lambda: platform.get(f"/quotes/{one}").json["held"]["price"] == "10001", "the newer price is held")
     assert ended_rebalance(client, path) is None
 
-    released = platform.post(f"/quotes/{one}/release", {"price": platform.get(f"/quotes/{one}").json["held"]["price"]})
+    released = platform.post(f"/quotes/{one}/release", {"price": "10001"})
     assert released.status == 200, released.text
     rebalance = wait_until(lambda: ended_rebalance(client, path), "the released price is traded")
     assert (rebalance["status"], rebalance["trigger"]) == ("COMPLETED", "price"), rebalance
