@@ -32,7 +32,7 @@ _ADVICE = {
     "spin": "Record a trade of the kind `spin_off`: the statement does not have the cost that moves from the parent.",
     "split": "The platform enters splits for all portfolios. Compare the holding with the statement after the import.",
 }
-"""How to record the rows of corporate actions, by a word of the action."""
+"""The instruction for the user in an `unrecorded` row of a corporate action, by a word of the action."""
 OTHER_ACTION = (
     "Record units that come in or go out as trades of the kinds `transfer_in`, `transfer_out`, `free_shares` or "
     "`write_off`."
