@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from datetime import datetime
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -111,6 +112,10 @@ def _complete(message: Any, members: Any) -> Any:
             value = None if name[1] == "UNSPECIFIED" else name[1]
         elif isinstance(value, str) and value.startswith("RESULT_"):
             value = value.removeprefix("RESULT_").lower()
+        elif isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", value):
+            value = (
+                datetime.fromisoformat(value).isoformat().replace("+00:00", "Z")
+            )  # ProtoJSON writes 0, 3 or 6 digits
         view[field.name] = value
     return view
 
