@@ -1,7 +1,7 @@
 """Search for orders that a plan has missed: they would bring a leg outside its band closer to the target."""
 
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from msgspec import Struct
 
@@ -62,11 +62,15 @@ class Outcome(Struct, frozen=True):
         return after - (before if planned else 0) <= self.at_limit_prices
 
     def payable(self, symbol: str, proceeds: Decimal = Decimal(0)) -> Decimal:
-        """Return the amount of a buy towards the target that the cash pays for, with these proceeds of a sell."""
+        """Return the amount of a buy towards the target that the cash pays for, with these proceeds of a sell.
+
+        Orders are paid in whole units of money: proceeds are rounded down, and so is what is left for the buy.
+        """
         slip = self.case.policy.max_slippage / 100
         commission = self.case.commission_of(-self.excess[symbol])
-        worst = (self.at_limit_prices + proceeds * (1 - slip) - commission) / (1 + slip)
-        return min(-self.excess[symbol], worst, self.above_cash_target + proceeds - commission)
+        brought = round_money(proceeds * (1 - slip), self.case.currency, ROUND_FLOOR)
+        money = round_money(self.at_limit_prices + brought - commission, self.case.currency, ROUND_FLOOR)
+        return min(-self.excess[symbol], money / (1 + slip), self.above_cash_target + proceeds - commission)
 
 
 def outcome_of(case: Case, found: OrderPlan) -> Outcome:

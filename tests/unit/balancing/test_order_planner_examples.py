@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
+from tests.unit.balancing.missed_orders import missed_orders
 from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, Case, Numbers, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, percents
 from trimtab.kernel.money import apportion, to_money
@@ -255,3 +256,21 @@ def test_an_order_at_the_edge_of_the_band_has_the_minimum_at_least() -> None:
     found = check(simple(a=56, b=44, policy=policy))
     assert [order.symbol for order in found.orders] == ["a", "b"]
     assert all(Decimal(3) <= order.notional <= Decimal("3.01") for order in found.orders)  # 1 point would do
+
+
+@pytest.mark.parametrize(
+    ("price", "orders"),
+    [
+        ("0.0002", ["SELL a 0.02", "BUY b 0.01", "no BUY b 0.01: no_cash"]),
+        # 33.333333333 shares are worth less than the cent, and a billionth of a share more costs two.
+        ("0.0003", ["no SELL a 0.02: no_use", "no BUY b 0.02: no_cash"]),
+    ],
+)
+def test_a_cent_pays_for_an_order_only_where_the_order_is_worth_the_whole_cent(price: str, orders: list[str]) -> None:
+    # 0.02 of proceeds less the buffer pay for one cent.
+    policy = replace(FREE, cash_buffer=Decimal("0.25"))
+    prices, weights = percents(a="0.0201", b=price), percents(a="0.0001", b="99.9999")
+    case = Case(percents(a=1), prices, Decimal(0), weights, policy)
+    found = check(case)
+    assert brief(found) == orders
+    assert not list(missed_orders(case, found))
