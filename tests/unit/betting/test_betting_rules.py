@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trimtab.betting.domain.markets import close_market
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest
@@ -184,6 +185,23 @@ def test_a_payout_that_differs_needs_a_reason_which_is_stored() -> None:
     assert settle(order, WON, payout=D(34), override_reason="Rule 4 deduction.") is order
     with pytest.raises(Conflict):
         settle(order, WON)
+    with pytest.raises(Conflict):
+        settle(order, WON, payout=D(33), override_reason="Rule 4 deduction.")
+
+
+def test_each_member_of_a_settlement_request_changes_the_hash() -> None:
+    base = SettlementRequest(WON, D(1), D(34), "Rule 4 deduction.")
+    others = [
+        replace(base, result=LOST),
+        replace(base, result=DEAD_HEAT),
+        replace(base, result=DEAD_HEAT_OF_THREE),
+        replace(base, commission=D(2)),
+        replace(base, payout=D(33)),
+        replace(base, override_reason="Rule 5."),
+    ]
+    assert len({request.request_hash() for request in [base, *others]}) == 1 + len(others)
+    # Without a reason the payout follows from the result, and to state the payout is the same request.
+    assert replace(base, override_reason=None).request_hash() == SettlementRequest(WON, D(1)).request_hash()
 
 
 def test_a_void_order_returns_its_exposure_and_nothing_else() -> None:
