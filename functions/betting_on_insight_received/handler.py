@@ -38,7 +38,9 @@ def insights() -> Insights:
 def store_insight(message: InsightReceived, record: SQSRecord) -> None:
     """Store the insight of a message if newer than the stored insight."""
     tenant_id = sender_tenant(record, message.tenant_id, settings().sender_tenants)
-    is_stored = insights().store_newest(tenant_id, read_insight_message(message, sent_at(record)))
+    is_stored = insights().store_newest(
+        tenant_id, read_insight_message(message, sent_at(record, settings().sender_tenants))
+    )
     count("InsightsKept" if is_stored else "InsightsDropped")
     logger.info("insight received", market_id=message.market_id, selection_id=message.selection_id, stored=is_stored)
 

@@ -37,7 +37,7 @@ def report_worker() -> ReportWorker:
 def decide(message: RebalanceRequested, record: SQSRecord) -> None:
     """Decide a drift report; after an exception the queue delivers the message again."""
     require_sender(record, message.tenant_id, settings().sender_tenants)
-    outcome = report_worker().decide(message, sent_at(record))
+    outcome = report_worker().decide(message, sent_at(record, settings().sender_tenants))
     count(f"Rebalance{outcome.status.value.title().replace('_', '')}")
     logger.info("drift report decided", rebalance_id=outcome.rebalance_id, status=outcome.status.value)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Stack
 from constructs import Construct
 
 from infra.config import Config
@@ -11,6 +10,7 @@ from infra.constructs.context import StackContext
 from infra.constructs.event_sources import add_stream_source
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.constructs.redrive import RedriveRole, sender_tenants
 from infra.constructs.table import RetainedTable
 from infra.constructs.worker import Worker
 from infra.tables import BETTING
@@ -49,11 +49,19 @@ class BettingFunctions(Construct):
     """The two APIs of betting, the workers of insights and settlements, and the listener for closed markets."""
 
     def __init__(
-        self, scope: Construct, id: str, *, context: FunctionContext, api: ApiGateway, betting: RetainedBetting
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        context: FunctionContext,
+        api: ApiGateway,
+        betting: RetainedBetting,
+        redrive: RedriveRole | None,
     ) -> None:
         super().__init__(scope, id)
         self._context = context
         self._betting = betting
+        self._redrive = redrive
         self._add_api_function(api, "Api", "betting_api", "Betting orders, positions and settlements over HTTP")
         self._add_api_function(
             api, "Rpc", "betting_rpc", "Betting orders, positions and settlements over Connect", extra_layers=("rpc",)
@@ -84,6 +92,7 @@ class BettingFunctions(Construct):
 
     def _add_insight_worker(self) -> None:
         config = self._context.config
+        tipsters = [provider for provider in config.providers if provider.insights]
         worker = Worker(
             self,
             "OnInsightReceived",
@@ -94,7 +103,7 @@ class BettingFunctions(Construct):
             timeout_seconds=config.worker_timeout_seconds,
             environment={
                 "BETTING_TABLE": self._betting.table.table_name,
-                "SENDER_TENANTS": self._sender_tenants(config),
+                "SENDER_TENANTS": sender_tenants(self, config, redrive=self._redrive, providers=tipsters),
             },
             window_seconds=config.worker_batch_window_seconds,
         )
@@ -136,13 +145,6 @@ class BettingFunctions(Construct):
         function.allow_sending(self._betting.settlements)
         add_stream_source(function, self._betting.table, _MAY_NEED_SETTLING, self._betting.closings_unsettled)
         self._context.alarms.watch_stream_age(function.name)
-
-    def _sender_tenants(self, config: Config) -> str:
-        """Return the tenants that each provider of insights may speak for, as JSON."""
-        if config.any_sender:
-            return '{"*": ["*"]}'
-        tenants = {provider.sender_id: list(provider.tenants) for provider in config.providers if provider.insights}
-        return Stack.of(self).to_json_string(tenants)
 
 
 def betting_environment(betting: RetainedBetting, config: Config) -> dict[str, str]:

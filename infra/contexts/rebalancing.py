@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Stack
 from constructs import Construct
 
-from infra.config import Config
 from infra.constructs.context import StackContext
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.queues import WorkQueue
+from infra.constructs.redrive import RedriveRole, sender_tenants
 from infra.constructs.worker import Worker
 from infra.contexts.portfolio import RetainedPortfolio
 
@@ -41,6 +40,7 @@ class RebalancingFunctions(Construct):
         portfolio: RetainedPortfolio,
         rebalancing: RetainedRebalancing,
         senders: Sequence[LambdaFunction],
+        redrive: RedriveRole | None,
     ) -> None:
         super().__init__(scope, id)
         config = context.config
@@ -54,19 +54,10 @@ class RebalancingFunctions(Construct):
             timeout_seconds=config.worker_timeout_seconds,
             environment={
                 "PORTFOLIOS_TABLE": portfolio.table.table_name,
-                "SENDER_TENANTS": self._sender_tenants(config, senders),
+                "SENDER_TENANTS": sender_tenants(
+                    self, config, redrive=redrive, providers=config.providers, functions=senders
+                ),
             },
             window_seconds=config.worker_batch_window_seconds,
         )
         worker.allow_table(portfolio.table, WORKER_ACTIONS)
-
-    def _sender_tenants(self, config: Config, senders: Sequence[LambdaFunction]) -> str:
-        """Return the tenants that each sender may speak for, as JSON.
-
-        SQS reports the unique id of the sending role, which CloudFormation looks up on deployment.
-        """
-        if config.any_sender:
-            return '{"*": ["*"]}'
-        functions = {sender.role.role_id: ["*"] for sender in senders}
-        providers = {provider.sender_id: list(provider.tenants) for provider in config.providers}
-        return Stack.of(self).to_json_string({**functions, **providers})

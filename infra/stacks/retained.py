@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.constructs.redrive import RedriveRole
 from infra.constructs.table import RetainedTable
 from infra.contexts.analytics import RetainedAnalytics
 from infra.contexts.balancing import RetainedBalancing
@@ -42,6 +43,10 @@ class RetainedStack(Stack):
         self.analytics = RetainedAnalytics(self, "Analytics", context=context, events=events)
         self.notifications = RetainedNotifications(self, "Notifications", context=context, platform=self.platform)
         self.webhooks = RetainedWebhooks(self, "Webhooks", context=context, events=events)
+        self.redrive = None if config.any_sender else self._add_redrive_role()
+
+    def _add_redrive_role(self) -> RedriveRole:
+        return RedriveRole(self, "Redrive", work_queues=self.work_queues, failure_queues=self.failure_queues)
 
     @property
     def work_queues(self) -> Sequence[WorkQueue]:

@@ -88,6 +88,7 @@ class ServiceStack(Stack):
             portfolio=portfolio,
             rebalancing=retained.rebalancing,
             senders=senders,
+            redrive=retained.redrive,
         )
 
     def _add_other_contexts(self) -> None:
@@ -101,7 +102,7 @@ class ServiceStack(Stack):
             watches=retained.balancing.watches,
             checks=retained.balancing.checks,
         )
-        BettingFunctions(self, "Betting", context=context, api=api, betting=retained.betting)
+        BettingFunctions(self, "Betting", context=context, api=api, betting=retained.betting, redrive=retained.redrive)
         AnalyticsFunctions(
             self,
             "Analytics",

@@ -73,7 +73,7 @@ def work_at_once(records: list[Any], rendezvous: Rendezvous) -> list[Any]:
         decisions = ReportWorker(RebalanceStore(client, TABLE), utc_now)
         message = SQSRecord(record)
         try:
-            decisions.decide(read_record(message, RebalanceRequested), sent_at(message))
+            decisions.decide(read_record(message, RebalanceRequested), sent_at(message, {}))
         except Conflict:
             return record
         finally:

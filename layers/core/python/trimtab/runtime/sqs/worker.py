@@ -22,10 +22,20 @@ try:
 finally:
     sys.modules["pydantic"] = _pydantic
 
+REDRIVER = "<original sender>"
+"""Marks the role that redrives dead letters among the tenants of a sender; no tenant can have this name."""
+
+ORIGINAL_SENDER, FIRST_SENT_AT = "original_sender", "first_sent_at"
+"""Message attributes of a redriven message: the sender (`<role id>:<session>`) and the time (Unix milliseconds) of the
+dead letter. Only attributes sent by the role with the mark `REDRIVER` count."""
+
 M = TypeVar("M", bound=BaseModel)
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 __all__ = [
+    "FIRST_SENT_AT",
+    "ORIGINAL_SENDER",
+    "REDRIVER",
     "PoisonError",
     "SQSRecord",
     "batch_worker",
@@ -111,9 +121,10 @@ def read_record(record: SQSRecord, model: type[M]) -> M:
         raise PoisonError(str(refusal)) from None
 
 
-def sent_at(record: SQSRecord) -> datetime:
-    """Return the time at which the message was first put on the queue."""
-    return from_epoch_milliseconds(int(record.attributes.sent_timestamp or 0))
+def sent_at(record: SQSRecord, tenants_of: Mapping[str, list[str]]) -> datetime:
+    """Return the time at which the message was first put on the queue, before any redrive by the operator's command."""
+    first = _attribute(record, FIRST_SENT_AT) if REDRIVER in _tenants_of_role(_sender(record), tenants_of) else None
+    return from_epoch_milliseconds(int(first or record.attributes.sent_timestamp or 0))
 
 
 def was_delivered_before(record: SQSRecord) -> bool:
@@ -125,7 +136,7 @@ def require_sender(record: SQSRecord, tenant_id: str, tenants_of: Mapping[str, l
     """Raise `PoisonError` unless the sender of the message is mapped to the tenant of the message.
 
     `tenants_of` maps role ids to tenants; SQS reports the sender as `<role id>:<session>`. The key `*` stands for any
-    sender, the value `*` for any tenant.
+    sender, the value `*` for any tenant, and the value `REDRIVER` for the tenants of the original sender.
     """
     allowed = _tenants_of_sender(record, tenants_of)
     if tenant_id not in allowed and "*" not in allowed:
@@ -147,8 +158,27 @@ def sender_tenant(record: SQSRecord, tenant_id: str | None, tenants_of: Mapping[
 
 
 def _tenants_of_sender(record: SQSRecord, tenants_of: Mapping[str, list[str]]) -> set[str]:
-    sender = str(record.attributes.sender_id or "").partition(":")[0]
-    return {*tenants_of.get(sender, []), *tenants_of.get("*", [])}
+    """Return the tenants of the sender, or of the original sender of a message that the operator's role redrove.
+
+    SQS sets the sender, so that nobody else can name an original sender: the attribute of another sender is ignored.
+    """
+    tenants = _tenants_of_role(_sender(record), tenants_of)
+    if REDRIVER in tenants:
+        tenants |= _tenants_of_role(_attribute(record, ORIGINAL_SENDER) or "", tenants_of)
+    return tenants - {REDRIVER}
+
+
+def _tenants_of_role(sender: str, tenants_of: Mapping[str, list[str]]) -> set[str]:
+    return {*tenants_of.get(sender.partition(":")[0], []), *tenants_of.get("*", [])}
+
+
+def _sender(record: SQSRecord) -> str:
+    return str(record.attributes.sender_id or "")
+
+
+def _attribute(record: SQSRecord, name: str) -> str | None:
+    attribute = record.message_attributes[name]
+    return None if attribute is None else attribute.string_value
 
 
 def _log_poison(record: SQSRecord, poison: PoisonError) -> None:
