@@ -91,8 +91,7 @@ def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]
     `won` and `result` are those of the selection; `order_result` of the response is that of the order.
     """
     order = wiring.settle_order(app.caller, order_id, body)
-    position = wiring.positions().get(app.caller, order.user_id, order.market_id)
-    totals = wiring.positions().get_totals(app.caller, order.user_id)
+    position, totals = wiring.standing_of_user(app.caller, order)
     return json_response(settled_orders.settled_order_view(order, position, totals))
 
 

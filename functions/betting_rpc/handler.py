@@ -17,6 +17,7 @@ from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.schemas import views
+from trimtab.betting.schemas.settled_orders import settled_order_view
 from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.kernel import strict_json
 from trimtab.runtime.http.parameters import one_request_id
@@ -77,7 +78,11 @@ class OrderService(OrderServiceSync):
         """See `POST /orders/{order_id}/settle`."""
         call = read_request(requests.SettleOrderCall, request)
         order = wiring.settle_order(caller(), call.order_id, call)
-        return write_response(pb.SettleOrderResponse, {"order": views.order_view(order)})
+        position, totals = wiring.standing_of_user(caller(), order)
+        view = settled_order_view(order, position, totals)
+        members = {name: view[name] for name in ("selection_won", "order_result", "position")}
+        answer = {"order": views.order_view(order), **members, "metrics": views.metrics_view(totals)}
+        return write_response(pb.SettleOrderResponse, answer)
 
     def list_open_positions(self, request: pb.ListOpenPositionsRequest, ctx: Context) -> pb.ListOpenPositionsResponse:
         """See `GET /positions/{user_id}`; by default without the markets in which no order is open."""

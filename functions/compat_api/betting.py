@@ -44,11 +44,11 @@ def settle_bet(order_id: OrderId, body: bets.SettleBet) -> Response[Any]:
     """Settle an open bet by its own result. The first settlement is final."""
     side = wiring.orders().get(app.caller, order_id).side
     order = wiring.settle_order(app.caller, order_id, body.to_settlement(side))
-    position = wiring.positions().get(app.caller, order.user_id, order.market_id)
+    position, totals = wiring.standing_of_user(app.caller, order)
     answer = {
         "Order": bets.order_answer(order),
         "Position": bets.position_answer(position, order.selection_id, order.side),
-        "Metrics": bets.metrics_answer(wiring.positions().get_totals(app.caller, order.user_id)),
+        "Metrics": bets.metrics_answer(totals),
     }
     return number_response(answer)
 

@@ -82,10 +82,16 @@ def test_every_method_answers_like_its_route(system: System, client: OrderServic
     cancelled_id = place(client, BACK, "5.00", "2.00", selection_id="draw")
     cancelled = client.cancel_order(pb.CancelOrderRequest(order_id=cancelled_id)).order
     assert as_view(cancelled) == bettor.read(f"/orders/{cancelled_id}")
-    settled = client.settle_order(pb.SettleOrderRequest(order_id=order_id, won=False)).order
+    answered = client.settle_order(pb.SettleOrderRequest(order_id=order_id, won=False))
+    settled = answered.order
     assert settled is not None
     assert (settled.status, settled.payout, settled.pnl) == (pb.OrderStatus.SETTLED, "35.00", "10.00")
-    assert as_view(settled) == bettor.read(f"/orders/{order_id}")
+    route = system.http("POST", f"/orders/{order_id}/settle", {"won": False}).json
+    totals = {"user_id": "1", "market_id": None, **as_view(answered.metrics)}
+    standing = {"position": as_view(answered.position), "metrics": totals}
+    result = {"selection_won": answered.selection_won, "order_result": answered.order_result.name.lower()}
+    assert {**as_view(settled), **standing, **result} == route, "a lay wins where its selection loses"
+    assert result == {"selection_won": False, "order_result": "won"}
     assert not client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1")).items
     everything = client.list_open_positions(pb.ListOpenPositionsRequest(user_id="1", include_settled=True))
     assert [as_view(position) for position in everything.items] == bettor.read("/positions/1")["items"]

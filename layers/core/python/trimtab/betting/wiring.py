@@ -7,6 +7,8 @@ from typing import Any
 from trimtab.betting.adapters.settlement_queue import SettlementQueue
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
 from trimtab.betting.domain.orders import BetOrder, NewOrder
+from trimtab.betting.domain.positions import BettingPosition
+from trimtab.betting.domain.totals import OrderTotals
 from trimtab.betting.schemas import views
 from trimtab.betting.schemas.requests import SettleMarket, SettleOrder
 from trimtab.betting.service.insights import Insights
@@ -99,6 +101,12 @@ def settle_order(caller: Caller, order_id: str, body: SettleOrder) -> BetOrder:
     if not settled.is_repeat:
         count("OrdersSettled")
     return settled.order
+
+
+def standing_of_user(caller: Caller, order: BetOrder) -> tuple[BettingPosition, OrderTotals]:
+    """Return the position of the order's user in the order's market, and the user's totals over all markets."""
+    position = positions().get(caller, order.user_id, order.market_id)
+    return position, positions().get_totals(caller, order.user_id)
 
 
 def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> MarketSettlement:
