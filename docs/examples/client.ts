@@ -11,7 +11,6 @@ const PENDING = ["REQUESTED", "PLANNED", "EXECUTING", "COMPENSATING"];
 const ATTEMPTS = 120;
 const [baseUrl, token] = process.argv.slice(2);
 const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
-
 /** Return the data of a response, repeated after `Retry-After` seconds while the service is busy. */
 async function call<T>(send: () => Promise<{ data?: T; error?: Problem; response: Response }>): Promise<T> {
   let answer = await send();
@@ -28,7 +27,6 @@ const target = { user_id: "ada", name: "default", currency: "USD", allocation, c
 const portfolio = await call(() => client.POST("/portfolios", { body: target }));
 console.log("target", ...Object.entries(portfolio.allocation ?? {}).map(([asset, weight]) => `${asset}=${weight}`));
 const path = { portfolio_id: portfolio.portfolio_id };
-
 for (const ref_id of ["t0", "t1", "t2"]) { // a repeated `ref_id` has no further effect
   const trade = { ref_id, kind: "trade", side: "BUY", security_type: "stock", status: "success" } as const;
   const body = { ...trade, symbol: "AAPL", quantity: "1", amount: "10.00", fees: 0 };
@@ -40,10 +38,8 @@ const accepted = await call(() => client.POST("/rebalance", { body: { ...report,
 const params = { path: { ...path, rebalance_id: accepted.rebalance_id } };
 const read = () => call(() => client.GET("/portfolios/{portfolio_id}/rebalances/{rebalance_id}", { params }));
 let rebalance = await read();
-for (let attempt = 1; attempt < ATTEMPTS && PENDING.includes(rebalance.status); attempt++) {
+for (let attempt = 1; attempt < ATTEMPTS && PENDING.includes(rebalance.status); attempt++, rebalance = await read())
   await sleep(1000);
-  rebalance = await read();
-}
 for (const change of rebalance.transactions.toSorted((a, b) => a.asset.localeCompare(b.asset)))
   console.log(rebalance.status, change.action, change.asset, change.rebalance_percent);
 
