@@ -240,6 +240,9 @@ class Config:
     """Accept queue messages of every sender for every tenant: local clouds report no useful sender id."""
     allowed_origins: tuple[str, ...] = ()
     """The origins of web pages that may call the API, such as `https://app.example.com`, or `*` for every page."""
+    platform_tenants: tuple[str, ...] = ()
+    """The tenants of the platform: only their tokens may have the scope `market:write`, which moves every tenant's
+    portfolios by prices, splits and halts of all tenants."""
     compat: bool = False
     """Serve the routes of earlier systems, too, for clients that still speak their APIs."""
     websocket: bool = True
@@ -341,7 +344,7 @@ class Config:
         return f"trimtab-{self.env}"
 
 
-PRODUCTION = Config(env="prod", identity=CognitoPool(), target=lambda_arm64())
+PRODUCTION = Config(env="prod", identity=CognitoPool(), target=lambda_arm64(), platform_tenants=("demo",))
 
 DEVELOPMENT = replace(
     PRODUCTION, env="dev", stateful_protection=False, log_retention_days=7, throttle_rate=50, throttle_burst=100
@@ -357,6 +360,7 @@ LOCAL = Config(
     webhook_retry_seconds=1,
     allowed_origins=("*",),  # only this computer reaches the local cloud
     compat=True,
+    platform_tenants=("demo", "platform"),
     gateway_logs=False,  # local gateways write no access logs
     mail_reports=False,  # local mail servers deliver nothing, so nothing bounces
     stateful_protection=False,

@@ -25,19 +25,27 @@ def settings() -> AuthorizerSettings:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return a policy for the whole stage, so that a cached response serves every route.
 
-    Raises an exception with the message `Unauthorized` for a 401.
+    The policy denies a refused token, and API Gateway then responds with 401 as the stage configures. A refusal that
+    ends by itself, such as that of a token that is not valid yet, must not be cached: the exception is a 401, too.
     """
     try:
         caller, expires_at = auth.verifier(settings().auth).verify(event.get("authorizationToken"))
     except Unauthenticated as refusal:
         logger.info("refused", reason=refusal.type)
-        # API Gateway responds with 401 to this message and with 500 to any other.
-        raise Exception("Unauthorized") from None
+        if refusal.retry_after_seconds is not None:
+            # API Gateway responds with 401 to this message and with 500 to any other.
+            raise Exception("Unauthorized") from None
+        return _answer("Deny", event["methodArn"], "refused", {})
     logger.info("admitted", tenant_id=caller.tenant_id)
-    arn, stage = event["methodArn"].split("/")[:2]
-    statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{arn}/{stage}/*"}
+    principal = caller.subject or caller.tenant_id
+    return _answer("Allow", event["methodArn"], principal, authorizer_context.to_context(caller, expires_at))
+
+
+def _answer(effect: str, method_arn: str, principal: str, context: dict[str, str]) -> dict[str, Any]:
+    arn, stage = method_arn.split("/")[:2]
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": f"{arn}/{stage}/*"}
     return {
-        "principalId": caller.subject or caller.tenant_id,
+        "principalId": principal,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": authorizer_context.to_context(caller, expires_at),
+        "context": context,
     }

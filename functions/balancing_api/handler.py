@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.contracts.fields import Asset
+from trimtab.kernel.caller import ALL_TENANTS_SCOPE
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import Unavailable, not_found
 from trimtab.portfolios.balancing import views as schemas
@@ -98,7 +99,6 @@ def broker() -> Broker:
 app = Api(auth=lambda: settings().auth)
 
 READ, WRITE, TRADES, OPERATOR = "portfolios:read", "portfolios:write", "trades:write", "operator"
-PLATFORM = "market:write"
 rebalance_route = partial(route, tag="Rebalances")
 operator_route = partial(route, scope=OPERATOR, tag="Operators")
 
@@ -227,7 +227,8 @@ def read_halts() -> Response[Any]:
 
 @app.put("/halt", **operator_route("Halt all orders", answers=schemas.HaltList))
 def halt_orders(body: schemas.SwitchHalt) -> Response[Any]:
-    """Stop sending orders of the tenant, or of all tenants (`all_tenants` needs the platform scope `market:write`)."""
+    """Stop sending orders of the tenant, or of all tenants (`all_tenants` needs `market:write`, which only platform
+    tenants have)."""
     halt_store().switch_on(Halt(_tenant_of(body.scope), body.reason, app.caller.subject, utc_now()))
     return read_halts()
 
@@ -244,7 +245,7 @@ def lift_halt(
 def _tenant_of(scope: schemas.HaltScope) -> str | None:
     """Return the tenant of the switch; None for all tenants, which requires the platform scope."""
     if scope == "all_tenants":
-        app.caller.require(PLATFORM)
+        app.caller.require(ALL_TENANTS_SCOPE)
         return None
     return app.caller.tenant_id
 

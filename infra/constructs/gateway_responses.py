@@ -53,7 +53,8 @@ _TIMEOUT = GatewayProblem(504, "timeout", "Gateway Timeout", "The response took 
 
 GATEWAY_PROBLEMS: dict[str, tuple[apigateway.ResponseType, GatewayProblem]] = {
     "Unauthorized": (_Type.UNAUTHORIZED, _UNAUTHORIZED),
-    "AccessDenied": (_Type.ACCESS_DENIED, _FORBIDDEN),
+    # The authorizer denies only refused tokens: scopes are checked by the functions.
+    "AccessDenied": (_Type.ACCESS_DENIED, _UNAUTHORIZED),
     "WafFiltered": (_Type.WAF_FILTERED, _FORBIDDEN),
     # API Gateway reports "missing authentication token" for every unknown path.
     "MissingAuthenticationToken": (_Type.MISSING_AUTHENTICATION_TOKEN, _NO_ROUTE),

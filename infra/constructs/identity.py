@@ -26,7 +26,8 @@ class Identity(Construct):
         else:
             self._settings = _issuer_settings(config.identity)
             self._parameter = config.identity.jwks_parameter
-        self.auth: str = Stack.of(self).to_json_string(self._settings)
+        platform = {"platform_tenants": list(config.platform_tenants)}
+        self.auth: str = Stack.of(self).to_json_string({**self._settings, **platform})
 
     def allow_verifying(self, function: LambdaFunction) -> None:
         """Grant reading the keys of the issuer, if an SSM parameter holds the keys."""

@@ -24,7 +24,7 @@ def test_ids_are_percent_encoded_once(system: System, user_id: str) -> None:
 
 
 def test_a_symbol_with_a_slash_is_percent_encoded_once(system: System) -> None:
-    platform = system.client(tenant="encoded")
+    platform = system.client(tenant="platform")
     entered = platform.call("PUT", "/assets/BTC%2FUSD", {"name": "Bitcoin", "exchange": "XNAS"})
     assert (entered.status, entered.json["symbol"]) == (200, "BTC/USD")
 

@@ -69,10 +69,11 @@ TABLES = {
     "notifications": NOTIFICATIONS,
     "webhooks": WEBHOOKS,
 }
-AUTH = {
+AUTH: dict[str, Any] = {
     "issuer": "https://issuer.example",
     "audience": "trimtab",
     "jwks_parameter": "/trimtab/test/jwks",
+    "platform_tenants": ["demo"],
 }
 
 

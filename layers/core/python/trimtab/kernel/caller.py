@@ -4,7 +4,10 @@ from msgspec import Struct
 
 from trimtab.kernel.errors import Forbidden, not_found
 
-PLATFORM_SCOPES = frozenset({"market:write", "operator", "webhooks:read", "webhooks:write"})
+ALL_TENANTS_SCOPE = "market:write"
+"""The scope of work that changes every tenant: prices, assets, splits, and halts of all tenants."""
+
+PLATFORM_SCOPES = frozenset({ALL_TENANTS_SCOPE, "operator", "webhooks:read", "webhooks:write"})
 """The scopes of the platform's own work, which no end user does: prices and assets, halts, repairs, webhooks."""
 
 
@@ -24,7 +27,9 @@ class Caller(Struct, frozen=True):
     def require(self, scope: str) -> None:
         """Raise `Forbidden` unless the token has the scope; an end user's token never has a scope of the platform."""
         if scope not in self.scopes:
-            raise Forbidden("insufficient_scope", f"The scope {scope} is required; use a token that has it.")
+            where = "of a platform tenant " if scope == ALL_TENANTS_SCOPE else ""
+            detail = f"The scope {scope} is required; use a token {where}that has it."
+            raise Forbidden("insufficient_scope", detail)
         if scope in PLATFORM_SCOPES:
             self.require_platform()
 

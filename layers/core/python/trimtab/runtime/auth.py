@@ -10,7 +10,7 @@ import jwt
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from trimtab.kernel.caller import Caller
+from trimtab.kernel.caller import ALL_TENANTS_SCOPE, Caller
 from trimtab.kernel.clock import Clock, utc_now
 from trimtab.kernel.errors import Unauthenticated, Unavailable
 from trimtab.kernel.ids import is_identifier
@@ -39,7 +39,8 @@ class AuthSettings(BaseModel):
 
     Exactly one of `jwks_url` (https) and `jwks_parameter` (SSM) locates the keys. For an issuer whose access tokens
     have no audience (Cognito), `client_ids` restricts the clients instead. `client_tenants` gives the tenant of machine
-    clients whose tokens have no tenant claim.
+    clients whose tokens have no tenant claim. Only tokens of `platform_tenants` have the scope `market:write`, whatever
+    the token says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,7 @@ class AuthSettings(BaseModel):
     scope_prefix: str = ""
     claims: Claims = Claims()
     client_tenants: Mapping[str, str] = {}
+    platform_tenants: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _is_bound(self) -> "AuthSettings":
@@ -77,9 +79,13 @@ class KeySet(Struct):
     _tried_at: Any = None
 
     def get(self, kid: str) -> jwt.PyJWK:
-        """Return the key with the id; raises `Unauthenticated` for an unknown id, `Unavailable` without keys."""
+        """Return the key with the id; raises `Unauthenticated` for an unknown id, `Unavailable` without keys.
+
+        The refusal of an id that no fetch has looked for yet says when to retry.
+        """
         age = None if self._tried_at is None else self.clock() - self._tried_at
-        if age is None or age >= (KEYS_FRESH_FOR if kid in self._keys else KEYS_REFETCH_AFTER):
+        is_due = age is None or age >= (KEYS_FRESH_FOR if kid in self._keys else KEYS_REFETCH_AFTER)
+        if is_due:
             self._refresh()
         if not self._keys:
             raise Unavailable(
@@ -88,7 +94,9 @@ class KeySet(Struct):
                 retry_after_seconds=10,
             )
         if kid not in self._keys:
-            raise Unauthenticated("invalid_token", "The token is signed with a key that the issuer does not publish.")
+            detail = "The token is signed with a key that the issuer does not publish."
+            retry_after = None if is_due else int(KEYS_REFETCH_AFTER.total_seconds())
+            raise Unauthenticated("invalid_token", detail, retry_after_seconds=retry_after)
         return self._keys[kid]
 
     def _refresh(self) -> None:
@@ -142,6 +150,9 @@ class Verifier(Struct, frozen=True):
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss"], "verify_aud": settings.audience is not None},
             )
+        except jwt.ImmatureSignatureError:
+            detail = "The token is not valid yet. Check the clock of the issuer."
+            raise Unauthenticated("invalid_token", detail, retry_after_seconds=LEEWAY_SECONDS) from None
         except jwt.PyJWTError as error:
             logger.info("token refused", reason=type(error).__name__)
             raise Unauthenticated("invalid_token", "The token is invalid or has expired.") from None
@@ -160,6 +171,8 @@ class Verifier(Struct, frozen=True):
         scopes = claims.get(names.scope, "")
         prefix = self.settings.scope_prefix
         granted = frozenset(scope.removeprefix(prefix) for scope in _texts(scopes) if scope.startswith(prefix))
+        if tenant not in self.settings.platform_tenants:
+            granted -= {ALL_TENANTS_SCOPE}
         return Caller(tenant, granted, user, str(claims.get("sub", client)))
 
 
