@@ -1,8 +1,6 @@
 """The order planner: as close to the target as cash, minimum trade and whole shares allow, and never further away."""
 
-from collections.abc import Iterator
 from decimal import Decimal, localcontext
-from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.unit.balancing.missed_orders import missed_orders
 from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
-from tests.unit.samples import allocations, bands, percents
+from tests.unit.samples import allocations, bands
 from trimtab.kernel.currencies import minor_units, smallest_amount
 from trimtab.kernel.money import count_decimals
 from trimtab.portfolios.balancing import order_planner, order_sizing
@@ -211,38 +209,6 @@ def test_selling_only_never_takes_cash(case: Case) -> None:
     assert all(order.side is Side.SELL for order in found.orders)
     assert all(leg.reason == "mode" for leg in found.skipped if leg.side is Side.BUY)
     assert case.after(found.orders)[1] >= case.cash
-
-
-def whole_outcomes(case: Case) -> Iterator[Decimal]:
-    """Yield the drift, in money, of every affordable combination of whole shares."""
-    held, total = value(case.held, case.prices, case.cash), value(case.held, case.prices, case.cash).total
-    wanted = {name: weight * total / 100 for name, weight in target_weights(case.allocation, case.policy).items()}
-    symbols = sorted(case.prices)
-    for counts in product(*(range(int(total / case.prices[symbol]) + 1) for symbol in symbols)):
-        worth = {each: count * case.prices[each] for each, count in zip(symbols, counts, strict=True)}
-        cash = total - sum(worth.values())
-        if cash >= 0:
-            worth[CASH] = cash
-            yield sum((abs(worth[symbol] - wanted[symbol]) for symbol in worth), Decimal(0)) / 2
-    assert held.total == total
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.integers(10, 40)), min_size=1, max_size=3),
-    st.integers(0, 60),
-)
-def test_whole_shares_end_within_one_share_of_the_optimum(pairs: list[tuple[int, int]], cash: int) -> None:
-    names = "abc"[: len(pairs)]
-    weights = dict(zip(names, [[100], [60, 40], [50, 30, 20]][len(names) - 1], strict=True))
-    held = {name: Decimal(count) for name, (count, _) in zip(names, pairs, strict=True)}
-    prices = {name: Decimal(price) for name, (_, price) in zip(names, pairs, strict=True)}
-    case = Case(held, prices, Decimal(cash), percents(**weights), replace(FREE, whole_shares=True))
-    total = value(held, prices, case.cash).total
-    if not total:
-        return
-    found = check(case)
-    best = min(whole_outcomes(case))
-    assert found.drift_after * total / 100 <= best + max(prices.values()) + Decimal("0.01")
 
 
 def test_every_mode_has_its_sides() -> None:

@@ -61,9 +61,11 @@ def _missing_quantity(change: WeightChange, trades: PlannedTrades) -> Decimal:
     held = sizing.valuation.values.get(change.symbol, ZERO) + trades.quantity(change.symbol) * change.price
     missing = sign * (sizing.amount_of(sizing.target.get(change.symbol, ZERO)) - held)
     idle = sign * (trades.cash - sizing.amount_of(sizing.target[CASH]))
-    if change.side is Side.SELL:
-        missing = min(missing, idle)
     quantity = sizing.round_to_steps(missing / change.price, ROUND_HALF_DOWN)
+    if change.side is Side.SELL:
+        # The last share may raise more cash than is missing: its gain decides.
+        quantity = min(quantity, sizing.round_to_steps(idle / change.price, ROUND_CEILING))
+        missing = min(missing, idle)
     if sizing.policy.destination is Destination.BAND_EDGE:
         beyond = max(missing - _tolerated(sizing, change.symbol), idle - _tolerated(sizing, CASH))
         quantity = min(quantity, sizing.round_to_steps(beyond / change.price, ROUND_CEILING))
