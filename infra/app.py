@@ -1,29 +1,41 @@
 """The CDK app: `cdk synth -c env=prod`. The synthesis needs no AWS account."""
 
+import os
 import sys
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import ENVIRONMENTS, EXAMPLE_SENDER, Config, load
+from infra.config import EXAMPLE_SENDER, Config
+from infra.environments import ConfigError, load
 from infra.stacks.retained import RetainedStack
 from infra.stacks.service import ServiceStack
 
 
 def build(app: cdk.App, config: Config) -> tuple[RetainedStack, ServiceStack]:
-    """Add the two stacks of an environment. Stacks name no account; a deployment uses the given credentials."""
+    """Add the stacks of an environment.
+
+    Stacks name the account and the region of the environment file, so that the CDK refuses other credentials. Without
+    them, a deployment uses the account and the region of the credentials.
+    """
+    place = cdk.Environment(account=config.account, region=config.region)
     retained = RetainedStack(
-        app, f"{config.prefix}-retained", config=config, description=f"Trimtab {config.env}: data, queues, addresses"
+        app,
+        f"{config.prefix}-retained",
+        config=config,
+        env=place,
+        description=f"Trimtab {config.env}: data, queues, addresses",
     )
     service = ServiceStack(
         app,
         f"{config.prefix}-service",
         config=config,
+        env=place,
         retained=retained,
         description=f"Trimtab {config.env}: functions and API",
     )
-    cdk.Tags.of(app).add("application", "trimtab")
-    cdk.Tags.of(app).add("environment", config.env)
+    for name, value in {**config.tags, "application": "trimtab", "environment": config.env}.items():
+        cdk.Tags.of(app).add(name, value)
     if config.policy_checks:
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         _warn_about_example_sender(service, config)
@@ -36,13 +48,26 @@ def _warn_about_example_sender(service: ServiceStack, config: Config) -> None:
         cdk.Annotations.of(service).add_warning_v2("trimtab:mail-sender", text)
 
 
+def require_account(config: Config, given: str | None) -> None:
+    """Raise ConfigError if the credentials belong to another account than that of the environment.
+
+    `given` is `CDK_DEFAULT_ACCOUNT`, which the CDK command line sets to the account of the credentials.
+    """
+    if config.account and given and given != config.account:
+        raise ConfigError(
+            f"the credentials belong to account {given}, but infra/environments/{config.env}.toml names account "
+            f"{config.account}; use credentials of {config.account}, or choose another environment with -c env="
+        )
+
+
 def main() -> None:
-    """Synthesise the environment given by `-c env=`; without `env`, exit with the list of environments."""
+    """Synthesise the environment given by `-c env=`; exit with the error of an environment that cannot be deployed."""
     app = cdk.App()
     try:
         config = load(*(app.node.try_get_context(name) or "" for name in ("env", "bundle", "endpoint")))
+        require_account(config, os.environ.get("CDK_DEFAULT_ACCOUNT"))
     except ValueError as error:
-        sys.exit(f"{error}. Choose with -c env={'|'.join(ENVIRONMENTS)}")
+        sys.exit(str(error))
     build(app, config)
     app.synth()
 

@@ -13,10 +13,23 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.constructs.context import StackContext
-from infra.constructs.policies import acknowledge
+from infra.constructs.policies import acknowledge, in_finding
 from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.settings import RetentionDays
 from infra.tools.bundling import LAYERS, Bundler
 
+_RETENTIONS: dict[RetentionDays, logs.RetentionDays] = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    731: logs.RetentionDays.TWO_YEARS,
+    1827: logs.RetentionDays.FIVE_YEARS,
+    3653: logs.RetentionDays.TEN_YEARS,
+}
 WHOLE_PROCESSOR_MB = 1769
 """The memory size from which Lambda gives a function one whole processor."""
 
@@ -149,7 +162,7 @@ class LambdaFunction(Construct):
         )
         log_group = logs.LogGroup.from_log_group_name(self, "Logs", group_name)
         log_group.grant_write(self.role)
-        found = f"arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:{group_name}:*"
+        found = in_finding(log_group.log_group_arn)
         acknowledge(self.role, f"AwsSolutions-IAM5[Resource::{found}]", "The streams of the function's own log group.")
         return log_group
 
@@ -162,12 +175,8 @@ class LambdaFunction(Construct):
 
 
 def log_retention(config: Config) -> logs.RetentionDays:
-    """Return the configured retention of log groups.
-
-    Raises KeyError for a number of days that CloudWatch does not offer.
-    """
-    days = {1: "ONE_DAY", 7: "ONE_WEEK", 30: "ONE_MONTH", 90: "THREE_MONTHS", 365: "ONE_YEAR"}
-    return logs.RetentionDays[days[config.log_retention_days]]
+    """Return the configured retention of log groups."""
+    return _RETENTIONS[config.log_retention_days]
 
 
 def account_and_region(scope: Construct) -> str:

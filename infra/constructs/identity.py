@@ -9,10 +9,11 @@ from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
-from infra.config import SCOPES, CognitoPool, Config, OidcIssuer
+from infra.config import Config
 from infra.constructs.context import removal_policy
 from infra.constructs.function import LambdaFunction, account_and_region
 from infra.constructs.policies import acknowledge
+from infra.settings import SCOPES, CognitoPool, OidcIssuer
 
 
 class Identity(Construct):

@@ -7,9 +7,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import Config, Provider
+from infra.config import Config
 from infra.constructs.context import StackContext, removal_policy
 from infra.constructs.policies import acknowledge
+from infra.settings import Provider
 
 _RETENTION = Duration.days(4)
 _DEAD_LETTER_RETENTION = Duration.days(14)

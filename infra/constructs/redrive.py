@@ -6,9 +6,10 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.config import Config, Provider
+from infra.config import Config
 from infra.constructs.function import LambdaFunction
 from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.settings import Provider
 from trimtab.runtime.sqs.worker import REDRIVER
 
 

@@ -9,7 +9,7 @@ from infra.config import Config
 from infra.constructs.api import STAGE
 from infra.constructs.context import removal_policy
 from infra.constructs.function import FunctionContext, LambdaFunction, account_and_region
-from infra.constructs.policies import acknowledge
+from infra.constructs.policies import acknowledge, in_finding
 
 _ROUTES = ("$connect", "$disconnect", "$default")
 
@@ -57,7 +57,8 @@ class SocketAddress(Construct):
             path = f"{STAGE}/{method}/@connections/*"
             place = f"{account_and_region(function)}:{self.api_id}"
             function.allow(["execute-api:ManageConnections"], [f"arn:{Aws.PARTITION}:execute-api:{place}/{path}"])
-            found = f"arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:{exported}/{path}"
+            place = f"{account_and_region(function)}:{exported}"
+            found = in_finding(f"arn:{Aws.PARTITION}:execute-api:{place}/{path}")
             reason = "API Gateway chooses the ids of connections; the grant is on the connections of this API only."
             acknowledge(function.role, f"AwsSolutions-IAM5[Resource::{found}]", reason)
 

@@ -4,7 +4,7 @@ import json
 
 from constructs import Construct
 
-from infra.config import ROOT, Alpaca, Paper
+from infra.config import ROOT
 from infra.constructs.context import StackContext
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.queues import WorkQueue
@@ -12,6 +12,7 @@ from infra.constructs.table import RetainedTable
 from infra.constructs.worker import Worker
 from infra.contexts.market import RetainedMarket
 from infra.contexts.portfolio import RetainedPortfolio
+from infra.settings import Alpaca, Paper
 from infra.tables import PAPER
 from trimtab.portfolios.execution.paper_scenario import parse_scenario
 

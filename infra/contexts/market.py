@@ -6,7 +6,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.config import Config, FileBars, MassiveBars
+from infra.config import Config
 from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext, removal_policy
 from infra.constructs.function import WHOLE_PROCESSOR_MB, FunctionContext, LambdaFunction
@@ -14,6 +14,7 @@ from infra.constructs.policies import acknowledge
 from infra.constructs.queues import FailureQueue, WorkQueue
 from infra.constructs.table import RetainedTable
 from infra.constructs.worker import Worker
+from infra.settings import FileBars, MassiveBars
 from infra.tables import MARKET
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from infra.config import SCOPES, FileBars
 from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
 from infra.local.environment import CREDENTIALS, LocalError, Workspace, client, isolate
 from infra.local.issuer import TokenIssuer
+from infra.settings import SCOPES, FileBars
 from infra.tools import rebuild
 from infra.tools.backfill import BackfillFailed, add_arguments, request_of
 from trimtab.kernel.clock import utc_now

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from infra.config import ROOT, load
+from infra.config import ROOT
+from infra.environments import load
 from infra.local.environment import REGION, LocalError, Workspace, client, isolated
 
 CDK = ROOT / ".local" / "node" / "node_modules" / ".bin" / "cdk"

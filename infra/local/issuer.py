@@ -5,6 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from infra.config import LOCAL_AUDIENCE, LOCAL_ISSUER, LOCAL_JWKS_PARAMETER, SCOPES
+from infra.environments import load
 from infra.local.environment import LocalError, client
+from infra.settings import SCOPES, OidcIssuer
 
 TOKEN_SECONDS = 12 * 3600
 CLIENT_ID = "local"
@@ -40,7 +42,7 @@ class TokenIssuer:
     def publish(self, endpoint: str) -> None:
         """Store the public key set in the parameter that the deployed verifier reads."""
         client("ssm", endpoint).put_parameter(
-            Name=LOCAL_JWKS_PARAMETER, Value=json.dumps(self.jwks()), Type="String", Overwrite=True
+            Name=_settings().jwks_parameter, Value=json.dumps(self.jwks()), Type="String", Overwrite=True
         )
 
     def jwks(self) -> dict[str, Any]:
@@ -57,10 +59,10 @@ class TokenIssuer:
         **claims: Any,
     ) -> str:
         """Return a signed token. A `user_id` restricts the token to that user; `claims` replace or add claims."""
-        now = int(time.time())
+        now, settings = int(time.time()), _settings()
         payload: dict[str, object] = {
-            "iss": LOCAL_ISSUER,
-            "aud": LOCAL_AUDIENCE,
+            "iss": settings.issuer,
+            "aud": settings.audience,
             "sub": user_id or CLIENT_ID,
             "client_id": CLIENT_ID,
             "tenant_id": tenant,
@@ -85,6 +87,15 @@ class TokenIssuer:
     def _public(self) -> dict[str, Any]:
         key: dict[str, Any] = ECAlgorithm.to_jwk(self._private().public_key(), as_dict=True)
         return {**key, "kid": _thumbprint(key), "use": "sig", "alg": "ES256"}
+
+
+@cache
+def _settings() -> OidcIssuer:
+    """Return the issuer in the environment file of the local cloud."""
+    identity = load("local").identity
+    if not isinstance(identity, OidcIssuer):
+        raise LocalError('infra/environments/local.toml must name an issuer: `kind = "oidc"`')
+    return identity
 
 
 def _thumbprint(key: dict[str, Any]) -> str:

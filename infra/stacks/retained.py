@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Stack
+from aws_cdk import Environment, Stack
 from constructs import Construct
 
 from infra.config import Config
@@ -29,8 +29,9 @@ class RetainedStack(Stack):
     event bus and the alerts topic.
     """
 
-    def __init__(self, scope: Construct, id: str, *, config: Config, description: str) -> None:
-        super().__init__(scope, id, description=description, termination_protection=config.stateful_protection)
+    def __init__(self, scope: Construct, id: str, *, config: Config, env: Environment, description: str) -> None:
+        protected = config.stateful_protection
+        super().__init__(scope, id, env=env, description=description, termination_protection=protected)
         self.platform = RetainedPlatform(self, "Platform", config=config)
         context, events = self.platform.context, self.platform.events
         self.portfolio = RetainedPortfolio(self, "Portfolio", context=context)

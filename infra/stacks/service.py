@@ -1,6 +1,6 @@
 """The service stack: the resources of each context that a release may replace."""
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
 
 from infra.config import Config
@@ -24,8 +24,17 @@ from infra.stacks.retained import RetainedStack
 class ServiceStack(Stack):
     """Functions, routes and schedules. Deleting the stack and deploying it again loses no data and no messages."""
 
-    def __init__(self, scope: Construct, id: str, *, config: Config, retained: RetainedStack, description: str) -> None:
-        super().__init__(scope, id, description=description)
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        config: Config,
+        env: Environment,
+        retained: RetainedStack,
+        description: str,
+    ) -> None:
+        super().__init__(scope, id, env=env, description=description)
         platform = retained.platform
         self._retained = retained
         self._context = FunctionContext(config, platform.context.alarms, CodeLayers(self, "Layers", config=config))

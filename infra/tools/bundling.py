@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from infra.config import ROOT, Target
+from infra.config import ROOT
+from infra.settings import Target
 
 LAYERS = ("core", "dependencies")
 """Layers of every function. Single functions have further layers."""

@@ -112,35 +112,58 @@ def errors() -> str:
 
 
 def configuration() -> str:
-    """Return the page of all settings of `infra/config.py`, with their defaults and descriptions."""
-    tree = ast.parse((ROOT / "infra" / "config.py").read_text())
+    """Return the page of all keys of an environment file, with their types, defaults and descriptions."""
+    config, settings = (ast.parse((ROOT / "infra" / name).read_text()).body for name in ("config.py", "settings.py"))
     parts = [
         "# Configuration",
-        f"This page lists the settings of a deployment, in `infra/config.py`. {GENERATED}",
-        "`-c env=NAME` chooses an environment: `prod`, `dev`, `local` or `localstack`. "
-        "An environment states only what differs from `Config`.",
+        f"This page lists the keys of an environment file, `infra/environments/NAME.toml`. {GENERATED}",
+        "`-c env=NAME` chooses the file. A file states only what differs from the defaults below, and may take the "
+        'keys of another one first: `extends = "NAME"`. A key whose type is a class below is a table. '
+        "An unknown key or a wrong value fails the synthesis with the file, the key and the remedy.",
+        *_classes(config),
+        *_classes(settings),
+        "## Types",
+        table(("type", "meaning"), [(f"`{name}`", note) for name, note in _types(settings)]),
     ]
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and any(isinstance(each, ast.AnnAssign) for each in node.body):
-            described = " ".join((ast.get_docstring(node) or "").split())
-            parts += [
-                f"## `{node.name}`",
-                described,
-                table(("setting", "type", "default", "description"), _settings(node)),
-            ]
     return page(parts)
 
 
+def _classes(body: Sequence[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef) and any(isinstance(each, ast.AnnAssign) for each in node.body):
+            yield f"## `{node.name}`"
+            yield " ".join((ast.get_docstring(node) or "").split())
+            yield table(("setting", "type", "default", "description"), _settings(node))
+
+
+def _types(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for statement, following in _with_following(body):
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Subscript):
+            yield ast.unparse(statement.targets[0]), _note(following)
+
+
 def _settings(node: ast.ClassDef) -> Iterator[Sequence[str]]:
-    for statement, following in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
+    for statement, following in _with_following(node.body):
         if not isinstance(statement, ast.AnnAssign):
             continue
-        note = ""
-        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            note = " ".join(str(following.value.value).split())
-        type = ast.unparse(statement.annotation).replace("|", "or")
+        annotation = statement.annotation
+        if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
+            is_annotated = ast.unparse(annotation.value) == "Annotated"
+            annotation = annotation.slice.elts[0] if is_annotated else annotation
+        type = ast.unparse(annotation).replace("|", "or")
         default = f"`{ast.unparse(statement.value)}`" if statement.value else "required"
-        yield f"`{ast.unparse(statement.target)}`", f"`{type}`", default, note
+        yield f"`{ast.unparse(statement.target)}`", f"`{type}`", default, _note(following)
+
+
+def _with_following(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, ast.stmt]]:
+    return zip(body, [*body[1:], ast.Pass()], strict=True)
+
+
+def _note(following: ast.stmt) -> str:
+    """Return the text below a setting or a type, or an empty text."""
+    if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+        return " ".join(str(following.value.value).split())
+    return ""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from infra.config import SCOPES, load
+from infra.environments import load
 from infra.local import cloud, environment
 from infra.local.client import Client
 from infra.local.deploy import Deployment, Stack
 from infra.local.environment import Workspace
 from infra.local.issuer import TokenIssuer
+from infra.settings import SCOPES
 
 KILLING = ["test_restart.py", "ledger/test_imports.py"]
 """Tests that kill processes of the local AWS."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config import SCOPES
+from infra.settings import SCOPES
 from tests.e2e.conftest import System
 from tests.support.example_clients import STEPS, run_browser_example, run_python_example, run_typescript_example
 

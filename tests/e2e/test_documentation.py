@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.config import FileBars
 from infra.local import sample_data
+from infra.settings import FileBars
 from tests.docs.pages import ROOT, all_pages, blocks, name_of
 from tests.e2e.conftest import System
 from trimtab.kernel.clock import utc_now

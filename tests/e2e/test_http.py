@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from infra.config import load
+from infra.environments import load
 from infra.local.client import Client
 from tests.e2e.conftest import System
 

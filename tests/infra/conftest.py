@@ -13,7 +13,9 @@ import pytest
 from aws_cdk.assertions import Template
 
 from infra.app import build
-from infra.config import PRODUCTION, ROOT, Config, Provider, host
+from infra.config import ROOT, Config
+from infra.environments import load
+from infra.settings import Provider, host
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ DRIFT_PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROA
 QUOTE_PROVIDER = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED", ("acme",), quotes=True)
 INSIGHT_PROVIDER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
 PROVIDERS = (DRIFT_PROVIDER, QUOTE_PROVIDER, INSIGHT_PROVIDER)
+PRODUCTION, DEVELOPMENT, LOCAL, LOCALSTACK = (load(name) for name in ("prod", "dev", "local", "localstack"))
 # Policies, names and routes do not depend on the target of the code, and building for this machine is quick.
 PRODUCTION_HERE = replace(
     PRODUCTION,

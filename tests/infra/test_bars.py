@@ -9,7 +9,8 @@ import pytest
 from aws_cdk.assertions import Match
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import Config, MassiveBars
+from infra.config import Config
+from infra.settings import MassiveBars
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of, variables_of
 from tests.support.system import payload
 from trimtab.analytics.service.alert_evaluator import BARS_DUE_AFTER

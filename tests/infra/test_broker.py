@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import ROOT, Alpaca, Config, Paper
+from infra.config import ROOT, Config
 from infra.contexts.execution import scenario_text
+from infra.settings import Alpaca, Paper
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of, variables_of
 from trimtab.portfolios.execution.brokers import BrokerSettings
 from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario

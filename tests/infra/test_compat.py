@@ -4,8 +4,18 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from infra.config import DEVELOPMENT, LOCAL, PRODUCTION, Config, host
-from tests.infra.conftest import Synthesised, functions_of, statements_of, strings, variables_of
+from infra.config import Config
+from infra.settings import host
+from tests.infra.conftest import (
+    DEVELOPMENT,
+    LOCAL,
+    PRODUCTION,
+    Synthesised,
+    functions_of,
+    statements_of,
+    strings,
+    variables_of,
+)
 
 
 def test_the_function_is_deployed_where_the_config_says_so(

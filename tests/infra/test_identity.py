@@ -8,19 +8,10 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import (
-    LOCAL,
-    LOCALSTACK,
-    MACHINE_SCOPES,
-    PEOPLE_SCOPES,
-    SCOPES,
-    CognitoPool,
-    Config,
-    OidcIssuer,
-    host,
-    load,
-)
-from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of
+from infra.config import Config
+from infra.environments import load
+from infra.settings import MACHINE_SCOPES, PEOPLE_SCOPES, SCOPES, CognitoPool, OidcIssuer, host
+from tests.infra.conftest import LOCAL, LOCALSTACK, PRODUCTION_HERE, Synthesised, flat, functions_of
 
 Synthesise = Callable[[Config], Synthesised]
 VERIFIERS = (
@@ -166,7 +157,7 @@ def test_an_issuer_without_keys_or_without_audience_and_clients_is_rejected() ->
 
 
 def test_the_error_for_an_unknown_environment_or_target_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="local, localstack, dev, prod"):
+    with pytest.raises(ValueError, match="dev, local, localstack, prod"):
         load("production")
     with pytest.raises(ValueError, match="host, container, lambda"):
         load("local", "windows")

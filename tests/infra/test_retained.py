@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import Provider
 from infra.constructs.api import STAGE
+from infra.settings import Provider
 from tests.infra.conftest import DRIFT_PROVIDER, INSIGHT_PROVIDER, QUOTE_PROVIDER, Synthesised
 from trimtab.contracts.events import AlertType
 

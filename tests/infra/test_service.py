@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match
 
-from infra.config import LOCALSTACK, PRODUCTION, ROOT, Config, host
+from infra.config import ROOT, Config
 from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, cors_headers
 from infra.constructs.routes import routes_of
+from infra.settings import host
 from tests.infra.conftest import (
     DRIFT_PROVIDER,
     INSIGHT_PROVIDER,
+    LOCALSTACK,
+    PRODUCTION,
     QUOTE_PROVIDER,
     Synthesised,
     flat,

@@ -10,10 +10,11 @@ from pathlib import Path
 from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import DEVELOPMENT, LOCALSTACK, PRODUCTION, Config, host, lambda_arm64
+from infra.config import Config
 from infra.local.issuer import TokenIssuer
+from infra.settings import host, lambda_arm64
 from infra.tools.bundling import LAYERS, Bundler
-from tests.infra.conftest import PRODUCTION_HERE, Synthesised, synthesise
+from tests.infra.conftest import DEVELOPMENT, LOCALSTACK, PRODUCTION, PRODUCTION_HERE, Synthesised, synthesise
 
 Synthesise = Callable[[Config], Synthesised]
 _AARCH64 = 183  # EM_AARCH64

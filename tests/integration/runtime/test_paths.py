@@ -9,7 +9,7 @@ import pytest
 
 from functions.betting_api import handler as betting_function
 from functions.betting_rpc import handler as rpc_function
-from infra.config import SCOPES
+from infra.settings import SCOPES
 from tests.support.system import APPS, LambdaContext, System, authorized, gateway_event
 from trimtab.runtime.http.app import Api
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.config import Controls
+from infra.settings import Controls
 from trimtab.portfolios.execution.trading_controls import (
     Control,
     ControlRefusal,

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from infra.config import PEOPLE_SCOPES
+from infra.settings import PEOPLE_SCOPES
 from tests.support.tokens import ec_key, jwks
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.errors import Forbidden, Unauthenticated

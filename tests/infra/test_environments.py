@@ -1,0 +1,187 @@
+"""Environment files: validated with errors that name file and key, and expressed in the templates."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from infra.app import require_account
+from infra.config import Config
+from infra.constructs.function import log_retention
+from infra.environments import DIRECTORY, ConfigError, load, names
+from infra.settings import Alpaca, CognitoPool, MassiveBars, Paper, RetentionDays, host, lambda_arm64
+from tests.infra.conftest import Synthesised
+
+ACCOUNT = "123456789012"
+STAGING = f"""
+account = "{ACCOUNT}"
+region = "eu-central-1"
+log_retention_days = 30
+allowed_origins = ["https://app.example.com"]
+
+[tags]
+cost-centre = "4711"
+
+[identity]
+kind = "oidc"
+issuer = "https://login.example.com"
+audience = "trimtab"
+jwks_url = "https://login.example.com/keys"
+tenant_claim = "tenant"
+
+[broker]
+kind = "alpaca"
+secret_name = "trimtab/alpaca"
+
+[bars]
+kind = "massive"
+secret_name = "trimtab/massive"
+
+[[providers]]
+principal_arn = "arn:aws:iam::{ACCOUNT}:role/feed"
+sender_id = "AROAFEED"
+tenants = ["acme"]
+quotes = true
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], Config]:
+    """A function for loading a file with the given text, as the environment `staging`."""
+
+    def loaded(text: str) -> Config:
+        (tmp_path / "staging.toml").write_text(text)
+        return load("staging", directory=tmp_path)
+
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def staging(synthesised: Callable[[Config], Synthesised], tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """An environment added by a file, built for the local machine."""
+    directory = tmp_path_factory.mktemp("environments")
+    (directory / "staging.toml").write_text(STAGING)
+    return synthesised(replace(load("staging", directory=directory), target=host()))
+
+
+def test_every_environment_of_the_repository_is_valid() -> None:
+    assert names() == ["dev", "local", "localstack", "prod"]
+    assert {name: load(name).prefix for name in names()} == {name: f"trimtab-{name}" for name in names()}
+    assert (load("prod").target, load("prod").identity, load("prod").broker) == (
+        lambda_arm64(),
+        CognitoPool(),
+        Paper(),
+    )
+
+
+def test_a_file_states_tables_and_lists(file: Callable[[str], Config]) -> None:
+    config = file(STAGING)
+
+    assert (config.env, config.account, config.tags) == ("staging", ACCOUNT, {"cost-centre": "4711"})
+    assert config.broker == Alpaca("trimtab/alpaca")
+    assert config.bars == MassiveBars("trimtab/massive")
+    assert [(each.sender_id, each.tenants, each.quotes) for each in config.providers] == [("AROAFEED", ("acme",), True)]
+
+
+def test_a_file_takes_the_keys_of_the_file_that_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("throttle_rate = 7\nthrottle_burst = 8\n")
+    (tmp_path / "other.toml").write_text('extends = "base"\nthrottle_burst = 9\n')
+
+    config = load("other", directory=tmp_path)
+
+    assert (config.throttle_rate, config.throttle_burst) == (7, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("log_retention_dayz = 30", "log_retention_dayz: unknown key; did you mean `log_retention_days`?"),
+        ("[broker]\nkind = 'paper'\nsecret = 'x'", "broker.secret: unknown key; see docs/reference/configuration.md"),
+        ("[broker]\nkind = 'alpaca'", "broker.secret_name: Field required; add the key"),
+        ("throttle_rate = '50'", "throttle_rate: Input should be a valid integer, not '50'; write a whole number"),
+        ("account = 123456789012", "account: Input should be a valid string, not 123456789012; write a text in quotes"),
+        ("websocket = 1", "websocket: Input should be a valid boolean, not 1; write true or false"),
+        ("log_retention_days = 45", "log_retention_days: Input should be 1, 7, 14,"),
+        ("allowed_origins = 'https://a.example.com'", "allowed_origins: Input should be a valid array"),
+        ("[[providers]]\nprincipal_arn = 'a'\nsender_id = 'b'\ntenants = [5]", "providers[0].tenants[0]: Input should"),
+        ("[bars]\nkind = 'ftp'", "bars: Input tag 'ftp' found using 'kind' does not match"),
+        ("[identity]\nissuer = 'https://login.example.com'", "identity: Unable to extract tag"),
+        ("[identity]\nkind = 'oidc'\nissuer = 'x'\naudience = 'y'", "identity: an OidcIssuer needs exactly one of"),
+        ("[controls]\nprice_collar = '-1'", "controls.price_collar: String should match pattern"),
+        ("run_seconds = 86401", "run_seconds: Input should be less than or equal to 86400, not 86401"),
+        ("target = 'windows'", "target: unknown bundle target 'windows'; choose one of host, container, lambda"),
+        ("env = 'prod'", "env: the name of the file is the name of the environment; remove the key"),
+        ("extends = 'nobody'", "extends: no environment 'nobody'"),
+        ("[tags", "not a TOML file: "),
+    ],
+)
+def test_an_error_names_the_file_the_key_and_the_remedy(
+    file: Callable[[str], Config], tmp_path: Path, text: str, problem: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        file(text)
+
+    assert str(raised.value).startswith(f"{tmp_path / 'staging.toml'}: {problem}")
+
+
+def test_every_wrong_key_of_a_file_is_named_at_once(file: Callable[[str], Config]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        file("account = 'x'\nregion = 'y'\nlog_level = 'LOUD'")
+
+    assert [line.split(": ")[1] for line in str(raised.value).splitlines()] == ["account", "region", "log_level"]
+
+
+def test_an_unknown_environment_is_answered_with_the_file_to_add() -> None:
+    with pytest.raises(ConfigError, match=r"choose one of dev, local, localstack, prod, or add .*/staging\.toml"):
+        load("staging")
+
+
+def test_credentials_of_another_account_are_refused() -> None:
+    config = replace(load("prod"), account=ACCOUNT)
+
+    require_account(config, ACCOUNT)
+    require_account(config, None)  # a synthesis without credentials
+    require_account(load("prod"), "999999999999")  # the file names no account
+    with pytest.raises(
+        ConfigError, match=r"belong to account 999999999999, but .*prod\.toml names account 123456789012"
+    ):
+        require_account(config, "999999999999")
+
+
+def test_the_stacks_name_the_account_and_the_region_of_the_file(staging: Synthesised) -> None:
+    places = {stack.environment for stack in (staging.retained, staging.service)}
+
+    assert places == {f"aws://{ACCOUNT}/eu-central-1"}
+
+
+def test_every_function_table_and_queue_carries_the_tags_of_the_file(staging: Synthesised) -> None:
+    expected = {"application": "trimtab", "environment": "staging", "cost-centre": "4711"}
+    resources = {
+        name: resource
+        for kind in ("AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::SQS::Queue")
+        for name, resource in staging.resources(kind).items()
+    }
+
+    assert resources
+    assert [name for name, resource in resources.items() if not expected.items() <= _tags(resource).items()] == []
+
+
+def test_every_log_group_keeps_its_entries_as_long_as_the_file_says(staging: Synthesised) -> None:
+    groups = staging.resources("AWS::Logs::LogGroup").values()
+
+    assert {group["Properties"]["RetentionInDays"] for group in groups} == {30}
+
+
+@pytest.mark.parametrize("days", get_args(RetentionDays))
+def test_every_retention_of_logs_is_one_that_cloudwatch_offers(days: Any) -> None:
+    assert log_retention(replace(load("prod"), log_retention_days=days)).name
+
+
+def test_the_directory_holds_environment_files_only() -> None:
+    assert {path.suffix for path in DIRECTORY.iterdir() if path.is_file()} == {".py", ".toml"}
+
+
+def _tags(resource: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource["Properties"].get("Tags", [])}
