@@ -6,7 +6,6 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.config import Config
 from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.domain_events import DomainEvents
@@ -51,7 +50,8 @@ class RetainedAnalytics(Construct):
         self.changes = WorkQueue(self, "portfolio-changes", context=context, visibility_seconds=changes_seconds)
         self.valuations = WorkQueue(self, "valuations", context=context, visibility_seconds=seconds)
         self.reports = WorkQueue(self, "reports", context=context, visibility_seconds=seconds)
-        self.links_key = self._make_links_key(config)
+        self.links_name = f"{config.prefix}/links"
+        self.links_key = self._make_links_key()
         events.deliver_to_queue(
             self,
             "ChangesRule",
@@ -60,12 +60,12 @@ class RetainedAnalytics(Construct):
             queue=self.changes,
         )
 
-    def _make_links_key(self, config: Config) -> secretsmanager.Secret:
+    def _make_links_key(self) -> secretsmanager.Secret:
         """Make the signing key. A new key invalidates open links, which expire after a quarter of an hour."""
         key = secretsmanager.Secret(
             self,
             "LinksKey",
-            secret_name=f"{config.prefix}/links",
+            secret_name=self.links_name,
             description="Signs links to charts",
             generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
             removal_policy=RemovalPolicy.DESTROY,
@@ -125,7 +125,7 @@ class AnalyticsFunctions(Construct):
         function.allow_table(self._market.table, ("Query",))  # the bars of a benchmark
         function.allow_table(analytics.table, ("GetItem", "Query", "PutItem"))
         function.allow_sending(analytics.valuations, analytics.reports)
-        function.allow(["secretsmanager:GetSecretValue"], [key.secret_full_arn or key.secret_arn])
+        function.allow_secret(analytics.links_name)
 
     def _add_change_worker(self) -> None:
         """Add the function that turns a thousand events of a portfolio into one request."""
@@ -185,6 +185,7 @@ class AnalyticsFunctions(Construct):
             extra_layers=("pictures",),
         )
         self._allow_reading(worker)
+        worker.allow_table(self._market.table, ("Query",))  # closes of what has no bar of the last session
         worker.allow_table(self._analytics.table, ("GetItem", "Query"))
         worker.allow_indexes(self._portfolios, ("by_time",))  # trades and cash entries of the month
         allow_mail(worker, self._notifications, config.mail_sender)

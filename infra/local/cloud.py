@@ -31,8 +31,10 @@ class Cloud:
     pid: int | None = None
 
 
-def start(workspace: Workspace, port: int) -> Cloud:
+def start(workspace: Workspace, port: int, *, enforce_iam: bool = False) -> Cloud:
     """Start the local AWS with the data stored in the workspace, or return the running one.
+
+    With `enforce_iam`, each function acts with its own role, and the credentials of `isolated` are those of the root.
 
     Raises LocalError if the local AWS runs on another port, is not installed, or does not start.
     """
@@ -50,7 +52,7 @@ def start(workspace: Workspace, port: int) -> Cloud:
     with workspace.cloud_log.open("wb") as log:
         process = subprocess.Popen(
             [str(PYTHON), "-P", "-W", "ignore::DeprecationWarning", str(SERVER)],
-            env=_environment(workspace, port),
+            env={**_environment(workspace, port), "AUTH": str(enforce_iam).lower()},
             cwd=workspace.cloud_files,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -11,6 +11,9 @@ that event source mappings skip new records after a restart. This program saves 
 Functions behind REST APIs get the events of AWS: paths as sent, percent-encoded, and no `version`. ministack alone
 decodes paths, so that no test would see a function that forgets to decode them.
 
+With `AUTH=true` in the environment, ministack enforces IAM policies: each function acts with its own role. Requests are
+authorised as on AWS, over TLS.
+
 Binary values (layers, code) are stored once, in files named by their SHA-256. Logs of functions are not stored.
 """
 
@@ -27,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.core import persistence
+from ministack.core import iam_actions, persistence
 from ministack.services import apigateway_v1, cloudwatch_logs, dynamodb, lambda_svc
 
 SAVE_SECONDS = 5.0
@@ -38,6 +41,8 @@ _BLOBS = _STATE / "blobs"
 _STREAMS = "unread_stream_records"
 _log = logging.getLogger("trimtab.snapshot")
 _serve = app.app
+_pin_origin = app.pin_request_origin
+_extract_action = iam_actions.extract_iam_action
 _call_with_version = apigateway_v1._call_lambda_raw
 _requests = 0
 
@@ -62,6 +67,17 @@ async def _call_lambda(function_ref: Any, event: dict[str, Any], **options: Any)
     """Invoke a function with the event of a REST API; only events of HTTP APIs have a version."""
     event.pop("version", None)
     return await _call_with_version(function_ref, event, **options)
+
+
+def _pin_local_origin(source_ip: str, _: bool) -> None:
+    """Let a request count as sent over TLS: policies demand TLS, and loopback traffic reaches no network."""
+    _pin_origin(source_ip, True)
+
+
+def _action_of_aws(*request: Any) -> str | None:
+    """Return the IAM action of a request; AWS authorises `SendMessageBatch` as `SendMessage`."""
+    action = _extract_action(*request)
+    return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
 
 
 # Save ----------------------------------------------------------------------------------------------------------------
@@ -189,6 +205,8 @@ _saver: list["asyncio.Task[None]"] = []  # the event loop itself keeps no refere
 
 app.app = _counted
 apigateway_v1._call_lambda_raw = _call_lambda
+app.pin_request_origin = _pin_local_origin
+iam_actions.extract_iam_action = _action_of_aws
 app.PERSIST_STATE = True
 app.save_all = _save_now
 app._load_persisted_state = _load

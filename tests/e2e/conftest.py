@@ -79,7 +79,7 @@ def unreadable(system: System) -> str:
 
 def _on_own_cloud(workspace: Workspace) -> Iterator[System]:
     try:
-        running = cloud.start(workspace, cloud.free_port())
+        running = cloud.start(workspace, cloud.free_port(), enforce_iam=bool(os.environ.get("TRIMTAB_IAM")))
         yield _deploy(workspace, running.endpoint, "local", None)
     finally:
         cloud.stop(workspace)

@@ -316,6 +316,7 @@ def _value_and_report(system: System) -> None:
         system.http("PUT", f"{past.path}/contacts", {"emails": ["ada@example.com"]})
         past.cash("deposit", "deposit", 10_000, days[0])
         past.trade("buy", "BUY", "AAPL", 10, 100, days[0])
+        past.trade("unpriced", "BUY", "LOST", 1, 1, days[0])
         rules = [{"rule_id": "drift", "kind": "drift_above", "threshold": 1}, {"rule_id": "no", "kind": "missing_data"}]
         system.http("PUT", f"{past.path}/alert-rules", {"rules": rules})
         with mock.patch.object(valuations, "MAX_DAYS", 4):

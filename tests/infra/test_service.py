@@ -93,7 +93,7 @@ def test_market_data_are_written_by_their_own_functions_and_only_read_for_portfo
         "portfolios_api": {"BatchGetItem", "Query"},
         "compat_api": {"BatchGetItem", "Query"},
         "ledger_on_recalculation_requested": {"BatchGetItem"},
-        "analytics_on_report_requested": {"BatchGetItem"},
+        "analytics_on_report_requested": {"BatchGetItem", "Query"},
         **{name: {"BatchGetItem", "Query"} for name in ANALYTICS_FUNCTIONS},
     }
 
