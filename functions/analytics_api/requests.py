@@ -33,7 +33,8 @@ from trimtab.analytics.service.bulk_requests import month_before
 from trimtab.analytics.service.report_writer import require_past_month
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.http.parameters import PortfolioId
+from trimtab.runtime.http.idempotency import bind_key
+from trimtab.runtime.http.parameters import IdempotencyKey, PortfolioId
 from trimtab.runtime.http.responses import json_response
 from trimtab.runtime.links import sign, verify
 
@@ -59,11 +60,12 @@ def replace_alert_rules(portfolio_id: PortfolioId, body: ReplaceAlertRules) -> R
     "/portfolios/<portfolio_id>/links",
     **analytics_route("Create a link to a chart", READ, LinkView, HTTPStatus.CREATED),
 )
-def create_link(portfolio_id: PortfolioId, body: CreateLink) -> Response[Any]:
+def create_link(portfolio_id: PortfolioId, body: CreateLink, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Create a link to a chart of the portfolio. The link opens in a browser, without a token, for 15 minutes."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     chart = body.to_chart()
     analysis().require_window(portfolio, chart.window)
+    bind_key(app, idempotency_key, settings().analytics_table)
     expires_at = (utc_now() + timedelta(minutes=LINK_MINUTES)).replace(microsecond=0)
     names = {"tenant": portfolio.tenant_id, "portfolio": portfolio.portfolio_id}
     token = sign({**names, **chart.to_payload()}, expires_at, signing_key())
@@ -74,11 +76,14 @@ def create_link(portfolio_id: PortfolioId, body: CreateLink) -> Response[Any]:
     "/portfolios/<portfolio_id>/reports",
     **analytics_route("Request a report", WRITE, ReportView, HTTPStatus.ACCEPTED),
 )
-def request_report(portfolio_id: PortfolioId, body: RequestReport) -> Response[Any]:
+def request_report(
+    portfolio_id: PortfolioId, body: RequestReport, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Send the report of a month to the contacts of the portfolio; each contact gets a month's report once."""
     portfolio = analysis().portfolio(app.caller, portfolio_id)
     month = body.month or month_before(utc_now().date())
     require_past_month(month, utc_now().date())
+    bind_key(app, idempotency_key, settings().analytics_table)
     queues().request_reports([(portfolio.tenant_id, portfolio.portfolio_id)], month)
     return json_response(report_view(portfolio, month), HTTPStatus.ACCEPTED)
 

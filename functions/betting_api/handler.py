@@ -17,6 +17,7 @@ from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.idempotency import bind_key
 from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
 from trimtab.runtime.http.responses import json_response, relative_location, with_links
 from trimtab.runtime.metrics import count, metrics
@@ -130,9 +131,10 @@ def read_settlement(market_id: MarketId) -> Response[Any]:
 
 
 @app.post("/insights", **market_route("Store an insight", WRITE, insights.StoredInsightView))
-def store_insight(body: requests.StoreInsight) -> Response[Any]:
+def store_insight(body: requests.StoreInsight, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Store a provider's estimate for a selection. The newest counts, so that a repeat changes nothing."""
     insight = body.to_domain(utc_now())
+    bind_key(app, idempotency_key, wiring.settings().betting_table)
     is_newest = wiring.insights().receive(app.caller, insight)
     count("InsightsKept" if is_newest else "InsightsDropped")
     return json_response(insights.stored_insight_view(insight, is_newest=is_newest))

@@ -23,6 +23,7 @@ from trimtab.portfolios.rebalancing.service import RebalanceService
 from trimtab.portfolios.rebalancing.store import RebalanceStore
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.idempotency import bind_key
 from trimtab.runtime.http.parameters import IdempotencyKey
 from trimtab.runtime.sqs.sender import sqs_client
 
@@ -60,8 +61,9 @@ UserId = Annotated[Identifier, Query(alias="userId", description="The owner of t
 
 
 @app.post("/compat/portfolio", **compat_route("Store a target allocation", WRITE, status=HTTPStatus.CREATED))
-def add_portfolio(body: rebalancer.AddPortfolio) -> Response[Any]:
+def add_portfolio(body: rebalancer.AddPortfolio, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Store the target allocation of a user; a repeated request gets the stored portfolio."""
+    bind_key(app, idempotency_key, settings().portfolios_table)
     portfolio = portfolios().create(app.caller, body.to_domain())
     return number_response(rebalancer.portfolio_answer(portfolio), HTTPStatus.CREATED)
 

@@ -25,7 +25,8 @@ from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.http.app import Api, Body, lambda_handler
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
-from trimtab.runtime.http.parameters import Cursor, Limit
+from trimtab.runtime.http.idempotency import bind_key
+from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit
 from trimtab.runtime.http.responses import json_response, page_response
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import send_message, sqs_client
@@ -83,7 +84,7 @@ LastDay = Annotated[Day, Query(alias="to", description="The last day, inclusive.
 
 
 @app.post("/quotes", **market_route("Store quotes", answers=schemas.SubmittedQuotesView, status=HTTPStatus.ACCEPTED))
-def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
+def store_quotes(body: schemas.StoreQuotes, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Submit quotes. The newest quote of each symbol wins, in whatever order quotes arrive; older quotes are discarded.
 
     A quote further than the asset's `max_jump_percent` from the newest accepted price is held: not used until the price
@@ -92,6 +93,7 @@ def store_quotes(body: schemas.StoreQuotes) -> Response[Any]:
     """
     submitted = schemas.to_domain(body.quotes)
     require_not_in_future(submitted, utc_now())
+    bind_key(app, idempotency_key, settings().market_table)
     preview = quotes().preview(submitted)
     message = QuoteReceived(quotes=body.quotes)
     send_message(sqs_client(), settings().quotes_queue_url, message, group=app.caller.tenant_id)

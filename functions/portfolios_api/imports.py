@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from functions.portfolios_api.app import app, import_service, portfolios
+from functions.portfolios_api.app import app, import_service, portfolios, settings
 from trimtab.contracts.fields import Identifier
 from trimtab.kernel.strict_csv import DecimalMark
 from trimtab.portfolios.ledger import import_views
@@ -18,7 +18,8 @@ from trimtab.portfolios.ledger.trade_file import FileFormat, ImportFile, read_ca
 from trimtab.portfolios.portfolio.holdings import SecurityType
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
-from trimtab.runtime.http.parameters import Cursor, Limit, PortfolioId
+from trimtab.runtime.http.idempotency import bind_key
+from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit, PortfolioId
 from trimtab.runtime.http.responses import json_response, page_response, with_links
 
 READ, WRITE = "trades:read", "trades:write"
@@ -45,6 +46,7 @@ def import_trades(
     columns: ColumnMap = None,
     decimal: Decimals = None,
     security_type: DefaultType = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Import trades from CSV, all rows or none. Idempotent: recorded rows are skipped.
 
@@ -53,7 +55,7 @@ def import_trades(
     """
     format = FileFormat.of(preset, columns or (), decimal, security_type)
     file = read_trades(app.current_event.decoded_body or "", format)
-    return _import_rows(portfolio_id, EntryKind.TRADE, file)
+    return _import_rows(portfolio_id, EntryKind.TRADE, file, idempotency_key)
 
 
 @app.post(
@@ -61,14 +63,19 @@ def import_trades(
     **import_route("Import cash entries", WRITE, accepted=import_views.ImportView),
 )
 def import_cash(
-    portfolio_id: PortfolioId, *, preset: FilePreset = None, columns: ColumnMap = None, decimal: Decimals = None
+    portfolio_id: PortfolioId,
+    *,
+    preset: FilePreset = None,
+    columns: ColumnMap = None,
+    decimal: Decimals = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Import cash entries from CSV, all rows or none, before or after the trades; more than 90 rows by a worker (202).
 
     Balances follow from the times of execution.
     """
     file = read_cash(app.current_event.decoded_body or "", FileFormat.of(preset, columns or (), decimal))
-    return _import_rows(portfolio_id, EntryKind.CASH, file)
+    return _import_rows(portfolio_id, EntryKind.CASH, file, idempotency_key)
 
 
 @app.get("/portfolios/<portfolio_id>/imports", **route("List imports", READ, import_views.ImportList, tag="Trades"))
@@ -100,7 +107,8 @@ def undo_import(portfolio_id: PortfolioId, import_id: ImportId) -> Response[Any]
     return _done_or_accepted(import_service().undo(app.caller, portfolio_id, import_id))
 
 
-def _import_rows(portfolio_id: str, kind: EntryKind, file: ImportFile[Any]) -> Response[Any]:
+def _import_rows(portfolio_id: str, kind: EntryKind, file: ImportFile[Any], key: str | None) -> Response[Any]:
+    bind_key(app, key, settings().portfolios_table)
     result = import_service().import_rows(app.caller, portfolio_id, kind, file)
     counts = {"recorded": result.recorded, "already_recorded": result.already_recorded}
     return _done_or_accepted(result.job, **counts)

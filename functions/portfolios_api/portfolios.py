@@ -17,6 +17,7 @@ from functions.portfolios_api.app import (
     ledger,
     portfolios,
     rebalances,
+    settings,
     trade_service,
 )
 from trimtab.contracts.fields import Identifier
@@ -28,6 +29,7 @@ from trimtab.portfolios.portfolio.service import PortfolioFilter
 from trimtab.portfolios.rebalancing import views as rebalance_views
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.idempotency import bind_key
 from trimtab.runtime.http.parameters import (
     Cursor,
     IdempotencyKey,
@@ -48,12 +50,13 @@ creates_portfolio = portfolio_route("Store a target allocation", WRITE, schemas.
 
 @app.post("/portfolio", **creates_portfolio)
 @app.post("/portfolios", **creates_portfolio)
-def create_portfolio(body: schemas.CreatePortfolio) -> Response[Any]:
+def create_portfolio(body: schemas.CreatePortfolio, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Create a portfolio; the name is unique for each user. A repeated request returns the current portfolio.
 
     `investments` are recorded as transfers of units in the same transaction. They do not change cash.
     """
     wanted = body.to_domain()
+    bind_key(app, idempotency_key, settings().portfolios_table)
     portfolio = portfolios().create(
         app.caller, wanted, lambda opened: open_positions(ledger(), opened, wanted.investments)
     )

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from functions.portfolios_api.app import From, JobId, RefId, To, app, holdings_reader, portfolios, trade_service
+from functions.portfolios_api.app import (
+    From,
+    JobId,
+    RefId,
+    To,
+    app,
+    holdings_reader,
+    portfolios,
+    settings,
+    trade_service,
+)
 from trimtab.contracts.fields import Asset, Day, Identifier
 from trimtab.kernel.clock import utc_now
 from trimtab.kernel.errors import not_found
@@ -18,7 +28,8 @@ from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.holdings import Side, TradeStatus
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
-from trimtab.runtime.http.parameters import Cursor, Limit, PortfolioId
+from trimtab.runtime.http.idempotency import bind_key
+from trimtab.runtime.http.parameters import Cursor, IdempotencyKey, Limit, PortfolioId
 from trimtab.runtime.http.responses import json_response, page_response, with_links
 
 READ, WRITE = "trades:read", "trades:write"
@@ -35,11 +46,14 @@ AsOf = Annotated[Day | None, Query(description="A past day (UTC): the profit at 
     "/portfolios/<portfolio_id>/trades",
     **trade_route("Record a trade", WRITE, views.TradeView, HTTPStatus.CREATED, accepted=views.JobView),
 )
-def record_trade(portfolio_id: PortfolioId, body: views.RecordTrade) -> Response[Any]:
+def record_trade(
+    portfolio_id: PortfolioId, body: views.RecordTrade, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Record a trade and update holding and cash atomically. Idempotent by `ref_id`: a repeat gets the first response.
 
     The response is 202 if the holding has to be recomputed from more than 10,000 trades; a worker records the trade.
     """
+    bind_key(app, idempotency_key, settings().portfolios_table)
     return _trade_or_job(trade_service().record_trade(app.caller, portfolio_id, body.to_domain()), HTTPStatus.CREATED)
 
 
@@ -116,12 +130,15 @@ def list_trades(
     "/portfolios/<portfolio_id>/cash",
     **trade_route("Move cash", WRITE, cash_views.CashView, HTTPStatus.CREATED),
 )
-def move_cash(portfolio_id: PortfolioId, body: cash_views.MoveCash) -> Response[Any]:
+def move_cash(
+    portfolio_id: PortfolioId, body: cash_views.MoveCash, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Record a deposit or withdrawal. The balance at any instant follows from the times of all entries and trades.
 
     The response is 422 `insufficient_cash` if the balance would be negative at any instant, unless the portfolio's
     `cash_tracking` allows that.
     """
+    bind_key(app, idempotency_key, settings().portfolios_table)
     entry = trade_service().move_cash(app.caller, portfolio_id, body.to_domain())
     return json_response(cash_views.cash_view(entry), HTTPStatus.CREATED)
 

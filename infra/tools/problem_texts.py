@@ -232,7 +232,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Send a new `ref_id` for a new entry; change an entry by a correction.",
     ),
     "request_id_reused": (
-        "The request id was used with another body.",
+        "The request id or the `Idempotency-Key` was used with another body.",
         "Use a new id for each request.",
     ),
     "revision_mismatch": (

@@ -41,7 +41,7 @@ def routes() -> str:
         "The OpenAPI document, with all bodies and answers, is at `GET /openapi.json` and, for people, at `GET /docs`.",
         "Lists take `limit` (1 to 100) and `cursor`, the `next_cursor` of the page before. "
         "Decimals are strings in answers, and numbers or strings in requests. "
-        "Give an `Idempotency-Key` header to make a request safe to repeat, where the route takes one.",
+        "Every POST that creates takes an `Idempotency-Key` header, which tells a repeated request from another one.",
     ]
     for tag in sorted(by_tag):
         parts += [f"## {tag}", table(("route", "does", "scope"), by_tag[tag])]

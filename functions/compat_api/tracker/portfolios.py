@@ -20,12 +20,15 @@ from functions.compat_api.tracker.app import (
     page_request,
     portfolios,
     searched_portfolios,
+    settings,
     visible_portfolios,
 )
 from trimtab.compat import tracker
 from trimtab.compat.api import number_response
 from trimtab.contracts.fields import Identifier, Name
 from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.idempotency import bind_key
+from trimtab.runtime.http.parameters import IdempotencyKey
 
 READ, WRITE, READ_TRADES = "portfolios:read", "portfolios:write", "trades:read"
 compat_route = partial(route, tag="Compatibility")
@@ -37,8 +40,9 @@ OfPortfolioId = Annotated[
 
 
 @app.post("/api/v1/portfolio", **compat_route("Create a portfolio", WRITE, status=HTTPStatus.CREATED))
-def create_portfolio(body: tracker.CreateTrackedPortfolio) -> Response[Any]:
+def create_portfolio(body: tracker.CreateTrackedPortfolio, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Create a portfolio; a repeated request gets the stored portfolio."""
+    bind_key(app, idempotency_key, settings().portfolios_table)
     portfolio = portfolios().create(app.caller, body.to_domain())
     return number_response(tracker.portfolio_answer(portfolio), HTTPStatus.CREATED)
 

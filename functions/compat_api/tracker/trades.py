@@ -19,6 +19,7 @@ from functions.compat_api.tracker.app import (
     app,
     page_request,
     searched_portfolios,
+    settings,
     trade_service,
 )
 from trimtab.compat import tracker
@@ -30,16 +31,19 @@ from trimtab.portfolios.ledger.store import TradeFilter
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.runtime.http.documentation import route
+from trimtab.runtime.http.idempotency import bind_key
+from trimtab.runtime.http.parameters import IdempotencyKey
 
 READ, WRITE = "trades:read", "trades:write"
 compat_route = partial(route, tag="Compatibility")
 
 
 @app.post("/api/v1/trade", **compat_route("Record a trade", WRITE, status=HTTPStatus.CREATED))
-def create_trade(body: tracker.CreateTrade) -> Response[Any]:
+def create_trade(body: tracker.CreateTrade, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Record a trade and update the holding. Idempotent by `ref_id`: a repeat gets the first response."""
     app.caller.require_acting_for(body.user_id)
     (portfolio,) = searched_portfolios(body.portfolio, body.user_id)
+    bind_key(app, idempotency_key, settings().portfolios_table)
     recorded = trade_service().record_trade(app.caller, portfolio.portfolio_id, body.to_domain())
     return _trade_response(recorded, HTTPStatus.CREATED)
 

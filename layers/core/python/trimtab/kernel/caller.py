@@ -28,8 +28,7 @@ class Caller(Struct, frozen=True):
         """Raise `Forbidden` unless the token has the scope; an end user's token never has a scope of the platform."""
         if scope not in self.scopes:
             where = "of a platform tenant " if scope == ALL_TENANTS_SCOPE else ""
-            detail = f"The scope {scope} is required; use a token {where}that has it."
-            raise Forbidden("insufficient_scope", detail)
+            raise Forbidden("insufficient_scope", f"The scope {scope} is required; use a token {where}that has it.")
         if scope in PLATFORM_SCOPES:
             self.require_platform()
 

@@ -94,9 +94,11 @@ class KeySet(Struct):
                 retry_after_seconds=10,
             )
         if kid not in self._keys:
-            detail = "The token is signed with a key that the issuer does not publish."
-            retry_after = None if is_due else int(KEYS_REFETCH_AFTER.total_seconds())
-            raise Unauthenticated("invalid_token", detail, retry_after_seconds=retry_after)
+            raise Unauthenticated(
+                "invalid_token",
+                "The token is signed with a key that the issuer does not publish.",
+                retry_after_seconds=None if is_due else int(KEYS_REFETCH_AFTER.total_seconds()),
+            )
         return self._keys[kid]
 
     def _refresh(self) -> None:
@@ -151,8 +153,11 @@ class Verifier(Struct, frozen=True):
                 options={"require": ["exp", "iss"], "verify_aud": settings.audience is not None},
             )
         except jwt.ImmatureSignatureError:
-            detail = "The token is not valid yet. Check the clock of the issuer."
-            raise Unauthenticated("invalid_token", detail, retry_after_seconds=LEEWAY_SECONDS) from None
+            raise Unauthenticated(
+                "invalid_token",
+                "The token is not valid yet. Check the clock of the issuer.",
+                retry_after_seconds=LEEWAY_SECONDS,
+            ) from None
         except jwt.PyJWTError as error:
             logger.info("token refused", reason=type(error).__name__)
             raise Unauthenticated("invalid_token", "The token is invalid or has expired.") from None

@@ -13,7 +13,8 @@ IdempotencyKey = Annotated[
     KeyText | None,
     Header(
         alias="Idempotency-Key",
-        description="Makes the request safe to retry: 1 to 255 printable ASCII characters, quoted or not.",
+        description="Makes the request safe to retry: 1 to 255 printable ASCII characters, quoted or not. "
+        "The same key with another body gets 409.",
     ),
 ]
 IfMatch = Annotated[
