@@ -139,6 +139,8 @@ $(BIN)/.run: infra/toolchain/run.txt infra/toolchain/installer.txt
 	echo "installing the tools of \`make up\` with $$("$$python" --version)" && \
 	rm -rf $(VENV) && "$$python" -m venv $(VENV) && $(BIN)/python $(PIP) -r infra/toolchain/installer.txt && \
 	$(UV) --python $(BIN)/python -r $<
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m infra.operator "$$@"\n' "$(PYTHONPATH)" "$(CURDIR)/$(BIN)/python" \
+		> $(BIN)/trimtab && chmod +x $(BIN)/trimtab
 	@touch $@
 
 $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run

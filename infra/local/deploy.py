@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -102,17 +102,24 @@ class Deployment:
     def _stack(self, outputs: dict[str, dict[str, str]], token: str) -> Stack:
         prefix = load(self.env).prefix
         retained, service = outputs[f"{prefix}-retained"], outputs[f"{prefix}-service"]
-        return Stack(
-            api_url=service["ApiUrl"],
-            token=token,
-            endpoint_url=self.endpoint,
-            region=REGION,
-            queues=_named(retained, "Queue"),
-            tables=_named(retained, "Table"),
-            event_bus=retained["EventBusName"],
-            buckets=_named(retained, "Bucket"),
-            socket_url=service.get("SocketUrl", ""),
-        )
+        return stack_of(retained, service, token=token, endpoint=self.endpoint, region=REGION)
+
+
+def stack_of(
+    retained: Mapping[str, str], service: Mapping[str, str], *, token: str, endpoint: str, region: str
+) -> Stack:
+    """Return the addresses in the outputs of the two stacks."""
+    return Stack(
+        api_url=service["ApiUrl"],
+        token=token,
+        endpoint_url=endpoint,
+        region=region,
+        queues=_named(retained, "Queue"),
+        tables=_named(retained, "Table"),
+        event_bus=retained["EventBusName"],
+        buckets=_named(retained, "Bucket"),
+        socket_url=service.get("SocketUrl", ""),
+    )
 
 
 def read(workspace: Workspace) -> Stack:
@@ -124,7 +131,7 @@ def read(workspace: Workspace) -> Stack:
     return Stack(**noted)
 
 
-def _named(outputs: dict[str, str], kind: str) -> dict[str, str]:
+def _named(outputs: Mapping[str, str], kind: str) -> dict[str, str]:
     """Return the outputs of a kind: `QueueRebalanceRequests: url` becomes `rebalance-requests: url`."""
     found = {key.removeprefix(kind): value for key, value in outputs.items() if key.startswith(kind)}
     return {re.sub(r"(?<!^)(?=[A-Z])", "-", key).lower(): value for key, value in found.items()}

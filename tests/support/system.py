@@ -214,11 +214,24 @@ def receive_batch(url: str, size: int) -> list[Any]:
     batch: list[Any] = []
     while len(batch) < size:
         number = min(10, size - len(batch))
-        answer = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=number, AttributeNames=["All"])
+        answer = boto3.client("sqs").receive_message(
+            QueueUrl=url, MaxNumberOfMessages=number, AttributeNames=["All"], MessageAttributeNames=["All"]
+        )
         if not answer.get("Messages"):
             break
         batch += answer["Messages"]
     return batch
+
+
+def _record_of(message: Any) -> Any:
+    """Return the record of a received message, as an event source passes it."""
+    record = sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
+    attributes = message.get("MessageAttributes", {})
+    record["messageAttributes"] = {
+        name: {"stringValue": attribute["StringValue"], "dataType": attribute["DataType"]}
+        for name, attribute in attributes.items()
+    }
+    return record
 
 
 @dataclass
@@ -266,10 +279,7 @@ class System:
         """Process every message on a queue with a worker; return the number of messages."""
         sqs, taken, url = boto3.client("sqs"), 0, url or self.queue_url
         while messages := receive_batch(url, batch_size):
-            records = [
-                sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
-                for message in messages
-            ]
+            records = [_record_of(message) for message in messages]
             failed = self.invoke_worker(*records, worker=worker)
             for message in messages:
                 if message["MessageId"] not in failed:
