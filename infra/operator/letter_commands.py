@@ -17,8 +17,8 @@ from infra.operator.dead_letters import (
     Pace,
     dead_letter_queues,
 )
-from infra.operator.output import age, exit_if, json_option, show
 from infra.operator.deployment import DeployedSystem, DeploymentOptions
+from infra.operator.output import age, exit_if, json_option, show
 from infra.operator.worker_logs import WorkerLogs
 from trimtab.kernel.clock import format_time, utc_now
 
