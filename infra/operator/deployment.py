@@ -8,12 +8,13 @@ from typing import Any
 import boto3
 import click
 
-from infra.config import SCOPES, load
+from infra.environments import load
 from infra.local import cloud, environment
 from infra.local.client import Client
 from infra.local.deploy import Stack, read, stack_of
 from infra.local.environment import Workspace
 from infra.local.issuer import TokenIssuer
+from infra.settings import SCOPES
 
 SESSION = "trimtab"
 
