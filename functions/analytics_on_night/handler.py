@@ -9,9 +9,10 @@ from trimtab.analytics.adapters.series_store import SeriesStore
 from trimtab.analytics.service.bulk_requests import BulkRequests
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime.dynamodb.client import dynamodb_client
-from trimtab.runtime.metrics import count, metrics
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.tracing import instrumented
 
 
 class NightSettings(AnalyticsQueueSettings):
@@ -29,8 +30,7 @@ def bulk_requests() -> BulkRequests:
     )
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Handle `bars.ingested` or an event of a split from the bus, `bars.late`, or the schedule of monthly reports."""
     today = utc_now().date()

@@ -5,10 +5,11 @@ from typing import Any
 
 from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.runtime.dynamodb.client import deserialize
-from trimtab.runtime.metrics import count, metrics
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.tracing import TRACEPARENT, continue_trace, instrumented
 
 
 class CommitSettings(Settings):
@@ -23,14 +24,19 @@ def check_queue() -> CheckQueue:
     return CheckQueue(sqs_client(), CommitSettings.load().checks_queue_url)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Process a batch of the stream: one check per portfolio. After an exception the batch is delivered again."""
-    images = [deserialize(record["dynamodb"]["NewImage"]) for record in event["Records"]]
-    changed = {(image["tenant_id"], image["pk"].rpartition("#")[2]) for image in images}
-    for tenant_id, portfolio_id in sorted(changed):
-        check_queue().request_check(tenant_id, portfolio_id, "change")
+    """Process a batch of the stream: one check per portfolio, in the trace of its newest change.
+
+    After an exception the batch is delivered again.
+    """
+    changed: dict[tuple[str, str], str | None] = {}
+    for record in event["Records"]:
+        image = deserialize(record["dynamodb"]["NewImage"])
+        changed[image["tenant_id"], image["pk"].rpartition("#")[2]] = image.get(TRACEPARENT)
+    for (tenant_id, portfolio_id), traceparent in sorted(changed.items()):
+        with continue_trace(traceparent, portfolio_id):
+            check_queue().request_check(tenant_id, portfolio_id, "change")
     count("PortfoliosChanged", len(changed))
     logger.info("checks requested", portfolios=len(changed))
     return {"batchItemFailures": []}

@@ -10,9 +10,10 @@ from trimtab.portfolios.balancing.pending_job_store import PendingJobStore
 from trimtab.portfolios.balancing.sweeper import Sweeper
 from trimtab.portfolios.portfolio.worker_queues import QueueSettings, WorkerQueues
 from trimtab.runtime.dynamodb.client import dynamodb_client
-from trimtab.runtime.metrics import count, metrics
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.tracing import instrumented
 
 
 class SweepSettings(QueueSettings):
@@ -35,8 +36,7 @@ def sweeper() -> Sweeper:
     )
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Run one sweep over the overdue jobs and the due portfolios."""
     result = sweeper().sweep()

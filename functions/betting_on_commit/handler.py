@@ -9,10 +9,11 @@ from trimtab.betting.domain.keys import MARKET, ORDER
 from trimtab.betting.service.settlements import MarketSettlements
 from trimtab.kernel.clock import utc_now
 from trimtab.runtime.dynamodb.client import deserialize, dynamodb_client
-from trimtab.runtime.metrics import count, metrics
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.tracing import TRACEPARENT, continue_trace, instrumented
 
 
 class ClosingSettings(Settings):
@@ -30,14 +31,16 @@ def settlements() -> MarketSettlements:
     return MarketSettlements(store, SettlementQueue(sqs_client(), settings.settlements_queue_url), utc_now)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Handle a batch of stream records; raises if the table or the queue fails, and the batch is delivered again."""
     images = [deserialize(record["dynamodb"]["NewImage"]) for record in event["Records"]]
     orders = [(image["tenant_id"], image["market_id"], image["user_id"]) for image in images if image["sk"] == ORDER]
-    markets = [(image["tenant_id"], image["market_id"]) for image in images if image["sk"] == MARKET]
-    raced = settlements().request_after_commits(orders, markets)
+    markets = [image for image in images if image["sk"] == MARKET]
+    for market in markets:
+        with continue_trace(market.get(TRACEPARENT), market["market_id"]):
+            settlements().request_after_commits((), [(market["tenant_id"], market["market_id"])])
+    raced = settlements().request_after_commits(orders, ())
     count("OrdersRacedClosing", raced)
     logger.info("commits checked for closed markets", orders=len(orders), markets=len(markets), raced=raced)
     return {"batchItemFailures": []}

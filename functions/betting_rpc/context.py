@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from trimtab.kernel.caller import Caller
-from trimtab.runtime.http.problems import trace_id_of
+from trimtab.runtime.http.problems import request_id_of
 
 current_event: ContextVar[Mapping[str, Any]] = ContextVar("event")
 current_caller: ContextVar[Caller] = ContextVar("caller")
@@ -18,4 +18,4 @@ def caller() -> Caller:
 
 def request_id() -> str:
     """Return the request id of API Gateway."""
-    return trace_id_of(current_event.get())
+    return request_id_of(current_event.get())

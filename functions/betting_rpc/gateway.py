@@ -9,9 +9,10 @@ from apig_wsgi import make_lambda_handler
 from functions.betting_rpc.context import current_event
 from functions.betting_rpc.grpc_web_text import TEXT, with_text
 from trimtab.kernel.errors import Invalid, NotFound, Refusal, UnsupportedMedia
+from trimtab.runtime.http.app import request_context
 from trimtab.runtime.http.methods import answer_method, with_head_and_options
 from trimtab.runtime.http.payload_format import answer_any_format
-from trimtab.runtime.http.problems import problem, trace_id_of
+from trimtab.runtime.http.problems import problem
 from trimtab.runtime.observability import logger
 
 if TYPE_CHECKING:
@@ -51,12 +52,11 @@ class ConnectGateway:
         return answer_any_format(event, lambda request: self._resolve_request(request, context))
 
     def _resolve_request(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        logger.append_keys(trace_id=trace_id_of(event))
-        return answer_method(event, _METHODS, lambda: self._answer(event, context))
+        with request_context(event):
+            return answer_method(event, _METHODS, lambda: self._answer(event, context))
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         method = (event.get("pathParameters") or {}).get("method") or str(event.get("path")).rpartition("/")[2]
-        trace_id = trace_id_of(event)
         logger.info("request", method=event.get("httpMethod"), rpc=method)
         token = current_event.set(event)
         try:
@@ -64,7 +64,7 @@ class ConnectGateway:
         finally:
             current_event.reset(token)
         refusal = _REFUSALS.get(answer["statusCode"])
-        return problem(refusal, trace_id) if refusal and not answer["body"] else answer
+        return problem(refusal) if refusal and not answer["body"] else answer
 
     def _run(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         media_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0]

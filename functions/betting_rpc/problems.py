@@ -7,7 +7,6 @@ from typing import Any
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
-from functions.betting_rpc.context import request_id
 from functions.betting_rpc.conversion import write_response
 from functions.betting_rpc.generated import orders_pb as pb
 from trimtab.kernel.errors import (
@@ -26,6 +25,7 @@ from trimtab.kernel.errors import (
 )
 from trimtab.runtime.http.problems import INTERNAL_ERROR, PROBLEM_TYPE, status_of
 from trimtab.runtime.observability import logger
+from trimtab.runtime.tracing import current_trace_id
 
 CODES: Mapping[type[Refusal], Code] = {
     Invalid: Code.INVALID_ARGUMENT,
@@ -75,6 +75,6 @@ def _error(code: Code, status: HTTPStatus, reason: str, detail: str, **more: Any
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
-        "trace_id": request_id(),
+        "trace_id": current_trace_id(),
     }
     return ConnectError(code, detail, [write_response(pb.Problem, {**view, **more})])

@@ -4,10 +4,10 @@ from functools import lru_cache
 from typing import Any
 
 from trimtab.runtime.dynamodb.outbox import Publisher, eventbridge_client
-from trimtab.runtime.metrics import metrics
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.tracing import instrumented
 
 
 class PublisherSettings(Settings):
@@ -24,8 +24,7 @@ def publisher() -> Publisher:
     return Publisher(eventbridge_client(), settings.event_bus_name, sqs_client(), settings.events_undelivered_queue_url)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Publish the events of a batch of stream records.
 

@@ -1,6 +1,5 @@
 """Execute planned rebalances from the queue `rebalance-executions` through the broker."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from trimtab.contracts.messages import ExecutionRequested
@@ -10,6 +9,7 @@ from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.execution.worker import ExecutionWorker, LeaseLost
 from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, BrakeLimits
+from trimtab.runtime import tracing
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -49,7 +49,7 @@ def execution_worker() -> ExecutionWorker:
         utc_now,
         settings.lease_seconds,
         settings.limits,
-        ThreadPoolExecutor(settings.threads).map if settings.threads > 1 else map,
+        tracing.parallel_map(settings.threads),
         count,
         _log_broker_error,
         terms=settings.terms,

@@ -12,9 +12,10 @@ from trimtab.market.adapters.quotes import QuoteStore
 from trimtab.market.service.ingestion import Ingestion
 from trimtab.market.service.price_operations import PriceOperations
 from trimtab.runtime.dynamodb.client import dynamodb_client
-from trimtab.runtime.metrics import count, metrics
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.sqs.sender import sqs_client
+from trimtab.runtime.tracing import instrumented
 
 
 class NightlyIngestionFailed(Exception):
@@ -41,8 +42,7 @@ def ingestion() -> Ingestion:
     )
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Run the nightly ingestion; raises `NightlyIngestionFailed` if the provider failed for some days."""
     night = ingestion().run_night()

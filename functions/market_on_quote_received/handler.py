@@ -1,6 +1,5 @@
 """Stores quotes from the queue `quotes`, and requests checks of portfolios whose price watches were crossed."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +12,7 @@ from trimtab.market.service.quotes import QuoteService
 from trimtab.portfolios.balancing.check_queue import CheckQueue
 from trimtab.portfolios.balancing.watch_matching import WatchMatcher
 from trimtab.portfolios.balancing.watch_store import WatchStore
+from trimtab.runtime import tracing
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -47,8 +47,7 @@ def quote_service() -> QuoteService:
 @lru_cache(maxsize=1)
 def parallel_map() -> Any:
     """Return the `map` of a pool of `threads` threads, or the builtin `map` for one thread."""
-    threads = settings().threads
-    return ThreadPoolExecutor(threads).map if threads > 1 else map
+    return tracing.parallel_map(settings().threads)
 
 
 @lru_cache(maxsize=1)

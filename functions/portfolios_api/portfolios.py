@@ -27,6 +27,8 @@ from trimtab.portfolios.portfolio import views as schemas
 from trimtab.portfolios.portfolio.model import Portfolio
 from trimtab.portfolios.portfolio.service import PortfolioFilter
 from trimtab.portfolios.rebalancing import views as rebalance_views
+from trimtab.portfolios.rebalancing.timeline import posted_orders
+from trimtab.portfolios.rebalancing.timeline_views import TimelineView, timeline_view
 from trimtab.runtime.http.cursors import decode_cursor
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.idempotency import bind_key
@@ -202,6 +204,19 @@ def get_rebalance(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Respo
     """Read a rebalance: status, transactions and reason."""
     rebalance = rebalances().get(portfolios().get(app.caller, portfolio_id), rebalance_id)
     return json_response(rebalance_views.rebalance_view(rebalance))
+
+
+@app.get(
+    "/portfolios/<portfolio_id>/rebalances/<rebalance_id>/timeline",
+    **rebalance_route("Read the timeline of a rebalance", READ, TimelineView),
+)
+def read_timeline(portfolio_id: PortfolioId, rebalance_id: RebalanceId) -> Response[Any]:
+    """Read the story of a rebalance: quote, check, plan, each order, each posting and each event, with times."""
+    rebalance = rebalances().get(portfolios().get(app.caller, portfolio_id), rebalance_id)
+    fills = ledger().some_fills(rebalance.tenant_id, portfolio_id, posted_orders(rebalance))
+    view = timeline_view(rebalance, fills)
+    entries = [with_links(app, entry) for entry in view["entries"]]
+    return json_response(with_links(app, {**view, "entries": entries}))
 
 
 @app.get(

@@ -39,7 +39,8 @@ def decide(message: RebalanceRequested, record: SQSRecord) -> None:
     require_sender(record, message.tenant_id, settings().sender_tenants)
     outcome = report_worker().decide(message, sent_at(record, settings().sender_tenants))
     count(f"Rebalance{outcome.status.value.title().replace('_', '')}")
-    logger.info("drift report decided", rebalance_id=outcome.rebalance_id, status=outcome.status.value)
+    logger.append_keys(portfolio_id=outcome.portfolio_id, rebalance_id=outcome.rebalance_id)
+    logger.info("drift report decided", status=outcome.status.value)
 
 
 handler = worker(RebalanceRequested, decide)

@@ -223,9 +223,9 @@ def receive_batch(url: str, size: int) -> list[Any]:
     return batch
 
 
-def _record_of(message: Any) -> Any:
+def record_of(message: Any) -> Any:
     """Return the record of a received message, as an event source passes it."""
-    record = sqs_record(message["Body"], message_id=message["MessageId"], **message["Attributes"])
+    record = sqs_record(message["Body"], message_id=message["MessageId"], **message.get("Attributes", {}))
     attributes = message.get("MessageAttributes", {})
     record["messageAttributes"] = {
         name: {"stringValue": attribute["StringValue"], "dataType": attribute["DataType"]}
@@ -279,8 +279,7 @@ class System:
         """Process every message on a queue with a worker; return the number of messages."""
         sqs, taken, url = boto3.client("sqs"), 0, url or self.queue_url
         while messages := receive_batch(url, batch_size):
-            records = [_record_of(message) for message in messages]
-            failed = self.invoke_worker(*records, worker=worker)
+            failed = self.invoke_worker(*map(record_of, messages), worker=worker)
             for message in messages:
                 if message["MessageId"] not in failed:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

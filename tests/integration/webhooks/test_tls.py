@@ -50,7 +50,10 @@ def serving_tls(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
 
         def answer() -> None:
             with suppress(OSError), context.wrap_socket(server.accept()[0], server_side=True) as connection:
-                received.append(connection.recv(65_536))
+                request = b""
+                while not request.endswith(b"}"):  # headers and body may arrive apart
+                    request += connection.recv(65_536)
+                received.append(request)
                 connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
         thread = threading.Thread(target=answer, daemon=True)

@@ -416,6 +416,9 @@ class CloudEvent(Model):
     """The media type of `data`."""
     tenantid: str
     """The tenant whose data changed; `platform` for market data and alerts about the whole platform. Example: `demo`"""
+    traceparent: str | None = None
+    """The trace that the event belongs to (W3C Trace Context); absent where the write belonged to none. Example:
+    `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`"""
     data: Mapping[str, Any] = Field(default_factory=dict)
     """The members of the event."""
 
@@ -425,8 +428,11 @@ def event_id(key: str, version: int, position: int) -> str:
     return ids.derive_id(key, version, position)
 
 
-def cloud_event(event: Event, *, id: str, tenant_id: str, time: datetime) -> dict[str, Any]:
+def cloud_event(
+    event: Event, *, id: str, tenant_id: str, time: datetime, traceparent: str | None = None
+) -> dict[str, Any]:
     """Return the event as a CloudEvent."""
+    trace = {"traceparent": traceparent} if traceparent else {}
     return {
         "specversion": "1.0",
         "id": id,
@@ -435,6 +441,7 @@ def cloud_event(event: Event, *, id: str, tenant_id: str, time: datetime) -> dic
         "time": format_time(time),
         "datacontenttype": "application/json",
         "tenantid": tenant_id,
+        **trace,
         "data": dict(event.data),
     }
 

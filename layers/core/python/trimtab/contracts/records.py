@@ -8,9 +8,11 @@ from msgspec import Struct
 from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.stored_form import FORM
 
+_NOT_COMPARED = frozenset({"events", "traceparent"})
+
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A value stored as one item. Two records are equal if all members except `events` are equal.
+    """A value stored as one item. Two records are equal if all members except `events` and a trace are equal.
 
     `version` counts the writes, from 1; a write succeeds only if the stored item has the version before (optimistic
     locking). `events` are the events of the newest write; they are stored in the item and published from the table's
@@ -40,4 +42,4 @@ class Record(Struct, frozen=True, kw_only=True):
         return hash(self._compared())
 
     def _compared(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.__struct_fields__ if name != "events")
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in _NOT_COMPARED)

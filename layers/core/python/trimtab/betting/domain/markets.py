@@ -78,6 +78,7 @@ class ClosedMarket(Struct, frozen=True):
             **to_attributes(self),
             "status": self.status.value,
             "version": 1 if self.settled_at is None else 2,
+            "traceparent": None,  # set by each write
             FORM: 1,
         }
 

@@ -3,10 +3,13 @@
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
+from msgspec.structs import replace
+
 from trimtab.contracts.records import Record
 from trimtab.kernel import ids
+from trimtab.kernel.clock import format_time
 from trimtab.kernel.currencies import round_money
-from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, plain
 from trimtab.portfolios.balancing.check_decision import CheckResult
 from trimtab.portfolios.balancing.decision_inputs import DecisionInputs
 from trimtab.portfolios.balancing.order_planner import OrderPlan
@@ -18,8 +21,9 @@ from trimtab.portfolios.portfolio.watch_state import FollowUp, Trigger
 from trimtab.portfolios.rebalancing import journal
 from trimtab.portfolios.rebalancing.buy_sizing import cost_of, fit_buys_to_cash
 from trimtab.portfolios.rebalancing.journal import Funds
-from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus, new_rebalance, rebalance_id_of
+from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus, new_rebalance, rebalance_id_of
 from trimtab.portfolios.rebalancing.orders import Commission
+from trimtab.portfolios.rebalancing.timeline import QUOTE
 
 
 def begin_rebalance(
@@ -54,7 +58,7 @@ def begin_rebalance(
     planned = rebalance.transition(
         RebalanceStatus.PLANNED,
         now,
-        reason=result.reason,
+        reason=_with_quote(result.reason, inputs),
         legs=result.plan.legs,
         weights={leg.asset: leg.weight for leg in result.plan.legs},
         execution=execution,
@@ -68,6 +72,16 @@ def begin_rebalance(
     )
     locked = portfolio.lock_for_rebalance(planned.rebalance_id, now, follow_up)
     return planned, locked
+
+
+def _with_quote(reason: Reason, inputs: DecisionInputs) -> Reason:
+    """Return the reason with the newest quote of the portfolio, which is the quote that led to an automatic check."""
+    quotes = [quote for quote in inputs.quotes.values() if quote.price is not None and quote.as_of is not None]
+    newest = max(quotes, key=lambda quote: (quote.stored_at or quote.as_of, quote.as_of), default=None)
+    if newest is None or newest.price is None or newest.as_of is None:
+        return reason
+    quote = {"symbol": newest.symbol, "price": plain(newest.price), "as_of": format_time(newest.as_of)}
+    return replace(reason, details={**reason.details, QUOTE: quote})
 
 
 def _invests_all_cash(inputs: DecisionInputs) -> bool:

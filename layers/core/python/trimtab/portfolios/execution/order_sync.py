@@ -71,8 +71,10 @@ class OrderSync(Struct, frozen=True):
             reason=report.reason,
             refusal=report.refusal,
         )
-        is_complete = updated.status.is_over and updated.filled
-        return replace(updated, filled_at=to_epoch_milliseconds(self.now)) if is_complete else updated
+        if not updated.status.is_over:
+            return updated
+        seen_at = to_epoch_milliseconds(self.now)
+        return replace(updated, filled_at=seen_at) if updated.filled else replace(updated, ended_at=seen_at)
 
     def _note_error(self, order: Order, error: Exception) -> Order:
         if isinstance(error, OutcomeUnknown):

@@ -126,6 +126,12 @@ class LedgerStore(PortfolioStore, frozen=True):
         trades = map(Trade.from_item, batch_get_many(self.client, self.table, keys, consistent=True))
         return {trade.ref_id: trade for trade in trades}
 
+    def some_fills(self, tenant_id: str, portfolio_id: str, ref_ids: Sequence[str]) -> dict[str, Trade]:
+        """Return fills of rebalances by `ref_id`, without those that do not exist; a call for each 100 ids."""
+        keys = [item_key(tenant_id, portfolio_id, FILL_PREFIX + ref_id) for ref_id in ref_ids]
+        fills = map(Trade.from_item, batch_get_many(self.client, self.table, keys, consistent=True))
+        return {fill.ref_id: fill for fill in fills}
+
     def some_cash_entries(self, tenant_id: str, portfolio_id: str, ref_ids: Sequence[str]) -> dict[str, CashEntry]:
         """Return cash entries by `ref_id`, without those that do not exist; a call for each 100 ids."""
         keys = [item_key(tenant_id, portfolio_id, CASH_PREFIX + ref_id) for ref_id in ref_ids]

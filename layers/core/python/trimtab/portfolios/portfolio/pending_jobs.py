@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from msgspec.structs import replace
 
@@ -27,7 +27,9 @@ class WorkerQueue(StrEnum):
 class PendingJob(Record, frozen=True, kw_only=True):
     """A record waiting for a worker. `resends` counts the messages that the sweeper has sent again.
 
-    `is_stuck` is true once the sweeper has given up; a late message still completes a stuck job.
+    `is_stuck` is true once the sweeper has given up; a late message still completes a stuck job. `traceparent` is the
+    trace of the request that created the job: every later message of the job continues the trace. Its first write sets
+    the trace, and jobs that differ in nothing else are equal.
     """
 
     tenant_id: str
@@ -35,6 +37,7 @@ class PendingJob(Record, frozen=True, kw_only=True):
     updated_at: datetime
     resends: int = 0
     is_stuck: bool = False
+    traceparent: str | None = None
 
     @property
     @abstractmethod
@@ -45,6 +48,10 @@ class PendingJob(Record, frozen=True, kw_only=True):
     def waits_from(self) -> datetime:
         """Start of the wait for a worker."""
         return self.updated_at
+
+    def record_attributes(self, form: int = 1) -> dict[str, Any]:
+        """Return the attributes of every record, and the trace of the job."""
+        return {**super().record_attributes(form), "traceparent": self.traceparent}
 
     @abstractmethod
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:

@@ -51,6 +51,7 @@ def attributes_of(portfolio: "Portfolio") -> dict[str, Any]:
         "pending_jobs_pk": attention_partition(portfolio.tenant_id) if since else None,
         "pending_jobs_sk": format_time(since) if since else None,
         **portfolio.record_attributes(),
+        "traceparent": None,  # set by each write
         **to_attributes({name: value for name, value in attributes.items() if value != _DEFAULTS.get(name)}),
         **to_attributes(portfolio.watch_state),
         **_prefix("cash", portfolio.cash_rule),

@@ -44,4 +44,5 @@ class WorkerQueues(Struct, frozen=True):
     def wake(self, job: PendingJob, *, delay_seconds: int = 0) -> None:
         """Wake the worker of the job, after a delay of at most 900 seconds (longer ones are cut)."""
         queue, message = job.wake_message()
-        send_message(self.client, self.urls.url_of(queue), message, delay_seconds=delay_seconds)
+        url = self.urls.url_of(queue)
+        send_message(self.client, url, message, delay_seconds=delay_seconds, traceparent=job.traceparent)

@@ -273,7 +273,7 @@ COMPRESSED_FROM = 100_000
 """Texts from this length on are compressed: an item holds at most 400 KB, and many reversals make a long journal."""
 _COMPRESSED = "zlib:"
 _DERIVED = ("client_order_id", "reverses")
-_OPTIONAL = ("refusal", "filled_at")
+_OPTIONAL = ("refusal", "filled_at", "ended_at")
 
 
 class _StoredExecution(Struct, frozen=True, omit_defaults=True):

@@ -55,6 +55,8 @@ class BrokerOrderView(Model):
     """The start of the order's wave (UTC); null before."""
     filled_at: datetime | None
     """The time at which the last fill was seen (UTC); null without a fill."""
+    ended_at: datetime | None
+    """The time at which the end of an order without a fill was seen (UTC); null for other orders."""
 
 
 class SkippedOrderView(Model):
@@ -136,5 +138,10 @@ def _order_view(execution: Execution, order: Order) -> dict[str, Any]:
         "is_posted": order.is_posted,
         "refusal": order.refusal and order.refusal.value,
         "sent_at": sent_at and format_time(sent_at),
-        "filled_at": None if order.filled_at is None else format_time(from_epoch_milliseconds(order.filled_at)),
+        "filled_at": _time_text(order.filled_at),
+        "ended_at": _time_text(order.ended_at),
     }
+
+
+def _time_text(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else format_time(from_epoch_milliseconds(milliseconds))

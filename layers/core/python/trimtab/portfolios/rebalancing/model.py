@@ -60,7 +60,7 @@ TRANSITIONS: Mapping[RebalanceStatus, frozenset[RebalanceStatus]] = {
 IN_EXECUTION = frozenset({_S.PLANNED, _S.EXECUTING, _S.COMPENSATING})
 """Statuses in which the portfolio is locked and the execution worker has a next step."""
 
-_EVENTS = {
+EVENT_TYPES = {
     _S.REJECTED: "rebalance.rejected",
     _S.SUPERSEDED: "rebalance.rejected",
     _S.CANCELLED: "rebalance.cancelled",
@@ -69,6 +69,7 @@ _EVENTS = {
     _S.COMPLETED: "rebalance.completed",
     _S.COMPLETED_ADJUSTED: "rebalance.completed",
 }
+"""Type of the event of each status that has one."""
 
 
 class Reason(Struct, frozen=True):
@@ -207,8 +208,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
         if status is not self.status and changes.get("execution", self.execution) is not None:
             changes["history"] = {**self.history, status: to_epoch_milliseconds(now)}
         moved = replace(self, status=status, version=self.version + 1, updated_at=now, **changes)
-        has_event = status in _EVENTS and status is not self.status
-        return replace(moved, events=(moved._event(_EVENTS[status]),) if has_event else ())
+        has_event = status in EVENT_TYPES and status is not self.status
+        return replace(moved, events=(moved._event(EVENT_TYPES[status]),) if has_event else ())
 
     def record_outcome(
         self, status: RebalanceStatus, reason: Reason, now: datetime, legs: tuple[Leg, ...] = ()
@@ -266,7 +267,8 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     @classmethod
     def _from_form_1(cls, item: Mapping[str, Any]) -> "Rebalance":
         rebalance_id = item["sk"].removeprefix(REBALANCE_PREFIX)
-        members = {name: item[name] for name in (*_ATTRIBUTES, "resends", "is_stuck", "version") if name in item}
+        names = (*_ATTRIBUTES, "resends", "is_stuck", "version", "traceparent")
+        members = {name: item[name] for name in names if name in item}
         members |= {
             "portfolio_id": portfolio_id_in(item["pk"]),
             "rebalance_id": rebalance_id,

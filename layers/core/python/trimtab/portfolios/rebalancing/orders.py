@@ -99,7 +99,8 @@ class Order(Struct, frozen=True):
     `quantity` is the size of the order, `filled` the filled quantity (9 places) for `amount` and `fees` (money). The
     client order id is derived and never changes, so an order that is sent again takes effect once. Reversals have no
     limit price. `is_posted` is true once the fill is in the ledger. `refusal` is set for an order that the broker
-    refused, `filled_at` (Unix time in milliseconds) once the last fill is known.
+    refused, `filled_at` (Unix time in milliseconds) once the last fill is known, `ended_at` once an order has ended
+    without a fill.
     """
 
     client_order_id: str
@@ -120,3 +121,4 @@ class Order(Struct, frozen=True):
     reverses: str | None = None
     refusal: RefusalKind | None = None
     filled_at: int | None = None
+    ended_at: int | None = None

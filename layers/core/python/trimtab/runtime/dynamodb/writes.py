@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from trimtab.contracts.records import Record
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.runtime.dynamodb.client import Item, deserialize, serialize
+from trimtab.runtime.tracing import with_traceparent
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -20,7 +21,7 @@ def versioned_put(table: str, item: Item) -> dict[str, Any]:
     """
     write: dict[str, Any] = {
         "TableName": table,
-        "Item": serialize(item),
+        "Item": serialize(with_traceparent(item)),
         "ConditionExpression": "attribute_not_exists(pk)",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }

@@ -1,7 +1,9 @@
 """The base of every API function: limits of bodies, authentication, scopes and error handling."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -28,11 +30,12 @@ from trimtab.runtime.http.problems import (
     no_route_response,
     problem,
     refusal_response,
+    request_id_of,
     to_gateway,
-    trace_id_of,
     validation_response,
 )
-from trimtab.runtime.observability import logger
+from trimtab.runtime.observability import log_context, logger
+from trimtab.runtime.tracing import TRACEPARENT, continue_trace
 
 LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -45,6 +48,8 @@ class Body(Struct, frozen=True):
 
 
 JSON_BODY = Body()
+_LOGGED_PARAMETERS = ("portfolio_id", "rebalance_id")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Api(APIGatewayRestResolver):
@@ -91,7 +96,7 @@ class Api(APIGatewayRestResolver):
     @property
     def request_id(self) -> str:
         """The request id that API Gateway gave the current request."""
-        return str(self.current_event.request_context.request_id)
+        return request_id_of(self.current_event.raw_event)
 
     def resolve(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the response to an event of API Gateway; no request of a client makes this raise."""
@@ -99,10 +104,10 @@ class Api(APIGatewayRestResolver):
 
     def resolve_request(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Return the response to an event of payload format 1.0; a subclass may give errors another form."""
-        logger.append_keys(trace_id=trace_id_of(event))
-        logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
         methods = self.methods_of(str(event.get("resource")))
-        return answer_method(event, methods, lambda: self._answer(event, context))
+        with request_context(event):
+            logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
+            return answer_method(event, methods, lambda: self._answer(event, context))
 
     def methods_of(self, resource: str) -> Set[str]:
         """Return the methods of a resource, none for a resource that the API does not have."""
@@ -114,15 +119,16 @@ class Api(APIGatewayRestResolver):
             route = self._route_of(event)
             if self._auth is not None and event.get("resource") not in self.open_paths:
                 self.context["caller"] = caller = authenticate(event, self._auth, self._clock)
+                logger.append_keys(tenant_id=caller.tenant_id)
                 if route:
                     _check_scopes(caller, route)
             _check_body(event, self._bodies.get(str(event.get("resource")), JSON_BODY))
             if route:
                 _check_query(event, route)
         except Refusal as refusal:
-            return problem(refusal, trace_id_of(event))
+            return problem(refusal)
         except Exception as error:  # noqa: BLE001 - the client learns the trace id only; the log has the rest
-            return to_gateway(failure_response(error, trace_id_of(event)))
+            return to_gateway(failure_response(error))
         # The media type was checked above; Powertools would check it again, case-sensitively.
         headers = {
             name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"
@@ -156,6 +162,21 @@ def lambda_handler(app: Api) -> LambdaHandler:
 
     instrumented: LambdaHandler = logger.inject_lambda_context(clear_state=True)(handler)
     return instrumented
+
+
+@contextmanager
+def request_context(event: Mapping[str, Any]) -> Iterator[None]:
+    """Continue the trace of the request's `traceparent`; every log line names the request, tenant, and ids of the path.
+
+    Ids that are no UUIDs are left out: a path may have anything in their place.
+    """
+    request_id, parameters = request_id_of(event), event.get("pathParameters") or {}
+    authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
+    found = {name: parameters.get(name) for name in _LOGGED_PARAMETERS}
+    ids = {name: value for name, value in found.items() if value and _UUID.fullmatch(value)}
+    trace = continue_trace(request_headers(event).get(TRACEPARENT), request_id)
+    with trace, log_context(request_id=request_id, tenant_id=authorizer.get("tenant_id"), **ids):
+        yield
 
 
 def authenticate(event: Mapping[str, Any], auth: Callable[[], str], clock: Clock) -> Caller:

@@ -15,7 +15,7 @@ EXPOSED_HEADERS = (
 
 ACCEPTED_HEADERS = (
     "Accept, Authorization, Connect-Protocol-Version, Connect-Timeout-Ms, Content-Type, Grpc-Timeout, Idempotency-Key, "
-    "If-Match, X-Grpc-Web, X-User-Agent"
+    "If-Match, Traceparent, X-Grpc-Web, X-User-Agent"
 )
 PREFLIGHT_VALID_SECONDS = 3600
 

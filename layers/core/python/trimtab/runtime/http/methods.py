@@ -6,7 +6,7 @@ from typing import Any
 from trimtab.kernel.errors import MethodNotAllowed
 from trimtab.runtime.http.cors import options_answer, with_cors
 from trimtab.runtime.http.headers import with_safe_headers
-from trimtab.runtime.http.problems import problem, trace_id_of
+from trimtab.runtime.http.problems import problem
 
 Answer = dict[str, Any]
 
@@ -32,7 +32,7 @@ def answer_method(event: Mapping[str, Any], methods: Set[str], serve: Callable[[
         answer = options_answer(event, methods)
     elif methods and method not in methods:
         refusal = MethodNotAllowed("method_not_allowed", "The resource does not have this method; see `Allow`.")
-        answer = problem(refusal, trace_id_of(event), {"Allow": ", ".join(sorted(methods))})
+        answer = problem(refusal, {"Allow": ", ".join(sorted(methods))})
     else:
         answer = serve()
     answer = with_cors(event, with_safe_headers(answer))

@@ -27,6 +27,7 @@ from trimtab.kernel.errors import (
     UnsupportedMedia,
 )
 from trimtab.runtime.observability import logger
+from trimtab.runtime.tracing import current_trace_id
 
 STATUS: Mapping[type[Refusal], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
@@ -54,9 +55,9 @@ INTERNAL_ERROR = (
 )
 
 
-def problem(refusal: Refusal, trace_id: str, headers: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+def problem(refusal: Refusal, headers: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     """Return a refusal, with further headers, in the form that API Gateway expects of a function."""
-    response = refusal_response(refusal, trace_id)
+    response = refusal_response(refusal)
     response.headers.update(headers)
     return to_gateway(response)
 
@@ -66,9 +67,8 @@ def status_of(refusal: Refusal) -> HTTPStatus:
     return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
 
 
-def refusal_response(refusal: Refusal, trace_id: str = "") -> Response[str]:
+def refusal_response(refusal: Refusal) -> Response[str]:
     """Return the problem document of a refusal, with `Retry-After` and `WWW-Authenticate` where they apply."""
-    trace_id = trace_id or _current_trace_id()
     status = status_of(refusal)
     headers = {}
     if refusal.retry_after_seconds is not None:
@@ -76,9 +76,7 @@ def refusal_response(refusal: Refusal, trace_id: str = "") -> Response[str]:
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     logger.info("refused", type=refusal.type, status=int(status))
-    return _problem_response(
-        status, refusal.type, refusal.detail, trace_id=trace_id, errors=refusal.errors, headers=headers
-    )
+    return _problem_response(status, refusal.type, refusal.detail, errors=refusal.errors, headers=headers)
 
 
 def _problem_response(
@@ -86,7 +84,6 @@ def _problem_response(
     type: str,
     detail: str,
     *,
-    trace_id: str,
     errors: Sequence[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
@@ -95,7 +92,7 @@ def _problem_response(
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
-        "trace_id": trace_id,
+        "trace_id": current_trace_id(),
     }
     if errors:
         body["errors"] = list(errors)
@@ -128,15 +125,14 @@ def no_route_response(_: NotFoundError) -> Response[str]:
     return refusal_response(NotFound("no_route", "No such route; see /openapi.json."))
 
 
-def failure_response(error: Exception, trace_id: str = "") -> Response[str]:
+def failure_response(error: Exception) -> Response[str]:
     """Return the problem document of an exception: 503 if a call to AWS may succeed when retried, else 500.
 
     The client learns nothing but the trace id; the log has the rest.
     """
-    trace_id = trace_id or _current_trace_id()
     if unavailable := as_unavailable(error):
-        return refusal_response(unavailable, trace_id)
-    return _problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, *INTERNAL_ERROR, trace_id=trace_id)
+        return refusal_response(unavailable)
+    return _problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, *INTERNAL_ERROR)
 
 
 def as_unavailable(error: Exception) -> Unavailable | None:
@@ -156,13 +152,9 @@ def _throttled(error: ClientError) -> bool:
     return bool(codes & THROTTLES)
 
 
-def trace_id_of(event: Mapping[str, Any]) -> str:
-    """Return the request id of API Gateway, which is the trace id of the request."""
+def request_id_of(event: Mapping[str, Any]) -> str:
+    """Return the request id of API Gateway."""
     return str((event.get("requestContext") or {}).get("requestId", ""))
-
-
-def _current_trace_id() -> str:
-    return str(logger.get_current_keys().get("trace_id", ""))
 
 
 def to_gateway(response: Response[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from botocore.config import Config
 
 from trimtab.contracts.messages import Message, TenantMessage
 from trimtab.kernel.errors import Unavailable
+from trimtab.runtime.tracing import TRACEPARENT, next_traceparent
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -26,10 +27,21 @@ def sqs_client() -> "SQSClient":
 
 
 def send_message(
-    client: "SQSClient", queue_url: str, message: Message, *, group: str | None = None, delay_seconds: int = 0
+    client: "SQSClient",
+    queue_url: str,
+    message: Message,
+    *,
+    group: str | None = None,
+    delay_seconds: int = 0,
+    traceparent: str | None = None,
 ) -> None:
-    """Send a message in its own group, or in the `group` that is given; the delay is capped at 900 seconds."""
-    arguments: dict[str, Any] = {"DelaySeconds": min(delay_seconds, MAX_DELAY_SECONDS)} if delay_seconds else {}
+    """Send a message in its own group, or in the `group` that is given; the delay is capped at 900 seconds.
+
+    The message continues the trace of the `traceparent` that a job has stored, else the present trace.
+    """
+    arguments: dict[str, Any] = _trace_attributes(traceparent)
+    if delay_seconds:
+        arguments["DelaySeconds"] = min(delay_seconds, MAX_DELAY_SECONDS)
     if message_group := group or message.message_group:
         arguments["MessageGroupId"] = message_group
     client.send_message(QueueUrl=queue_url, MessageBody=message.to_body(), **arguments)
@@ -43,7 +55,12 @@ def send_messages(client: "SQSClient", queue_url: str, messages: Iterable[Tenant
     waiting, sent = iter(messages), 0
     while batch := list(islice(waiting, MAX_ENTRIES)):
         entries: list[Any] = [
-            {"Id": str(number), "MessageBody": message.to_body(), "MessageGroupId": message.message_group}
+            {
+                "Id": str(number),
+                "MessageBody": message.to_body(),
+                "MessageGroupId": message.message_group,
+                **_trace_attributes(),
+            }
             for number, message in enumerate(batch)
         ]
         answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
@@ -51,3 +68,10 @@ def send_messages(client: "SQSClient", queue_url: str, messages: Iterable[Tenant
             raise Unavailable("busy", "The queue did not take every message.", retry_after_seconds=1)
         sent += len(batch)
     return sent
+
+
+def _trace_attributes(stored: str | None = None) -> dict[str, Any]:
+    traceparent = next_traceparent(stored)
+    if traceparent is None:
+        return {}
+    return {"MessageAttributes": {TRACEPARENT: {"DataType": "String", "StringValue": traceparent}}}

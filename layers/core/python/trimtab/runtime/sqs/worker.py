@@ -1,5 +1,6 @@
 """Handlers of queue workers: the records of a batch are validated one by one, and failures are reported per record."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from trimtab.contracts.messages import read_body
 from trimtab.kernel.clock import from_epoch_milliseconds
 from trimtab.kernel.errors import Refusal
-from trimtab.runtime.metrics import count, metrics
-from trimtab.runtime.observability import logger
+from trimtab.runtime.metrics import count
+from trimtab.runtime.observability import log_context, logger
+from trimtab.runtime.tracing import TRACEPARENT, continue_trace, instrumented
 
 # If pydantic is loaded, Powertools' batch utility imports a hundred modules with pydantic models of event sources that
 # no worker needs. Hiding pydantic during this import shortens the cold start.
@@ -30,6 +32,9 @@ ORIGINAL_SENDER, FIRST_SENT_AT = "original_sender", "first_sent_at"
 dead letter. Only attributes sent by the role with the mark `REDRIVER` count."""
 
 M = TypeVar("M", bound=BaseModel)
+LOGGED_IDS = ("tenant_id", "portfolio_id", "rebalance_id", "webhook_id", "job_id", "market_id")
+"""The members of a message that are in every log line of the message."""
+_IN_EVENT = re.compile(f'"{TRACEPARENT}":\\s*"([^"]+)"')
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 __all__ = [
@@ -62,16 +67,18 @@ def worker(model: type[M], handle: Callable[[M, SQSRecord], None]) -> Handler:
     """
 
     def handle_record(record: SQSRecord) -> None:
-        logger.append_keys(message_id=record.message_id)
-        try:
-            handle(read_record(record, model), record)
-        except PoisonError as poison:
-            _log_poison(record, poison)
-            raise
-        except Exception:
-            count("FailedMessages")
-            logger.exception("message processing failed")
-            raise
+        with log_context(message_id=record.message_id), continue_trace(traceparent_of(record), record.message_id):
+            try:
+                message = read_record(record, model)
+                logger.append_keys(**_ids_of(message))
+                handle(message, record)
+            except PoisonError as poison:
+                _log_poison(record, poison)
+                raise
+            except Exception:
+                count("FailedMessages")
+                logger.exception("message processing failed")
+                raise
 
     # By default Powertools raises if all records fail; then the response could not name the failed records.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -81,13 +88,14 @@ def worker(model: type[M], handle: Callable[[M, SQSRecord], None]) -> Handler:
             process_partial_response(event=event, record_handler=handle_record, processor=processor, context=context)
         )
 
-    return _instrumented(process)
+    return instrumented(process)
 
 
 def batch_worker(model: type[M], handle: Callable[[list[M]], None]) -> Handler:
     """Return a Lambda handler that passes the messages of a whole batch to `handle`, their bodies validated as `model`.
 
-    An invalid record is returned to the queue alone. If `handle` raises, all records of the batch are returned.
+    An invalid record is returned to the queue alone. If `handle` raises, all records of the batch are returned. The
+    trace is that of the records; records of several traces are handled in a new trace, whose log has their ids.
     """
 
     def process(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -99,15 +107,19 @@ def batch_worker(model: type[M], handle: Callable[[list[M]], None]) -> Handler:
             except PoisonError as poison:
                 _log_poison(record, poison)
                 failed.append(record.message_id)
-        try:
-            handle(messages)
-        except Exception:  # noqa: BLE001 - whatever was raised, the queue delivers the records again
-            count("FailedMessages", len(messages))
-            logger.exception("batch processing failed")
-            failed = [record.message_id for record in records]
+        traceparents = {traceparent_of(record) for record in records}
+        with continue_trace(traceparents.pop() if len(traceparents) == 1 else None, records[0].message_id):
+            if traceparents:
+                logger.info("batch of several traces", traceparents=sorted(map(str, traceparents)))
+            try:
+                handle(messages)
+            except Exception:  # noqa: BLE001 - whatever was raised, the queue delivers the records again
+                count("FailedMessages", len(messages))
+                logger.exception("batch processing failed")
+                failed = [record.message_id for record in records]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
-    return _instrumented(process)
+    return instrumented(process)
 
 
 def read_record(record: SQSRecord, model: type[M]) -> M:
@@ -119,6 +131,15 @@ def read_record(record: SQSRecord, model: type[M]) -> M:
         raise PoisonError(f"invalid {model.__name__}, wrong fields: {', '.join(fields[:10])}") from None
     except Refusal as refusal:
         raise PoisonError(str(refusal)) from None
+
+
+def traceparent_of(record: SQSRecord) -> str | None:
+    """Return the `traceparent` of a message: its attribute, or the member of the event that EventBridge delivers."""
+    attribute = (record.get("messageAttributes") or {}).get(TRACEPARENT)
+    if attribute:
+        return str(attribute.get("stringValue"))
+    found = _IN_EVENT.search(record.body)
+    return found.group(1) if found else None
 
 
 def sent_at(record: SQSRecord, tenants_of: Mapping[str, list[str]]) -> datetime:
@@ -186,7 +207,5 @@ def _log_poison(record: SQSRecord, poison: PoisonError) -> None:
     logger.warning("message rejected", message_id=record.message_id, reason=str(poison))
 
 
-def _instrumented(process: Handler) -> Handler:
-    """Return the handler with log context and metrics for each invocation."""
-    handler: Handler = metrics.log_metrics(logger.inject_lambda_context(clear_state=True)(process))
-    return handler
+def _ids_of(message: BaseModel) -> dict[str, str]:
+    return {name: value for name in LOGGED_IDS if (value := getattr(message, name, None)) is not None}

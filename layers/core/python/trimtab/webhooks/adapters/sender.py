@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from standardwebhooks import Webhook as Signer
 
+from trimtab.runtime.tracing import TRACEPARENT, next_traceparent
 from trimtab.webhooks.domain.addresses import WebhookTarget, is_permitted, to_target
 from trimtab.webhooks.domain.deliveries import Attempt
 
@@ -77,14 +78,15 @@ class WebhookSender(Struct, frozen=True):
 
 
 def sign(secrets: Sequence[str], event: Mapping[str, Any], body: str, now: datetime) -> dict[str, str]:
-    """Return the headers of a delivery as Standard Webhooks asks, with a signature for each secret."""
-    event_id = str(event["id"])
+    """Return the headers of a delivery: those of Standard Webhooks, a signature for each secret, and the trace."""
+    event_id, traceparent = str(event["id"]), next_traceparent()
     return {
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
         "webhook-id": event_id,
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(Signer(secret).sign(event_id, now, body) for secret in secrets),
+        **({TRACEPARENT: traceparent} if traceparent else {}),
     }
 
 

@@ -102,7 +102,7 @@ def readable(entries: Sequence[LogEntry], after: int, now: datetime) -> Sequence
 
 def event_of_bus(event: CloudEvent) -> dict[str, Any]:
     """Return a CloudEvent as plain JSON values; the numbers of events are whole."""
-    text = json.dumps(event.model_dump(), default=_plain)
+    text = json.dumps(event.model_dump(exclude=None if event.traceparent else {"traceparent"}), default=_plain)
     return dict(json.loads(text))
 
 

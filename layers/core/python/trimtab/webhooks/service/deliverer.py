@@ -16,6 +16,7 @@ from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
+from trimtab.runtime.tracing import TRACEPARENT, continue_trace
 from trimtab.webhooks.adapters.delivery_queue import DeliveryQueue
 from trimtab.webhooks.adapters.event_log import EventLog
 from trimtab.webhooks.adapters.sender import WebhookSender
@@ -141,9 +142,11 @@ class Deliverer(Struct, frozen=True):
 
     def _send(self, webhook: Webhook, entry: LogEntry) -> Attempt:
         now = self.clock()
-        attempt = self.sender.send(webhook.url, webhook.secrets(now), entry.event, now)
+        event_id = entry.event["id"]
+        with continue_trace(entry.event.get(TRACEPARENT), event_id):
+            attempt = self.sender.send(webhook.url, webhook.secrets(now), entry.event, now)
+            logger.info("attempted", webhook_id=webhook.webhook_id, event_id=event_id, status=attempt.status)
         count("WebhookAttempts" if attempt.is_success else "WebhookFailures")
-        logger.info("attempted", webhook_id=webhook.webhook_id, event_id=entry.event["id"], status=attempt.status)
         return attempt
 
     def _disable_unless_succeeded(self, webhook: Webhook, delivery: Delivery) -> None:

@@ -14,6 +14,7 @@ from trimtab.kernel.errors import Conflict, not_found
 from trimtab.kernel.ids import derive_id, is_same_request, request_hash
 from trimtab.kernel.pages import Page
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
+from trimtab.runtime.tracing import next_traceparent
 from trimtab.webhooks.adapters.delivery_queue import DeliveryQueue
 from trimtab.webhooks.adapters.event_log import EventLog
 from trimtab.webhooks.adapters.sender import WebhookSender
@@ -112,6 +113,7 @@ class Webhooks(Struct, frozen=True):
             id=derive_id(webhook_id, "test", request_id),
             tenant_id=caller.tenant_id,
             time=now,
+            traceparent=next_traceparent(),
         )
         return self.sender.send(webhook.url, webhook.secrets(now), event, now)
 
