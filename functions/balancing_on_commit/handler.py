@@ -9,7 +9,7 @@ from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
-from trimtab.runtime.tracing import TRACEPARENT, continue_trace, instrumented
+from trimtab.runtime.tracing import continue_trace, instrumented, traceparent_of_item
 
 
 class CommitSettings(Settings):
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     changed: dict[tuple[str, str], str | None] = {}
     for record in event["Records"]:
         image = deserialize(record["dynamodb"]["NewImage"])
-        changed[image["tenant_id"], image["pk"].rpartition("#")[2]] = image.get(TRACEPARENT)
+        changed[image["tenant_id"], image["pk"].rpartition("#")[2]] = traceparent_of_item(image)
     for (tenant_id, portfolio_id), traceparent in sorted(changed.items()):
         with continue_trace(traceparent, portfolio_id):
             check_queue().request_check(tenant_id, portfolio_id, "change")

@@ -13,7 +13,7 @@ from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 from trimtab.runtime.settings import Settings
 from trimtab.runtime.sqs.sender import sqs_client
-from trimtab.runtime.tracing import TRACEPARENT, continue_trace, instrumented
+from trimtab.runtime.tracing import continue_trace, instrumented, traceparent_of_item
 
 
 class ClosingSettings(Settings):
@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     orders = [(image["tenant_id"], image["market_id"], image["user_id"]) for image in images if image["sk"] == ORDER]
     markets = [image for image in images if image["sk"] == MARKET]
     for market in markets:
-        with continue_trace(market.get(TRACEPARENT), market["market_id"]):
+        with continue_trace(traceparent_of_item(market), market["market_id"]):
             settlements().request_after_commits((), [(market["tenant_id"], market["market_id"])])
     raced = settlements().request_after_commits(orders, ())
     count("OrdersRacedClosing", raced)

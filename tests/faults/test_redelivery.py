@@ -90,5 +90,5 @@ def final_state() -> dict[str, Any]:
     assert len(statuses) == 5
     assert set(statuses) <= {"COMPLETED", "SUPERSEDED"}
     assert int(portfolio["version"]["N"]) == 1 + statuses.count("COMPLETED")
-    of_writing = {"version", "updated_at", "by_user_sk", "by_tenant_sk", "events"}
+    of_writing = {"version", "updated_at", "by_user_sk", "by_tenant_sk", "events", "trace"}
     return {name: value["S"] for name, value in portfolio.items() if name not in of_writing and "S" in value}

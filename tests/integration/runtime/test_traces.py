@@ -13,6 +13,7 @@ from tests.support.balancing import Balancing, balanced
 from tests.support.moto_state import carries_events, commits, fast_transactions, lose_messages, stored_items
 from tests.support.system import System, receive_batch, record_of
 from tests.support.webhooks import create_webhook, delivery_run, receiving, send_events
+from trimtab.contracts.traces import unpack_trace
 from trimtab.kernel import clock
 from trimtab.runtime.dynamodb.outbox import events_of
 from trimtab.runtime.observability import logger
@@ -45,6 +46,13 @@ def lines(log: io.StringIO) -> list[Any]:
 def parts(traceparent: str) -> list[str]:
     """Return version, trace id, parent id and flags."""
     return traceparent.split("-")
+
+
+def trace_id_of(item: Any) -> str:
+    """Return the trace id of a stored item."""
+    trace = unpack_trace(item["trace"]["S"])
+    assert trace is not None
+    return trace.trace_id
 
 
 def events() -> list[Any]:
@@ -115,7 +123,7 @@ def test_a_sender_on_the_queue_may_give_a_trace_and_a_malformed_one_starts_anoth
         )
     system.drain_queue()
     traces = {
-        item["request_id"]["S"]: parts(item["traceparent"]["S"])[1]
+        item["request_id"]["S"]: trace_id_of(item)
         for item in stored_items()
         if item["sk"]["S"].startswith("REBALANCE#")
     }

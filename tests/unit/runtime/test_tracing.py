@@ -4,18 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.contracts.traces import parse_traceparent, unpack_trace
 from trimtab.runtime.observability import log_context, logger
 from trimtab.runtime.tracing import (
     continue_trace,
     current_trace_id,
     next_traceparent,
     parallel_map,
-    parse_traceparent,
-    with_traceparent,
+    traceparent_of_item,
+    with_trace,
 )
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
+STORED = "S_kvNXezTaajzpKdDg5HNgDwZ6oLqQK3"
 MALFORMED = [
     None,
     "",
@@ -74,21 +76,31 @@ def test_a_request_id_that_is_a_uuid_is_the_id_of_a_new_trace() -> None:
 def test_every_seed_gives_a_valid_trace(seed: str) -> None:
     with continue_trace(seed, seed) as trace:
         assert parse_traceparent(str(trace)) == trace
+        assert unpack_trace(trace.pack()) == trace
+
+
+def test_an_unsampled_trace_is_stored_as_such() -> None:
+    unsampled = parse_traceparent(PARENT.removesuffix("01") + "00")
+    assert unsampled is not None
+    assert unpack_trace(unsampled.pack()) == unsampled
+    assert traceparent_of_item({"trace": unsampled.pack()}) == str(unsampled)
+    assert traceparent_of_item({}) is None
+    assert unpack_trace("of a later form") is None
 
 
 def test_a_stored_trace_goes_on_in_another_request() -> None:
     with continue_trace(None, "retry") as retry:
-        assert next_traceparent(PARENT) == f"00-{TRACE_ID}-{retry.span_id}-01"
-    assert next_traceparent(PARENT) == PARENT, "outside of any trace"
+        assert next_traceparent(STORED) == f"00-{TRACE_ID}-{retry.span_id}-01"
+    assert next_traceparent(STORED) == PARENT, "outside of any trace"
 
 
 def test_only_items_with_events_or_with_the_attribute_are_stamped() -> None:
     with continue_trace(PARENT, "m1") as trace:
-        assert with_traceparent({"pk": "a"}) == {"pk": "a"}
-        assert with_traceparent({"events": None}) == {"events": None}
-        assert with_traceparent({"events": "…"})["traceparent"] == str(trace)
-        assert with_traceparent({"traceparent": None})["traceparent"] == str(trace)
-    assert with_traceparent({"events": "…"})["traceparent"] is None
+        assert with_trace({"pk": "a"}) == {"pk": "a"}
+        assert with_trace({"events": None}) == {"events": None}
+        assert with_trace({"events": "…"})["trace"] == trace.pack()
+        assert with_trace({"trace": None})["trace"] == trace.pack()
+    assert with_trace({"events": "…"})["trace"] is None
 
 
 def test_threads_continue_the_trace_of_the_caller() -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.stored_form import FORM
 
-_NOT_COMPARED = frozenset({"events", "traceparent"})
+_NOT_COMPARED = frozenset({"events", "trace"})
 
 
 class Record(Struct, frozen=True, kw_only=True):

@@ -13,57 +13,16 @@ from functools import wraps
 from hashlib import sha256
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from trimtab.contracts.traces import TRACE, TRACEPARENT, Trace, parse_traceparent, unpack_trace
 from trimtab.runtime.metrics import metrics
 from trimtab.runtime.observability import log_context, logger
-
-TRACEPARENT = "traceparent"
-"""The name of the header, the message attribute, the member of an event and the attribute of an item."""
-
-_FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
-_FIRST_VERSION, _INVALID_VERSION = "00", "ff"
-_SAMPLED = 1
 
 LambdaHandler = Callable[[dict[str, Any], Any], Any]
 
 
-class Trace(Struct, frozen=True):
-    """A position in a trace: the trace id (32 hexadecimal digits) and the span id of the hop (16)."""
-
-    trace_id: str
-    span_id: str
-    is_sampled: bool = True
-
-    def __str__(self) -> str:
-        """Return the value of `traceparent` for the next hop.
-
-        >>> str(Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"))
-        '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-        """
-        return f"{_FIRST_VERSION}-{self.trace_id}-{self.span_id}-{int(self.is_sampled):02x}"
-
-
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
-
-
-def parse_traceparent(text: object) -> Trace | None:
-    """Return the trace of a `traceparent`, None for a malformed one. Later versions may have further fields.
-
-    >>> parse_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00").is_sampled
-    False
-    >>> parse_traceparent("00-00000000000000000000000000000000-00f067aa0ba902b7-01") is None
-    True
-    """
-    match = _FORM.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        return None
-    version, trace_id, span_id, flags, more = match.groups()
-    is_valid = version != _INVALID_VERSION and (version != _FIRST_VERSION or more is None)
-    if not is_valid or not int(trace_id, 16) or not int(span_id, 16):
-        return None
-    return Trace(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
 
 
 @contextmanager
@@ -90,22 +49,32 @@ def current_trace_id() -> str:
     return trace.trace_id if trace else ""
 
 
-def next_traceparent(stored: str | None = None) -> str | None:
+def next_traceparent(job_trace: str | None = None) -> str | None:
     """Return the `traceparent` of the next hop, None outside of any trace.
 
-    With the `traceparent` that a job has stored, its trace goes on: a repair or a retry belongs to the same story.
+    With the trace that a job has stored, this trace goes on: a retry and a repair belong to the same story.
     """
-    trace, job = _current.get(), parse_traceparent(stored)
-    if trace is None:
-        return stored
-    return str(replace(trace, trace_id=job.trace_id) if job else trace)
+    trace = _next_trace(job_trace)
+    return str(trace) if trace else None
 
 
-def with_traceparent(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an item with the trace of its write, if the item carries events or names the attribute `traceparent`."""
-    if item.get("events") is None and TRACEPARENT not in item:
+def with_trace(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an item with the trace of its write, if the item carries events or names the attribute `trace`."""
+    if item.get("events") is None and TRACE not in item:
         return item
-    return {**item, TRACEPARENT: next_traceparent(item.get(TRACEPARENT))}
+    trace = _next_trace(item.get(TRACE))
+    return {**item, TRACE: trace.pack() if trace else None}
+
+
+def traceparent_of_item(item: Mapping[str, Any]) -> str | None:
+    """Return the `traceparent` that continues the trace of an item, None for an item without a trace."""
+    trace = unpack_trace(item.get(TRACE))
+    return str(trace) if trace else None
+
+
+def _next_trace(job_trace: str | None) -> Trace | None:
+    trace, job = _current.get(), unpack_trace(job_trace)
+    return replace(trace, trace_id=job.trace_id) if trace and job else trace or job
 
 
 def instrumented(handler: LambdaHandler) -> LambdaHandler:

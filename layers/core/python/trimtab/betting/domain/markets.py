@@ -13,6 +13,7 @@ from trimtab.betting.domain.keys import market_key, market_user_key
 from trimtab.betting.domain.orders import SettlementRequest
 from trimtab.betting.domain.results import ResultKind, SelectionResult
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
+from trimtab.contracts.traces import TRACE
 from trimtab.kernel.errors import Conflict, Unprocessable
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 
@@ -78,7 +79,7 @@ class ClosedMarket(Struct, frozen=True):
             **to_attributes(self),
             "status": self.status.value,
             "version": 1 if self.settled_at is None else 2,
-            "traceparent": None,  # set by each write
+            TRACE: None,  # set by each write
             FORM: 1,
         }
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.messages import TenantMessage
 from trimtab.contracts.records import Record
+from trimtab.contracts.traces import TRACE
 from trimtab.kernel.clock import format_time
 
 RESEND_AFTER = timedelta(minutes=5)
@@ -27,9 +28,9 @@ class WorkerQueue(StrEnum):
 class PendingJob(Record, frozen=True, kw_only=True):
     """A record waiting for a worker. `resends` counts the messages that the sweeper has sent again.
 
-    `is_stuck` is true once the sweeper has given up; a late message still completes a stuck job. `traceparent` is the
-    trace of the request that created the job: every later message of the job continues the trace. Its first write sets
-    the trace, and jobs that differ in nothing else are equal.
+    `is_stuck` is true once the sweeper has given up; a late message still completes a stuck job. `trace` is the
+    trace of the request that created the job, set by the first write; every later message of the job continues the
+    trace. Jobs that differ only in their traces are equal.
     """
 
     tenant_id: str
@@ -37,7 +38,7 @@ class PendingJob(Record, frozen=True, kw_only=True):
     updated_at: datetime
     resends: int = 0
     is_stuck: bool = False
-    traceparent: str | None = None
+    trace: str | None = None
 
     @property
     @abstractmethod
@@ -51,7 +52,7 @@ class PendingJob(Record, frozen=True, kw_only=True):
 
     def record_attributes(self, form: int = 1) -> dict[str, Any]:
         """Return the attributes of every record, and the trace of the job."""
-        return {**super().record_attributes(form), "traceparent": self.traceparent}
+        return {**super().record_attributes(form), TRACE: self.trace}
 
     @abstractmethod
     def wake_message(self) -> tuple[WorkerQueue, TenantMessage]:

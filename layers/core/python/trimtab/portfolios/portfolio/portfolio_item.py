@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.contracts.stored_form import from_attributes, pack, to_attributes, unpack
+from trimtab.contracts.traces import TRACE
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.portfolio import holdings_text
 from trimtab.portfolios.portfolio.brake import Brake
@@ -51,7 +52,8 @@ def attributes_of(portfolio: "Portfolio") -> dict[str, Any]:
         "pending_jobs_pk": attention_partition(portfolio.tenant_id) if since else None,
         "pending_jobs_sk": format_time(since) if since else None,
         **portfolio.record_attributes(),
-        "traceparent": None,  # set by each write
+        # Set by the write, for the check that follows.
+        **({TRACE: None} if portfolio.is_automatic and portfolio.watch_state.evaluation_due else {}),
         **to_attributes({name: value for name, value in attributes.items() if value != _DEFAULTS.get(name)}),
         **to_attributes(portfolio.watch_state),
         **_prefix("cash", portfolio.cash_rule),

@@ -45,4 +45,4 @@ class WorkerQueues(Struct, frozen=True):
         """Wake the worker of the job, after a delay of at most 900 seconds (longer ones are cut)."""
         queue, message = job.wake_message()
         url = self.urls.url_of(queue)
-        send_message(self.client, url, message, delay_seconds=delay_seconds, traceparent=job.traceparent)
+        send_message(self.client, url, message, delay_seconds=delay_seconds, job_trace=job.trace)

@@ -267,7 +267,7 @@ class Rebalance(PendingJob, frozen=True, kw_only=True):
     @classmethod
     def _from_form_1(cls, item: Mapping[str, Any]) -> "Rebalance":
         rebalance_id = item["sk"].removeprefix(REBALANCE_PREFIX)
-        names = (*_ATTRIBUTES, "resends", "is_stuck", "version", "traceparent")
+        names = (*_ATTRIBUTES, "resends", "is_stuck", "version", "trace")
         members = {name: item[name] for name in names if name in item}
         members |= {
             "portfolio_id": portfolio_id_in(item["pk"]),

@@ -5,13 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from trimtab.contracts.fields import Model
+from trimtab.contracts.traces import unpack_trace
 from trimtab.kernel.clock import format_time
 from trimtab.portfolios.ledger.trades import Trade
 from trimtab.portfolios.rebalancing.model import Rebalance
 from trimtab.portfolios.rebalancing.timeline import Entry, Step, timeline
-
-TRACE_ID = slice(3, 35)
-"""Position of the trace id in a `traceparent`."""
 
 
 class TimelineEntryView(Model):
@@ -55,12 +53,12 @@ class TimelineView(Model):
 def timeline_view(rebalance: Rebalance, fills: Mapping[str, Trade]) -> dict[str, Any]:
     """Return the members of a `TimelineView`, with links as paths of the API."""
     portfolio = f"/portfolios/{rebalance.portfolio_id}"
-    home = f"{portfolio}/rebalances/{rebalance.rebalance_id}"
+    home, trace = f"{portfolio}/rebalances/{rebalance.rebalance_id}", unpack_trace(rebalance.trace)
     return {
         "rebalance_id": rebalance.rebalance_id,
         "portfolio_id": rebalance.portfolio_id,
         "status": rebalance.status.value,
-        "trace_id": rebalance.traceparent and rebalance.traceparent[TRACE_ID],
+        "trace_id": trace.trace_id if trace else None,
         "entries": [_entry_view(entry, portfolio, home) for entry in timeline(rebalance, fills)],
         "links": {"self": f"{home}/timeline", "rebalance": home, "portfolio": portfolio},
     }

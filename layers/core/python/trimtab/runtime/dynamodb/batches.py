@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.kernel.errors import Unavailable
 from trimtab.kernel.retry import MAX_ATTEMPTS, sleep_before_retry
 from trimtab.runtime.dynamodb.client import Item, Key, deserialize, serialize
-from trimtab.runtime.tracing import with_traceparent
+from trimtab.runtime.tracing import with_trace
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -55,7 +55,7 @@ def batch_put(client: "DynamoDBClient", table: str, items: Sequence[Item]) -> No
 
     Raises `Unavailable` if some items are still unprocessed after the last try.
     """
-    _batch_write(client, table, [{"PutRequest": {"Item": serialize(with_traceparent(item))}} for item in items])
+    _batch_write(client, table, [{"PutRequest": {"Item": serialize(with_trace(item))}} for item in items])
 
 
 def batch_delete(client: "DynamoDBClient", table: str, keys: Sequence[Key]) -> None:

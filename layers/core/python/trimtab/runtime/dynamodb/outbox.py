@@ -17,7 +17,7 @@ from trimtab.kernel.retry import MAX_ATTEMPTS, sleep_before_retry
 from trimtab.runtime.dynamodb.client import deserialize
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.tracing import TRACEPARENT
+from trimtab.runtime.tracing import traceparent_of_item
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
@@ -104,7 +104,7 @@ def events_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
             id=event_id(key, item["version"], position),
             tenant_id=item["tenant_id"],
             time=parse_time(item["updated_at"]),
-            traceparent=item.get(TRACEPARENT),
+            traceparent=traceparent_of_item(item),
         )
         for position, event in enumerate(unpack_events(item["events"]))
     ]

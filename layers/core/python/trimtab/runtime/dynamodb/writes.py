@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from trimtab.contracts.records import Record
 from trimtab.kernel.retry import ConditionFailed
 from trimtab.runtime.dynamodb.client import Item, deserialize, serialize
-from trimtab.runtime.tracing import with_traceparent
+from trimtab.runtime.tracing import with_trace
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -21,7 +21,7 @@ def versioned_put(table: str, item: Item) -> dict[str, Any]:
     """
     write: dict[str, Any] = {
         "TableName": table,
-        "Item": serialize(with_traceparent(item)),
+        "Item": serialize(with_trace(item)),
         "ConditionExpression": "attribute_not_exists(pk)",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }

@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupp
 from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
 from msgspec import Struct
 
+from trimtab.contracts.traces import TRACEPARENT
 from trimtab.kernel import strict_json
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock, utc_now
@@ -35,7 +36,7 @@ from trimtab.runtime.http.problems import (
     validation_response,
 )
 from trimtab.runtime.observability import log_context, logger
-from trimtab.runtime.tracing import TRACEPARENT, continue_trace
+from trimtab.runtime.tracing import continue_trace
 
 LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 

@@ -9,8 +9,9 @@ import boto3
 from botocore.config import Config
 
 from trimtab.contracts.messages import Message, TenantMessage
+from trimtab.contracts.traces import TRACEPARENT
 from trimtab.kernel.errors import Unavailable
-from trimtab.runtime.tracing import TRACEPARENT, next_traceparent
+from trimtab.runtime.tracing import next_traceparent
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -33,13 +34,13 @@ def send_message(
     *,
     group: str | None = None,
     delay_seconds: int = 0,
-    traceparent: str | None = None,
+    job_trace: str | None = None,
 ) -> None:
     """Send a message in its own group, or in the `group` that is given; the delay is capped at 900 seconds.
 
-    The message continues the trace of the `traceparent` that a job has stored, else the present trace.
+    The message continues the trace that a job has stored (`job_trace`), else the present trace.
     """
-    arguments: dict[str, Any] = _trace_attributes(traceparent)
+    arguments: dict[str, Any] = _trace_attributes(job_trace)
     if delay_seconds:
         arguments["DelaySeconds"] = min(delay_seconds, MAX_DELAY_SECONDS)
     if message_group := group or message.message_group:
@@ -70,8 +71,8 @@ def send_messages(client: "SQSClient", queue_url: str, messages: Iterable[Tenant
     return sent
 
 
-def _trace_attributes(stored: str | None = None) -> dict[str, Any]:
-    traceparent = next_traceparent(stored)
+def _trace_attributes(job_trace: str | None = None) -> dict[str, Any]:
+    traceparent = next_traceparent(job_trace)
     if traceparent is None:
         return {}
     return {"MessageAttributes": {TRACEPARENT: {"DataType": "String", "StringValue": traceparent}}}

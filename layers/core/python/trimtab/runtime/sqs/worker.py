@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab.contracts.messages import read_body
+from trimtab.contracts.traces import TRACEPARENT
 from trimtab.kernel.clock import from_epoch_milliseconds
 from trimtab.kernel.errors import Refusal
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import log_context, logger
-from trimtab.runtime.tracing import TRACEPARENT, continue_trace, instrumented
+from trimtab.runtime.tracing import continue_trace, instrumented
 
 # If pydantic is loaded, Powertools' batch utility imports a hundred modules with pydantic models of event sources that
 # no worker needs. Hiding pydantic during this import shortens the cold start.

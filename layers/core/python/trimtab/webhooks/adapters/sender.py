@@ -13,7 +13,8 @@ from typing import Any
 from msgspec import Struct
 from standardwebhooks import Webhook as Signer
 
-from trimtab.runtime.tracing import TRACEPARENT, next_traceparent
+from trimtab.contracts.traces import TRACEPARENT
+from trimtab.runtime.tracing import next_traceparent
 from trimtab.webhooks.domain.addresses import WebhookTarget, is_permitted, to_target
 from trimtab.webhooks.domain.deliveries import Attempt
 

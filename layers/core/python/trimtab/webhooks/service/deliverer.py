@@ -12,11 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.contracts.messages import DeliveryRequested
+from trimtab.contracts.traces import TRACEPARENT
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
-from trimtab.runtime.tracing import TRACEPARENT, continue_trace
+from trimtab.runtime.tracing import continue_trace
 from trimtab.webhooks.adapters.delivery_queue import DeliveryQueue
 from trimtab.webhooks.adapters.event_log import EventLog
 from trimtab.webhooks.adapters.sender import WebhookSender
