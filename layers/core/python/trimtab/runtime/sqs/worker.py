@@ -136,9 +136,8 @@ def read_record(record: SQSRecord, model: type[M]) -> M:
 
 def traceparent_of(record: SQSRecord) -> str | None:
     """Return the `traceparent` of a message: its attribute, or the member of the event that EventBridge delivers."""
-    attribute = (record.get("messageAttributes") or {}).get(TRACEPARENT)
-    if attribute:
-        return str(attribute.get("stringValue"))
+    if attribute := _attribute(record, TRACEPARENT):
+        return attribute
     found = _IN_EVENT.search(record.body)
     return found.group(1) if found else None
 
