@@ -4,6 +4,7 @@ import os
 import sys
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks
 
 from infra.config import EXAMPLE_SENDER, Config
@@ -36,6 +37,11 @@ def build(app: cdk.App, config: Config) -> tuple[RetainedStack, ServiceStack]:
     )
     for name, value in {**config.tags, "application": "trimtab", "environment": config.env}.items():
         cdk.Tags.of(app).add(name, value)
+    if config.permissions_boundary_arn:
+        boundary = iam.ManagedPolicy.from_managed_policy_arn(
+            retained, "PermissionsBoundary", config.permissions_boundary_arn
+        )
+        iam.PermissionsBoundary.of(app).apply(boundary)
     if config.policy_checks:
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         _warn_about_example_sender(service, config)

@@ -6,9 +6,9 @@ quickly.
 
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from infra.settings import (
@@ -16,11 +16,14 @@ from infra.settings import (
     AccountId,
     Alpaca,
     Amount,
+    Arn,
     BundleTarget,
     CognitoPool,
     Controls,
     Count,
+    Domain,
     EnvironmentName,
+    ExistingTable,
     FileBars,
     MassiveBars,
     OidcIssuer,
@@ -32,6 +35,7 @@ from infra.settings import (
     RetentionDays,
     lambda_arm64,
 )
+from infra.tables import BY_NAME
 
 ROOT = Path(__file__).resolve().parents[1]
 """The root of the repository."""
@@ -55,6 +59,18 @@ class Config:
     """The AWS region of the environment; without one, the region of the credentials."""
     tags: dict[str, str] = field(default_factory=dict)
     """Tags of every resource, besides `application` and `environment`."""
+    generation: Positive = 1
+    """Part of every fixed name from 2 on. Raise the number to deploy again beside what an earlier stack retained."""
+    domain: Domain | None = None
+    """The domain of the API and its certificate; without one, clients use the address that API Gateway gives."""
+    web_acl_arn: Arn | None = None
+    """A web ACL of AWS WAF (regional) before the API."""
+    kms_key_arn: Arn | None = None
+    """A key of AWS KMS for tables and buckets, in the account of the environment. By default AWS owns the key."""
+    permissions_boundary_arn: Arn | None = None
+    """The managed policy that bounds the permissions of every role."""
+    tables: dict[str, ExistingTable] = field(default_factory=dict)
+    """Existing tables to use instead of new ones, by name: `portfolios`, `market` …"""
     target: BundleTarget = field(default_factory=lambda_arm64)
     """The platform for which code is bundled."""
     providers: tuple[Provider, ...] = ()
@@ -187,4 +203,25 @@ class Config:
     @property
     def prefix(self) -> str:
         """The prefix of every fixed resource name; environments can share an account."""
-        return f"trimtab-{self.env}"
+        return f"trimtab-{self.env}" if self.generation == 1 else f"trimtab-{self.env}-{self.generation}"
+
+    @property
+    def api_url(self) -> str:
+        """The address of the API for clients: `public_url`, or the domain; empty for the address of API Gateway."""
+        return self.public_url or (f"https://{self.domain.name}" if self.domain else "")
+
+    @field_validator("tables")
+    @classmethod
+    def _require_streams(cls, tables: dict[str, ExistingTable]) -> dict[str, ExistingTable]:
+        for name, table in tables.items():
+            if name not in BY_NAME:
+                raise ValueError(f"no table {name!r}; write one of {', '.join(BY_NAME)}")
+            if BY_NAME[name].stream and not table.stream_arn:
+                raise ValueError(f"the table {name!r} needs a stream; add `stream_arn`")
+        return tables
+
+    @model_validator(mode="after")
+    def _require_region_of_certificate(self) -> Self:
+        if self.domain and self.region and self.domain.certificate_arn.split(":")[3] != self.region:
+            raise ValueError(f"domain.certificate_arn: the certificate must be in the region {self.region}")
+        return self

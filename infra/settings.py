@@ -20,6 +20,8 @@ AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 """The twelve digits of an AWS account, in quotes."""
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
 """A region of AWS, such as `eu-central-1`."""
+Arn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12}|aws)?:.+$")]
+"""An Amazon Resource Name."""
 EnvironmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
 """At most twenty lower-case letters, digits and hyphens, beginning with a letter."""
 Count = Annotated[int, Field(ge=0)]
@@ -243,3 +245,25 @@ class MassiveBars:
     base_url: str = "https://api.massive.com"
     calls_per_minute: Count = 5
     kind: Literal["massive"] = "massive"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Domain:
+    """A domain of your own before the API. Point its DNS record to the stack output `DomainTarget`.
+
+    `certificate_arn` names a certificate of ACM in the region of the environment, valid for `name`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+    certificate_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ExistingTable:
+    """A table that exists already: restored, or retained by an earlier generation.
+
+    `stream_arn` is needed where the table has a stream: all tables but `paper` and `watches`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
+    stream_arn: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:dynamodb:.+/stream/.+)?$")] = ""

@@ -51,6 +51,18 @@ WEBHOOKS = TableShape(expires=True)
 MARKET = TableShape((), ("by_sector",))
 BETTING = TableShape((), ("by_user", "by_market", "by_open_user", "by_open_market"))
 
+BY_NAME = {
+    "analytics": ANALYTICS,
+    "betting": BETTING,
+    "market": MARKET,
+    "notifications": NOTIFICATIONS,
+    "paper": PAPER,
+    "portfolios": PORTFOLIOS,
+    "watches": WATCHES,
+    "webhooks": WEBHOOKS,
+}
+"""The shape of each table by its name in an environment file."""
+
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

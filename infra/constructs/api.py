@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from infra.config import Config
@@ -16,6 +17,7 @@ from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, add_gateway_pro
 from infra.constructs.identity import Identity
 from infra.constructs.policies import acknowledge
 from infra.constructs.routes import routes_of
+from infra.settings import Domain
 
 STAGE = "v1"
 _BINARY = ("*/*", "application/proto", "application/grpc-web+proto")  # LocalStack ignores the wildcard
@@ -67,6 +69,8 @@ class ApiAddress(Construct):
         )
         if config.gateway_logs:
             self._allow_logs()
+        if config.domain:
+            self._add_domain(config.domain)
 
     @property
     def api_id(self) -> str:
@@ -80,13 +84,25 @@ class ApiAddress(Construct):
 
     @property
     def url(self) -> str:
-        """The address of the stage: `public_url` if configured, otherwise the address that API Gateway gives.
+        """The address of the stage: that of the config, otherwise the address that API Gateway gives.
 
         The address of a local cloud needs no name resolution.
         """
         if self._config.local_endpoint:
             return f"{self._config.local_endpoint}/restapis/{self.api_id}/{STAGE}/_user_request_"
-        return self._config.public_url or f"https://{self.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
+        return self._config.api_url or f"https://{self.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
+
+    def _add_domain(self, domain: Domain) -> None:
+        """Make the domain, which the retained stack keeps, because DNS records point to it."""
+        made = apigateway.CfnDomainName(
+            self,
+            "Domain",
+            domain_name=domain.name,
+            regional_certificate_arn=domain.certificate_arn,
+            endpoint_configuration=apigateway.CfnDomainName.EndpointConfigurationProperty(types=["REGIONAL"]),
+            security_policy="TLS_1_2",
+        )
+        CfnOutput(Stack.of(self), "DomainTarget", value=made.attr_regional_domain_name)
 
     def _allow_logs(self) -> None:
         """Let API Gateway write logs. The setting belongs to the account and is retained in every environment."""
@@ -211,10 +227,27 @@ class ApiGateway(Construct):
             metrics_enabled=True if log_group else None,
             data_trace_enabled=False if log_group else None,
         )
-        acknowledge(
-            stage, "AwsSolutions-APIG3", "A web ACL belongs to the account; the owner attaches the ACL to the stage."
-        )
+        if config.web_acl_arn:
+            self._attach_web_acl(stage, config.web_acl_arn)
+        else:
+            acknowledge(stage, "AwsSolutions-APIG3", "A web ACL belongs to the account: `web_acl_arn` attaches one.")
+        if config.domain:
+            self._map_domain(stage, config.domain)
         return stage
+
+    def _attach_web_acl(self, stage: apigateway.Stage, web_acl_arn: str) -> None:
+        place = f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}::/restapis/{self.address.api_id}/stages"
+        attached = wafv2.CfnWebACLAssociation(
+            self, "WebAcl", resource_arn=f"{place}/{stage.stage_name}", web_acl_arn=web_acl_arn
+        )
+        attached.node.add_dependency(stage)
+
+    def _map_domain(self, stage: apigateway.Stage, domain: Domain) -> None:
+        """Map the domain to the stage. The name is a text, so that the retained stack exports nothing for the map."""
+        mapping = apigateway.CfnBasePathMapping(
+            self, "Domain", domain_name=domain.name, rest_api_id=self.address.api_id, stage=STAGE
+        )
+        mapping.node.add_dependency(stage)
 
 
 class ApiFunction(LambdaFunction):

@@ -27,13 +27,14 @@ def add_queue_source(
 
 
 def add_stream_source(
-    function: LambdaFunction, table: dynamodb.Table, new_image: Mapping[str, object], on_failure: FailureQueue
+    function: LambdaFunction, table: dynamodb.ITable, new_image: Mapping[str, object], on_failure: FailureQueue
 ) -> None:
     """Invoke the function with the writes whose new item matches the pattern.
 
     A failed batch is bisected and retried, so that the stream is never blocked for good. Records that still fail after
     ten retries or twelve hours (half of the retention of a stream) are reported to the failure queue.
     """
+    function.allow_data_key()
     pattern = {"dynamodb": {"NewImage": new_image}}
     function.function.add_event_source(
         sources.DynamoEventSource(

@@ -30,6 +30,7 @@ _RETENTIONS: dict[RetentionDays, logs.RetentionDays] = {
     1827: logs.RetentionDays.FIVE_YEARS,
     3653: logs.RetentionDays.TEN_YEARS,
 }
+_KEY_ACTIONS = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo")
 WHOLE_PROCESSOR_MB = 1769
 """The memory size from which Lambda gives a function one whole processor."""
 
@@ -101,6 +102,7 @@ class LambdaFunction(Construct):
         super().__init__(scope, id)
         config, layers = context.config, (*LAYERS, *extra_layers)
         self.package = package
+        self._key_arn = config.kms_key_arn
         self.name = name = f"{config.prefix}-{package.replace('_', '-')}"
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group = self._make_log_group(name, context)
@@ -132,6 +134,20 @@ class LambdaFunction(Construct):
     def allow(self, actions: Sequence[str], resources: Sequence[str]) -> None:
         """Grant exactly these actions on exactly these resources."""
         self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+        if any(action.startswith(("dynamodb:", "s3:")) for action in actions):
+            self.allow_data_key()
+
+    def allow_data_key(self) -> None:
+        """Grant the use of the customer's key for tables and buckets, by DynamoDB and S3 only, if there is a key."""
+        if self._key_arn:
+            services = [f"{name}.{Stack.of(self).region}.{Aws.URL_SUFFIX}" for name in ("dynamodb", "s3")]
+            statement = iam.PolicyStatement(
+                actions=[f"kms:{action}" for action in _KEY_ACTIONS],
+                resources=[self._key_arn],
+                conditions={"StringEquals": {"kms:ViaService": services}},
+            )
+            self.role.add_to_principal_policy(statement)
+            self._key_arn = None
 
     def allow_table(self, table: dynamodb.ITable, actions: Sequence[str]) -> None:
         """Grant these DynamoDB actions (`GetItem`, `Query`, …) on the items of the table."""

@@ -12,7 +12,7 @@ from infra.constructs.domain_events import DomainEvents
 from infra.constructs.function import WHOLE_PROCESSOR_MB, FunctionContext, LambdaFunction
 from infra.constructs.policies import acknowledge
 from infra.constructs.queues import WorkQueue
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.contexts.market import RetainedMarket
 from infra.contexts.notifications import RetainedNotifications, allow_mail
@@ -45,7 +45,7 @@ class RetainedAnalytics(Construct):
         super().__init__(scope, id)
         config = context.config
         seconds = config.valuation_visibility_seconds
-        self.table = RetainedTable(self, "Analytics", shape=ANALYTICS, config=config)
+        self.table = retained_table(self, "Analytics", shape=ANALYTICS, config=config)
         changes_seconds = config.worker_visibility_seconds
         self.changes = WorkQueue(self, "portfolio-changes", context=context, visibility_seconds=changes_seconds)
         self.valuations = WorkQueue(self, "valuations", context=context, visibility_seconds=seconds)

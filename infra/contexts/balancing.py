@@ -11,7 +11,7 @@ from infra.constructs.context import StackContext
 from infra.constructs.event_sources import add_stream_source
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.queues import FailureQueue, WorkQueue
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.contexts.execution import BrokerAccess, RetainedExecution
 from infra.contexts.ledger import RetainedLedger
@@ -31,7 +31,7 @@ class RetainedBalancing(Construct):
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
         super().__init__(scope, id)
-        self.watches = RetainedTable(self, "Watches", shape=WATCHES, config=context.config)
+        self.watches = retained_table(self, "Watches", shape=WATCHES, config=context.config)
         self.checks = WorkQueue(
             self, "checks", context=context, visibility_seconds=context.config.worker_visibility_seconds
         )

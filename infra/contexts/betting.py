@@ -11,7 +11,7 @@ from infra.constructs.event_sources import add_stream_source
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.queues import FailureQueue, WorkQueue
 from infra.constructs.redrive import RedriveRole, sender_tenants
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.tables import BETTING
 from trimtab.kernel.money import parse_number, plain
@@ -29,7 +29,7 @@ class RetainedBetting(Construct):
     def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
         super().__init__(scope, id)
         config = context.config
-        self.table = RetainedTable(self, "Betting", shape=BETTING, config=config)
+        self.table = retained_table(self, "Betting", shape=BETTING, config=config)
         self.insights = WorkQueue(
             self,
             "insights",

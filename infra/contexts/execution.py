@@ -8,7 +8,7 @@ from infra.config import ROOT
 from infra.constructs.context import StackContext
 from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.queues import WorkQueue
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.contexts.market import RetainedMarket
 from infra.contexts.portfolio import RetainedPortfolio
@@ -24,7 +24,7 @@ class RetainedExecution(Construct):
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
         super().__init__(scope, id)
-        self.paper = RetainedTable(self, "Paper", shape=PAPER, config=context.config)
+        self.paper = retained_table(self, "Paper", shape=PAPER, config=context.config)
         self.executions = WorkQueue(
             self,
             "rebalance-executions",

@@ -1,8 +1,10 @@
 """The market context: assets, daily bars, quotes and splits, shared by the portfolios of all tenants."""
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -12,7 +14,7 @@ from infra.constructs.context import StackContext, removal_policy
 from infra.constructs.function import WHOLE_PROCESSOR_MB, FunctionContext, LambdaFunction
 from infra.constructs.policies import acknowledge
 from infra.constructs.queues import FailureQueue, WorkQueue
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.settings import FileBars, MassiveBars
 from infra.tables import MARKET
@@ -27,7 +29,7 @@ class RetainedMarket(Construct):
     def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
         super().__init__(scope, id)
         config = context.config
-        self.table = RetainedTable(self, "Market", shape=MARKET, config=config)
+        self.table = retained_table(self, "Market", shape=MARKET, config=config)
         self.quotes = WorkQueue(
             self,
             "quotes",
@@ -44,7 +46,9 @@ class RetainedMarket(Construct):
         bucket = s3.Bucket(
             self,
             "Bars",
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.KMS if config.kms_key_arn else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=kms.Key.from_key_arn(self, "BarsKey", config.kms_key_arn) if config.kms_key_arn else None,
+            bucket_key_enabled=bool(config.kms_key_arn),
             enforce_ssl=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
@@ -67,7 +71,7 @@ class MarketFunctions(Construct):
         context: FunctionContext,
         api: ApiGateway,
         market: RetainedMarket,
-        watches: RetainedTable,
+        watches: dynamodb.ITable,
         checks: WorkQueue,
     ) -> None:
         super().__init__(scope, id)
@@ -94,7 +98,7 @@ class MarketFunctions(Construct):
         function.allow_indexes(self._market.table, ("by_sector",))
         function.allow_sending(self._market.quotes)
 
-    def _add_quote_worker(self, watches: RetainedTable, checks: WorkQueue) -> None:
+    def _add_quote_worker(self, watches: dynamodb.ITable, checks: WorkQueue) -> None:
         config = self._context.config
         worker = Worker(
             self,

@@ -12,7 +12,7 @@ from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.function import FunctionContext, LambdaFunction, account_and_region
 from infra.constructs.queues import WorkQueue
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.contexts.platform import RetainedPlatform
 from infra.contexts.portfolio import RetainedPortfolio
@@ -27,7 +27,7 @@ class RetainedNotifications(Construct):
         super().__init__(scope, id)
         config = context.config
         seconds = config.worker_visibility_seconds
-        self.table = RetainedTable(self, "Notifications", shape=NOTIFICATIONS, config=config)
+        self.table = retained_table(self, "Notifications", shape=NOTIFICATIONS, config=config)
         self.mails = WorkQueue(self, "mails", context=context, visibility_seconds=seconds)
         self.operator_alerts = WorkQueue(self, "operator-alerts", context=context, visibility_seconds=seconds)
         self.mail_reports = WorkQueue(self, "mail-reports", context=context, visibility_seconds=seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -20,7 +21,6 @@ from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.identity import Identity
 from infra.constructs.policies import acknowledge
 from infra.constructs.queues import FailureQueue, WorkQueue
-from infra.constructs.table import RetainedTable
 
 _CLOUDWATCH = iam.ServicePrincipal(
     "cloudwatch.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
@@ -73,11 +73,11 @@ class PlatformFunctions(Construct):
         context: FunctionContext,
         api: ApiGateway,
         platform: RetainedPlatform,
-        portfolios: RetainedTable,
+        portfolios: dynamodb.ITable,
         rebalance_requests: WorkQueue,
         work_queues: Sequence[WorkQueue],
         failure_queues: Sequence[FailureQueue],
-        event_tables: Sequence[RetainedTable],
+        event_tables: Sequence[dynamodb.ITable],
     ) -> None:
         super().__init__(scope, id)
         self._context = context
@@ -87,7 +87,7 @@ class PlatformFunctions(Construct):
     def _add_api_function(
         self,
         api: ApiGateway,
-        portfolios: RetainedTable,
+        portfolios: dynamodb.ITable,
         rebalance_requests: WorkQueue,
         work_queues: Sequence[WorkQueue],
         failure_queues: Sequence[FailureQueue],
@@ -115,7 +115,7 @@ class PlatformFunctions(Construct):
         reason = "CloudWatch grants the reading of metrics for the whole account only."
         acknowledge(function.role, "AwsSolutions-IAM5[Resource::*]", reason)
 
-    def _add_publisher(self, platform: RetainedPlatform, event_tables: Sequence[RetainedTable]) -> None:
+    def _add_publisher(self, platform: RetainedPlatform, event_tables: Sequence[dynamodb.ITable]) -> None:
         """Add the publisher of the events in commits; a failure queue takes undeliverable events."""
         undelivered, bus = platform.events.undelivered, platform.events.bus
         function = LambdaFunction(

@@ -6,7 +6,7 @@ from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.function import FunctionContext
 from infra.constructs.queues import WorkQueue
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.contexts.market import RetainedMarket
 from infra.tables import PORTFOLIOS
 
@@ -18,7 +18,7 @@ class RetainedPortfolio(Construct):
 
     def __init__(self, scope: Construct, id: str, *, context: StackContext) -> None:
         super().__init__(scope, id)
-        self.table = RetainedTable(self, "Portfolios", shape=PORTFOLIOS, config=context.config)
+        self.table = retained_table(self, "Portfolios", shape=PORTFOLIOS, config=context.config)
 
 
 class PortfolioFunctions(Construct):

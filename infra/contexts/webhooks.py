@@ -9,7 +9,7 @@ from infra.constructs.function import FunctionContext, LambdaFunction
 from infra.constructs.identity import Identity
 from infra.constructs.queues import WorkQueue
 from infra.constructs.socket import SocketAddress, SocketRoutes
-from infra.constructs.table import RetainedTable
+from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.tables import WEBHOOKS
 from trimtab.contracts.events import DATA
@@ -37,7 +37,7 @@ class RetainedWebhooks(Construct):
     def __init__(self, scope: Construct, id: str, *, context: StackContext, events: DomainEvents) -> None:
         super().__init__(scope, id)
         config = context.config
-        self.table = RetainedTable(self, "Webhooks", shape=WEBHOOKS, config=config)
+        self.table = retained_table(self, "Webhooks", shape=WEBHOOKS, config=config)
         self.events = WorkQueue(
             self, "webhook-events", context=context, visibility_seconds=config.worker_visibility_seconds
         )

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from aws_cdk import Environment, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from infra.config import Config
 from infra.constructs.queues import FailureQueue, WorkQueue
 from infra.constructs.redrive import RedriveRole
-from infra.constructs.table import RetainedTable
 from infra.contexts.analytics import RetainedAnalytics
 from infra.contexts.balancing import RetainedBalancing
 from infra.contexts.betting import RetainedBetting
@@ -60,7 +60,7 @@ class RetainedStack(Stack):
         return [each for each in self.node.find_all() if isinstance(each, FailureQueue)]
 
     @property
-    def event_tables(self) -> Sequence[RetainedTable]:
+    def event_tables(self) -> Sequence[dynamodb.ITable]:
         """Tables whose items carry domain events to publish."""
         contexts = (
             *(self.portfolio, self.market, self.betting),

@@ -1,5 +1,6 @@
 """Environment files: validated with errors that name file and key, and expressed in the templates."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,25 @@ from infra.app import require_account
 from infra.config import Config
 from infra.constructs.function import log_retention
 from infra.environments import DIRECTORY, ConfigError, load, names
-from infra.settings import Alpaca, CognitoPool, MassiveBars, Paper, RetentionDays, host, lambda_arm64
-from tests.infra.conftest import Synthesised
+from infra.settings import Alpaca, CognitoPool, FileBars, Paper, RetentionDays, host, lambda_arm64
+from infra.tables import BY_NAME
+from tests.infra.conftest import Synthesised, flat, functions_of, statements_of, strings, variables_of
 
+NAMES = ("Name", "QueueName", "TopicName", "BucketName", "TableName", "UserPoolName")
 ACCOUNT = "123456789012"
+CERTIFICATE = f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/5f0b"
+WEB_ACL = f"arn:aws:wafv2:eu-central-1:{ACCOUNT}:regional/webacl/trimtab/1"
+KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/77"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+STREAM = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/portfolios-restored/stream/2026-11-26T00:00:00.000"
 STAGING = f"""
 account = "{ACCOUNT}"
 region = "eu-central-1"
+generation = 2
 log_retention_days = 30
+web_acl_arn = "{WEB_ACL}"
+kms_key_arn = "{KEY}"
+permissions_boundary_arn = "{BOUNDARY}"
 allowed_origins = ["https://app.example.com"]
 
 [tags]
@@ -36,8 +48,19 @@ kind = "alpaca"
 secret_name = "trimtab/alpaca"
 
 [bars]
-kind = "massive"
-secret_name = "trimtab/massive"
+kind = "files"
+prefix = "bars"
+
+[domain]
+name = "api.example.com"
+certificate_arn = "{CERTIFICATE}"
+
+[tables.portfolios]
+name = "portfolios-restored"
+stream_arn = "{STREAM}"
+
+[tables.watches]
+name = "watches-restored"
 
 [[providers]]
 principal_arn = "arn:aws:iam::{ACCOUNT}:role/feed"
@@ -81,7 +104,7 @@ def test_a_file_states_tables_and_lists(file: Callable[[str], Config]) -> None:
 
     assert (config.env, config.account, config.tags) == ("staging", ACCOUNT, {"cost-centre": "4711"})
     assert config.broker == Alpaca("trimtab/alpaca")
-    assert config.bars == MassiveBars("trimtab/massive")
+    assert config.bars == FileBars("bars")
     assert [(each.sender_id, each.tenants, each.quotes) for each in config.providers] == [("AROAFEED", ("acme",), True)]
 
 
@@ -114,6 +137,12 @@ def test_a_file_takes_the_keys_of_the_file_that_it_extends(tmp_path: Path) -> No
         ("target = 'windows'", "target: unknown bundle target 'windows'; choose one of host, container, lambda"),
         ("env = 'prod'", "env: the name of the file is the name of the environment; remove the key"),
         ("extends = 'nobody'", "extends: no environment 'nobody'"),
+        ("generation = 0", "generation: Input should be greater than or equal to 1, not 0"),
+        ("permissions_boundary_arn = 'boundary'", "permissions_boundary_arn: String should match"),
+        ("[domain]\nname = 'https://a.b'\ncertificate_arn = 'x'", "domain.name: String should match"),
+        (f"region = 'us-east-1'\n[domain]\nname = 'a.b'\ncertificate_arn = '{CERTIFICATE}'", "the file: domain.certif"),
+        ("[tables.positions]\nname = 'restored'", "tables: no table 'positions'; write one of analytics, betting,"),
+        ("[tables.market]\nname = 'restored'", "tables: the table 'market' needs a stream; add `stream_arn`"),
         ("[tags", "not a TOML file: "),
     ],
 )
@@ -181,6 +210,83 @@ def test_every_retention_of_logs_is_one_that_cloudwatch_offers(days: Any) -> Non
 
 def test_the_directory_holds_environment_files_only() -> None:
     assert {path.suffix for path in DIRECTORY.iterdir() if path.is_file()} == {".py", ".toml"}
+
+
+def test_the_domain_has_its_certificate_and_leads_to_the_stage(staging: Synthesised) -> None:
+    staging.retained_template.has_resource_properties(
+        "AWS::ApiGateway::DomainName",
+        {"DomainName": "api.example.com", "RegionalCertificateArn": CERTIFICATE, "SecurityPolicy": "TLS_1_2"},
+    )
+    staging.service_template.has_resource_properties(
+        "AWS::ApiGateway::BasePathMapping", {"DomainName": "api.example.com", "Stage": "v1"}
+    )
+    assert "DomainTarget" in staging.retained_template.find_outputs("*")
+    assert variables_of(staging, "analytics_on_report_requested")["PUBLIC_URL"] == "https://api.example.com"
+
+
+def test_the_web_acl_stands_before_the_stage(staging: Synthesised) -> None:
+    (attached,) = staging.resources("AWS::WAFv2::WebACLAssociation").values()
+
+    assert attached["Properties"]["WebACLArn"] == WEB_ACL
+    assert "/stages/" in flat(attached["Properties"]["ResourceArn"])
+
+
+def test_every_role_is_bounded(staging: Synthesised) -> None:
+    roles = staging.resources("AWS::IAM::Role").values()
+
+    assert {role["Properties"]["PermissionsBoundary"] for role in roles} == {BOUNDARY}
+
+
+def test_tables_and_buckets_are_encrypted_with_the_key_that_their_functions_may_use(staging: Synthesised) -> None:
+    tables = staging.resources("AWS::DynamoDB::Table").values()
+    (bucket,) = staging.resources("AWS::S3::Bucket").values()
+
+    assert {table["Properties"]["SSESpecification"]["KMSMasterKeyId"] for table in tables} == {KEY}
+    assert KEY in str(bucket["Properties"]["BucketEncryption"])
+    for package, function in functions_of(staging).items():
+        statements = statements_of(staging, function)
+        actions = {action for each in statements for action in strings(each["Action"])}
+        reads_data = any(action.startswith(("dynamodb:", "s3:")) for action in actions)
+        assert reads_data == any(KEY in strings(each["Resource"]) for each in statements), package
+
+
+def test_an_existing_table_is_used_by_its_name_and_its_stream(staging: Synthesised) -> None:
+    outputs = staging.retained_template.find_outputs("*")
+    tables, sources = staging.resources("AWS::DynamoDB::Table"), staging.resources("AWS::Lambda::EventSourceMapping")
+    grants = json.dumps(statements_of(staging, functions_of(staging)["portfolios_api"]))
+
+    assert len(tables) == len(BY_NAME) - 2
+    assert outputs["TablePortfolios"]["Value"] == "portfolios-restored"
+    assert outputs["TableWatches"]["Value"] == "watches-restored"
+    assert variables_of(staging, "portfolios_api")["PORTFOLIOS_TABLE"] == "portfolios-restored"
+    assert STREAM in {str(source["Properties"]["EventSourceArn"]) for source in sources.values()}
+    assert "table/portfolios-restored" in grants
+    assert "/index/by_user" in grants
+
+
+def test_without_these_keys_production_has_none_of_these_resources(production: Synthesised) -> None:
+    kinds = ("AWS::ApiGateway::DomainName", "AWS::ApiGateway::BasePathMapping", "AWS::WAFv2::WebACLAssociation")
+    roles, tables = (production.resources(kind).values() for kind in ("AWS::IAM::Role", "AWS::DynamoDB::Table"))
+
+    assert [kind for kind in kinds if production.resources(kind)] == []
+    assert not [role for role in roles if "PermissionsBoundary" in role["Properties"]]
+    assert not [table for table in tables if "SSESpecification" in table["Properties"]]
+
+
+def test_the_generation_is_part_of_every_fixed_name_so_that_retained_resources_do_not_collide(
+    staging: Synthesised,
+) -> None:
+    resources = [
+        resource["Properties"]
+        for template in (staging.retained_template, staging.service_template)
+        for resource in template.to_json()["Resources"].values()
+        if resource.get("DeletionPolicy") == "Retain"
+    ]
+    names = [resource[key] for resource in resources for key in NAMES if isinstance(resource.get(key), str)]
+
+    assert [name for name in names if not name.startswith("trimtab-staging-2")] == []
+    assert sum(name.startswith("trimtab-staging-2-") for name in names) > len(BY_NAME), "each queue has a fixed name"
+    assert staging.retained.stack_name == "trimtab-staging-2-retained"
 
 
 def _tags(resource: dict[str, Any]) -> dict[str, str]:
