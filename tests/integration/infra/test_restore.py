@@ -19,7 +19,7 @@ SOURCE, TARGET = "webhooks", "webhooks-restored"
 def dynamodb() -> Iterator[Any]:
     """A client of an account with an item in a table that has point-in-time recovery."""
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        client: Any = boto3.client("dynamodb", region_name="us-east-1")
         client.create_table(**BY_NAME[SOURCE].create_arguments(SOURCE))
         protection = {"PointInTimeRecoveryEnabled": True}
         client.update_continuous_backups(TableName=SOURCE, PointInTimeRecoverySpecification=protection)
