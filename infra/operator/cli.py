@@ -9,6 +9,7 @@ from infra.local.environment import LocalError
 from infra.operator.deployment import DeploymentOptions
 from infra.operator.letter_commands import dead_letters
 from infra.operator.portfolio_commands import attention, halt, resolve, resume, stale
+from infra.operator.state_commands import circuits, feeds, pending
 
 
 class Commands(click.Group):
@@ -39,5 +40,5 @@ def trimtab(ctx: click.Context, /, **options: Any) -> None:
         ctx.obj = DeploymentOptions(**options)
 
 
-for command in (dead_letters, stale, attention, resolve, halt, resume):
+for command in (dead_letters, stale, attention, resolve, halt, resume, pending, circuits, feeds):
     trimtab.add_command(command)

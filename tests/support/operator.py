@@ -13,7 +13,7 @@ from infra.local.deploy import Stack
 from infra.operator.cli import trimtab
 from infra.operator.deployment import DeployedSystem
 from tests.support import aws_setup
-from tests.support.system import ALL_SCOPES, BUS, MARKET_TABLE, TABLE, System, authorized
+from tests.support.system import ALL_SCOPES, BUS, TABLES, System, authorized
 
 OPERATOR_SCOPES = f"{ALL_SCOPES} operator"
 
@@ -74,7 +74,7 @@ class Operator:
             endpoint_url="",
             region="us-east-1",
             queues=self.queues,
-            tables={"portfolios": TABLE, "market": MARKET_TABLE, "betting": "betting", "webhooks": "webhooks"},
+            tables={name: name for name in TABLES},
             event_bus=BUS,
         )
         return DeployedSystem(stack, self._aws, InProcessClient(self.system, self.scope, self.tenant))
