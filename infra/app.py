@@ -35,6 +35,8 @@ def build(app: cdk.App, config: Config) -> tuple[RetainedStack, ServiceStack]:
         retained=retained,
         description=f"Trimtab {config.env}: functions and API",
     )
+    if config.alarms:
+        _add_monitoring(app, config, place, retained, service)
     for name, value in {**config.tags, "application": "trimtab", "environment": config.env}.items():
         cdk.Tags.of(app).add(name, value)
     if config.permissions_boundary_arn:
@@ -46,6 +48,22 @@ def build(app: cdk.App, config: Config) -> tuple[RetainedStack, ServiceStack]:
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         _warn_about_example_sender(service, config)
     return retained, service
+
+
+def _add_monitoring(
+    app: cdk.App, config: Config, place: cdk.Environment, retained: RetainedStack, service: ServiceStack
+) -> None:
+    from infra.stacks.monitoring import MonitoringStack  # noqa: PLC0415 - takes seconds that a local deployment saves
+
+    MonitoringStack(
+        app,
+        f"{config.prefix}-monitoring",
+        config=config,
+        env=place,
+        retained=retained,
+        service=service,
+        description=f"Trimtab {config.env}: dashboard and alarms",
+    )
 
 
 def _warn_about_example_sender(service: ServiceStack, config: Config) -> None:

@@ -105,7 +105,7 @@ class Config:
     policy_checks: bool = True
     """Check the templates with cdk-nag; a finding fails the synthesis."""
     alarms: bool = True
-    """Make alarms, which publish to the alerts topic."""
+    """Deploy the monitoring stack: alarms, a dashboard and the detection of cost anomalies."""
     oldest_message_alarm_seconds: Positive = 300
     """The age of the oldest message of a queue, or of a stream's oldest record, at which an alarm rings."""
     log_retention_days: RetentionDays = 90

@@ -11,9 +11,9 @@ from trimtab.portfolios.execution.brokers import BrokerTermsSettings
 from trimtab.portfolios.execution.wiring import StoreSettings, rebalance_stores
 from trimtab.portfolios.ledger.holdings_reader import HoldingsReader
 from trimtab.runtime.dynamodb.client import dynamodb_client
-from trimtab.runtime.metrics import count
+from trimtab.runtime.metrics import count, measure_seconds
 from trimtab.runtime.observability import logger
-from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, worker
+from trimtab.runtime.sqs.worker import PoisonError, SQSRecord, sent_at, worker
 
 
 class CheckSettings(StoreSettings, BrokerTermsSettings):
@@ -40,12 +40,13 @@ def price_checker() -> PriceChecker:
     )
 
 
-def check(message: CheckRequested, _: SQSRecord) -> None:
+def check(message: CheckRequested, record: SQSRecord) -> None:
     """Check the portfolio of one message; an exception returns the message to the queue."""
     outcome = price_checker().run(message)
     if outcome is None:
         raise PoisonError(f"portfolio {message.portfolio_id} or rebalance {message.rebalance_id} not found")
     count("ChecksEvaluated" if outcome.is_evaluated else "ChecksSkipped")
+    measure_seconds("WatchLag", utc_now() - sent_at(record, {}))
     count("RebalancesPlanned", int(outcome.rebalance is not None and outcome.rebalance.execution is not None))
     logger.info(
         "portfolio checked", portfolio_id=message.portfolio_id, trigger=message.trigger, code=outcome.reason_code

@@ -1,77 +1,84 @@
-"""The basic alarms. Each alarm is on one plain metric: local clouds refuse metric mathematics."""
+"""Metrics of the resources by their fixed names, and the alarms on them.
+
+Each alarm watches a single plain metric or query: CloudWatch charges for every watched metric.
+"""
 
 from dataclasses import dataclass
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from cdk_monitoring_constructs import CustomMetricWithAlarm, CustomThreshold
 
-from infra.config import Config
-
-_MINUTE = Duration.minutes(1)
+RUNBOOK = "docs/guides/runbook.md"
+MINUTE, FIVE_MINUTES, HOUR, DAY = Duration.minutes(1), Duration.minutes(5), Duration.hours(1), Duration.days(1)
 
 
 @dataclass(frozen=True)
-class Alarms:
-    """Make alarms that publish to the alerts topic; make none if the config switches alarms off.
+class Alarm:
+    """An alarm at a value of at least `threshold` in each of `periods` consecutive periods of its metric.
 
-    The alarm of a queue becomes a child of the queue, that of a function a child of `functions`, in the stack of the
-    topic: the stack of the functions comes close to the 500 resources that CloudFormation allows.
+    `name` is unique in an environment, `section` the heading of the runbook as an anchor, `text` a sentence about what
+    is wrong. Without data an alarm is over, except where `needs_data` says that the silence is the failure: then the
+    alarm rings below the threshold.
     """
 
-    config: Config
-    topic: sns.ITopic
-    functions: Construct
+    name: str
+    section: str
+    threshold: float
+    text: str
+    periods: int = 1
+    needs_data: bool = False
 
-    def watch_errors(self, function: str) -> None:
-        """Alarm at the first failed invocation of the function with this name within a minute."""
-        metric = _metric_of(function, "Errors", "Sum")
-        self._alarm(self.functions, f"{function}-errors", metric, 1, f"The function {function} failed. Read its log.")
-
-    def watch_oldest_message(self, owner: Construct, queue: sqs.IQueue, name: str) -> None:
-        """Alarm when a message waits longer than configured."""
-        seconds = self.config.oldest_message_alarm_seconds
-        metric = queue.metric_approximate_age_of_oldest_message(period=_MINUTE, statistic="Maximum")
-        text = f"A message on {name} has waited {seconds} s: the worker is stopped, throttled or too slow."
-        self._alarm(owner, "AgeAlarm", metric, seconds, text)
-
-    def watch_messages(self, owner: Construct, queue: sqs.IQueue, name: str) -> None:
-        """Alarm at the first message on a normally empty queue."""
-        metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTE, statistic="Maximum")
-        text = f"{name} holds a message. Inspect the message, then redrive or delete it."
-        self._alarm(owner, "MessagesAlarm", metric, 1, text)
-
-    def watch_stream_age(self, function: str) -> None:
-        """Alarm when a stream record waits for the function with this name longer than configured."""
-        seconds = self.config.oldest_message_alarm_seconds
-        metric = _metric_of(function, "IteratorAge", "Maximum")
-        text = f"The function {function} is {seconds} s behind its stream: events are late."
-        self._alarm(self.functions, f"{function}-stream-age", metric, seconds * 1000, text)
-
-    def _alarm(self, owner: Construct, id: str, metric: cloudwatch.Metric, threshold: int, description: str) -> None:
-        if not self.config.alarms:
-            return
-        alarm = metric.create_alarm(
-            owner,
-            id,
-            threshold=threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=description,
+    def on(self, metric: cloudwatch.Metric | cloudwatch.MathExpression, prefix: str) -> CustomMetricWithAlarm:
+        """Return the metric with this alarm; the name of the alarm starts with the prefix of the environment."""
+        comparison, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
+        above, below = comparison.GREATER_THAN_OR_EQUAL_TO_THRESHOLD, comparison.LESS_THAN_THRESHOLD
+        threshold = CustomThreshold(
+            threshold=self.threshold,
+            comparison_operator=below if self.needs_data else above,
+            treat_missing_data_override=missing.BREACHING if self.needs_data else missing.NOT_BREACHING,
+            evaluation_periods=self.periods,
+            datapoints_to_alarm=self.periods,
+            alarm_name_override=f"{prefix}-{self.name}",
+            alarm_description_override=f"{self.text} Runbook: {RUNBOOK}#{self.section}",
+            override_annotation_visibility=False,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        return CustomMetricWithAlarm(metric=metric, alarm_friendly_name=self.name, add_alarm={"Alarm": threshold})
 
 
-def _metric_of(function: str, name: str, statistic: str) -> cloudwatch.Metric:
-    """Return a metric by the fixed name of the function, so that no stack refers to another."""
+def metric(
+    namespace: str,
+    name: str,
+    dimensions: dict[str, str],
+    *,
+    statistic: str = "Sum",
+    period: Duration = FIVE_MINUTES,
+    label: str | None = None,
+) -> cloudwatch.Metric:
+    """Return a metric; `label` names the line in a graph."""
     return cloudwatch.Metric(
-        namespace="AWS/Lambda",
+        namespace=namespace,
         metric_name=name,
-        dimensions_map={"FunctionName": function},
-        period=_MINUTE,
+        dimensions_map=dimensions,
         statistic=statistic,
+        period=period,
+        label=label or name,
     )
+
+
+def account_query(select: str, label: str) -> cloudwatch.MathExpression:
+    """Return a query over all resources of the account and region, one metric for the whole account."""
+    return cloudwatch.MathExpression(expression=select, label=label, period=FIVE_MINUTES)
+
+
+API_ERRORS = Alarm("api-errors", "api-errors", 0.01, "One of 100 requests, or more, is answered with 5XX.")
+API_LATENCY = Alarm("api-latency", "slow-responses", 3000, "The slowest percent of responses takes 3 s.", periods=3)
+API_THROTTLES = Alarm("api-throttles", "throttled-requests", 1, "The gateway refused requests with 429.")
+AUTHORIZER_FAILURES = Alarm(
+    "authorizer-failures", "authorizer-failures", 1, "Tokens could not be verified: their requests got 500."
+)
+FUNCTION_THROTTLES = Alarm(
+    "function-throttles", "throttled-functions", 1, "Functions of the account reached the limit of concurrency."
+)
+READ_THROTTLES = Alarm("read-throttles", "throttled-tables", 1, "DynamoDB refused reads for load.")
+WRITE_THROTTLES = Alarm("write-throttles", "throttled-tables", 1, "DynamoDB refused writes for load.")

@@ -150,6 +150,7 @@ class ApiGateway(Construct):
         self._authorizer = self._make_authorizer() if context.config.gateway_authorizer else None
         self._deployment.node.add_dependency(*add_gateway_problems(self, self._rest_api, origins))
         self._deployment.add_to_logical_id(_settings(origins))
+        self.access_logs = self._make_access_logs()
         self._make_stage()
 
     def add(self, function: LambdaFunction) -> None:
@@ -207,13 +208,14 @@ class ApiGateway(Construct):
             results_cache_ttl=Duration.seconds(_AUTHORIZER_CACHE_SECONDS),
         )
 
-    def _make_stage(self) -> apigateway.Stage:
+    def _make_access_logs(self) -> logs.LogGroup | None:
         config = self._context.config
-        log_group: logs.LogGroup | None = None
-        if config.gateway_logs:
-            log_group = logs.LogGroup(
-                self, "AccessLogs", retention=log_retention(config), removal_policy=RemovalPolicy.DESTROY
-            )
+        if not config.gateway_logs:
+            return None
+        return logs.LogGroup(self, "AccessLogs", retention=log_retention(config), removal_policy=RemovalPolicy.DESTROY)
+
+    def _make_stage(self) -> apigateway.Stage:
+        config, log_group = self._context.config, self.access_logs
         stage = apigateway.Stage(
             self,
             "Stage",

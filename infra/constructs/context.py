@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from aws_cdk import RemovalPolicy
+from constructs import Construct
 
 from infra.config import Config
-from infra.constructs.alarms import Alarms
 
 
 @dataclass(frozen=True)
 class StackContext:
-    """The config and the alarms of an environment."""
+    """The config of an environment, and the construct of the retained stack that owns the functions' log groups."""
 
     config: Config
-    alarms: Alarms
+    function_logs: Construct
 
 
 def removal_policy(config: Config) -> RemovalPolicy:

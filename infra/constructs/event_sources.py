@@ -36,6 +36,7 @@ def add_stream_source(
     """
     function.allow_data_key()
     pattern = {"dynamodb": {"NewImage": new_image}}
+    function.reads_stream = True
     function.function.add_event_source(
         sources.DynamoEventSource(
             table,

@@ -78,7 +78,7 @@ class FunctionContext(StackContext):
 
 
 class LambdaFunction(Construct):
-    """A Python function with a role, a log group and an alarm on failed invocations.
+    """A Python function with a role and a log group.
 
     The role may write to the log group and nothing else until one of the `allow…` methods extends the role. The log
     group keeps entries for the configured retention. `package` is the folder below `functions/`. `on_failure` is
@@ -103,6 +103,8 @@ class LambdaFunction(Construct):
         config, layers = context.config, (*LAYERS, *extra_layers)
         self.package = package
         self._key_arn = config.kms_key_arn
+        self.timeout_seconds = timeout_seconds
+        self.reads_stream = False
         self.name = name = f"{config.prefix}-{package.replace('_', '-')}"
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group = self._make_log_group(name, context)
@@ -124,7 +126,6 @@ class LambdaFunction(Construct):
         )
         if on_failure:
             self._send_failures_to(on_failure)
-        context.alarms.watch_errors(name)
         acknowledge(
             self.function,
             "AwsSolutions-L1",
@@ -167,10 +168,10 @@ class LambdaFunction(Construct):
         self.allow(["secretsmanager:GetSecretValue"], [arn])
 
     def _make_log_group(self, name: str, context: FunctionContext) -> logs.ILogGroup:
-        """Make the log group in the retained stack, as `Alarms` does for alarms, and refer to the group by its name."""
+        """Make the log group in the retained stack, which has room, and refer to the group by name."""
         group_name = f"/aws/lambda/{name}"
         logs.LogGroup(
-            context.alarms.functions,
+            context.function_logs,
             f"{name}-logs",
             log_group_name=group_name,
             retention=log_retention(context.config),
@@ -201,6 +202,11 @@ def account_and_region(scope: Construct) -> str:
     return f"{stack.region}:{stack.account}"
 
 
+def metrics_namespace(config: Config) -> str:
+    """Return the CloudWatch namespace of the metrics that functions log; environments can share an account."""
+    return f"Trimtab/{config.env}"
+
+
 def _architecture(config: Config) -> lambda_.Architecture:
     x86 = config.target.platform is not None and config.target.platform.startswith("x86_64")
     return lambda_.Architecture.X86_64 if x86 else lambda_.Architecture.ARM_64
@@ -209,7 +215,7 @@ def _architecture(config: Config) -> lambda_.Architecture:
 def _powertools_settings(config: Config, package: str) -> dict[str, str]:
     return {
         "POWERTOOLS_SERVICE_NAME": package,
-        "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
+        "POWERTOOLS_METRICS_NAMESPACE": metrics_namespace(config),
         "POWERTOOLS_LOG_LEVEL": config.log_level,
         "POWERTOOLS_LOGGER_LOG_EVENT": "false",  # events contain holdings of customers
     }

@@ -1,4 +1,4 @@
-"""SQS queues with their dead-letter queues and alarms. Queues are retained: messages survive a redeploy of a worker."""
+"""SQS queues with their dead-letter queues. Queues are retained: messages survive a redeploy of a worker."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _MAX_RECEIVES = 5
 
 
 class WorkQueue(Construct):
-    """A queue for one worker, with a dead-letter queue and the alarms of both.
+    """A queue for one worker, with a dead-letter queue.
 
     A message that fails five times moves to the dead-letter queue. The dead-letter queue has the longer retention (14
     days, not 4), because retention counts from the time at which the message was first sent. `senders` are the
@@ -50,8 +50,6 @@ class WorkQueue(Construct):
         )
         for provider in senders:
             self.queue.grant(iam.ArnPrincipal(provider.principal_arn), "sqs:SendMessage", "sqs:GetQueueUrl")
-        context.alarms.watch_oldest_message(self.queue, self.queue, name)
-        context.alarms.watch_messages(self.dead_letters, self.dead_letters, f"{name}-dead")
 
     @property
     def url(self) -> str:
@@ -77,7 +75,6 @@ class FailureQueue(Construct):
         self.queue = _queue(self, "Queue", name, context.config, retention_period=_DEAD_LETTER_RETENTION)
         reason = f"The queue is a dead-letter queue itself, for {contents}; an alarm reports the first message."
         acknowledge(self.queue, "AwsSolutions-SQS3", reason)
-        context.alarms.watch_messages(self.queue, self.queue, name)
 
 
 def _queue(

@@ -10,7 +10,7 @@ from infra.constructs.queues import WorkQueue
 
 
 class Worker(LambdaFunction):
-    """A Lambda function that consumes a work queue. `WorkQueue` creates the dead-letter queue and the queue's alarms.
+    """A Lambda function that consumes a work queue. `WorkQueue` creates the dead-letter queue.
 
     `timeout_seconds` must be at most a sixth of the queue's visibility timeout, as AWS recommends: a message must not
     be redelivered while Lambda retries a throttled batch. `window_seconds` is the longest wait for a full batch.

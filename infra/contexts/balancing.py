@@ -86,7 +86,6 @@ class BalancingFunctions(Construct):
         function.allow_sending(self._balancing.checks)
         # The sweeper does not find changes that failed for good; the alarm of this queue reports them.
         add_stream_source(function, self._portfolios, _NEEDS_WATCHES, self._balancing.changes_unchecked)
-        self._context.alarms.watch_stream_age(function.name)
 
     def _add_check_worker(self) -> None:
         config = self._context.config

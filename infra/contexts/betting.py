@@ -144,7 +144,6 @@ class BettingFunctions(Construct):
         function.allow_table(self._betting.table, ("BatchGetItem",))
         function.allow_sending(self._betting.settlements)
         add_stream_source(function, self._betting.table, _MAY_NEED_SETTLING, self._betting.closings_unsettled)
-        self._context.alarms.watch_stream_age(function.name)
 
 
 def betting_environment(betting: RetainedBetting, config: Config) -> dict[str, str]:

@@ -12,7 +12,6 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import Config
-from infra.constructs.alarms import Alarms
 from infra.constructs.api import ApiAddress, ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.domain_events import DomainEvents
@@ -22,8 +21,10 @@ from infra.constructs.identity import Identity
 from infra.constructs.policies import acknowledge
 from infra.constructs.queues import FailureQueue, WorkQueue
 
-_CLOUDWATCH = iam.ServicePrincipal(
-    "cloudwatch.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+# The senders of alarms: CloudWatch, and the Cost Anomaly Detection.
+_ALARM_SENDERS = tuple(
+    iam.ServicePrincipal(f"{name}.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})
+    for name in ("cloudwatch", "costalerts")
 )
 # Only writes that carry events are worth an invocation. `exists` matches leaves only, hence the `S`.
 _CARRIES_EVENTS = {"events": {"S": lambda_.FilterRule.exists()}}
@@ -36,7 +37,7 @@ class RetainedPlatform(Construct):
         super().__init__(scope, id)
         self.alerts_key = self._make_alerts_key()
         self.alerts = self._make_alerts_topic(config, self.alerts_key)
-        self.context = StackContext(config, Alarms(config, self.alerts, Construct(self, "FunctionAlarms")))
+        self.context = StackContext(config, Construct(self, "FunctionLogs"))
         self.events = DomainEvents(self, "Events", context=self.context)
         self.identity = Identity(self, "Identity", config=config)
         self.address = ApiAddress(self, "Api", config=config)
@@ -51,12 +52,14 @@ class RetainedPlatform(Construct):
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,  # the key protects messages in flight, no stored data
         )
-        key.grant_encrypt_decrypt(_CLOUDWATCH)
+        for sender in _ALARM_SENDERS:
+            key.grant_encrypt_decrypt(sender)
         return key
 
     def _make_alerts_topic(self, config: Config, key: kms.Key) -> sns.Topic:
         topic = sns.Topic(self, "Alerts", topic_name=f"{config.prefix}-alerts", master_key=key, enforce_ssl=True)
-        topic.grant_publish(_CLOUDWATCH)
+        for sender in _ALARM_SENDERS:
+            topic.grant_publish(sender)
         for email in config.alert_emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))
         return topic
@@ -134,4 +137,3 @@ class PlatformFunctions(Construct):
         function.allow(["sqs:SendMessage"], [undelivered.queue.queue_arn])
         for table in event_tables:
             add_stream_source(function, table, _CARRIES_EVENTS, undelivered)
-        self._context.alarms.watch_stream_age(function.name)

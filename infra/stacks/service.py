@@ -37,8 +37,9 @@ class ServiceStack(Stack):
         super().__init__(scope, id, env=env, description=description)
         platform = retained.platform
         self._retained = retained
-        self._context = FunctionContext(config, platform.context.alarms, CodeLayers(self, "Layers", config=config))
-        self._api = ApiGateway(
+        layers = CodeLayers(self, "Layers", config=config)
+        self._context = FunctionContext(config, platform.context.function_logs, layers)
+        self.api = ApiGateway(
             self, "Gateway", context=self._context, address=platform.address, identity=platform.identity
         )
         self._add_portfolio_modules()
@@ -48,7 +49,7 @@ class ServiceStack(Stack):
             CfnOutput(self, "SocketUrl", value=retained.webhooks.socket.address.url)
 
     def _add_portfolio_modules(self) -> None:
-        context, api, retained = self._context, self._api, self._retained
+        context, api, retained = self._context, self.api, self._retained
         portfolio, market = retained.portfolio, retained.market
         functions = PortfolioFunctions(
             self,
@@ -101,7 +102,7 @@ class ServiceStack(Stack):
         )
 
     def _add_other_contexts(self) -> None:
-        context, api, retained = self._context, self._api, self._retained
+        context, api, retained = self._context, self.api, self._retained
         MarketFunctions(
             self,
             "Market",

@@ -20,11 +20,12 @@ from infra.settings import Provider, host
 
 @dataclass(frozen=True)
 class Synthesised:
-    """The two stacks of an environment, with their templates."""
+    """The stacks of an environment, with their templates; `monitoring` is None without alarms."""
 
     app: cdk.App
     retained: cdk.Stack
     service: cdk.Stack
+    monitoring: cdk.Stack | None
     directory: Path
 
     @cached_property
@@ -36,6 +37,12 @@ class Synthesised:
     def service_template(self) -> Template:
         """The template of the service stack."""
         return Template.from_stack(self.service)
+
+    @cached_property
+    def monitoring_template(self) -> Template:
+        """The template of the monitoring stack."""
+        assert self.monitoring
+        return Template.from_stack(self.monitoring)
 
     def resources(self, kind: str) -> dict[str, Any]:
         """Return the resources of a type in both stacks, by logical id."""
@@ -96,7 +103,9 @@ def synthesise(config: Config, directory: Path) -> Synthesised:
     app = cdk.App(outdir=str(directory), context=context)
     retained, service = build(app, config)
     app.synth()
-    return Synthesised(app, retained, service, directory)
+    monitoring = app.node.try_find_child(f"{config.prefix}-monitoring")
+    assert monitoring is None or isinstance(monitoring, cdk.Stack)
+    return Synthesised(app, retained, service, monitoring, directory)
 
 
 def flat(joined: Any) -> str:

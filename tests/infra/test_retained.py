@@ -7,7 +7,7 @@ from aws_cdk.assertions import Match
 
 from infra.constructs.api import STAGE
 from infra.settings import Provider
-from tests.infra.conftest import DRIFT_PROVIDER, INSIGHT_PROVIDER, QUOTE_PROVIDER, Synthesised
+from tests.infra.conftest import DRIFT_PROVIDER, INSIGHT_PROVIDER, QUOTE_PROVIDER, Synthesised, listed
 from trimtab.contracts.events import AlertType
 
 DAY = 24 * 3600
@@ -199,9 +199,11 @@ def test_the_alerts_topic_and_its_key_admit_the_alarms_of_this_account_only(prod
     statements = [*key["Properties"]["KeyPolicy"]["Statement"], *policy["Properties"]["PolicyDocument"]["Statement"]]
     services = [each for each in statements if "Service" in each["Principal"] and each["Effect"] == "Allow"]
 
-    assert [each["Principal"] for each in services] == [{"Service": "cloudwatch.amazonaws.com"}] * 2
+    senders = ["cloudwatch.amazonaws.com", "costalerts.amazonaws.com"]
+    named = [name for each in services for name in listed(each["Principal"]["Service"])]
+    assert sorted(named) == sorted(senders * 2)
     condition = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
-    assert [each["Condition"] for each in services] == [condition] * 2
+    assert all(each["Condition"] == condition for each in services)
 
 
 def test_operators_get_alerts_by_mail_and_the_webhook_by_a_queue(production: Synthesised) -> None:

@@ -1,4 +1,4 @@
-"""The service stack of production: functions, API, event sources and alarms."""
+"""The service stack of production: functions, API and event sources."""
 
 import json
 import re
@@ -298,24 +298,6 @@ def test_each_function_of_betting_has_only_the_grants_that_it_needs_on_the_table
         "betting_on_settlement_requested": {"GetItem", "BatchGetItem", "Query", *writes},
         "betting_on_commit": {"BatchGetItem"},
     }
-
-
-def test_every_function_and_every_queue_that_should_be_empty_has_an_alarm(production: Synthesised) -> None:
-    alarms = [alarm["Properties"] for alarm in production.resources("AWS::CloudWatch::Alarm").values()]
-    metrics = Counter(alarm["MetricName"] for alarm in alarms)
-
-    assert metrics["Errors"] == len(FUNCTIONS)
-    assert metrics["ApproximateNumberOfMessagesVisible"] == 22  # seventeen dead-letter queues, five failure queues
-    assert metrics["ApproximateAgeOfOldestMessage"] == 17
-    assert metrics["IteratorAge"] == 3  # one per reader of streams
-    assert all(alarm["AlarmActions"] for alarm in alarms)
-
-
-def test_every_alarm_of_a_function_watches_a_function_that_is_deployed(production: Synthesised) -> None:
-    deployed = {each["Properties"]["FunctionName"] for each in production.resources("AWS::Lambda::Function").values()}
-    alarms = [alarm["Properties"] for alarm in production.resources("AWS::CloudWatch::Alarm").values()]
-    watched = {each["Value"] for alarm in alarms for each in alarm["Dimensions"] if each["Name"] == "FunctionName"}
-    assert watched == deployed
 
 
 def test_both_stacks_have_room_below_the_500_resources_that_cloudformation_allows(production: Synthesised) -> None:

@@ -21,7 +21,8 @@ _AARCH64 = 183  # EM_AARCH64
 
 
 def test_production_passes_the_policy_checks(production: Synthesised) -> None:
-    for stack in (production.retained, production.service):
+    for stack in (production.retained, production.service, production.monitoring):
+        assert stack
         assert not AwsSolutionsChecks(production.app).validate_scope(stack).violations
 
 
@@ -38,7 +39,7 @@ def test_the_development_environment_passes_the_policy_checks(synthesised: Synth
 def test_two_syntheses_give_the_same_templates_and_assets(production: Synthesised, tmp_path: Path) -> None:
     again = synthesise(PRODUCTION_HERE, tmp_path)
 
-    for name in ("trimtab-prod-retained", "trimtab-prod-service"):
+    for name in ("trimtab-prod-retained", "trimtab-prod-service", "trimtab-prod-monitoring"):
         for kind in ("template", "assets"):
             first, second = (stacks.directory / f"{name}.{kind}.json" for stacks in (production, again))
             assert json.loads(first.read_text()) == json.loads(second.read_text())

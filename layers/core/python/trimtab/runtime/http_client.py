@@ -11,6 +11,7 @@ import urllib3
 from aws_lambda_powertools.utilities.circuit_breaker import (
     CircuitBreakerConfig,
     CircuitBreakerOpenError,
+    CircuitState,
     CircuitTransition,
     circuit_breaker,
 )
@@ -20,6 +21,7 @@ from msgspec import Struct
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
+from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
 
 if TYPE_CHECKING:
@@ -251,6 +253,8 @@ def _parse(data: bytes) -> Any:
 
 
 def _log_transition(transition: CircuitTransition) -> None:
+    if transition.to_state is CircuitState.OPEN and transition.from_state is CircuitState.CLOSED:
+        count("CircuitsOpened")
     logger.warning(
         "circuit breaker changed state",
         circuit=transition.circuit_name,
