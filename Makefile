@@ -15,6 +15,8 @@ CACHE := $(CURDIR)/.local/cache
 RUN_TOOLS := $(BIN)/.run .local/node/.ready .local/aws/.ready
 TEST_TOOLS := $(BIN)/.test
 CONTRACT_TOOLS := .local/contract/.ready
+SHIPPED := $(wildcard layers/*/requirements.txt)
+LOCKS := $(SHIPPED) $(wildcard infra/toolchain/*.txt)
 PIP := -m pip --disable-pip-version-check --no-cache-dir install -qq --no-warn-script-location --require-hashes
 UV := $(BIN)/uv pip install -q --require-hashes
 # Apart from the other tests: the plugins of these tools would change how those run.
@@ -38,7 +40,7 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
-.PHONY: help up down reset token env logs test check docs-check proof bench e2e describe protos synth lock sessions simulate backfill \
+.PHONY: help up down reset token env logs test check docs-check proof bench e2e audit describe protos synth lock sessions simulate backfill \
 	rebuild clean
 .DEFAULT_GOAL := help
 
@@ -88,6 +90,12 @@ bench: $(TEST_TOOLS) ## measure latency and cost against the budgets
 e2e: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/openapi/.ready ## run the end-to-end tests on a separate local AWS, or CLOUD=localstack ENDPOINT=http://…
 	@TRIMTAB_CLOUD=$(CLOUD) TRIMTAB_ENDPOINT=$(ENDPOINT) TRIMTAB_BUNDLE=$(BUNDLE) $(BIN)/python -m pytest tests/e2e
 
+audit: .local/audit/.ready ## check licences and known vulnerabilities of locked packages, write .local/audit/sbom.json
+	@.local/audit/tools/bin/pip-licenses --python .local/audit/shipped/bin/python
+	@PYTHONWARNINGS=ignore .local/audit/tools/bin/cyclonedx-py environment .local/audit/shipped/bin/python \
+		--pyproject pyproject.toml --output-reproducible -o .local/audit/sbom.json
+	@.local/audit/tools/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $(LOCKS:%=-r %)
+
 describe: $(TEST_TOOLS) ## write the OpenAPI, JSON Schema and AsyncAPI documents from the code
 	@$(BIN)/python -m infra.tools.descriptions
 	@$(BIN)/python -m infra.tools.reference
@@ -106,7 +114,7 @@ lock: $(TEST_TOOLS) ## compile the locked requirements again
 	@for list in layers/dependencies/requirements layers/rpc/requirements layers/pictures/requirements \
 		infra/toolchain/installer \
 		infra/toolchain/run infra/toolchain/test infra/toolchain/contract infra/toolchain/local-aws \
-		infra/toolchain/awscli; do \
+		infra/toolchain/awscli infra/toolchain/audit; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
 	@$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -174,6 +182,15 @@ $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run
 	@echo "installing the AWS command line"
 	@rm -rf .local/awscli && mkdir -p .local && $(BIN)/python -m venv --without-pip .local/awscli && \
 		$(UV) --python .local/awscli/bin/python -r $<
+	@touch $@
+
+# `shipped` holds what the functions bring to AWS: the packages whose licences bind, and the bill of materials.
+.local/audit/.ready: infra/toolchain/audit.txt $(SHIPPED) $(BIN)/.run
+	@echo "installing the tools of \`make audit\`"
+	@rm -rf .local/audit && mkdir -p .local/audit && for env in tools shipped; do \
+		$(BIN)/python -m venv --without-pip .local/audit/$$env || exit; done
+	@$(UV) --python .local/audit/tools/bin/python -r $<
+	@$(UV) --python .local/audit/shipped/bin/python $(SHIPPED:%=-r %)
 	@touch $@
 
 .local/node/.ready: infra/toolchain/package.json infra/toolchain/package-lock.json $(BIN)/.run
