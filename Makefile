@@ -80,9 +80,11 @@ docs-check: $(RUN_TOOLS) $(TEST_TOOLS) .local/awscli/.ready ## run every command
 	@TRIMTAB_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_documentation.py
 
 proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/openapi/.ready ## run the exhaustive tests: faults, races, price waves, years of price history, generated requests
+	@rm -f .local/assurance.jsonl
 	@$(BIN)/python -m pytest -n $(WORKERS) -m proof --dist loadgroup --ignore tests/contract tests
 	@$(CONTRACT) -m proof tests/contract
 	@$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=explore tests/unit
+	@$(BIN)/python -m infra.tools.assurance
 
 bench: $(TEST_TOOLS) ## measure latency and cost against the budgets
 	@$(BIN)/python -m tests.benchmarks

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import assurance
 from tests.support.fast_moto import fast_items
 from tests.support.system import System, in_process_system
 
@@ -13,6 +14,13 @@ ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 settings.register_profile("default", ANY_SPEED, max_examples=50, derandomize=True)
 settings.register_profile("explore", ANY_SPEED, max_examples=300)
 settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count the cases of proofs, and write the results in the process that has the reports of all workers."""
+    config.pluginmanager.register(assurance)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(assurance.ResultsWriter())
 
 
 @pytest.fixture

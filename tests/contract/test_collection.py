@@ -26,6 +26,7 @@ MALFORMED = {
 """The problems of a request that does not reach its route."""
 
 
+@pytest.mark.assurance("API: the requests of the Postman collection")
 @pytest.mark.proof
 def test_every_request_of_the_collection_reaches_its_route(address: str, tmp_path: Path) -> None:
     collection = json.loads((ROOT / POSTMAN).read_text())

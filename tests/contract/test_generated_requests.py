@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from infra.config import ROOT
 from tests.contract.wsgi import TOKEN, application
+from tests.support.assurance import tried
 from tests.support.system import in_process_system
 
 GENERATED = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
@@ -43,8 +44,10 @@ def test_a_few_requests_of_every_operation_get_responses_that_the_document_descr
     case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
 
 
+@pytest.mark.assurance("API: generated requests of every operation")
 @pytest.mark.proof
 @many.parametrize()
 @settings(GENERATED, max_examples=60)
 def test_many_requests_of_every_operation_get_responses_that_the_document_describes(case: schemathesis.Case) -> None:
+    tried()
     case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})

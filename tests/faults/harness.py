@@ -19,6 +19,7 @@ import boto3
 from functions.balancing_on_sweep import handler as sweep_function
 from functions.portfolios_api import app as api_function
 from functions.rebalancing_on_rebalance_requested import handler as worker_function
+from tests.support.assurance import tried
 from tests.support.faults import FOR_EVER, BusRefusal, Crash, Fault, Faults, injecting
 from tests.support.moto_state import (
     carries_events,
@@ -308,6 +309,7 @@ class FaultTestBench:
 
     def start(self, scenario: str) -> Run:
         """Return a run of a scenario before its first call."""
+        tried()
         self.clock.ahead = timedelta()
         return Run(
             self.system,

@@ -31,6 +31,7 @@ def test_a_crash_at_any_call_loses_nothing_and_doubles_nothing(
         assert run.violations() == [], (call, bench.faults.operations)
 
 
+@pytest.mark.assurance("Sweeper: a crash at any of its queries")
 @pytest.mark.proof
 @pytest.mark.parametrize("crash", CRASHES)
 def test_a_crash_at_any_of_the_queries_of_a_sweep_is_made_up_for_by_the_next_one(
@@ -43,6 +44,7 @@ def test_a_crash_at_any_of_the_queries_of_a_sweep_is_made_up_for_by_the_next_one
         assert run.violations() == [], (call, bench.faults.operations)
 
 
+@pytest.mark.assurance("Drift reports: crashes at any two calls")
 @pytest.mark.proof
 @pytest.mark.parametrize("other", CRASHES)
 @pytest.mark.parametrize("crash", CRASHES)

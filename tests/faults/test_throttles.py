@@ -48,6 +48,7 @@ def test_nothing_is_acknowledged_without_an_outcome_when_a_call_fails(
         check(bench, scenario, call, kind(call, times))
 
 
+@pytest.mark.assurance("Drift reports: any call of AWS fails, times out or is throttled, once to for ever")
 @pytest.mark.proof
 @pytest.mark.parametrize("times", [1, 2, 3, 4, 9, FOR_EVER])
 @pytest.mark.parametrize("kind", KINDS)

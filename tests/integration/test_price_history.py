@@ -47,6 +47,7 @@ def replayed(market: ManyPortfolios, closes: list[Day]) -> Iterator[tuple[WaveCo
         yield wave, count_by_reason(market, before, wave.orders)
 
 
+@pytest.mark.assurance("Years of real closing prices")
 @pytest.mark.proof
 @pytest.mark.parametrize(("first", "last"), [(2008, 2008), (2018, 2022)])
 def test_the_closes_of_years_keep_every_portfolio_in_its_band_or_say_why(
@@ -72,6 +73,7 @@ FIGURES = (
 )
 
 
+@pytest.mark.assurance("Ten years of closes, compared with an independent planner")
 @pytest.mark.proof
 @pytest.mark.parametrize("points", ["5", "1"])
 def test_ten_years_of_twenty_stocks_are_traded_as_a_daily_simulation_trades_them(

@@ -20,6 +20,7 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.execution_on_execution_requested import handler as execution_function
 from functions.market_on_quote_received import handler as quote_function
 from functions.portfolios_api import app as api_function
+from tests.support.assurance import tried
 from tests.support.faults import Crash
 from tests.support.invariants import is_within, seen
 from tests.support.many_portfolios import ManyPortfolios
@@ -308,6 +309,7 @@ def races(market: ManyPortfolios) -> Iterator[Callable[[], Race]]:
         return {}
 
     def start_race() -> Race:
+        tried()
         restore()
         waiting.clear()
         market.now = now

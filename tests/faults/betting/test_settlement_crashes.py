@@ -228,6 +228,7 @@ def test_a_transient_fault_at_any_call_of_a_settlement_doubles_nothing(
             check_settled(system, 6, 1)
 
 
+@pytest.mark.assurance("Settlement of 2,000 orders: each delivery crashes one call later")
 @pytest.mark.proof
 def test_two_thousand_orders_with_every_delivery_crashing_one_call_later_are_each_settled_once(
     system: System, faults: Faults
@@ -249,6 +250,7 @@ def test_two_thousand_orders_with_every_delivery_crashing_one_call_later_are_eac
         check_settled(system, orders, users)
 
 
+@pytest.mark.assurance("Settlement of 2,000 orders: crashes in the middle and at the end")
 @pytest.mark.proof
 def test_two_thousand_orders_of_one_user_survive_a_crash_in_the_middle_and_in_the_last_batch(
     system: System, faults: Faults

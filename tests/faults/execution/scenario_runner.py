@@ -26,6 +26,7 @@ from tests.faults.execution.scenario_run import (
 )
 from tests.faults.execution.scripted_broker import ScriptedBroker
 from tests.support.assets import accept_every_price
+from tests.support.assurance import tried
 from tests.support.fast_moto import fast_items
 from tests.support.faults import Fault, Faults, injecting
 from tests.support.moto_state import fast_transactions, snapshot
@@ -57,6 +58,7 @@ class ScenarioRunner:
 
     def start(self, scenario: Scenario, **options: Any) -> ScenarioRun:
         """Prepare a run of the scenario, before its first call."""
+        tried()
         with self.faults.paused():
             self.faults.set()
             restore, now, waiting = self._base(scenario)

@@ -103,6 +103,7 @@ def test_a_message_redelivered_before_the_lease_has_expired_waits_for_it(runner:
     crashes_once(runner, "all filled", CrashAfter(call), visibility=20)
 
 
+@pytest.mark.assurance("Executions: a crash at any call")
 @pytest.mark.proof
 @pytest.mark.parametrize("visibility", [20, 120])
 @pytest.mark.parametrize("crash", CRASHES)
@@ -129,6 +130,7 @@ def crash_points(runner: ScenarioRunner, run: ScenarioRun, *, after: int = -1) -
     return points
 
 
+@pytest.mark.assurance("Executions: crashes that leave any two states")
 @pytest.mark.proof
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_two_crashes_that_leave_any_two_states_lose_nothing_and_double_nothing(

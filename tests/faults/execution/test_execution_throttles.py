@@ -37,6 +37,7 @@ def test_a_fault_at_a_sample_of_the_calls_loses_nothing_and_doubles_nothing(
         goes_wrong(runner, kind(call))
 
 
+@pytest.mark.assurance("Executions: any call of AWS or the broker fails, once to several times")
 @pytest.mark.proof
 @pytest.mark.parametrize("times", [1, 3, 4])
 @pytest.mark.parametrize("kind", KINDS)

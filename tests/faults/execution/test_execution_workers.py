@@ -53,6 +53,7 @@ def test_a_worker_that_has_lost_its_lease_changes_nothing(runner: ScenarioRunner
         overtaken(runner, name, call)
 
 
+@pytest.mark.assurance("Executions: the lease is lost at any call")
 @pytest.mark.proof
 @pytest.mark.parametrize("name", LAST)
 def test_a_worker_that_has_lost_its_lease_at_any_call_changes_nothing(runner: ScenarioRunner, name: str) -> None:
@@ -87,6 +88,7 @@ def test_of_two_workers_that_have_both_read_a_rebalance_one_gets_the_lease(runne
     assert checked(run.settle()) == []
 
 
+@pytest.mark.assurance("Executions: two workers at once, switched at any two calls")
 @pytest.mark.proof
 @pytest.mark.parametrize("second", range(1, 16))
 @pytest.mark.parametrize("name", LAST)

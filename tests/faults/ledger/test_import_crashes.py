@@ -15,6 +15,7 @@ import pytest
 
 from functions.ledger_on_recalculation_requested import handler as worker_function
 from tests.faults.harness import survive
+from tests.support.assurance import tried
 from tests.support.faults import (
     CrashAfter,
     CrashBefore,
@@ -143,6 +144,7 @@ def announced() -> list[str]:
 
 def watch(mine: Account, faults: Faults) -> list[str]:
     """Return a list that collects the quantity that a reader sees after each write."""
+    tried()
     seen: list[str] = []
 
     def look(call: Any) -> None:
@@ -226,11 +228,13 @@ def test_a_crash_at_any_call_of_a_cancellation_leaves_nothing_of_the_import_and_
     check_cancel(system, faults, (CrashAfter,))
 
 
+@pytest.mark.assurance("Imports: any fault at any call of a cancellation")
 @pytest.mark.proof
 def test_any_other_fault_of_a_cancellation_does_so_too(system: System, faults: Faults) -> None:
     check_cancel(system, faults, (CrashBefore, LostAnswer, Throttle, TimeOut, TransactionConflict))
 
 
+@pytest.mark.assurance("Imports: any fault at any call of an import or an undo")
 @pytest.mark.proof
 def test_any_other_fault_at_any_call_does_so_too(system: System, faults: Faults) -> None:
     check(system, faults, (CrashBefore, LostAnswer, Throttle, TimeOut, TransactionConflict))

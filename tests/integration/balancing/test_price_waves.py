@@ -63,6 +63,7 @@ def test_waves_over_a_hundred_portfolios_check_only_the_crossed_portfolios(
     assert sum(wave.rebalanced for wave, _ in waves) > 0
 
 
+@pytest.mark.assurance("Price watches: waves of quotes over 100 portfolios")
 @pytest.mark.proof
 def test_many_waves_over_a_hundred_portfolios(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(12)  # noqa: S311

@@ -110,6 +110,7 @@ def test_of_two_concurrent_actors_one_sees_the_effect_of_the_other(one: StartRac
     assert list(missed_by(one, opening, [(calls, 99) for calls in range(MAX_CALLS)])) == []
 
 
+@pytest.mark.assurance("Price watches: two concurrent actors, paused at any calls")
 @pytest.mark.proof
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_of_two_concurrent_actors_one_sees_the_effect_of_the_other_at_any_pauses(one: StartRace, opening: str) -> None:

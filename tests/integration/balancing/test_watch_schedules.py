@@ -151,18 +151,21 @@ def test_no_order_and_no_delay_of_messages_misses_a_price_move(watched: StartRac
     assert list(missed_in_every_order(watched, PLANS[plan])) == []
 
 
+@pytest.mark.assurance("Price watches: a check delivered twice, in any order of the steps")
 @pytest.mark.proof
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_order_with_a_check_delivered_twice_misses_a_price_move(watched: StartRace, plan: str) -> None:
     assert list(missed_in_every_order(watched, PLANS[plan], repeats=1)) == []
 
 
+@pytest.mark.assurance("Price watches: creation, changes and quotes in any order")
 @pytest.mark.proof
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_order_of_creation_changes_and_quotes_misses_a_price_move(new: StartRace, plan: str) -> None:
     assert list(missed_in_every_order(new, PLANS[plan])) == []
 
 
+@pytest.mark.assurance("Price watches: two trades and a quote in any order")
 @pytest.mark.proof
 def test_no_order_of_two_trades_and_a_quote_misses_a_price_move(watched: StartRace) -> None:
     assert list(missed_in_every_order(watched, two_trades_and_a_price)) == []

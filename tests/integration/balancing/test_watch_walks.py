@@ -88,6 +88,7 @@ def test_on_random_walks_with_concurrent_actors_no_drift_is_missed(three: StartR
     assert list(missed_on_walks(three, range(8), 12)) == []
 
 
+@pytest.mark.assurance("Price watches: random walks with concurrent actors and crashes")
 @pytest.mark.proof
 @pytest.mark.parametrize("start", range(0, 400, 100))
 def test_on_hundreds_of_random_walks_no_drift_is_missed(three: StartRace, start: int) -> None:

@@ -30,6 +30,7 @@ def oracle() -> Iterator[Any]:
         yield import_module("quantstats.stats")
 
 
+@pytest.mark.assurance("Figures, compared with quantstats")
 @pytest.mark.proof
 @pytest.mark.parametrize("part", SLICES)
 @pytest.mark.parametrize("yearly", [0.0, 0.03])
@@ -47,6 +48,7 @@ def test_figures_equal_quantstats(oracle: Any, part: tuple[int, int], yearly: fl
     )
 
 
+@pytest.mark.assurance("Figures, compared with quantstats")
 @pytest.mark.proof
 @pytest.mark.parametrize("part", SLICES)
 def test_beta_equals_quantstats(oracle: Any, part: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.support.assurance import tried
 from tests.unit.balancing.missed_orders import missed_orders
 from tests.unit.balancing.plan_cases import FIVE_POINTS, FREE, GRAIN, Case, cash_at_limits, check, decimals
 from tests.unit.samples import allocations, bands
@@ -55,6 +56,7 @@ def test_every_plan_keeps_every_invariant(case: Case) -> None:
 
 def no_order_is_missed(case: Case) -> None:
     """Fail if an order, or a pair of orders, could bring a leg outside its band closer to its target."""
+    tried()
     if value(case.held, case.prices, case.cash).total:
         missed = list(missed_orders(case, check(case)))
         assert not missed, missed
@@ -65,6 +67,7 @@ def test_no_leg_stays_outside_that_a_payable_order_of_at_least_the_minimum_bring
     no_order_is_missed(case)
 
 
+@pytest.mark.assurance("Planner: generated portfolios")
 @pytest.mark.proof
 @settings(max_examples=4000, deadline=None)
 @given(cases())
