@@ -130,13 +130,13 @@ simulate: ## move prices on the running system: CHANGES=200 PORTFOLIOS=20 SEED=
 		--portfolios $(or $(PORTFOLIOS),20) $(if $(SEED),--seed $(SEED))
 
 backfill: ## ingest daily bars: FROM=2024-01-02 TO=2026-11-20 SOURCE=sample|massive|DIRECTORY|s3://… JUMPS=accept REPLACE=1 DECIMAL=comma
-	@$(IF_INSTALLED) $(BIN)/python -m infra.local backfill --from "$(FROM)" --to "$(TO)" \
+	@$(IF_INSTALLED) $(BIN)/python -m infra.operator --local bars backfill --from "$(FROM)" --to "$(TO)" \
 		--source "$(or $(SOURCE),sample)" $(if $(JUMPS),--accept-jumps) $(if $(REPLACE),--replace) \
 		$(if $(DECIMAL),--decimal $(DECIMAL))
 
 rebuild: ## compare a bettor's stored totals with their orders: TENANT=demo USER_ID= REPAIR=1
-	@$(IF_INSTALLED) $(BIN)/python -m infra.local rebuild --tenant "$(TENANT)" --user-id "$(USER_ID)" \
-		$(if $(REPAIR),--repair)
+	@$(IF_INSTALLED) $(BIN)/python -m infra.operator --local sums $(if $(REPAIR),rebuild,compare) \
+		--tenant "$(TENANT)" --user-id "$(USER_ID)"
 
 clean: ## stop the system and remove the stored data and all installed and built files
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m infra.local down

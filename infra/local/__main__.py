@@ -13,15 +13,12 @@ from typing import Any
 
 from rich.console import Console
 
-from infra.local import backfill, cloud, demo, deploy, logs, report, sample_data, simulate
+from infra.local import cloud, demo, deploy, logs, report, sample_data, simulate
 from infra.local.client import Client
 from infra.local.environment import CREDENTIALS, LocalError, Workspace, client, isolate
 from infra.local.issuer import TokenIssuer
 from infra.settings import SCOPES, FileBars
-from infra.tools import rebuild
-from infra.tools.backfill import BackfillFailed, add_arguments, request_of
 from trimtab.kernel.clock import utc_now
-from trimtab.kernel.errors import Conflict
 
 DEFAULT_PORT = 4566
 PUBLIC_QUEUES = ("rebalance-requests", "quotes", "insights")
@@ -107,31 +104,6 @@ def run_simulation(arguments: argparse.Namespace) -> None:
         raise LocalError("a portfolio is out of band and has no decision that explains it: see `make logs`")
 
 
-def run_backfill(arguments: argparse.Namespace) -> None:
-    """Store the daily bars of a range of days."""
-    try:
-        backfill.run(_console, _running_stack(Workspace()), request_of(arguments))
-    except BackfillFailed as error:
-        raise LocalError(str(error)) from None
-
-
-def rebuild_metrics(arguments: argparse.Namespace) -> None:
-    """Compare a bettor's stored totals with the totals recomputed from all orders; `--repair` stores the latter."""
-    if not arguments.user_id:
-        raise LocalError("USER_ID is missing: run `make rebuild USER_ID=45`")
-    stack = _running_stack(Workspace())
-    dynamodb, table = client("dynamodb", stack.endpoint_url), stack.tables["betting"]
-    try:
-        rebuilt = rebuild.rebuild(dynamodb, table, arguments.tenant, arguments.user_id, repair=arguments.repair)
-    except Conflict as conflict:
-        raise LocalError(conflict.detail) from None
-    print(rebuild.report(rebuilt))
-    if not rebuilt.is_consistent and not arguments.repair:
-        raise LocalError(
-            "the stored totals differ from the orders: run again with REPAIR=1 to store the recomputed totals"
-        )
-
-
 def _running_stack(workspace: Workspace) -> deploy.Stack:
     """Return the deployed stack. Raises LocalError if nothing is deployed, or if the cloud does not answer."""
     stack = deploy.read(workspace)
@@ -198,14 +170,6 @@ def _arguments() -> argparse.Namespace:
     moves.add_argument("--portfolios", type=_positive, default=20)
     moves.add_argument("--seed", type=int, default=None, help="repeats the portfolios and prices of an earlier run")
     moves.set_defaults(run=run_simulation)
-    fill = commands.add_parser("backfill", help="store the daily bars of a range of days")
-    add_arguments(fill, "sample, massive, a directory, or s3://bucket/prefix", "sample")
-    fill.set_defaults(run=run_backfill)
-    recompute = commands.add_parser("rebuild", help="compare a bettor's stored totals with their orders")
-    recompute.add_argument("--tenant", default="demo")
-    recompute.add_argument("--user-id", required=True)
-    recompute.add_argument("--repair", action="store_true", help="store the recomputed totals if they differ")
-    recompute.set_defaults(run=rebuild_metrics)
     return parser.parse_args()
 
 

@@ -6,10 +6,13 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.environment import LocalError
+from infra.operator.backfill import BackfillFailed
 from infra.operator.deployment import DeploymentOptions
 from infra.operator.letter_commands import dead_letters
 from infra.operator.portfolio_commands import attention, halt, resolve, resume, stale
+from infra.operator.repair_commands import bars, sums
 from infra.operator.state_commands import circuits, feeds, pending
+from trimtab.kernel.errors import Refusal
 
 
 class Commands(click.Group):
@@ -19,8 +22,10 @@ class Commands(click.Group):
         """Run the command; exit code 1 after an error of AWS or of the local stack."""
         try:
             return super().invoke(ctx)
-        except (ClientError, BotoCoreError, LocalError) as error:
+        except (ClientError, BotoCoreError, LocalError, BackfillFailed) as error:
             raise click.ClickException(str(error)) from None
+        except Refusal as refusal:
+            raise click.ClickException(refusal.detail) from None
 
 
 @click.group(cls=Commands)
@@ -40,5 +45,5 @@ def trimtab(ctx: click.Context, /, **options: Any) -> None:
         ctx.obj = DeploymentOptions(**options)
 
 
-for command in (dead_letters, stale, attention, resolve, halt, resume, pending, circuits, feeds):
+for command in (dead_letters, stale, attention, resolve, halt, resume, pending, circuits, feeds, bars, sums):
     trimtab.add_command(command)

@@ -1,5 +1,6 @@
 """The deployment that a command acts on: the local stack, or an environment on AWS."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +70,7 @@ class DeploymentOptions:
         stack = read(workspace)
         if not cloud.is_answering(stack.endpoint_url):
             raise environment.LocalError(f"nothing runs at {stack.endpoint_url}: `make up` starts it")
+        os.environ["AWS_ENDPOINT_URL"] = stack.endpoint_url  # for the default clients of the code of functions
         token = TokenIssuer(workspace.issuer_key).token(tenant=self.tenant, scopes=SCOPES)
         return DeployedSystem(stack, partial(_local_client, stack.endpoint_url), Client(stack.api_url, token))
 
@@ -77,6 +79,7 @@ class DeploymentOptions:
             prefix = load(env).prefix
         except ValueError as error:
             raise click.UsageError(str(error)) from None
+        boto3.setup_default_session(profile_name=self.profile, region_name=self.region)
         session = boto3.session.Session(profile_name=self.profile, region_name=self.region)
         cloudformation = session.client("cloudformation")
         retained, service = (_outputs(cloudformation, f"{prefix}-{name}") for name in ("retained", "service"))

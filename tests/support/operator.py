@@ -59,6 +59,7 @@ class Operator:
     logs: FakeLogs = field(default_factory=FakeLogs)
     scope: str = OPERATOR_SCOPES
     tenant: str = "demo"
+    endpoint: str = "http://localhost"
     queues: dict[str, str] = field(default_factory=dict)
 
     def add_queue(self, name: str) -> str:
@@ -71,7 +72,7 @@ class Operator:
         stack = Stack(
             api_url="http://localhost",
             token="",
-            endpoint_url="",
+            endpoint_url=self.endpoint,
             region="us-east-1",
             queues=self.queues,
             tables={name: name for name in TABLES},

@@ -1,6 +1,5 @@
-"""The sample market data that `make up` loads, and the backfill command."""
+"""The sample market data that `make up` loads, and the backfill of bars."""
 
-import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -9,16 +8,13 @@ from statistics import correlation
 from unittest import mock
 
 import pytest
-from botocore.exceptions import ClientError
+from click.testing import Result
 from msgspec.structs import replace
-from rich.console import Console
 
-from infra.local import backfill, sample_data
-from infra.local.deploy import Stack
-from infra.tools import backfill as everywhere
-from infra.tools.backfill import BackfillFailed, BackfillRequest
+from infra.local import sample_data
 from tests.support.faults import injecting
 from tests.support.moto_state import commits
+from tests.support.operator import Operator
 from tests.support.system import MARKET_TABLE, System
 from trimtab.contracts.assets import Sector
 from trimtab.contracts.bars import Bar
@@ -31,7 +27,6 @@ from trimtab.runtime.dynamodb.outbox import events_of
 
 LAST = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
-STACK = Stack("", "", "", "us-east-1", {}, {"market": MARKET_TABLE}, "")
 
 
 @pytest.fixture
@@ -80,23 +75,25 @@ def test_loading_again_costs_reads_alone_and_a_night_finds_nothing_new(system: S
     assert text.count("\n") == len(sample_data.sample()) + 1
 
 
-def said(wanted: BackfillRequest) -> str:
+def backfill(system: System, first: date, last: date, source: str, *options: str) -> Result:
+    """Run the backfill command and return its result."""
+    days = ("--from", first.isoformat(), "--to", last.isoformat())
+    return Operator(system).run("bars", "backfill", *days, "--source", source, *options)
+
+
+def said(system: System, first: date, last: date, source: str, *options: str) -> str:
     """Run the backfill command and return its output."""
-    console = Console(file=io.StringIO(), width=200, highlight=False)
-    with (
-        mock.patch.dict("os.environ"),
-        mock.patch.object(everywhere, "dynamodb_client", return_value=dynamodb_client()),
-    ):
-        backfill.run(console, STACK, wanted)
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    result = backfill(system, first, last, source, *options)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
 
 
 def test_a_backfill_fills_what_is_missing_and_skips_what_is_there(system: System, few_days: object) -> None:
     sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
     amount = len(sample_data.sample())
-    text = said(BackfillRequest(date(2026, 11, 2), LAST, "sample"))
+    text = said(system, date(2026, 11, 2), LAST, "sample")
     assert f"7 sessions filled, 8 already complete; {7 * amount} bars stored, 0 missing or rejected" in text
-    assert "0 sessions filled, 15 already complete" in said(BackfillRequest(date(2026, 11, 2), LAST, "sample"))
+    assert "0 sessions filled, 15 already complete" in said(system, date(2026, 11, 2), LAST, "sample")
     told = [event for record in commits(MARKET_TABLE) for event in events_of(record)]
     assert [event["data"] for event in told] == [{"day": "2026-11-02", "stored": amount, "changed": 0}]
 
@@ -109,8 +106,8 @@ def test_a_backfill_corrects_the_bars_of_a_complete_day_where_asked_to(
     day, store = date(2026, 11, 19), BarStore(dynamodb_client(), MARKET_TABLE)
     right = store.bars_of(["AAPL"], [day])["AAPL", day]
     store.put_bars([replace(right, close=right.close + 1, high=right.high + 1)])
-    assert "0 sessions filled" in said(BackfillRequest(day, day, "sample"))
-    text = said(BackfillRequest(day, day, "sample", replace=True))
+    assert "0 sessions filled" in said(system, day, day, "sample")
+    text = said(system, day, day, "sample", "--replace")
     assert "1 sessions filled, 0 already complete" in text
     assert "1 of these bars are corrections by the source" in text
     assert store.bars_of(["AAPL"], [day])["AAPL", day] == replace(right, revision=2)
@@ -123,37 +120,40 @@ def test_a_backfill_from_files_shows_what_is_wrong_and_stops_where_files_end(
 ) -> None:
     sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
     (tmp_path / "2026-11-09.csv").write_text("symbol,open,high,low,close,volume\nAAPL,1,1,1,1,1\nMSFT,0,1,1,1,1\n")
-    text = said(BackfillRequest(date(2026, 11, 9), date(2026, 11, 9), str(tmp_path)))
+    text = said(system, date(2026, 11, 9), date(2026, 11, 9), str(tmp_path))
     assert f"1 bars stored, {len(sample_data.sample()) - 1} missing or rejected" in text
     assert "2026-11-09  MSFT: not above zero: open 0" in text
     assert "more" in text
-    with pytest.raises(BackfillFailed, match="repeat the command to continue"):
-        said(BackfillRequest(date(2026, 11, 5), date(2026, 11, 6), str(tmp_path)))
+    failed = backfill(system, date(2026, 11, 5), date(2026, 11, 6), str(tmp_path))
+    assert failed.exit_code == 1
+    assert "repeat the command to continue" in failed.stderr
 
 
 def test_massive_needs_its_key(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MASSIVE_API_KEY", raising=False)
-    with pytest.raises(BackfillFailed, match="MASSIVE_API_KEY"):
-        said(BackfillRequest(LAST, LAST, "massive"))
+    failed = backfill(system, LAST, LAST, "massive")
+    assert failed.exit_code == 1
+    assert "MASSIVE_API_KEY" in failed.stderr
 
 
-def test_it_works_where_the_credentials_of_the_environment_lead(
-    system: System, few_days: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_options_of_a_backfill_and_their_errors(system: System, few_days: object, tmp_path: Path) -> None:
     sample_data.load(dynamodb_client(), MARKET_TABLE, NOW)
+    source = str(tmp_path)
     (tmp_path / "2026-11-09.csv").write_text(sample_data.newest_file(NOW)[1])
-    place = ["--table", MARKET_TABLE, "--source", str(tmp_path)]
-    assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-09"]) == 0
-    assert "1 sessions filled, 0 already complete" in capsys.readouterr().out
     (tmp_path / "2026-11-11.csv").write_text("symbol;open;high;low;close;volume\nAAPL;1,5;1,5;1,5;1,5;1\n")
-    again = ["--from", "2026-11-11", "--to", "2026-11-11", "--replace", "--decimal", "comma", "--accept-jumps"]
-    assert everywhere.main([*place, *again]) == 0
-    assert BarStore(dynamodb_client(), MARKET_TABLE).last_bar("AAPL", date(2026, 11, 11)).close == Decimal("1.5")  # type: ignore[union-attr]
-    assert everywhere.main([*place, "--from", "2026-11-09", "--to", "2026-11-10"]) == 1
-    assert everywhere.main([*place, "--from", "2026-11-10", "--to", "2026-11-09"]) == 1
-    told = capsys.readouterr().err
-    assert "no file of 2026-11-10" in told
-    assert "--from must not be after --to" in told
-    massive = ["--table", MARKET_TABLE, "--source", "massive", "--secret", "absent"]
-    with pytest.raises(ClientError, match="GetSecretValue"):
-        everywhere.main([*massive, "--from", "2026-11-09", "--to", "2026-11-10"])
+    ninth, tenth, eleventh = (date(2026, 11, day) for day in (9, 10, 11))
+    assert "1 sessions filled, 0 already complete" in said(system, ninth, ninth, source)
+    said(system, eleventh, eleventh, source, "--replace", "--decimal", "comma", "--accept-jumps")
+    assert BarStore(dynamodb_client(), MARKET_TABLE).last_bar("AAPL", eleventh).close == Decimal("1.5")  # type: ignore[union-attr]
+    missing = backfill(system, ninth, tenth, source)
+    assert (missing.exit_code, "no file of 2026-11-10" in missing.stderr) == (1, True)
+    reversed_days = backfill(system, tenth, ninth, source)
+    assert (reversed_days.exit_code, "--from must not be after --to" in reversed_days.stderr) == (1, True)
+    absent = backfill(system, ninth, tenth, "massive", "--secret", "absent")
+    assert (absent.exit_code, "GetSecretValue" in absent.stderr) == (1, True)
+
+
+def test_the_synthetic_sample_is_not_stored_on_aws(system: System) -> None:
+    days = ("--from", "2026-11-20", "--to", "2026-11-20")
+    result = Operator(system, endpoint="").run("bars", "backfill", *days, "--source", "sample")
+    assert (result.exit_code, "for a local stack only" in result.stderr) == (2, True)

@@ -1,13 +1,6 @@
-"""Store the daily bars of many days, from files or from Massive.
+"""Store the daily bars of many days, from files or from Massive, under a progress bar."""
 
-    python -m infra.tools.backfill --table NAME --from 2024-01-02 --to 2026-11-20 --source massive|DIRECTORY|s3://…
-
-The command uses the AWS credentials of the environment; `make backfill` runs the same on the local cloud.
-"""
-
-import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -140,42 +133,3 @@ def provider_of(source: str, table: str, secret_id: str = "", decimal: DecimalMa
     pace = int(os.environ.get("MASSIVE_CALLS_PER_MINUTE", "5"))
     url = os.environ.get("MASSIVE_BASE_URL", BASE_URL)
     return connect(url, ring, circuit_store(dynamodb_client(), table), circuit="massive", calls_per_minute=pace)
-
-
-def add_arguments(parser: argparse.ArgumentParser, sources: str, source: str | None = None) -> None:
-    """Add the arguments of a backfill; `source` is the default source, None makes --source required."""
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="2024-01-02")
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, required=True)
-    parser.add_argument("--source", required=source is None, default=source, help=sources)
-    parser.add_argument("--accept-jumps", action="store_true", help="store closes that jump without a split")
-    parser.add_argument("--replace", action="store_true", help="correct the bars of complete days by the source")
-    parser.add_argument("--decimal", type=DecimalMark, choices=list(DecimalMark), help="the decimal mark of files")
-
-
-def request_of(arguments: argparse.Namespace) -> BackfillRequest:
-    """Return the request that parsed arguments describe; raises BackfillFailed for days in the wrong order."""
-    names = ("first", "last", "source", "accept_jumps", "replace", "decimal")
-    return BackfillRequest(**{name: getattr(arguments, name) for name in names})
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a backfill; return the exit status, 1 after an error that the user can correct."""
-    parser = argparse.ArgumentParser(prog="python -m infra.tools.backfill", description=__doc__)
-    parser.add_argument("--table", required=True, help="the name of the table of the market")
-    parser.add_argument("--secret", default="", help="the secret with the key of Massive (default: MASSIVE_API_KEY)")
-    add_arguments(parser, "massive, a directory, or s3://bucket/prefix")
-    parsed = parser.parse_args(arguments)
-    try:
-        request = request_of(parsed)
-        provider = provider_of(parsed.source, parsed.table, parsed.secret, parsed.decimal)
-        run(Console(highlight=False, soft_wrap=True), parsed.table, provider, request)
-    except BackfillFailed as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
