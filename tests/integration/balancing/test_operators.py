@@ -1,7 +1,6 @@
 """Executions that fail, wait, or need an operator: reversals, resolutions, halts, cancellations and lost messages."""
 
 import json
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,7 @@ from functions.balancing_on_sweep import handler as sweep_function
 from functions.execution_on_execution_requested import handler as execution_function
 from tests.support.balancing import OPERATOR, Balancing, balanced
 from tests.support.faults import Crash
+from tests.support.logged_metrics import logged_metrics
 from tests.support.many_portfolios import many_portfolios
 from tests.support.moto_state import fast_transactions, lose_messages
 from tests.support.system import System, authorized
@@ -169,14 +169,9 @@ def test_metrics_of_operators_are_counted(
             execution_function.execution_worker().run(*names)
     execution_function.execution_worker.cache_clear()
     mine.settle()
-    counted: Counter[str] = Counter()
-    for line in capsys.readouterr().out.splitlines():
-        if line.startswith('{"_aws"'):
-            written = json.loads(line)
-            for metric in written["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                counted[metric["Name"]] += sum(written[metric["Name"]])
+    counted = logged_metrics(capsys.readouterr().out)
     wanted = {"ExecutionsResumed": 1, "Compensations": 1, "CompensationFailures": 3, "StalePortfolios": 1}
-    assert {name: counted[name] for name in wanted} == wanted
+    assert {name: sum(counted[name]) for name in wanted} == wanted
 
 
 def test_orders_are_halted_and_sent_again_afterwards(mine: Balancing) -> None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tests.support.alpaca import fake_alpaca
 from tests.support.brokers import MARKET_TABLE, PAPER_TABLE, an_order, broker_tables
 from tests.support.fake_alpaca_broker import AlpacaSetup
+from tests.support.logged_metrics import logged_metrics
 from trimtab.kernel.clock import utc_now
 from trimtab.portfolios.execution import alpaca_http
 from trimtab.portfolios.execution.alpaca import AlpacaBroker
@@ -23,6 +24,7 @@ from trimtab.portfolios.execution.alpaca_http import alpaca_keys
 from trimtab.portfolios.execution.broker import BrokerStatus, OrderNotSent, OutcomeUnknown
 from trimtab.portfolios.execution.brokers import BrokerSettings, broker_from
 from trimtab.runtime.dynamodb.client import get_item
+from trimtab.runtime.metrics import metrics
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -182,6 +184,15 @@ def test_keys_are_never_logged(
     assert "circuit breaker changed state" in seen
     assert "key-1" not in seen
     assert "secret-1" not in seen
+
+
+def test_a_circuit_that_opens_is_counted_once(alpaca: AlpacaSetup, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics.clear_metrics()
+    fails(alpaca, times=5)
+    with pytest.raises(OrderNotSent):
+        alpaca.broker().submit("p1", an_order())
+    metrics.flush_metrics()
+    assert logged_metrics(capsys.readouterr().out)["CircuitsOpened"] == [1]
 
 
 def test_many_threads_share_one_read_of_the_keys(alpaca: AlpacaSetup) -> None:

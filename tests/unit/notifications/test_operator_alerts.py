@@ -76,5 +76,14 @@ def test_another_event_is_refused() -> None:
 def test_a_webhook_gets_escaped_text_and_the_reason_of_an_alarm() -> None:
     assert webhook_text("A & B", "<!channel> stale") == "A &amp; B\n&lt;!channel&gt; stale"
     assert webhook_text(None, '{"rule": 1}') == '{"rule": 1}'
-    alarm = json.dumps({"AlarmDescription": "mails-dead holds a message.", "NewStateReason": "1.0 >= 1.0"})
-    assert webhook_text("ALARM", alarm) == "ALARM\nmails-dead holds a message.\n1.0 &gt;= 1.0"
+    alarm = {
+        "AlarmDescription": "mails-dead holds a message.",
+        "NewStateValue": "ALARM",
+        "NewStateReason": "1.0 >= 1.0",
+    }
+    assert webhook_text("ALARM", json.dumps(alarm)) == "ALARM\nmails-dead holds a message.\n1.0 &gt;= 1.0"
+
+
+def test_a_webhook_gets_the_end_of_an_alarm_without_the_text_of_the_failure() -> None:
+    alarm = {"AlarmDescription": "mails-dead holds a message.", "NewStateValue": "OK", "NewStateReason": "0.0 < 1.0"}
+    assert webhook_text('OK: "mails"', json.dumps(alarm)) == 'OK: "mails"\nThe alarm is over.\n0.0 &lt; 1.0'

@@ -183,11 +183,13 @@ def _subject(title: str) -> str:
 def webhook_text(subject: str | None, message: str) -> str:
     """Return a message of the alerts topic as text for a Slack-compatible webhook, with `&`, `<` and `>` escaped.
 
-    Of a CloudWatch alarm, which is JSON, the state, the description and the reason are kept.
+    Of a CloudWatch alarm, which is JSON, the description and the reason are kept; the subject has the state. An alarm
+    that is over loses the description, which is about the failure.
     """
     alarm = _read_alarm(message)
     if alarm:
-        parts = (alarm.get("AlarmDescription"), alarm.get("NewStateReason"))
+        is_over = alarm.get("NewStateValue") == "OK"
+        parts = ("The alarm is over." if is_over else alarm.get("AlarmDescription"), alarm.get("NewStateReason"))
         message = "\n".join(str(part) for part in parts if part)
     text = f"{subject}\n{message}" if subject else message
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
