@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import click
 import pytest
 
 from infra.config import ROOT, Config
+from infra.operator.cli import trimtab
 from infra.settings import host
 from tests.infra.conftest import LOCAL, LOCALSTACK, Synthesised, flat, functions_of, variables_of
 
@@ -56,6 +58,16 @@ def test_every_alarm_has_a_section_of_the_runbook_and_every_section_an_alarm(ala
 def test_every_section_of_the_runbook_says_meaning_place_remedy_and_end() -> None:
     for title, text in sections().items():
         assert [part for part in PARTS if part not in text] == [], title
+
+
+def test_the_runbook_names_commands_that_the_command_line_has() -> None:
+    named = re.findall(r"`trimtab ([a-z-]+)(?: ([a-z-]+))?`", RUNBOOK.read_text())
+
+    assert named
+    for name, part in named:
+        command = trimtab.commands[name]
+        assert isinstance(command, click.Group) == bool(part), name
+        assert not isinstance(command, click.Group) or part in command.commands
 
 
 def test_an_alarm_is_published_when_it_rings_and_when_it_is_over(
