@@ -18,6 +18,7 @@ from infra.settings import (
     Amount,
     Arn,
     BundleTarget,
+    Canary,
     CognitoPool,
     Controls,
     Count,
@@ -69,6 +70,8 @@ class Config:
     """A key of AWS KMS for tables and buckets, in the account of the environment. By default AWS owns the key."""
     permissions_boundary_arn: Arn | None = None
     """The managed policy that bounds the permissions of every role."""
+    canary: Canary | None = None
+    """Release new versions of the functions behind the API and of the main workers gradually; by default at once."""
     tables: dict[str, ExistingTable] = field(default_factory=dict)
     """Existing tables to use instead of new ones, by name: `portfolios`, `market` …"""
     target: BundleTarget = field(default_factory=lambda_arm64)

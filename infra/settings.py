@@ -259,6 +259,17 @@ class Domain:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Canary:
+    """A gradual release by CodeDeploy: `percent` of the invocations for `minutes`, then all.
+
+    An error of the new version within this time rolls the release back.
+    """
+
+    percent: Annotated[int, Field(ge=1, le=99)] = 10
+    minutes: Annotated[int, Field(ge=1, le=2880)] = 5
+
+
+@dataclass(frozen=True, config=STRICT)
 class ExistingTable:
     """A table that exists already: restored, or retained by an earlier generation.
 

@@ -156,7 +156,7 @@ class ApiGateway(Construct):
     def add(self, function: LambdaFunction) -> None:
         """Add every route of the function."""
         function.function.add_environment("ALLOWED_ORIGINS", ",".join(self._context.config.allowed_origins))
-        integration = apigateway.LambdaIntegration(function.function, proxy=True, scope_permission_to_method=False)
+        integration = apigateway.LambdaIntegration(function.invoked, proxy=True, scope_permission_to_method=False)
         for route in routes_of(function.package):
             authorizer = None if route.is_open else self._authorizer
             method = self._add_method(route.path, route.method, integration, authorizer, function)
@@ -282,6 +282,7 @@ class ApiFunction(LambdaFunction):
             memory_mb=memory_mb,
             timeout_seconds=timeout_seconds,
             extra_layers=extra_layers,
+            gradual=True,
         )
         api.identity.allow_verifying(self)
         api.add(self)

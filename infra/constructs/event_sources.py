@@ -23,7 +23,7 @@ def add_queue_source(
         max_concurrency=max_concurrency,
         report_batch_item_failures=True,
     )
-    function.function.add_event_source(source)
+    function.invoked.add_event_source(source)
 
 
 def add_stream_source(
@@ -37,7 +37,7 @@ def add_stream_source(
     function.allow_data_key()
     pattern = {"dynamodb": {"NewImage": new_image}}
     function.reads_stream = True
-    function.function.add_event_source(
+    function.invoked.add_event_source(
         sources.DynamoEventSource(
             table,
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,

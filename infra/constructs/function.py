@@ -15,6 +15,7 @@ from infra.config import Config
 from infra.constructs.context import StackContext
 from infra.constructs.policies import acknowledge, in_finding
 from infra.constructs.queues import FailureQueue, WorkQueue
+from infra.constructs.releases import ALIAS, GradualReleases
 from infra.settings import RetentionDays
 from infra.tools.bundling import LAYERS, Bundler
 
@@ -82,7 +83,8 @@ class LambdaFunction(Construct):
 
     The role may write to the log group and nothing else until one of the `allow…` methods extends the role. The log
     group keeps entries for the configured retention. `package` is the folder below `functions/`. `on_failure` is
-    required for a function that is invoked asynchronously and receives the events that failed every attempt.
+    required for a function that is invoked asynchronously and receives the events that failed every attempt. With
+    `gradual`, releases shift the invocations as `canary` of the config says. API Gateway and queues call `invoked`.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class LambdaFunction(Construct):
         memory_mb: int = 512,
         on_failure: FailureQueue | None = None,
         extra_layers: Sequence[str] = (),
+        gradual: bool = False,
     ) -> None:
         super().__init__(scope, id)
         config, layers = context.config, (*LAYERS, *extra_layers)
@@ -124,6 +127,7 @@ class LambdaFunction(Construct):
             timeout=Duration.seconds(timeout_seconds),
             environment={**_powertools_settings(config, package), **environment},
         )
+        self.invoked = self._make_alias(context) if gradual else self.function
         if on_failure:
             self._send_failures_to(on_failure)
         acknowledge(
@@ -166,6 +170,15 @@ class LambdaFunction(Construct):
         """Grant reading the secret of this name; Secrets Manager appends six characters to the name in the ARN."""
         arn = f"arn:{Aws.PARTITION}:secretsmanager:{account_and_region(self)}:secret:{secret_name}-??????"
         self.allow(["secretsmanager:GetSecretValue"], [arn])
+
+    def _make_alias(self, context: FunctionContext) -> lambda_.IFunction:
+        """Return the alias whose version CodeDeploy replaces gradually, or the function where releases are at once."""
+        canary = context.config.canary
+        if canary is None:
+            return self.function
+        alias = lambda_.Alias(self, "Live", alias_name=ALIAS, version=self.function.current_version)
+        GradualReleases.of(context.function_logs, context.config, canary).add(self.name, alias)
+        return alias
 
     def _make_log_group(self, name: str, context: FunctionContext) -> logs.ILogGroup:
         """Make the log group in the retained stack, which has room, and refer to the group by name."""

@@ -32,6 +32,7 @@ class Worker(LambdaFunction):
         window_seconds: int = 0,
         max_concurrency: int | None = None,
         extra_layers: Sequence[str] = (),
+        gradual: bool = False,
     ) -> None:
         super().__init__(
             scope,
@@ -43,6 +44,7 @@ class Worker(LambdaFunction):
             timeout_seconds=timeout_seconds,
             memory_mb=memory_mb,
             extra_layers=extra_layers,
+            gradual=gradual,
         )
         add_queue_source(
             self,

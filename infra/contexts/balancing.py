@@ -99,6 +99,7 @@ class BalancingFunctions(Construct):
             description="Plans rebalances and rewrites price watches",
             memory_mb=1024,
             timeout_seconds=config.worker_timeout_seconds,
+            gradual=True,
             environment={
                 **broker.terms(),
                 "PORTFOLIOS_TABLE": self._portfolios.table_name,

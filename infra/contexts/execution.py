@@ -57,6 +57,7 @@ class ExecutionFunctions(Construct):
             description="Executes planned rebalances through the broker",
             memory_mb=1024,
             timeout_seconds=config.execution_timeout_seconds,
+            gradual=True,
             environment={
                 **broker.settings(),
                 **config.controls.settings(),

@@ -109,6 +109,7 @@ class MarketFunctions(Construct):
             description="Stores quotes and requests checks of the affected portfolios",
             timeout_seconds=config.quote_timeout_seconds,
             memory_mb=WHOLE_PROCESSOR_MB,  # a batch may hold thousands of symbols
+            gradual=True,
             environment={
                 "MARKET_TABLE": self._market.table.table_name,
                 "WATCHES_TABLE": watches.table_name,

@@ -52,6 +52,7 @@ class RebalancingFunctions(Construct):
             package="rebalancing_on_rebalance_requested",
             description="Decides on rebalance requests from the queue",
             timeout_seconds=config.worker_timeout_seconds,
+            gradual=True,
             environment={
                 "PORTFOLIOS_TABLE": portfolio.table.table_name,
                 "SENDER_TENANTS": sender_tenants(

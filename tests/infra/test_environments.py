@@ -16,6 +16,12 @@ from infra.settings import Alpaca, CognitoPool, FileBars, Paper, RetentionDays, 
 from infra.tables import BY_NAME
 from tests.infra.conftest import Synthesised, flat, functions_of, statements_of, strings, variables_of
 
+GRADUAL = {
+    *("analytics-api", "balancing-api", "betting-api", "betting-rpc", "compat-api", "market-api", "notifications-api"),
+    *("platform-api", "portfolios-api", "webhooks-api"),
+    *("rebalancing-on-rebalance-requested", "execution-on-execution-requested"),
+    *("market-on-quote-received", "balancing-on-check-requested"),
+}
 NAMES = ("Name", "QueueName", "TopicName", "BucketName", "TableName", "UserPoolName")
 ACCOUNT = "123456789012"
 CERTIFICATE = f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/5f0b"
@@ -27,6 +33,7 @@ STAGING = f"""
 account = "{ACCOUNT}"
 region = "eu-central-1"
 generation = 2
+compat = true
 log_retention_days = 30
 web_acl_arn = "{WEB_ACL}"
 kms_key_arn = "{KEY}"
@@ -50,6 +57,9 @@ secret_name = "trimtab/alpaca"
 [bars]
 kind = "files"
 prefix = "bars"
+
+[canary]
+percent = 20
 
 [domain]
 name = "api.example.com"
@@ -143,6 +153,7 @@ def test_a_file_takes_the_keys_of_the_file_that_it_extends(tmp_path: Path) -> No
         (f"region = 'us-east-1'\n[domain]\nname = 'a.b'\ncertificate_arn = '{CERTIFICATE}'", "the file: domain.certif"),
         ("[tables.positions]\nname = 'restored'", "tables: no table 'positions'; write one of analytics, betting,"),
         ("[tables.market]\nname = 'restored'", "tables: the table 'market' needs a stream; add `stream_arn`"),
+        ("[canary]\npercent = 100", "canary.percent: Input should be less than or equal to 99, not 100"),
         ("[tags", "not a TOML file: "),
     ],
 )
@@ -264,11 +275,61 @@ def test_an_existing_table_is_used_by_its_name_and_its_stream(staging: Synthesis
     assert "/index/by_user" in grants
 
 
+def test_releases_of_the_functions_behind_the_api_and_of_the_main_workers_are_gradual(staging: Synthesised) -> None:
+    aliases = staging.resources("AWS::Lambda::Alias").values()
+    groups = staging.resources("AWS::CodeDeploy::DeploymentGroup").values()
+    named = {group["Properties"]["DeploymentGroupName"]: group["Properties"] for group in groups}
+    updates = [alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"] for alias in aliases]
+    (shift,) = staging.resources("AWS::CodeDeploy::DeploymentConfig").values()
+
+    assert {update["ApplicationName"] for update in updates} == {"trimtab-staging-2"}
+    assert {update["DeploymentGroupName"] for update in updates} == set(named)
+    assert {name.removeprefix("trimtab-staging-2-") for name in named} == GRADUAL
+    assert {each["AutoRollbackConfiguration"]["Enabled"] for each in named.values()} == {True}
+    assert shift["Properties"]["TrafficRoutingConfig"]["TimeBasedCanary"] == {
+        "CanaryInterval": 5,
+        "CanaryPercentage": 20,
+    }
+
+
+def test_an_error_of_the_alias_rolls_its_release_back(staging: Synthesised) -> None:
+    alarms = staging.retained_template.find_resources("AWS::CloudWatch::Alarm")
+    watched = {
+        name: {each["Name"]: each["Value"] for each in alarm["Properties"]["Dimensions"]}
+        for name, alarm in alarms.items()
+    }
+    for group in staging.resources("AWS::CodeDeploy::DeploymentGroup").values():
+        name = group["Properties"]["DeploymentGroupName"]
+        (alarm,) = group["Properties"]["AlarmConfiguration"]["Alarms"]
+        assert watched[alarm["Name"]["Ref"]] == {"FunctionName": name, "Resource": f"{name}:live"}
+
+
+def test_routes_and_queues_of_gradual_functions_call_the_alias(staging: Synthesised) -> None:
+    aliases = set(staging.resources("AWS::Lambda::Alias"))
+    integrations = [
+        json.dumps(method["Properties"]["Integration"]["Uri"])
+        for method in staging.resources("AWS::ApiGateway::Method").values()
+    ]
+    sources = [
+        json.dumps(source["Properties"]["FunctionName"])
+        for source in staging.resources("AWS::Lambda::EventSourceMapping").values()
+    ]
+
+    assert all(any(f'"{alias}"' in uri for alias in aliases) for uri in integrations)
+    workers = [name for name in GRADUAL if not name.endswith(("-api", "-rpc"))]
+    assert sum(any(f'"{alias}"' in source for alias in aliases) for source in sources) == len(workers)
+
+
+def test_a_gradual_environment_stays_below_the_500_resources_that_cloudformation_allows(staging: Synthesised) -> None:
+    for template in (staging.retained_template, staging.service_template):
+        assert len(template.to_json()["Resources"]) <= 500
+
+
 def test_without_these_keys_production_has_none_of_these_resources(production: Synthesised) -> None:
-    kinds = ("AWS::ApiGateway::DomainName", "AWS::ApiGateway::BasePathMapping", "AWS::WAFv2::WebACLAssociation")
+    kinds = ("Lambda::Alias", "ApiGateway::DomainName", "ApiGateway::BasePathMapping", "WAFv2::WebACLAssociation")
     roles, tables = (production.resources(kind).values() for kind in ("AWS::IAM::Role", "AWS::DynamoDB::Table"))
 
-    assert [kind for kind in kinds if production.resources(kind)] == []
+    assert [kind for kind in kinds if production.resources(f"AWS::{kind}")] == []
     assert not [role for role in roles if "PermissionsBoundary" in role["Properties"]]
     assert not [table for table in tables if "SSESpecification" in table["Properties"]]
 
