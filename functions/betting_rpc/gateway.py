@@ -57,7 +57,7 @@ class ConnectGateway:
 
     def _answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         method = (event.get("pathParameters") or {}).get("method") or str(event.get("path")).rpartition("/")[2]
-        logger.info("request", method=event.get("httpMethod"), rpc=method)
+        logger.info("request", method=event.get("httpMethod"), rpc=method if method.isalpha() else None)
         token = current_event.set(event)
         try:
             answer = self._handle({**event, "path": f"{self._path}/{method}"}, context)

@@ -107,7 +107,8 @@ class Api(APIGatewayRestResolver):
         """Return the response to an event of payload format 1.0; a subclass may give errors another form."""
         methods = self.methods_of(str(event.get("resource")))
         with request_context(event):
-            logger.info("request", method=event.get("httpMethod"), resource=event.get("resource"))
+            # A path without a route may hold anything, even an address: the log names known resources only.
+            logger.info("request", method=event.get("httpMethod"), resource=event.get("resource") if methods else None)
             return answer_method(event, methods, lambda: self._answer(event, context))
 
     def methods_of(self, resource: str) -> Set[str]:

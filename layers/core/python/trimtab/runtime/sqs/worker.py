@@ -128,8 +128,10 @@ def read_record(record: SQSRecord, model: type[M]) -> M:
     try:
         return read_body(record.body, model)
     except ValidationError as error:
-        fields = [".".join(str(part) for part in each["loc"]) for each in error.errors(include_input=False)]
-        raise PoisonError(f"invalid {model.__name__}, wrong fields: {', '.join(fields[:10])}") from None
+        # Names of unknown members and of assets come from the sender, and may be anything: the log gets ours only.
+        found = (each["loc"][0] if each["loc"] else "" for each in error.errors(include_input=False))
+        fields = sorted({str(name) if name in model.model_fields else "unknown members" for name in found})
+        raise PoisonError(f"invalid {model.__name__}, wrong fields: {', '.join(fields)}") from None
     except Refusal as refusal:
         raise PoisonError(str(refusal)) from None
 
