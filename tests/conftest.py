@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import assurance
+from tests.support.call_recorder import CallRecorder
 from tests.support.fast_moto import fast_items
 from tests.support.system import System, in_process_system
 
@@ -17,7 +18,11 @@ settings.load_profile("default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count the cases of proofs, and write the results in the process that has the reports of all workers."""
+    """Record the AWS calls of all functions, and count the cases of proofs and write their results.
+
+    The results are written in the process that has the reports of all workers.
+    """
+    config.pluginmanager.register(CallRecorder())
     config.pluginmanager.register(assurance)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(assurance.ResultsWriter())

@@ -20,7 +20,6 @@ from infra.contexts.portfolio import RetainedPortfolio
 from infra.contexts.rebalancing import RetainedRebalancing
 from infra.tables import WATCHES
 
-SWEEP_ACTIONS = ("BatchGetItem", "PutItem")
 _SWEEP_MINUTES = 5
 # Portfolios whose price watches must be written again. `exists` matches leaves only, hence the `S`.
 _NEEDS_WATCHES = {"sk": {"S": ["PORTFOLIO"]}, "evaluation_due": {"S": lambda_.FilterRule.exists()}}
@@ -139,7 +138,7 @@ class BalancingFunctions(Construct):
             },
             on_failure=self._balancing.sweeps_failed,
         )
-        function.allow_table(self._portfolios, SWEEP_ACTIONS)
+        function.allow_table(self._portfolios, ("BatchGetItem", "PutItem"))
         function.allow_indexes(self._portfolios, ("pending_jobs", "calendar_due"))
         function.allow_sending(requests, recalculations, checks, executions)
         interval = Duration.minutes(_SWEEP_MINUTES)

@@ -78,7 +78,7 @@ class ExecutionFunctions(Construct):
             batch_size=1,
             max_concurrency=config.execution_max_concurrency,
         )
-        worker.allow_table(portfolio.table, ("BatchGetItem", "PutItem"))
+        worker.allow_table(portfolio.table, ("BatchGetItem", "GetItem", "PutItem"))  # GetItem: the messages of a minute
         worker.allow_indexes(portfolio.table, ("by_symbol",))
         worker.allow_table(market.table, ("BatchGetItem",))
         worker.allow_sending(execution.executions)

@@ -10,8 +10,6 @@ from infra.constructs.table import retained_table
 from infra.contexts.market import RetainedMarket
 from infra.tables import PORTFOLIOS
 
-API_ACTIONS = ("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem")
-
 
 class RetainedPortfolio(Construct):
     """The table of portfolios with their trades, holdings and rebalances."""
@@ -53,7 +51,7 @@ class PortfolioFunctions(Construct):
                 "RECALCULATIONS_QUEUE_URL": recalculations.url,
             },
         )
-        self.api.allow_table(portfolio.table, API_ACTIONS)
+        self.api.allow_table(portfolio.table, ("GetItem", "BatchGetItem", "PutItem", "DeleteItem"))
         self.api.allow_indexes(portfolio.table, ("by_time", "by_symbol", "by_user", "by_tenant", "pending_jobs"))
         self.api.allow_table(market.table, ("BatchGetItem", "Query"))
         self.api.allow_sending(rebalance_requests, recalculations)

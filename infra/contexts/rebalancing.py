@@ -11,8 +11,6 @@ from infra.constructs.redrive import RedriveRole, sender_tenants
 from infra.constructs.worker import Worker
 from infra.contexts.portfolio import RetainedPortfolio
 
-WORKER_ACTIONS = ("BatchGetItem", "PutItem")
-
 
 class RetainedRebalancing(Construct):
     """The public queue of rebalance requests, to which every configured provider may send."""
@@ -61,4 +59,5 @@ class RebalancingFunctions(Construct):
             },
             window_seconds=config.worker_batch_window_seconds,
         )
-        worker.allow_table(portfolio.table, WORKER_ACTIONS)
+        # A portfolio that has another name now, or does not exist, is read by itself.
+        worker.allow_table(portfolio.table, ("BatchGetItem", "GetItem", "PutItem"))

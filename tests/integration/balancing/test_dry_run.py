@@ -73,6 +73,12 @@ def test_a_dry_run_without_quotes_says_so(system: System) -> None:
     assert (found["reason"]["code"], found["orders"], found["valid_while"]) == ("no_quote", [], None)
 
 
+def test_a_dry_run_with_a_holding_without_a_quote_says_so(mine: Balancing) -> None:
+    mine.deposit(500, "more")
+    mine.buy("LOST", 50, 10)
+    assert dry_run(mine)["reason"]["code"] == "no_quote"
+
+
 def triggers(mine: Balancing) -> Any:
     """Return the price triggers."""
     answer = mine.system.http("GET", f"{mine.account.home}/triggers")

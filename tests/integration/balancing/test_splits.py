@@ -1,13 +1,16 @@
 """Splits and portfolios: a split requests new checks, and a contradicted portfolio waits for a person."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
+from functions.analytics_on_valuation_requested import handler as valuation_function
+from tests.support.analytics import sent_mails
 from tests.support.balancing import Balancing
 from tests.support.moto_state import fast_transactions, waiting
-from tests.support.system import System
+from tests.support.system import System, sqs_record
 from tests.support.trading import FEED, Account, day
 
 BAND = {"band": {"type": "absolute", "value": 1}}
@@ -61,6 +64,31 @@ def test_the_next_quote_after_a_change_of_the_splits_requests_a_check_wherever_t
     mine.settle()
     mine.quote(AAPL=100, MSFT=100)
     assert waiting(mine.system.checks_url)
+
+
+def test_every_reader_of_holdings_counts_a_split_that_is_entered_late(mine: Balancing) -> None:
+    """Of 100 AAPL after the split, 10 are sold: 90 at a price of 100 are 60 % of 15,000."""
+    system, home = mine.system, mine.account.home
+    mine.account.record("sold", "SELL", 10, 1000, 3)
+    rules = [{"rule_id": "drift", "kind": "drift_above", "threshold": 1}]
+    assert system.http("PUT", f"{home}/alert-rules", {"rules": rules}).status == 200
+    assert system.http("PUT", f"{home}/contacts", {"emails": ["ada@example.com"]}).status == 200
+    path = f"/assets/AAPL/splits/{day(2)[:10]}"
+    assert system.http("PUT", path, {"ratio": 2}, authorizer=FEED).status == 200
+    planned = system.http("POST", f"{home}/rebalances", {"dry_run": True}).json
+    assert planned["weights"]["AAPL"]["before"] == "60.0000"
+    sectors = system.http("GET", f"{home}/sectors").json
+    assert sectors["value"] == "15000.00", sectors
+    names = {"tenant_id": "demo", "portfolio_id": home.rpartition("/")[2]}
+    request = json.dumps({"schema_version": 1, "type": "valuation.requested", **names})
+    assert system.invoke_worker(sqs_record(request), worker=valuation_function) == set()
+    system.process_valuations()
+    assert system.http("GET", f"{home}/alert-rules").json["rules"][0]["is_on"]
+    assert system.http("POST", f"{home}/reports", {"month": "2024-01"}).status == 202
+    system.process_reports()
+    text = sent_mails()[-1].get_body(("plain",))
+    assert text is not None
+    assert ["AAPL", "90"] in [line.split()[:2] for line in text.get_content().splitlines()]
 
 
 def test_a_portfolio_that_a_split_contradicts_waits_for_a_person(mine: Balancing) -> None:

@@ -136,6 +136,7 @@ def test_a_market_is_settled_and_its_progress_can_be_read(system: System, client
     settlement = client.settle_market(closing).settlement
     assert settlement is not None
     assert (settlement.status, settlement.orders, settlement.orders_open) == (pb.MarketStatus.SETTLING, 2, 2)
+    assert client.settle_market(closing).settlement == settlement  # requests the settlement of the open orders again
     assert_refused(Code.FAILED_PRECONDITION, "market_closed", client.place_order, new())
     process_stream_and_queue(system)
     done = client.get_market_settlement(pb.GetMarketSettlementRequest(market_id=MARKET)).settlement

@@ -7,11 +7,12 @@ from unittest import mock
 from urllib.parse import parse_qsl
 
 import pytest
+from msgspec.structs import replace
 
 from functions.balancing_on_sweep import handler as sweep_function
 from functions.ledger_on_recalculation_requested import handler as worker_function
-from tests.support.moto_state import commits, lose_messages, stored_items
-from tests.support.system import System, authorized
+from tests.support.moto_state import commits, lose_messages, stored_items, take_messages
+from tests.support.system import System, authorized, sqs_record
 from tests.support.trading import Account, account, counts, csv_file, day, ledger_items, refused, split, trade
 from trimtab.contracts.events import DATA
 from trimtab.kernel.clock import parse_time, utc_now
@@ -125,6 +126,17 @@ def test_entries_of_a_running_import_count_nowhere_and_a_new_message_continues(m
     assert counts(read(mine, job)) == (200, 0)
     # 72 of the 200 units are bought before the split of two for one at the opening of day 3.
     assert (mine.sums()[1], mine.holdings()["cash"]) == ("410.00", "595.00")  # type: ignore[index]
+
+
+def test_an_import_that_runs_out_of_time_is_continued_by_a_message_of_its_own(mine: Account) -> None:
+    job = mine.upload(csv_file(buys(200))).json
+    ((body, _),) = take_messages(mine.system.recalculations_url)
+    hurried = replace(worker_function.import_worker(), run_for=timedelta(0))
+    with mock.patch.object(worker_function, "import_worker", return_value=hurried):
+        assert mine.system.invoke_worker(sqs_record(body), worker=worker_function) == set()
+    assert counts(read(mine, job)) == (0, 0)
+    assert mine.system.process_recalculations() == 1
+    assert counts(read(mine, job)) == (200, 0)
 
 
 def read_all(mine: Account, reader: str) -> Any:
