@@ -166,7 +166,7 @@ def _actions(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str
         index = f"/index/{arguments['IndexName']}" if "IndexName" in arguments else ""
         yield f"dynamodb:{operation}", arguments["TableName"] + index
     else:
-        yield _OTHER_ACTIONS[operation], ""
+        yield _OTHER_ACTIONS.get(operation, operation), ""
 
 
 _OTHER_ACTIONS = {
