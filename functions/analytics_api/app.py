@@ -22,7 +22,7 @@ from trimtab.runtime.http.app import Api
 from trimtab.runtime.http.content_negotiation import prefers
 from trimtab.runtime.http.documentation import route
 from trimtab.runtime.http.responses import json_response
-from trimtab.runtime.http_client import read_secret
+from trimtab.runtime.secrets import read_secret
 from trimtab.runtime.sqs.sender import sqs_client
 
 LINK = "/links/{token}"

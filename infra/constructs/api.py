@@ -17,6 +17,7 @@ from infra.constructs.gateway_responses import GATEWAY_PROBLEMS, add_gateway_pro
 from infra.constructs.identity import Identity
 from infra.constructs.policies import acknowledge
 from infra.constructs.routes import routes_of
+from infra.constructs.signing_key import make_signing_key
 from infra.settings import Domain
 
 STAGE = "v1"
@@ -62,6 +63,10 @@ class ApiAddress(Construct):
             minimum_compression_size=_COMPRESS_FROM_BYTES,
         )
         self._rest_api.apply_removal_policy(removal_policy(config))
+        self.cursors_name = f"{config.prefix}/cursors"
+        self.cursors_key = make_signing_key(
+            self, "CursorsKey", name=self.cursors_name, description="Authenticates cursors of lists"
+        )
         acknowledge(
             self._rest_api,
             "AwsSolutions-APIG2",
@@ -255,7 +260,8 @@ class ApiGateway(Construct):
 class ApiFunction(LambdaFunction):
     """A function behind the API: verifies the tokens of callers and answers the routes of its resolver.
 
-    The gateway waits at most 29 seconds, so a longer `timeout_seconds` has no effect.
+    The gateway waits at most 29 seconds, so a longer `timeout_seconds` has no effect. `has_lists` grants reading the
+    key of cursors.
     """
 
     def __init__(
@@ -271,19 +277,23 @@ class ApiFunction(LambdaFunction):
         memory_mb: int = 512,
         timeout_seconds: int = 10,
         extra_layers: Sequence[str] = (),
+        has_lists: bool = False,
     ) -> None:
+        cursors = {"CURSORS_SECRET_ID": api.address.cursors_key.secret_arn} if has_lists else {}
         super().__init__(
             scope,
             id,
             context=context,
             package=package,
             description=description,
-            environment={**environment, "AUTH": api.identity.auth},
+            environment={**environment, **cursors, "AUTH": api.identity.auth},
             memory_mb=memory_mb,
             timeout_seconds=timeout_seconds,
             extra_layers=extra_layers,
             gradual=True,
         )
+        if has_lists:
+            self.allow_secret(api.address.cursors_name)
         api.identity.allow_verifying(self)
         api.add(self)
 

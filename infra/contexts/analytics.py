@@ -1,17 +1,16 @@
 """The analytics context: daily values, performance and risk of portfolios, and monthly reports."""
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.constructs.api import ApiFunction, ApiGateway
 from infra.constructs.context import StackContext
 from infra.constructs.domain_events import DomainEvents
 from infra.constructs.function import WHOLE_PROCESSOR_MB, FunctionContext, LambdaFunction
-from infra.constructs.policies import acknowledge
 from infra.constructs.queues import WorkQueue
+from infra.constructs.signing_key import make_signing_key
 from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.contexts.market import RetainedMarket
@@ -51,7 +50,7 @@ class RetainedAnalytics(Construct):
         self.valuations = WorkQueue(self, "valuations", context=context, visibility_seconds=seconds)
         self.reports = WorkQueue(self, "reports", context=context, visibility_seconds=seconds)
         self.links_name = f"{config.prefix}/links"
-        self.links_key = self._make_links_key()
+        self.links_key = make_signing_key(self, "LinksKey", name=self.links_name, description="Signs links to charts")
         events.deliver_to_queue(
             self,
             "ChangesRule",
@@ -59,19 +58,6 @@ class RetainedAnalytics(Construct):
             types=CHANGES,
             queue=self.changes,
         )
-
-    def _make_links_key(self) -> secretsmanager.Secret:
-        """Make the signing key. A new key invalidates open links, which expire after a quarter of an hour."""
-        key = secretsmanager.Secret(
-            self,
-            "LinksKey",
-            secret_name=self.links_name,
-            description="Signs links to charts",
-            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        acknowledge(key, "AwsSolutions-SMG4", "The key protects no stored data and can be replaced at any time.")
-        return key
 
 
 class AnalyticsFunctions(Construct):

@@ -79,6 +79,7 @@ class BettingFunctions(Construct):
             id,
             context=self._context,
             api=api,
+            has_lists=True,
             package=package,
             description=description,
             memory_mb=1024,

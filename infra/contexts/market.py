@@ -87,6 +87,7 @@ class MarketFunctions(Construct):
             "Api",
             context=self._context,
             api=api,
+            has_lists=True,
             package="market_api",
             description="Assets, bars, quotes and splits over HTTP",
             environment={

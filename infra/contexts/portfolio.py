@@ -40,6 +40,7 @@ class PortfolioFunctions(Construct):
             "Api",
             context=context,
             api=api,
+            has_lists=True,
             package="portfolios_api",
             description="Portfolios, trades and drift reports over HTTP",
             memory_mb=1024,

@@ -72,6 +72,7 @@ class WebhookFunctions(Construct):
             "Api",
             context=self._context,
             api=api,
+            has_lists=True,
             package="webhooks_api",
             description="Events and webhooks of tenants over HTTP",
             timeout_seconds=20,  # a test of a webhook waits ten seconds for the receiver

@@ -22,7 +22,8 @@ from trimtab.market.domain.providers import BarProvider, ProviderFailed
 from trimtab.market.service.ingestion import Ingestion, IngestionResult
 from trimtab.market.service.price_operations import PriceOperations
 from trimtab.runtime.dynamodb.client import dynamodb_client
-from trimtab.runtime.http_client import CredentialCache, circuit_store, read_secret
+from trimtab.runtime.http_client import CredentialCache, circuit_store
+from trimtab.runtime.secrets import read_secret
 
 MAX_LISTED = 20
 BASE_URL = "https://api.massive.com"

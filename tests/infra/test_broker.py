@@ -27,15 +27,18 @@ def alpaca(synthesised: Synthesise) -> Synthesised:
     return synthesised(replace(PRODUCTION_HERE, env="alpaca", broker=Alpaca("trimtab/alpaca")))
 
 
-def test_the_paper_broker_is_the_default_and_only_two_functions_read_a_secret(production: Synthesised) -> None:
+def test_the_paper_broker_is_the_default_and_only_signers_and_senders_of_alerts_read_a_secret(
+    production: Synthesised,
+) -> None:
     for variables in _variables(production):
         assert (variables["BROKER"], variables["PAPER_SCENARIO"]) == ("paper", "[]")
-    readers = [
+    readers = {
         name
         for name, function in functions_of(production).items()
         if "secretsmanager" in json.dumps(statements_of(production, function))
-    ]
-    assert readers == ["analytics_api", "notifications_on_alert_published"]
+    }
+    lists = {"betting_api", "betting_rpc", "market_api", "portfolios_api", "webhooks_api"}
+    assert readers == {"analytics_api", "notifications_on_alert_published", *lists}
 
 
 def test_only_functions_that_use_the_broker_may_read_the_keys_of_alpaca(alpaca: Synthesised) -> None:

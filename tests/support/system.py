@@ -390,6 +390,7 @@ def in_process_system() -> Iterator[System]:
         aws_setup.add_sender(SENDER)
         aws_setup.add_topic("alerts")
         aws_setup.add_secret("links", "k" * 64)
+        aws_setup.add_secret("cursors", "c" * 64)
         aws_setup.add_bucket(BARS_BUCKET)
         queue_url, undelivered_url, recalculations_url = map(
             aws_setup.add_queue, ("rebalance-requests", "events-undelivered", "recalculations")
@@ -418,6 +419,7 @@ def in_process_system() -> Iterator[System]:
             "VALUATIONS_QUEUE_URL": valuations_url,
             "REPORTS_QUEUE_URL": reports_url,
             "LINKS_SECRET_ID": "links",
+            "CURSORS_SECRET_ID": "cursors",
             "PUBLIC_URL": PUBLIC_URL,
             "MAIL_SENDER": SENDER,
             "ALERTS_TOPIC_ARN": ALERTS_TOPIC,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import boto3
 import urllib3
 from aws_lambda_powertools.utilities.circuit_breaker import (
     CircuitBreakerConfig,
@@ -235,12 +234,6 @@ def circuit_store(client: "DynamoDBClient", table: str) -> "CircuitBreakerPersis
     return CircuitBreakerDynamoDBPersistence(
         table, key_attr="pk", static_pk_value="CIRCUITS", sort_key_attr="sk", boto3_client=client
     )
-
-
-def read_secret(secret_id: str) -> str:
-    """Return the current text of a secret in Secrets Manager."""
-    secrets = boto3.client("secretsmanager", config=_TIMEOUTS)
-    return str(secrets.get_secret_value(SecretId=secret_id)["SecretString"])
 
 
 def _parse(data: bytes) -> Any:

@@ -51,7 +51,8 @@ def provider_from(settings: ProviderSettings, client: "DynamoDBClient") -> BarPr
 
 def _massive(settings: ProviderSettings, client: "DynamoDBClient") -> BarProvider:
     from trimtab.market.adapters.massive import connect, parse_key  # noqa: PLC0415 - see `provider_from`
-    from trimtab.runtime.http_client import CredentialCache, circuit_store, read_secret  # noqa: PLC0415
+    from trimtab.runtime.http_client import CredentialCache, circuit_store  # noqa: PLC0415
+    from trimtab.runtime.secrets import read_secret  # noqa: PLC0415
 
     keys = CredentialCache(lambda: read_secret(settings.massive_secret_id), parse_key)
     circuit = f"massive {urlsplit(settings.massive_base_url).netloc}"

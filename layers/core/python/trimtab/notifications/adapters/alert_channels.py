@@ -12,7 +12,7 @@ from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
 from trimtab.notifications.domain.operator_alerts import OperatorAlert
-from trimtab.runtime.http_client import read_secret
+from trimtab.runtime.secrets import read_secret
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient

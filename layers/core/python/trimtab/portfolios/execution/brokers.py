@@ -99,7 +99,8 @@ def _paper(settings: BrokerSettings, client: "DynamoDBClient", clock: Clock) -> 
 def _alpaca(settings: BrokerSettings, client: "DynamoDBClient") -> Broker:
     from trimtab.portfolios.execution.alpaca import AlpacaBroker  # noqa: PLC0415 - see `broker_from`
     from trimtab.portfolios.execution.alpaca_http import AlpacaHttp, alpaca_keys  # noqa: PLC0415
-    from trimtab.runtime.http_client import circuit_store, read_secret  # noqa: PLC0415
+    from trimtab.runtime.http_client import circuit_store  # noqa: PLC0415
+    from trimtab.runtime.secrets import read_secret  # noqa: PLC0415
 
     keys = alpaca_keys(lambda: read_secret(settings.alpaca_secret_id))
     circuit = f"alpaca {urlsplit(settings.alpaca_base_url).netloc}"
