@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.local.environment import LocalError
 from infra.operator.backfill import BackfillFailed
 from infra.operator.deployment import DeploymentOptions
+from infra.operator.event_commands import events, keys
 from infra.operator.letter_commands import dead_letters
 from infra.operator.portfolio_commands import attention, halt, resolve, resume, stale
 from infra.operator.repair_commands import bars, sums
@@ -45,5 +46,8 @@ def trimtab(ctx: click.Context, /, **options: Any) -> None:
         ctx.obj = DeploymentOptions(**options)
 
 
-for command in (dead_letters, stale, attention, resolve, halt, resume, pending, circuits, feeds, bars, sums):
+for command in (
+    *(dead_letters, stale, attention, resolve, halt, resume, pending, circuits, feeds),
+    *(bars, sums, events, keys),
+):
     trimtab.add_command(command)
