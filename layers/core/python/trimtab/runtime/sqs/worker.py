@@ -200,8 +200,10 @@ def _sender(record: SQSRecord) -> str:
 
 
 def _attribute(record: SQSRecord, name: str) -> str | None:
-    attribute = record.message_attributes[name]
-    return None if attribute is None else attribute.string_value
+    """Return the text of a message attribute, None without one: an attribute may be binary, too."""
+    attributes = record.get("messageAttributes") or {}
+    text: str | None = attributes.get(name, {}).get("stringValue")
+    return text
 
 
 def _log_poison(record: SQSRecord, poison: PoisonError) -> None:
