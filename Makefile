@@ -40,7 +40,7 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
-.PHONY: help up down reset token env logs test check docs-check proof bench e2e audit describe protos synth lock sessions simulate backfill \
+.PHONY: help up down reset token env logs test check docs-check proof mutation bench e2e audit describe protos synth lock sessions simulate backfill \
 	rebuild clean
 .DEFAULT_GOAL := help
 
@@ -86,6 +86,9 @@ proof: $(RUN_TOOLS) $(TEST_TOOLS) $(CONTRACT_TOOLS) .local/proof/.ready .local/o
 	@$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=explore tests/unit
 	@$(BIN)/python -m infra.tools.assurance
 
+mutation: $(TEST_TOOLS) .local/mutation/tools/.ready ## measure how many changes of the code the tests notice: AREAS="kernel planner" CHANGES="*7" WORKERS=2
+	@$(BIN)/python -m tests.mutation $(AREAS) --processes $(WORKERS) $(if $(CHANGES),--changes $(foreach each,$(CHANGES),"$(each)"))
+
 bench: $(TEST_TOOLS) ## measure latency and cost against the budgets
 	@$(BIN)/python -m tests.benchmarks
 
@@ -116,7 +119,7 @@ lock: $(TEST_TOOLS) ## compile the locked requirements again
 	@for list in layers/dependencies/requirements layers/rpc/requirements layers/pictures/requirements \
 		infra/toolchain/installer \
 		infra/toolchain/run infra/toolchain/test infra/toolchain/contract infra/toolchain/local-aws \
-		infra/toolchain/awscli infra/toolchain/audit; do \
+		infra/toolchain/awscli infra/toolchain/audit infra/toolchain/mutation; do \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$list.in -o $$list.txt || exit; done
 	@$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -167,6 +170,11 @@ $(BIN)/.test: infra/toolchain/test.txt $(BIN)/.run
 .local/proof/.ready: infra/toolchain/proof.txt $(BIN)/.test
 	@echo "installing the price history"
 	@rm -rf .local/proof && $(UV) --no-deps --target .local/proof -r $<
+	@touch $@
+
+.local/mutation/tools/.ready: infra/toolchain/mutation.txt $(BIN)/.test
+	@echo "installing mutmut"
+	@rm -rf .local/mutation && $(UV) --python $(BIN)/python --target .local/mutation/tools -r $<
 	@touch $@
 
 .local/contract/.ready: infra/toolchain/contract.txt $(BIN)/.test

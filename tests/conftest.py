@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.support import assurance
 from tests.support.call_recorder import CallRecorder
@@ -14,6 +14,10 @@ from tests.support.system import System, in_process_system
 ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", ANY_SPEED, max_examples=50, derandomize=True)
 settings.register_profile("explore", ANY_SPEED, max_examples=300)
+# `make mutation` asks whether a test fails, so examples are not made smaller.
+settings.register_profile(
+    "mutation", ANY_SPEED, max_examples=50, derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("default")
 
 

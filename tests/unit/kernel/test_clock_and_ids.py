@@ -114,7 +114,7 @@ def test_names_are_ascii_and_cannot_forge_a_key(text: str, asset: bool, identifi
     assert ids.is_identifier(text) is identifier
 
 
-@pytest.mark.parametrize("name", ["Test Portfolio", "José", "José\u2019s 401(k) 70/30", "年金", "x" * 100, "#1"])
+@pytest.mark.parametrize("name", ["Test Portfolio", "José", "José\u2019s 401(k) 70/30", "年金", "x" * 100, "x", "#1"])
 def test_a_name_has_characters_of_any_script_and_one_form(name: str) -> None:
     assert ids.to_name(name) == ids.to_name(unicodedata.normalize("NFD", name)) == name
 
@@ -123,7 +123,7 @@ def test_a_name_has_characters_of_any_script_and_one_form(name: str) -> None:
     "name", ["", " a", "a ", "\u3000", "x" * 101, "a\tb", "a\x7f", "a\u2028b", "\ud800", "\ue000", "\uffff"]
 )
 def test_other_texts_are_no_names(name: str) -> None:
-    with pytest.raises(ValueError, match="Use"):
+    with pytest.raises(ValueError, match=r"^Use (1 to 100 characters, without|no control characters and no line) b"):
         ids.to_name(name)
 
 
@@ -144,6 +144,17 @@ def test_every_printable_key_stands_for_itself_alone(key: str, other: str) -> No
     assert len(set(read)) == len({each for each in (key, other) if len(each) < 254})
 
 
+def test_a_key_that_is_no_identifier_has_a_derived_id_and_others_stay() -> None:
+    assert ids.read_idempotency_key('"order-1"') == "order-1"
+    assert ids.read_idempotency_key("order #1") == ids.derive_id("idempotency-key", "order #1")
+
+
+@pytest.mark.parametrize("header", ["", '""', "x" * 256, "é", "a\tb"])
+def test_other_headers_are_no_keys(header: str) -> None:
+    with pytest.raises(ValueError, match=r"^Use 1 to 255 printable ASCII characters, quoted or not\.$"):
+        ids.read_idempotency_key(header)
+
+
 texts = st.lists(st.text(max_size=5), max_size=3)
 
 
@@ -156,6 +167,8 @@ def test_an_id_stands_for_its_parts_and_no_others(some: list[str], others: list[
 def test_a_fingerprint_does_not_depend_on_the_order_of_members() -> None:
     assert ids.fingerprint({"a": 1, "b": 2}) == ids.fingerprint({"b": 2, "a": 1})
     assert len(ids.fingerprint()) == 32
+    # Stored cursors and versions hold fingerprints.
+    assert ids.fingerprint("demo", {"b": [1, 2], "a": None}) == "e3b130595bf7e5257468014012a33141"
 
 
 def test_ids_of_stored_items_never_change() -> None:
