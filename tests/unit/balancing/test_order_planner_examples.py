@@ -274,3 +274,11 @@ def test_a_cent_pays_for_an_order_only_where_the_order_is_worth_the_whole_cent(p
     found = check(case)
     assert brief(found) == orders
     assert not list(missed_orders(case, found))
+
+
+def test_cash_below_its_target_is_not_invested_for_the_places_of_its_weight() -> None:
+    # Cash of 269.04 is 0.02403 %, and its weight of 0.0240 % is 268.70: the other 0.34 are not free either.
+    policy = replace(FREE, cash_target=Decimal(30), destination=Destination.BAND_EDGE, band=Band())
+    held, prices = percents(g=109, x=109), percents(g="269.04", x=10_000, e="713.20")
+    case = Case(held, prices, Decimal("269.04"), percents(g=1, e=99), policy, Mode.INVEST_CASH)
+    assert not check(case).orders

@@ -65,8 +65,10 @@ def plan_changes(
     moved = _move_to_edges([*traded, cash], sizing, reserve / total * HUNDRED, fees / total * HUNDRED)
     changes = tuple(sizing.change_for(leg) for leg in moved if leg.change and leg.asset != CASH)
     end = cash.weight - sum((leg.change for leg in moved if leg.asset != CASH), ZERO)
+    # Cash below its target is kept exactly: its weight of 4 places would leave the rest of the cash to buys.
+    kept = min(sizing.valuation.cash / total * HUNDRED, cash.target)
     # Cash takes what rounding leaves of all trades, so that no buy is cut for it.
-    return PlannedChanges(changes, max(end - _CASH_MARGIN, min(cash.weight, cash.target)))
+    return PlannedChanges(changes, max(end - _CASH_MARGIN, kept))
 
 
 def _move_to_edges(legs: list[Leg], sizing: OrderSizing, reserve: Decimal, fees: Decimal) -> list[Leg]:
