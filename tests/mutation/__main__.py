@@ -85,7 +85,7 @@ class Survivor(Struct, frozen=True):
     change: str
 
 
-class Entry(Struct, frozen=True, forbid_unknown_fields=True):
+class ListedSurvivor(Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of `survivors.toml`: a survivor, and the reason why no test can or need notice the change."""
 
     function: str
@@ -98,10 +98,10 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
         return Survivor(self.function, self.change.strip())
 
 
-class Entries(Struct, frozen=True, forbid_unknown_fields=True):
+class ListedSurvivors(Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of `survivors.toml`."""
 
-    survivor: tuple[Entry, ...] = ()
+    survivor: tuple[ListedSurvivor, ...] = ()
 
 
 def prepare(name: str, area: Area) -> Path:
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--processes", default="1", help="number of changes to try at a time")
     parser.add_argument("--changes", nargs="*", default=[], help="patterns of the names of the changes, all by default")
     given = parser.parse_args(arguments)
-    entries = msgspec.convert(tomllib.loads(SURVIVORS.read_text()), Entries).survivor
+    entries = msgspec.convert(tomllib.loads(SURVIVORS.read_text()), ListedSurvivors).survivor
     listed = {entry.survivor: entry.reason for entry in entries}
     results = [check(name, listed, given.processes, given.changes) for name in given.areas or AREAS]
     return 0 if all(results) else 1

@@ -167,7 +167,7 @@ def test_an_id_stands_for_its_parts_and_no_others(some: list[str], others: list[
 def test_a_fingerprint_does_not_depend_on_the_order_of_members() -> None:
     assert ids.fingerprint({"a": 1, "b": 2}) == ids.fingerprint({"b": 2, "a": 1})
     assert len(ids.fingerprint()) == 32
-    # Stored cursors and versions hold fingerprints.
+    # Ids of imports and of their rows hold fingerprints.
     assert ids.fingerprint("demo", {"b": [1, 2], "a": None}) == "e3b130595bf7e5257468014012a33141"
 
 
