@@ -108,7 +108,9 @@ def _delete_stacks(endpoint: str, prefix: str) -> None:
     cloudformation = environment.client("cloudformation", endpoint)
     for name in (f"{prefix}-service", f"{prefix}-retained"):
         cloudformation.delete_stack(StackName=name)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 300}
+        )
 
 
 def _remove(directory: Path) -> None:
