@@ -119,6 +119,9 @@ class Config:
     """Requests a second that the API accepts; more are refused with 429."""
     throttle_burst: Positive = 1000
     """Requests that the API accepts at once, above the rate."""
+    reserved_concurrency: dict[str, Positive] = field(default_factory=dict)
+    """The most executions of a function at once, by its folder below `functions`: a flooded route takes no more of the
+    account's. The number is kept for the function. Functions without a number share the rest."""
     worker_timeout_seconds: Positive = 30
     """The time-out of most workers."""
     worker_visibility_seconds: Positive = 180
@@ -222,6 +225,14 @@ class Config:
             if BY_NAME[name].stream and not table.stream_arn:
                 raise ValueError(f"the table {name!r} needs a stream; add `stream_arn`")
         return tables
+
+    @field_validator("reserved_concurrency")
+    @classmethod
+    def _require_functions(cls, reserved: dict[str, int]) -> dict[str, int]:
+        for name in reserved:
+            if not name.isidentifier() or not (ROOT / "functions" / name / "handler.py").is_file():
+                raise ValueError(f"no function {name!r}; write the name of a folder below functions/")
+        return reserved
 
     @model_validator(mode="after")
     def _require_region_of_certificate(self) -> Self:

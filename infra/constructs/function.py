@@ -125,6 +125,7 @@ class LambdaFunction(Construct):
             log_group=self.log_group,
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_seconds),
+            reserved_concurrent_executions=config.reserved_concurrency.get(package),
             environment={**_powertools_settings(config, package), **environment},
         )
         self.invoked = self._make_alias(context) if gradual else self.function

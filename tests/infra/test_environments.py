@@ -43,6 +43,10 @@ allowed_origins = ["https://app.example.com"]
 [tags]
 cost-centre = "4711"
 
+[reserved_concurrency]
+portfolios_api = 50
+authorizer = 20
+
 [identity]
 kind = "oidc"
 issuer = "https://login.example.com"
@@ -153,6 +157,7 @@ def test_a_file_takes_the_keys_of_the_file_that_it_extends(tmp_path: Path) -> No
         (f"region = 'us-east-1'\n[domain]\nname = 'a.b'\ncertificate_arn = '{CERTIFICATE}'", "the file: domain.certif"),
         ("[tables.positions]\nname = 'restored'", "tables: no table 'positions'; write one of analytics, betting,"),
         ("[tables.market]\nname = 'restored'", "tables: the table 'market' needs a stream; add `stream_arn`"),
+        ("[reserved_concurrency]\nportfolio = 5", "reserved_concurrency: no function 'portfolio'; write the name of"),
         ("[canary]\npercent = 100", "canary.percent: Input should be less than or equal to 99, not 100"),
         ("[tags", "not a TOML file: "),
     ],
@@ -240,6 +245,15 @@ def test_the_web_acl_stands_before_the_stage(staging: Synthesised) -> None:
 
     assert attached["Properties"]["WebACLArn"] == WEB_ACL
     assert "/stages/" in flat(attached["Properties"]["ResourceArn"])
+
+
+def test_only_the_functions_that_the_file_names_have_reserved_concurrency(staging: Synthesised) -> None:
+    reserved = {
+        name: function["Properties"]["ReservedConcurrentExecutions"]
+        for name, function in functions_of(staging).items()
+        if "ReservedConcurrentExecutions" in function["Properties"]
+    }
+    assert reserved == {"portfolios_api": 50, "authorizer": 20}
 
 
 def test_every_role_is_bounded(staging: Synthesised) -> None:
