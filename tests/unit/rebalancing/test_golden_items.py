@@ -170,6 +170,14 @@ IN_YEN = replace(
     execution=replace(TOPPED_UP, currency="JPY"),
     withdrawal=Withdrawal(Decimal(200), currency="JPY"),
 )
+TRACED = replace(
+    IN_YEN,
+    trace="S_kvNXezTaajzpKdDg5HNgDwZ6oLqQK3",
+    execution=replace(
+        TOPPED_UP,
+        orders=(*TOPPED_UP.orders[:2], replace(TOPPED_UP.orders[2], ended_at=1767367802123)),
+    ),
+)
 RECORDS = {
     "rebalance_normalised": replace(REQUESTED, normalised_sum=Decimal("99.996666666666672")),
     "rebalance_requested": REQUESTED,
@@ -180,6 +188,7 @@ RECORDS = {
     "rebalance_withdrawal": WITHDRAWAL,
     "rebalance_topped_up": WITH_HISTORY,
     "rebalance_yen": IN_YEN,
+    "rebalance_traced": TRACED,
 }
 
 
@@ -192,7 +201,8 @@ def golden(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_golden_item_is_read_and_written_unchanged(name: str) -> None:
     record = RECORDS[name]
-    assert Rebalance.from_item(golden(name)) == record
+    read = Rebalance.from_item(golden(name))
+    assert (read, read.trace) == (record, record.trace)
     written = {name: value for name, value in record.to_item().items() if value is not None}
     assert json.loads(json.dumps(written)) == golden(name)
     assert replace(Rebalance.from_item(golden(name)), events=record.events).to_item() == record.to_item()
