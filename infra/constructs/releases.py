@@ -19,7 +19,7 @@ from infra.settings import Canary
 
 ALIAS = "live"
 _POLICY = "service-role/AWSCodeDeployRoleForLambdaLimited"
-_TEXT = "The new version of {name} fails: the release is rolled back. docs/guides/deploy-to-aws.md#release-gradually"
+_TEXT = "The new version of {name} fails: the release is rolled back. Runbook: docs/guides/runbook.md#failed-releases"
 
 
 class GradualReleases(Construct):
