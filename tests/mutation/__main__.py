@@ -65,11 +65,11 @@ AREAS = {
     ),
     "state_machine": Area(
         ("portfolios/execution/state_machine",),
-        ("tests/unit/execution", "tests/faults/execution/test_execution_outcomes.py"),
+        ("tests/unit/execution",),
     ),
     "ledger": Area(
         ("portfolios/portfolio/model", "portfolios/portfolio/holdings"),
-        ("tests/unit/portfolio", "tests/unit/ledger", "tests/unit/balancing/test_check_decision.py"),
+        ("tests/unit/portfolio", "tests/unit/ledger"),
     ),
     "settlement": Area(
         tuple(f"betting/domain/{module}" for module in ("orders", "results", "totals", "positions", "markets")),
@@ -150,9 +150,11 @@ def exit_codes(workspace: Path, area: Area) -> dict[str, int]:
 
 def survivors(workspace: Path, codes: Mapping[str, int]) -> Iterator[Survivor]:
     """Yield the changes that no test noticed."""
-    from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - installed by `make mutation` only
+    from mutmut.configuration import reset_config  # noqa: PLC0415 - installed by `make mutation` only
+    from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415
 
     with contextlib.chdir(workspace):
+        reset_config()  # mutmut keeps the configuration of the area before
         for name, code in codes.items():
             if code in {SURVIVED, NO_TESTS}:
                 module, _, mangled = name.rpartition("__mutmut_")[0].rpartition(".")

@@ -282,3 +282,17 @@ def test_cash_below_its_target_is_not_invested_for_the_places_of_its_weight() ->
     held, prices = percents(g=109, x=109), percents(g="269.04", x=10_000, e="713.20")
     case = Case(held, prices, Decimal("269.04"), percents(g=1, e=99), policy, Mode.INVEST_CASH)
     assert not check(case).orders
+
+
+def test_short_cash_brings_legs_into_their_bands_before_it_increases_the_largest() -> None:
+    # a lacks 4 and b 3 to their bands; the other 3 of the cash go to a, which lacks most.
+    prices, weights = percents(a=4, b=4, c=4), percents(a=25, b=25, c=50)
+    case = Case(percents(a=4, b="4.25", c="14.25"), prices, Decimal(10), weights, FREE, Mode.INVEST_CASH)
+    assert [line for line in brief(check(case)) if line.startswith("BUY")] == ["BUY a 7.00", "BUY b 3.00"]
+
+
+def test_the_last_share_is_sold_where_that_leads_closer_and_pays_for_buys() -> None:
+    # x of 50 should be 15, and a share sold leaves 0. Cash of 50 pays for 2 of the 4 shares of a.
+    policy = replace(FREE, whole_shares=True)
+    case = Case(percents(x=1), percents(x=50, a=20), Decimal(50), percents(x=15, a=85), policy)
+    assert brief(check(case)) == ["SELL x 50.00", "BUY a 80.00"]

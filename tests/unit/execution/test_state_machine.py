@@ -31,7 +31,7 @@ from trimtab.portfolios.execution.waiting import RetryLimits
 from trimtab.portfolios.portfolio.brake import DEFAULT_LIMITS, Quarantine
 from trimtab.portfolios.portfolio.holdings import Side
 from trimtab.portfolios.portfolio.lock import Lock
-from trimtab.portfolios.portfolio.policy import OnIncomplete, Restriction
+from trimtab.portfolios.portfolio.policy import OnDeposit, OnIncomplete, Policy, Restriction
 from trimtab.portfolios.portfolio.watch_state import EvaluationCause, Trigger, WatchState
 from trimtab.portfolios.rebalancing.journal import (
     BUYS,
@@ -40,10 +40,11 @@ from trimtab.portfolios.rebalancing.journal import (
     SELLS,
     Execution,
     ExecutionPolicy,
+    Funds,
     client_order_id_of,
 )
 from trimtab.portfolios.rebalancing.model import Reason, Rebalance, RebalanceStatus
-from trimtab.portfolios.rebalancing.orders import Order, OrderStatus, RefusalKind
+from trimtab.portfolios.rebalancing.orders import NO_CASH, Order, OrderStatus, RefusalKind, SkippedLeg
 
 D = Decimal
 LIMITS = RetryLimits()
@@ -203,6 +204,18 @@ def test_a_refused_order_is_compensated_and_a_partial_fill_by_policy() -> None:
     assert outcome(topped_up)[:2] == (STATUS.COMPLETED, "executed")
 
 
+def test_what_is_left_over_after_complete_fills_is_invested_until_the_deadline() -> None:
+    unpaid: dict[str, Any] = {"funds": Funds(D(50)), "skipped": (SkippedLeg("B", Side.BUY, D(10), NO_CASH),)}
+    orders = (sell(**POSTED), buy(OrderStatus.FILLED, **POSTED))
+    more = settled(*orders, wave=BUYS, **unpaid)
+    assert more.rebalance.status is STATUS.EXECUTING
+    top_up = journal_of(more.rebalance).orders[-1]
+    assert (top_up.symbol, top_up.quantity, top_up.wave) == ("B", D(5), FIRST_TOP_UP)
+    assert outcome(settled(*orders, wave=BUYS, deadline=LATER, **unpaid))[0] is STATUS.COMPLETED
+    part = buy(ENDED, filled=D(4), amount=D(8), **POSTED)
+    assert outcome(settled(sell(**POSTED), part, wave=BUYS, on_partial=KEEP, **unpaid))[0] is STATUS.COMPLETED_ADJUSTED
+
+
 def test_a_cancellation_keeps_or_reverses_the_fills_by_policy() -> None:
     kept = settled(sell(**POSTED), buy(), is_cancelled=True, on_cancel=KEEP)
     assert outcome(kept) == (STATUS.COMPLETED_ADJUSTED, "cancelled", "Cancelled; the fills are kept.")
@@ -222,6 +235,7 @@ def test_reversals_end_rolled_back_are_tried_again_and_end_stale() -> None:
     again = settled(sell(**POSTED), refused, wave=BUYS + 1, status=STATUS.COMPENSATING)
     assert again.rebalance.status is STATUS.COMPENSATING
     assert journal_of(again.rebalance).wake_at == LATER + timedelta(seconds=LIMITS.reversal_seconds)
+    assert journal_of(again.rebalance).orders[-1].client_order_id == client_order_id_of("r", "A", BUYS + 2)
     assert (again.is_final, again.incidents) == (False, {HaltControl.ROLLBACKS: (), HaltControl.REFUSALS: ()})
     last = replace(refused, wave=BUYS + MAX_REVERSALS)
     stale = settled(sell(**POSTED), last, wave=BUYS + MAX_REVERSALS, status=STATUS.COMPENSATING)
@@ -249,6 +263,8 @@ def test_an_execution_that_is_given_up_names_its_unfinished_orders() -> None:
     assert (stale.rebalance.status, stale.stale_reason) == (STATUS.STALE, reason)
     assert outcome(stale)[2] == f"The{reason[3:]}."
     assert [each.is_posted for each in journal_of(stale.rebalance).orders] == [False, False, True]
+    several = give_up(rebalance(journal(sell(SENT), order("D", Side.SELL, SENT))), NOW)
+    assert several.stale_reason == "the broker does not confirm or deny the orders for A, D"
     late = give_up(rebalance(journal(sell(OrderStatus.FILLED))), DEADLINE)
     assert late.stale_reason == "the deadline passed before the rebalance had ended"
 
@@ -319,6 +335,7 @@ def test_fills_may_be_posted_in_parts() -> None:
     orders = (sell(), order("C", Side.SELL, OrderStatus.FILLED))
     posted = post_first_fills(rebalance(journal(*orders)), 1, LATER)
     assert posted.rebalance.status is STATUS.EXECUTING
+    assert posted.rebalance.updated_at == LATER
     assert [each.is_posted for each in journal_of(posted.rebalance).orders] == [True, False]
 
 
@@ -343,6 +360,10 @@ def test_each_end_of_an_execution_releases_the_portfolio_in_its_way() -> None:
     failed = rolled_back.apply_to(locked(), LATER, DEFAULT_LIMITS)
     assert (failed.lock, failed.brake.failures, failed.brake.failed_rebalance_id) == (None, 1, "r")
     assert failed.events[0].data["reason_code"] == "out_of_band"
+    invests = locked(policy=Policy(on_deposit=OnDeposit.INVEST))
+    assert not rolled_back.apply_to(invests, LATER, DEFAULT_LIMITS).watch_state.is_deposit_due
+    by_deposit = WaveResult(replace(rolled_back.rebalance, trigger=Trigger.DEPOSIT))
+    assert by_deposit.apply_to(invests, LATER, DEFAULT_LIMITS).watch_state.is_deposit_due
     reason = Reason("cancelled", "x")
     by_person = WaveResult(replace(rolled_back.rebalance, reason=reason))
     paused = by_person.apply_to(locked(), LATER, DEFAULT_LIMITS)

@@ -73,6 +73,12 @@ def test_movements_of_one_instant_are_ordered_by_side_values_and_kind() -> None:
         )
 
 
+def test_a_sell_of_more_than_is_held_ends_the_holding_where_overselling_is_counted() -> None:
+    holding = fold(EMPTY, [trade("BUY", 4, 10, 1), trade("SELL", 5, 20, 2)], [], may_oversell=True)
+    assert (holding.quantity, holding.cost_basis, holding.oversold) == (Decimal(0), Decimal(0), Decimal(1))
+    assert holding.realised_profit == 10
+
+
 def test_after_a_split_that_contradicts_a_spin_off_the_parent_ends_at_cost_zero() -> None:
     spun_off = movement(TradeKind.SPIN_OFF, 0, 8, 3)
     trades = [trade("BUY", 4, 10, 1), trade("SELL", 1, 5, 2), spun_off]
