@@ -296,3 +296,15 @@ def test_the_last_share_is_sold_where_that_leads_closer_and_pays_for_buys() -> N
     policy = replace(FREE, whole_shares=True)
     case = Case(percents(x=1), percents(x=50, a=20), Decimal(50), percents(x=15, a=85), policy)
     assert brief(check(case)) == ["SELL x 50.00", "BUY a 80.00"]
+
+
+def test_a_sell_is_not_cut_where_commissions_would_leave_a_leg_outside_its_band() -> None:
+    # Two commissions of the buys and one of the sell make the portfolio smaller, so that b has to end lower.
+    policy = replace(
+        FREE, band=Band(BandType.ABSOLUTE, Decimal(3)), destination=Destination.BAND_EDGE, max_slippage=Decimal(1)
+    )
+    held, prices, weights = percents(a=44, b=80, c=54), percents(a=1, b=2, c=1), percents(a=55, b=19, c=26)
+    case = Case(held, prices, Decimal(22), weights, policy, commission=Commission(Decimal(1)))
+    found = check(case)
+    assert brief(found)[:3] == ["SELL b 101.40", "BUY a 101.98", "BUY c 13.08"]
+    assert found.within_band_after
