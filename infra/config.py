@@ -34,6 +34,7 @@ from infra.settings import (
     Provider,
     Region,
     RetentionDays,
+    Throttle,
     lambda_arm64,
 )
 from infra.tables import BY_NAME
@@ -122,6 +123,8 @@ class Config:
     reserved_concurrency: dict[str, Positive] = field(default_factory=dict)
     """The most executions of a function at once, by its folder below `functions`: a flooded route takes no more of the
     account's. The number is kept for the function. Functions without a number share the rest."""
+    tenant_throttles: dict[str, Throttle] = field(default_factory=dict)
+    """Throttles of single tenants by their ids. The other tenants share the throttle of the API."""
     worker_timeout_seconds: Positive = 30
     """The time-out of most workers."""
     worker_visibility_seconds: Positive = 180

@@ -270,6 +270,14 @@ class Canary:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Throttle:
+    """The requests that API Gateway accepts from one tenant: `rate` a second, and `burst` at once above the rate."""
+
+    rate: Positive
+    burst: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
 class ExistingTable:
     """A table that exists already: restored, or retained by an earlier generation.
 

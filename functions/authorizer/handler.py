@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
+from pydantic import Field, Json
+
 from trimtab.kernel.errors import Unauthenticated
 from trimtab.runtime import auth, authorizer_context
 from trimtab.runtime.observability import logger
@@ -13,6 +15,8 @@ class AuthorizerSettings(Settings):
     """The settings of the authorizer."""
 
     auth: str
+    usage_keys: Json[dict[str, str]] = Field(default_factory=dict)
+    """The API keys of usage plans by tenant; that of the empty name is for all other tenants."""
 
 
 @lru_cache(maxsize=1)
@@ -38,7 +42,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return _answer("Deny", event["methodArn"], "refused", {})
     logger.info("admitted", tenant_id=caller.tenant_id)
     principal = caller.subject or caller.tenant_id
-    return _answer("Allow", event["methodArn"], principal, authorizer_context.to_context(caller, expires_at))
+    answer = _answer("Allow", event["methodArn"], principal, authorizer_context.to_context(caller, expires_at))
+    keys = settings().usage_keys
+    key = keys.get(caller.tenant_id) or keys.get("")
+    return {**answer, "usageIdentifierKey": key} if key else answer
 
 
 def _answer(effect: str, method_arn: str, principal: str, context: dict[str, str]) -> dict[str, Any]:

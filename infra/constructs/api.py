@@ -18,6 +18,7 @@ from infra.constructs.identity import Identity
 from infra.constructs.policies import acknowledge
 from infra.constructs.routes import routes_of
 from infra.constructs.signing_key import make_signing_key
+from infra.constructs.tenant_throttles import TenantThrottles, usage_keys
 from infra.settings import Domain
 
 STAGE = "v1"
@@ -61,6 +62,7 @@ class ApiAddress(Construct):
             endpoint_configuration=apigateway.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
             binary_media_types=[*_BINARY],
             minimum_compression_size=_COMPRESS_FROM_BYTES,
+            api_key_source_type="AUTHORIZER" if config.tenant_throttles else None,
         )
         self._rest_api.apply_removal_policy(removal_policy(config))
         self.cursors_name = f"{config.prefix}/cursors"
@@ -152,6 +154,7 @@ class ApiGateway(Construct):
         self._deployment = apigateway.Deployment(self, "Deployment", api=self._rest_api)
         origins = context.config.allowed_origins
         self._resources: set[str] = set()
+        self._usage_keys = usage_keys(context.config)
         self._authorizer = self._make_authorizer() if context.config.gateway_authorizer else None
         self._deployment.node.add_dependency(*add_gateway_problems(self, self._rest_api, origins))
         self._deployment.add_to_logical_id(_settings(origins))
@@ -179,7 +182,10 @@ class ApiGateway(Construct):
         authorizer: apigateway.IAuthorizer | None,
         function: LambdaFunction,
     ) -> apigateway.Method:
-        added = self._rest_api.root.resource_for_path(path).add_method(method, integration, authorizer=authorizer)
+        throttled = authorizer is not None and bool(self._usage_keys)
+        added = self._rest_api.root.resource_for_path(path).add_method(
+            method, integration, authorizer=authorizer, api_key_required=throttled or None
+        )
         self._deployment.node.add_dependency(added)
         self._deployment.add_to_logical_id(
             {
@@ -187,6 +193,7 @@ class ApiGateway(Construct):
                 "method": method,
                 "authorizer": authorizer.authorizer_id if authorizer else None,
                 "function": function.package,
+                **({"key": True} if throttled else {}),
             }
         )
         return added
@@ -202,7 +209,7 @@ class ApiGateway(Construct):
             context=self._context,
             package="authorizer",
             description="Verifies bearer tokens for the gateway",
-            environment={"AUTH": self.identity.auth},
+            environment={"AUTH": self.identity.auth, **self._throttle_settings()},
         )
         self.identity.allow_verifying(function)
         return apigateway.TokenAuthorizer(
@@ -212,6 +219,9 @@ class ApiGateway(Construct):
             identity_source=apigateway.IdentitySource.header("Authorization"),
             results_cache_ttl=Duration.seconds(_AUTHORIZER_CACHE_SECONDS),
         )
+
+    def _throttle_settings(self) -> dict[str, str]:
+        return {"USAGE_KEYS": json.dumps(self._usage_keys)} if self._usage_keys else {}
 
     def _make_access_logs(self) -> logs.LogGroup | None:
         config = self._context.config
@@ -234,6 +244,8 @@ class ApiGateway(Construct):
             metrics_enabled=True if log_group else None,
             data_trace_enabled=False if log_group else None,
         )
+        if self._usage_keys:
+            TenantThrottles(self, "Throttles", config=config, api_id=self.address.api_id, stage=stage)
         if config.web_acl_arn:
             self._attach_web_acl(stage, config.web_acl_arn)
         else:

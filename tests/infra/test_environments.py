@@ -17,7 +17,7 @@ from infra.tables import BY_NAME
 from tests.infra.conftest import Synthesised, flat, functions_of, statements_of, strings, variables_of
 
 GRADUAL = {
-    *("analytics-api", "balancing-api", "betting-api", "betting-rpc", "compat-api", "market-api", "notifications-api"),
+    *("analytics-api", "balancing-api", "betting-api", "betting-rpc", "market-api", "notifications-api"),
     *("platform-api", "portfolios-api", "webhooks-api"),
     *("rebalancing-on-rebalance-requested", "execution-on-execution-requested"),
     *("market-on-quote-received", "balancing-on-check-requested"),
@@ -33,7 +33,6 @@ STAGING = f"""
 account = "{ACCOUNT}"
 region = "eu-central-1"
 generation = 2
-compat = true
 log_retention_days = 30
 web_acl_arn = "{WEB_ACL}"
 kms_key_arn = "{KEY}"
@@ -64,6 +63,10 @@ prefix = "bars"
 
 [canary]
 percent = 20
+
+[tenant_throttles.acme]
+rate = 20
+burst = 40
 
 [domain]
 name = "api.example.com"
@@ -159,6 +162,7 @@ def test_a_file_takes_the_keys_of_the_file_that_it_extends(tmp_path: Path) -> No
         ("[tables.market]\nname = 'restored'", "tables: the table 'market' needs a stream; add `stream_arn`"),
         ("[reserved_concurrency]\nportfolio = 5", "reserved_concurrency: no function 'portfolio'; write the name of"),
         ("[canary]\npercent = 100", "canary.percent: Input should be less than or equal to 99, not 100"),
+        ("[tenant_throttles.acme]\nrate = 5", "tenant_throttles.acme.burst: Field required; add the key"),
         ("[tags", "not a TOML file: "),
     ],
 )
@@ -339,8 +343,31 @@ def test_a_gradual_environment_stays_below_the_500_resources_that_cloudformation
         assert len(template.to_json()["Resources"]) <= 500
 
 
+def test_a_tenant_is_throttled_by_its_plan_whose_key_the_authorizer_answers(staging: Synthesised) -> None:
+    keys = json.loads(variables_of(staging, "authorizer")["USAGE_KEYS"])
+    plans = staging.resources("AWS::ApiGateway::UsagePlan")
+    values = {name: key["Properties"]["Value"] for name, key in staging.resources("AWS::ApiGateway::ApiKey").items()}
+    limits = {
+        values[each["Properties"]["KeyId"]["Ref"]]: plans[each["Properties"]["UsagePlanId"]["Ref"]]["Properties"]
+        for each in staging.resources("AWS::ApiGateway::UsagePlanKey").values()
+    }
+    (address,) = staging.resources("AWS::ApiGateway::RestApi").values()
+
+    assert limits[keys["acme"]]["Throttle"] == {"RateLimit": 20, "BurstLimit": 40}
+    assert "Throttle" not in limits[keys[""]], "the other tenants share the throttle of the stage"
+    assert address["Properties"]["ApiKeySourceType"] == "AUTHORIZER"
+
+
+def test_the_routes_with_an_authorizer_and_no_others_count_for_a_plan(staging: Synthesised) -> None:
+    methods = [method["Properties"] for method in staging.resources("AWS::ApiGateway::Method").values()]
+
+    assert {method.get("ApiKeyRequired", False) for method in methods if "AuthorizerId" in method} == {True}
+    assert {method.get("ApiKeyRequired", False) for method in methods if "AuthorizerId" not in method} == {False}
+
+
 def test_without_these_keys_production_has_none_of_these_resources(production: Synthesised) -> None:
-    kinds = ("Lambda::Alias", "ApiGateway::DomainName", "ApiGateway::BasePathMapping", "WAFv2::WebACLAssociation")
+    of_gateway = ("ApiGateway::DomainName", "ApiGateway::BasePathMapping", "ApiGateway::UsagePlan")
+    kinds = ("Lambda::Alias", "WAFv2::WebACLAssociation", *of_gateway)
     roles, tables = (production.resources(kind).values() for kind in ("AWS::IAM::Role", "AWS::DynamoDB::Table"))
 
     assert [kind for kind in kinds if production.resources(f"AWS::{kind}")] == []

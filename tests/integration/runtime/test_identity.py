@@ -319,6 +319,24 @@ def authorize(authorization: str | None) -> dict[str, Any]:
     return authorizer_function.handler(event, LambdaContext())
 
 
+def test_the_authorizer_answers_the_key_of_the_tenants_usage_plan(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    without = authorize(f"Bearer {mint(tenant_id='acme')}")
+    monkeypatch.setenv("USAGE_KEYS", '{"": "others", "acme": "plan-of-acme"}')
+    authorizer_function.settings.cache_clear()
+    try:
+        answers = [authorize(f"Bearer {mint(tenant_id=tenant)}") for tenant in ("acme", "globex")]
+        refused = authorize("Bearer nonsense")
+    finally:
+        authorizer_function.settings.cache_clear()
+
+    assert "usageIdentifierKey" not in without
+    assert [answer["usageIdentifierKey"] for answer in answers] == ["plan-of-acme", "others"]
+    assert "usageIdentifierKey" not in refused
+
+
 def test_the_authorizer_admits_to_the_whole_stage_and_names_the_caller(system: System) -> None:
     publish()
     answer = authorize(f"Bearer {mint(user_id='u1', exp=(expiry := int(time.time()) + 60))}")
