@@ -12,7 +12,7 @@ COMPUTED: Mapping[str, tuple[int, str]] = {
 }
 """Status and detail of the problem types whose names are not literals where they are raised."""
 
-NOT_ANSWERED = frozenset({"orders_hidden", "orders_moved", "superseded", "unsettled"})
+NOT_ANSWERED = frozenset({"orders_hidden", "orders_moved", "portfolio_changed", "superseded", "unsettled"})
 """Refusals of workers and tools that no response has."""
 
 _SAME_REQUEST = "Send the same request again after `Retry-After` seconds."

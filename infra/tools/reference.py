@@ -116,7 +116,7 @@ def configuration() -> str:
     config, settings = (ast.parse((ROOT / "infra" / name).read_text()).body for name in ("config.py", "settings.py"))
     parts = [
         "# Configuration",
-        f"This page lists the keys of an environment file, `infra/environments/NAME.toml`. {GENERATED}",
+        f"This page lists the keys of an environment file, `infra/environments/<name>.toml`. {GENERATED}",
         "`-c env=NAME` chooses the file. A file states only what differs from the defaults below, and may take the "
         'keys of another one first: `extends = "NAME"`. A key whose type is a class below is a table. '
         "An unknown key or a wrong value fails the synthesis with the file, the key and the remedy.",
