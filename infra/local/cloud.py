@@ -31,10 +31,11 @@ class Cloud:
     pid: int | None = None
 
 
-def start(workspace: Workspace, port: int, *, enforce_iam: bool = False) -> Cloud:
+def start(workspace: Workspace, port: int) -> Cloud:
     """Start the local AWS with the data stored in the workspace, or return the running one.
 
-    With `enforce_iam`, each function acts with its own role, and the credentials of `isolated` are those of the root.
+    With `TRIMTAB_IAM=1` in the environment, each function acts with its own role, and the credentials of `isolated` are
+    those of the root.
 
     Raises LocalError if the local AWS runs on another port, is not installed, or does not start.
     """
@@ -52,7 +53,7 @@ def start(workspace: Workspace, port: int, *, enforce_iam: bool = False) -> Clou
     with workspace.cloud_log.open("wb") as log:
         process = subprocess.Popen(
             [str(PYTHON), "-P", "-W", "ignore::DeprecationWarning", str(SERVER)],
-            env={**_environment(workspace, port), "AUTH": str(enforce_iam).lower()},
+            env=_environment(workspace, port),
             cwd=workspace.cloud_files,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -136,6 +137,7 @@ def free_port() -> int:
 def _environment(workspace: Workspace, port: int) -> dict[str, str]:
     return {
         **isolated(),
+        "AUTH": str(os.environ.get("TRIMTAB_IAM") == "1").lower(),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",  # MQTT would listen on a second port

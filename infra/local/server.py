@@ -28,6 +28,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from ministack import app
 from ministack.core import iam_actions, persistence
@@ -43,6 +44,7 @@ _log = logging.getLogger("trimtab.snapshot")
 _serve = app.app
 _pin_origin = app.pin_request_origin
 _extract_action = iam_actions.extract_iam_action
+_extract_resource = iam_actions.extract_resource_arn
 _call_with_version = apigateway_v1._call_lambda_raw
 _requests = 0
 
@@ -78,6 +80,15 @@ def _action_of_aws(*request: Any) -> str | None:
     """Return the IAM action of a request; AWS authorises `SendMessageBatch` as `SendMessage`."""
     action = _extract_action(*request)
     return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+
+def _resource_of_aws(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:
+    """Return the ARN of the resource of a request; AWS authorises the sending of mail by the identity of the sender."""
+    sender = parse_qs(body.decode(errors="replace")).get("Source") if service == "ses" else None
+    if sender:
+        *_, region, account_id = rest
+        return f"arn:aws:ses:{region}:{account_id}:identity/{sender[0]}"
+    return _extract_resource(service, method, path, headers, body, *rest)
 
 
 # Save ----------------------------------------------------------------------------------------------------------------
@@ -207,6 +218,7 @@ app.app = _counted
 apigateway_v1._call_lambda_raw = _call_lambda
 app.pin_request_origin = _pin_local_origin
 iam_actions.extract_iam_action = _action_of_aws
+iam_actions.extract_resource_arn = _resource_of_aws
 app.PERSIST_STATE = True
 app.save_all = _save_now
 app._load_persisted_state = _load

@@ -1,6 +1,7 @@
 """The deployed system that all end-to-end tests share.
 
 By default the system runs on its own local AWS: a free port and a temporary directory, both removed at the end. With
+`make e2e IAM=1` the local AWS enforces IAM: each function acts with its own role. With
 `make e2e CLOUD=localstack ENDPOINT=…` the system is deployed to a running LocalStack and deleted there at the end.
 """
 
@@ -21,9 +22,10 @@ from infra.local.environment import Workspace
 from infra.local.issuer import TokenIssuer
 from infra.settings import SCOPES
 
+IS_LOCALSTACK = os.environ.get("TRIMTAB_CLOUD") == "localstack"
 KILLING = ["test_restart.py", "ledger/test_imports.py"]
 """Tests that kill processes of the local AWS."""
-collect_ignore = KILLING if os.environ.get("TRIMTAB_CLOUD") == "localstack" else []
+collect_ignore = KILLING if IS_LOCALSTACK else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,7 +65,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Deploy the system once for all tests. Each test uses its own tenant."""
     environment.isolate()
     workspace = Workspace(tmp_path_factory.mktemp("cloud"))
-    if os.environ.get("TRIMTAB_CLOUD") == "localstack":
+    if IS_LOCALSTACK:
         yield from _on_localstack(workspace, os.environ["TRIMTAB_ENDPOINT"])
     else:
         yield from _on_own_cloud(workspace)
@@ -79,7 +81,7 @@ def unreadable(system: System) -> str:
 
 def _on_own_cloud(workspace: Workspace) -> Iterator[System]:
     try:
-        running = cloud.start(workspace, cloud.free_port(), enforce_iam=bool(os.environ.get("TRIMTAB_IAM")))
+        running = cloud.start(workspace, cloud.free_port())
         yield _deploy(workspace, running.endpoint, "local", None)
     finally:
         cloud.stop(workspace)

@@ -12,11 +12,16 @@ from tests.e2e.conftest import System
 
 @contextmanager
 def queue(system: System) -> Iterator[tuple[str, str]]:
-    """Provide a temporary queue: its URL and its ARN."""
+    """Provide a temporary queue, to which SNS and EventBridge may send: its URL and its ARN."""
     sqs = system.aws("sqs")
     url = sqs.create_queue(QueueName=f"e2e-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    arn = arn_of(system, url)
+    senders = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
+    statement = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
     try:
-        yield url, arn_of(system, url)
+        yield url, arn
     finally:
         sqs.delete_queue(QueueUrl=url)
 

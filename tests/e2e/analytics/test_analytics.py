@@ -121,6 +121,8 @@ def test_an_alert_reaches_the_topic_and_the_contacts_and_a_report_the_contacts(
     assert expected(client.get(f"{path}/alert-rules"), 200)["rules"][0]["is_on"]
     until(lambda: _mails(system, address), "the contact is told of the alert")
 
+    unpriced = {"ref_id": "unpriced", "side": "BUY", "security_type": "stock", "symbol": f"E2E-{uuid.uuid4().hex[:8]}"}
+    expected(client.post(f"{path}/trades", {**unpriced, "quantity": 1, "price": 1}), 201)
     month = (datetime.now(UTC).date().replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
     expected(client.post(f"{path}/reports", {"month": month}), 202)
     until(lambda: len(_mails(system, address)) == 2, "the contact has the report")
