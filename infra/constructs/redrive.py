@@ -54,7 +54,9 @@ def sender_tenants(
     SQS reports the unique id of the sending role, which CloudFormation looks up on deployment. A message that the
     redrive role sent is admitted for the tenants of its original sender.
     """
-    if config.any_sender or redrive is None:
+    if config.any_sender:
         return Stack.of(scope).to_json_string({"*": ["*", REDRIVER]})
-    roles = {redrive.role.role_id: [REDRIVER], **{function.role.role_id: ["*"] for function in functions}}
+    roles = {function.role.role_id: ["*"] for function in functions}
+    if redrive is not None:
+        roles[redrive.role.role_id] = [REDRIVER]
     return Stack.of(scope).to_json_string({**roles, **{each.sender_id: list(each.tenants) for each in providers}})
