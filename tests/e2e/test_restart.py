@@ -18,6 +18,8 @@ REPORT = {"user_id": "1", "new_allocation": {"stocks": 80, "bonds": 10, "gold": 
 def restart(system: System) -> None:
     """Start the local AWS again on the same port."""
     cloud.start(system.workspace, urlsplit(system.stack.endpoint_url).port or 0)
+    client = system.client(tenant="restart")
+    demo.poll(lambda: client.get("/portfolios").status, lambda status: status == 200, "the API does not answer", 60)
 
 
 def crash(system: System) -> None:

@@ -28,6 +28,7 @@ _THROTTLES = {
     "sqs": "RequestThrottled",
     "events": "ThrottlingException",
     "s3": "SlowDown",
+    "secretsmanager": "ThrottlingException",
     "apigatewaymanagementapi": "LimitExceededException",
 }
 
