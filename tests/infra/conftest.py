@@ -15,7 +15,7 @@ from aws_cdk.assertions import Template
 from infra.app import build
 from infra.config import ROOT, Config
 from infra.environments import load
-from infra.settings import Provider, host
+from infra.settings import Alpaca, Provider, host
 
 
 @dataclass(frozen=True)
@@ -172,3 +172,9 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], 
 def production(synthesised: Callable[[Config], Synthesised]) -> Synthesised:
     """Production with three providers, built for the local machine."""
     return synthesised(PRODUCTION_HERE)
+
+
+@pytest.fixture(scope="session")
+def alpaca(synthesised: Callable[[Config], Synthesised]) -> Synthesised:
+    """Production with Alpaca as broker."""
+    return synthesised(replace(PRODUCTION_HERE, env="alpaca", broker=Alpaca("trimtab/alpaca")))

@@ -1,7 +1,6 @@
 """Both brokers, as a deployment is configured for them."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,22 +8,15 @@ from typing import Any
 import pytest
 from cdk_nag import AwsSolutionsChecks
 
-from infra.config import ROOT, Config
+from infra.config import ROOT
 from infra.contexts.execution import scenario_text
-from infra.settings import Alpaca, Paper
+from infra.settings import Paper
 from tests.infra.conftest import PRODUCTION_HERE, Synthesised, flat, functions_of, statements_of, variables_of
 from trimtab.portfolios.execution.brokers import BrokerSettings
 from trimtab.portfolios.execution.paper_scenario import ScenarioError, parse_scenario
 
-Synthesise = Callable[[Config], Synthesised]
 TRADERS = ("balancing_api", "execution_on_execution_requested")
 SCENARIOS = sorted((ROOT / "infra/local/scenarios").glob("*.json"))
-
-
-@pytest.fixture
-def alpaca(synthesised: Synthesise) -> Synthesised:
-    """Production with Alpaca as broker."""
-    return synthesised(replace(PRODUCTION_HERE, env="alpaca", broker=Alpaca("trimtab/alpaca")))
 
 
 def test_the_paper_broker_is_the_default_and_only_signers_and_senders_of_alerts_read_a_secret(
