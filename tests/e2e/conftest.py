@@ -23,6 +23,7 @@ from infra.local.issuer import TokenIssuer
 from infra.settings import SCOPES
 
 IS_LOCALSTACK = os.environ.get("TRIMTAB_CLOUD") == "localstack"
+ENFORCES_IAM = os.environ.get("TRIMTAB_IAM") == "1" and not IS_LOCALSTACK
 KILLING = ["test_restart.py", "ledger/test_imports.py"]
 """Tests that kill processes of the local AWS."""
 collect_ignore = KILLING if IS_LOCALSTACK else []

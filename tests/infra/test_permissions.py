@@ -43,7 +43,7 @@ def calls() -> set[Call]:
 
 
 def test_every_call_is_granted(production: Synthesised, alpaca: Synthesised, calls: set[Call]) -> None:
-    """The integration tests use both brokers; a deployment has one of them."""
+    """Compare with the grants for both brokers, because the integration tests use both."""
     assert sorted(calls - _grants(production) - _grants(alpaca)) == []
 
 
@@ -89,7 +89,7 @@ def _grants_in(production: Synthesised, name: str, statements: Sequence[Any]) ->
 
 
 def _one_grant_less(statements: Sequence[Any]) -> Iterator[tuple[str, Any, list[Any]]]:
-    """Yield each action of each statement, the statement with this action alone, and the statements without it."""
+    """Yield each action of each statement, with the statement for the action alone and the statements that remain."""
     for number, statement in enumerate(statements):
         for action in strings(statement["Action"]):
             rest = {**statement, "Action": [each for each in strings(statement["Action"]) if each != action]}
