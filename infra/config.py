@@ -113,7 +113,7 @@ class Config:
     oldest_message_alarm_seconds: Positive = 300
     """The age of the oldest message of a queue, or of a stream's oldest record, at which an alarm rings."""
     log_retention_days: RetentionDays = 90
-    """How long CloudWatch keeps the logs of functions and of the API."""
+    """The days for which CloudWatch keeps the logs of functions and of the API."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least level of the functions' log entries."""
     throttle_rate: Positive = 500

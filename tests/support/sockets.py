@@ -1,20 +1,20 @@
 """WebSocket clients for tests: events of connections as API Gateway sends them, and a real management API."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from unittest import mock
 from urllib.parse import unquote
 
 from functions.webhooks_on_connection import handler as connection_function
+from tests.support.loopback import LoopbackServer
 from tests.support.system import System, forget_cached, payload
 from tests.support.tokens import mint, publish
 
 
-class ManagementApi:
+class ManagementApi(LoopbackServer):
     """The management API of API Gateway as a real HTTP server: what connections were sent, and which were closed."""
 
     def __init__(self) -> None:
@@ -42,17 +42,12 @@ class ManagementApi:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
     @property
     def url(self) -> str:
         """The address of the stage."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"{self.origin}/v1"
 
     def sent_to(self, connection_id: str) -> list[Any]:
         """Return the messages that a connection was sent, in order."""
@@ -61,11 +56,6 @@ class ManagementApi:
     def event_ids(self, connection_id: str) -> list[str]:
         """Return the ids of the events that a connection was sent, in order."""
         return [message["id"] for message in self.sent_to(connection_id) if "specversion" in message]
-
-    def close(self) -> None:
-        """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from typing import Any
 from unittest import mock
@@ -19,6 +19,7 @@ from functions.webhooks_api import handler as webhooks_function
 from functions.webhooks_on_delivery_requested import handler as delivery_function
 from tests.support.analytics import on_bus
 from tests.support.faults import Crash
+from tests.support.loopback import LoopbackServer
 from tests.support.moto_state import take_messages
 from tests.support.system import System, authorized, forget_cached, sqs_record
 from trimtab.contracts.events import Event, cloud_event
@@ -87,7 +88,7 @@ class Request:
         return signature in self.headers["webhook-signature"].split(" ")
 
 
-class Receiver:
+class Receiver(LoopbackServer):
     """A real HTTP server that receives deliveries; `answer` returns the status of a response, or hangs."""
 
     def __init__(self) -> None:
@@ -108,17 +109,12 @@ class Receiver:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
     @property
     def url(self) -> str:
         """The URL of the receiver."""
-        return f"http://127.0.0.1:{self._server.server_port}/hooks?of=trimtab"
+        return f"{self.origin}/hooks?of=trimtab"
 
     @property
     def event_ids(self) -> list[str]:
@@ -131,10 +127,9 @@ class Receiver:
         return 204
 
     def close(self) -> None:
-        """Stop the server."""
+        """Stop the server, and let hanging answers end."""
         self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().close()
 
 
 @contextmanager

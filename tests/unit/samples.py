@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from trimtab.portfolios.portfolio.model import Portfolio, portfolio_id_of
 from trimtab.portfolios.portfolio.policy import Band, BandType, Policy
-from trimtab.portfolios.rebalancing.model import Rebalance
+from trimtab.portfolios.rebalancing.model import Rebalance, RebalanceStatus
 from trimtab.portfolios.rebalancing.report_decision import DriftReport, request_rebalance
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -41,6 +41,25 @@ def portfolio(**changes: Any) -> Portfolio:
         request_hash="1:hash",
         created_at=NOW,
         updated_at=NOW,
+    )
+    return replace(first, **changes)
+
+
+def rebalance(**changes: Any) -> Rebalance:
+    """Return a rebalance of the portfolio `p` that is being executed; `changes` give the journal."""
+    first = Rebalance(
+        tenant_id="demo",
+        portfolio_id="p",
+        rebalance_id="r",
+        user_id="1",
+        name="default",
+        request_id="q",
+        request_hash="1:0",
+        weights={},
+        as_of=NOW,
+        created_at=NOW,
+        updated_at=NOW,
+        status=RebalanceStatus.EXECUTING,
     )
     return replace(first, **changes)
 

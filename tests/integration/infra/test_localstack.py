@@ -1,17 +1,16 @@
 """LocalStack is recognised over HTTP, and commands without a running cloud say how to start one."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infra.local import __main__ as commands
 from infra.local import cloud
 from infra.local.environment import LocalError, Workspace
+from tests.support.loopback import LoopbackServer
 
 
 class KnownPaths(BaseHTTPRequestHandler):
@@ -26,18 +25,13 @@ class KnownPaths(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body or b"")
 
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
-
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """The address of a server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), KnownPaths)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    server = LoopbackServer(KnownPaths)
+    yield server.origin
+    server.close()
 
 
 @pytest.mark.parametrize("in_docker", [True, False])

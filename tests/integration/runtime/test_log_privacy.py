@@ -15,22 +15,12 @@ from tests.support.tokens import bad_tokens, bearer, mint, publish
 from tests.support.webhooks import create_webhook, delivery_run, log_events, receiving
 from trimtab.contracts.events import Event, cloud_event
 from trimtab.kernel.clock import utc_now
-from trimtab.runtime.observability import logger
 
 ADA, BOB, USER = "ada@example.com", "bob@example.com", "grace.hopper@example.org"
 NAME = "Retirement of Ada Lovelace"
 FIRST, LAST = date(2026, 9, 1), date(2026, 10, 30)
 NOW = datetime(2026, 11, 2, 6, tzinfo=UTC)
 PRIVATE = (ADA, BOB, USER, "@example", "Lovelace", "Grace Hopper", "Authorization", "Bearer", "eyJ", "whsec_")
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """The log of all functions."""
-    written = io.StringIO()
-    (handler,) = logger.handlers
-    monkeypatch.setattr(handler, "stream", written)
-    return written
 
 
 def live_a_day(system: System) -> None:

@@ -16,20 +16,10 @@ from tests.support.webhooks import create_webhook, delivery_run, receiving, send
 from trimtab.contracts.traces import unpack_trace
 from trimtab.kernel import clock
 from trimtab.runtime.dynamodb.outbox import events_of
-from trimtab.runtime.observability import logger
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SENT = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
 REPORT = {"user_id": "1", "request_id": "r1", "new_allocation": {"stocks": 70, "bonds": 20, "gold": 10}}
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """The log of all functions."""
-    written = io.StringIO()
-    (handler,) = logger.handlers
-    monkeypatch.setattr(handler, "stream", written)
-    return written
 
 
 def forget(log: io.StringIO) -> None:

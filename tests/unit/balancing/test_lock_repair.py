@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.samples import portfolio
+from tests.unit.samples import portfolio, rebalance
 from trimtab.portfolios.balancing.lock_repair import find_repair
 from trimtab.portfolios.portfolio.lock import Lock
 from trimtab.portfolios.portfolio.policy import Policy
@@ -19,21 +19,7 @@ DEADLINE = NOW + timedelta(hours=6)
 def rebalance_of(status: RebalanceStatus) -> Rebalance:
     """Return a rebalance with a journal without orders."""
     execution = new_execution("r-1", (), (), Policy(), is_funded=True, deadline=DEADLINE)
-    return Rebalance(
-        tenant_id="demo",
-        portfolio_id="p",
-        rebalance_id="r-1",
-        user_id="1",
-        name="default",
-        request_id="r",
-        request_hash="1:0",
-        weights={},
-        as_of=NOW,
-        created_at=NOW,
-        updated_at=NOW,
-        status=status,
-        execution=execution,
-    )
+    return rebalance(rebalance_id="r-1", status=status, execution=execution)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.unit import samples
 from tests.unit.samples import MINUTE, NOW, portfolio
 from trimtab.contracts.portfolios import PortfolioStatus
 from trimtab.portfolios.execution.halt_controls import HaltControl
@@ -80,23 +81,7 @@ def journal(*orders: Order, on_partial: OnIncomplete = COMPENSATE, **changes: An
 
 def rebalance(execution: Execution, status: RebalanceStatus = STATUS.EXECUTING, **changes: Any) -> Rebalance:
     """Return a rebalance in execution."""
-    first = Rebalance(
-        tenant_id="demo",
-        portfolio_id="p",
-        rebalance_id="r",
-        user_id="1",
-        name="default",
-        request_id="q",
-        request_hash="1:0",
-        weights={},
-        as_of=NOW,
-        created_at=NOW,
-        updated_at=NOW,
-        status=status,
-        reason=DECIDED,
-        execution=execution,
-    )
-    return replace(first, **changes)
+    return samples.rebalance(status=status, reason=DECIDED, execution=execution, **changes)
 
 
 def settled(*orders: Order, status: RebalanceStatus = STATUS.EXECUTING, **changes: Any) -> WaveResult:
