@@ -169,7 +169,7 @@ class MonitoringStack(Stack):
     def _errors(self, function: LambdaFunction) -> Watched | CustomMetricWithAlarm:
         errors = _of_function(function.name, "Errors", label=function.package)
         if function.package == "authorizer":
-            return errors  # a refused token is an error of the function; the access logs tell failures from refusals
+            return errors  # a token that is not valid yet is an error, too; the access logs tell failures from refusals
         text = f"The function {function.package} failed."
         return self._ring(errors, Alarm(f"{function.package}-errors", "failing-functions", 1, text))
 
