@@ -61,14 +61,16 @@ def wait_until(found: Callable[[], Any], what: str) -> Any:
 
 def hold_target(client: Client, platform: Client, allocation: dict[str, int], **policy: Any) -> str:
     """Create a portfolio of 10,000 at the target, each symbol bought at a price of 100; return the path."""
-    path = create_portfolio(client, allocation, **policy)
+    # A check between two of the trades would start a rebalance, which refuses the next trade.
+    path = create_portfolio(client, allocation, **policy, automation="manual")
     assert client.post(f"{path}/cash", {"ref_id": "in", "type": "deposit", "amount": "10000"}).status == 201
     send_quotes(platform, dict.fromkeys(allocation, "100"))
-    # A quote that is stored after a trade would start a rebalance.
     wait_until(lambda: all(_is_quoted(platform, symbol) for symbol in allocation), "the quotes are stored")
     for symbol, weight in allocation.items():
         trade = {"ref_id": symbol, "side": "BUY", "security_type": "stock", "symbol": symbol, "quantity": weight}
-        assert client.post(f"{path}/trades", {**trade, "price": 100}).status == 201
+        recorded = client.post(f"{path}/trades", {**trade, "price": 100})
+        assert recorded.status == 201, recorded.text
+    assert client.call("PATCH", path, {"automation": "auto"}).status == 200
     wait_until(lambda: last_reason(client, path) == "within_band", "the watches are written")
     return path
 
