@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _HEALTH = "/_ministack/health"
 _LOCALSTACK_INFO = "/_localstack/info"
+_PORTS = range(20_000, 32_000)
+"""Ports below those that Linux and macOS give to outgoing connections."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,11 @@ def functions_run_in(endpoint: str) -> str:
 
 
 def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free port below those of outgoing connections, none of which can then take the port during a restart."""
+    for port in random.sample(_PORTS, 100):
+        if _is_free(port):
+            return port
+    raise LocalError(f"no port is free among {_PORTS.start} to {_PORTS.stop}: end a program that listens")
 
 
 def _environment(workspace: Workspace, port: int) -> dict[str, str]:
