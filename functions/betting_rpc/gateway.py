@@ -26,7 +26,7 @@ _REFUSALS: Mapping[int, Refusal] = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMedia(
         "unsupported_media_type",
         "Send application/json, application/proto, application/grpc-web+proto or application/grpc-web-text+proto. "
-        "API Gateway does not support gRPC.",
+        "Compress with gzip, or not at all. API Gateway does not support gRPC.",
     ),
 }
 """The problems of the statuses that are answered without a body."""
@@ -68,12 +68,14 @@ class ConnectGateway:
 
     def _run(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         media_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0]
-        if media_type == "application/grpc" or media_type.startswith("application/grpc+"):
+        if not environ["wsgi.input"].getvalue().startswith(_GZIP):
+            environ.pop("HTTP_CONTENT_ENCODING", None)  # API Gateway has decompressed the body and left the header
+        is_grpc = media_type == "application/grpc" or media_type.startswith("application/grpc+")
+        # Connect would answer another encoding with 501, which the alarm of server errors counts.
+        if is_grpc or environ.get("HTTP_CONTENT_ENCODING", "gzip") not in {"gzip", "identity"}:
             start_response("415 Unsupported Media Type", [])
             return []
         environ.pop("HTTP_ACCEPT_ENCODING", None)  # API Gateway compresses
-        if not environ["wsgi.input"].getvalue().startswith(_GZIP):
-            environ.pop("HTTP_CONTENT_ENCODING", None)  # API Gateway has decompressed the body and left the header
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             # The adapter would take an answer with any content encoding, even `identity`, for binary.
