@@ -13,6 +13,7 @@ BIN = ROOT / ".local/openapi/node_modules/.bin"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 
 
+@pytest.mark.assurance("API document: the rules of Redocly and Spectral", environment="PYTHONPATH=.local/contract")
 @pytest.mark.proof
 @pytest.mark.parametrize(
     "command",

@@ -14,12 +14,14 @@ def test_the_python_client_trades_rebalances_pages_and_gets_a_problem(system: Sy
     assert run_python_example(tmp_path, system.stack.api_url, token) == STEPS
 
 
+@pytest.mark.assurance("Clients of the examples, on the deployed system")
 @pytest.mark.proof
 def test_the_typescript_client_trades_rebalances_pages_and_gets_a_problem(system: System, tmp_path: Path) -> None:
     token = system.issuer.token(tenant="typescript-client", user_id=None, scopes=SCOPES)
     assert run_typescript_example(tmp_path, system.stack.api_url, token) == STEPS
 
 
+@pytest.mark.assurance("Clients of the examples, on the deployed system")
 @pytest.mark.proof
 def test_a_web_page_of_another_origin_creates_a_portfolio_and_shows_its_rebalance(
     system: System, tmp_path: Path

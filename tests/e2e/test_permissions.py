@@ -23,7 +23,7 @@ FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/han
 _REFUSAL = re.compile(r"not authorized to perform: (\w+:\w+)")
 
 
-@pytest.mark.assurance("Permissions: a grant is missing in the role of a function")
+@pytest.mark.assurance("Permissions: a grant is missing in the role of a function", environment="TRIMTAB_IAM=1")
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in NOT_DEPLOYED])
 def test_a_function_without_one_grant_fails_with_a_refusal_of_that_action(system: System, name: str) -> None:
     """Take away the action of the first call for a payload of the function."""

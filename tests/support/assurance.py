@@ -1,7 +1,8 @@
 """Results of the proofs for `docs/reference/assurance.md`: the fault, the cases, and the violations.
 
-A proof has the mark `assurance` with the fault as its text. Code that tries many cases in one test calls `tried()` for
-each case; a test without calls is one case. Each result is a line in a file below `.local`, whichever process ran it.
+A proof has the mark `assurance` with the fault as its text, and with the variable of its command, if any:
+`environment="NAME=value"`. Code that tries many cases in one test calls `tried()` for each case; a test without calls
+is one case. Each result is a line in a file below `.local`, whichever process ran the proof.
 """
 
 import json
@@ -31,7 +32,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         _cases = 0
     mark = item.get_closest_marker("assurance")
     if mark and call.when == "call":
-        report.user_properties.append((_PROPERTY, [*mark.args, max(_cases, 1)]))
+        result = {"fault": mark.args[0], "cases": max(_cases, 1), "violations": int(report.failed), **mark.kwargs}
+        report.user_properties.append((_PROPERTY, result))
     return report
 
 
@@ -46,8 +48,6 @@ class ResultsWriter:
         found: list[Any] = [value for name, value in report.user_properties if name == _PROPERTY]
         if report.when != "call" or not found:
             return
-        fault, cases = found[0]
-        result = {"test": report.nodeid, "fault": fault, "cases": cases, "violations": int(report.failed)}
         self._path.parent.mkdir(exist_ok=True)
         with self._path.open("a") as file:
-            file.write(json.dumps(result) + "\n")
+            file.write(json.dumps({"test": report.nodeid, **found[0]}) + "\n")

@@ -16,9 +16,13 @@ from tests.e2e.conftest import System
 NOW = datetime.now(UTC).replace(microsecond=0)
 WORKER = b"ledger-on-recalculation-requested"
 SECONDS = 600.0
+KILLED_IN_PROOF = [
+    pytest.mark.proof,
+    pytest.mark.assurance("Imports: the worker is killed in the middle of 20,000 rows"),
+]
 
 
-@pytest.mark.parametrize("rows", [2_000, pytest.param(20_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("rows", [2_000, pytest.param(20_000, marks=KILLED_IN_PROOF)])
 def test_an_import_whose_worker_is_killed_is_complete_and_once_while_another_portfolio_is_valued(
     system: System, rows: int
 ) -> None:

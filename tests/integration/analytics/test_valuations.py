@@ -24,6 +24,10 @@ FIRST, LAST = date(2026, 10, 19), date(2026, 11, 6)
 DAYS = trading_days(FIRST, LAST)
 NOW = datetime(2026, 11, 7, 3, 5, tzinfo=UTC)
 ASK = {"schema_version": 1, "type": "valuation.requested", "tenant_id": "demo"}
+MANY_IN_PROOF = [
+    pytest.mark.proof,
+    pytest.mark.assurance("A night of 1,000 portfolios: calls and written units of each"),
+]
 
 
 def bars_ingested() -> Any:
@@ -260,7 +264,7 @@ def measure_night(system: System, portfolios: int) -> tuple[int, int]:
 
 
 @pytest.mark.volume
-@pytest.mark.parametrize("portfolios", [10, 20, pytest.param(1000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("portfolios", [10, 20, pytest.param(1000, marks=MANY_IN_PROOF)])
 def test_a_night_costs_the_same_for_each_portfolio(system: System, portfolios: int) -> None:
     calls, units = measure_night(system, portfolios)
     assert units == 2 * portfolios, "a daily value and the series state"

@@ -95,6 +95,7 @@ def test_on_hundreds_of_random_walks_no_drift_is_missed(three: StartRace, start:
     assert list(missed_on_walks(three, range(start, start + 100), 20)) == []
 
 
+@pytest.mark.assurance("Price watches: seeded bugs are found on random walks")
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", SEEDED_BUGS)
 def test_each_seeded_bug_is_found_on_walks(
