@@ -177,6 +177,9 @@ class Config:
     """The largest stake of one betting order."""
     max_exposure: Amount = "1000000.00"
     """The largest total liability of the open betting orders of a user, without netting."""
+    number_of_winners: Annotated[int, Field(ge=1, le=20)] | None = None
+    """The number of winners of a betting market whose settlement states none. Without a default, the settlement of a
+    market that several selections won has to state the number."""
     minimum_expected_value: str = ""
     """The smallest expected value of an order according to the insight on the selection; empty for no limit."""
     threads: Positive = 8

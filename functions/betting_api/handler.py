@@ -11,7 +11,7 @@ from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
-from trimtab.betting.schemas import insights, requests, settled_orders, views
+from trimtab.betting.schemas import insights, market_requests, markets, requests, settled_orders, views
 from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.kernel.clock import utc_now
@@ -114,16 +114,16 @@ def read_metrics(user_id: UserId, market_id: MarketFilter = None) -> Response[An
 
 @app.post(
     "/markets/<market_id>/settle",
-    **market_route("Settle a market", WRITE, views.MarketSettlementView, HTTPStatus.ACCEPTED),
+    **market_route("Settle a market", WRITE, markets.MarketSettlementView, HTTPStatus.ACCEPTED),
 )
-def settle_market(market_id: MarketId, body: requests.SettleMarket) -> Response[Any]:
+def settle_market(market_id: MarketId, body: market_requests.SettleMarket) -> Response[Any]:
     """Close a market and settle its open orders. Workers settle the orders after the response."""
     return _answer_settlement(wiring.settle_market(app.caller, market_id, body), HTTPStatus.ACCEPTED)
 
 
 @app.get(
     "/markets/<market_id>/settlement",
-    **market_route("Read the settlement of a market", READ, views.MarketSettlementView),
+    **market_route("Read the settlement of a market", READ, markets.MarketSettlementView),
 )
 def read_settlement(market_id: MarketId) -> Response[Any]:
     """Read the progress of the settlement of a market; 404 while the market is open."""
@@ -141,7 +141,7 @@ def store_insight(body: requests.StoreInsight, idempotency_key: IdempotencyKey =
 
 
 def _answer_settlement(settlement: MarketSettlement, status: HTTPStatus) -> Response[Any]:
-    view = with_links(app, views.market_settlement_view(settlement))
+    view = with_links(app, markets.market_settlement_view(settlement))
     headers = {"Location": view["links"]["self"]}
     return json_response(view, status, headers if settlement.is_done else {**headers, "Retry-After": "1"})
 

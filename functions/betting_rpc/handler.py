@@ -17,6 +17,7 @@ from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.schemas import views
+from trimtab.betting.schemas.markets import market_settlement_view
 from trimtab.betting.schemas.settled_orders import settled_order_view
 from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.kernel import strict_json
@@ -122,8 +123,10 @@ class OrderService(OrderServiceSync):
 
 
 def _settlement_view(settlement: MarketSettlement) -> views.Answer:
-    view = views.market_settlement_view(settlement)
-    return {"settlement": {name: value for name, value in view.items() if name != "links"}}
+    view = market_settlement_view(settlement)
+    results = [{"selection_id": each, **result} for each, result in view["results"].items()]
+    kept = {name: value for name, value in view.items() if name != "links"}
+    return {"settlement": {**kept, "results": results}}
 
 
 service = OrderServiceWSGIApplication(

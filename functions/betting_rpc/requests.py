@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, StrictBool, model_validator
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.domain.results import ResultKind
+from trimtab.betting.schemas import market_requests
 from trimtab.betting.schemas import requests as bodies
 from trimtab.contracts.fields import Identifier, KeyText, Model, Whole
 
@@ -79,18 +80,40 @@ class MarketCall(Model):
     market_id: Identifier
 
 
-class SettleMarketCall(bodies.SettleMarket):
+class SelectionResultCall(market_requests.StatedResult):
+    """The result of one selection."""
+
+    selection_id: Identifier
+    result: Annotated[ResultKind, BeforeValidator(lambda value: _lower(value).removeprefix("result_"))]
+
+    def to_body(self) -> market_requests.StatedResult:
+        """Return the result as the REST route takes it below the id of the selection."""
+        return market_requests.StatedResult.model_construct(
+            result=self.result, factor=self.factor, reduction_factor=self.reduction_factor
+        )
+
+
+def _by_selection(value: Any) -> Any:
+    """Return a list of results as a mapping by selection; raises `ValueError` if a selection is given twice."""
+    results = [SelectionResultCall.model_validate(each) for each in value]
+    by_selection = {each.selection_id: each.to_body() for each in results}
+    if len(by_selection) < len(results):
+        raise ValueError("Give each selection once.")
+    return by_selection
+
+
+class SettleMarketCall(market_requests.SettleMarket):
     """The id and the settlement of a market.
 
     Protobuf does not tell an empty list from an absent one, so a market without winners needs `all_lost`.
     """
 
     market_id: Identifier
-    winners: bodies.Selections = Field(default_factory=list)
+    results: Annotated[market_requests.Results, BeforeValidator(_by_selection)] = Field(default_factory=dict)
     all_lost: StrictBool = False
 
     @model_validator(mode="after")
     def _require_results(self) -> "SettleMarketCall":
-        if bool(self.winners or self.voids) is self.all_lost:
-            raise ValueError("Give winners or voids; if every selection has lost, give all_lost alone.")
+        if bool(self.winners or self.voids or self.results) is self.all_lost:
+            raise ValueError("Give winners, voids or results; if every selection has lost, give all_lost alone.")
         return self

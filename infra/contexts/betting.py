@@ -161,4 +161,6 @@ def _limits(config: Config) -> dict[str, str]:
     limits = {"MAX_STAKE": config.max_stake, "MAX_EXPOSURE": config.max_exposure}
     if config.minimum_expected_value:
         limits["MINIMUM_EXPECTED_VALUE"] = config.minimum_expected_value
+    if config.number_of_winners:
+        limits["NUMBER_OF_WINNERS"] = str(config.number_of_winners)
     return {name: plain(parse_number(text)) for name, text in limits.items()}

@@ -211,6 +211,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Send the values that `detail` names, or record the trade under another kind.",
     ),
     "nothing_to_correct": ("The correction names no member.", "Send at least one member to change."),
+    "number_of_winners_missing": (
+        "Several selections won, and the number of winners of the market is not known.",
+        "Give `number_of_winners`: 1 for a dead heat, or the number of selections that win in full.",
+    ),
     "other_currency": (
         "Rows of the file are in another currency than the portfolio.",
         "Import them into a portfolio of that currency.",
@@ -227,6 +231,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The asset has prices in another unit.",
         "Enter the asset under another symbol.",
     ),
+    "reduction_factor": (
+        "The reduction factor is not possible, or the result has no winnings to reduce.",
+        "Give 0 to below 100 percent, with a result that has winnings.",
+    ),
     "ref_id_reused": (
         "The `ref_id` was recorded with other values.",
         "Send a new `ref_id` for a new entry; change an entry by a correction.",
@@ -234,6 +242,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "request_id_reused": (
         "The request id or the `Idempotency-Key` was used with another body.",
         "Use a new id for each request.",
+    ),
+    "result_stated_twice": (
+        "A selection has a result in two members of the body.",
+        "Give each selection once.",
     ),
     "revision_mismatch": (
         "`If-Match` does not name the current revision.",
@@ -310,6 +322,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Open another connection, or subscribe to a user instead of each portfolio.",
     ),
     "too_many_webhooks": ("The tenant has the largest number of webhooks.", "Delete a webhook first."),
+    "too_many_winners": (
+        "More selections won than the market has winners.",
+        "Give the selections that share a place in `results`, each as `dead_heat` with its `factor`.",
+    ),
     "two_request_ids": (
         "The header `Idempotency-Key` and `request_id` differ.",
         "Give one of the two.",

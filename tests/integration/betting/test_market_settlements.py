@@ -112,15 +112,60 @@ def position_events(bettor: Bettor) -> list[tuple[str, str, str]]:
     return [(data["selection_id"], data["pnl"], data["market_commission"]) for data in events]
 
 
+def test_a_dead_heat_of_two_in_a_market_of_one_winner_pays_half_of_each_stake(system: System) -> None:
+    """BACK of 10 at 3.50: 5 wins 12.50 and 5 loses. LAY of 20 at 3.00: the opposite of 20 won less 10 lost."""
+    one, two = Bettor(system, "1"), Bettor(system, "2")
+    one.place_successfully("BACK", 10, "3.50", "home")
+    one.place_successfully("LAY", 20, "3.00", "draw")
+    two.place_successfully("LAY", 10, "3.50", "home")
+    refused(settle_market(system, ["home", "draw"]), 422, "number_of_winners_missing")
+    answer = settle_market(system, ["home", "draw"], number_of_winners=1)
+    assert answer.status == 202, answer.text
+    shared = {"result": "dead_heat", "factor": "1/2", "reduction_factor": "0"}
+    assert (answer.json["winners"], answer.json["results"]) == ([], {"draw": shared, "home": shared})
+    process_stream_and_queue(system)
+    assert (one.metrics()["profit"], two.metrics()["profit"]) == ("-2.50", "-7.50")
+    assert all(user.compare_totals().is_consistent for user in (one, two))
+    halves = {"home": {"result": "dead_heat", "factor": 0.5}, "draw": {"result": "dead_heat", "factor": "2/4"}}
+    again = system.http("POST", f"/markets/{MARKET}/settle", {"results": halves})
+    assert (again.status, again.json["status"]) == (202, "SETTLED")  # the same results in other words
+
+
+def test_a_market_is_settled_with_a_result_and_factors_for_each_selection(system: System) -> None:
+    bettor = Bettor(system)
+    for selection in ("won", "half_won", "half_lost", "reduced", "void", "lost"):
+        bettor.place_successfully("BACK", 10, "3.50", selection)
+    results: dict[str, Any] = {each: {"result": each} for each in ("half_won", "half_lost", "void", "lost")}
+    results["reduced"] = {"result": "won", "reduction_factor": "20"}
+    answer = settle_market(system, ["won"], results=results, number_of_winners=2)
+    assert answer.status == 202, answer.text
+    assert (answer.json["winners"], answer.json["voids"]) == (["won"], ["void"])
+    process_stream_and_queue(system)
+    orders = bettor.read("/orders", user_id="1")["items"]
+    assert {order["selection_id"]: order["pnl"] for order in orders} == {
+        "won": "25.00",
+        "half_won": "12.50",
+        "half_lost": "-5.00",
+        "reduced": "20.00",
+        "void": "0.00",
+        "lost": "-10.00",
+    }
+    (reduced,) = [order["settlement"] for order in orders if order["selection_id"] == "reduced"]
+    assert (reduced["result"], reduced["reduction_factor"]) == ("won", "20")
+    assert bettor.compare_totals().is_consistent
+
+
 def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(system: System) -> None:
     bettor = Bettor(system)
     bettor.place_successfully("BACK", 10, "3.50")
-    first, again = settle_market(system, ["home", "x"], voids=["y"]), settle_market(system, ["x", "home"], voids=["y"])
+    first = settle_market(system, ["home", "x"], voids=["y"], number_of_winners=2)
+    again = settle_market(system, ["x", "home"], voids=["y"], number_of_winners=2)
     assert (again.status, again.json) == (202, first.json)
     for body in (
         {"winners": ["home"]},
-        {"winners": ["home", "x"]},
-        {"winners": ["x", "home"], "voids": ["y"], "commission_rate": 1},
+        {"winners": ["home", "x"], "number_of_winners": 2},
+        {"winners": ["home", "x"], "voids": ["y"], "number_of_winners": 1},
+        {"winners": ["x", "home"], "voids": ["y"], "commission_rate": 1, "number_of_winners": 2},
     ):
         refused(system.http("POST", f"/markets/{MARKET}/settle", body), 409, "market_settled")
     assert system.process_settlements() >= 1  # requested by the repeat, as the stream was not processed
@@ -137,6 +182,15 @@ def test_the_same_settlement_again_answers_as_the_first_and_another_is_refused(s
         ({"winners": [], "commission_rate": "100.01"}, 400),
         ({"winners": [], "commission_rate": -1}, 400),
         ({"winners": [], "x": 1}, 400),
+        ({"voids": ["a"]}, 400),
+        ({"winners": ["a", "b"]}, 422),
+        ({"winners": ["a"], "number_of_winners": 21}, 400),
+        ({"results": {"a": {"result": "dead_heat"}}}, 422),
+        ({"results": {"a": {"result": "dead_heat", "factor": "3/2"}}}, 400),
+        ({"results": {"a": {"result": "won", "factor": "1/2"}}}, 422),
+        ({"results": {"a": {"result": "won", "reduction_factor": "100"}}}, 400),
+        ({"results": {"a": {"result": "lost", "reduction_factor": "20"}}}, 422),
+        ({"winners": ["a"], "results": {"a": {"result": "won"}}}, 422),
     ],
 )
 def test_a_bad_settlement_of_a_market_is_refused_and_closes_nothing(system: System, body: Any, status: int) -> None:

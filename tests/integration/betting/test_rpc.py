@@ -159,6 +159,25 @@ def test_a_market_in_which_every_selection_lost_needs_all_lost(binary: OrderServ
     assert binary.settle_market(pb.SettleMarketRequest(market_id=MARKET, all_lost=True)).settlement is not None
 
 
+def test_a_market_is_settled_with_factors(system: System, client: OrderServiceClientSync) -> None:
+    place(client, BACK, "10.00", "3.50")
+    place(client, BACK, "10.00", "3.50", selection_id="draw")
+    two = pb.SettleMarketRequest(market_id=MARKET, winners=["home", "draw"])
+    assert_refused(Code.FAILED_PRECONDITION, "number_of_winners_missing", client.settle_market, two)
+    home = pb.SelectionResult(selection_id="home", result=pb.Result.DEAD_HEAT, factor="1/2")
+    draw = pb.SelectionResult(selection_id="draw", result=pb.Result.WON, reduction_factor="20")
+    twice = pb.SettleMarketRequest(market_id=MARKET, results=[home, home])
+    assert_refused(Code.INVALID_ARGUMENT, "invalid_request", client.settle_market, twice)
+    settlement = client.settle_market(pb.SettleMarketRequest(market_id=MARKET, results=[home, draw])).settlement
+    assert settlement is not None
+    stated = [
+        (each.selection_id, each.result, each.factor or None, each.reduction_factor) for each in settlement.results
+    ]
+    assert stated == [("draw", pb.Result.WON, None, "20"), ("home", pb.Result.DEAD_HEAT, "1/2", "0")]
+    process_stream_and_queue(system)
+    assert Bettor(system).metrics()["profit"] == "27.50"  # 7.50 and 80 % of 25
+
+
 def test_the_same_key_is_the_same_order_in_the_message_in_the_header_and_over_rest(
     system: System, client: OrderServiceClientSync
 ) -> None:

@@ -11,7 +11,7 @@ from tests.unit.betting.test_betting_rules import DEAD_HEAT, open_order, settle
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
 from trimtab.betting.domain.totals import totals_of_order
-from trimtab.betting.schemas.views import SettlementStatus
+from trimtab.betting.schemas.markets import SettlementStatus
 from trimtab.contracts.events import OrderData, PositionData
 
 ORDERS = {

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.markets import (
     ClosedMarket,
     ClosedMarketStatus,
@@ -38,7 +39,7 @@ LATER = NOW + timedelta(minutes=5)
 WON, LOST, VOID = (SelectionResult(kind) for kind in (ResultKind.WON, ResultKind.LOST, ResultKind.VOID))
 NEW = NewOrder("u", "m", "home", BetSide.LAY, D(10), D("3.50"))
 OPEN = NEW.place("demo", "o1", None, NOW)
-MARKET = close_market("demo", "m", ["home"], ["off"], D(5), by="p", now=NOW)
+MARKET = close_market("demo", "m", StatedResults(("home",), ("off",)), D(5), by="p", now=NOW)
 
 
 def settle(order: BetOrder, result: SelectionResult = LOST, **members: Any) -> BetOrder:
@@ -138,7 +139,9 @@ REFUSALS: list[tuple[Callable[[], object], str, str]] = [
         "A user can have orders on at most 200 selections of a market.",
     ),
     (
-        lambda: close_market("demo", "m", ["b", "a"], ["a", "b"], D(0), by="p", now=NOW),
+        lambda: close_market(
+            "demo", "m", StatedResults(("b", "a"), ("a", "b"), number_of_winners=2), D(0), by="p", now=NOW
+        ),
         "both_won_and_void",
         "a is in winners and in voids; give the selection once.",
     ),
@@ -181,7 +184,8 @@ def state_of(market: ClosedMarket) -> tuple[ClosedMarketStatus, str, int]:
 
 def test_a_closed_market_has_every_member_and_a_version_for_each_state() -> None:
     members = ("demo", "m", ("home",), ("off",), D(5), "p", NOW)
-    assert close_market("demo", "m", ["home"], ["off"], D(5), by="p", now=NOW) == ClosedMarket(*members)
+    stated = StatedResults(("home",), ("off",))
+    assert close_market("demo", "m", stated, D(5), by="p", now=NOW) == ClosedMarket(*members)
     assert state_of(MARKET) == (ClosedMarketStatus.CLOSED, "CLOSED", 1)
     settled = MARKET.mark_settled(3, LATER)
     assert settled == ClosedMarket(*members, LATER, 3)

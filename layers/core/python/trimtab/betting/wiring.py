@@ -10,7 +10,8 @@ from trimtab.betting.domain.orders import BetOrder, NewOrder
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import OrderTotals
 from trimtab.betting.schemas import views
-from trimtab.betting.schemas.requests import SettleMarket, SettleOrder
+from trimtab.betting.schemas.market_requests import SettleMarket
+from trimtab.betting.schemas.requests import SettleOrder
 from trimtab.betting.service.insights import Insights
 from trimtab.betting.service.orders import BetOrders, OrderLimits, PlacedOrder
 from trimtab.betting.service.positions import BettingPositions
@@ -29,7 +30,7 @@ class BettingSettings(Settings):
     """Settings of the REST and the RPC function.
 
     `max_stake` and `max_exposure` are money, `minimum_expected_value` is per unit of stake; all three are numbers as
-    text. An empty `minimum_expected_value` sets no limit.
+    text. An empty `minimum_expected_value` sets no limit, an empty `number_of_winners` no default.
     """
 
     betting_table: str
@@ -38,6 +39,12 @@ class BettingSettings(Settings):
     max_stake: str
     max_exposure: str
     minimum_expected_value: str = ""
+    number_of_winners: str = ""
+
+    @property
+    def default_number_of_winners(self) -> int | None:
+        """The number of winners of a market whose settlement states none; None to ask for the number."""
+        return int(self.number_of_winners) if self.number_of_winners else None
 
     @property
     def limits(self) -> OrderLimits:
@@ -112,7 +119,8 @@ def standing_of_user(caller: Caller, order: BetOrder) -> tuple[BettingPosition, 
 def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> MarketSettlement:
     """Request the settlement of a market; count a refusal. The worker counts each order that it settles."""
     with counting_refusals("SettlementsRefused"):
-        return settlements().settle(caller, market_id, body.winners, body.voids, body.commission_rate)
+        stated = body.to_domain(settings().default_number_of_winners)
+        return settlements().settle(caller, market_id, stated, body.commission_rate)
 
 
 def list_orders(caller: Caller, wanted: OrderFilter, limit: int, cursor: str | None) -> views.Answer:

@@ -8,6 +8,7 @@ member and get the default, and members that a reader does not know are ignored.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,9 +39,9 @@ def form_version(item: Mapping[str, Any]) -> int | None:
 def to_attributes(value: Any) -> dict[str, Any]:
     """Return the members of a Struct by name as plain values, without those that are None.
 
-    Decimals, times and days become text; enums become their values; nested Structs and mappings become maps.
+    Decimals, fractions, times and days become text; enums become their values; nested Structs and mappings become maps.
     """
-    members: dict[str, Any] = _texts(msgspec.to_builtins(value, builtin_types=_WRITTEN_HERE))
+    members: dict[str, Any] = _texts(msgspec.to_builtins(value, builtin_types=_WRITTEN_HERE, enc_hook=_write_fraction))
     return {name: member for name, member in members.items() if member is not None}
 
 
@@ -49,7 +50,7 @@ def from_attributes(attributes: Mapping[str, Any], type: type[T]) -> T:
 
     Raises `msgspec.ValidationError` if an attribute is missing or does not fit.
     """
-    return msgspec.convert(attributes, type)
+    return msgspec.convert(attributes, type, dec_hook=_read_fraction)
 
 
 def pack(value: Any) -> str:
@@ -102,6 +103,18 @@ def to_table(
             row.pop()
         rows.append(row)
     return Table(columns, rows)
+
+
+def _write_fraction(value: Any) -> str:
+    if not isinstance(value, Fraction):
+        raise NotImplementedError(f"{type(value).__name__} has no stored form.")
+    return str(value)
+
+
+def _read_fraction(wanted: type[Any], value: Any) -> Fraction:
+    if wanted is not Fraction or not isinstance(value, str):
+        raise NotImplementedError(f"{wanted.__name__} has no stored form.")
+    return Fraction(value)
 
 
 def _texts(value: Any) -> Any:

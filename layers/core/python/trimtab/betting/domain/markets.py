@@ -1,6 +1,6 @@
 """Closed markets. A closed market accepts no orders and has a result for every selection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,11 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trimtab.betting.domain.keys import market_key, market_user_key
+from trimtab.betting.domain.market_results import VOID, WON, StatedResults
 from trimtab.betting.domain.orders import SettlementRequest
 from trimtab.betting.domain.results import ResultKind, SelectionResult
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version, from_attributes, to_attributes
 from trimtab.contracts.traces import TRACE
-from trimtab.kernel.errors import Conflict, Unprocessable
+from trimtab.kernel.errors import Conflict
 from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 
 
@@ -25,9 +26,10 @@ class ClosedMarketStatus(StrEnum):
     SETTLED = "SETTLED"
 
 
-class ClosedMarket(Struct, frozen=True):
-    """A closed market: the selections that won and those that are void; all other selections lost.
+class ClosedMarket(Struct, frozen=True, omit_defaults=True):
+    """A closed market: the selections that won in full, those that are void, and the other results that were stated.
 
+    Each selection is in one of the three; all other selections lost.
     `commission_rate` is in percent of a user's net winnings in the market. `settled_at` (UTC) is the time at which a
     check found no open order, `orders` the number of orders that the check found; until then None and 0.
     """
@@ -41,6 +43,7 @@ class ClosedMarket(Struct, frozen=True):
     closed_at: datetime
     settled_at: datetime | None = None
     orders: int = 0
+    results: Mapping[str, SelectionResult] = {}
 
     @property
     def status(self) -> ClosedMarketStatus:
@@ -53,14 +56,20 @@ class ClosedMarket(Struct, frozen=True):
 
     def is_same_settlement(self, other: "ClosedMarket") -> bool:
         """Return whether both close the market with the same results and the same commission rate."""
-        mine = self.winners, self.voids, self.commission_rate
-        return mine == (other.winners, other.voids, other.commission_rate)
+        mine = self.winners, self.voids, self.results, self.commission_rate
+        return mine == (other.winners, other.voids, other.results, other.commission_rate)
+
+    def get_result(self, selection_id: str) -> SelectionResult:
+        """Return the result of a selection."""
+        if selection_id in self.winners:
+            return WON
+        if selection_id in self.voids:
+            return VOID
+        return self.results.get(selection_id, SelectionResult(ResultKind.LOST))
 
     def settlement_request(self, selection_id: str) -> SettlementRequest:
         """Return the settlement of the open orders on a selection."""
-        if selection_id in self.winners:
-            return SettlementRequest(SelectionResult(ResultKind.WON))
-        return SettlementRequest(SelectionResult(ResultKind.VOID if selection_id in self.voids else ResultKind.LOST))
+        return SettlementRequest(self.get_result(selection_id))
 
     def compute_commission(self, net_winnings: Decimal, charged: Decimal) -> Decimal:
         """Return the commission that a user still owes in the market, at least 0; all amounts are money.
@@ -73,21 +82,25 @@ class ClosedMarket(Struct, frozen=True):
         return max(ZERO, due - charged)
 
     def to_item(self) -> dict[str, Any]:
-        """Return the item: `version` is 1 for a closed market, 2 for a settled market."""
+        """Return the item: `version` is 1 for a closed market, 2 for a settled market.
+
+        The form is 2 if `results` are stored: a release that does not know them must not settle by the rest.
+        """
         return {
             **market_key(self.tenant_id, self.market_id),
             **to_attributes(self),
+            "orders": self.orders,
             "status": self.status.value,
             "version": 1 if self.settled_at is None else 2,
             TRACE: None,  # set by each write
-            FORM: 1,
+            FORM: 2 if self.results else 1,
         }
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
         """Return the closed market in an item."""
         match form_version(item):
-            case 1:
+            case 1 | 2:
                 return from_attributes(item, cls)
             case other:
                 raise UnknownForm("closed market", other)
@@ -118,23 +131,20 @@ class MarketUser(Struct, frozen=True):
 
 
 def close_market(
-    tenant_id: str,
-    market_id: str,
-    winners: Sequence[str],
-    voids: Sequence[str],
-    commission_rate: Decimal,
-    *,
-    by: str,
-    now: datetime,
+    tenant_id: str, market_id: str, stated: StatedResults, commission_rate: Decimal, *, by: str, now: datetime
 ) -> ClosedMarket:
-    """Return the closed market, with winners and void selections sorted and without duplicates.
-
-    Raises `Unprocessable` if a selection is both a winner and void.
-    """
-    if both := set(winners) & set(voids):
-        raise Unprocessable("both_won_and_void", f"{min(both)} is in winners and in voids; give the selection once.")
-    sorted_winners, sorted_voids = tuple(sorted(set(winners))), tuple(sorted(set(voids)))
-    return ClosedMarket(tenant_id, market_id, sorted_winners, sorted_voids, commission_rate, by, now)
+    """Return the closed market; raises `Unprocessable` if the stated results contradict each other."""
+    resolved = stated.resolve()
+    return ClosedMarket(
+        tenant_id,
+        market_id,
+        winners=tuple(sorted(each for each, result in resolved.items() if result == WON)),
+        voids=tuple(sorted(each for each, result in resolved.items() if result == VOID)),
+        commission_rate=commission_rate,
+        closed_by=by,
+        closed_at=now,
+        results={each: result for each, result in sorted(resolved.items()) if result not in (WON, VOID)},
+    )
 
 
 def require_same_settlement(stored: ClosedMarket, requested: ClosedMarket) -> None:

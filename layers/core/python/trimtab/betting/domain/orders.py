@@ -49,12 +49,13 @@ class Settlement(Struct, frozen=True, omit_defaults=True):
     dead_heat_factor: str | None = None
     override_reason: str | None = None
     with_market: bool = False
+    reduction_factor: Decimal = ZERO
 
     @property
     def selection_result(self) -> SelectionResult:
         """The result of the selection."""
         factor = self.dead_heat_factor
-        return SelectionResult(self.result, None if factor is None else Fraction(factor))
+        return SelectionResult(self.result, None if factor is None else Fraction(factor), self.reduction_factor)
 
 
 class SettlementRequest(Struct, frozen=True):
@@ -78,8 +79,9 @@ class SettlementRequest(Struct, frozen=True):
                     "commission": self.commission,
                     "payout": None if self.override_reason is None else self.payout,
                     "override_reason": self.override_reason,
+                    "reduction_factor": self.result.reduction_factor,
                 }
-                return ids.request_hash(1, fields, defaults={"commission": ZERO})
+                return ids.request_hash(1, fields, defaults={"commission": ZERO, "reduction_factor": ZERO})
             case other:
                 raise UnknownForm("hash of a settlement request", other)
 
@@ -196,6 +198,7 @@ class BetOrder(Record, frozen=True):
         settlement = Settlement(
             result=request.result.kind,
             dead_heat_factor=request.result.factor_text,
+            reduction_factor=request.result.reduction_factor,
             due=due,
             payout=payout,
             commission=to_money(request.commission),

@@ -12,7 +12,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from trimtab.kernel.errors import Unprocessable
-from trimtab.kernel.money import CONTEXT, to_money
+from trimtab.kernel.money import CONTEXT, HUNDRED, ZERO, to_money
 
 
 class BetSide(StrEnum):
@@ -38,23 +38,29 @@ class ResultKind(StrEnum):
     DEAD_HEAT = "dead_heat"
 
 
-class SelectionResult(Struct, frozen=True):
+class SelectionResult(Struct, frozen=True, omit_defaults=True):
     """The result of a selection.
 
     A dead heat has a factor, the part of each stake that wins: 1/2 if two selections share one place. The rest of the
-    stake loses. The factor is a fraction because 1/3 has no exact decimal.
+    stake loses. The factor is a fraction because 1/3 has no exact decimal. `reduction_factor` is the percentage by
+    which the winnings are reduced (a deduction for a non-runner).
 
-    Raises `Unprocessable` if the factor is missing in a dead heat, present in another result, or not between 0 and 1.
+    Raises `Unprocessable` if the factor is missing in a dead heat, present in another result, or not between 0 and 1,
+    or if a reduction factor is not from 0 to below 100, or reduces a result without winnings.
     """
 
     kind: ResultKind
     dead_heat_factor: Fraction | None = None
+    reduction_factor: Decimal = ZERO
 
     def __post_init__(self) -> None:
         if (self.kind is ResultKind.DEAD_HEAT) is (self.dead_heat_factor is None):
             raise Unprocessable("dead_heat_factor", "Give dead_heat_factor if the result is dead_heat, and only then.")
         if self.dead_heat_factor is not None and not 0 < self.dead_heat_factor < 1:
             raise Unprocessable("dead_heat_factor", "dead_heat_factor must be above 0 and below 1.")
+        require_reduction_factor(self.reduction_factor)
+        if self.reduction_factor and not self.parts[0]:
+            raise Unprocessable("reduction_factor", f"The result {self.kind.value} has no winnings to reduce.")
 
     @property
     def is_void(self) -> bool:
@@ -92,6 +98,12 @@ class SelectionResult(Struct, frozen=True):
         return None if self.dead_heat_factor is None else str(self.dead_heat_factor)
 
 
+def require_reduction_factor(percent: Decimal) -> None:
+    """Raise `Unprocessable` if a reduction factor, in percent, is not from 0 to below 100."""
+    if not 0 <= percent < HUNDRED:
+        raise Unprocessable("reduction_factor", "reduction_factor must be from 0 to below 100 percent.")
+
+
 def compute_exposure(side: BetSide, stake: Decimal, odds: Decimal) -> Decimal:
     """Return the largest possible loss: the stake of a BACK, stake * (odds - 1) of a LAY (its liability).
 
@@ -111,12 +123,13 @@ def compute_winnings(stake: Decimal, odds: Decimal) -> Decimal:
 def compute_exact_profit(side: BetSide, stake: Decimal, odds: Decimal, result: SelectionResult) -> Decimal:
     """Return the profit before commission, not rounded to cents; a loss is negative.
 
-    A BACK earns (odds - 1) * the winning part of the stake and loses the losing part; a LAY earns the opposite. There
-    is a single division, at the end, so that an order that breaks even earns exactly 0.
+    A BACK earns (odds - 1) * the winning part of the stake, less the reduction, and loses the losing part; a LAY earns
+    the opposite. There is a single division, at the end, so that an order that breaks even earns exactly 0.
     """
     won, lost, total = result.parts
-    earned = CONTEXT.multiply(stake, CONTEXT.multiply(won, odds - 1) - lost)
-    return side.sign * CONTEXT.divide(earned, total)
+    kept = HUNDRED - result.reduction_factor
+    earned = CONTEXT.multiply(stake, CONTEXT.multiply(won * kept, odds - 1) - lost * HUNDRED)
+    return side.sign * CONTEXT.divide(earned, total * HUNDRED)
 
 
 def compute_profit(side: BetSide, stake: Decimal, odds: Decimal, result: SelectionResult) -> Decimal:

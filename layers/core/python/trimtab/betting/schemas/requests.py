@@ -16,7 +16,6 @@ from trimtab.contracts.messages import InsightReceived
 from trimtab.kernel.money import NUMBER_PATTERN, ZERO
 
 MAX_ODDS = 1000
-MAX_SELECTIONS_PER_LIST = 100
 _FRACTION = re.compile(r"[1-9][0-9]{0,9}/[1-9][0-9]{0,9}")
 _BAD_FACTOR = "Give a number above 0 and below 1, or a fraction such as 1/3."
 
@@ -40,6 +39,7 @@ _FACTOR_SCHEMA = {
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     ]
 }
+ReductionFactor = Annotated[Percent, Field(ge=0, lt=100, examples=["20"])]
 Factor = Annotated[Fraction, BeforeValidator(_read_factor), WithJsonSchema(_FACTOR_SCHEMA, mode="validation")]
 Odds = Annotated[Money, Field(gt=1, le=MAX_ODDS, examples=["3.50"])]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
@@ -74,6 +74,9 @@ class SettleOrder(Model):
     dead_heat_factor: Factor | None = None
     """The part of each stake that wins a dead heat: above 0, below 1, as a number or an exact fraction. Required for
     `dead_heat`, not allowed otherwise. Example: `1/3`"""
+    reduction_factor: ReductionFactor = ZERO
+    """The percentage by which the winnings are reduced for a non-runner, 0 to below 100, with at most 4 decimals.
+    Default: 0. Example: `20`"""
     commission: Annotated[Money, Field(ge=0)] = ZERO
     """The commission on the winnings of the order in money, at least 0, up to the winnings. Default: 0. Example:
     `0.50`"""
@@ -92,25 +95,10 @@ class SettleOrder(Model):
         return self
 
     def to_domain(self) -> SettlementRequest:
-        """Return the settlement request; raises `Unprocessable` if factor and result do not go together."""
+        """Return the settlement request; raises `Unprocessable` if factors and result do not go together."""
         kind = self.result or (ResultKind.WON if self.won else ResultKind.LOST)
-        result = SelectionResult(kind, self.dead_heat_factor)
+        result = SelectionResult(kind, self.dead_heat_factor, self.reduction_factor)
         return SettlementRequest(result, self.commission, self.payout, self.override_reason)
-
-
-Selections = Annotated[list[Identifier], Field(max_length=MAX_SELECTIONS_PER_LIST)]
-
-
-class SettleMarket(Model):
-    """The settlement of a market."""
-
-    winners: Selections
-    """The ids of the winning selections, at most 100; may be empty."""
-    voids: Selections = Field(default_factory=list)
-    """The ids of the void selections, at most 100: their stakes are returned. All selections in neither list have
-    lost."""
-    commission_rate: Annotated[Percent, Field(ge=0, le=100)] = ZERO
-    """The commission in percent of the net winnings of a user in the market, 0 to 100. Default: 0. Example: `2.5`"""
 
 
 class StoreInsight(Model):

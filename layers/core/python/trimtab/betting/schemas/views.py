@@ -2,9 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
-from urllib.parse import quote
 
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.orders import BetOrder, BetStatus, Settlement
@@ -12,19 +10,11 @@ from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.results import BetSide, ResultKind
 from trimtab.betting.domain.totals import OrderTotals, SelectionExposure
 from trimtab.betting.service.orders import PlacedOrder
-from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.money import plain, to_money
 
 Answer = dict[str, Any]
-
-
-class SettlementStatus(StrEnum):
-    """The status of the settlement of a market."""
-
-    SETTLING = "SETTLING"
-    SETTLED = "SETTLED"
 
 
 class InsightView(Model):
@@ -56,6 +46,8 @@ class SettlementView(Model):
     with_market: bool
     """True where the order was settled with its market: the commission is then charged on the market. Example:
     `false`"""
+    reduction_factor: str
+    """The percentage by which the winnings were reduced for a non-runner; `0` without a reduction. Example: `20`"""
 
 
 class OrderView(Model):
@@ -222,37 +214,6 @@ class PlacedView(Model):
     """True where the request had an idempotency key: the same request again places no further order. Example: `true`"""
 
 
-class MarketLinks(Model):
-    """Links of a market settlement."""
-
-    self: str
-    """The path of the settlement, relative to the URL of the request. Example: `../../markets/match-1/settlement`"""
-
-
-class MarketSettlementView(Model):
-    """The settlement of a market."""
-
-    market_id: str
-    status: SettlementStatus
-    """`SETTLING` while orders are open, then `SETTLED`."""
-    winners: list[str]
-    """The ids of the winning selections."""
-    voids: list[str]
-    """The ids of the void selections."""
-    commission_rate: str
-    """The commission in percent of the net winnings of a user in the market. Example: `2.5`"""
-    orders: int
-    """The number of orders in the market: exact once `SETTLED`, before eventually consistent and a lower bound above
-    some 20,000. Example: `42`"""
-    orders_open: int
-    """The number of orders still open, eventually consistent. Example: `0`"""
-    closed_by: str
-    """The subject of the token that settled the market. Example: `trading-desk`"""
-    closed_at: datetime
-    """The time of the settlement request (UTC)."""
-    links: MarketLinks
-
-
 def order_view(order: BetOrder) -> Answer:
     """Return an `OrderView`."""
     settlement, payout, pnl = order.settlement, order.payout, order.pnl
@@ -284,6 +245,7 @@ def _settlement_view(settlement: Settlement) -> Answer:
         "override_reason": settlement.override_reason,
         "settled_by": settlement.settled_by,
         "with_market": settlement.with_market,
+        "reduction_factor": plain(settlement.reduction_factor),
     }
 
 
@@ -377,24 +339,6 @@ def metrics_view(totals: OrderTotals) -> Answer:
 def user_metrics_view(user_id: str, market_id: str | None, totals: OrderTotals) -> Answer:
     """Return a `UserMetricsView`."""
     return {"user_id": user_id, "market_id": market_id, **metrics_view(totals)}
-
-
-def market_settlement_view(settlement: MarketSettlement) -> Answer:
-    """Return a `MarketSettlementView`."""
-    market = settlement.market
-    status = SettlementStatus.SETTLED if settlement.is_done else SettlementStatus.SETTLING
-    return {
-        "market_id": market.market_id,
-        "status": status.value,
-        "winners": list(market.winners),
-        "voids": list(market.voids),
-        "commission_rate": plain(market.commission_rate),
-        "orders": settlement.progress.orders,
-        "orders_open": settlement.progress.open,
-        "closed_by": market.closed_by,
-        "closed_at": format_time(market.closed_at),
-        "links": {"self": f"/markets/{quote(market.market_id, safe='')}/settlement"},
-    }
 
 
 def _money(number: Decimal) -> str:

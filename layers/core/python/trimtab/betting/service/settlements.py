@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck
 from trimtab.betting.adapters.store import BettingStore, SettlementProgress
+from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.markets import ClosedMarket, close_market, require_same_settlement
 from trimtab.betting.domain.orders import BetOrder
 from trimtab.kernel.caller import Caller
@@ -55,16 +56,17 @@ class MarketSettlements(Struct, frozen=True):
     """The delay of the first check after the settlement of the last user was requested."""
 
     def settle(
-        self, caller: Caller, market_id: str, winners: Sequence[str], voids: Sequence[str], commission_rate: Decimal
+        self, caller: Caller, market_id: str, stated: StatedResults, commission_rate: Decimal
     ) -> MarketSettlement:
         """Close a market; the stream of the table then requests the settlement of its open orders, at least once.
 
         A closed market rejects new orders, and cancelling or settling a single order. A repeated request requests the
-        settlement of the remaining orders again. Raises `Conflict` if the market was settled differently.
+        settlement of the remaining orders again. Raises `Conflict` if the market was settled differently, and
+        `Unprocessable` if the stated results contradict each other.
         """
         caller.require_platform()
         requested = close_market(
-            caller.tenant_id, market_id, winners, voids, commission_rate, by=caller.subject, now=self.clock()
+            caller.tenant_id, market_id, stated, commission_rate, by=caller.subject, now=self.clock()
         )
         stored = retry_on_conflict(lambda: self._close(requested), CLOSING_TRIES)
         if stored is None:

@@ -1,0 +1,91 @@
+"""The answers about markets."""
+
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import quote
+
+from trimtab.betting.domain.results import ResultKind, SelectionResult
+from trimtab.betting.schemas.views import Answer
+from trimtab.betting.service.settlements import MarketSettlement
+from trimtab.contracts.fields import Model
+from trimtab.kernel.clock import format_time
+from trimtab.kernel.money import plain
+
+
+class SettlementStatus(StrEnum):
+    """The status of the settlement of a market."""
+
+    SETTLING = "SETTLING"
+    SETTLED = "SETTLED"
+
+
+class MarketLinks(Model):
+    """Links of a market settlement."""
+
+    self: str
+    """The path of the settlement, relative to the URL of the request. Example: `../../markets/match-1/settlement`"""
+
+
+class SelectionResultView(Model):
+    """The result of one selection."""
+
+    result: ResultKind
+    """The result of the selection."""
+    factor: str | None
+    """The part of each stake that won a dead heat, as a reduced fraction; null for other results. Example: `1/2`"""
+    reduction_factor: str
+    """The percentage by which the winnings are reduced for a non-runner; `0` without a reduction. Example: `20`"""
+
+
+class MarketSettlementView(Model):
+    """The settlement of a market."""
+
+    market_id: str
+    status: SettlementStatus
+    """`SETTLING` while orders are open, then `SETTLED`."""
+    winners: list[str]
+    """The ids of the selections that won in full."""
+    voids: list[str]
+    """The ids of the void selections."""
+    commission_rate: str
+    """The commission in percent of the net winnings of a user in the market. Example: `2.5`"""
+    orders: int
+    """The number of orders in the market: exact once `SETTLED`, before eventually consistent and a lower bound above
+    some 20,000. Example: `42`"""
+    orders_open: int
+    """The number of orders still open, eventually consistent. Example: `0`"""
+    closed_by: str
+    """The subject of the token that settled the market. Example: `trading-desk`"""
+    closed_at: datetime
+    """The time of the settlement request (UTC)."""
+    results: dict[str, SelectionResultView]
+    """The results of selections that neither won in full, nor lost, nor are void, by id: half results, dead heats, and
+    wins with a reduction. All selections in none of the three have lost."""
+    links: MarketLinks
+
+
+def market_settlement_view(settlement: MarketSettlement) -> Answer:
+    """Return a `MarketSettlementView`."""
+    market = settlement.market
+    status = SettlementStatus.SETTLED if settlement.is_done else SettlementStatus.SETTLING
+    return {
+        "market_id": market.market_id,
+        "status": status.value,
+        "winners": list(market.winners),
+        "voids": list(market.voids),
+        "results": {selection_id: _result_view(result) for selection_id, result in sorted(market.results.items())},
+        "commission_rate": plain(market.commission_rate),
+        "orders": settlement.progress.orders,
+        "orders_open": settlement.progress.open,
+        "closed_by": market.closed_by,
+        "closed_at": format_time(market.closed_at),
+        "links": {"self": f"/markets/{quote(market.market_id, safe='')}/settlement"},
+    }
+
+
+def _result_view(result: SelectionResult) -> Answer:
+    return {
+        "result": result.kind.value,
+        "factor": result.factor_text,
+        "reduction_factor": plain(result.reduction_factor),
+    }
