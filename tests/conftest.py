@@ -1,5 +1,6 @@
 """Fixtures and Hypothesis profiles shared by all tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -22,10 +23,11 @@ settings.load_profile("default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record the AWS calls of all functions, and count the cases of proofs and write their results.
+    """Validate and record the AWS calls of all functions, count the cases of proofs, and write their results.
 
     The results are written in the process that has the reports of all workers.
     """
+    os.environ["VALIDATE_SDK_CALLS"] = "1"
     config.pluginmanager.register(CallRecorder())
     config.pluginmanager.register(assurance)
     if not hasattr(config, "workerinput"):

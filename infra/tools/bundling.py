@@ -20,10 +20,12 @@ from pathlib import Path
 
 from infra.config import ROOT
 from infra.settings import Target
+from infra.tools import sdk_data
 
 LAYERS = ("core", "dependencies")
 """Layers of every function. Single functions have further layers."""
 CORE = ROOT / "layers" / "core" / "python"
+_TRIMMING = Path(sdk_data.__file__)
 
 _BUILD_VERSION = "2"  # increase after a change of this module, so that older bundles are not reused
 _RETENTION_SECONDS = 24 * 3600  # of bundles that a newer build has replaced
@@ -48,7 +50,7 @@ class Bundler:
         """Return the bundle of a layer, with all packages under `python/`."""
 
         def inputs() -> list[bytes]:
-            return _contents(CORE) if name == "core" else [_requirements(name).read_bytes()]
+            return _contents(CORE) if name == "core" else [_requirements(name).read_bytes(), _TRIMMING.read_bytes()]
 
         return self._build(f"layer-{name}", inputs, lambda out: self._fill_layer(name, out / "python"))
 
@@ -76,6 +78,8 @@ class Bundler:
             shutil.copytree(CORE, out, ignore=_COMPILED)
         else:
             self._install(_requirements(name), out)
+        if (out / "botocore").exists():
+            sdk_data.trim(out)
         self._compile(out, "/opt/python")
 
     def _install(self, requirements: Path, out: Path) -> None:
@@ -114,14 +118,8 @@ class Bundler:
         return digest.hexdigest()
 
     def _compile(self, directory: Path, mount: str) -> None:
-        """Compile byte code with unchecked hashes, because the files of a Lambda function have no real timestamps.
-
-        Python would compare the timestamps of source and byte code, and compile again at each cold start.
-        """
-        if not self._interpreter:
-            return
-        mode = ["--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", mount]
-        subprocess.run([self._interpreter, "-m", "compileall", "-q", "-j", "2", *mode, str(directory)], check=True)
+        if self._interpreter:
+            compile_byte_code(self._interpreter, directory, mount)
 
     def _prune(self, name: str, current: Path) -> None:
         oldest = time.time() - _RETENTION_SECONDS
@@ -131,7 +129,7 @@ class Bundler:
 
     @cached_property
     def _interpreter(self) -> str | None:
-        found = _interpreter(self.target.python_version)
+        found = find_python(self.target.python_version)
         if not found:
             message = (
                 f"Python {self.target.python_version} was not found: bundles contain no byte code, "
@@ -149,7 +147,16 @@ class Bundler:
 _COMPILED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
-def _interpreter(version: str) -> str | None:
+def compile_byte_code(python: str, directory: Path, mount: str) -> None:
+    """Compile byte code with unchecked hashes, because the files of a Lambda function have no real timestamps.
+
+    Python would compare the timestamps of source and byte code, and compile again at each cold start.
+    """
+    mode = ["--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", mount]
+    subprocess.run([python, "-m", "compileall", "-q", "-j", "2", *mode, str(directory)], check=True)
+
+
+def find_python(version: str) -> str | None:
     """Return the path of a Python of this version (`3.13`), or None. Python ignores byte code of other versions."""
     candidates = [sys.executable, shutil.which(f"python{version}")]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))

@@ -15,7 +15,6 @@ from aws_lambda_powertools.utilities.circuit_breaker import (
     circuit_breaker,
 )
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
-from botocore.config import Config
 from msgspec import Struct
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
@@ -32,7 +31,6 @@ MAX_RETRY_AFTER_SECONDS = 3
 REPEATS = 2
 _OVERLOADED = frozenset({429, 500, 502, 503, 504})
 _UNCONNECTED = (ConnectTimeoutError, NewConnectionError)
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 
 
 class NoResponse(Exception):

@@ -4,13 +4,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from trimtab.runtime.client_config import client_config
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
 _ABSENT = {"NoSuchKey", "404"}
 
 
@@ -21,7 +21,7 @@ class ObjectTooLarge(Exception):
 @lru_cache(maxsize=1)
 def s3_client() -> "S3Client":
     """Return the client, created on first use."""
-    return boto3.client("s3", config=_TIMEOUTS)
+    return boto3.client("s3", config=client_config(read_timeout=20))
 
 
 def read_object(client: "S3Client", bucket: str, key: str, max_bytes: int) -> bytes | None:

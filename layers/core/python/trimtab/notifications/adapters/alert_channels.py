@@ -7,17 +7,16 @@ from urllib.parse import urlsplit
 
 import boto3
 import urllib3
-from botocore.config import Config
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
 from trimtab.notifications.domain.operator_alerts import OperatorAlert
+from trimtab.runtime.client_config import client_config
 from trimtab.runtime.secrets import read_secret
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
 
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
 _WEBHOOK_TIMEOUT = urllib3.Timeout(connect=2, read=5)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 
@@ -29,7 +28,7 @@ class WebhookFailed(Exception):
 @lru_cache(maxsize=1)
 def sns() -> "SNSClient":
     """Return the SNS client, created on first use."""
-    return boto3.client("sns", config=_TIMEOUTS)
+    return boto3.client("sns", config=client_config(read_timeout=5))
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
@@ -19,6 +18,7 @@ from trimtab.notifications.domain.contacts import (
     contacts_key,
     sent_mail_key,
 )
+from trimtab.runtime.client_config import client_config
 from trimtab.runtime.dynamodb.batches import batch_get, batch_put
 from trimtab.runtime.dynamodb.client import get_item
 from trimtab.runtime.dynamodb.writes import put_records
@@ -37,13 +37,12 @@ _PERMANENT = frozenset(
     }
 )
 """Error codes of SES that no retry changes. An unknown code is retried."""
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
 
 
 @lru_cache(maxsize=1)
 def ses() -> "SESClient":
     """Return the SES client, created on first use."""
-    return boto3.client("ses", config=_TIMEOUTS)
+    return boto3.client("ses", config=client_config(read_timeout=5))
 
 
 class ContactStore(Struct, frozen=True):

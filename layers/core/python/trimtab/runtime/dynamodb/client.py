@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
+
+from trimtab.runtime.client_config import client_config
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, Any]
 Key = dict[str, Any]
-
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 
 
 class _WholeNumbers(TypeDeserializer):
@@ -30,7 +29,7 @@ _serializer, _deserializer = TypeSerializer(), _WholeNumbers()
 @lru_cache(maxsize=1)
 def dynamodb_client() -> "DynamoDBClient":
     """Return the client, created on first use: a cold start pays for no unused client."""
-    return boto3.client("dynamodb", config=_TIMEOUTS)
+    return boto3.client("dynamodb", config=client_config())
 
 
 def serialize(values: Mapping[str, Any]) -> Item:

@@ -6,11 +6,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.config import Config
 
 from trimtab.contracts.messages import Message, TenantMessage
 from trimtab.contracts.traces import TRACEPARENT
 from trimtab.kernel.errors import Unavailable
+from trimtab.runtime.client_config import client_config
 from trimtab.runtime.tracing import next_traceparent
 
 if TYPE_CHECKING:
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 MAX_DELAY_SECONDS = 900
 MAX_ENTRIES = 10
-_TIMEOUTS = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "max_attempts": 3})
 
 
 @lru_cache(maxsize=1)
 def sqs_client() -> "SQSClient":
     """Return the client, created on first use."""
-    return boto3.client("sqs", config=_TIMEOUTS)
+    return boto3.client("sqs", config=client_config())
 
 
 def send_message(
