@@ -30,10 +30,11 @@ collect_ignore = KILLING if IS_LOCALSTACK else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker, because they share the deployed system."""
+    """Keep these tests on one worker, because they share the deployed system; a test marked `last` ends the run."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("e2e"))
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 @dataclass(frozen=True)

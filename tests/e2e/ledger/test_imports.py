@@ -1,22 +1,21 @@
 """A large import on the deployed system, with its worker killed, while another portfolio is valued."""
 
-import os
-import signal
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.local import cloud, demo, sample_data
+from infra.local import demo, sample_data
 from infra.local.client import Client
 from tests.e2e.conftest import System
+from tests.e2e.worker_processes import kill_workers
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 WORKER = b"ledger-on-recalculation-requested"
 SECONDS = 600.0
 KILLED_IN_PROOF = [
+    pytest.mark.last,  # valuing so many trades keeps the local AWS busy for minutes
     pytest.mark.proof,
     pytest.mark.assurance("Imports: the worker is killed in the middle of 20,000 rows"),
 ]
@@ -34,7 +33,7 @@ def test_an_import_whose_worker_is_killed_is_complete_and_once_while_another_por
     _add_trade(client, light)
     if rows > 2_000:
         demo.poll(lambda: _read(client, job)["status"], lambda status: status == "RUNNING", "not running", SECONDS)
-    demo.poll(lambda: _kill_workers(system), lambda killed: killed > 0, "no worker was started", SECONDS)
+    demo.poll(lambda: kill_workers(system, WORKER), lambda killed: killed > 0, "no worker was started", SECONDS)
     assert _read(client, job)["status"] in {"REQUESTED", "RUNNING"}
     days = demo.poll(lambda: client.get(f"{light}/history?window=all").json["days"], bool, "no value", SECONDS)
     assert days
@@ -83,23 +82,3 @@ def _count_trades(client: Client, path: str) -> int:
         page = demo.expect(client.get(f"{path}/trades?{query}"), 200)
         count, cursor = count + len(page["items"]), page["next_cursor"]
     return count
-
-
-def _kill_workers(system: System) -> int:
-    """Kill the processes of the import worker, which belong to the local cloud of these tests; return their number."""
-    running = cloud.find(system.workspace)
-    assert running is not None
-    assert running.pid is not None
-    killed = 0
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and _is_worker(process, running.pid):
-            os.kill(int(process.name), signal.SIGKILL)
-            killed += 1
-    return killed
-
-
-def _is_worker(process: Path, group: int) -> bool:
-    try:
-        return os.getpgid(int(process.name)) == group and WORKER in (process / "environ").read_bytes()
-    except OSError:
-        return False  # ended meanwhile
