@@ -57,6 +57,7 @@ AREAS = {
             )
         ),
         (
+            f"{PLANNER}/test_recorded_plans.py",
             f"{PLANNER}/test_order_planner.py",
             f"{PLANNER}/test_order_planner_examples.py",
             f"{PLANNER}/test_whole_share_plans.py",
