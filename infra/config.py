@@ -38,6 +38,7 @@ from infra.settings import (
     lambda_arm64,
 )
 from infra.tables import BY_NAME
+from trimtab.betting.domain.odds import OddsLadder
 
 ROOT = Path(__file__).resolve().parents[1]
 """The root of the repository."""
@@ -180,6 +181,8 @@ class Config:
     number_of_winners: Annotated[int, Field(ge=1, le=20)] | None = None
     """The number of winners of a betting market whose settlement states none. Without a default, the settlement of a
     market that several selections won has to state the number."""
+    odds_ladder: OddsLadder = OddsLadder.TWO_DECIMALS
+    """The odds of betting orders: all odds of two or three decimals, or the price increments of Betfair."""
     minimum_expected_value: str = ""
     """The smallest expected value of an order according to the insight on the selection; empty for no limit."""
     threads: Positive = 8

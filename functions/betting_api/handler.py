@@ -11,7 +11,15 @@ from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
-from trimtab.betting.schemas import insights, market_requests, markets, requests, settled_orders, views
+from trimtab.betting.schemas import (
+    insights,
+    market_requests,
+    markets,
+    position_views,
+    requests,
+    settled_orders,
+    views,
+)
 from trimtab.betting.service.settlements import MarketSettlement
 from trimtab.contracts.fields import Identifier, WholeParameter
 from trimtab.kernel.clock import utc_now
@@ -39,15 +47,15 @@ StatusFilter = Annotated[BetStatus | None, Query(alias="status", description="On
 Winners = Annotated[WholeParameter, Query(ge=1, le=MAX_WINNERS, description="How many selections of a market win.")]
 LayOdds = Annotated[
     requests.Odds | None,
-    Query(description="Odds for the cash-out value; default: the average odds of the open orders."),
+    Query(description="Odds for the cash-out value; default: those nearest to the average odds of the open orders."),
 ]
 
 
-@app.post("/orders", **order_route("Place an order", WRITE, views.PlacedView, HTTPStatus.CREATED))
+@app.post("/orders", **order_route("Place an order", WRITE, position_views.PlacedView, HTTPStatus.CREATED))
 def place_order(body: requests.PlaceOrder, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Place an order. Requests with the same `Idempotency-Key` place one order."""
     placed = wiring.place_order(app.caller, body.to_domain(), idempotency_key or app.request_id)
-    view = views.placed_view(placed, retry_safe=idempotency_key is not None)
+    view = position_views.placed_view(placed, wiring.settings().odds_ladder, retry_safe=idempotency_key is not None)
     headers = {"Location": relative_location(app, f"orders/{placed.order.order_id}")}
     return json_response(view, HTTPStatus.CREATED, headers)
 
@@ -93,10 +101,10 @@ def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]
     """
     order = wiring.settle_order(app.caller, order_id, body)
     position, totals = wiring.standing_of_user(app.caller, order)
-    return json_response(settled_orders.settled_order_view(order, position, totals))
+    return json_response(settled_orders.settled_order_view(order, position, totals, wiring.settings().odds_ladder))
 
 
-@app.get("/positions/<user_id>", **position_route("Read positions", READ, views.PositionList))
+@app.get("/positions/<user_id>", **position_route("Read positions", READ, position_views.PositionList))
 def list_positions(
     user_id: UserId, winners: Winners = 1, lay_odds: LayOdds = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[Any]:
@@ -105,11 +113,11 @@ def list_positions(
     return json_response(page)
 
 
-@app.get("/metrics/<user_id>", **position_route("Read metrics", READ, views.UserMetricsView))
+@app.get("/metrics/<user_id>", **position_route("Read metrics", READ, position_views.UserMetricsView))
 def read_metrics(user_id: UserId, market_id: MarketFilter = None) -> Response[Any]:
     """Read the totals over the orders of a user, or over the orders in one market."""
     totals = wiring.positions().get_totals(app.caller, user_id, market_id)
-    return json_response(views.user_metrics_view(user_id, market_id, totals))
+    return json_response(position_views.user_metrics_view(user_id, market_id, totals))
 
 
 @app.post(

@@ -16,7 +16,7 @@ from functions.betting_rpc.interceptors import AuthInterceptor, ErrorInterceptor
 from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
 from trimtab.betting.domain.orders import BetStatus
-from trimtab.betting.schemas import views
+from trimtab.betting.schemas import position_views, views
 from trimtab.betting.schemas.markets import market_settlement_view
 from trimtab.betting.schemas.settled_orders import settled_order_view
 from trimtab.betting.service.settlements import MarketSettlement
@@ -50,7 +50,7 @@ class OrderService(OrderServiceSync):
         request.idempotency_key = one_request_id(header, request.idempotency_key) or ""
         call = read_request(requests.PlaceOrderCall, request)
         placed = wiring.place_order(caller(), call.to_domain(), call.idempotency_key or request_id())
-        view = views.placed_view(placed, retry_safe=bool(call.idempotency_key))
+        view = position_views.placed_view(placed, wiring.settings().odds_ladder, retry_safe=bool(call.idempotency_key))
         return write_response(pb.PlaceOrderResponse, view)
 
     def get_order(self, request: pb.GetOrderRequest, ctx: Context) -> pb.GetOrderResponse:
@@ -80,9 +80,9 @@ class OrderService(OrderServiceSync):
         call = read_request(requests.SettleOrderCall, request)
         order = wiring.settle_order(caller(), call.order_id, call)
         position, totals = wiring.standing_of_user(caller(), order)
-        view = settled_order_view(order, position, totals)
+        view = settled_order_view(order, position, totals, wiring.settings().odds_ladder)
         members = {name: view[name] for name in ("selection_won", "order_result", "position")}
-        answer = {"order": views.order_view(order), **members, "metrics": views.metrics_view(totals)}
+        answer = {"order": views.order_view(order), **members, "metrics": position_views.metrics_view(totals)}
         return write_response(pb.SettleOrderResponse, answer)
 
     def list_open_positions(self, request: pb.ListOpenPositionsRequest, ctx: Context) -> pb.ListOpenPositionsResponse:
@@ -104,7 +104,7 @@ class OrderService(OrderServiceSync):
     ) -> pb.GetPerformanceMetricsResponse:
         """See `GET /metrics/{user_id}`."""
         call = read_request(requests.GetMetricsCall, request)
-        totals = views.metrics_view(wiring.positions().get_totals(caller(), call.user_id, call.market_id))
+        totals = position_views.metrics_view(wiring.positions().get_totals(caller(), call.user_id, call.market_id))
         view = {"user_id": call.user_id, "market_id": call.market_id, "metrics": totals}
         return write_response(pb.GetPerformanceMetricsResponse, view)
 

@@ -163,4 +163,5 @@ def _limits(config: Config) -> dict[str, str]:
         limits["MINIMUM_EXPECTED_VALUE"] = config.minimum_expected_value
     if config.number_of_winners:
         limits["NUMBER_OF_WINNERS"] = str(config.number_of_winners)
-    return {name: plain(parse_number(text)) for name, text in limits.items()}
+    numbers = {name: plain(parse_number(text)) for name, text in limits.items()}
+    return {"ODDS_LADDER": config.odds_ladder.value, **numbers}

@@ -215,6 +215,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Several selections won, and the number of winners of the market is not known.",
         "Give `number_of_winners`: 1 for a dead heat, or the number of selections that win in full.",
     ),
+    "odds_not_on_ladder": (
+        "The odds are not on the odds ladder of the venue.",
+        "Send the nearest odds, which `detail` names.",
+    ),
     "other_currency": (
         "Rows of the file are in another currency than the portfolio.",
         "Import them into a portfolio of that currency.",

@@ -27,8 +27,9 @@ def test_a_market_of_three_selections_with_backs_lays_a_hedge_a_void_and_commiss
     # home: 200 + 40 - 20 = 220; draw: -100 - 100 - 20 = -220; away: -100 + 40 + 80 = 20; another: -80
     before = _position(client, ann, market, lay_odds="2.50")
     assert (before["exposure"], before["worst_case_exposure"]) == ("220.00", "220.00")
-    # 3.00 * 100 / 2.50
-    assert _selection(before, "home")["cash_out"] == {"side": "LAY", "odds": "2.50", "stake": "120.00"}
+    # 3.00 * 100 / 2.50 = 120; 200 - 120 * 1.50 = 20, and 120 - 100 = 20
+    cash_out = {"side": "LAY", "odds": "2.50", "stake": "120.00", "if_win": "20.00", "if_lose": "20.00"}
+    assert _selection(before, "home")["cash_out"] == cash_out
 
     hedge = _place(client, ann, market, "home", "LAY", "60.00", "2.50")  # loses 90 or earns 60
     assert (hedge["order"]["exposure"], hedge["position"]["side"]) == ("90.00", "BACK")

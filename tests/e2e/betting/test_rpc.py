@@ -78,7 +78,8 @@ def test_a_market_of_three_selections_with_backs_lays_a_hedge_a_void_and_commiss
     _place(client, ann, market, "away", BACK, "20.00", "5.00")
     before = _position(client, ann, market, lay_odds="2.50")
     assert (before.exposure, before.worst_case_exposure) == ("220.00", "220.00")
-    assert _selection(before, "home").cash_out == pb.Hedge(side=LAY, odds="2.50", stake="120.00")
+    cash_out = pb.Hedge(side=LAY, odds="2.50", stake="120.00", if_win="20.00", if_lose="20.00")
+    assert _selection(before, "home").cash_out == cash_out
 
     hedge = _place(client, ann, market, "home", LAY, "60.00", "2.50")
     assert (hedge.order.exposure, hedge.position.side) == ("90.00", BACK)

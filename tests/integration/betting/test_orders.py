@@ -1,5 +1,7 @@
 """Orders through the handlers: placing, cancelling, settling, and the positions and totals they change."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 from unittest import mock
@@ -12,7 +14,9 @@ from tests.support.betting import MARKET, NOW, Bettor, betting_store, stored_ord
 from tests.support.moto_state import commits
 from tests.support.system import BETTING_TABLE, System
 from tests.support.trading import refused
+from trimtab.betting import wiring
 from trimtab.betting.adapters.store import BettingStore
+from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.kernel.errors import Conflict
 
@@ -196,6 +200,24 @@ def test_a_bad_settlement_is_refused_and_nothing_is_changed(bettor: Bettor, body
 # Positions and sums --------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def ladder(odds_ladder: OddsLadder) -> Iterator[None]:
+    """Let the venue have this ladder."""
+    limits = replace(wiring.orders().limits, ladder=odds_ladder)
+    settings = wiring.settings().model_copy(update={"odds_ladder": odds_ladder})
+    orders = replace(wiring.orders(), limits=limits)
+    with (
+        mock.patch.object(wiring, "settings", return_value=settings),
+        mock.patch.object(wiring, "orders", return_value=orders),
+    ):
+        yield
+
+
+def cash_out(odds: str, stake: str, if_win: str, if_lose: str) -> dict[str, str]:
+    """Return the suggested LAY and the two results that the LAY leaves."""
+    return {"side": "LAY", "odds": odds, "stake": stake, "if_win": if_win, "if_lose": if_lose}
+
+
 def test_positions_show_both_sides_the_worst_case_and_the_cash_out(bettor: Bettor) -> None:
     """Back home 10 at 3.50 and 20 at 3.00, lay home 15 at 2.80, lay draw 8 at 4.00, back away 5 at 6.00."""
     for bet in (("BACK", 10, "3.50"), ("BACK", 20, "3.00"), ("LAY", 15, "2.80")):
@@ -211,20 +233,46 @@ def test_positions_show_both_sides_the_worst_case_and_the_cash_out(bettor: Betto
         "27.00",
     )
     assert (home["side"], home["if_win"], home["if_lose"]) == ("BACK", "38.00", "-15.00")
-    assert home["cash_out"] == {"side": "LAY", "odds": "2.50", "stake": "21.20"}
+    assert home["cash_out"] == cash_out("2.50", "21.20", "6.20", "6.20")
     assert bettor.position(winners="2")["worst_case_exposure_of_these"] == "14.00"
-    assert bettor.selection("away")["cash_out"] == {"side": "LAY", "odds": "6.00", "stake": "5.00"}
+    assert bettor.selection("away")["cash_out"] == cash_out("6.00", "5.00", "0.00", "0.00")
     assert bettor.compare_totals().is_consistent
 
 
 def test_a_cash_out_makes_the_profit_the_same_for_either_result(bettor: Bettor) -> None:
     bettor.place_successfully("BACK", 10, "3.50")
-    cash_out = bettor.selection("home", lay_odds="2.80")["cash_out"]
-    assert cash_out["stake"] == "12.50"
-    bettor.place_successfully(cash_out["side"], cash_out["stake"], cash_out["odds"])
+    hedge = bettor.selection("home", lay_odds="2.80")["cash_out"]
+    assert hedge == cash_out("2.80", "12.50", "2.50", "2.50")
+    bettor.place_successfully(hedge["side"], hedge["stake"], hedge["odds"])
     home = bettor.selection("home")
     assert (home["if_win"], home["if_lose"], home["side"], home["cash_out"]) == ("2.50", "2.50", None, None)
     assert bettor.position()["worst_case_exposure"] == "0.00"
+
+
+def test_a_cash_out_leaves_the_two_results_that_were_announced(bettor: Bettor) -> None:
+    """The average odds of 3,000 at 3.00 and at 3.01 are 3.005, which are no odds of two decimals."""
+    for odds in ("3.00", "3.01"):
+        bettor.place_successfully("BACK", 3000, odds)
+    hedge = bettor.selection("home")["cash_out"]
+    assert hedge == cash_out("3.01", "5990.03", "-9.96", "-9.97")
+    bettor.place_successfully(hedge["side"], hedge["stake"], hedge["odds"])
+    home = bettor.selection("home")
+    assert (home["if_win"], home["if_lose"]) == (hedge["if_win"], hedge["if_lose"])
+
+
+def test_a_venue_of_three_decimals_takes_and_suggests_such_odds(bettor: Bettor) -> None:
+    with ladder(OddsLadder.THREE_DECIMALS):
+        order_id = bettor.place_successfully("BACK", 1000, "3.005")
+        assert bettor.selection("home")["cash_out"] == cash_out("3.005", "1000.00", "0.00", "0.00")
+    assert bettor.read(f"/orders/{order_id}")["odds"] == "3.005"
+
+
+def test_odds_off_the_ladder_are_refused_with_the_nearest_odds(bettor: Bettor) -> None:
+    with ladder(OddsLadder.BETFAIR):
+        answer = bettor.place("BACK", 10, "3.02")
+        refused(answer, 400, "odds_not_on_ladder")
+        assert "nearest odds are 3.00" in answer.json["detail"]
+        refused(bettor.system.http("GET", "/positions/1", query={"lay_odds": "2.99"}), 400, "odds_not_on_ladder")
 
 
 def test_totals_count_settled_orders_and_leave_open_and_void_orders_out_of_the_roi(bettor: Bettor) -> None:

@@ -25,7 +25,7 @@ from tests.support.betting import MARKET, Bettor, process_stream_and_queue, stor
 from tests.support.moto_state import commits
 from tests.support.rpc import KINDS, SERVICE, assert_refused, call_method
 from tests.support.system import BETTING_TABLE, System, authorized
-from trimtab.betting.schemas import views
+from trimtab.betting.schemas import position_views, views
 from trimtab.betting.service.orders import BetOrders
 from trimtab.kernel.errors import Conflict
 from trimtab.runtime.http.problems import STATUS
@@ -411,11 +411,11 @@ def test_every_method_has_its_scope_and_is_a_method_of_the_service() -> None:
         (pb.Order, views.OrderView),
         (pb.Settlement, views.SettlementView),
         (pb.Insight, views.InsightView),
-        (pb.Hedge, views.HedgeView),
-        (pb.SelectionPosition, views.SelectionView),
-        (pb.MarketPosition, views.PositionView),
-        (pb.Metrics, views.MetricsView),
-        (pb.PlaceOrderResponse, views.PlacedView),
+        (pb.Hedge, position_views.HedgeView),
+        (pb.SelectionPosition, position_views.SelectionView),
+        (pb.MarketPosition, position_views.PositionView),
+        (pb.Metrics, position_views.MetricsView),
+        (pb.PlaceOrderResponse, position_views.PlacedView),
     ],
 )
 def test_a_message_has_the_members_of_the_view(message: Any, view: Any) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.markets import close_market
+from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest
 from trimtab.betting.domain.positions import BettingPosition, compute_worst_case, fold_orders
 from trimtab.betting.domain.results import (
@@ -23,14 +24,13 @@ from trimtab.betting.domain.results import (
     compute_profit,
 )
 from trimtab.betting.domain.totals import (
+    Hedge,
     OrderTotals,
-    SelectionExposure,
-    exposure_of_order,
     sum_totals,
     totals_of_order,
 )
+from trimtab.betting.schemas.position_views import selection_view
 from trimtab.betting.schemas.requests import SettleOrder
-from trimtab.betting.schemas.views import selection_view
 from trimtab.kernel.clock import format_time
 from trimtab.kernel.errors import Conflict, Refusal, Unprocessable
 from trimtab.kernel.money import to_money
@@ -252,16 +252,8 @@ def test_a_position_is_the_one_worked_by_hand() -> None:
     assert position.compute_worst_case(2) == D(44)
     assert position.compute_worst_case(2, others=False) == D(14)
     # The cash-out of home at 2.50: (38 + 15) / 2.50 = 21.20; then home earns 38 - 31.80 = 6.20 either way.
-    assert home.compute_hedge(D("2.50")) == (BetSide.LAY, D("21.2"))
-    assert draw.compute_hedge(D("4")) == (BetSide.BACK, D(8))
-
-
-def test_the_cash_out_of_a_back_is_back_odds_times_stake_by_lay_odds() -> None:
-    exposure = exposure_of_order(open_order("BACK", "10", "3.50"))
-    assert exposure.compute_hedge(D("2.80")) == (BetSide.LAY, D("12.5"))  # 3.50 * 10 / 2.80
-    assert exposure.own_odds == D("3.5")
-    assert SelectionExposure().compute_hedge(D(2)) is None
-    assert SelectionExposure().own_odds is None
+    assert home.compute_hedge(D("2.50")) == Hedge(BetSide.LAY, D("2.50"), D("21.20"), D("6.20"), D("6.20"))
+    assert draw.compute_hedge(D(4)) == Hedge(BetSide.BACK, D(4), D(8), D(0), D(0))
 
 
 selections = st.sampled_from(["a", "b", "c"])
@@ -307,8 +299,8 @@ def test_a_hedge_never_raises_the_worst_case(rows: Any, selection: str, at: D, p
     hedge = before.compute_hedge(at)
     if hedge is None:
         return
-    side, whole = hedge
-    stake = (whole * part).quantize(D("0.01"), rounding="ROUND_DOWN")
+    side = hedge.side
+    stake = (hedge.stake * part).quantize(D("0.01"), rounding="ROUND_DOWN")
     if not stake:
         return
     hedging = NewOrder("u", "m", selection, side, stake, at).place("demo", "h", None, NOW)
@@ -336,7 +328,7 @@ def test_each_selection_has_the_time_at_which_its_own_orders_changed() -> None:
     both = before.apply([(None, open_order(selection="b", number=2))], later)
     assert [both.get_changed_at(selection) for selection in "ab"] == [NOW, later]
     times = [format_time(time) for time in (NOW, later)]
-    assert [selection_view(both, selection)["updated_at"] for selection in "ab"] == times
+    assert [selection_view(both, selection, OddsLadder.TWO_DECIMALS)["updated_at"] for selection in "ab"] == times
     assert BettingPosition.from_item(both.to_item()) == both
 
 

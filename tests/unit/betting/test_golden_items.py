@@ -33,6 +33,9 @@ DEAD_HEAT = SettlementRequest(
     SelectionResult(ResultKind.DEAD_HEAT, Fraction(1, 3)), D("0.5"), D("25"), "Rule 4: a runner was withdrawn."
 )
 OPEN = NEW_ORDER.place("demo", "11111111-2222-5333-8444-555555555555", INSIGHT, TIME)
+THREE_DECIMALS = NewOrder("1", "match-7", "home", BetSide.BACK, D("10.00"), D("3.005")).place(
+    "demo", "bbbbbbbb-cccc-5ddd-8eee-ffffffffffff", None, TIME
+)
 SETTLED = NewOrder("1", "match-7", "away", BetSide.BACK, D("12.25"), D("2.00")).place(
     "demo", "66666666-7777-5888-8999-000000000000", None, TIME + HOUR
 )
@@ -58,6 +61,7 @@ POSITION = fold_orders(NO_ORDERS, [OPEN, SETTLED])
 CHARGED = fold_orders(NO_ORDERS, [SETTLED], MARKET)
 ITEMS: dict[str, Any] = {
     "order_open": OPEN,
+    "order_three_decimals": THREE_DECIMALS,
     "order_settled": SETTLED,
     "order_overridden": OVERRIDDEN,
     "position": POSITION,

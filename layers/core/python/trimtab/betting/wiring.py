@@ -6,10 +6,11 @@ from typing import Any
 
 from trimtab.betting.adapters.settlement_queue import SettlementQueue
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
+from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import BetOrder, NewOrder
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import OrderTotals
-from trimtab.betting.schemas import views
+from trimtab.betting.schemas import position_views, views
 from trimtab.betting.schemas.market_requests import SettleMarket
 from trimtab.betting.schemas.requests import SettleOrder
 from trimtab.betting.service.insights import Insights
@@ -40,6 +41,7 @@ class BettingSettings(Settings):
     max_exposure: str
     minimum_expected_value: str = ""
     number_of_winners: str = ""
+    odds_ladder: OddsLadder = OddsLadder.TWO_DECIMALS
 
     @property
     def default_number_of_winners(self) -> int | None:
@@ -52,7 +54,7 @@ class BettingSettings(Settings):
         minimum: Decimal | None = None
         if self.minimum_expected_value:
             minimum = parse_number(self.minimum_expected_value)
-        return OrderLimits(parse_number(self.max_stake), parse_number(self.max_exposure), minimum)
+        return OrderLimits(parse_number(self.max_stake), parse_number(self.max_exposure), minimum, self.odds_ladder)
 
 
 @lru_cache(maxsize=1)
@@ -142,10 +144,13 @@ def list_positions(
     include_settled: bool = True,
 ) -> views.Answer:
     """Return a page of positions as a `PositionList`; without `include_settled`, only markets with open orders."""
+    ladder = settings().odds_ladder
+    if lay_odds is not None:
+        ladder.require(lay_odds)
     query = (caller.tenant_id, "positions", user_id)
     page = positions().list(caller, user_id, limit=limit, after=decode_cursor(cursor, *query))
     items = [
-        views.position_view(position, winners, lay_odds)
+        position_views.position_view(position, winners, ladder, lay_odds)
         for position in page.items
         if include_settled or position.totals.orders_open
     ]

@@ -140,6 +140,7 @@ Weight = Annotated[
 """A percentage with at most 4 decimals, 0 to 100; the documented pattern has those of `normalise`, too."""
 
 Money = Annotated[Decimal, BeforeValidator(_places(money.MONEY_PLACES)), _decimal_schema(money.MONEY_PLACES)]
+DecimalOdds = Annotated[Decimal, BeforeValidator(_places(money.ODDS_PLACES)), _decimal_schema(money.ODDS_PLACES)]
 StatedMoney = Annotated[Decimal, BeforeValidator(_places(money.STATED_PLACES)), _decimal_schema(money.STATED_PLACES)]
 """An amount as a broker or a bank states it: up to 9 decimals, rounded where the amount meets cash."""
 

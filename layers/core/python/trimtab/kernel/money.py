@@ -13,6 +13,7 @@ from trimtab.kernel.errors import Invalid
 CONTEXT = Context(prec=28, rounding=ROUND_HALF_UP)
 _WIDE = Context(prec=100, rounding=ROUND_HALF_UP)  # rounding must not fail on a large number
 MONEY_PLACES = 2
+ODDS_PLACES = 3
 STATED_PLACES = 9
 QUANTITY_PLACES = 9
 PERCENT_PLACES = 4

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from trimtab.betting.domain import results
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.keys import market_partition, order_key, user_partition
+from trimtab.betting.domain.odds import normalise_odds, odds_text
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
@@ -87,7 +88,7 @@ class SettlementRequest(Struct, frozen=True):
 
 
 class NewOrder(Struct, frozen=True):
-    """An order that a client asks to place: stake in money, decimal odds with 2 places."""
+    """An order that a client asks to place: stake in money, decimal odds with 2 or 3 decimals."""
 
     user_id: str
     market_id: str
@@ -119,7 +120,7 @@ class NewOrder(Struct, frozen=True):
             selection_id=self.selection_id,
             side=self.side,
             stake=to_money(self.stake),
-            odds=to_money(self.odds),
+            odds=normalise_odds(self.odds),
             request_hash=self.request_hash(),
             created_at=now,
             updated_at=now,
@@ -294,7 +295,7 @@ def _event(type: str, order: BetOrder) -> Event:
         "selection_id": order.selection_id,
         "side": order.side.value,
         "stake": str(to_money(order.stake)),
-        "odds": str(to_money(order.odds)),
+        "odds": odds_text(order.odds),
         "status": order.status.value,
         "payout": settlement and str(to_money(settlement.payout)),
         "settled_at": settlement and format_time(settlement.settled_at),

@@ -5,18 +5,19 @@ totals of a user always equal the sum over all orders of the user.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Self, assert_never
 
 from msgspec import Struct
 
 from trimtab.betting.domain.keys import totals_key
 from trimtab.betting.domain.orders import BetOrder, BetStatus
-from trimtab.betting.domain.results import BetSide, compute_winnings
+from trimtab.betting.domain.results import BetSide, compute_exposure, compute_winnings
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
-from trimtab.kernel.money import CONTEXT, HUNDRED, MONEY_PLACES, ZERO, to_percent
+from trimtab.kernel.money import CONTEXT, HUNDRED, MONEY_PLACES, ZERO, to_percent, to_places
 
 _NOTHING = Decimal("0.00")
+CENT = Decimal("0.01")
 
 
 class Totals(Struct, frozen=True):
@@ -199,20 +200,28 @@ class SelectionExposure(Totals, frozen=True):
             return None
         return BetSide.BACK if self.if_win > self.if_lose else BetSide.LAY
 
-    def compute_hedge(self, odds: Decimal) -> tuple[BetSide, Decimal] | None:
-        """Return side and stake (not rounded) of the order that makes the profit the same for either result.
+    def compute_hedge(self, odds: Decimal) -> "Hedge | None":
+        """Return the order at these odds that makes the profit as equal for both results as whole cents allow.
 
-        Stake = |if_win - if_lose| / odds. For BACK orders alone the hedge is the cash-out: a LAY of
-        back odds * back stake / lay odds. None if there is nothing to hedge.
+        The exact stake is |if_win - if_lose| / odds. Of the two stakes in cents around the exact stake, the hedge has
+        the stake whose two profits are closer, for equal distances the smaller stake. For BACK orders alone the hedge
+        is the cash-out: a LAY of back odds * back stake / lay odds. None if no order can be placed that hedges.
 
         >>> exposure = SelectionExposure(back_stake=Decimal("10.00"), back_profit=Decimal("25.00"))
         >>> exposure.compute_hedge(Decimal("2.80"))
-        (<BetSide.LAY: 'LAY'>, Decimal('12.5'))
+        Hedge(side=<BetSide.LAY: 'LAY'>, odds=Decimal('2.80'), stake=Decimal('12.50'), if_win=Decimal('2.50'), \
+if_lose=Decimal('2.50'))
         """
         difference = self.if_win - self.if_lose
-        if not difference:
-            return None
-        return BetSide.LAY if difference > 0 else BetSide.BACK, CONTEXT.divide(abs(difference), odds)
+        side = BetSide.LAY if difference > 0 else BetSide.BACK
+        lower = to_places(CONTEXT.divide(abs(difference), odds), MONEY_PLACES, ROUND_FLOOR)
+        hedges = [self._hedge(side, stake, odds) for stake in (lower, lower + CENT)]
+        best = min(hedges, key=lambda hedge: abs(hedge.if_win - hedge.if_lose))
+        return best if compute_exposure(side, best.stake, odds) else None
+
+    def _hedge(self, side: BetSide, stake: Decimal, odds: Decimal) -> "Hedge":
+        winnings = compute_winnings(stake, odds)
+        return Hedge(side, odds, stake, self.if_win + side.sign * winnings, self.if_lose - side.sign * stake)
 
     @property
     def own_odds(self) -> Decimal | None:
@@ -223,6 +232,16 @@ class SelectionExposure(Totals, frozen=True):
             case BetSide.LAY if self.lay_stake:
                 return 1 + CONTEXT.divide(self.lay_liability, self.lay_stake)
         return None
+
+
+class Hedge(Struct, frozen=True):
+    """An order that hedges a selection, and the profit of all open orders after it for either result, in money."""
+
+    side: BetSide
+    odds: Decimal
+    stake: Decimal
+    if_win: Decimal
+    if_lose: Decimal
 
 
 def exposure_of_order(order: BetOrder) -> SelectionExposure:

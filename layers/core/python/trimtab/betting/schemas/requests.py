@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
 from trimtab.betting.domain.insights import Insight
+from trimtab.betting.domain.odds import MAX_ODDS
 from trimtab.betting.domain.orders import NewOrder, SettlementRequest
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
-from trimtab.contracts.fields import FineQuantity, Identifier, Model, Money, Percent, Time
+from trimtab.contracts.fields import DecimalOdds, FineQuantity, Identifier, Model, Money, Percent, Time
 from trimtab.contracts.messages import InsightReceived
 from trimtab.kernel.money import NUMBER_PATTERN, ZERO
 
-MAX_ODDS = 1000
 _FRACTION = re.compile(r"[1-9][0-9]{0,9}/[1-9][0-9]{0,9}")
 _BAD_FACTOR = "Give a number above 0 and below 1, or a fraction such as 1/3."
 
@@ -41,7 +41,7 @@ _FACTOR_SCHEMA = {
 }
 ReductionFactor = Annotated[Percent, Field(ge=0, lt=100, examples=["20"])]
 Factor = Annotated[Fraction, BeforeValidator(_read_factor), WithJsonSchema(_FACTOR_SCHEMA, mode="validation")]
-Odds = Annotated[Money, Field(gt=1, le=MAX_ODDS, examples=["3.50"])]
+Odds = Annotated[DecimalOdds, Field(gt=1, le=MAX_ODDS, examples=["3.50"])]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -56,7 +56,7 @@ class PlaceOrder(Model):
     stake: Annotated[Money, Field(gt=0, examples=["10.00"])]
     """The backer's stake in money, above 0, with 2 decimals."""
     odds: Odds
-    """Decimal odds with 2 decimals, above 1, up to 1,000: the payout of a winning BACK per unit of stake."""
+    """Decimal odds on the ladder of the venue, above 1, up to 1,000: the payout of a winning BACK per unit of stake."""
 
     def to_domain(self) -> NewOrder:
         """Return the order."""

@@ -2,19 +2,13 @@
 
 from enum import StrEnum
 
+from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import BetOrder
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.results import ResultKind
 from trimtab.betting.domain.totals import OrderTotals
-from trimtab.betting.schemas.views import (
-    Answer,
-    OrderView,
-    SelectionView,
-    UserMetricsView,
-    order_view,
-    selection_view,
-    user_metrics_view,
-)
+from trimtab.betting.schemas.position_views import SelectionView, UserMetricsView, selection_view, user_metrics_view
+from trimtab.betting.schemas.views import Answer, OrderView, order_view
 
 
 class OrderResult(StrEnum):
@@ -39,14 +33,14 @@ class SettledOrderView(OrderView):
     """The totals of the user over all markets after the settlement."""
 
 
-def settled_order_view(order: BetOrder, position: BettingPosition, totals: OrderTotals) -> Answer:
+def settled_order_view(order: BetOrder, position: BettingPosition, totals: OrderTotals, ladder: OddsLadder) -> Answer:
     """Return a `SettledOrderView`."""
     result = order.settlement and order.settlement.result
     return {
         **order_view(order),
         "selection_won": {ResultKind.WON: True, ResultKind.LOST: False}.get(result) if result else None,
         "order_result": _result_of(order).value,
-        "position": selection_view(position, order.selection_id),
+        "position": selection_view(position, order.selection_id, ladder),
         "metrics": user_metrics_view(order.user_id, None, totals),
     }
 

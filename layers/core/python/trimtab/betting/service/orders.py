@@ -9,6 +9,7 @@ from msgspec import Struct
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
 from trimtab.betting.domain.insights import require_expected_value
 from trimtab.betting.domain.markets import market_closed
+from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import (
     BetOrder,
     NewOrder,
@@ -30,12 +31,13 @@ class OrderLimits(Struct, frozen=True):
     """The limits of orders, in money.
 
     `max_stake` limits a single order, `max_exposure` the sum of the exposures of all open orders of a user.
-    `minimum_expected_value` is per unit of stake; None accepts any.
+    `minimum_expected_value` is per unit of stake; None accepts any. `ladder` has the accepted odds.
     """
 
     max_stake: Decimal
     max_exposure: Decimal
     minimum_expected_value: Decimal | None = None
+    ladder: OddsLadder = OddsLadder.TWO_DECIMALS
 
 
 class PlacedOrder(Struct, frozen=True):
@@ -92,6 +94,7 @@ class BetOrders(Struct, frozen=True):
         return retry_on_conflict(attempt)
 
     def _check_size(self, new: NewOrder) -> None:
+        self.limits.ladder.require(new.odds)
         if new.stake > self.limits.max_stake:
             raise Unprocessable("stake_too_large", f"stake must not exceed {self.limits.max_stake}.")
         if not new.exposure:
