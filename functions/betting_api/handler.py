@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from trimtab.betting import wiring
 from trimtab.betting.adapters.store import OrderFilter
+from trimtab.betting.domain.market_states import MarketAction
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.schemas import (
@@ -41,6 +42,7 @@ market_route = partial(route, tag="Markets")
 OrderId = Annotated[Identifier, Path(description="The `id` of an order.")]
 UserId = Annotated[Identifier, Path(description="The id of the user.")]
 MarketId = Annotated[Identifier, Path(description="The id of the market.")]
+Action = Annotated[MarketAction, Path(description="`suspend`, `reopen` or `close`.")]
 UserFilter = Annotated[Identifier | None, Query(alias="user_id", description="Only orders of this user.")]
 MarketFilter = Annotated[Identifier | None, Query(alias="market_id", description="Only orders in this market.")]
 StatusFilter = Annotated[BetStatus | None, Query(alias="status", description="Only orders of this status.")]
@@ -136,6 +138,22 @@ def settle_market(market_id: MarketId, body: market_requests.SettleMarket) -> Re
 def read_settlement(market_id: MarketId) -> Response[Any]:
     """Read the progress of the settlement of a market; 404 while the market is open."""
     return _answer_settlement(wiring.settlements().get(app.caller, market_id), HTTPStatus.OK)
+
+
+@app.get("/markets/<market_id>", **market_route("Read a market", READ, markets.MarketView))
+def read_market(market_id: MarketId) -> Response[Any]:
+    """Read the status of a market. A market that was never suspended, closed or settled is open."""
+    return json_response(markets.market_view(wiring.market_states().get(app.caller, market_id)))
+
+
+@app.post("/markets/<market_id>/<action>", **market_route("Change a market", WRITE, markets.MarketView))
+def change_market(market_id: MarketId, action: Action) -> Response[Any]:
+    """Suspend, reopen or close a market. A repeated request changes nothing.
+
+    In a suspended or closed market no order is placed, and users cannot cancel. A closed market waits for its
+    settlement, and can be reopened before.
+    """
+    return json_response(markets.market_view(wiring.market_states().change(app.caller, market_id, action)))
 
 
 @app.post("/insights", **market_route("Store an insight", WRITE, insights.StoredInsightView))

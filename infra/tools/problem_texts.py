@@ -164,10 +164,17 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A rebalance, a recalculation or an import is changing the portfolio.",
         "Wait until it has ended; `Retry-After` is set where the end is known.",
     ),
-    "market_closed": ("The market is closed; its orders are settled with it.", "Read the settlement of the market."),
+    "market_closed": (
+        "The market is closed; its orders are settled with it.",
+        "Read the market: `GET /markets/{market_id}`.",
+    ),
     "market_settled": (
         "The market was settled with another result, and a settlement is final.",
         "Read the settlement of the market.",
+    ),
+    "market_suspended": (
+        "The market is suspended.",
+        "Wait until the market reopens: `GET /markets/{market_id}`.",
     ),
     "method_not_allowed": (
         "The resource exists and has no such method.",

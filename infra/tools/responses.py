@@ -90,14 +90,14 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
 }
 
 _NOT_FOUND_WITHOUT_ID = {"request_rebalance", "read_summary", "list_orders"}
-_ALWAYS_FOUND = {"enter_asset", "settle_market"}
+_ALWAYS_FOUND = {"enter_asset", "settle_market", "read_market", "change_market"}
 _READS_WITH_RULES = {"read_performance", "read_risk", "read_history", "list_user_transactions"}
 _NEVER_CONFLICT = {"halt_orders", "lift_halt"}
 _NO_RULES = {
     *("create_webhook", "change_webhook", "delete_webhook", "rotate_webhook_secret", "test_webhook", "redeliver_event"),
     *("halt_orders", "lift_halt", "close_portfolio", "cancel_rebalance", "cancel_order", "lift_quarantine"),
     *("release_price", "withdraw_price", "enter_asset", "replace_contacts", "replace_alert_rules"),
-    *("change_portfolio", "set_allocation"),
+    *("change_portfolio", "set_allocation", "change_market"),
 }
 
 

@@ -290,10 +290,14 @@ FLOW: list[tuple[str, str, Any, int]] = [
     ("GET", "/positions/{user_id}", None, 200),
     ("GET", "/metrics/{user_id}", None, 200),
     ("GET", "/markets/{market_id}/settlement", None, 404),
+    ("GET", "/markets/{market_id}", None, 200),
+    ("POST", "/markets/{market_id}/{action}", None, 200),
+    ("POST", "/orders", {**BET, "selection_id": "t"}, 409),
     ("POST", "/markets/{market_id}/settle", {"winners": [], "commission_rate": "2.5"}, 202),
     ("GET", "/markets/{market_id}/settlement", None, 200),
+    ("POST", "/markets/{market_id}/{action}", None, 409),
 ]
-BETTING_IDS = {"user_id": "1", "market_id": "m", "order_id": derive_order_id("demo", "1", "bet")}
+BETTING_IDS = {"user_id": "1", "market_id": "m", "action": "suspend", "order_id": derive_order_id("demo", "1", "bet")}
 IDS = {**BETTING_IDS, "portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
 
 
@@ -355,6 +359,9 @@ def test_every_event_fits_its_schema(system: System) -> None:
         ("POST", f"/orders/{BETTING_IDS['order_id']}/settle", {"won": True}),
         ("POST", "/orders", {**BET, "market_id": "n"}),
         ("POST", f"/orders/{derive_order_id('demo', '1', 'other')}/cancel", None),
+        ("POST", "/markets/n/suspend", None),
+        ("POST", "/markets/n/reopen", None),
+        ("POST", "/markets/n/close", None),
         ("WORK", "", None),
         ("POST", "/portfolio", {"user_id": "2", "allocation": TARGET}),
         ("POST", "/rebalance", {**report, "user_id": "2", "request_id": "stuck"}),

@@ -65,6 +65,7 @@ ACTIONS = {
     "/orders/{order_id}/cancel",
     "/orders/{order_id}/settle",
     "/markets/{market_id}/settle",
+    "/markets/{market_id}/{action}",
     "/api/v1/portfolio/{portfolio_id}/recalculate-summary",
     "/api/v1/orders/{order_id}/settle",
 }

@@ -102,7 +102,7 @@ IDS = {
     **{"webhook_id": derive_id("demo", "webhook", "hook"), "delivery_id": "1"},
     **{"portfolio_id": PORTFOLIO_ID, "rebalance_id": rebalance_id_of(PORTFOLIO_ID, "k"), "ref_id": "t1"},
     **{"symbol": "AAPL", "effective_on": "2024-01-02", "job_id": "j", "import_id": "i"},
-    **{"order_id": derive_order_id("demo", "1", "bet"), "user_id": "1", "market_id": "match"},
+    **{"order_id": derive_order_id("demo", "1", "bet"), "user_id": "1", "market_id": "match", "action": "close"},
 }
 
 
@@ -172,7 +172,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/problems/{name}", "/links/{token}"}
-    assert len(ROUTES) == 91
+    assert len(ROUTES) == 93
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

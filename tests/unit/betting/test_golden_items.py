@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tests.support.write_units import item_bytes
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.market_results import StatedResults
+from trimtab.betting.domain.market_states import MarketAction, UnsettledMarket
 from trimtab.betting.domain.markets import ClosedMarket, MarketUser, close_market
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest, require_same_order
 from trimtab.betting.domain.positions import MAX_SELECTIONS, BettingPosition, fold_orders
@@ -57,6 +58,7 @@ WITH_RESULTS = close_market(
     by="ann",
     now=TIME,
 )
+SUSPENDED = UnsettledMarket(tenant_id="demo", market_id="match-7").change(MarketAction.SUSPEND, by="ann", now=TIME)
 POSITION = fold_orders(NO_ORDERS, [OPEN, SETTLED])
 CHARGED = fold_orders(NO_ORDERS, [SETTLED], MARKET)
 ITEMS: dict[str, Any] = {
@@ -70,6 +72,7 @@ ITEMS: dict[str, Any] = {
     "market_closed": MARKET,
     "market_settled": MARKET.mark_settled(2, TIME + 4 * HOUR),
     "market_with_results": WITH_RESULTS,
+    "market_suspended": SUSPENDED,
     "market_user": MarketUser("demo", "match-7", "1"),
     "insight": INSIGHT,
 }
@@ -106,7 +109,7 @@ def test_the_golden_item_is_read_and_written_unchanged(kind: str) -> None:
     value = ITEMS[kind]
     assert type(value).from_item(stored(kind)) == value
     assert written(value) == stored(kind)
-    assert stored(kind)["v"] == (2 if kind == "market_with_results" else 1)
+    assert stored(kind)["v"] == (2 if kind in {"market_with_results", "market_suspended"} else 1)
 
 
 @pytest.mark.parametrize("kind", ITEMS)

@@ -188,7 +188,7 @@ def test_a_closed_market_has_every_member_and_a_version_for_each_state() -> None
     assert close_market("demo", "m", stated, D(5), by="p", now=NOW) == ClosedMarket(*members)
     assert state_of(MARKET) == (ClosedMarketStatus.CLOSED, "CLOSED", 1)
     settled = MARKET.mark_settled(3, LATER)
-    assert settled == ClosedMarket(*members, LATER, 3)
+    assert settled == ClosedMarket(*members, LATER, 3, version=2)
     assert state_of(settled) == (ClosedMarketStatus.SETTLED, "SETTLED", 2)
     assert ClosedMarket.from_item(settled.to_item()) == settled
 

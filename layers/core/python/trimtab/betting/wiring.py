@@ -14,6 +14,7 @@ from trimtab.betting.schemas import position_views, views
 from trimtab.betting.schemas.market_requests import SettleMarket
 from trimtab.betting.schemas.requests import SettleOrder
 from trimtab.betting.service.insights import Insights
+from trimtab.betting.service.market_states import MarketStates
 from trimtab.betting.service.orders import BetOrders, OrderLimits, PlacedOrder
 from trimtab.betting.service.positions import BettingPositions
 from trimtab.betting.service.settlements import MarketSettlement, MarketSettlements
@@ -91,6 +92,12 @@ def insights() -> Insights:
 def settlements() -> MarketSettlements:
     """Return the service of market settlements."""
     return MarketSettlements(store(), SettlementQueue(sqs_client(), settings().settlements_queue_url), utc_now)
+
+
+@lru_cache(maxsize=1)
+def market_states() -> MarketStates:
+    """Return the service of the states of markets."""
+    return MarketStates(store(), utc_now)
 
 
 def place_order(caller: Caller, new: NewOrder, key: str) -> PlacedOrder:

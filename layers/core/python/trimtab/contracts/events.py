@@ -307,6 +307,15 @@ class PositionData(Model):
     once a market. Example: `0.00`"""
 
 
+class MarketData(Model):
+    """The state of a betting market after the event."""
+
+    market_id: str
+    state: Literal["OPEN", "SUSPENDED", "CLOSED"]
+    """`OPEN` takes orders; in `SUSPENDED` and `CLOSED` orders are neither placed nor cancelled by users. Example:
+    `SUSPENDED`"""
+
+
 class DisabledContactData(Model):
     """An e-mail address of a portfolio's contacts that gets no mail from now on."""
 
@@ -374,6 +383,9 @@ DATA: Mapping[str, type[Model]] = {
     "order.settled": OrderData,
     "order.cancelled": OrderData,
     "position.updated": PositionData,
+    "market.suspended": MarketData,
+    "market.reopened": MarketData,
+    "market.closed": MarketData,
     "cash.recorded": CashData,
     "cash.corrected": CorrectedCashData,
     "cash.recounted": RecountedCashData,

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from trimtab.betting.domain import keys
 from trimtab.betting.domain.insights import Insight
-from trimtab.betting.domain.markets import ClosedMarket, MarketUser, market_closed
+from trimtab.betting.domain.market_states import Market, UnsettledMarket, read_market
+from trimtab.betting.domain.markets import ClosedMarket, MarketUser
 from trimtab.betting.domain.orders import BetOrder, BetStatus, limit_exceeded
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import OrderTotals, UserTotals
@@ -42,12 +43,12 @@ class OrderFilter(Struct, frozen=True):
 class OrderContext(Struct, frozen=True):
     """The stored state that decides a change of an order.
 
-    The order under the id, the closed market (None while the market is open), the position of the user in the market,
-    and the newest insight on the selection.
+    The order under the id, the market (None if never suspended, closed or settled), the position of the user in the
+    market, and the newest insight on the selection.
     """
 
     order: BetOrder | None
-    market: ClosedMarket | None
+    market: Market | None
     position: BettingPosition | None
     insight: Insight | None
 
@@ -95,7 +96,7 @@ class BettingStore(Struct, frozen=True):
         )
         return OrderContext(
             BetOrder.from_item(order) if order else None,
-            ClosedMarket.from_item(market) if market else None,
+            read_market(market) if market else None,
             BettingPosition.from_item(position) if position else None,
             Insight.from_item(insight) if insight else None,
         )
@@ -105,17 +106,24 @@ class BettingStore(Struct, frozen=True):
         item = get_item(self.client, self.table, keys.order_key(tenant_id, order_id))
         return BetOrder.from_item(item) if item else None
 
-    def place_order(self, order: BetOrder, position: BettingPosition, change: OrderTotals, limit: Decimal) -> None:
+    def place_order(
+        self,
+        order: BetOrder,
+        position: BettingPosition,
+        change: OrderTotals,
+        limit: Decimal,
+        market: UnsettledMarket | None = None,
+    ) -> None:
         """Store the order, the position and the change of the totals of the user in one transaction.
 
-        Raises `ConditionFailed` if the order exists or the position has changed since the read, `Conflict` if the
-        market is closed, and `Unprocessable` if the open exposure of the user would exceed the limit.
+        Raises `ConditionFailed` if the order exists, or the position or the market has changed since the read, and
+        `Unprocessable` if the open exposure of the user would exceed the limit.
         """
         room = int((limit - order.exposure).scaleb(MONEY_PLACES))
         totals = self._add_to_totals(position, change)
         totals["ConditionExpression"] = "attribute_not_exists(open_exposure) OR open_exposure <= :room"
         totals["ExpressionAttributeValues"] |= serialize({":room": room})
-        actions = [self._put(order.to_item()), self._require_open(order), *self._put_position(position)]
+        actions = [self._put(order.to_item()), self._require_unchanged(order, market), *self._put_position(position)]
         try:
             transact(self.client, [*actions, {"Update": totals}])
         except ConditionFailed as refused:
@@ -124,23 +132,24 @@ class BettingStore(Struct, frozen=True):
             raise
 
     def change_orders(
-        self, orders: Sequence[BetOrder], position: BettingPosition, change: OrderTotals, *, open_market: bool
+        self,
+        orders: Sequence[BetOrder],
+        position: BettingPosition,
+        change: OrderTotals,
+        *,
+        open_market: bool,
+        market: UnsettledMarket | None = None,
     ) -> None:
         """Store changed orders of one user in one market, at most 90, with the position and the change of the totals.
 
-        Each item is written on the version that was read; raises `ConditionFailed` otherwise. With `open_market`,
-        raises `Conflict` if the market is closed.
+        Each item is written on the version that was read; with `open_market`, on the version of the market, too. Raises
+        `ConditionFailed` otherwise.
         """
         actions = [self._put(order.to_item()) for order in orders]
         if open_market:
-            actions.append(self._require_open(orders[0]))
+            actions.append(self._require_unchanged(orders[0], market))
         actions += self._put_position(position, list_user=not open_market)
-        try:
-            transact(self.client, [*actions, {"Update": self._add_to_totals(position, change)}])
-        except ConditionFailed as refused:
-            if open_market and refused.failed.keys() == {len(orders)}:
-                raise market_closed() from None
-            raise
+        transact(self.client, [*actions, {"Update": self._add_to_totals(position, change)}])
 
     def _put(self, item: Item) -> dict[str, Any]:
         return {"Put": versioned_put(self.table, item)}
@@ -154,10 +163,18 @@ class BettingStore(Struct, frozen=True):
             actions.append({"Put": {"TableName": self.table, "Item": item}})
         return actions
 
-    def _require_open(self, order: BetOrder) -> dict[str, Any]:
+    def _require_unchanged(self, order: BetOrder, market: UnsettledMarket | None) -> dict[str, Any]:
         key = serialize(keys.market_key(order.tenant_id, order.market_id))
-        condition = {"TableName": self.table, "Key": key, "ConditionExpression": "attribute_not_exists(pk)"}
-        return {"ConditionCheck": condition}
+        check: dict[str, Any] = {
+            "TableName": self.table,
+            "Key": key,
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        if market is not None:
+            check["ConditionExpression"] = "#version = :version"
+            check["ExpressionAttributeNames"] = {"#version": "version"}
+            check["ExpressionAttributeValues"] = serialize({":version": market.version})
+        return {"ConditionCheck": check}
 
     def _add_to_totals(self, position: BettingPosition, change: OrderTotals) -> dict[str, Any]:
         """Return the update that adds a change to the stored totals of a user without reading them.
@@ -259,17 +276,23 @@ class BettingStore(Struct, frozen=True):
     # Markets and insights ----------------------------------------------------------------------------------------
 
     def get_market(self, tenant_id: str, market_id: str) -> ClosedMarket | None:
-        """Return a closed market; None while the market is open."""
+        """Return a market with results; None before the settlement."""
+        market = self.read_market(tenant_id, market_id)
+        return market if isinstance(market, ClosedMarket) else None
+
+    def read_market(self, tenant_id: str, market_id: str) -> Market | None:
+        """Return a market in any state; None if the market was never suspended, closed or settled, and is open."""
         item = get_item(self.client, self.table, keys.market_key(tenant_id, market_id))
-        return ClosedMarket.from_item(item) if item else None
+        return read_market(item) if item else None
 
     def get_closed_markets(self, markets: Sequence[tuple[str, str]]) -> list[ClosedMarket]:
-        """Return the markets that are closed, of at most 100 given as (tenant id, market id)."""
+        """Return the markets with results, of at most 100 given as (tenant id, market id)."""
         wanted = [keys.market_key(tenant_id, market_id) for tenant_id, market_id in markets]
-        return [ClosedMarket.from_item(item) for item in batch_get(self.client, self.table, wanted, consistent=True)]
+        found = map(read_market, batch_get(self.client, self.table, wanted, consistent=True))
+        return [market for market in found if isinstance(market, ClosedMarket)]
 
-    def put_market(self, market: ClosedMarket) -> None:
-        """Store a market as closed, and later as settled; raises `ConditionFailed` for a repetition."""
+    def put_market(self, market: Market) -> None:
+        """Store a market in another state; raises `ConditionFailed` unless the version before is stored."""
         put_item(self.client, self.table, market.to_item())
 
     def get_progress(self, tenant_id: str, market_id: str) -> SettlementProgress:

@@ -44,6 +44,7 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
     settled_at: datetime | None = None
     orders: int = 0
     results: Mapping[str, SelectionResult] = {}
+    version: int = 1
 
     @property
     def status(self) -> ClosedMarketStatus:
@@ -52,7 +53,7 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
 
     def mark_settled(self, orders: int, now: datetime) -> "ClosedMarket":
         """Return the settled market with the number of orders."""
-        return replace(self, settled_at=now, orders=orders)
+        return replace(self, settled_at=now, orders=orders, version=self.version + 1)
 
     def is_same_settlement(self, other: "ClosedMarket") -> bool:
         """Return whether both close the market with the same results and the same commission rate."""
@@ -82,7 +83,7 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
         return max(ZERO, due - charged)
 
     def to_item(self) -> dict[str, Any]:
-        """Return the item: `version` is 1 for a closed market, 2 for a settled market.
+        """Return the item.
 
         The form is 2 if `results` are stored: a release that does not know them must not settle by the rest.
         """
@@ -91,7 +92,7 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
             **to_attributes(self),
             "orders": self.orders,
             "status": self.status.value,
-            "version": 1 if self.settled_at is None else 2,
+            "version": self.version,
             TRACE: None,  # set by each write
             FORM: 2 if self.results else 1,
         }

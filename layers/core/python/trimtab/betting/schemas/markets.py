@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
+from trimtab.betting.domain.market_states import Market, UnsettledMarket
 from trimtab.betting.domain.results import ResultKind, SelectionResult
 from trimtab.betting.schemas.views import Answer
 from trimtab.betting.service.settlements import MarketSettlement
@@ -17,6 +18,27 @@ class SettlementStatus(StrEnum):
 
     SETTLING = "SETTLING"
     SETTLED = "SETTLED"
+
+
+class MarketStatus(StrEnum):
+    """The status of a market, from the first order to the settlement."""
+
+    OPEN = "OPEN"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+    SETTLING = "SETTLING"
+    SETTLED = "SETTLED"
+
+
+class MarketView(Model):
+    """The status of a market."""
+
+    market_id: str
+    status: MarketStatus
+    """`OPEN` takes orders. In `SUSPENDED` and `CLOSED` orders are neither placed nor cancelled by users; `CLOSED` waits
+    for results. In `SETTLING` orders are being settled, in `SETTLED` all are. Example: `OPEN`"""
+    changed_at: datetime | None
+    """The time of the newest change of the status (UTC); null for a market that was never changed."""
 
 
 class MarketLinks(Model):
@@ -62,6 +84,21 @@ class MarketSettlementView(Model):
     """The results of selections that neither won in full, nor lost, nor are void, by id: half results, dead heats, and
     wins with a reduction. All selections in none of the three have lost."""
     links: MarketLinks
+
+
+def market_view(market: Market) -> Answer:
+    """Return a `MarketView`."""
+    if isinstance(market, UnsettledMarket):
+        status, changed_at = MarketStatus(market.state.value), market.updated_at
+    elif market.settled_at is None:
+        status, changed_at = MarketStatus.SETTLING, market.closed_at
+    else:
+        status, changed_at = MarketStatus.SETTLED, market.settled_at
+    return {
+        "market_id": market.market_id,
+        "status": status.value,
+        "changed_at": None if changed_at is None else format_time(changed_at),
+    }
 
 
 def market_settlement_view(settlement: MarketSettlement) -> Answer:

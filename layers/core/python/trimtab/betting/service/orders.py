@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
 from trimtab.betting.domain.insights import require_expected_value
-from trimtab.betting.domain.markets import market_closed
+from trimtab.betting.domain.market_states import require_changing, require_placing
 from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import (
     BetOrder,
@@ -24,7 +24,7 @@ from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Invalid, Unprocessable, not_found
 from trimtab.kernel.pages import Page
-from trimtab.kernel.retry import retry_on_conflict
+from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 
 
 class OrderLimits(Struct, frozen=True):
@@ -65,8 +65,8 @@ class BetOrders(Struct, frozen=True):
     def place(self, caller: Caller, new: NewOrder, key: str) -> PlacedOrder:
         """Place an order, idempotent by `key`: a repeat returns the order as stored. One read, one transaction.
 
-        Raises `Forbidden` for the order of another user, `Conflict` for a closed market or a key that was used for a
-        different order, `Unprocessable` if a limit refuses the order.
+        Raises `Forbidden` for the order of another user, `Conflict` for a suspended or closed market or a key that was
+        used for a different order, `Unprocessable` if a limit refuses the order.
         """
         caller.require_acting_for(new.user_id)
         tenant_id, user_id, market_id = caller.tenant_id, new.user_id, new.market_id
@@ -81,14 +81,13 @@ class BetOrders(Struct, frozen=True):
             if context.order is not None:
                 require_same_order(context.order, new)
                 return PlacedOrder(context.order, position, is_repeat=True)
-            if context.market is not None:
-                raise market_closed()
+            market = require_placing(context.market)
             self._check_size(new)
             position.require_room_for(new.selection_id)
             require_expected_value(context.insight, new.side, self.limits.minimum_expected_value)
             order = new.place(tenant_id, order_id, context.insight, now)
             position = position.apply([(None, order)], now)
-            self.store.place_order(order, position, totals_of_order(order), self.limits.max_exposure)
+            self.store.place_order(order, position, totals_of_order(order), self.limits.max_exposure, market)
             return PlacedOrder(order, position)
 
         return retry_on_conflict(attempt)
@@ -123,7 +122,10 @@ class BetOrders(Struct, frozen=True):
         return self.store.list_orders(caller.tenant_id, wanted, limit=limit, after=after)
 
     def cancel(self, caller: Caller, order_id: str) -> BetOrder:
-        """Cancel an open order; a repeat returns the cancelled order."""
+        """Cancel an open order; a repeat returns the cancelled order.
+
+        Raises `Conflict` for the token of an end user while the market is suspended, and once the market is closed.
+        """
         return self._change(caller, order_id, lambda order: order.cancel(self.clock())).order
 
     def settle(self, caller: Caller, order_id: str, request: SettlementRequest) -> ChangedOrder:
@@ -144,13 +146,14 @@ class BetOrders(Struct, frozen=True):
             context = self.store.get_order_context(
                 order.tenant_id, order.order_id, order.user_id, order.market_id, order.selection_id
             )
-            if context.market is not None and context.order == order:
-                raise market_closed()
+            if context.order != order:
+                raise ConditionFailed({})  # the order has changed since the read
+            market = require_changing(context.market, caller)
             if context.position is None:
                 raise not_found("position")
             position = context.position.apply([(order, changed)], changed.updated_at)
             change = totals_of_order(changed).minus(totals_of_order(order))
-            self.store.change_orders([changed], position, change, open_market=True)
+            self.store.change_orders([changed], position, change, open_market=True, market=market)
             return ChangedOrder(changed, is_repeat=False)
 
         return retry_on_conflict(attempt)

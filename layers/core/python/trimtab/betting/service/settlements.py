@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck
 from trimtab.betting.adapters.store import BettingStore, SettlementProgress
 from trimtab.betting.domain.market_results import StatedResults
+from trimtab.betting.domain.market_states import UnsettledMarket
 from trimtab.betting.domain.markets import ClosedMarket, close_market, require_same_settlement
 from trimtab.betting.domain.orders import BetOrder
 from trimtab.kernel.caller import Caller
@@ -85,10 +86,13 @@ class MarketSettlements(Struct, frozen=True):
         try:
             self.store.put_market(requested)
         except ConditionFailed:
-            stored = self.store.get_market(requested.tenant_id, requested.market_id)
-            if stored is None:
-                raise
-            return stored
+            match self.store.read_market(requested.tenant_id, requested.market_id):
+                case ClosedMarket() as stored:
+                    return stored
+                case UnsettledMarket() as stored:
+                    self.store.put_market(replace(requested, version=stored.version + 1))
+                case None:
+                    raise
         return None
 
     def get(self, caller: Caller, market_id: str) -> MarketSettlement:
