@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from trimtab.portfolios.portfolio.attention import attention_entries
 from trimtab.portfolios.portfolio.store import PENDING_JOBS, PortfolioStore
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 from trimtab.runtime.dynamodb.client import dynamodb_client
 from trimtab.runtime.dynamodb.paging import count_up_to
 from trimtab.runtime.observability import logger
@@ -114,7 +113,7 @@ def _age_gauge(system: ScrapedSystem, now: datetime) -> Gauge:
 
 @lru_cache(maxsize=1)
 def _cloudwatch() -> Any:
-    return boto3.client("cloudwatch", config=client_config(connect_timeout=1, read_timeout=2, attempts=3))
+    return aws_client("cloudwatch", connect_timeout=1, read_timeout=2, attempts=3)
 
 
 def _pending_gauge(store: PortfolioStore) -> tuple[list[Gauge], bool]:

@@ -44,11 +44,11 @@ def test_clients_with_the_trimmed_data_have_the_operations_and_addresses_of_the_
 
 
 def _clients(folder: Path) -> Iterator[str]:
-    """Yield the first argument of each call `….client("service", …)` below a folder."""
+    """Yield the service of each call `aws_client("service", …)` below a folder."""
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(func=ast.Attribute(attr="client"), args=[ast.Constant(value=str(name)), *_]):
+                case ast.Call(func=ast.Name(id="aws_client"), args=[ast.Constant(value=str(name)), *_]):
                     yield name
 
 

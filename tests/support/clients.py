@@ -2,17 +2,19 @@
 
 from typing import Any
 
-import boto3
+from botocore.config import Config
 
-_make_client = boto3.client
+from trimtab.runtime import aws_client
+
+_make_client = aws_client.make_client
 _clients: dict[str, Any] = {}
 
 
-def kept_client(service: str, **options: Any) -> Any:
+def kept_client(service: str, endpoint_url: str | None, config: Config) -> Any:
     """Return a client of a service with these options, the same object for equal options."""
-    key = repr((service, sorted((name, getattr(value, "__dict__", value)) for name, value in options.items())))
+    key = repr((service, endpoint_url, sorted(vars(config).items())))
     if key not in _clients:
-        _clients[key] = _make_client(service, **options)  # type: ignore[call-overload]
+        _clients[key] = _make_client(service, endpoint_url, config)
     return _clients[key]
 
 

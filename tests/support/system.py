@@ -381,7 +381,7 @@ def in_process_system() -> Iterator[System]:
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
-    clients = mock.patch("boto3.client", kept_client)
+    clients = mock.patch("trimtab.runtime.aws_client.make_client", kept_client)
     with mock.patch.dict("os.environ", environment), mock_aws(), clients, serving():
         forget_cached()
         for name, shape in TABLES.items():

@@ -66,7 +66,10 @@ def _number(parse: Callable[[str], Decimal]) -> Callable[[Any], Decimal]:
     def read(value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise ValueError("Use a number, or a number as text.")
-        return _explain(lambda: parse(_digits(value)))
+        try:
+            return parse(_digits(value))
+        except Refusal as refusal:
+            raise ValueError(refusal.detail) from None
 
     return read
 

@@ -26,11 +26,10 @@ HIGHEST_PRICE = Decimal("999999999999.999999999")
 """The smallest step between prices, and the highest price: 12 digits before the point, 9 after it."""
 
 NUMBER_PATTERN = r"-?[0-9]{1,12}(\.[0-9]{1,9})?"
-_NUMBER = re.compile(NUMBER_PATTERN)
 FINEST_PLACES = 18
 FINE_NUMBER_PATTERN = r"-?[0-9]{1,9}\.[0-9]{10,18}"
 """A number of more than 9 decimals. With 9 digits before the point, sums of such numbers are exact in 28 digits."""
-_FINE_NUMBER = re.compile(FINE_NUMBER_PATTERN)
+_NUMBER = re.compile(f"{NUMBER_PATTERN}|{FINE_NUMBER_PATTERN}")
 _EXPONENT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,18})?[eE][+-]?[0-9]{1,2}")
 
 
@@ -43,12 +42,11 @@ def parse_number(text: str, places: int = QUANTITY_PLACES) -> Decimal:
     >>> parse_number("12.50", places=2)
     Decimal('12.50')
     """
-    if not _NUMBER.fullmatch(text) and not _FINE_NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text):
         raise Invalid("invalid_number", "Use plain digits: at most 12 before the decimal point and 9 after the point.")
-    number = Decimal(text)
-    if -int(number.as_tuple().exponent) > places and number != number.quantize(_unit(places), context=CONTEXT):
+    if len(text.partition(".")[2].rstrip("0")) > places:
         raise Invalid("too_many_decimals", f"Use at most {places} decimals; input is not rounded.")
-    return number or ZERO  # minus zero is zero
+    return Decimal(text) or ZERO  # minus zero is zero
 
 
 def parse_fine_number(text: str) -> Decimal:
@@ -70,7 +68,8 @@ def parse_json_number(text: str) -> Decimal:
     >>> parse_json_number("33.333333333333336"), parse_json_number("1e-7")
     (Decimal('33.333333333333336'), Decimal('1E-7'))
     """
-    return parse_fine_number(format(Decimal(text), "f") if _EXPONENT.fullmatch(text) else text)
+    has_exponent = ("e" in text or "E" in text) and _EXPONENT.fullmatch(text)
+    return parse_fine_number(format(Decimal(text), "f") if has_exponent else text)
 
 
 def count_decimals(number: Decimal) -> int:

@@ -206,7 +206,7 @@ def _fetch(settings: AuthSettings) -> str:
     if settings.jwks_url is not None:
         with urllib.request.build_opener(_NoRedirect).open(settings.jwks_url, timeout=5) as answer:
             return str(answer.read(MAX_JWKS_BYTES), "utf-8")
-    import boto3  # noqa: PLC0415 - only keys in SSM need boto3 in the authorizer
+    from trimtab.runtime.aws_client import aws_client  # noqa: PLC0415 - only keys in SSM need the SDK here
 
-    parameter = boto3.client("ssm").get_parameter(Name=settings.jwks_parameter or "")
+    parameter = aws_client("ssm").get_parameter(Name=settings.jwks_parameter or "")
     return str(parameter["Parameter"]["Value"])

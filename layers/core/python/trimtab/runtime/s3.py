@@ -3,10 +3,9 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import ClientError
 
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -21,7 +20,8 @@ class ObjectTooLarge(Exception):
 @lru_cache(maxsize=1)
 def s3_client() -> "S3Client":
     """Return the client, created on first use."""
-    return boto3.client("s3", config=client_config(read_timeout=20))
+    client: S3Client = aws_client("s3", read_timeout=20)
+    return client
 
 
 def read_object(client: "S3Client", bucket: str, key: str, max_bytes: int) -> bytes | None:

@@ -1,11 +1,9 @@
 """Secrets in Secrets Manager."""
 
-import boto3
-
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 
 
 def read_secret(secret_id: str) -> str:
     """Return the current text of a secret."""
-    secrets = boto3.client("secretsmanager", config=client_config())
+    secrets = aws_client("secretsmanager")
     return str(secrets.get_secret_value(SecretId=secret_id)["SecretString"])

@@ -5,13 +5,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import boto3
 import urllib3
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
 from trimtab.notifications.domain.operator_alerts import OperatorAlert
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 from trimtab.runtime.secrets import read_secret
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ class WebhookFailed(Exception):
 @lru_cache(maxsize=1)
 def sns() -> "SNSClient":
     """Return the SNS client, created on first use."""
-    return boto3.client("sns", config=client_config(read_timeout=5))
+    client: SNSClient = aws_client("sns", read_timeout=5)
+    return client
 
 
 @lru_cache(maxsize=1)

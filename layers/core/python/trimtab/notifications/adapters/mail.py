@@ -5,7 +5,6 @@ from email.message import EmailMessage
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from trimtab.notifications.domain.contacts import (
     contacts_key,
     sent_mail_key,
 )
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 from trimtab.runtime.dynamodb.batches import batch_get, batch_put
 from trimtab.runtime.dynamodb.client import get_item
 from trimtab.runtime.dynamodb.writes import put_records
@@ -42,7 +41,8 @@ _PERMANENT = frozenset(
 @lru_cache(maxsize=1)
 def ses() -> "SESClient":
     """Return the SES client, created on first use."""
-    return boto3.client("ses", config=client_config(read_timeout=5))
+    client: SESClient = aws_client("ses", read_timeout=5)
+    return client
 
 
 class ContactStore(Struct, frozen=True):

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import MsgspecError, Struct
 
@@ -13,7 +12,7 @@ from trimtab.contracts.events import SOURCE, cloud_event, event_id, unpack_event
 from trimtab.kernel.clock import parse_time
 from trimtab.kernel.errors import Refusal
 from trimtab.kernel.retry import MAX_ATTEMPTS, sleep_before_retry
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 from trimtab.runtime.dynamodb.client import deserialize
 from trimtab.runtime.metrics import count
 from trimtab.runtime.observability import logger
@@ -32,7 +31,8 @@ def eventbridge_client() -> "EventBridgeClient":
 
     The client tries each call once: the publisher counts the tries and must end before its own time-out.
     """
-    return boto3.client("events", config=client_config(connect_timeout=1, read_timeout=3, attempts=1))
+    client: EventBridgeClient = aws_client("events", connect_timeout=1, read_timeout=3, attempts=1)
+    return client
 
 
 class Publisher(Struct, frozen=True):

@@ -5,12 +5,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from trimtab.contracts.messages import Message, TenantMessage
 from trimtab.contracts.traces import TRACEPARENT
 from trimtab.kernel.errors import Unavailable
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 from trimtab.runtime.tracing import next_traceparent
 
 if TYPE_CHECKING:
@@ -23,7 +21,8 @@ MAX_ENTRIES = 10
 @lru_cache(maxsize=1)
 def sqs_client() -> "SQSClient":
     """Return the client, created on first use."""
-    return boto3.client("sqs", config=client_config())
+    client: SQSClient = aws_client("sqs")
+    return client
 
 
 def send_message(

@@ -5,17 +5,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from trimtab.runtime.client_config import client_config
+from trimtab.runtime.aws_client import aws_client
 
 if TYPE_CHECKING:
     from types_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
 _GONE = 410
-_QUICK = client_config(connect_timeout=1, read_timeout=2, attempts=1, max_pool_connections=20)
 
 
 class ConnectionGone(Exception):
@@ -29,7 +27,15 @@ class PushFailed(Exception):
 @lru_cache(maxsize=1)
 def sockets_client(endpoint: str) -> "ApiGatewayManagementApiClient":
     """Return the client, created on first use. The client tries once: a slow connection must not delay others."""
-    return boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=_QUICK)
+    client: ApiGatewayManagementApiClient = aws_client(
+        "apigatewaymanagementapi",
+        endpoint_url=endpoint,
+        connect_timeout=1,
+        read_timeout=2,
+        attempts=1,
+        max_pool_connections=20,
+    )
+    return client
 
 
 class Sockets(Struct, frozen=True):
