@@ -49,11 +49,15 @@ def _rewrite(file: Path) -> None:
 
 
 def _without_documentation(value: Any) -> Any:
-    """Return JSON without texts named `documentation`; an object of this name is the member of a shape."""
+    """Return JSON without texts named `documentation`; an object of this name is the member of a shape.
+
+    The SDK reads the documentation of the parameters of a client: the first call of S3 fails without that text.
+    """
     match value:
         case dict():
             kept = {name: each for name, each in value.items() if name != "documentation" or isinstance(each, dict)}
-            return {name: _without_documentation(each) for name, each in kept.items()}
+            whole = {name: each for name, each in kept.items() if name == "clientContextParams"}
+            return {name: _without_documentation(each) for name, each in kept.items()} | whole
         case list():
             return [_without_documentation(each) for each in value]
     return value

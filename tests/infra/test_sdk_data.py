@@ -35,6 +35,10 @@ def test_clients_with_the_trimmed_data_have_the_operations_and_addresses_of_the_
         )
 
         assert trimmed.meta.endpoint_url == whole.meta.endpoint_url
+        parameters, all_parameters = (
+            client.meta.service_model.client_context_parameters for client in (trimmed, whole)
+        )
+        assert parameters == all_parameters
         assert trimmed.meta.method_to_api_mapping == whole.meta.method_to_api_mapping
         for operation in whole.meta.service_model.operation_names:
             trimmed_shape, shape = (
