@@ -97,11 +97,19 @@ def cancel_order(order_id: OrderId) -> Response[Any]:
 
 @app.post("/orders/<order_id>/settle", **order_route("Settle an order", WRITE, settled_orders.SettledOrderView))
 def settle_order(order_id: OrderId, body: requests.SettleOrder) -> Response[Any]:
-    """Settle an open order by the result of its selection. The first settlement is final.
+    """Settle an open order by the result of its selection. Only a correction settles the order again.
 
     `won` and `result` are those of the selection; `order_result` of the response is that of the order.
     """
     order = wiring.settle_order(app.caller, order_id, body)
+    position, totals = wiring.standing_of_user(app.caller, order)
+    return json_response(settled_orders.settled_order_view(order, position, totals, wiring.settings().odds_ladder))
+
+
+@app.post("/orders/<order_id>/resettle", **order_route("Correct an order", WRITE, settled_orders.SettledOrderView))
+def resettle_order(order_id: OrderId, body: requests.ResettleOrder) -> Response[Any]:
+    """Settle a settled order again, with a reason. The settlement before stays in `resettlements`."""
+    order = wiring.resettle_order(app.caller, order_id, body)
     position, totals = wiring.standing_of_user(app.caller, order)
     return json_response(settled_orders.settled_order_view(order, position, totals, wiring.settings().odds_ladder))
 
@@ -138,6 +146,15 @@ def settle_market(market_id: MarketId, body: market_requests.SettleMarket) -> Re
 def read_settlement(market_id: MarketId) -> Response[Any]:
     """Read the progress of the settlement of a market; 404 while the market is open."""
     return _answer_settlement(wiring.settlements().get(app.caller, market_id), HTTPStatus.OK)
+
+
+@app.post(
+    "/markets/<market_id>/resettle",
+    **market_route("Correct a market", WRITE, markets.MarketSettlementView, HTTPStatus.ACCEPTED),
+)
+def resettle_market(market_id: MarketId, body: market_requests.ResettleMarket) -> Response[Any]:
+    """Correct the results of a settled market, with a reason. Workers settle its orders again after the response."""
+    return _answer_settlement(wiring.resettle_market(app.caller, market_id, body), HTTPStatus.ACCEPTED)
 
 
 @app.get("/markets/<market_id>", **market_route("Read a market", READ, markets.MarketView))

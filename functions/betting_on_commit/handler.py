@@ -39,7 +39,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     markets = [image for image in images if image["sk"] == MARKET]
     for market in markets:
         with continue_trace(traceparent_of_item(market), market["market_id"]):
-            settlements().request_after_commits((), [(market["tenant_id"], market["market_id"])])
+            if market.get("number", 1) > 1:
+                settlements().request_corrected(market["tenant_id"], market["market_id"])
+            else:
+                settlements().request_after_commits((), [(market["tenant_id"], market["market_id"])])
     raced = settlements().request_after_commits(orders, ())
     count("OrdersRacedClosing", raced)
     logger.info("commits checked for closed markets", orders=len(orders), markets=len(markets), raced=raced)

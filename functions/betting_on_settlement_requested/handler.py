@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck
+from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck, UserPass
 from trimtab.betting.adapters.store import BettingStore
 from trimtab.betting.service.settlements import MarketSettlements
 from trimtab.contracts.messages import SettlementRequested
@@ -46,7 +46,8 @@ def settle(message: SettlementRequested, _: SQSRecord) -> None:
         users = settlements().request_users(tenant_id, market_id, message.after)
         logger.info("users requested", market_id=market_id, users=users)
     else:
-        settled = settlements().settle_user(tenant_id, market_id, message.user_id, message.tries)
+        progress = UserPass(message.number, message.after, message.orders) if message.number else None
+        settled = settlements().settle_user(tenant_id, market_id, message.user_id, message.tries, progress)
         count("OrdersSettled", len(settled))
         logger.info("orders settled", market_id=market_id, orders=len(settled))
 

@@ -125,7 +125,7 @@ class OrderService(OrderServiceSync):
 def _settlement_view(settlement: MarketSettlement) -> views.Answer:
     view = market_settlement_view(settlement)
     results = [{"selection_id": each, **result} for each, result in view["results"].items()]
-    kept = {name: value for name, value in view.items() if name != "links"}
+    kept = {name: value for name, value in view.items() if name not in {"links", "replaced"}}
     return {"settlement": {**kept, "results": results}}
 
 

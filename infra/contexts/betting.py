@@ -128,8 +128,9 @@ class BettingFunctions(Construct):
             batch_size=5,
             max_concurrency=config.settlement_max_concurrency,
         )
-        worker.allow_table(self._betting.table, ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"))
-        worker.allow_indexes(self._betting.table, ("by_open_market",))
+        actions = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
+        worker.allow_table(self._betting.table, actions)
+        worker.allow_indexes(self._betting.table, ("by_open_market", "by_user", "by_market"))
         worker.allow_sending(self._betting.settlements)
 
     def _add_closing_listener(self) -> None:

@@ -24,6 +24,7 @@ SAME_MEMBERS: Mapping[str, tuple[str, ...]] = {
     "OrderView": ("PlaceOrder",),
     "SelectionView": ("PlaceOrder",),
     "OrderData": ("OrderView",),
+    "ResettledOrderData": ("OrderView",),
     "PositionData": ("SelectionView",),
     "InsightReceived": ("InsightView",),
     "MarketSettlementView": ("SettleMarket",),

@@ -172,6 +172,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The market was settled with another result, and a settlement is final.",
         "Read the settlement of the market.",
     ),
+    "market_settling": (
+        "The orders of the market are being settled by the present results.",
+        "Send the correction once the status of the market is `SETTLED`.",
+    ),
     "market_suspended": (
         "The market is suspended.",
         "Wait until the market reopens: `GET /markets/{market_id}`.",
@@ -211,6 +215,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "not_held": (
         "The price to release is not the one that is held.",
         "Read the quote, and release the price that is held.",
+    ),
+    "not_settled": (
+        "The order or the market has no settlement to correct.",
+        "Settle the order or the market first.",
     ),
     "not_stale": ("Only a stale portfolio can be resolved.", "Read the portfolio; correct trades instead."),
     "not_of_kind": (
@@ -322,6 +330,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Read the list of each portfolio: `GET /portfolios/{portfolio_id}/transactions`.",
     ),
     "too_many_requests": ("The limit of requests is reached.", _SAME_REQUEST),
+    "too_many_resettlements": (
+        "The order or the market was corrected the most times.",
+        "Ask the operator of the platform.",
+    ),
     "too_many_rows": ("The file has too many rows.", "Split the file."),
     "too_many_selections": (
         "The user has orders on the largest number of selections of a market.",

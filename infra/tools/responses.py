@@ -77,7 +77,7 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
     **dict.fromkeys([(name, 202) for name in ("request_rebalance", "run_rebalance", "withdraw_cash")], _LATER),
     **dict.fromkeys([(name, 202) for name in ("record_trade", "correct_trade", "correct_fill")], _LATER),
     **dict.fromkeys([(name, 202) for name in ("import_trades", "import_cash", "undo_import")], _LATER),
-    **dict.fromkeys((("settle_market", 202), ("read_settlement", 200)), _LATER),
+    **dict.fromkeys((("settle_market", 202), ("resettle_market", 202), ("read_settlement", 200)), _LATER),
     **dict.fromkeys((("place_order", 201), ("create_webhook", 201)), ("Location",)),
     **dict.fromkeys((("export_trades", 200), ("export_cash", 200)), ("Link",)),
     **dict.fromkeys(
@@ -90,7 +90,7 @@ _SENT: Mapping[tuple[str, int], tuple[str, ...]] = {
 }
 
 _NOT_FOUND_WITHOUT_ID = {"request_rebalance", "read_summary", "list_orders"}
-_ALWAYS_FOUND = {"enter_asset", "settle_market", "read_market", "change_market"}
+_ALWAYS_FOUND = {"enter_asset", "settle_market", "resettle_market", "read_market", "change_market"}
 _READS_WITH_RULES = {"read_performance", "read_risk", "read_history", "list_user_transactions"}
 _NEVER_CONFLICT = {"halt_orders", "lift_halt"}
 _NO_RULES = {

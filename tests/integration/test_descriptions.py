@@ -286,6 +286,7 @@ FLOW: list[tuple[str, str, Any, int]] = [
     ("GET", "/orders/{order_id}", None, 200),
     ("POST", "/orders/{order_id}/settle", {"result": "dead_heat", "dead_heat_factor": "1/3"}, 200),
     ("POST", "/orders/{order_id}/settle", {"won": True}, 409),
+    ("POST", "/orders/{order_id}/resettle", {"won": True, "reason": "A wrong result."}, 200),
     ("POST", "/orders/{order_id}/cancel", None, 409),
     ("GET", "/positions/{user_id}", None, 200),
     ("GET", "/metrics/{user_id}", None, 200),
@@ -296,6 +297,7 @@ FLOW: list[tuple[str, str, Any, int]] = [
     ("POST", "/markets/{market_id}/settle", {"winners": [], "commission_rate": "2.5"}, 202),
     ("GET", "/markets/{market_id}/settlement", None, 200),
     ("POST", "/markets/{market_id}/{action}", None, 409),
+    ("POST", "/markets/{market_id}/resettle", {"winners": ["s"], "reason": "A wrong result."}, 409),
 ]
 BETTING_IDS = {"user_id": "1", "market_id": "m", "action": "suspend", "order_id": derive_order_id("demo", "1", "bet")}
 IDS = {**BETTING_IDS, "portfolio_id": ID, "rebalance_id": "731eb848-c0f2-552f-b8d8-c216b7119182"}
@@ -357,6 +359,7 @@ def test_every_event_fits_its_schema(system: System) -> None:
         ("DELETE", f"/portfolios/{ID}", None),
         ("POST", "/orders", BET),
         ("POST", f"/orders/{BETTING_IDS['order_id']}/settle", {"won": True}),
+        ("POST", f"/orders/{BETTING_IDS['order_id']}/resettle", {"won": False, "reason": "A wrong result."}),
         ("POST", "/orders", {**BET, "market_id": "n"}),
         ("POST", f"/orders/{derive_order_id('demo', '1', 'other')}/cancel", None),
         ("POST", "/markets/n/suspend", None),

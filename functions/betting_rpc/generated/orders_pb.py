@@ -949,7 +949,7 @@ class GetMarketSettlementResponse(Message[_GetMarketSettlementResponseFields]):
 
         settlement: MarketSettlement | None
 
-_OrderFields: TypeAlias = Literal["id", "user_id", "market_id", "selection_id", "side", "stake", "odds", "exposure", "status", "payout", "pnl", "commission", "settlement", "insight", "created_at", "settled_at"]
+_OrderFields: TypeAlias = Literal["id", "user_id", "market_id", "selection_id", "side", "stake", "odds", "exposure", "status", "payout", "pnl", "commission", "settlement", "insight", "created_at", "settled_at", "resettlements"]
 
 class Order(Message[_OrderFields]):
     """
@@ -1026,9 +1026,15 @@ class Order(Message[_OrderFields]):
             ```proto
             optional google.protobuf.Timestamp settled_at = 16;
             ```
+        resettlements:
+            The corrections of the settlement, oldest first.
+
+            ```proto
+            repeated trimtab.betting.v1.Resettlement resettlements = 17;
+            ```
     """
 
-    __slots__ = ("id", "user_id", "market_id", "selection_id", "side", "stake", "odds", "exposure", "status", "payout", "pnl", "commission", "settlement", "insight", "created_at", "settled_at")
+    __slots__ = ("id", "user_id", "market_id", "selection_id", "side", "stake", "odds", "exposure", "status", "payout", "pnl", "commission", "settlement", "insight", "created_at", "settled_at", "resettlements")
 
     if TYPE_CHECKING:
 
@@ -1051,6 +1057,7 @@ class Order(Message[_OrderFields]):
             insight: Insight | None = None,
             created_at: Timestamp | None = None,
             settled_at: Timestamp | None = None,
+            resettlements: list[Resettlement] | None = None,
         ) -> None:
             pass
 
@@ -1070,6 +1077,73 @@ class Order(Message[_OrderFields]):
         insight: Insight | None
         created_at: Timestamp | None
         settled_at: Timestamp | None
+        resettlements: list[Resettlement]
+
+_ResettlementFields: TypeAlias = Literal["reason", "resettled_by", "resettled_at", "result_before", "payout_before", "payout_change", "commission_change"]
+
+class Resettlement(Message[_ResettlementFields]):
+    """
+    A correction of a settled order. Changes are negative where an amount was reduced.
+
+    ```proto
+    message trimtab.betting.v1.Resettlement
+    ```
+
+    Attributes:
+        reason:
+            ```proto
+            string reason = 1;
+            ```
+        resettled_by:
+            ```proto
+            string resettled_by = 2;
+            ```
+        resettled_at:
+            ```proto
+            optional google.protobuf.Timestamp resettled_at = 3;
+            ```
+        result_before:
+            ```proto
+            trimtab.betting.v1.Result result_before = 4;
+            ```
+        payout_before:
+            ```proto
+            string payout_before = 5;
+            ```
+        payout_change:
+            ```proto
+            string payout_change = 6;
+            ```
+        commission_change:
+            ```proto
+            string commission_change = 7;
+            ```
+    """
+
+    __slots__ = ("reason", "resettled_by", "resettled_at", "result_before", "payout_before", "payout_change", "commission_change")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            reason: str = "",
+            resettled_by: str = "",
+            resettled_at: Timestamp | None = None,
+            result_before: Result | None = None,
+            payout_before: str = "",
+            payout_change: str = "",
+            commission_change: str = "",
+        ) -> None:
+            pass
+
+        reason: str
+        resettled_by: str
+        resettled_at: Timestamp | None
+        result_before: Result
+        payout_before: str
+        payout_change: str
+        commission_change: str
 
 _SettlementFields: TypeAlias = Literal["result", "dead_heat_factor", "due", "override_reason", "settled_by", "with_market", "reduction_factor"]
 
@@ -1545,7 +1619,7 @@ class Metrics(Message[_MetricsFields]):
         orders_void: int
         orders_cancelled: int
 
-_MarketSettlementFields: TypeAlias = Literal["market_id", "status", "winners", "voids", "commission_rate", "orders", "orders_open", "closed_by", "closed_at", "results"]
+_MarketSettlementFields: TypeAlias = Literal["market_id", "status", "winners", "voids", "commission_rate", "orders", "orders_open", "closed_by", "closed_at", "results", "number", "reason"]
 
 class MarketSettlement(Message[_MarketSettlementFields]):
     """
@@ -1598,9 +1672,21 @@ class MarketSettlement(Message[_MarketSettlementFields]):
             ```proto
             repeated trimtab.betting.v1.SelectionResult results = 10;
             ```
+        number:
+            1, and one more for each correction of the results.
+
+            ```proto
+            int32 number = 11;
+            ```
+        reason:
+            The reason of the newest correction.
+
+            ```proto
+            optional string reason = 12;
+            ```
     """
 
-    __slots__ = ("market_id", "status", "winners", "voids", "commission_rate", "orders", "orders_open", "closed_by", "closed_at", "results")
+    __slots__ = ("market_id", "status", "winners", "voids", "commission_rate", "orders", "orders_open", "closed_by", "closed_at", "results", "number", "reason")
 
     if TYPE_CHECKING:
 
@@ -1617,6 +1703,8 @@ class MarketSettlement(Message[_MarketSettlementFields]):
             closed_by: str = "",
             closed_at: Timestamp | None = None,
             results: list[SelectionResult] | None = None,
+            number: int = 0,
+            reason: str | None = None,
         ) -> None:
             pass
 
@@ -1630,6 +1718,8 @@ class MarketSettlement(Message[_MarketSettlementFields]):
         closed_by: str
         closed_at: Timestamp | None
         results: list[SelectionResult]
+        number: int
+        reason: str
 
 _ProblemFields: TypeAlias = Literal["type", "title", "status", "detail", "trace_id", "errors", "retry_after_seconds"]
 
@@ -1908,7 +1998,7 @@ class MarketStatus(Enum):
 
 
 _DESC = file_desc(
-    b'\n"functions/betting_rpc/orders.proto\x12\x12trimtab.betting.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xed\x01\n\x11PlaceOrderRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x02 \x01(\tR\x08marketId\x12!\n\x0cselection_id\x18\x03 \x01(\tR\x0bselectionId\x12,\n\x04side\x18\x04 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x14\n\x05stake\x18\x05 \x01(\tR\x05stake\x12\x12\n\x04odds\x18\x06 \x01(\tR\x04odds\x12\'\n\x0fidempotency_key\x18\x07 \x01(\tR\x0eidempotencyKey"\xef\x01\n\x12PlaceOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order\x12A\n\x08position\x18\x02 \x01(\x0b2%.trimtab.betting.v1.SelectionPositionR\x08position\x12:\n\x07insight\x18\x03 \x01(\x0b2\x1b.trimtab.betting.v1.InsightH\x00R\x07insight\x88\x01\x01\x12\x1d\n\nretry_safe\x18\x04 \x01(\x08R\tretrySafeB\n\n\x08_insight",\n\x0fGetOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId"C\n\x10GetOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order"\xb0\x01\n\x11ListOrdersRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x02 \x01(\tR\x08marketId\x127\n\x06status\x18\x03 \x01(\x0e2\x1f.trimtab.betting.v1.OrderStatusR\x06status\x12\x14\n\x05limit\x18\x04 \x01(\x05R\x05limit\x12\x16\n\x06cursor\x18\x05 \x01(\tR\x06cursor"{\n\x12ListOrdersResponse\x12/\n\x05items\x18\x01 \x03(\x0b2\x19.trimtab.betting.v1.OrderR\x05items\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01B\x0e\n\x0c_next_cursor"^\n\x15ListOpenOrdersRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x16\n\x06cursor\x18\x03 \x01(\tR\x06cursor"\x7f\n\x16ListOpenOrdersResponse\x12/\n\x05items\x18\x01 \x03(\x0b2\x19.trimtab.betting.v1.OrderR\x05items\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01B\x0e\n\x0c_next_cursor"/\n\x12CancelOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId"F\n\x13CancelOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order"\xc8\x02\n\x12SettleOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x15\n\x03won\x18\x02 \x01(\x08H\x00R\x03won\x88\x01\x01\x122\n\x06result\x18\x03 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x06result\x12(\n\x10dead_heat_factor\x18\x04 \x01(\tR\x0edeadHeatFactor\x12\x1e\n\ncommission\x18\x05 \x01(\tR\ncommission\x12\x1b\n\x06payout\x18\x06 \x01(\tH\x01R\x06payout\x88\x01\x01\x12\'\n\x0foverride_reason\x18\x07 \x01(\tR\x0eoverrideReason\x12)\n\x10reduction_factor\x18\x08 \x01(\tR\x0freductionFactorB\x06\n\x04_wonB\t\n\x07_payout"\xc0\x02\n\x13SettleOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order\x12(\n\rselection_won\x18\x02 \x01(\x08H\x00R\x0cselectionWon\x88\x01\x01\x12B\n\x0corder_result\x18\x03 \x01(\x0e2\x1f.trimtab.betting.v1.OrderResultR\x0borderResult\x12A\n\x08position\x18\x04 \x01(\x0b2%.trimtab.betting.v1.SelectionPositionR\x08position\x125\n\x07metrics\x18\x05 \x01(\x0b2\x1b.trimtab.betting.v1.MetricsR\x07metricsB\x10\n\x0e_selection_won"\xbf\x01\n\x18ListOpenPositionsRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x18\n\x07winners\x18\x02 \x01(\x05R\x07winners\x12\x19\n\x08lay_odds\x18\x03 \x01(\tR\x07layOdds\x12\x14\n\x05limit\x18\x04 \x01(\x05R\x05limit\x12\x16\n\x06cursor\x18\x05 \x01(\tR\x06cursor\x12\'\n\x0finclude_settled\x18\x06 \x01(\x08R\x0eincludeSettled"\x8b\x01\n\x19ListOpenPositionsResponse\x128\n\x05items\x18\x01 \x03(\x0b2".trimtab.betting.v1.MarketPositionR\x05items\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01B\x0e\n\x0c_next_cursor"T\n\x1cGetPerformanceMetricsRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x02 \x01(\tR\x08marketId"\x9f\x01\n\x1dGetPerformanceMetricsResponse\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12 \n\tmarket_id\x18\x02 \x01(\tH\x00R\x08marketId\x88\x01\x01\x125\n\x07metrics\x18\x03 \x01(\x0b2\x1b.trimtab.betting.v1.MetricsR\x07metricsB\x0c\n\n_market_id"\x91\x02\n\x13SettleMarketRequest\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x12\x18\n\x07winners\x18\x02 \x03(\tR\x07winners\x12\x14\n\x05voids\x18\x03 \x03(\tR\x05voids\x12\'\n\x0fcommission_rate\x18\x04 \x01(\tR\x0ecommissionRate\x12\x19\n\x08all_lost\x18\x05 \x01(\x08R\x07allLost\x12=\n\x07results\x18\x06 \x03(\x0b2#.trimtab.betting.v1.SelectionResultR\x07results\x12*\n\x11number_of_winners\x18\x07 \x01(\x05R\x0fnumberOfWinners"\xd5\x01\n\x0fSelectionResult\x12!\n\x0cselection_id\x18\x01 \x01(\tR\x0bselectionId\x122\n\x06result\x18\x02 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x06result\x12\x1b\n\x06factor\x18\x03 \x01(\tH\x00R\x06factor\x88\x01\x01\x12.\n\x10reduction_factor\x18\x04 \x01(\tH\x01R\x0freductionFactor\x88\x01\x01B\t\n\x07_factorB\x13\n\x11_reduction_factor"\\\n\x14SettleMarketResponse\x12D\n\nsettlement\x18\x01 \x01(\x0b2$.trimtab.betting.v1.MarketSettlementR\nsettlement"9\n\x1aGetMarketSettlementRequest\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId"c\n\x1bGetMarketSettlementResponse\x12D\n\nsettlement\x18\x01 \x01(\x0b2$.trimtab.betting.v1.MarketSettlementR\nsettlement"\xbe\x05\n\x05Order\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x03 \x01(\tR\x08marketId\x12!\n\x0cselection_id\x18\x04 \x01(\tR\x0bselectionId\x12,\n\x04side\x18\x05 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x14\n\x05stake\x18\x06 \x01(\tR\x05stake\x12\x12\n\x04odds\x18\x07 \x01(\tR\x04odds\x12\x1a\n\x08exposure\x18\x08 \x01(\tR\x08exposure\x127\n\x06status\x18\t \x01(\x0e2\x1f.trimtab.betting.v1.OrderStatusR\x06status\x12\x1b\n\x06payout\x18\n \x01(\tH\x00R\x06payout\x88\x01\x01\x12\x15\n\x03pnl\x18\x0b \x01(\tH\x01R\x03pnl\x88\x01\x01\x12#\n\ncommission\x18\x0c \x01(\tH\x02R\ncommission\x88\x01\x01\x12C\n\nsettlement\x18\r \x01(\x0b2\x1e.trimtab.betting.v1.SettlementH\x03R\nsettlement\x88\x01\x01\x12:\n\x07insight\x18\x0e \x01(\x0b2\x1b.trimtab.betting.v1.InsightH\x04R\x07insight\x88\x01\x01\x129\n\ncreated_at\x18\x0f \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x12>\n\nsettled_at\x18\x10 \x01(\x0b2\x1a.google.protobuf.TimestampH\x05R\tsettledAt\x88\x01\x01B\t\n\x07_payoutB\x06\n\x04_pnlB\r\n\x0b_commissionB\r\n\x0b_settlementB\n\n\x08_insightB\r\n\x0b_settled_at"\xc3\x02\n\nSettlement\x122\n\x06result\x18\x01 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x06result\x12-\n\x10dead_heat_factor\x18\x02 \x01(\tH\x00R\x0edeadHeatFactor\x88\x01\x01\x12\x10\n\x03due\x18\x03 \x01(\tR\x03due\x12,\n\x0foverride_reason\x18\x04 \x01(\tH\x01R\x0eoverrideReason\x88\x01\x01\x12\x1d\n\nsettled_by\x18\x05 \x01(\tR\tsettledBy\x12\x1f\n\x0bwith_market\x18\x06 \x01(\x08R\nwithMarket\x12)\n\x10reduction_factor\x18\x07 \x01(\tR\x0freductionFactorB\x13\n\x11_dead_heat_factorB\x12\n\x10_override_reason"\xae\x01\n\x07Insight\x12/\n\x13implied_probability\x18\x01 \x01(\tR\x12impliedProbability\x12%\n\x0eexpected_value\x18\x02 \x01(\tR\rexpectedValue\x12\x1a\n\x08momentum\x18\x03 \x01(\tR\x08momentum\x12/\n\x05as_of\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04asOf"\x8f\x01\n\x05Hedge\x12,\n\x04side\x18\x01 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x12\n\x04odds\x18\x02 \x01(\tR\x04odds\x12\x14\n\x05stake\x18\x03 \x01(\tR\x05stake\x12\x15\n\x06if_win\x18\x04 \x01(\tR\x05ifWin\x12\x17\n\x07if_lose\x18\x05 \x01(\tR\x06ifLose"\xe4\x03\n\x11SelectionPosition\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x12!\n\x0cselection_id\x18\x02 \x01(\tR\x0bselectionId\x12,\n\x04side\x18\x03 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x1a\n\x08exposure\x18\x04 \x01(\tR\x08exposure\x12\x10\n\x03pnl\x18\x05 \x01(\tR\x03pnl\x12\x1d\n\nback_stake\x18\x06 \x01(\tR\tbackStake\x12\x1f\n\x0bback_profit\x18\x07 \x01(\tR\nbackProfit\x12\x1b\n\tlay_stake\x18\x08 \x01(\tR\x08layStake\x12#\n\rlay_liability\x18\t \x01(\tR\x0clayLiability\x12\x15\n\x06if_win\x18\n \x01(\tR\x05ifWin\x12\x17\n\x07if_lose\x18\x0b \x01(\tR\x06ifLose\x129\n\x08cash_out\x18\x0c \x01(\x0b2\x19.trimtab.betting.v1.HedgeH\x00R\x07cashOut\x88\x01\x01\x129\n\nupdated_at\x18\r \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAtB\x0b\n\t_cash_out"\x9f\x03\n\x0eMarketPosition\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x12\x1a\n\x08exposure\x18\x02 \x01(\tR\x08exposure\x12.\n\x13worst_case_exposure\x18\x03 \x01(\tR\x11worstCaseExposure\x12>\n\x1cworst_case_exposure_of_these\x18\x04 \x01(\tR\x18worstCaseExposureOfThese\x12+\n\x11market_commission\x18\x05 \x01(\tR\x10marketCommission\x12E\n\nselections\x18\x06 \x03(\x0b2%.trimtab.betting.v1.SelectionPositionR\nselections\x125\n\x07metrics\x18\x07 \x01(\x0b2\x1b.trimtab.betting.v1.MetricsR\x07metrics\x129\n\nupdated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt"\x9a\x04\n\x07Metrics\x12\x1f\n\x0btotal_stake\x18\x01 \x01(\tR\ntotalStake\x12!\n\x0ctotal_payout\x18\x02 \x01(\tR\x0btotalPayout\x12\x10\n\x03roi\x18\x03 \x01(\tR\x03roi\x12#\n\rorders_placed\x18\x04 \x01(\x05R\x0cordersPlaced\x12\x1d\n\norders_won\x18\x05 \x01(\x05R\tordersWon\x12\x19\n\x08win_rate\x18\x06 \x01(\tR\x07winRate\x12\x1d\n\nopen_stake\x18\x07 \x01(\tR\topenStake\x12#\n\ropen_exposure\x18\x08 \x01(\tR\x0copenExposure\x12\x16\n\x06profit\x18\t \x01(\tR\x06profit\x12\x1e\n\ncommission\x18\n \x01(\tR\ncommission\x12#\n\rsettled_stake\x18\x0b \x01(\tR\x0csettledStake\x12%\n\x0esettled_profit\x18\x0c \x01(\tR\rsettledProfit\x12\x1f\n\x0borders_open\x18\r \x01(\x05R\nordersOpen\x12%\n\x0eorders_settled\x18\x0e \x01(\x05R\rordersSettled\x12\x1f\n\x0borders_void\x18\x0f \x01(\x05R\nordersVoid\x12)\n\x10orders_cancelled\x18\x10 \x01(\x05R\x0fordersCancelled"\x90\x03\n\x10MarketSettlement\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x128\n\x06status\x18\x02 \x01(\x0e2 .trimtab.betting.v1.MarketStatusR\x06status\x12\x18\n\x07winners\x18\x03 \x03(\tR\x07winners\x12\x14\n\x05voids\x18\x04 \x03(\tR\x05voids\x12\'\n\x0fcommission_rate\x18\x05 \x01(\tR\x0ecommissionRate\x12\x16\n\x06orders\x18\x06 \x01(\x05R\x06orders\x12\x1f\n\x0borders_open\x18\x07 \x01(\x05R\nordersOpen\x12\x1b\n\tclosed_by\x18\x08 \x01(\tR\x08closedBy\x127\n\tclosed_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\x08closedAt\x12=\n\x07results\x18\n \x03(\x0b2#.trimtab.betting.v1.SelectionResultR\x07results"\x83\x02\n\x07Problem\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06status\x12\x16\n\x06detail\x18\x04 \x01(\tR\x06detail\x12\x19\n\x08trace_id\x18\x05 \x01(\tR\x07traceId\x126\n\x06errors\x18\x06 \x03(\x0b2\x1e.trimtab.betting.v1.FieldErrorR\x06errors\x123\n\x13retry_after_seconds\x18\x07 \x01(\x05H\x00R\x11retryAfterSeconds\x88\x01\x01B\x16\n\x14_retry_after_seconds":\n\nFieldError\x12\x14\n\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n\x06detail\x18\x02 \x01(\tR\x06detail*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\r\n\tSIDE_BACK\x10\x01\x12\x0c\n\x08SIDE_LAY\x10\x02*x\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_STATUS_OPEN\x10\x01\x12\x18\n\x14ORDER_STATUS_SETTLED\x10\x02\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x03*\x93\x01\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x0e\n\nRESULT_WON\x10\x01\x12\x0f\n\x0bRESULT_LOST\x10\x02\x12\x0f\n\x0bRESULT_VOID\x10\x03\x12\x13\n\x0fRESULT_HALF_WON\x10\x04\x12\x14\n\x10RESULT_HALF_LOST\x10\x05\x12\x14\n\x10RESULT_DEAD_HEAT\x10\x06*s\n\x0bOrderResult\x12\x1c\n\x18ORDER_RESULT_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_RESULT_WON\x10\x01\x12\x15\n\x11ORDER_RESULT_LOST\x10\x02\x12\x19\n\x15ORDER_RESULT_RETURNED\x10\x03*d\n\x0cMarketStatus\x12\x1d\n\x19MARKET_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16MARKET_STATUS_SETTLING\x10\x01\x12\x19\n\x15MARKET_STATUS_SETTLED\x10\x022\x93\x08\n\x0cOrderService\x12[\n\nPlaceOrder\x12%.trimtab.betting.v1.PlaceOrderRequest\x1a&.trimtab.betting.v1.PlaceOrderResponse\x12U\n\x08GetOrder\x12#.trimtab.betting.v1.GetOrderRequest\x1a$.trimtab.betting.v1.GetOrderResponse\x12[\n\nListOrders\x12%.trimtab.betting.v1.ListOrdersRequest\x1a&.trimtab.betting.v1.ListOrdersResponse\x12g\n\x0eListOpenOrders\x12).trimtab.betting.v1.ListOpenOrdersRequest\x1a*.trimtab.betting.v1.ListOpenOrdersResponse\x12^\n\x0bCancelOrder\x12&.trimtab.betting.v1.CancelOrderRequest\x1a\'.trimtab.betting.v1.CancelOrderResponse\x12^\n\x0bSettleOrder\x12&.trimtab.betting.v1.SettleOrderRequest\x1a\'.trimtab.betting.v1.SettleOrderResponse\x12p\n\x11ListOpenPositions\x12,.trimtab.betting.v1.ListOpenPositionsRequest\x1a-.trimtab.betting.v1.ListOpenPositionsResponse\x12|\n\x15GetPerformanceMetrics\x120.trimtab.betting.v1.GetPerformanceMetricsRequest\x1a1.trimtab.betting.v1.GetPerformanceMetricsResponse\x12a\n\x0cSettleMarket\x12\'.trimtab.betting.v1.SettleMarketRequest\x1a(.trimtab.betting.v1.SettleMarketResponse\x12v\n\x13GetMarketSettlement\x12..trimtab.betting.v1.GetMarketSettlementRequest\x1a/.trimtab.betting.v1.GetMarketSettlementResponseb\x06proto3',
+    b'\n"functions/betting_rpc/orders.proto\x12\x12trimtab.betting.v1\x1a\x1fgoogle/protobuf/timestamp.proto"\xed\x01\n\x11PlaceOrderRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x02 \x01(\tR\x08marketId\x12!\n\x0cselection_id\x18\x03 \x01(\tR\x0bselectionId\x12,\n\x04side\x18\x04 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x14\n\x05stake\x18\x05 \x01(\tR\x05stake\x12\x12\n\x04odds\x18\x06 \x01(\tR\x04odds\x12\'\n\x0fidempotency_key\x18\x07 \x01(\tR\x0eidempotencyKey"\xef\x01\n\x12PlaceOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order\x12A\n\x08position\x18\x02 \x01(\x0b2%.trimtab.betting.v1.SelectionPositionR\x08position\x12:\n\x07insight\x18\x03 \x01(\x0b2\x1b.trimtab.betting.v1.InsightH\x00R\x07insight\x88\x01\x01\x12\x1d\n\nretry_safe\x18\x04 \x01(\x08R\tretrySafeB\n\n\x08_insight",\n\x0fGetOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId"C\n\x10GetOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order"\xb0\x01\n\x11ListOrdersRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x02 \x01(\tR\x08marketId\x127\n\x06status\x18\x03 \x01(\x0e2\x1f.trimtab.betting.v1.OrderStatusR\x06status\x12\x14\n\x05limit\x18\x04 \x01(\x05R\x05limit\x12\x16\n\x06cursor\x18\x05 \x01(\tR\x06cursor"{\n\x12ListOrdersResponse\x12/\n\x05items\x18\x01 \x03(\x0b2\x19.trimtab.betting.v1.OrderR\x05items\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01B\x0e\n\x0c_next_cursor"^\n\x15ListOpenOrdersRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x16\n\x06cursor\x18\x03 \x01(\tR\x06cursor"\x7f\n\x16ListOpenOrdersResponse\x12/\n\x05items\x18\x01 \x03(\x0b2\x19.trimtab.betting.v1.OrderR\x05items\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01B\x0e\n\x0c_next_cursor"/\n\x12CancelOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId"F\n\x13CancelOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order"\xc8\x02\n\x12SettleOrderRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tR\x07orderId\x12\x15\n\x03won\x18\x02 \x01(\x08H\x00R\x03won\x88\x01\x01\x122\n\x06result\x18\x03 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x06result\x12(\n\x10dead_heat_factor\x18\x04 \x01(\tR\x0edeadHeatFactor\x12\x1e\n\ncommission\x18\x05 \x01(\tR\ncommission\x12\x1b\n\x06payout\x18\x06 \x01(\tH\x01R\x06payout\x88\x01\x01\x12\'\n\x0foverride_reason\x18\x07 \x01(\tR\x0eoverrideReason\x12)\n\x10reduction_factor\x18\x08 \x01(\tR\x0freductionFactorB\x06\n\x04_wonB\t\n\x07_payout"\xc0\x02\n\x13SettleOrderResponse\x12/\n\x05order\x18\x01 \x01(\x0b2\x19.trimtab.betting.v1.OrderR\x05order\x12(\n\rselection_won\x18\x02 \x01(\x08H\x00R\x0cselectionWon\x88\x01\x01\x12B\n\x0corder_result\x18\x03 \x01(\x0e2\x1f.trimtab.betting.v1.OrderResultR\x0borderResult\x12A\n\x08position\x18\x04 \x01(\x0b2%.trimtab.betting.v1.SelectionPositionR\x08position\x125\n\x07metrics\x18\x05 \x01(\x0b2\x1b.trimtab.betting.v1.MetricsR\x07metricsB\x10\n\x0e_selection_won"\xbf\x01\n\x18ListOpenPositionsRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x18\n\x07winners\x18\x02 \x01(\x05R\x07winners\x12\x19\n\x08lay_odds\x18\x03 \x01(\tR\x07layOdds\x12\x14\n\x05limit\x18\x04 \x01(\x05R\x05limit\x12\x16\n\x06cursor\x18\x05 \x01(\tR\x06cursor\x12\'\n\x0finclude_settled\x18\x06 \x01(\x08R\x0eincludeSettled"\x8b\x01\n\x19ListOpenPositionsResponse\x128\n\x05items\x18\x01 \x03(\x0b2".trimtab.betting.v1.MarketPositionR\x05items\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01B\x0e\n\x0c_next_cursor"T\n\x1cGetPerformanceMetricsRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x02 \x01(\tR\x08marketId"\x9f\x01\n\x1dGetPerformanceMetricsResponse\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12 \n\tmarket_id\x18\x02 \x01(\tH\x00R\x08marketId\x88\x01\x01\x125\n\x07metrics\x18\x03 \x01(\x0b2\x1b.trimtab.betting.v1.MetricsR\x07metricsB\x0c\n\n_market_id"\x91\x02\n\x13SettleMarketRequest\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x12\x18\n\x07winners\x18\x02 \x03(\tR\x07winners\x12\x14\n\x05voids\x18\x03 \x03(\tR\x05voids\x12\'\n\x0fcommission_rate\x18\x04 \x01(\tR\x0ecommissionRate\x12\x19\n\x08all_lost\x18\x05 \x01(\x08R\x07allLost\x12=\n\x07results\x18\x06 \x03(\x0b2#.trimtab.betting.v1.SelectionResultR\x07results\x12*\n\x11number_of_winners\x18\x07 \x01(\x05R\x0fnumberOfWinners"\xd5\x01\n\x0fSelectionResult\x12!\n\x0cselection_id\x18\x01 \x01(\tR\x0bselectionId\x122\n\x06result\x18\x02 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x06result\x12\x1b\n\x06factor\x18\x03 \x01(\tH\x00R\x06factor\x88\x01\x01\x12.\n\x10reduction_factor\x18\x04 \x01(\tH\x01R\x0freductionFactor\x88\x01\x01B\t\n\x07_factorB\x13\n\x11_reduction_factor"\\\n\x14SettleMarketResponse\x12D\n\nsettlement\x18\x01 \x01(\x0b2$.trimtab.betting.v1.MarketSettlementR\nsettlement"9\n\x1aGetMarketSettlementRequest\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId"c\n\x1bGetMarketSettlementResponse\x12D\n\nsettlement\x18\x01 \x01(\x0b2$.trimtab.betting.v1.MarketSettlementR\nsettlement"\x86\x06\n\x05Order\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x1b\n\tmarket_id\x18\x03 \x01(\tR\x08marketId\x12!\n\x0cselection_id\x18\x04 \x01(\tR\x0bselectionId\x12,\n\x04side\x18\x05 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x14\n\x05stake\x18\x06 \x01(\tR\x05stake\x12\x12\n\x04odds\x18\x07 \x01(\tR\x04odds\x12\x1a\n\x08exposure\x18\x08 \x01(\tR\x08exposure\x127\n\x06status\x18\t \x01(\x0e2\x1f.trimtab.betting.v1.OrderStatusR\x06status\x12\x1b\n\x06payout\x18\n \x01(\tH\x00R\x06payout\x88\x01\x01\x12\x15\n\x03pnl\x18\x0b \x01(\tH\x01R\x03pnl\x88\x01\x01\x12#\n\ncommission\x18\x0c \x01(\tH\x02R\ncommission\x88\x01\x01\x12C\n\nsettlement\x18\r \x01(\x0b2\x1e.trimtab.betting.v1.SettlementH\x03R\nsettlement\x88\x01\x01\x12:\n\x07insight\x18\x0e \x01(\x0b2\x1b.trimtab.betting.v1.InsightH\x04R\x07insight\x88\x01\x01\x129\n\ncreated_at\x18\x0f \x01(\x0b2\x1a.google.protobuf.TimestampR\tcreatedAt\x12>\n\nsettled_at\x18\x10 \x01(\x0b2\x1a.google.protobuf.TimestampH\x05R\tsettledAt\x88\x01\x01\x12F\n\rresettlements\x18\x11 \x03(\x0b2 .trimtab.betting.v1.ResettlementR\rresettlementsB\t\n\x07_payoutB\x06\n\x04_pnlB\r\n\x0b_commissionB\r\n\x0b_settlementB\n\n\x08_insightB\r\n\x0b_settled_at"\xc0\x02\n\x0cResettlement\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n\x0cresettled_by\x18\x02 \x01(\tR\x0bresettledBy\x12=\n\x0cresettled_at\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\x0bresettledAt\x12?\n\rresult_before\x18\x04 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x0cresultBefore\x12#\n\rpayout_before\x18\x05 \x01(\tR\x0cpayoutBefore\x12#\n\rpayout_change\x18\x06 \x01(\tR\x0cpayoutChange\x12+\n\x11commission_change\x18\x07 \x01(\tR\x10commissionChange"\xc3\x02\n\nSettlement\x122\n\x06result\x18\x01 \x01(\x0e2\x1a.trimtab.betting.v1.ResultR\x06result\x12-\n\x10dead_heat_factor\x18\x02 \x01(\tH\x00R\x0edeadHeatFactor\x88\x01\x01\x12\x10\n\x03due\x18\x03 \x01(\tR\x03due\x12,\n\x0foverride_reason\x18\x04 \x01(\tH\x01R\x0eoverrideReason\x88\x01\x01\x12\x1d\n\nsettled_by\x18\x05 \x01(\tR\tsettledBy\x12\x1f\n\x0bwith_market\x18\x06 \x01(\x08R\nwithMarket\x12)\n\x10reduction_factor\x18\x07 \x01(\tR\x0freductionFactorB\x13\n\x11_dead_heat_factorB\x12\n\x10_override_reason"\xae\x01\n\x07Insight\x12/\n\x13implied_probability\x18\x01 \x01(\tR\x12impliedProbability\x12%\n\x0eexpected_value\x18\x02 \x01(\tR\rexpectedValue\x12\x1a\n\x08momentum\x18\x03 \x01(\tR\x08momentum\x12/\n\x05as_of\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04asOf"\x8f\x01\n\x05Hedge\x12,\n\x04side\x18\x01 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x12\n\x04odds\x18\x02 \x01(\tR\x04odds\x12\x14\n\x05stake\x18\x03 \x01(\tR\x05stake\x12\x15\n\x06if_win\x18\x04 \x01(\tR\x05ifWin\x12\x17\n\x07if_lose\x18\x05 \x01(\tR\x06ifLose"\xe4\x03\n\x11SelectionPosition\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x12!\n\x0cselection_id\x18\x02 \x01(\tR\x0bselectionId\x12,\n\x04side\x18\x03 \x01(\x0e2\x18.trimtab.betting.v1.SideR\x04side\x12\x1a\n\x08exposure\x18\x04 \x01(\tR\x08exposure\x12\x10\n\x03pnl\x18\x05 \x01(\tR\x03pnl\x12\x1d\n\nback_stake\x18\x06 \x01(\tR\tbackStake\x12\x1f\n\x0bback_profit\x18\x07 \x01(\tR\nbackProfit\x12\x1b\n\tlay_stake\x18\x08 \x01(\tR\x08layStake\x12#\n\rlay_liability\x18\t \x01(\tR\x0clayLiability\x12\x15\n\x06if_win\x18\n \x01(\tR\x05ifWin\x12\x17\n\x07if_lose\x18\x0b \x01(\tR\x06ifLose\x129\n\x08cash_out\x18\x0c \x01(\x0b2\x19.trimtab.betting.v1.HedgeH\x00R\x07cashOut\x88\x01\x01\x129\n\nupdated_at\x18\r \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAtB\x0b\n\t_cash_out"\x9f\x03\n\x0eMarketPosition\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x12\x1a\n\x08exposure\x18\x02 \x01(\tR\x08exposure\x12.\n\x13worst_case_exposure\x18\x03 \x01(\tR\x11worstCaseExposure\x12>\n\x1cworst_case_exposure_of_these\x18\x04 \x01(\tR\x18worstCaseExposureOfThese\x12+\n\x11market_commission\x18\x05 \x01(\tR\x10marketCommission\x12E\n\nselections\x18\x06 \x03(\x0b2%.trimtab.betting.v1.SelectionPositionR\nselections\x125\n\x07metrics\x18\x07 \x01(\x0b2\x1b.trimtab.betting.v1.MetricsR\x07metrics\x129\n\nupdated_at\x18\x08 \x01(\x0b2\x1a.google.protobuf.TimestampR\tupdatedAt"\x9a\x04\n\x07Metrics\x12\x1f\n\x0btotal_stake\x18\x01 \x01(\tR\ntotalStake\x12!\n\x0ctotal_payout\x18\x02 \x01(\tR\x0btotalPayout\x12\x10\n\x03roi\x18\x03 \x01(\tR\x03roi\x12#\n\rorders_placed\x18\x04 \x01(\x05R\x0cordersPlaced\x12\x1d\n\norders_won\x18\x05 \x01(\x05R\tordersWon\x12\x19\n\x08win_rate\x18\x06 \x01(\tR\x07winRate\x12\x1d\n\nopen_stake\x18\x07 \x01(\tR\topenStake\x12#\n\ropen_exposure\x18\x08 \x01(\tR\x0copenExposure\x12\x16\n\x06profit\x18\t \x01(\tR\x06profit\x12\x1e\n\ncommission\x18\n \x01(\tR\ncommission\x12#\n\rsettled_stake\x18\x0b \x01(\tR\x0csettledStake\x12%\n\x0esettled_profit\x18\x0c \x01(\tR\rsettledProfit\x12\x1f\n\x0borders_open\x18\r \x01(\x05R\nordersOpen\x12%\n\x0eorders_settled\x18\x0e \x01(\x05R\rordersSettled\x12\x1f\n\x0borders_void\x18\x0f \x01(\x05R\nordersVoid\x12)\n\x10orders_cancelled\x18\x10 \x01(\x05R\x0fordersCancelled"\xd0\x03\n\x10MarketSettlement\x12\x1b\n\tmarket_id\x18\x01 \x01(\tR\x08marketId\x128\n\x06status\x18\x02 \x01(\x0e2 .trimtab.betting.v1.MarketStatusR\x06status\x12\x18\n\x07winners\x18\x03 \x03(\tR\x07winners\x12\x14\n\x05voids\x18\x04 \x03(\tR\x05voids\x12\'\n\x0fcommission_rate\x18\x05 \x01(\tR\x0ecommissionRate\x12\x16\n\x06orders\x18\x06 \x01(\x05R\x06orders\x12\x1f\n\x0borders_open\x18\x07 \x01(\x05R\nordersOpen\x12\x1b\n\tclosed_by\x18\x08 \x01(\tR\x08closedBy\x127\n\tclosed_at\x18\t \x01(\x0b2\x1a.google.protobuf.TimestampR\x08closedAt\x12=\n\x07results\x18\n \x03(\x0b2#.trimtab.betting.v1.SelectionResultR\x07results\x12\x16\n\x06number\x18\x0b \x01(\x05R\x06number\x12\x1b\n\x06reason\x18\x0c \x01(\tH\x00R\x06reason\x88\x01\x01B\t\n\x07_reason"\x83\x02\n\x07Problem\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n\x06status\x18\x03 \x01(\x05R\x06status\x12\x16\n\x06detail\x18\x04 \x01(\tR\x06detail\x12\x19\n\x08trace_id\x18\x05 \x01(\tR\x07traceId\x126\n\x06errors\x18\x06 \x03(\x0b2\x1e.trimtab.betting.v1.FieldErrorR\x06errors\x123\n\x13retry_after_seconds\x18\x07 \x01(\x05H\x00R\x11retryAfterSeconds\x88\x01\x01B\x16\n\x14_retry_after_seconds":\n\nFieldError\x12\x14\n\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n\x06detail\x18\x02 \x01(\tR\x06detail*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\r\n\tSIDE_BACK\x10\x01\x12\x0c\n\x08SIDE_LAY\x10\x02*x\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_STATUS_OPEN\x10\x01\x12\x18\n\x14ORDER_STATUS_SETTLED\x10\x02\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x03*\x93\x01\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x0e\n\nRESULT_WON\x10\x01\x12\x0f\n\x0bRESULT_LOST\x10\x02\x12\x0f\n\x0bRESULT_VOID\x10\x03\x12\x13\n\x0fRESULT_HALF_WON\x10\x04\x12\x14\n\x10RESULT_HALF_LOST\x10\x05\x12\x14\n\x10RESULT_DEAD_HEAT\x10\x06*s\n\x0bOrderResult\x12\x1c\n\x18ORDER_RESULT_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_RESULT_WON\x10\x01\x12\x15\n\x11ORDER_RESULT_LOST\x10\x02\x12\x19\n\x15ORDER_RESULT_RETURNED\x10\x03*d\n\x0cMarketStatus\x12\x1d\n\x19MARKET_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16MARKET_STATUS_SETTLING\x10\x01\x12\x19\n\x15MARKET_STATUS_SETTLED\x10\x022\x93\x08\n\x0cOrderService\x12[\n\nPlaceOrder\x12%.trimtab.betting.v1.PlaceOrderRequest\x1a&.trimtab.betting.v1.PlaceOrderResponse\x12U\n\x08GetOrder\x12#.trimtab.betting.v1.GetOrderRequest\x1a$.trimtab.betting.v1.GetOrderResponse\x12[\n\nListOrders\x12%.trimtab.betting.v1.ListOrdersRequest\x1a&.trimtab.betting.v1.ListOrdersResponse\x12g\n\x0eListOpenOrders\x12).trimtab.betting.v1.ListOpenOrdersRequest\x1a*.trimtab.betting.v1.ListOpenOrdersResponse\x12^\n\x0bCancelOrder\x12&.trimtab.betting.v1.CancelOrderRequest\x1a\'.trimtab.betting.v1.CancelOrderResponse\x12^\n\x0bSettleOrder\x12&.trimtab.betting.v1.SettleOrderRequest\x1a\'.trimtab.betting.v1.SettleOrderResponse\x12p\n\x11ListOpenPositions\x12,.trimtab.betting.v1.ListOpenPositionsRequest\x1a-.trimtab.betting.v1.ListOpenPositionsResponse\x12|\n\x15GetPerformanceMetrics\x120.trimtab.betting.v1.GetPerformanceMetricsRequest\x1a1.trimtab.betting.v1.GetPerformanceMetricsResponse\x12a\n\x0cSettleMarket\x12\'.trimtab.betting.v1.SettleMarketRequest\x1a(.trimtab.betting.v1.SettleMarketResponse\x12v\n\x13GetMarketSettlement\x12..trimtab.betting.v1.GetMarketSettlementRequest\x1a/.trimtab.betting.v1.GetMarketSettlementResponseb\x06proto3',
     [
         timestamp_pb.desc(),
     ],
@@ -1935,6 +2025,7 @@ _DESC = file_desc(
         "GetMarketSettlementRequest": GetMarketSettlementRequest,
         "GetMarketSettlementResponse": GetMarketSettlementResponse,
         "Order": Order,
+        "Resettlement": Resettlement,
         "Settlement": Settlement,
         "Insight": Insight,
         "Hedge": Hedge,

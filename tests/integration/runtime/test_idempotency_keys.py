@@ -66,6 +66,8 @@ ACTIONS = {
     "/orders/{order_id}/settle",
     "/markets/{market_id}/settle",
     "/markets/{market_id}/{action}",
+    "/markets/{market_id}/resettle",
+    "/orders/{order_id}/resettle",
     "/api/v1/portfolio/{portfolio_id}/recalculate-summary",
     "/api/v1/orders/{order_id}/settle",
 }

@@ -75,6 +75,8 @@ BODIES |= {
     ("POST", "/orders/{order_id}/settle"): {"won": True},
     ("POST", "/insights"): {**ESTIMATE, "market_id": "match", "selection_id": "home"},
     ("POST", "/markets/{market_id}/settle"): {"winners": ["home"]},
+    ("POST", "/markets/{market_id}/resettle"): {"winners": ["home"], "reason": "A wrong result."},
+    ("POST", "/orders/{order_id}/resettle"): {"won": False, "reason": "A wrong result."},
 }
 QUERIES = {
     "/quotes/{symbol}": {"as_of": QUOTED_AT, "reason": "A wrong price."},
@@ -83,6 +85,8 @@ QUERIES = {
 }
 REFUSED = {
     ("POST", RESOLVE): 409,  # what is not stale is not resolved
+    ("POST", "/markets/{market_id}/resettle"): 409,  # the market is open
+    ("POST", "/orders/{order_id}/resettle"): 409,  # the order is open
     ("DELETE", QUARANTINE): 404,  # no symbol is in quarantine
     ("PATCH", FILL): 404,  # the trade is not a fill
     ("PATCH", SPLIT): 404,
@@ -172,7 +176,7 @@ def _fill(system: System) -> None:
 def test_only_the_four_open_routes_ask_for_no_token() -> None:
     asked = {path for _, path, _ in ROUTES}
     assert set(DOCUMENT["paths"]) - asked == {"/health", "/openapi.json", "/docs", "/problems/{name}", "/links/{token}"}
-    assert len(ROUTES) == 93
+    assert len(ROUTES) == 95
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])

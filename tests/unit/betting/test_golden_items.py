@@ -59,6 +59,12 @@ WITH_RESULTS = close_market(
     now=TIME,
 )
 SUSPENDED = UnsettledMarket(tenant_id="demo", market_id="match-7").change(MarketAction.SUSPEND, by="ann", now=TIME)
+RESETTLED = OVERRIDDEN.resettle(
+    SettlementRequest(SelectionResult(ResultKind.LOST)), "The runner was placed.", by="bob", now=TIME + 2 * HOUR
+)
+CORRECTED = MARKET.mark_settled(2, TIME + 4 * HOUR).resettle(
+    StatedResults(("home",)), None, "The goal did not count.", by="bob", now=TIME + 5 * HOUR
+)
 POSITION = fold_orders(NO_ORDERS, [OPEN, SETTLED])
 CHARGED = fold_orders(NO_ORDERS, [SETTLED], MARKET)
 ITEMS: dict[str, Any] = {
@@ -73,12 +79,18 @@ ITEMS: dict[str, Any] = {
     "market_settled": MARKET.mark_settled(2, TIME + 4 * HOUR),
     "market_with_results": WITH_RESULTS,
     "market_suspended": SUSPENDED,
+    "market_corrected": CORRECTED,
+    "order_resettled": RESETTLED,
+    "position_corrected": replace(CHARGED, settlement_number=2),
     "market_user": MarketUser("demo", "match-7", "1"),
     "insight": INSIGHT,
 }
 MESSAGES = {
     "settlement_of_market": SettlementRequested(tenant_id="demo", market_id="match-7", after="1#place"),
     "settlement_of_user": SettlementRequested(tenant_id="demo", market_id="match-7", user_id="1", tries=2),
+    "settlement_of_user_page": SettlementRequested(
+        tenant_id="demo", market_id="match-7", user_id="1", after="2026-11-21T12:30:00.123456Z#o", orders=3, number=2
+    ),
     "settlement_check": SettlementRequested(
         tenant_id="demo", market_id="match-7", check=True, after="1", orders=3, tries=4
     ),
@@ -109,7 +121,7 @@ def test_the_golden_item_is_read_and_written_unchanged(kind: str) -> None:
     value = ITEMS[kind]
     assert type(value).from_item(stored(kind)) == value
     assert written(value) == stored(kind)
-    assert stored(kind)["v"] == (2 if kind in {"market_with_results", "market_suspended"} else 1)
+    assert stored(kind)["v"] == (2 if kind in {"market_with_results", "market_suspended", "market_corrected"} else 1)
 
 
 @pytest.mark.parametrize("kind", ITEMS)

@@ -11,8 +11,8 @@ from trimtab.betting.domain.orders import BetOrder, NewOrder
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import OrderTotals
 from trimtab.betting.schemas import position_views, views
-from trimtab.betting.schemas.market_requests import SettleMarket
-from trimtab.betting.schemas.requests import SettleOrder
+from trimtab.betting.schemas.market_requests import ResettleMarket, SettleMarket
+from trimtab.betting.schemas.requests import ResettleOrder, SettleOrder
 from trimtab.betting.service.insights import Insights
 from trimtab.betting.service.market_states import MarketStates
 from trimtab.betting.service.orders import BetOrders, OrderLimits, PlacedOrder
@@ -119,6 +119,15 @@ def settle_order(caller: Caller, order_id: str, body: SettleOrder) -> BetOrder:
     return settled.order
 
 
+def resettle_order(caller: Caller, order_id: str, body: ResettleOrder) -> BetOrder:
+    """Correct the settlement of an order and record metrics: a correction, nothing for a repeat, or the refusal."""
+    with counting_refusals("SettlementsRefused"):
+        settled = orders().resettle(caller, order_id, body.to_domain(), body.reason)
+    if not settled.is_repeat:
+        count("OrdersResettled")
+    return settled.order
+
+
 def standing_of_user(caller: Caller, order: BetOrder) -> tuple[BettingPosition, OrderTotals]:
     """Return the position of the order's user in the order's market, and the user's totals over all markets."""
     position = positions().get(caller, order.user_id, order.market_id)
@@ -130,6 +139,13 @@ def settle_market(caller: Caller, market_id: str, body: SettleMarket) -> MarketS
     with counting_refusals("SettlementsRefused"):
         stated = body.to_domain(settings().default_number_of_winners)
         return settlements().settle(caller, market_id, stated, body.commission_rate)
+
+
+def resettle_market(caller: Caller, market_id: str, body: ResettleMarket) -> MarketSettlement:
+    """Correct the results of a market; count a refusal. The worker counts each order that it settles again."""
+    with counting_refusals("SettlementsRefused"):
+        stated = body.to_domain(settings().default_number_of_winners)
+        return settlements().resettle(caller, market_id, stated, body.commission_rate, body.reason)
 
 
 def list_orders(caller: Caller, wanted: OrderFilter, limit: int, cursor: str | None) -> views.Answer:

@@ -291,6 +291,17 @@ class OrderData(Model):
     pnl: str | None
 
 
+class ResettledOrderData(OrderData):
+    """The state of a betting order after a correction of the settlement."""
+
+    payout_change: str
+    """The change of the payout in money, negative where the payout was reduced. Example: `-35.00`"""
+    pnl_change: str
+    """The change of the profit or loss in money. Example: `-35.00`"""
+    reason: str
+    """The reason of the correction. Example: `The winner was disqualified.`"""
+
+
 class PositionData(Model):
     """The position of a user in one selection after the event."""
 
@@ -381,6 +392,7 @@ DATA: Mapping[str, type[Model]] = {
     "trade.corrected": TradeData,
     "order.placed": OrderData,
     "order.settled": OrderData,
+    "order.resettled": ResettledOrderData,
     "order.cancelled": OrderData,
     "position.updated": PositionData,
     "market.suspended": MarketData,

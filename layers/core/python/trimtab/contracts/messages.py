@@ -188,6 +188,9 @@ class SettlementRequested(TenantMessage):
 
     Without a user, such requests are sent for all users, from the position `after` in the index on. A `check` looks
     for users after `after` with open orders; earlier users had `orders` open orders. `tries` counts failed attempts.
+
+    A user whose settlement is corrected has `number`, that of the market's results: the orders up to the place `after`
+    are corrected, and were `orders` orders.
     """
 
     type: Literal["settlement.requested"] = "settlement.requested"
@@ -197,6 +200,7 @@ class SettlementRequested(TenantMessage):
     check: StrictBool = False
     orders: Whole = 0
     tries: Whole = 0
+    number: Whole | None = None
 
 
 class ValuationRequested(TenantMessage):

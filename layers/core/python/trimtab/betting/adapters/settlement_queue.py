@@ -24,6 +24,17 @@ class UserCheck(Struct, frozen=True):
     tries: int = 0
 
 
+class UserPass(Struct, frozen=True):
+    """A pass over the orders of a user that corrects them by the market's results of `number`.
+
+    The orders up to the place `after` are corrected, and were `orders` orders. A pass without a place is at its start.
+    """
+
+    number: int = 0
+    after: str | None = None
+    orders: int = 0
+
+
 class SettlementQueue(Struct, frozen=True):
     """The sender of the queue `settlements`."""
 
@@ -46,6 +57,18 @@ class SettlementQueue(Struct, frozen=True):
         """Request the settlement of the orders of a user that are still open after `tries` tries."""
         message = SettlementRequested(tenant_id=tenant_id, market_id=market_id, user_id=user_id, tries=tries)
         send_message(self.client, self.url, message, delay_seconds=delay_seconds)
+
+    def continue_user(self, tenant_id: str, market_id: str, user_id: str, progress: UserPass) -> None:
+        """Request the rest of a pass over the orders of a user."""
+        message = SettlementRequested(
+            tenant_id=tenant_id,
+            market_id=market_id,
+            user_id=user_id,
+            after=progress.after,
+            orders=progress.orders,
+            number=progress.number,
+        )
+        send_message(self.client, self.url, message)
 
     def request_check(self, tenant_id: str, market_id: str, check: UserCheck, delay_seconds: int) -> None:
         """Request a check of the users of a closed market."""

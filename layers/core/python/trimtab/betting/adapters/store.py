@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from trimtab.betting.domain import keys
-from trimtab.betting.domain.insights import Insight
+from trimtab.betting.domain.insights import MAX_CLOCK_LEAD, Insight
 from trimtab.betting.domain.market_states import Market, UnsettledMarket, read_market
 from trimtab.betting.domain.markets import ClosedMarket, MarketUser
 from trimtab.betting.domain.orders import BetOrder, BetStatus, limit_exceeded
@@ -123,7 +123,7 @@ class BettingStore(Struct, frozen=True):
         totals = self._add_to_totals(position, change)
         totals["ConditionExpression"] = "attribute_not_exists(open_exposure) OR open_exposure <= :room"
         totals["ExpressionAttributeValues"] |= serialize({":room": room})
-        actions = [self._put(order.to_item()), self._require_unchanged(order, market), *self._put_position(position)]
+        actions = [self._put(order.to_item()), self._require_unchanged(position, market), *self._put_position(position)]
         try:
             transact(self.client, [*actions, {"Update": totals}])
         except ConditionFailed as refused:
@@ -138,7 +138,7 @@ class BettingStore(Struct, frozen=True):
         change: OrderTotals,
         *,
         open_market: bool,
-        market: UnsettledMarket | None = None,
+        market: Market | None = None,
     ) -> None:
         """Store changed orders of one user in one market, at most 90, with the position and the change of the totals.
 
@@ -147,7 +147,7 @@ class BettingStore(Struct, frozen=True):
         """
         actions = [self._put(order.to_item()) for order in orders]
         if open_market:
-            actions.append(self._require_unchanged(orders[0], market))
+            actions.append(self._require_unchanged(position, market))
         actions += self._put_position(position, list_user=not open_market)
         transact(self.client, [*actions, {"Update": self._add_to_totals(position, change)}])
 
@@ -163,8 +163,8 @@ class BettingStore(Struct, frozen=True):
             actions.append({"Put": {"TableName": self.table, "Item": item}})
         return actions
 
-    def _require_unchanged(self, order: BetOrder, market: UnsettledMarket | None) -> dict[str, Any]:
-        key = serialize(keys.market_key(order.tenant_id, order.market_id))
+    def _require_unchanged(self, position: BettingPosition, market: Market | None) -> dict[str, Any]:
+        key = serialize(keys.market_key(position.tenant_id, position.market_id))
         check: dict[str, Any] = {
             "TableName": self.table,
             "Key": key,
@@ -230,14 +230,36 @@ class BettingStore(Struct, frozen=True):
             place = row[BY_OPEN_MARKET.sort]
             yield OpenOrderEntry(place.partition("#")[0], row["pk"].rpartition("#")[2], place)
 
+    def find_user_orders(self, market: ClosedMarket, user_id: str, after: str | None) -> Iterator[tuple[str, str]]:
+        """Yield place and id of each order that a user placed while the market took orders, oldest first.
+
+        The orders can be in any market. Starts after the place `after`. The index is eventually consistent.
+        """
+        first = after or self._find_first_place(market)
+        last = format_time(market.first_closed_at + MAX_CLOCK_LEAD)
+        partition = keys.user_partition(market.tenant_id, user_id)
+        condition = ("#s > :after", {":after": first})
+        for row in query_keys(self.client, self.table, BY_USER, partition, condition, consistent=False):
+            place = row[BY_USER.sort]
+            if place > last:
+                return
+            yield place, row["pk"].rpartition("#")[2]
+
+    def _find_first_place(self, market: ClosedMarket) -> str:
+        """Return a place before the oldest order of a market; before every place if the index shows none."""
+        partition = keys.market_partition(market.tenant_id, market.market_id)
+        page = query_index(self.client, self.table, BY_MARKET, partition, limit=1, newest_first=False)
+        return next((format_time(BetOrder.from_item(item).created_at) for item in page.items), " ")
+
     def get_orders_and_position(
         self, tenant_id: str, user_id: str, market_id: str, order_ids: Sequence[str]
     ) -> tuple[list[BetOrder], BettingPosition | None]:
-        """Return orders of a user in a market, at most 90, and the position there, in one read."""
+        """Return orders of a user, at most 90, without those in other markets, and the position, in one read."""
         wanted = [keys.order_key(tenant_id, order_id) for order_id in order_ids]
         wanted.append(keys.position_key(tenant_id, user_id, market_id))
         found = batch_get(self.client, self.table, wanted, consistent=True)
-        orders = [BetOrder.from_item(item) for item in found if item["sk"] == keys.ORDER]
+        in_market = (item for item in found if item["sk"] == keys.ORDER and item["market_id"] == market_id)
+        orders = [BetOrder.from_item(item) for item in in_market]
         position = next((BettingPosition.from_item(item) for item in found if item["sk"] != keys.ORDER), None)
         return sorted(orders, key=lambda order: (order.created_at, order.order_id)), position
 

@@ -112,6 +112,14 @@ def require_changing(market: Market | None, caller: Caller) -> UnsettledMarket |
     return market
 
 
+def require_resettling(market: Market | None) -> Market | None:
+    """Return the market; raises `Conflict` while the orders of the market are being settled."""
+    if isinstance(market, ClosedMarket) and market.settled_at is None:
+        detail = "The orders of the market are being settled. Correct the order once the market is SETTLED."
+        raise Conflict("market_settling", detail, retry_after_seconds=5)
+    return market
+
+
 def _require_open(market: UnsettledMarket) -> None:
     match market.state:
         case MarketState.OPEN:

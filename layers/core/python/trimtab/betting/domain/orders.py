@@ -59,6 +59,21 @@ class Settlement(Struct, frozen=True, omit_defaults=True):
         return SelectionResult(self.result, None if factor is None else Fraction(factor), self.reduction_factor)
 
 
+class Resettlement(Struct, frozen=True, omit_defaults=True):
+    """A correction of a settled order: an entry that compensates the settlement before, and is never changed.
+
+    `replaced` is the whole settlement before. The changes of payout and commission are money, negative for less than
+    before; the changes of all entries and the first settlement sum to the present settlement.
+    """
+
+    replaced: Settlement
+    reason: str
+    by: str
+    at: datetime
+    payout_change: Decimal
+    commission_change: Decimal
+
+
 class SettlementRequest(Struct, frozen=True):
     """A request to settle an order; without a payout the order is paid what follows from the result."""
 
@@ -146,6 +161,7 @@ class BetOrder(Record, frozen=True):
     insight: Insight | None = None
     status: BetStatus = BetStatus.OPEN
     settlement: Settlement | None = None
+    resettlements: tuple[Resettlement, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -193,10 +209,37 @@ class BetOrder(Record, frozen=True):
             raise Conflict("already_settled", "The order was settled differently before; a settlement is final.")
         if self.status is BetStatus.CANCELLED:
             raise Conflict("cancelled", "The order was cancelled.")
+        settlement = self._make_settlement(request, by=by, now=now, with_market=with_market)
+        return self._end(BetStatus.SETTLED, settlement, "order.settled", now)
+
+    def resettle(self, request: SettlementRequest, reason: str, *, by: str, now: datetime) -> "BetOrder":
+        """Return the order settled again, with an entry for the correction; the same order if the request is repeated.
+
+        Raises `Conflict` if the order is not settled, and `Unprocessable` as `settle` does.
+        """
+        replaced = self.settlement
+        if replaced is None:
+            raise Conflict("not_settled", "Only a settled order can be settled again.")
+        if self._is_repeat(request, replaced):
+            return self
+        settlement = self._make_settlement(request, by=by, now=now, with_market=replaced.with_market)
+        entry = Resettlement(
+            replaced,
+            reason,
+            by,
+            now,
+            payout_change=settlement.payout - replaced.payout,
+            commission_change=settlement.commission - replaced.commission,
+        )
+        entries = (*self.resettlements, entry)
+        order = replace(self, settlement=settlement, resettlements=entries, version=self.version + 1, updated_at=now)
+        return replace(order, events=(_resettled_event(order, entry),))
+
+    def _make_settlement(self, request: SettlementRequest, *, by: str, now: datetime, with_market: bool) -> Settlement:
         due = results.compute_payout(self.side, self.stake, self.odds, request.result)
         payout = due if request.payout is None else to_money(request.payout)
         self._check_settlement(request, due, payout)
-        settlement = Settlement(
+        return Settlement(
             result=request.result.kind,
             dead_heat_factor=request.result.factor_text,
             reduction_factor=request.result.reduction_factor,
@@ -209,7 +252,6 @@ class BetOrder(Record, frozen=True):
             request_hash=request.request_hash(),
             with_market=with_market,
         )
-        return self._end(BetStatus.SETTLED, settlement, "order.settled", now)
 
     def _is_repeat(self, request: SettlementRequest, settlement: Settlement) -> bool:
         is_same_payout = request.payout is None or request.payout == settlement.payout
@@ -252,6 +294,7 @@ class BetOrder(Record, frozen=True):
             index_keys |= {"by_open_market_pk": market, "by_open_market_sk": f"{self.user_id}#{place}"}
         attributes = to_attributes(self)
         del attributes["order_id"]  # in the key
+        attributes["resettlements"] = attributes["resettlements"] or None  # not stored without entries
         insight = self.insight and self.insight.to_attributes()
         key = order_key(self.tenant_id, self.order_id)
         return {**key, **index_keys, **attributes, "insight": insight, **self.record_attributes()}
@@ -287,8 +330,19 @@ def limit_exceeded(limit: Decimal) -> Unprocessable:
 
 
 def _event(type: str, order: BetOrder) -> Event:
+    return Event(type, _event_data(order))
+
+
+def _resettled_event(order: BetOrder, entry: Resettlement) -> Event:
+    profit_change = entry.payout_change - entry.commission_change
+    changes = {"payout_change": entry.payout_change, "pnl_change": profit_change}
+    texts = {name: str(to_money(change)) for name, change in changes.items()}
+    return Event("order.resettled", {**_event_data(order), **texts, "reason": entry.reason})
+
+
+def _event_data(order: BetOrder) -> dict[str, Any]:
     settlement, pnl = order.settlement, order.pnl
-    data = {
+    return {
         "id": order.order_id,
         "user_id": order.user_id,
         "market_id": order.market_id,
@@ -302,4 +356,3 @@ def _event(type: str, order: BetOrder) -> Event:
         "exposure": str(to_money(order.exposure)),
         "pnl": None if pnl is None else str(to_money(pnl)),
     }
-    return Event(type, data)

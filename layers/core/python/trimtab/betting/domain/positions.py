@@ -35,6 +35,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
 
     `selections` and `changed_at` are keyed by selection id. A selection without open orders and without realised
     profit or loss is left out. `market_commission` is the commission charged on the net winnings in the market.
+    All orders are settled by the market's results up to `settlement_number`.
     """
 
     tenant_id: str
@@ -45,6 +46,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
     changed_at: Mapping[str, datetime] = field(default_factory=dict)
     totals: OrderTotals = OrderTotals()
     market_commission: Decimal = ZERO
+    settlement_number: int = 1
     version: int = 0
 
     def get_exposure(self, selection_id: str) -> SelectionExposure:
@@ -101,27 +103,29 @@ class BettingPosition(Record, frozen=True, kw_only=True):
             updated_at=now,
         )
         if closed_market is not None:
-            position = position.charge(closed_market)
+            position = replace(position.charge(closed_market), settlement_number=closed_market.number)
         announced = sorted(changed) or sorted(kept)[:1]
         return replace(position, events=tuple(position._updated_event(each) for each in announced))
 
     def is_due(self, market: ClosedMarket) -> bool:
-        """Return whether the closed market still has an open order to settle or a commission to charge here."""
-        return bool(self.totals.orders_open) or self.charge(market) is not self
+        """Return whether the closed market still has an order to settle or a commission to charge here."""
+        is_behind = self.settlement_number < market.number
+        return is_behind or bool(self.totals.orders_open) or self.charge(market) is not self
 
     def charge(self, market: ClosedMarket) -> "BettingPosition":
         """Return the position charged with the commission of the market, once no order is open.
 
-        The same position if an order is open, or the commission is 0 or charged already. After the closing nothing
-        else changes the net winnings, so a commission of 0 stays 0.
+        The difference to the commission charged before is charged, or returned if negative. The same position if an
+        order is open or there is no difference.
         """
-        if self.totals.orders_open or self.market_commission:
+        if self.totals.orders_open:
             return self
-        charged = self.totals.commission
-        amount = market.compute_commission(self.totals.profit + charged, charged)
-        if not amount:
+        of_orders = self.totals.commission - self.market_commission
+        due = market.compute_commission(self.totals.profit + self.totals.commission, of_orders)
+        difference = due - self.market_commission
+        if not difference:
             return self
-        return replace(self, market_commission=amount, totals=self.totals.plus(totals_of_commission(amount)))
+        return replace(self, market_commission=due, totals=self.totals.plus(totals_of_commission(difference)))
 
     def _updated_event(self, selection_id: str) -> Event:
         exposure = self.get_exposure(selection_id)
@@ -152,6 +156,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
             "selections": selections,
             "totals": self.totals.to_cents(),
             "market_commission": plain(self.market_commission),
+            "settlement_number": None if self.settlement_number == 1 else self.settlement_number,
             "updated_at": format_time(self.updated_at),
             **self.record_attributes(),
         }
@@ -171,6 +176,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
                     changed_at={each: parse_time(stored[_CHANGED_AT]) for each, stored in selections.items()},
                     totals=OrderTotals.from_cents(item["totals"]),
                     market_commission=Decimal(item["market_commission"]),
+                    settlement_number=item.get("settlement_number") or 1,
                     version=item["version"],
                 )
             case other:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.positions import MAX_WINNERS
 from trimtab.betting.domain.results import ResultKind, SelectionResult
-from trimtab.betting.schemas.requests import Factor, ReductionFactor
+from trimtab.betting.schemas.requests import Factor, Reason, ReductionFactor
 from trimtab.contracts.fields import Identifier, Model, Percent, Whole
 from trimtab.kernel.money import ZERO
 
@@ -69,3 +69,13 @@ class SettleMarket(Model):
             results={selection_id: stated.to_domain() for selection_id, stated in self.results.items()},
             number_of_winners=self.number_of_winners or number_of_winners,
         )
+
+
+class ResettleMarket(SettleMarket):
+    """The corrected results of a settled market, complete; at least `winners` or `results`."""
+
+    commission_rate: Annotated[Percent, Field(ge=0, le=100)] | None = None  # type: ignore[assignment]
+    """The commission in percent of the net winnings of a user in the market, 0 to 100. Default: the rate before.
+    Example: `2.5`"""
+    reason: Reason
+    """The reason of the correction, 1 to 500 characters. Example: `The winner was disqualified.`"""

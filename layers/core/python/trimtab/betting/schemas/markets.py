@@ -5,6 +5,7 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from trimtab.betting.domain.market_states import Market, UnsettledMarket
+from trimtab.betting.domain.markets import ClosedMarket, ReplacedResults
 from trimtab.betting.domain.results import ResultKind, SelectionResult
 from trimtab.betting.schemas.views import Answer
 from trimtab.betting.service.settlements import MarketSettlement
@@ -59,6 +60,25 @@ class SelectionResultView(Model):
     """The percentage by which the winnings are reduced for a non-runner; `0` without a reduction. Example: `20`"""
 
 
+class ReplacedResultsView(Model):
+    """The results of a market that a correction has replaced."""
+
+    winners: list[str]
+    """The ids of the selections that had won in full."""
+    voids: list[str]
+    """The ids of the void selections."""
+    results: dict[str, SelectionResultView]
+    """The other results by id of the selection."""
+    commission_rate: str
+    """The commission in percent of the net winnings of a user in the market. Example: `2.5`"""
+    closed_by: str
+    """The subject of the token that stated the results. Example: `trading-desk`"""
+    closed_at: datetime
+    """The time of the request that stated the results (UTC)."""
+    reason: str | None
+    """The reason if the results were a correction themselves; null for the first. Example: `A wrong result.`"""
+
+
 class MarketSettlementView(Model):
     """The settlement of a market."""
 
@@ -79,10 +99,16 @@ class MarketSettlementView(Model):
     closed_by: str
     """The subject of the token that settled the market. Example: `trading-desk`"""
     closed_at: datetime
-    """The time of the settlement request (UTC)."""
+    """The time of the request that stated the results (UTC)."""
     results: dict[str, SelectionResultView]
     """The results of selections that neither won in full, nor lost, nor are void, by id: half results, dead heats, and
     wins with a reduction. All selections in none of the three have lost."""
+    number: int
+    """The number of the results: 1, and one more for each correction. Example: `1`"""
+    reason: str | None
+    """The reason of the newest correction; null without one. Example: `The winner was disqualified.`"""
+    replaced: list[ReplacedResultsView]
+    """The results before each correction, oldest first."""
     links: MarketLinks
 
 
@@ -108,15 +134,24 @@ def market_settlement_view(settlement: MarketSettlement) -> Answer:
     return {
         "market_id": market.market_id,
         "status": status.value,
-        "winners": list(market.winners),
-        "voids": list(market.voids),
-        "results": {selection_id: _result_view(result) for selection_id, result in sorted(market.results.items())},
-        "commission_rate": plain(market.commission_rate),
+        **_results_view(market),
         "orders": settlement.progress.orders,
         "orders_open": settlement.progress.open,
-        "closed_by": market.closed_by,
-        "closed_at": format_time(market.closed_at),
+        "number": market.number,
+        "replaced": [_results_view(each) for each in market.replaced],
         "links": {"self": f"/markets/{quote(market.market_id, safe='')}/settlement"},
+    }
+
+
+def _results_view(stated: ClosedMarket | ReplacedResults) -> Answer:
+    return {
+        "winners": list(stated.winners),
+        "voids": list(stated.voids),
+        "results": {selection_id: _result_view(result) for selection_id, result in sorted(stated.results.items())},
+        "commission_rate": plain(stated.commission_rate),
+        "closed_by": stated.closed_by,
+        "closed_at": format_time(stated.closed_at),
+        "reason": stated.reason,
     }
 
 

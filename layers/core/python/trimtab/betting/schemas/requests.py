@@ -101,6 +101,13 @@ class SettleOrder(Model):
         return SettlementRequest(result, self.commission, self.payout, self.override_reason)
 
 
+class ResettleOrder(SettleOrder):
+    """The corrected settlement of a settled order."""
+
+    reason: Reason
+    """The reason of the correction, 1 to 500 characters. Example: `The winner was disqualified.`"""
+
+
 class StoreInsight(Model):
     """A provider's estimate for a selection; the newest of each selection counts."""
 

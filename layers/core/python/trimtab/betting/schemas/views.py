@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.odds import odds_text
-from trimtab.betting.domain.orders import BetOrder, BetStatus, Settlement
+from trimtab.betting.domain.orders import BetOrder, BetStatus, Resettlement, Settlement
 from trimtab.betting.domain.results import BetSide, ResultKind
 from trimtab.contracts.fields import Model
 from trimtab.kernel.clock import format_time
@@ -48,6 +48,25 @@ class SettlementView(Model):
     """The percentage by which the winnings were reduced for a non-runner; `0` without a reduction. Example: `20`"""
 
 
+class ResettlementView(Model):
+    """A correction of a settled order."""
+
+    reason: str
+    """The reason of the correction. Example: `The winner was disqualified.`"""
+    resettled_by: str
+    """The subject of the token that corrected the order or the market. Example: `trading-desk`"""
+    resettled_at: datetime
+    """The time of the correction (UTC). Example: `2026-11-20T15:30:00Z`"""
+    result_before: ResultKind
+    """The result before the correction."""
+    payout_before: str
+    """The payout before the correction in money. Example: `35.00`"""
+    payout_change: str
+    """The change of the payout in money, negative where the payout was reduced. Example: `-35.00`"""
+    commission_change: str
+    """The change of the commission on the order in money. Example: `0.00`"""
+
+
 class OrderView(Model):
     """A betting order."""
 
@@ -78,7 +97,9 @@ class OrderView(Model):
     """The newest insight on the selection when the order was placed; null without one."""
     created_at: datetime
     settled_at: datetime | None
-    """The time of the settlement (UTC); null before."""
+    """The time of the newest settlement (UTC); null before."""
+    resettlements: list[ResettlementView]
+    """The corrections of the settlement, oldest first."""
 
 
 class OrderPage(Model):
@@ -108,6 +129,19 @@ def order_view(order: BetOrder) -> Answer:
         "insight": insight_view(order.insight),
         "created_at": format_time(order.created_at),
         "settled_at": settlement and format_time(settlement.settled_at),
+        "resettlements": [_resettlement_view(each) for each in order.resettlements],
+    }
+
+
+def _resettlement_view(entry: Resettlement) -> Answer:
+    return {
+        "reason": entry.reason,
+        "resettled_by": entry.by,
+        "resettled_at": format_time(entry.at),
+        "result_before": entry.replaced.result.value,
+        "payout_before": money_text(entry.replaced.payout),
+        "payout_change": money_text(entry.payout_change),
+        "commission_change": money_text(entry.commission_change),
     }
 
 

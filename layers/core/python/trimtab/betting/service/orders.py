@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
 from trimtab.betting.domain.insights import require_expected_value
-from trimtab.betting.domain.market_states import require_changing, require_placing
+from trimtab.betting.domain.market_states import Market, require_changing, require_placing, require_resettling
+from trimtab.betting.domain.markets import MAX_RESETTLEMENTS, ClosedMarket, too_many_resettlements
 from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import (
     BetOrder,
@@ -137,7 +138,29 @@ class BetOrders(Struct, frozen=True):
 
         return self._change(caller, order_id, settle_order)
 
-    def _change(self, caller: Caller, order_id: str, decide: Callable[[BetOrder], BetOrder]) -> ChangedOrder:
+    def resettle(self, caller: Caller, order_id: str, request: SettlementRequest, reason: str) -> ChangedOrder:
+        """Settle a settled order again; a repeat returns the order. Raises `Forbidden` for the token of an end user.
+
+        Raises `Conflict` if the order is not settled, or while its market is being settled. In a settled market the
+        commission on the net winnings of the user follows by the difference.
+        """
+
+        def resettle_order(order: BetOrder) -> BetOrder:
+            caller.require_platform()
+            changed = order.resettle(request, reason, by=caller.subject, now=self.clock())
+            if changed is not order and len(order.resettlements) >= 2 * MAX_RESETTLEMENTS:
+                raise too_many_resettlements()
+            return changed
+
+        return self._change(caller, order_id, resettle_order, require_resettling)
+
+    def _change(
+        self,
+        caller: Caller,
+        order_id: str,
+        decide: Callable[[BetOrder], BetOrder],
+        require: Callable[[Market | None], Market | None] | None = None,
+    ) -> ChangedOrder:
         def attempt() -> ChangedOrder:
             order = self.get(caller, order_id)
             changed = decide(order)
@@ -148,11 +171,12 @@ class BetOrders(Struct, frozen=True):
             )
             if context.order != order:
                 raise ConditionFailed({})  # the order has changed since the read
-            market = require_changing(context.market, caller)
+            market = require(context.market) if require else require_changing(context.market, caller)
             if context.position is None:
                 raise not_found("position")
-            position = context.position.apply([(order, changed)], changed.updated_at)
-            change = totals_of_order(changed).minus(totals_of_order(order))
+            closed_market = market if isinstance(market, ClosedMarket) else None
+            position = context.position.apply([(order, changed)], changed.updated_at, closed_market)
+            change = position.totals.minus(context.position.totals)
             self.store.change_orders([changed], position, change, open_market=True, market=market)
             return ChangedOrder(changed, is_repeat=False)
 

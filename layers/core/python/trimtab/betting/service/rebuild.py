@@ -125,4 +125,5 @@ def _contents(position: BettingPosition) -> tuple[Any, ...]:
 
 
 def _on_next_version(recomputed: BettingPosition, stored: BettingPosition | None) -> BettingPosition:
-    return replace(recomputed, version=1 + (stored.version if stored else 0), events=())
+    number = stored.settlement_number if stored else 1
+    return replace(recomputed, version=1 + (stored.version if stored else 0), settlement_number=number, events=())

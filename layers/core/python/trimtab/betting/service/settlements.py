@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck
+from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck, UserPass
 from trimtab.betting.adapters.store import BettingStore, SettlementProgress
 from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.market_states import UnsettledMarket
@@ -77,6 +77,35 @@ class MarketSettlements(Struct, frozen=True):
         if not settlement.is_done:
             self.queue.request_market(caller.tenant_id, market_id)
         return settlement
+
+    def resettle(
+        self, caller: Caller, market_id: str, stated: StatedResults, commission_rate: Decimal | None, reason: str
+    ) -> MarketSettlement:
+        """Correct the results of a settled market; its orders are then settled again, at least once.
+
+        A repeated request requests the settlement of the remaining users again. Raises `Conflict` if the market is not
+        settled, and `Unprocessable` if the stated results contradict each other.
+        """
+        caller.require_platform()
+
+        def attempt() -> tuple[ClosedMarket, bool]:
+            stored = self.store.get_market(caller.tenant_id, market_id)
+            if stored is None:
+                raise Conflict("not_settled", "The market has no results to correct: settle the market first.")
+            market = stored.resettle(stated, commission_rate, reason, by=caller.subject, now=self.clock())
+            if market is not stored:
+                self.store.put_market(market)
+            return market, market is stored
+
+        market, is_repeat = retry_on_conflict(attempt, CLOSING_TRIES)
+        settlement = self._with_progress(market)
+        if is_repeat and not settlement.is_done:
+            self.request_corrected(market.tenant_id, market.market_id)
+        return settlement
+
+    def request_corrected(self, tenant_id: str, market_id: str) -> None:
+        """Request a check of the users of a market whose results were corrected; all of them have to be settled."""
+        self.queue.request_check(tenant_id, market_id, UserCheck(), 0)
 
     def _close(self, requested: ClosedMarket) -> ClosedMarket | None:
         """Store the closed market, or return the market that is closed already.
@@ -166,7 +195,9 @@ class MarketSettlements(Struct, frozen=True):
 
         retry_on_conflict(attempt, CLOSING_TRIES)
 
-    def settle_user(self, tenant_id: str, market_id: str, user_id: str, tries: int = 0) -> list[BetOrder]:
+    def settle_user(
+        self, tenant_id: str, market_id: str, user_id: str, tries: int = 0, progress: UserPass | None = None
+    ) -> list[BetOrder]:
         """Settle the open orders of a user in a closed market, 90 in a transaction, and return those settled here.
 
         The work can stop after any transaction and be repeated, as a settled order is not open any more. The
@@ -174,10 +205,14 @@ class MarketSettlements(Struct, frozen=True):
 
         If the position still counts open orders, the user is requested again: at once if this call settled any, else
         after a delay, as the index is behind or the totals are contended. Raises `Unavailable` after the last try.
+
+        If the results were corrected, all orders of the user that were settled with the market are settled again.
         """
         market = self.store.get_market(tenant_id, market_id)
         if market is None:
             return []
+        if market.number > 1:
+            return self._resettle_user(market, user_id, tries, progress or UserPass(market.number))
         settled: list[BetOrder] = []
         entries = self.store.find_open_orders(tenant_id, market_id, user_id, None)
         order_ids = (entry.order_id for entry in islice(entries, MAX_ORDERS_PER_MESSAGE))
@@ -217,17 +252,79 @@ class MarketSettlements(Struct, frozen=True):
             orders, position = self.store.get_orders_and_position(
                 market.tenant_id, user_id, market.market_id, order_ids
             )
-            changes = [
-                (order, order.settle(request, by=market.closed_by, now=now, with_market=True))
-                for order in orders
-                if order.is_open and (request := market.settlement_request(order.selection_id))
-            ]
+            changes = [(order, market.update_order(order, now)) for order in orders if order.is_open]
             if not changes or position is None:
                 return []
             after = position.apply(changes, now, market)
             settled = [order for _, order in changes]
             self.store.change_orders(settled, after, after.totals.minus(position.totals), open_market=False)
             return settled
+
+        return retry_on_conflict(attempt)
+
+    def _resettle_user(self, market: ClosedMarket, user_id: str, tries: int, progress: UserPass) -> list[BetOrder]:
+        """Settle the orders of a user by corrected results, a page of 1,800 index entries for each message.
+
+        Each transaction requires the version of the market that was read, so that a late message cannot restore older
+        results. The last page compares the number of orders with the position, and starts again after a delay if the
+        index is behind.
+        """
+        tenant_id, market_id = market.tenant_id, market.market_id
+        position = self.store.get_position(tenant_id, user_id, market_id)
+        if position is None or not position.is_due(market) or progress.number != market.number:
+            return []
+        settled: list[BetOrder] = []
+        entries = islice(self.store.find_user_orders(market, user_id, progress.after), MAX_ORDERS_PER_MESSAGE)
+        after, count, orders = progress.after, 0, progress.orders
+        try:
+            for batch in _batches(entries, BATCH_SIZE):
+                found, changed = self._resettle_batch(market, user_id, [order_id for _, order_id in batch])
+                after, count, orders = batch[-1][0], count + len(batch), orders + found
+                settled += changed
+            if count == MAX_ORDERS_PER_MESSAGE:
+                self.queue.continue_user(tenant_id, market_id, user_id, UserPass(market.number, after, orders))
+                return settled
+            is_complete = self._complete_user(market, user_id, orders)
+        except Conflict:
+            is_complete = False
+        if not is_complete:
+            wait = _seconds_before_retry(tries, f"Orders of user {user_id} in market {market_id} are not corrected.")
+            self.queue.retry_user(tenant_id, market_id, user_id, tries + 1, wait)
+        return settled
+
+    def _resettle_batch(
+        self, market: ClosedMarket, user_id: str, order_ids: Sequence[str]
+    ) -> tuple[int, list[BetOrder]]:
+        """Settle orders by corrected results; return how many of them are in the market, and those changed here."""
+
+        def attempt() -> tuple[int, list[BetOrder]]:
+            now = self.clock()
+            orders, position = self.store.get_orders_and_position(
+                market.tenant_id, user_id, market.market_id, order_ids
+            )
+            updated = ((order, market.update_order(order, now)) for order in orders)
+            changes = [(order, changed) for order, changed in updated if changed is not order]
+            if changes and position is not None:
+                after = position.apply(changes, now)
+                settled = [order for _, order in changes]
+                change = after.totals.minus(position.totals)
+                self.store.change_orders(settled, after, change, open_market=True, market=market)
+            return len(orders), [order for _, order in changes]
+
+        return retry_on_conflict(attempt)
+
+    def _complete_user(self, market: ClosedMarket, user_id: str, orders: int) -> bool:
+        """Charge or return the difference of the commission; return False if the position counts more orders."""
+
+        def attempt() -> bool:
+            position = self.store.get_position(market.tenant_id, user_id, market.market_id)
+            if position is None or position.totals.orders_placed > orders:
+                return False
+            if position.is_due(market):
+                after = position.apply([], self.clock(), market)
+                change = after.totals.minus(position.totals)
+                self.store.change_orders([], after, change, open_market=True, market=market)
+            return True
 
         return retry_on_conflict(attempt)
 
