@@ -38,7 +38,10 @@ def standard(node: Any) -> Any:
     written = {_KEYWORDS.get(key, key) if _is_number(value) else key: value for key, value in node.items()}
     if patterns := written.pop("patternProperties", None):
         ((pattern, values),) = patterns.items()
-        written |= {"additionalProperties": values, "propertyNames": {"pattern": pattern}}
+        written |= {
+            "additionalProperties": values,
+            "propertyNames": {"pattern": pattern, **written.get("propertyNames", {})},
+        }
     return {
         key: {name: standard(each) for name, each in value.items()} if key in _NAMED else standard(value)
         for key, value in written.items()

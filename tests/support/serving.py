@@ -1,6 +1,7 @@
 """Changes to moto inside tests: serialised calls, no coverage tracing, and no work that grows with the table."""
 
 import copy
+import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from unittest import mock
 
 from botocore.client import BaseClient
 from moto.core.serialize import BaseJSONSerializer
+from moto.core.utils import camelcase_to_underscores
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.sqs.models import SQSBackend
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """Apply the changes inside the `with` block. The retention period of messages is not checked there.
+    """Apply the changes inside the `with` block; moto starts there. The retention period of messages is not checked.
 
     moto is not thread-safe: without the lock, acknowledged writes of concurrent callers are lost.
     """
@@ -35,6 +37,9 @@ def serving() -> Iterator[None]:
         mock.patch.object(Table, "query", _query),
         mock.patch.object(BaseJSONSerializer, "_serialize_type_structure", _serialize_structure),
         mock.patch.object(SQSBackend, "is_message_valid_based_on_retention_period", return_value=True),
+        mock.patch("moto.sqs.models.camelcase_to_underscores", _attribute_name),
+        # Only the `requests` library needs these, and no test uses it; each start would build some 1,300 of them.
+        mock.patch("moto.core.models.RESPONSES_METHODS", []),
     ):
         yield
 
@@ -58,6 +63,7 @@ def _take_over() -> None:
     """Do nothing; the call makes the restored tracer take effect."""
 
 
+_attribute_name = functools.cache(camelcase_to_underscores)
 _QUERY = Table.query
 _SERIALIZE = BaseJSONSerializer._serialize_type_structure
 

@@ -382,7 +382,7 @@ def in_process_system() -> Iterator[System]:
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
     clients = mock.patch("trimtab.runtime.aws_client.make_client", kept_client)
-    with mock.patch.dict("os.environ", environment), mock_aws(), clients, serving():
+    with mock.patch.dict("os.environ", environment), serving(), mock_aws(), clients:
         forget_cached()
         for name, shape in TABLES.items():
             aws_setup.add_table(name, shape)

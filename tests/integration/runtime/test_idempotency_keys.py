@@ -1,17 +1,22 @@
 """Idempotency keys: each creating POST takes a key, quoted or not, with the same behaviour."""
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from functions.compat_api import handler as compat_function
 from functions.compat_api.handler import MODULES
 from functions.platform_api import handler as platform_function
-from tests.support.system import ALL_SCOPES, APPS, Answer, System, authorized
+from tests.support.system import ALL_SCOPES, APPS, TABLE, Answer, System, authorized
 from trimtab.portfolios.portfolio.model import portfolio_id_of
 
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden/runtime/idempotency_key.v1.json").read_text())
+"""The stored key `k` of the request that records `TRADE`."""
 ID = portfolio_id_of("demo", "1", "default")
 HOME = "/portfolios/{portfolio_id}"
 TARGET = {"stocks": 60, "bonds": 40}
@@ -164,5 +169,17 @@ def test_an_invalid_body_binds_no_key_and_a_request_without_a_key_stores_none(sy
     assert send(system, f"{HOME}/trades", {**TRADE, "ref_id": "t2"}, None).status == 201
     keys = [item for item in system.items() if item["sk"]["S"] == "KEY"]
     assert (before, len(keys)) == (1, 1)
-    assert keys[0]["pk"]["S"].startswith("T#demo#KEY#")
-    assert {*keys[0]} == {"pk", "sk", "v", "request_hash"}
+    assert [plain_item(key) for key in keys] == [GOLDEN]
+
+
+def plain_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item as JSON."""
+    return {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
+
+
+def test_a_key_of_an_earlier_release_is_honoured(system: System) -> None:
+    prepare(system)
+    item = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in GOLDEN.items()}
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item)
+    assert send(system, f"{HOME}/trades", {**TRADE, "ref_id": "t2"}, "k").status == 409
+    assert send(system, f"{HOME}/trades", TRADE, "k").status == 201

@@ -103,6 +103,12 @@ def test_a_url_that_is_not_that_of_a_public_server_is_refused(url: str) -> None:
         to_target(url)
 
 
+@pytest.mark.parametrize("url", ["https://[::1/", "https://example.com:https/", "https://example.com:70000/"])
+def test_a_url_that_cannot_be_split_is_refused_in_words_of_a_url(url: str) -> None:
+    with pytest.raises(ValueError, match="valid host and port"):
+        to_target(url)
+
+
 def test_the_target_of_a_url_has_what_a_request_needs() -> None:
     target = to_target("https://Hooks.Example.com/a/b?c=d")
     assert (target.host, target.port, target.path, target.is_secure) == ("hooks.example.com", 443, "/a/b?c=d", True)

@@ -75,11 +75,17 @@ def _number(parse: Callable[[str], Decimal]) -> Callable[[Any], Decimal]:
 
 
 def whole(value: Any) -> int:
-    """Return a whole number given in plain digits; raises `ValueError` for other values, such as `true` or `1_0`."""
+    """Return a whole number given in plain digits; raises `ValueError` for other values, such as `true` or `1_0`.
+
+    Decimals may be zeros, because `1.0` is an integer in JSON Schema.
+
+    >>> whole(Decimal("1.0")), whole("7")
+    (1, 7)
+    """
     if not isinstance(value, bool) and isinstance(value, str | int | Decimal):
-        text = _digits(value)
-        if re.fullmatch(r"-?[0-9]{1,12}", text):
-            return int(text)
+        found = re.fullmatch(r"(-?[0-9]{1,12})(\.0{1,9})?", _digits(value))
+        if found:
+            return int(found[1])
     raise ValueError("Use a whole number in plain digits.")
 
 
@@ -130,7 +136,13 @@ def _decimal_schema(places: int) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern}, {"type": "number"}]}, mode="validation")
 
 
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
+_DAY_PATTERN = "(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME_PATTERN = rf"{_DAY_PATTERN}T([01][0-9]|2[0-3])(:[0-5][0-9]){{2}}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": f"^{_DAY_PATTERN}$"}, mode="validation"),
+]
 Month = Annotated[str, Field(pattern="^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])$", examples=["2026-10"])]
 Whole = Annotated[int, BeforeValidator(_whole_number)]
 WholeParameter = Annotated[int, BeforeValidator(whole)]
@@ -164,25 +176,31 @@ FineQuantity = Annotated[
 """A quantity with up to 18 decimals."""
 
 Time = Annotated[
-    datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
+    datetime,
+    BeforeValidator(_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_TIME_PATTERN}$"}, mode="validation"),
 ]
 Asset = Annotated[str, Field(pattern=f"^{ASSET_PATTERN}$", max_length=MAX_ASSET_LENGTH)]
 AssetClass = Annotated[str, Field(pattern=f"^{ASSET_CLASS_PATTERN}$", max_length=MAX_ASSET_LENGTH)]
 """An asset or an asset class of an allocation, such as `AAPL` or `US Bonds`."""
 
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER_PATTERN}$")]
+_NAME_PATTERN = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$"
 Name = Annotated[
     str,
     AfterValidator(to_name),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}, mode="validation"),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": _NAME_PATTERN}, mode="validation"
+    ),
 ]
 """A display name of 1 to 100 characters of any script, in the normal form NFC."""
 
 
+_KEY_PATTERN = '^("[ -!#-[^-~]{1,255}"|[!#-~]([ -~]{0,253}[!-~])?)$'
 KeyText = Annotated[
     str,
     AfterValidator(read_idempotency_key),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 257}, mode="validation"),
+    WithJsonSchema({"type": "string", "pattern": _KEY_PATTERN}, mode="validation"),
 ]
 """An idempotency key as a client sends it; the value is the request id."""
 
@@ -229,7 +247,11 @@ NormaliseOnRequest = WrapValidator(_normalise_on_request)
 """Marks an allocation of a model with the member `normalise`, which has to be declared before the allocation."""
 
 MAX_ASSETS = 90
-_ASSETS_ONLY = Field(min_length=1, max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
+_ASSETS_ONLY = Field(
+    min_length=1,
+    max_length=MAX_ASSETS,
+    json_schema_extra={"additionalProperties": False, "propertyNames": {"maxLength": MAX_ASSET_LENGTH}},
+)
 Weights = Annotated[dict[AssetClass, FineQuantity], _ASSETS_ONLY]
 """Percentages by asset, zeros included; any sum and any range, and decimals as a provider computes them."""
 

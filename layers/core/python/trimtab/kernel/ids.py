@@ -69,7 +69,7 @@ def to_name(text: str) -> str:
     if not 1 <= len(name) <= MAX_NAME_LENGTH or name != name.strip():
         raise ValueError(f"Use 1 to {MAX_NAME_LENGTH} characters, without blanks at the ends.")
     if any(unicodedata.category(character) in _NOT_IN_NAMES for character in name):
-        raise ValueError("Use no control characters and no line breaks.")
+        raise ValueError("Use no control characters, line breaks or unassigned characters.")
     return name
 
 

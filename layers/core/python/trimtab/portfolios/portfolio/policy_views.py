@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool, model_validator
 
 from trimtab.contracts.fields import MAX_ASSETS, Asset, Model, Money, Percent, Whole
 from trimtab.kernel.currencies import money_text
+from trimtab.kernel.ids import MAX_ASSET_LENGTH
 from trimtab.kernel.money import to_percent
 from trimtab.portfolios.portfolio.policy import (
     HYBRID_PERCENT,
@@ -27,7 +28,10 @@ from trimtab.portfolios.portfolio.policy import (
 
 MAX_COOLDOWN_SECONDS = 366 * 24 * 3600
 MAX_QUOTE_AGE_SECONDS = 366 * 24 * 3600
-_BY_SYMBOL = Field(max_length=MAX_ASSETS, json_schema_extra={"additionalProperties": False})
+_BY_SYMBOL = Field(
+    max_length=MAX_ASSETS,
+    json_schema_extra={"additionalProperties": False, "propertyNames": {"maxLength": MAX_ASSET_LENGTH}},
+)
 
 
 class BandBody(Model):

@@ -45,13 +45,17 @@ def to_target(url: str, *, allow_local: bool = False) -> WebhookTarget:
     """
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url) or "\\" in url:
         raise ValueError(f"Use a URL of at most {MAX_URL_LENGTH} ASCII characters without blanks.")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        given_port = parts.port
+    except ValueError:
+        raise ValueError("Use a URL with a valid host and port.") from None
     is_secure = parts.scheme == "https"
     if not is_secure and not (allow_local and parts.scheme == "http"):
         raise ValueError("Use a URL that begins with https://.")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise ValueError("Use a URL without credentials and without a fragment.")
-    port = parts.port or (HTTPS_PORT if is_secure else HTTP_PORT)
+    port = given_port or (HTTPS_PORT if is_secure else HTTP_PORT)
     if port != HTTPS_PORT and not allow_local:
         raise ValueError("Use the port 443.")
     host = parts.hostname or ""

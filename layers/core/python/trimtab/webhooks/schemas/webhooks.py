@@ -20,7 +20,15 @@ def _known(text: str) -> str:
     return text
 
 
-Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH, examples=["https://hooks.example.com/trimtab"])]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_URL_LENGTH,
+        examples=["https://hooks.example.com/trimtab"],
+        json_schema_extra={"pattern": "^https://[!-~]+$"},
+    ),
+]
 SubscribedType = Annotated[
     str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(SUBSCRIBABLE)}, mode="validation")
 ]
