@@ -16,6 +16,7 @@ RULES_OVER_MEMBERS = (
     r"Send at least one of .*",
     r"Give user_id, market_id or both\.",
     r"Give either won or result\.",
+    r"Give winners, results or both; .*",
     r"An override_reason needs a payout\.",
     r"`from` must not be after `to`\.",
     r"The Idempotency-Key header and `request_id` differ; .*",

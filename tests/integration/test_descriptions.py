@@ -80,7 +80,7 @@ def test_the_document_describes_exactly_the_routes_of_the_resolvers() -> None:
     assert {(method, path) for method, path, _ in OPERATIONS} == routes
 
 
-BODYLESS = ("/cancel", "/rotate", "/test", "/redeliver")
+BODYLESS = ("/{action}", "/cancel", "/rotate", "/test", "/redeliver")
 """The ends of the paths whose POST takes no body."""
 
 
