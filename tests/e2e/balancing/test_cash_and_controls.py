@@ -1,8 +1,5 @@
 """Deposits, withdrawals, controls and splits on the deployed system, over HTTP only."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,6 +17,7 @@ from tests.e2e.balancing.steps import (
     wait_until,
 )
 from tests.e2e.conftest import System
+from tests.e2e.variables import changed_variables
 
 
 def test_a_deposit_is_invested_and_a_withdrawal_sells_for_its_cash(system: System) -> None:
@@ -79,7 +77,7 @@ def test_the_commissions_of_a_broker_are_planned_and_never_overdraw_the_cash(sys
     send_quotes(platform, {one: "100", two: "100"})
     wait_until(lambda: all(platform.get(f"/quotes/{each}").status == 200 for each in (one, two)), "quotes are stored")
 
-    with _paper_scenario(system, [{"fee": "1.00"}]):
+    with changed_variables(system, "PAPER_SCENARIO", PAPER_SCENARIO='[{"fee": "1.00"}]'):
         body = {"mode": "invest_cash", "dry_run": True}
         planned = client.post(f"{path}/rebalances", body)
         assert client.post(f"{path}/rebalances", {"mode": "invest_cash", "request_id": "now"}).status == 202
@@ -90,27 +88,6 @@ def test_the_commissions_of_a_broker_are_planned_and_never_overdraw_the_cash(sys
     assert (rebalance["status"], [each["fees"] for each in orders]) == ("COMPLETED", ["1.00"] * 2), rebalance
     spent = sum((Decimal(each["filled_amount"]) for each in orders), Decimal("2.00"))
     assert Decimal("0.25") <= Decimal(client.get(path).json["cash"]) == 100 - spent < 2
-
-
-@contextmanager
-def _paper_scenario(system: System, rules: list[dict[str, str]]) -> Iterator[None]:
-    """Deploy other rules of the paper broker for a while, to every function that has them."""
-    functions = system.aws("lambda")
-    before = {
-        each["FunctionName"]: each["Environment"]["Variables"]
-        for page in functions.get_paginator("list_functions").paginate()
-        for each in page["Functions"]
-        if "PAPER_SCENARIO" in each.get("Environment", {}).get("Variables", {})
-    }
-    assert before
-    for name, variables in before.items():
-        changed = {"Variables": {**variables, "PAPER_SCENARIO": json.dumps(rules)}}
-        functions.update_function_configuration(FunctionName=name, Environment=changed)
-    try:
-        yield
-    finally:
-        for name, variables in before.items():
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 def test_between_a_split_and_the_next_quote_every_reader_shows_the_same_value(system: System) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from unittest import mock
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
@@ -13,23 +16,62 @@ from functions.market_on_night import handler as night_function
 from functions.market_on_night.handler import NightlyIngestionFailed
 from tests.support.alpaca import Fault, fake_alpaca
 from tests.support.aws_setup import add_secret
+from tests.support.drill import delete_poison, repair_missing_bars, repair_open_circuit, withdraw_wrong_quote
 from tests.support.logged_metrics import logged_metrics
-from tests.support.operator import Operator
-from tests.support.system import BARS_BUCKET, System, authorized, forget_cached, sqs_record
+from tests.support.operator import OPERATOR_SCOPES, Operator
+from tests.support.system import BARS_BUCKET, Answer, System, authorized, forget_cached, sqs_record
 from tests.support.trading import FEED, account, quote
 from trimtab.market.domain.ingested_days import sessions_up_to
 from trimtab.runtime.metrics import metrics
 
-Output = pytest.CaptureFixture[str]
 PATCH = pytest.MonkeyPatch
 READER = authorized(scope="market:read")
 OPERATOR = authorized(scope="operator")
+EVERY_SCOPE = authorized(scope=f"{OPERATOR_SCOPES} market:read market:write") | {"subject": "ops"}
 
 
-def test_broker_down(system: System, operator: Operator, monkeypatch: PATCH, capsys: Output) -> None:
+@dataclass
+class InProcessDrill:
+    """The drill of the system in this process."""
+
+    system: System
+    operator: Operator
+    capsys: pytest.CaptureFixture[str]
+    output: str = ""
+
+    def call(self, method: str, path: str, body: Any = None) -> Answer:
+        """Return the response of the handler."""
+        parts = urlsplit(path)
+        query = dict(parse_qsl(parts.query))
+        return self.system.http(method, parts.path, body, query=query or None, authorizer=EVERY_SCOPE)
+
+    def trimtab(self, *arguments: str) -> tuple[int, str]:
+        """Run a command of the operator."""
+        result = self.operator.run(*arguments)
+        return result.exit_code, result.stdout
+
+    def rows(self, *arguments: str) -> Any:
+        """Run a command with `--json`."""
+        return self.operator.rows(*arguments)
+
+    def see(self, metric: str) -> None:
+        """Assert that the metric was logged above zero."""
+        if metrics.metric_set:
+            metrics.flush_metrics()
+        self.output += self.capsys.readouterr().out
+        assert sum(logged_metrics(self.output)[metric]) > 0
+
+
+@pytest.fixture
+def drill(system: System, operator: Operator, capsys: pytest.CaptureFixture[str]) -> InProcessDrill:
+    """Provide the drill of a new system."""
+    metrics.clear_metrics()
+    return InProcessDrill(system, operator, capsys)
+
+
+def test_broker_down(system: System, drill: InProcessDrill, monkeypatch: PATCH) -> None:
     path = f"{account(system).home}/broker"
     add_secret("alpaca", '{"key_id": "key-1", "secret_key": "secret-1"}')
-    metrics.clear_metrics()
     with fake_alpaca() as alpaca:
         settings = {"BROKER": "alpaca", "ALPACA_BASE_URL": alpaca.url, "ALPACA_SECRET_ID": "alpaca"}
         for name, value in settings.items():
@@ -37,53 +79,45 @@ def test_broker_down(system: System, operator: Operator, monkeypatch: PATCH, cap
         forget_cached()
         alpaca.faults.append(Fault("GET", 500, times=15))  # each call tries three times
         answers = [system.http("GET", path, authorizer=OPERATOR).status for _ in range(5)]
-        metrics.flush_metrics()
         assert answers == [503] * 5
-        assert logged_metrics(capsys.readouterr().out)["CircuitsOpened"] == [1]
-        assert "OPEN" in operator.run("circuits").stdout
-        assert operator.run("circuits").exit_code == 1
 
-        assert operator.run("halt", "--reason", "The broker is down.").exit_code == 0
-        later = int(time.time()) + 31
-        monkeypatch.setattr(CircuitBreakerHandler, "_now", staticmethod(lambda: later))
-        assert system.http("GET", path, authorizer=OPERATOR).status == 200
-        assert operator.run("resume").exit_code == 0
-        assert operator.run("circuits").exit_code == 0
+        def wait() -> None:
+            later = int(time.time()) + 31
+            monkeypatch.setattr(CircuitBreakerHandler, "_now", staticmethod(lambda: later))
+
+        def retry() -> None:
+            assert system.http("GET", path, authorizer=OPERATOR).status == 200
+
+        repair_open_circuit(drill, wait, retry)
 
 
-def test_provider_down(system: System, operator: Operator, capsys: Output) -> None:
+def test_provider_down(system: System, drill: InProcessDrill) -> None:
     asset = {"name": "Apple Inc.", "exchange": "XNAS"}
     assert system.http("PUT", "/assets/AAPL", asset, authorizer=FEED).status == 200
     bars = b"symbol,open,high,low,close,volume\nAAPL,100,100,100,100,10\n"
     missing, *others = reversed(sessions_up_to(datetime(2026, 11, 20, tzinfo=UTC).date()))
     for day in others:
         boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{day}.csv", Body=bars)
-    with mock.patch.object(night_function, "utc_now", return_value=datetime(2026, 11, 21, 3, tzinfo=UTC)):
-        with pytest.raises(NightlyIngestionFailed, match=str(missing)):
-            system.run_night()
-        assert logged_metrics(capsys.readouterr().out)["DaysFailed"] == [1]
 
+    def run_night() -> bool:
+        try:
+            return system.run_night()["days"] > 0
+        except NightlyIngestionFailed as failed:
+            return str(missing) not in str(failed)
+
+    def repair() -> None:
         boto3.client("s3").put_object(Bucket=BARS_BUCKET, Key=f"daily/{missing}.csv", Body=bars)
-        system.run_night()
 
-    assert logged_metrics(capsys.readouterr().out)["DaysFailed"] == [0]
-    (feed,) = (row for row in operator.rows("feeds") if row["feed"] == "bars")
-    assert feed["last_success"] is not None
+    with mock.patch.object(night_function, "utc_now", return_value=datetime(2026, 11, 21, 3, tzinfo=UTC)):
+        repair_missing_bars(drill, run_night, repair)
 
 
-def test_poison(system: System, operator: Operator, capsys: Output) -> None:
+def test_poison(system: System, operator: Operator, drill: InProcessDrill) -> None:
     poison = "not JSON"
     assert system.invoke_worker(sqs_record(poison, message_id="p")) == {"p"}
-    assert logged_metrics(capsys.readouterr().out)["PoisonMessages"] == [1]
     # SQS moves the message after five failed deliveries.
     boto3.client("sqs").send_message(QueueUrl=operator.queues["rebalance-requests-dead"], MessageBody=poison)
-    (letter,) = operator.rows("dead-letters", "list")
-    assert (letter["queue"], letter["body"]) == ("rebalance-requests", poison)
-
-    removed = operator.run("dead-letters", "delete", "--queue", "rebalance-requests", "--execute")
-
-    assert removed.exit_code == 0, removed.output
-    assert operator.run("dead-letters", "list").exit_code == 0
+    delete_poison(drill, poison)
 
 
 def test_a_message_that_failed_for_a_repaired_reason(system: System, operator: Operator) -> None:
@@ -120,16 +154,6 @@ def test_table_name_wrong(system: System, operator: Operator, monkeypatch: PATCH
     assert operator.run("pending", "jobs").exit_code == 0
 
 
-def test_wrong_quote(system: System, capsys: Output) -> None:
-    quote(system, 100, at=1)
-    quote(system, 10_000, at=2)
-    assert logged_metrics(capsys.readouterr().out)["QuotesHeld"] == [0, 1]
-    shown = system.http("GET", "/quotes/AAPL", authorizer=READER).json
-    assert (shown["price"], shown["held"]["price"]) == ("100", "10000")
-
-    withdrawal = {"as_of": shown["held"]["as_of"], "reason": "cents for dollars"}
-    withdrawn = system.http("DELETE", "/quotes/AAPL", query=withdrawal, authorizer={**FEED, "subject": "ops"})
-
-    assert withdrawn.status == 200, withdrawn.text
-    shown = system.http("GET", "/quotes/AAPL", authorizer=READER).json
-    assert (shown["price"], shown["held"]) == ("100", None)
+def test_wrong_quote(system: System, drill: InProcessDrill) -> None:
+    times = iter((1, 2))
+    withdraw_wrong_quote(drill, "AAPL", lambda price: quote(system, price, at=next(times)))
