@@ -126,7 +126,7 @@ class LambdaFunction(Construct):
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_seconds),
             reserved_concurrent_executions=config.reserved_concurrency.get(package),
-            environment={**_powertools_settings(config, package), **environment},
+            environment={**_library_settings(config, package), **environment},
         )
         self.invoked = self._make_alias(context) if gradual else self.function
         if on_failure:
@@ -226,10 +226,11 @@ def _architecture(config: Config) -> lambda_.Architecture:
     return lambda_.Architecture.X86_64 if x86 else lambda_.Architecture.ARM_64
 
 
-def _powertools_settings(config: Config, package: str) -> dict[str, str]:
+def _library_settings(config: Config, package: str) -> dict[str, str]:
     return {
         "POWERTOOLS_SERVICE_NAME": package,
         "POWERTOOLS_METRICS_NAMESPACE": metrics_namespace(config),
         "POWERTOOLS_LOG_LEVEL": config.log_level,
         "POWERTOOLS_LOGGER_LOG_EVENT": "false",  # events contain holdings of customers
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",  # pydantic looks for plugins in the metadata of each package
     }
