@@ -38,6 +38,7 @@ from infra.settings import (
     lambda_arm64,
 )
 from infra.tables import BY_NAME
+from trimtab.betting.domain.exposure_limits import LimitedExposure
 from trimtab.betting.domain.odds import OddsLadder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -177,12 +178,15 @@ class Config:
     max_stake: Amount = "1000000.00"
     """The largest stake of one betting order."""
     max_exposure: Amount = "1000000.00"
-    """The largest total liability of the open betting orders of a user, without netting."""
+    """The largest exposure of the open betting orders of a user over all markets, in money; see `exposure_limit`."""
+    exposure_limit: LimitedExposure = LimitedExposure.WORST_CASE
+    """The exposure that `max_exposure` limits: `worst_case` (default), the sum of the largest possible losses of the
+    markets with hedges netted, or `gross`, the sum of the exposures of all open orders."""
     number_of_winners: Annotated[int, Field(ge=1, le=20)] | None = None
     """The number of winners of a betting market whose settlement states none. Without a default, the settlement of a
     market that several selections won has to state the number."""
     odds_ladder: OddsLadder = OddsLadder.TWO_DECIMALS
-    """The odds of betting orders: all odds of two or three decimals, or the price increments of Betfair."""
+    """The odds of betting orders: all of `two_decimals` (default) or `three_decimals`, or the steps of `betfair`."""
     minimum_expected_value: str = ""
     """The smallest expected value of an order according to the insight on the selection; empty for no limit."""
     threads: Positive = 8

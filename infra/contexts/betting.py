@@ -165,4 +165,5 @@ def _limits(config: Config) -> dict[str, str]:
     if config.number_of_winners:
         limits["NUMBER_OF_WINNERS"] = str(config.number_of_winners)
     numbers = {name: plain(parse_number(text)) for name, text in limits.items()}
-    return {"ODDS_LADDER": config.odds_ladder.value, **numbers}
+    choices = {"ODDS_LADDER": config.odds_ladder.value, "EXPOSURE_LIMIT": config.exposure_limit.value}
+    return {**choices, **numbers}

@@ -72,8 +72,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "expired_link": ("The link to a chart has expired.", "Create a new link."),
     "exposure_limit": (
-        "The order would raise the total exposure of the user above the limit.",
-        "Lower the stake, or cancel open orders.",
+        "The order, or the cancellation of a hedge, would raise the exposure of the user above the limit.",
+        "Lower the stake, or hedge or cancel open orders.",
     ),
     "forbidden": ("The gateway refuses the token for this request.", "Use a token for this API."),
     "import_incomplete": (

@@ -1,15 +1,20 @@
 """A user who places bets and the platform that settles them, as clients of the betting routes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import boto3
+from msgspec.structs import replace
 
 from tests.support.moto_state import commits, stored_items
 from tests.support.system import BETTING_TABLE, Answer, System
+from trimtab.betting import wiring
 from trimtab.betting.adapters.store import BettingStore
 from trimtab.betting.service.rebuild import TotalsComparison, TotalsRebuild
 
@@ -80,6 +85,18 @@ class Bettor:
     def compare_totals(self, *, repair: bool = False) -> TotalsComparison:
         """Compare the stored totals and positions of the user with those recomputed from all orders."""
         return TotalsRebuild(betting_store()).run("demo", self.user_id, repair=repair)
+
+
+@contextmanager
+def settings(**changes: Any) -> Iterator[None]:
+    """Let the betting functions have changed settings."""
+    changed = wiring.settings().model_copy(update=changes)
+    orders = replace(wiring.orders(), limits=changed.limits)
+    with (
+        mock.patch.object(wiring, "settings", return_value=changed),
+        mock.patch.object(wiring, "orders", return_value=orders),
+    ):
+        yield
 
 
 def betting_store() -> BettingStore:

@@ -43,7 +43,6 @@ from tests.support.trading import refused
 from trimtab.betting.domain.orders import BetOrder, NewOrder, derive_order_id
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.results import BetSide
-from trimtab.betting.domain.totals import sum_totals, totals_of_order
 from trimtab.betting.service import settlements as service
 from trimtab.betting.service.settlements import BATCH_SIZE
 from trimtab.kernel.clock import utc_now
@@ -79,9 +78,8 @@ def place(orders: int, users: int) -> None:
         placed = [_order(number, f"u{user}", now) for number in range(user, orders, users)]
         for start in range(0, len(placed), BATCH_SIZE):
             batch = placed[start : start + BATCH_SIZE]
-            position = position.apply([(None, order) for order in batch], now)
-            change = sum_totals(totals_of_order(order) for order in batch)
-            betting_store().change_orders(batch, position, change, open_market=True)
+            before, position = position, position.apply([(None, order) for order in batch], now)
+            betting_store().change_orders(batch, position, position.totals.minus(before.totals), open_market=True)
 
 
 def _order(number: int, user_id: str, now: datetime) -> BetOrder:

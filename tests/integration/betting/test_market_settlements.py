@@ -27,6 +27,7 @@ from tests.support.system import BETTING_TABLE, System, sqs_record
 from tests.support.trading import refused
 from trimtab.betting.adapters import store
 from trimtab.betting.adapters.settlement_queue import SettlementQueue
+from trimtab.betting.domain.exposure_limits import LimitedExposure
 from trimtab.betting.domain.orders import NewOrder, SettlementRequest
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
 from trimtab.betting.service import settlements as service
@@ -415,7 +416,8 @@ def test_two_settlements_of_one_order_at_once_have_one_effect(system: System) ->
 def test_eight_writers_place_fifty_orders_each_and_exposure_never_passes_the_limit(system: System) -> None:
     def write(writer: int) -> int:
         # The service without the handler: Powertools keeps the request in the process, which the threads share.
-        orders, placed = BetOrders(betting_store(), OrderLimits(LIMIT, LIMIT), utc_now), 0
+        limits = OrderLimits(LIMIT, LIMIT, limited_exposure=LimitedExposure.GROSS)
+        orders, placed = BetOrders(betting_store(), limits, utc_now), 0
         for number in range(EACH):
             side = BetSide.LAY if number % 2 else BetSide.BACK
             new = NewOrder("1", f"m{number % 4}", f"s{writer}", side, Decimal(10), Decimal(2))  # exposes 10

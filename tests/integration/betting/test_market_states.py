@@ -118,15 +118,15 @@ def test_an_order_whose_market_is_suspended_between_read_and_write_is_refused(
     if was_changed:
         change(system, "suspend")
         change(system, "reopen")
-    original, disturbed = BettingStore.place_order, list[bool]()
+    original, disturbed = BettingStore.change_orders, list[bool]()
 
-    def place(self: BettingStore, *arguments: Any) -> None:
+    def place(self: BettingStore, *arguments: Any, **options: Any) -> None:
         if not disturbed:
             disturbed.append(True)
             disturb(system)
-        original(self, *arguments)
+        original(self, *arguments, **options)
 
-    with mock.patch.object(BettingStore, "place_order", place):
+    with mock.patch.object(BettingStore, "change_orders", place):
         refused(Bettor(system).place("BACK", 10, "3.50", key="k"), 409, reason)
     assert stored_orders() == []
 
@@ -150,16 +150,16 @@ def test_a_cancellation_by_a_user_whose_market_is_suspended_between_read_and_wri
 
 
 def test_a_market_that_reopens_between_read_and_write_takes_the_order(system: System) -> None:
-    original, disturbed = BettingStore.place_order, list[bool]()
+    original, disturbed = BettingStore.change_orders, list[bool]()
 
-    def place(self: BettingStore, *arguments: Any) -> None:
+    def place(self: BettingStore, *arguments: Any, **options: Any) -> None:
         if not disturbed:
             disturbed.append(True)
             suspend(system)
             change(system, "reopen")
-        original(self, *arguments)
+        original(self, *arguments, **options)
 
-    with mock.patch.object(BettingStore, "place_order", place):
+    with mock.patch.object(BettingStore, "change_orders", place):
         assert Bettor(system).place("BACK", 10, "3.50", key="k").status == 201
 
 

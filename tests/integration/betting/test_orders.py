@@ -1,7 +1,5 @@
 """Orders through the handlers: placing, cancelling, settling, and the positions and totals they change."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 from unittest import mock
@@ -10,11 +8,10 @@ import boto3
 import pytest
 from msgspec.structs import replace
 
-from tests.support.betting import MARKET, NOW, Bettor, betting_store, stored_orders
+from tests.support.betting import MARKET, NOW, Bettor, betting_store, settings, stored_orders
 from tests.support.moto_state import commits
 from tests.support.system import BETTING_TABLE, System
 from tests.support.trading import refused
-from trimtab.betting import wiring
 from trimtab.betting.adapters.store import BettingStore
 from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.positions import BettingPosition
@@ -93,7 +90,7 @@ def test_the_largest_stake_at_the_largest_odds_is_taken(bettor: Bettor) -> None:
 
 def test_open_orders_do_not_exceed_the_exposure_limit_and_cancelling_makes_room(bettor: Bettor) -> None:
     first = bettor.place_successfully("LAY", "1000", "100.90")  # exposes 99,900
-    refused(bettor.place("BACK", "100.01", "2.00"), 422, "exposure_limit")
+    refused(bettor.place("BACK", "100.01", "2.00", "away"), 422, "exposure_limit")
     refused(bettor.place("LAY", "10000", "11.01"), 422, "exposure_limit")  # this order alone exceeds the limit
     assert bettor.place("BACK", "100.00", "2.00", market_id="other").status == 201
     assert bettor.metrics()["open_exposure"] == "100000.00"
@@ -200,19 +197,6 @@ def test_a_bad_settlement_is_refused_and_nothing_is_changed(bettor: Bettor, body
 # Positions and sums --------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def ladder(odds_ladder: OddsLadder) -> Iterator[None]:
-    """Let the venue have this ladder."""
-    limits = replace(wiring.orders().limits, ladder=odds_ladder)
-    settings = wiring.settings().model_copy(update={"odds_ladder": odds_ladder})
-    orders = replace(wiring.orders(), limits=limits)
-    with (
-        mock.patch.object(wiring, "settings", return_value=settings),
-        mock.patch.object(wiring, "orders", return_value=orders),
-    ):
-        yield
-
-
 def cash_out(odds: str, stake: str, if_win: str, if_lose: str) -> dict[str, str]:
     """Return the suggested LAY and the two results that the LAY leaves."""
     return {"side": "LAY", "odds": odds, "stake": stake, "if_win": if_win, "if_lose": if_lose}
@@ -261,14 +245,14 @@ def test_a_cash_out_leaves_the_two_results_that_were_announced(bettor: Bettor) -
 
 
 def test_a_venue_of_three_decimals_takes_and_suggests_such_odds(bettor: Bettor) -> None:
-    with ladder(OddsLadder.THREE_DECIMALS):
+    with settings(odds_ladder=OddsLadder.THREE_DECIMALS):
         order_id = bettor.place_successfully("BACK", 1000, "3.005")
         assert bettor.selection("home")["cash_out"] == cash_out("3.005", "1000.00", "0.00", "0.00")
     assert bettor.read(f"/orders/{order_id}")["odds"] == "3.005"
 
 
 def test_odds_off_the_ladder_are_refused_with_the_nearest_odds(bettor: Bettor) -> None:
-    with ladder(OddsLadder.BETFAIR):
+    with settings(odds_ladder=OddsLadder.BETFAIR):
         answer = bettor.place("BACK", 10, "3.02")
         refused(answer, 400, "odds_not_on_ladder")
         assert "nearest odds are 3.00" in answer.json["detail"]

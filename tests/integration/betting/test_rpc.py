@@ -227,7 +227,10 @@ def test_a_bad_order_is_refused_field_by_field_and_nothing_is_changed(
 def test_a_rule_refuses_as_over_rest(binary: OrderServiceClientSync) -> None:
     place(binary, LAY, "1000.00", "100.90")
     problem = assert_refused(
-        Code.FAILED_PRECONDITION, "exposure_limit", binary.place_order, new(stake="100.01", key="x")
+        Code.FAILED_PRECONDITION,
+        "exposure_limit",
+        binary.place_order,
+        new(stake="100.01", key="x", selection_id="away"),
     )
     assert problem.status == 422
     assert_refused(Code.FAILED_PRECONDITION, "stake_too_large", binary.place_order, new(stake="10000.01", key="y"))

@@ -65,7 +65,8 @@ RESETTLED = OVERRIDDEN.resettle(
 CORRECTED = MARKET.mark_settled(2, TIME + 4 * HOUR).resettle(
     StatedResults(("home",)), None, "The goal did not count.", by="bob", now=TIME + 5 * HOUR
 )
-POSITION = fold_orders(NO_ORDERS, [OPEN, SETTLED])
+WORST_CASE = fold_orders(replace(NO_ORDERS, number_of_winners=1), [OPEN, SETTLED])
+POSITION = replace(WORST_CASE, number_of_winners=None, totals=replace(WORST_CASE.totals, open_worst_case=D("0.00")))
 CHARGED = fold_orders(NO_ORDERS, [SETTLED], MARKET)
 ITEMS: dict[str, Any] = {
     "order_open": OPEN,
@@ -73,8 +74,10 @@ ITEMS: dict[str, Any] = {
     "order_settled": SETTLED,
     "order_overridden": OVERRIDDEN,
     "position": POSITION,
+    "position_worst_case": WORST_CASE,
     "position_charged": CHARGED,
     "user_totals": UserTotals(POSITION.totals, 2),
+    "user_totals_worst_case": UserTotals(WORST_CASE.totals, 2),
     "market_closed": MARKET,
     "market_settled": MARKET.mark_settled(2, TIME + 4 * HOUR),
     "market_with_results": WITH_RESULTS,

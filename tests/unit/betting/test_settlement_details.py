@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from trimtab.betting.domain.exposure_limits import ExposureLimit, LimitedExposure
 from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.markets import (
     ClosedMarket,
@@ -23,7 +24,6 @@ from trimtab.betting.domain.orders import (
     NewOrder,
     SettlementRequest,
     derive_order_id,
-    limit_exceeded,
     require_same_order,
 )
 from trimtab.betting.domain.positions import MAX_SELECTIONS, BettingPosition
@@ -169,11 +169,11 @@ def test_what_is_the_same_or_fits_is_not_refused() -> None:
 
 
 def test_refusals_without_a_raise_have_type_and_text() -> None:
-    closed, limit = market_closed(), limit_exceeded(D("50.00"))
+    closed, limit = market_closed(), ExposureLimit(LimitedExposure.GROSS, D("50.00")).exceeded()
     assert closed.type == "market_closed"
     assert closed.detail == "The market is closed; its open orders are settled with the market."
     assert limit.type == "exposure_limit"
-    assert limit.detail == "The total exposure of the user's open orders must not exceed 50.00."
+    assert limit.detail == "The request would raise the total exposure of the user's open orders above 50.00."
 
 
 def state_of(market: ClosedMarket) -> tuple[ClosedMarketStatus, str, int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.betting.adapters.settlement_queue import SettlementQueue
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
+from trimtab.betting.domain.exposure_limits import LimitedExposure
 from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import BetOrder, NewOrder
 from trimtab.betting.domain.positions import BettingPosition
@@ -42,6 +43,7 @@ class BettingSettings(Settings):
     max_exposure: str
     minimum_expected_value: str = ""
     number_of_winners: str = ""
+    exposure_limit: LimitedExposure = LimitedExposure.WORST_CASE
     odds_ladder: OddsLadder = OddsLadder.TWO_DECIMALS
 
     @property
@@ -55,7 +57,14 @@ class BettingSettings(Settings):
         minimum: Decimal | None = None
         if self.minimum_expected_value:
             minimum = parse_number(self.minimum_expected_value)
-        return OrderLimits(parse_number(self.max_stake), parse_number(self.max_exposure), minimum, self.odds_ladder)
+        return OrderLimits(
+            parse_number(self.max_stake),
+            parse_number(self.max_exposure),
+            minimum,
+            self.odds_ladder,
+            self.exposure_limit,
+            self.default_number_of_winners,
+        )
 
 
 @lru_cache(maxsize=1)

@@ -1,16 +1,16 @@
 """The table `betting`: orders, positions, totals, closed markets and insights."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from trimtab.betting.domain import keys
+from trimtab.betting.domain.exposure_limits import ExposureLimit
 from trimtab.betting.domain.insights import MAX_CLOCK_LEAD, Insight
-from trimtab.betting.domain.market_states import Market, UnsettledMarket, read_market
+from trimtab.betting.domain.market_states import Market, read_market
 from trimtab.betting.domain.markets import ClosedMarket, MarketUser
-from trimtab.betting.domain.orders import BetOrder, BetStatus, limit_exceeded
+from trimtab.betting.domain.orders import BetOrder, BetStatus
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import OrderTotals, UserTotals
 from trimtab.contracts.stored_form import FORM
@@ -106,31 +106,6 @@ class BettingStore(Struct, frozen=True):
         item = get_item(self.client, self.table, keys.order_key(tenant_id, order_id))
         return BetOrder.from_item(item) if item else None
 
-    def place_order(
-        self,
-        order: BetOrder,
-        position: BettingPosition,
-        change: OrderTotals,
-        limit: Decimal,
-        market: UnsettledMarket | None = None,
-    ) -> None:
-        """Store the order, the position and the change of the totals of the user in one transaction.
-
-        Raises `ConditionFailed` if the order exists, or the position or the market has changed since the read, and
-        `Unprocessable` if the open exposure of the user would exceed the limit.
-        """
-        room = int((limit - order.exposure).scaleb(MONEY_PLACES))
-        totals = self._add_to_totals(position, change)
-        totals["ConditionExpression"] = "attribute_not_exists(open_exposure) OR open_exposure <= :room"
-        totals["ExpressionAttributeValues"] |= serialize({":room": room})
-        actions = [self._put(order.to_item()), self._require_unchanged(position, market), *self._put_position(position)]
-        try:
-            transact(self.client, [*actions, {"Update": totals}])
-        except ConditionFailed as refused:
-            if refused.failed.keys() == {len(actions)}:
-                raise limit_exceeded(limit) from None
-            raise
-
     def change_orders(
         self,
         orders: Sequence[BetOrder],
@@ -139,17 +114,25 @@ class BettingStore(Struct, frozen=True):
         *,
         open_market: bool,
         market: Market | None = None,
+        limit: ExposureLimit | None = None,
     ) -> None:
-        """Store changed orders of one user in one market, at most 90, with the position and the change of the totals.
+        """Store orders of one user in one market, at most 90, with the position and the change of the totals.
 
         Each item is written on the version that was read; with `open_market`, on the version of the market, too. Raises
-        `ConditionFailed` otherwise.
+        `ConditionFailed` otherwise. With `limit`, raises `Unprocessable` if the change would raise the exposure of the
+        user above the limit.
         """
+        totals = self._add_to_totals(position, change, limit)
         actions = [self._put(order.to_item()) for order in orders]
         if open_market:
             actions.append(self._require_unchanged(position, market))
         actions += self._put_position(position, list_user=not open_market)
-        transact(self.client, [*actions, {"Update": self._add_to_totals(position, change)}])
+        try:
+            transact(self.client, [*actions, {"Update": totals}])
+        except ConditionFailed as refused:
+            if limit is not None and refused.failed.keys() == {len(actions)}:
+                raise limit.exceeded() from None
+            raise
 
     def _put(self, item: Item) -> dict[str, Any]:
         return {"Put": versioned_put(self.table, item)}
@@ -176,7 +159,9 @@ class BettingStore(Struct, frozen=True):
             check["ExpressionAttributeValues"] = serialize({":version": market.version})
         return {"ConditionCheck": check}
 
-    def _add_to_totals(self, position: BettingPosition, change: OrderTotals) -> dict[str, Any]:
+    def _add_to_totals(
+        self, position: BettingPosition, change: OrderTotals, limit: ExposureLimit | None
+    ) -> dict[str, Any]:
         """Return the update that adds a change to the stored totals of a user without reading them.
 
         The update is the last action of the transaction: if only the last action fails, the limit refused the order.
@@ -187,13 +172,18 @@ class BettingStore(Struct, frozen=True):
         amounts = {f":n{number}": amount for number, amount in enumerate(added.values())}
         named = {":tenant": position.tenant_id, ":user": position.user_id, ":now": format_time(position.updated_at)}
         setting = "SET tenant_id = :tenant, user_id = :user, updated_at = :now, #form = :form"
-        return {
+        update: dict[str, Any] = {
             "TableName": self.table,
             "Key": serialize(keys.totals_key(position.tenant_id, position.user_id)),
             "UpdateExpression": f"{setting} ADD {additions}",
             "ExpressionAttributeNames": {**names, "#form": FORM},
             "ExpressionAttributeValues": serialize({**amounts, **named, ":form": 1}),
         }
+        if limit is not None and (room := limit.find_room(change)) is not None:
+            total = limit.limited.total
+            update["ConditionExpression"] = f"attribute_not_exists({total}) OR {total} <= :room"
+            update["ExpressionAttributeValues"] |= serialize({":room": int(room.scaleb(MONEY_PLACES))})
+        return update
 
     def list_orders(self, tenant_id: str, wanted: OrderFilter, *, limit: int, after: Any) -> Page[BetOrder]:
         """Return the orders that pass the filter, newest first, from an index.

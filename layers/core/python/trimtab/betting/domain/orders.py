@@ -324,11 +324,6 @@ def require_same_order(stored: BetOrder, new: NewOrder) -> None:
         raise Conflict("key_reused", "This Idempotency-Key was used for a different order. Use a new key.")
 
 
-def limit_exceeded(limit: Decimal) -> Unprocessable:
-    """Return the refusal for an order above the exposure limit of the user."""
-    return Unprocessable("exposure_limit", f"The total exposure of the user's open orders must not exceed {limit}.")
-
-
 def _event(type: str, order: BetOrder) -> Event:
     return Event(type, _event_data(order))
 

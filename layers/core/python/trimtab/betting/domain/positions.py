@@ -36,6 +36,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
     `selections` and `changed_at` are keyed by selection id. A selection without open orders and without realised
     profit or loss is left out. `market_commission` is the commission charged on the net winnings in the market.
     All orders are settled by the market's results up to `settlement_number`.
+    `number_of_winners` is the number of selections that win, None if any number can win.
     """
 
     tenant_id: str
@@ -47,6 +48,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
     totals: OrderTotals = OrderTotals()
     market_commission: Decimal = ZERO
     settlement_number: int = 1
+    number_of_winners: int | None = None
     version: int = 0
 
     def get_exposure(self, selection_id: str) -> SelectionExposure:
@@ -62,7 +64,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
         """The sum of the largest possible losses of the open orders; BACK and LAY are not netted."""
         return self.totals.open_exposure
 
-    def compute_worst_case(self, winners: int = 1, *, others: bool = True) -> Decimal:
+    def compute_worst_case(self, winners: int | None = 1, *, others: bool = True) -> Decimal:
         """Return the largest possible loss over the selections of the user; see `compute_worst_case`."""
         return compute_worst_case(self.selections.values(), winners, others=others)
 
@@ -98,7 +100,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
             self,
             selections=kept,
             changed_at={each: now if each in changed else self.get_changed_at(each) for each in kept},
-            totals=totals,
+            totals=replace(totals, open_worst_case=compute_worst_case(kept.values(), self.number_of_winners)),
             version=self.version + 1,
             updated_at=now,
         )
@@ -157,6 +159,7 @@ class BettingPosition(Record, frozen=True, kw_only=True):
             "totals": self.totals.to_cents(),
             "market_commission": plain(self.market_commission),
             "settlement_number": None if self.settlement_number == 1 else self.settlement_number,
+            "number_of_winners": self.number_of_winners,
             "updated_at": format_time(self.updated_at),
             **self.record_attributes(),
         }
@@ -177,17 +180,20 @@ class BettingPosition(Record, frozen=True, kw_only=True):
                     totals=OrderTotals.from_cents(item["totals"]),
                     market_commission=Decimal(item["market_commission"]),
                     settlement_number=item.get("settlement_number") or 1,
+                    number_of_winners=item.get("number_of_winners"),
                     version=item["version"],
                 )
             case other:
                 raise UnknownForm("betting position", other)
 
 
-def compute_worst_case(exposures: Iterable[SelectionExposure], winners: int = 1, *, others: bool = True) -> Decimal:
+def compute_worst_case(
+    exposures: Iterable[SelectionExposure], winners: int | None = 1, *, others: bool = True
+) -> Decimal:
     """Return the largest possible loss, 0 or more, if exactly `winners` selections win; hedges are netted.
 
     The loss is the sum of all `if_lose` plus the `winners` smallest differences (if_win - if_lose). With `others`, a
-    winner can be a selection without open orders, whose difference is 0.
+    winner can be a selection without open orders, whose difference is 0. If `winners` is None, any number can win.
 
     >>> home = SelectionExposure(back_stake=Decimal("10.00"), back_profit=Decimal("25.00"))
     >>> draw = SelectionExposure(lay_stake=Decimal("8.00"), lay_liability=Decimal("24.00"))

@@ -61,7 +61,8 @@ class OrderTotals(Totals, frozen=True):
     """Totals over orders of one user. A cancelled order counts in `orders_placed` and `orders_cancelled` only.
 
     `settled_stake` and `settled_profit` leave void orders out, as void orders decide nothing. `profit` is net of
-    `commission`.
+    `commission`. `open_worst_case` is the largest possible loss of the open orders with hedges netted, summed over the
+    markets: a member of a position, not of a single order.
     """
 
     orders_placed: int = 0
@@ -78,6 +79,7 @@ class OrderTotals(Totals, frozen=True):
     settled_profit: Decimal = _NOTHING
     profit: Decimal = _NOTHING
     commission: Decimal = _NOTHING
+    open_worst_case: Decimal = _NOTHING
 
     @property
     def roi(self) -> Decimal:

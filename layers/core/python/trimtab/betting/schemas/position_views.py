@@ -91,6 +91,9 @@ class MetricsView(Model):
     """The number of void orders. Example: `0`"""
     orders_cancelled: int
     """The number of cancelled orders. Example: `0`"""
+    open_worst_case: str
+    """The largest possible loss of the open orders in money, hedges netted, summed over the markets. Example:
+    `20.00`"""
 
 
 class UserMetricsView(MetricsView):
@@ -223,6 +226,7 @@ def metrics_view(totals: OrderTotals) -> Answer:
         "orders_settled": totals.orders_settled,
         "orders_void": totals.orders_void,
         "orders_cancelled": totals.orders_cancelled,
+        "open_worst_case": money_text(totals.open_worst_case),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from trimtab.betting.adapters.store import BettingStore, OrderFilter
+from trimtab.betting.domain.exposure_limits import ExposureLimit, LimitedExposure
 from trimtab.betting.domain.insights import require_expected_value
 from trimtab.betting.domain.market_states import Market, require_changing, require_placing, require_resettling
 from trimtab.betting.domain.markets import MAX_RESETTLEMENTS, ClosedMarket, too_many_resettlements
@@ -16,11 +17,9 @@ from trimtab.betting.domain.orders import (
     NewOrder,
     SettlementRequest,
     derive_order_id,
-    limit_exceeded,
     require_same_order,
 )
 from trimtab.betting.domain.positions import BettingPosition
-from trimtab.betting.domain.totals import totals_of_order
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Invalid, Unprocessable, not_found
@@ -31,14 +30,22 @@ from trimtab.kernel.retry import ConditionFailed, retry_on_conflict
 class OrderLimits(Struct, frozen=True):
     """The limits of orders, in money.
 
-    `max_stake` limits a single order, `max_exposure` the sum of the exposures of all open orders of a user.
-    `minimum_expected_value` is per unit of stake; None accepts any. `ladder` has the accepted odds.
+    `max_stake` limits a single order, `max_exposure` the exposure of all open orders of a user, gross or in the worst
+    case (`limited_exposure`). `minimum_expected_value` is per unit of stake; None accepts any. `ladder` has the
+    accepted odds. `number_of_winners` of a market decides the worst case; None if any number of selections can win.
     """
 
     max_stake: Decimal
     max_exposure: Decimal
     minimum_expected_value: Decimal | None = None
     ladder: OddsLadder = OddsLadder.TWO_DECIMALS
+    limited_exposure: LimitedExposure = LimitedExposure.WORST_CASE
+    number_of_winners: int | None = None
+
+    @property
+    def exposure(self) -> ExposureLimit:
+        """The limit on the exposure of a user."""
+        return ExposureLimit(self.limited_exposure, self.max_exposure)
 
 
 class PlacedOrder(Struct, frozen=True):
@@ -76,19 +83,25 @@ class BetOrders(Struct, frozen=True):
         def attempt() -> PlacedOrder:
             now = self.clock()
             context = self.store.get_order_context(tenant_id, order_id, user_id, market_id, new.selection_id)
-            position = context.position or BettingPosition(
-                tenant_id=tenant_id, user_id=user_id, market_id=market_id, updated_at=now
+            before = context.position or BettingPosition(
+                tenant_id=tenant_id,
+                user_id=user_id,
+                market_id=market_id,
+                updated_at=now,
+                number_of_winners=self.limits.number_of_winners,
             )
             if context.order is not None:
                 require_same_order(context.order, new)
-                return PlacedOrder(context.order, position, is_repeat=True)
+                return PlacedOrder(context.order, before, is_repeat=True)
             market = require_placing(context.market)
             self._check_size(new)
-            position.require_room_for(new.selection_id)
+            before.require_room_for(new.selection_id)
             require_expected_value(context.insight, new.side, self.limits.minimum_expected_value)
             order = new.place(tenant_id, order_id, context.insight, now)
-            position = position.apply([(None, order)], now)
-            self.store.place_order(order, position, totals_of_order(order), self.limits.max_exposure, market)
+            position = before.apply([(None, order)], now)
+            change = position.totals.minus(before.totals)
+            limit = self.limits.exposure
+            self.store.change_orders([order], position, change, open_market=True, market=market, limit=limit)
             return PlacedOrder(order, position)
 
         return retry_on_conflict(attempt)
@@ -99,8 +112,6 @@ class BetOrders(Struct, frozen=True):
             raise Unprocessable("stake_too_large", f"stake must not exceed {self.limits.max_stake}.")
         if not new.exposure:
             raise Unprocessable("stake_too_small", "The exposure of the order rounds to 0.00. Raise stake or odds.")
-        if new.exposure > self.limits.max_exposure:
-            raise limit_exceeded(self.limits.max_exposure)
 
     def get(self, caller: Caller, order_id: str) -> BetOrder:
         """Return an order; raises `NotFound` if there is none, or the caller acts for another user."""
@@ -126,11 +137,17 @@ class BetOrders(Struct, frozen=True):
         """Cancel an open order; a repeat returns the cancelled order.
 
         Raises `Conflict` for the token of an end user while the market is suspended, and once the market is closed.
+        Raises `Unprocessable` if the order is a hedge, and the worst case of the other orders exceeds the limit.
         """
-        return self._change(caller, order_id, lambda order: order.cancel(self.clock())).order
+        return self._change(
+            caller, order_id, lambda order: order.cancel(self.clock()), limit=self.limits.exposure
+        ).order
 
     def settle(self, caller: Caller, order_id: str, request: SettlementRequest) -> ChangedOrder:
-        """Settle an open order; a repeat returns the settled order. Raises `Forbidden` for the token of an end user."""
+        """Settle an open order; a repeat returns the settled order. Raises `Forbidden` for the token of an end user.
+
+        A result is a fact: no limit refuses a settlement, even of one order of a hedge.
+        """
 
         def settle_order(order: BetOrder) -> BetOrder:
             caller.require_platform()
@@ -160,6 +177,7 @@ class BetOrders(Struct, frozen=True):
         order_id: str,
         decide: Callable[[BetOrder], BetOrder],
         require: Callable[[Market | None], Market | None] | None = None,
+        limit: ExposureLimit | None = None,
     ) -> ChangedOrder:
         def attempt() -> ChangedOrder:
             order = self.get(caller, order_id)
@@ -177,7 +195,7 @@ class BetOrders(Struct, frozen=True):
             closed_market = market if isinstance(market, ClosedMarket) else None
             position = context.position.apply([(order, changed)], changed.updated_at, closed_market)
             change = position.totals.minus(context.position.totals)
-            self.store.change_orders([changed], position, change, open_market=True, market=market)
+            self.store.change_orders([changed], position, change, open_market=True, market=market, limit=limit)
             return ChangedOrder(changed, is_repeat=False)
 
         return retry_on_conflict(attempt)

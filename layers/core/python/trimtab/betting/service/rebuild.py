@@ -1,6 +1,6 @@
 """The proof that the stored totals are right: all orders of a user are added up again and compared."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -68,14 +68,16 @@ class TotalsRebuild(Struct, frozen=True):
                 raise Conflict("orders_moved", "Orders of the user changed during the repair: try again.") from None
         return comparison
 
-    def _recompute(self, tenant_id: str, user_id: str, stored: Iterable[str]) -> dict[str, BettingPosition]:
+    def _recompute(
+        self, tenant_id: str, user_id: str, stored: Mapping[str, BettingPosition]
+    ) -> dict[str, BettingPosition]:
         """Return the recomputed positions by market; an empty position where one is stored but has no orders."""
         by_market: dict[str, list[BetOrder]] = {market_id: [] for market_id in stored}
         for order in self._all_orders(tenant_id, user_id):
             by_market.setdefault(order.market_id, []).append(order)
         return {
             market_id: fold_orders(
-                BettingPosition(tenant_id=tenant_id, user_id=user_id, market_id=market_id, updated_at=_EPOCH),
+                _empty_position(tenant_id, user_id, market_id, stored.get(market_id)),
                 orders,
                 self.store.get_market(tenant_id, market_id),
             )
@@ -118,6 +120,16 @@ def _require_no_hidden_orders(
             "consistent: try again. If the difference stays, the count is wrong: delete the item while no orders are "
             "placed, and repair again.",
         )
+
+
+def _empty_position(tenant_id: str, user_id: str, market_id: str, stored: BettingPosition | None) -> BettingPosition:
+    return BettingPosition(
+        tenant_id=tenant_id,
+        user_id=user_id,
+        market_id=market_id,
+        updated_at=_EPOCH,
+        number_of_winners=stored.number_of_winners if stored else None,
+    )
 
 
 def _contents(position: BettingPosition) -> tuple[Any, ...]:
