@@ -8,7 +8,7 @@ from typing import Any, Self, assert_never
 from msgspec.structs import replace
 
 from trimtab.betting.domain.keys import market_key
-from trimtab.betting.domain.markets import ClosedMarket, market_closed
+from trimtab.betting.domain.markets import ClosedMarket, market_closed, market_settling
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
@@ -115,8 +115,7 @@ def require_changing(market: Market | None, caller: Caller) -> UnsettledMarket |
 def require_resettling(market: Market | None) -> Market | None:
     """Return the market; raises `Conflict` while the orders of the market are being settled."""
     if isinstance(market, ClosedMarket) and market.settled_at is None:
-        detail = "The orders of the market are being settled. Correct the order once the market is SETTLED."
-        raise Conflict("market_settling", detail, retry_after_seconds=5)
+        raise market_settling()
     return market
 
 

@@ -94,8 +94,7 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
         if self.is_same_settlement(corrected):
             return self
         if self.settled_at is None:
-            detail = "The orders of the market are being settled. Correct the results once the market is SETTLED."
-            raise Conflict("market_settling", detail, retry_after_seconds=5)
+            raise market_settling()
         if len(self.replaced) >= MAX_RESETTLEMENTS:
             raise too_many_resettlements()
         before = ReplacedResults(
@@ -219,6 +218,15 @@ def require_same_settlement(stored: ClosedMarket, requested: ClosedMarket) -> No
     """Raise `Conflict` if the market was settled differently before."""
     if not stored.is_same_settlement(requested):
         raise Conflict("market_settled", "The market was settled with a different result; a settlement is final.")
+
+
+def market_settling() -> Conflict:
+    """Return the refusal for a correction while the orders of the market are being settled."""
+    return Conflict(
+        "market_settling",
+        "The orders of the market are being settled. Send the correction once the market is SETTLED.",
+        retry_after_seconds=5,
+    )
 
 
 def too_many_resettlements() -> Conflict:
