@@ -25,9 +25,13 @@ from tests.support.logged_metrics import logged_metrics
 from trimtab.kernel.clock import utc_now
 from trimtab.market.domain.ingested_days import sessions_up_to
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRIMTAB_CLOUD") == "localstack", reason="functions in containers reach no broker of the test"
-)
+pytestmark = [
+    pytest.mark.assurance("Drill: failures of the deployed system, and the repairs by an operator"),
+    pytest.mark.proof,
+    pytest.mark.skipif(
+        os.environ.get("TRIMTAB_CLOUD") == "localstack", reason="functions in containers reach no broker of the test"
+    ),
+]
 TENANT = "demo"
 """A tenant of the platform, so that the drill may move quotes."""
 
