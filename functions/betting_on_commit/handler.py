@@ -1,4 +1,4 @@
-"""Requests the settlement of closed markets, and of orders that were placed just before the closing."""
+"""Requests the settlement of markets with results, and of orders that were placed just before the closing."""
 
 from functools import lru_cache
 from typing import Any
@@ -45,5 +45,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 settlements().request_after_commits((), [(market["tenant_id"], market["market_id"])])
     raced = settlements().request_after_commits(orders, ())
     count("OrdersRacedClosing", raced)
-    logger.info("commits checked for closed markets", orders=len(orders), markets=len(markets), raced=raced)
+    logger.info("commits checked for markets with results", orders=len(orders), markets=len(markets), raced=raced)
     return {"batchItemFailures": []}

@@ -1,4 +1,4 @@
-"""Settles the open orders of closed markets, as requested on the queue `settlements`."""
+"""Settles the open orders of markets with results, as requested on the queue `settlements`."""
 
 from functools import lru_cache
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from trimtab.contracts.events import AlertData
+from trimtab.contracts.event_data import AlertData
 from trimtab.contracts.messages import BusEvent
 from trimtab.kernel.clock import utc_now
 from trimtab.notifications.adapters.mail import ContactStore, SesMailer, ses

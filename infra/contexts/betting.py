@@ -16,7 +16,7 @@ from infra.constructs.worker import Worker
 from infra.tables import BETTING
 from trimtab.kernel.money import parse_number, plain
 
-# Open orders, whose market may have closed just after the order, and closed markets. All other writes are filtered out.
+# Open orders, whose market may have closed just after the order, and markets with results. Others are filtered out.
 _MAY_NEED_SETTLING = {"sk": {"S": ["ORDER", "MARKET"]}, "status": {"S": ["OPEN", "CLOSED"]}}
 
 
@@ -46,7 +46,7 @@ class RetainedBetting(Construct):
 
 
 class BettingFunctions(Construct):
-    """The two APIs of betting, the workers of insights and settlements, and the listener for closed markets."""
+    """The two APIs of betting, the workers of insights and settlements, and the listener for markets with results."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class BettingFunctions(Construct):
             context=self._context,
             work=self._betting.settlements,
             package="betting_on_settlement_requested",
-            description="Settles the open orders of closed markets",
+            description="Settles the open orders of markets with results",
             memory_mb=1024,
             timeout_seconds=config.settlement_timeout_seconds,
             environment={
@@ -139,7 +139,7 @@ class BettingFunctions(Construct):
             "OnCommit",
             context=self._context,
             package="betting_on_commit",
-            description="Requests the settlement of closed markets and of orders that raced the closing",
+            description="Requests the settlement of markets with results and of orders that raced the closing",
             timeout_seconds=30,
             environment=_table_and_queue(self._betting),
         )

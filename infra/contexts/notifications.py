@@ -17,7 +17,7 @@ from infra.constructs.worker import Worker
 from infra.contexts.platform import RetainedPlatform
 from infra.contexts.portfolio import RetainedPortfolio
 from infra.tables import NOTIFICATIONS
-from trimtab.contracts.events import AlertType
+from trimtab.contracts.event_data import AlertType
 
 
 class RetainedNotifications(Construct):

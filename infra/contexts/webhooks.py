@@ -12,7 +12,7 @@ from infra.constructs.socket import SocketAddress, SocketRoutes
 from infra.constructs.table import retained_table
 from infra.constructs.worker import Worker
 from infra.tables import WEBHOOKS
-from trimtab.contracts.events import DATA
+from trimtab.contracts.event_data import DATA
 
 EVENTS_PER_BATCH = 100
 EVENT_WORKERS = 2

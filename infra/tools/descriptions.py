@@ -17,7 +17,7 @@ from infra.tools import json_schema, member_docs, openapi, postman
 from infra.tools.openapi import TITLE
 from infra.tools.problem_types import problem_pages
 from trimtab import __version__
-from trimtab.contracts import events, messages
+from trimtab.contracts import event_data, messages
 from trimtab.contracts.events import CloudEvent
 
 POSTMAN = Path("docs/examples/trimtab.postman_collection.json")
@@ -48,7 +48,7 @@ EVENT_CHANNELS: Mapping[str, tuple[str | None, str]] = {
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document of the public queues, and of the ways in which events reach clients."""
     queues = [queue for queue, _ in messages.PUBLIC.values()]
-    event_schemas = events.schemas()
+    event_schemas = event_data.schemas()
     names = {**messages.schemas(), **event_schemas}
     return {
         "asyncapi": "3.0.0",
@@ -106,7 +106,7 @@ def generated_files() -> dict[Path, str]:
     texts[POSTMAN] = _json(postman.collection(document))
     for name, schema in messages.schemas().items():
         texts[Path(f"events/schemas/{name}.json")] = _json(_described(schema))
-    for name, schema in events.schemas().items():
+    for name, schema in event_data.schemas().items():
         texts[Path(f"events/schemas/{name}.json")] = _json(_described(schema, CloudEvent.__name__))
     texts[Path("events/asyncapi.yaml")] = yaml.safe_dump(asyncapi(), sort_keys=False, width=120)
     return texts

@@ -48,7 +48,7 @@ def main() -> None:
 def _print(title: str, figures: Iterable[Measurement]) -> None:
     table = Table("what", "measured", "budget", "before", title=f"{title} ({page.COMMAND})")
     for figure in figures:
-        table.add_row(*figure.cells(2))
+        table.add_row(*figure.cells())
     Console(width=110).print(table)
 
 

@@ -37,10 +37,9 @@ class Measurement:
     budget: float | None = None
     before: float | None = None
 
-    def cells(self, places: int) -> list[str]:
-        """Return the cells of a table row."""
-        numbers = (self.measured, self.budget, self.before)
-        return [self.name, *("" if number is None else f"{number:.{places}f}" for number in numbers)]
+    def cells(self) -> list[str]:
+        """Return the cells of a table row: counts as they are, other figures with 2 decimals, nothing for None."""
+        return [self.name, *map(_cell, (self.measured, self.budget, self.before))]
 
 
 def write(where: str, cold: Sequence[Measurement], others: Mapping[str, Sequence[Measurement]]) -> None:
@@ -50,15 +49,24 @@ def write(where: str, cold: Sequence[Measurement], others: Mapping[str, Sequence
         "## Cold starts, relative to the floor\n",
         f"![Cold starts of all functions](../pictures/{PICTURE.name})\n",
     ]
-    parts.append(_table(cold, 2))
+    parts.append(_table(cold))
     for title, figures in others.items():
-        parts += [f"## {title}\n", _table(figures, 2)]
+        parts += [f"## {title}\n", _table(figures)]
     PAGE.write_text("\n".join(parts))
     PICTURE.write_text(_picture(cold))
 
 
-def _table(figures: Sequence[Measurement], places: int) -> str:
-    rows = [" | ".join(figure.cells(places)) for figure in figures]
+def _cell(number: float | None) -> str:
+    match number:
+        case None:
+            return ""
+        case int():
+            return str(number)
+    return f"{number:.2f}"
+
+
+def _table(figures: Sequence[Measurement]) -> str:
+    rows = [" | ".join(figure.cells()) for figure in figures]
     return "\n".join(
         ["| what | measured | budget | before |", "|---|---:|---:|---:|", *(f"| {row} |" for row in rows), ""]
     )

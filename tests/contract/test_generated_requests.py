@@ -1,7 +1,7 @@
 """No request that schemathesis generates from the OpenAPI document gets a response that the document does not describe.
 
-The check `positive_data_acceptance` is replaced by a stricter one: a request that the document calls valid may only be
-refused with 400 by a rule that JSON Schema cannot express, such as weights with a sum of 100.
+The check `positive_data_acceptance` is replaced, because it would permit no 400 at all. Here a request that the
+document calls valid gets 400 only by a rule that JSON Schema cannot express, such as weights with a sum of 100.
 """
 
 import json

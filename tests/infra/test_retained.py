@@ -8,7 +8,7 @@ from aws_cdk.assertions import Match
 from infra.constructs.api import STAGE
 from infra.settings import Provider
 from tests.infra.conftest import DRIFT_PROVIDER, INSIGHT_PROVIDER, QUOTE_PROVIDER, Synthesised, listed
-from trimtab.contracts.events import AlertType
+from trimtab.contracts.event_data import AlertType
 
 DAY = 24 * 3600
 WORKERS = {

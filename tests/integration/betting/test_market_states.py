@@ -19,7 +19,7 @@ from tests.support.moto_state import commits
 from tests.support.system import BETTING_TABLE, Answer, System, authorized
 from tests.support.trading import refused
 from trimtab.betting.adapters.store import BettingStore
-from trimtab.betting.domain.market_states import MarketAction, MarketState, UnsettledMarket
+from trimtab.betting.domain.market_states import MarketAction, MarketState, MarketWithoutResults
 from trimtab.contracts.events import unpack_events
 from trimtab.kernel.clock import utc_now
 
@@ -165,9 +165,9 @@ def test_a_market_that_reopens_between_read_and_write_takes_the_order(system: Sy
 
 def test_the_settlement_of_a_market_that_was_suspended_follows_on_its_version(system: System) -> None:
     suspend(system)
-    market = UnsettledMarket(tenant_id="demo", market_id=MARKET)
+    market = MarketWithoutResults(tenant_id="demo", market_id=MARKET)
     stored = betting_store().read_market("demo", MARKET)
-    assert isinstance(stored, UnsettledMarket)
+    assert isinstance(stored, MarketWithoutResults)
     assert (stored.state, stored.version) == (MarketState.SUSPENDED, 1)
     assert market.change(MarketAction.SUSPEND, by="p", now=utc_now()).version == 1
     settle(system)

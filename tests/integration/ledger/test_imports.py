@@ -14,7 +14,7 @@ from functions.ledger_on_recalculation_requested import handler as worker_functi
 from tests.support.moto_state import commits, lose_messages, stored_items, take_messages
 from tests.support.system import System, authorized, sqs_record
 from tests.support.trading import Account, account, counts, csv_file, day, ledger_items, refused, split, trade
-from trimtab.contracts.events import DATA
+from trimtab.contracts.event_data import DATA
 from trimtab.kernel.clock import parse_time, utc_now
 from trimtab.portfolios.ledger.import_worker import ImportWorker
 from trimtab.portfolios.ledger.store import LedgerStore

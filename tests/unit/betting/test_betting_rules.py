@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from trimtab.betting.domain.market_results import StatedResults
-from trimtab.betting.domain.markets import close_market
+from trimtab.betting.domain.markets import enter_results
 from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest
 from trimtab.betting.domain.positions import BettingPosition, compute_worst_case, fold_orders
@@ -385,20 +385,20 @@ def test_totals_are_stored_in_whole_cents_and_read_back(totals: OrderTotals) -> 
 
 
 def test_a_closed_market_has_a_result_for_every_selection() -> None:
-    market = close_market(
+    market = enter_results(
         "demo", "m", StatedResults(("b", "a", "a"), ("v",), number_of_winners=2), D(5), by="p", now=NOW
     )
     kinds = [market.settlement_request(selection).result.kind for selection in "abvx"]
     assert kinds == [ResultKind.WON, ResultKind.WON, ResultKind.VOID, ResultKind.LOST]
     assert market.is_same_settlement(
-        close_market("demo", "m", StatedResults(("a", "b"), ("v",), number_of_winners=2), D("5.0"), by="q", now=NOW)
+        enter_results("demo", "m", StatedResults(("a", "b"), ("v",), number_of_winners=2), D("5.0"), by="q", now=NOW)
     )
     with pytest.raises(Unprocessable):
-        close_market("demo", "m", StatedResults(("a",), ("a",)), D(0), by="p", now=NOW)
+        enter_results("demo", "m", StatedResults(("a",), ("a",)), D(0), by="p", now=NOW)
 
 
 def test_commission_is_charged_once_on_the_net_winnings_in_the_market() -> None:
-    market = close_market("demo", "m", StatedResults(("home",)), D(5), by="p", now=NOW)
+    market = enter_results("demo", "m", StatedResults(("home",)), D(5), by="p", now=NOW)
     back, lay = open_order("BACK", "10", "3.50", "home", 1), open_order("LAY", "8", "4.00", "draw", 2)
     both = position_of(back, lay)
     half = both.apply([(back, settle(back, WON))], NOW)

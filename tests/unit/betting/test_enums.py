@@ -12,7 +12,7 @@ from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
 from trimtab.betting.domain.totals import totals_of_order
 from trimtab.betting.schemas.markets import SettlementStatus
-from trimtab.contracts.events import OrderData, PositionData
+from trimtab.contracts.event_data import OrderData, PositionData
 
 ORDERS = {
     BetStatus.OPEN: open_order(),

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from tests.support.write_units import item_bytes
 from trimtab.betting.domain.insights import Insight
 from trimtab.betting.domain.market_results import StatedResults
-from trimtab.betting.domain.market_states import MarketAction, UnsettledMarket
-from trimtab.betting.domain.markets import ClosedMarket, MarketUser, close_market
+from trimtab.betting.domain.market_states import MarketAction, MarketWithoutResults
+from trimtab.betting.domain.markets import MarketUser, MarketWithResults, enter_results
 from trimtab.betting.domain.orders import BetOrder, NewOrder, SettlementRequest, require_same_order
 from trimtab.betting.domain.positions import MAX_SELECTIONS, BettingPosition, fold_orders
 from trimtab.betting.domain.results import BetSide, ResultKind, SelectionResult
@@ -49,8 +49,8 @@ OVERRIDDEN = OVERRIDDEN.settle(
     with_market=True,
 )
 NO_ORDERS = BettingPosition(tenant_id="demo", user_id="1", market_id="match-7", updated_at=TIME)
-MARKET = close_market("demo", "match-7", StatedResults(("away",), ("x",)), D(5), by="ann", now=TIME + 3 * HOUR)
-WITH_RESULTS = close_market(
+MARKET = enter_results("demo", "match-7", StatedResults(("away",), ("x",)), D(5), by="ann", now=TIME + 3 * HOUR)
+WITH_RESULTS = enter_results(
     "demo",
     "match-7",
     StatedResults(("a", "b"), ("x",), {"c": SelectionResult(ResultKind.HALF_WON, reduction_factor=D("20.5"))}, 1),
@@ -58,7 +58,7 @@ WITH_RESULTS = close_market(
     by="ann",
     now=TIME,
 )
-SUSPENDED = UnsettledMarket(tenant_id="demo", market_id="match-7").change(MarketAction.SUSPEND, by="ann", now=TIME)
+SUSPENDED = MarketWithoutResults(tenant_id="demo", market_id="match-7").change(MarketAction.SUSPEND, by="ann", now=TIME)
 RESETTLED = OVERRIDDEN.resettle(
     SettlementRequest(SelectionResult(ResultKind.LOST)), "The runner was placed.", by="bob", now=TIME + 2 * HOUR
 )
@@ -174,7 +174,7 @@ def test_a_later_added_member_leaves_older_orders_and_markets_readable() -> None
     class LaterOrder(BetOrder, frozen=True):
         channel: str = "web"
 
-    class LaterMarket(ClosedMarket, frozen=True):
+    class LaterMarket(MarketWithResults, frozen=True):
         place_factor: Decimal = Decimal(1)
 
     assert LaterOrder.from_item(stored("order_overridden")).channel == "web"

@@ -1,4 +1,4 @@
-"""Settlement in full: each member of events, items and closed markets, and each refusal with its type and text."""
+"""Settlement in full: each member of events, items and results of markets, and each refusal with its type and text."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from trimtab.betting.domain.exposure_limits import ExposureLimit, LimitedExposure
 from trimtab.betting.domain.market_results import StatedResults
 from trimtab.betting.domain.markets import (
-    ClosedMarket,
-    ClosedMarketStatus,
     MarketUser,
-    close_market,
+    MarketWithResults,
+    ResultsStatus,
+    enter_results,
     market_closed,
     require_same_settlement,
 )
@@ -39,7 +39,7 @@ LATER = NOW + timedelta(minutes=5)
 WON, LOST, VOID = (SelectionResult(kind) for kind in (ResultKind.WON, ResultKind.LOST, ResultKind.VOID))
 NEW = NewOrder("u", "m", "home", BetSide.LAY, D(10), D("3.50"))
 OPEN = NEW.place("demo", "o1", None, NOW)
-MARKET = close_market("demo", "m", StatedResults(("home",), ("off",)), D(5), by="p", now=NOW)
+MARKET = enter_results("demo", "m", StatedResults(("home",), ("off",)), D(5), by="p", now=NOW)
 
 
 def settle(order: BetOrder, result: SelectionResult = LOST, **members: Any) -> BetOrder:
@@ -139,7 +139,7 @@ REFUSALS: list[tuple[Callable[[], object], str, str]] = [
         "A user can have orders on at most 200 selections of a market.",
     ),
     (
-        lambda: close_market(
+        lambda: enter_results(
             "demo", "m", StatedResults(("b", "a"), ("a", "b"), number_of_winners=2), D(0), by="p", now=NOW
         ),
         "both_won_and_void",
@@ -176,7 +176,7 @@ def test_refusals_without_a_raise_have_type_and_text() -> None:
     assert limit.detail == "The request would raise the total exposure of the user's open orders above 50.00."
 
 
-def state_of(market: ClosedMarket) -> tuple[ClosedMarketStatus, str, int]:
+def state_of(market: MarketWithResults) -> tuple[ResultsStatus, str, int]:
     """Return the status of a market, and the status and version of the item."""
     item = market.to_item()
     return market.status, item["status"], item["version"]
@@ -185,12 +185,12 @@ def state_of(market: ClosedMarket) -> tuple[ClosedMarketStatus, str, int]:
 def test_a_closed_market_has_every_member_and_a_version_for_each_state() -> None:
     members = ("demo", "m", ("home",), ("off",), D(5), "p", NOW)
     stated = StatedResults(("home",), ("off",))
-    assert close_market("demo", "m", stated, D(5), by="p", now=NOW) == ClosedMarket(*members)
-    assert state_of(MARKET) == (ClosedMarketStatus.CLOSED, "CLOSED", 1)
+    assert enter_results("demo", "m", stated, D(5), by="p", now=NOW) == MarketWithResults(*members)
+    assert state_of(MARKET) == (ResultsStatus.CLOSED, "CLOSED", 1)
     settled = MARKET.mark_settled(3, LATER)
-    assert settled == ClosedMarket(*members, LATER, 3, version=2)
-    assert state_of(settled) == (ClosedMarketStatus.SETTLED, "SETTLED", 2)
-    assert ClosedMarket.from_item(settled.to_item()) == settled
+    assert settled == MarketWithResults(*members, LATER, 3, version=2)
+    assert state_of(settled) == (ResultsStatus.SETTLED, "SETTLED", 2)
+    assert MarketWithResults.from_item(settled.to_item()) == settled
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_charge_alone_is_announced_for_the_first_selection() -> None:
     ("read", "kind"),
     [
         (BetOrder.from_item, "betting order"),
-        (ClosedMarket.from_item, "closed market"),
+        (MarketWithResults.from_item, "market with results"),
         (MarketUser.from_item, "user of a market"),
         (BettingPosition.from_item, "betting position"),
         (UserTotals.from_item, "totals of a user"),

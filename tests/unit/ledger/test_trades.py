@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import MINUTE, NOW, portfolio
-from trimtab.contracts.events import DATA
+from trimtab.contracts.event_data import DATA
 from trimtab.contracts.stored_form import UnknownForm
 from trimtab.kernel import ids
 from trimtab.kernel.errors import Conflict, Unprocessable

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from trimtab.contracts.assets import AssetRecord, Sector
 from trimtab.contracts.bars import Bar
-from trimtab.contracts.events import DATA
+from trimtab.contracts.event_data import DATA
 from trimtab.contracts.quotes import Quote, Split
 from trimtab.kernel.ids import fingerprint
 from trimtab.market.domain.assets import enter_asset

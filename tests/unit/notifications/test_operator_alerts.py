@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.system import payload
-from trimtab.contracts.events import DATA, AlertType, CloudEvent
+from trimtab.contracts.event_data import DATA, AlertType
+from trimtab.contracts.events import CloudEvent
 from trimtab.notifications.domain.operator_alerts import MAX_SUBJECT, OperatorAlert, operator_alert, webhook_text
 
 URL = "https://api.example.com/v1"

@@ -184,7 +184,7 @@ class InsightReceived(Message):
 
 
 class SettlementRequested(TenantMessage):
-    """A request on the internal queue `settlements`: settle the open orders of a user in a closed market.
+    """A request on the internal queue `settlements`: settle the open orders of a user in a market with results.
 
     Without a user, such requests are sent for all users, from the position `after` in the index on. A `check` looks
     for users after `after` with open orders; earlier users had `orders` open orders. `tries` counts failed attempts.

@@ -107,13 +107,13 @@ def to_table(
 
 def _write_fraction(value: Any) -> str:
     if not isinstance(value, Fraction):
-        raise NotImplementedError(f"{type(value).__name__} has no stored form.")
+        raise TypeError(f"{type(value).__name__} has no stored form.")
     return str(value)
 
 
 def _read_fraction(wanted: type[Any], value: Any) -> Fraction:
     if wanted is not Fraction or not isinstance(value, str):
-        raise NotImplementedError(f"{wanted.__name__} has no stored form.")
+        raise TypeError(f"{wanted.__name__} has no stored form.")
     return Fraction(value)
 
 

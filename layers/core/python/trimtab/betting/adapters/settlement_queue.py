@@ -1,4 +1,4 @@
-"""The internal queue `settlements`: requests to settle open orders in closed markets."""
+"""The internal queue `settlements`: requests to settle open orders in markets with results."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class UserCheck(Struct, frozen=True):
-    """A check of the users of a closed market, one page of users for each message.
+    """A check of the users of a market with results, one page of users for each message.
 
     The page starts after the user `after`; the users before had `orders` orders. `tries` counts the checks of this
     page so far.
@@ -42,12 +42,12 @@ class SettlementQueue(Struct, frozen=True):
     url: str
 
     def request_market(self, tenant_id: str, market_id: str, after: str | None = None) -> None:
-        """Request the settlement of all open orders of a closed market, from a place in the index on."""
+        """Request the settlement of all open orders of a market with results, from a place in the index on."""
         message = SettlementRequested(tenant_id=tenant_id, market_id=market_id, after=after)
         send_message(self.client, self.url, message)
 
     def request_users(self, tenant_id: str, market_id: str, user_ids: Sequence[str]) -> None:
-        """Request the settlement of the open orders of each user in a closed market."""
+        """Request the settlement of the open orders of each user in a market with results."""
         messages = (
             SettlementRequested(tenant_id=tenant_id, market_id=market_id, user_id=user_id) for user_id in user_ids
         )
@@ -71,7 +71,7 @@ class SettlementQueue(Struct, frozen=True):
         send_message(self.client, self.url, message)
 
     def request_check(self, tenant_id: str, market_id: str, check: UserCheck, delay_seconds: int) -> None:
-        """Request a check of the users of a closed market."""
+        """Request a check of the users of a market with results."""
         message = SettlementRequested(
             tenant_id=tenant_id,
             market_id=market_id,

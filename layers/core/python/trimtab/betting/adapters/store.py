@@ -1,4 +1,4 @@
-"""The table `betting`: orders, positions, totals, closed markets and insights."""
+"""The table `betting`: orders, positions, totals, markets with results and insights."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from trimtab.betting.domain import keys
 from trimtab.betting.domain.exposure_limits import ExposureLimit
 from trimtab.betting.domain.insights import MAX_CLOCK_LEAD, Insight
 from trimtab.betting.domain.market_states import Market, read_market
-from trimtab.betting.domain.markets import ClosedMarket, MarketUser
+from trimtab.betting.domain.markets import MarketUser, MarketWithResults
 from trimtab.betting.domain.orders import BetOrder, BetStatus
 from trimtab.betting.domain.positions import BettingPosition
 from trimtab.betting.domain.totals import OrderTotals, UserTotals
@@ -220,7 +220,7 @@ class BettingStore(Struct, frozen=True):
             place = row[BY_OPEN_MARKET.sort]
             yield OpenOrderEntry(place.partition("#")[0], row["pk"].rpartition("#")[2], place)
 
-    def find_user_orders(self, market: ClosedMarket, user_id: str, after: str | None) -> Iterator[tuple[str, str]]:
+    def find_user_orders(self, market: MarketWithResults, user_id: str, after: str | None) -> Iterator[tuple[str, str]]:
         """Yield place and id of each order that a user placed while the market took orders, oldest first.
 
         The orders can be in any market. Starts after the place `after`. The index is eventually consistent.
@@ -235,7 +235,7 @@ class BettingStore(Struct, frozen=True):
                 return
             yield place, row["pk"].rpartition("#")[2]
 
-    def _find_first_place(self, market: ClosedMarket) -> str:
+    def _find_first_place(self, market: MarketWithResults) -> str:
         """Return a place before the oldest order of a market; before every place if the index shows none."""
         partition = keys.market_partition(market.tenant_id, market.market_id)
         page = query_index(self.client, self.table, BY_MARKET, partition, limit=1, newest_first=False)
@@ -287,21 +287,21 @@ class BettingStore(Struct, frozen=True):
 
     # Markets and insights ----------------------------------------------------------------------------------------
 
-    def get_market(self, tenant_id: str, market_id: str) -> ClosedMarket | None:
+    def get_market(self, tenant_id: str, market_id: str) -> MarketWithResults | None:
         """Return a market with results; None before the settlement."""
         market = self.read_market(tenant_id, market_id)
-        return market if isinstance(market, ClosedMarket) else None
+        return market if isinstance(market, MarketWithResults) else None
 
     def read_market(self, tenant_id: str, market_id: str) -> Market | None:
         """Return a market in any state; None if the market was never suspended, closed or settled, and is open."""
         item = get_item(self.client, self.table, keys.market_key(tenant_id, market_id))
         return read_market(item) if item else None
 
-    def get_closed_markets(self, markets: Sequence[tuple[str, str]]) -> list[ClosedMarket]:
+    def get_markets_with_results(self, markets: Sequence[tuple[str, str]]) -> list[MarketWithResults]:
         """Return the markets with results, of at most 100 given as (tenant id, market id)."""
         wanted = [keys.market_key(tenant_id, market_id) for tenant_id, market_id in markets]
         found = map(read_market, batch_get(self.client, self.table, wanted, consistent=True))
-        return [market for market in found if isinstance(market, ClosedMarket)]
+        return [market for market in found if isinstance(market, MarketWithResults)]
 
     def put_market(self, market: Market) -> None:
         """Store a market in another state; raises `ConditionFailed` unless the version before is stored."""

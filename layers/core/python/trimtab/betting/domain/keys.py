@@ -32,7 +32,7 @@ def totals_key(tenant_id: str, user_id: str) -> ItemKey:
 
 
 def market_key(tenant_id: str, market_id: str) -> ItemKey:
-    """Return the key of a closed market; an open market has no item."""
+    """Return the key of a market; a market that was never changed has no item."""
     return {"pk": market_partition(tenant_id, market_id), "sk": MARKET}
 
 

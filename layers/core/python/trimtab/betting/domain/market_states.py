@@ -8,7 +8,7 @@ from typing import Any, Self, assert_never
 from msgspec.structs import replace
 
 from trimtab.betting.domain.keys import market_key
-from trimtab.betting.domain.markets import ClosedMarket, market_closed, market_settling
+from trimtab.betting.domain.markets import MarketWithResults, market_closed, market_settling
 from trimtab.contracts.events import Event
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import UnknownForm, form_version, from_attributes, to_attributes
@@ -39,7 +39,7 @@ _EFFECTS: Mapping[MarketAction, tuple[MarketState, str]] = {
 }
 
 
-class UnsettledMarket(Record, frozen=True, kw_only=True):
+class MarketWithoutResults(Record, frozen=True, kw_only=True):
     """A market without results; version 0 stands for a market without an item, which is open.
 
     Each order is placed and changed on the condition that this version is the newest. So an order that races a
@@ -53,7 +53,7 @@ class UnsettledMarket(Record, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     version: int = 0
 
-    def change(self, action: MarketAction, *, by: str, now: datetime) -> "UnsettledMarket":
+    def change(self, action: MarketAction, *, by: str, now: datetime) -> "MarketWithoutResults":
         """Return the market in the state that the action leads to, with an event; the same market if in that state.
 
         Raises `Conflict` if a closed market shall be suspended: nothing is left to suspend.
@@ -69,7 +69,7 @@ class UnsettledMarket(Record, frozen=True, kw_only=True):
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Return the item. The form is 2, because releases of form 1 know closed markets only."""
+        """Return the item. The form is 2, because releases of form 1 know markets with results only."""
         key = market_key(self.tenant_id, self.market_id)
         return {**key, **to_attributes(self), **self.record_attributes(form=2)}
 
@@ -80,32 +80,32 @@ class UnsettledMarket(Record, frozen=True, kw_only=True):
             case 2:
                 return from_attributes({**item, "events": ()}, cls)
             case other:
-                raise UnknownForm("unsettled market", other)
+                raise UnknownForm("market without results", other)
 
 
-Market = UnsettledMarket | ClosedMarket
+Market = MarketWithoutResults | MarketWithResults
 
 
 def read_market(item: Mapping[str, Any]) -> Market:
     """Return the market in an item, with or without results."""
-    return UnsettledMarket.from_item(item) if "state" in item else ClosedMarket.from_item(item)
+    return MarketWithoutResults.from_item(item) if "state" in item else MarketWithResults.from_item(item)
 
 
-def require_placing(market: Market | None) -> UnsettledMarket | None:
+def require_placing(market: Market | None) -> MarketWithoutResults | None:
     """Return the open market; raises `Conflict` if the market accepts no orders."""
-    if isinstance(market, ClosedMarket):
+    if isinstance(market, MarketWithResults):
         raise market_closed()
     if market is not None:
         _require_open(market)
     return market
 
 
-def require_changing(market: Market | None, caller: Caller) -> UnsettledMarket | None:
+def require_changing(market: Market | None, caller: Caller) -> MarketWithoutResults | None:
     """Return the market without results; raises `Conflict` if the caller must not cancel or settle single orders.
 
     The token of an end user changes orders of open markets only.
     """
-    if isinstance(market, ClosedMarket):
+    if isinstance(market, MarketWithResults):
         raise market_closed()
     if market is not None and caller.user_id is not None:
         _require_open(market)
@@ -114,12 +114,12 @@ def require_changing(market: Market | None, caller: Caller) -> UnsettledMarket |
 
 def require_resettling(market: Market | None) -> Market | None:
     """Return the market; raises `Conflict` while the orders of the market are being settled."""
-    if isinstance(market, ClosedMarket) and market.settled_at is None:
+    if isinstance(market, MarketWithResults) and market.settled_at is None:
         raise market_settling()
     return market
 
 
-def _require_open(market: UnsettledMarket) -> None:
+def _require_open(market: MarketWithoutResults) -> None:
     match market.state:
         case MarketState.OPEN:
             return
@@ -128,5 +128,5 @@ def _require_open(market: UnsettledMarket) -> None:
                 "market_suspended", "The market is suspended: orders are neither placed nor cancelled until it reopens."
             )
         case MarketState.CLOSED:
-            raise Conflict("market_closed", "The market is closed: orders are neither placed nor cancelled any more.")
+            raise market_closed()
     assert_never(market.state)

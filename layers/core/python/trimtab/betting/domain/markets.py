@@ -1,4 +1,4 @@
-"""Closed markets. A closed market accepts no orders and has a result for every selection."""
+"""Markets with results. Such a market accepts no orders and has a result for every selection."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ MAX_RESETTLEMENTS = 10
 """The most corrections of a market, and of an order by itself: all are kept in the item."""
 
 
-class ClosedMarketStatus(StrEnum):
+class ResultsStatus(StrEnum):
     """CLOSED while a worker settles the open orders, then SETTLED."""
 
     CLOSED = "CLOSED"
@@ -30,7 +30,7 @@ class ClosedMarketStatus(StrEnum):
 
 
 class ReplacedResults(Struct, frozen=True, omit_defaults=True):
-    """The results of a market that a correction has replaced, as `ClosedMarket` had them."""
+    """The results of a market that a correction has replaced, as `MarketWithResults` had them."""
 
     winners: tuple[str, ...]
     voids: tuple[str, ...]
@@ -41,8 +41,8 @@ class ReplacedResults(Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class ClosedMarket(Struct, frozen=True, omit_defaults=True):
-    """A closed market: the selections that won in full, those that are void, and the other results that were stated.
+class MarketWithResults(Struct, frozen=True, omit_defaults=True):
+    """A market with results: selections that won in full, those that are void, and the other results that were stated.
 
     Each selection is in one of the three; all other selections lost.
     `commission_rate` is in percent of a user's net winnings in the market. `settled_at` (UTC) is the time at which a
@@ -73,24 +73,24 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
         return self.replaced[0].closed_at if self.replaced else self.closed_at
 
     @property
-    def status(self) -> ClosedMarketStatus:
+    def status(self) -> ResultsStatus:
         """SETTLED if no order is open any more."""
-        return ClosedMarketStatus.CLOSED if self.settled_at is None else ClosedMarketStatus.SETTLED
+        return ResultsStatus.CLOSED if self.settled_at is None else ResultsStatus.SETTLED
 
-    def mark_settled(self, orders: int, now: datetime) -> "ClosedMarket":
+    def mark_settled(self, orders: int, now: datetime) -> "MarketWithResults":
         """Return the settled market with the number of orders."""
         return replace(self, settled_at=now, orders=orders, version=self.version + 1)
 
     def resettle(
         self, stated: StatedResults, commission_rate: Decimal | None, reason: str, *, by: str, now: datetime
-    ) -> "ClosedMarket":
+    ) -> "MarketWithResults":
         """Return the market with corrected results; the same market if the results and the rate are the present ones.
 
         Without a rate, the present rate stays. Raises `Conflict` while the orders are being settled by the present
         results, or after 10 corrections.
         """
         rate = self.commission_rate if commission_rate is None else commission_rate
-        corrected = close_market(self.tenant_id, self.market_id, stated, rate, by=by, now=now)
+        corrected = enter_results(self.tenant_id, self.market_id, stated, rate, by=by, now=now)
         if self.is_same_settlement(corrected):
             return self
         if self.settled_at is None:
@@ -108,7 +108,7 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
             version=self.version + 1,
         )
 
-    def is_same_settlement(self, other: "ClosedMarket") -> bool:
+    def is_same_settlement(self, other: "MarketWithResults") -> bool:
         """Return whether both close the market with the same results and the same commission rate."""
         mine = self.winners, self.voids, self.results, self.commission_rate
         return mine == (other.winners, other.voids, other.results, other.commission_rate)
@@ -165,12 +165,12 @@ class ClosedMarket(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Return the closed market in an item."""
+        """Return the market with results in an item."""
         match form_version(item):
             case 1 | 2:
                 return from_attributes(item, cls)
             case other:
-                raise UnknownForm("closed market", other)
+                raise UnknownForm("market with results", other)
 
 
 class MarketUser(Struct, frozen=True):
@@ -197,12 +197,12 @@ class MarketUser(Struct, frozen=True):
                 raise UnknownForm("user of a market", other)
 
 
-def close_market(
+def enter_results(
     tenant_id: str, market_id: str, stated: StatedResults, commission_rate: Decimal, *, by: str, now: datetime
-) -> ClosedMarket:
-    """Return the closed market; raises `Unprocessable` if the stated results contradict each other."""
+) -> MarketWithResults:
+    """Return the market with results; raises `Unprocessable` if the stated results contradict each other."""
     resolved = stated.resolve()
-    return ClosedMarket(
+    return MarketWithResults(
         tenant_id,
         market_id,
         winners=tuple(sorted(each for each, result in resolved.items() if result == WON)),
@@ -214,7 +214,7 @@ def close_market(
     )
 
 
-def require_same_settlement(stored: ClosedMarket, requested: ClosedMarket) -> None:
+def require_same_settlement(stored: MarketWithResults, requested: MarketWithResults) -> None:
     """Raise `Conflict` if the market was settled differently before."""
     if not stored.is_same_settlement(requested):
         raise Conflict("market_settled", "The market was settled with a different result; a settlement is final.")

@@ -9,7 +9,7 @@ from msgspec import field
 from msgspec.structs import replace
 
 from trimtab.betting.domain.keys import position_key
-from trimtab.betting.domain.markets import ClosedMarket
+from trimtab.betting.domain.markets import MarketWithResults
 from trimtab.betting.domain.orders import BetOrder
 from trimtab.betting.domain.totals import (
     OrderTotals,
@@ -79,12 +79,12 @@ class BettingPosition(Record, frozen=True, kw_only=True):
         self,
         changes: Sequence[tuple[BetOrder | None, BetOrder]],
         now: datetime,
-        closed_market: ClosedMarket | None = None,
+        with_results: MarketWithResults | None = None,
     ) -> "BettingPosition":
         """Return the position after orders were placed (None, order) or changed (before, after).
 
-        In a closed market the commission is charged as well. There is one event for each changed selection; a charge
-        alone has one event, for the first selection.
+        In a market with results the commission is charged as well. There is one event for each changed selection; a
+        charge alone has one event, for the first selection.
         """
         selections, totals = dict(self.selections), self.totals
         for before, after in changes:
@@ -104,17 +104,17 @@ class BettingPosition(Record, frozen=True, kw_only=True):
             version=self.version + 1,
             updated_at=now,
         )
-        if closed_market is not None:
-            position = replace(position.charge(closed_market), settlement_number=closed_market.number)
+        if with_results is not None:
+            position = replace(position.charge(with_results), settlement_number=with_results.number)
         announced = sorted(changed) or sorted(kept)[:1]
         return replace(position, events=tuple(position._updated_event(each) for each in announced))
 
-    def is_due(self, market: ClosedMarket) -> bool:
-        """Return whether the closed market still has an order to settle or a commission to charge here."""
+    def is_due(self, market: MarketWithResults) -> bool:
+        """Return whether the market with results still has an order to settle or a commission to charge here."""
         is_behind = self.settlement_number < market.number
         return is_behind or bool(self.totals.orders_open) or self.charge(market) is not self
 
-    def charge(self, market: ClosedMarket) -> "BettingPosition":
+    def charge(self, market: MarketWithResults) -> "BettingPosition":
         """Return the position charged with the commission of the market, once no order is open.
 
         The difference to the commission charged before is charged, or returned if negative. The same position if an
@@ -208,7 +208,7 @@ def compute_worst_case(
 
 
 def fold_orders(
-    empty: BettingPosition, orders: Iterable[BetOrder], market: ClosedMarket | None = None
+    empty: BettingPosition, orders: Iterable[BetOrder], market: MarketWithResults | None = None
 ) -> BettingPosition:
     """Return the position recomputed from all its orders; charged if the market is closed."""
     position = empty

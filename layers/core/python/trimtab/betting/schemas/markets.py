@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
-from trimtab.betting.domain.market_states import Market, UnsettledMarket
-from trimtab.betting.domain.markets import ClosedMarket, ReplacedResults
+from trimtab.betting.domain.market_states import Market, MarketWithoutResults
+from trimtab.betting.domain.markets import MarketWithResults, ReplacedResults
 from trimtab.betting.domain.results import ResultKind, SelectionResult
 from trimtab.betting.schemas.views import Answer
 from trimtab.betting.service.settlements import MarketSettlement
@@ -114,7 +114,7 @@ class MarketSettlementView(Model):
 
 def market_view(market: Market) -> Answer:
     """Return a `MarketView`."""
-    if isinstance(market, UnsettledMarket):
+    if isinstance(market, MarketWithoutResults):
         status, changed_at = MarketStatus(market.state.value), market.updated_at
     elif market.settled_at is None:
         status, changed_at = MarketStatus.SETTLING, market.closed_at
@@ -143,7 +143,7 @@ def market_settlement_view(settlement: MarketSettlement) -> Answer:
     }
 
 
-def _results_view(stated: ClosedMarket | ReplacedResults) -> Answer:
+def _results_view(stated: MarketWithResults | ReplacedResults) -> Answer:
     return {
         "winners": list(stated.winners),
         "voids": list(stated.voids),

@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from trimtab.betting.adapters.store import BettingStore
-from trimtab.betting.domain.market_states import Market, MarketAction, UnsettledMarket
-from trimtab.betting.domain.markets import ClosedMarket
+from trimtab.betting.domain.market_states import Market, MarketAction, MarketWithoutResults
+from trimtab.betting.domain.markets import MarketWithResults
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
 from trimtab.kernel.errors import Conflict
@@ -23,7 +23,7 @@ class MarketStates(Struct, frozen=True):
     def get(self, caller: Caller, market_id: str) -> Market:
         """Return a market in any state; a market that nobody has changed is open."""
         market = self.store.read_market(caller.tenant_id, market_id)
-        return market or UnsettledMarket(tenant_id=caller.tenant_id, market_id=market_id)
+        return market or MarketWithoutResults(tenant_id=caller.tenant_id, market_id=market_id)
 
     def change(self, caller: Caller, market_id: str, action: MarketAction) -> Market:
         """Suspend, reopen or close a market; a repeat changes nothing.
@@ -34,7 +34,7 @@ class MarketStates(Struct, frozen=True):
 
         def attempt() -> Market:
             market = self.get(caller, market_id)
-            if isinstance(market, ClosedMarket):
+            if isinstance(market, MarketWithResults):
                 raise Conflict("market_settled", "The market has results: its state does not change any more.")
             changed = market.change(action, by=caller.subject, now=self.clock())
             if changed is not market:

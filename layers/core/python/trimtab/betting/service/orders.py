@@ -10,7 +10,7 @@ from trimtab.betting.adapters.store import BettingStore, OrderFilter
 from trimtab.betting.domain.exposure_limits import ExposureLimit, LimitedExposure
 from trimtab.betting.domain.insights import require_expected_value
 from trimtab.betting.domain.market_states import Market, require_changing, require_placing, require_resettling
-from trimtab.betting.domain.markets import MAX_RESETTLEMENTS, ClosedMarket, too_many_resettlements
+from trimtab.betting.domain.markets import MAX_RESETTLEMENTS, MarketWithResults, too_many_resettlements
 from trimtab.betting.domain.odds import OddsLadder
 from trimtab.betting.domain.orders import (
     BetOrder,
@@ -192,8 +192,8 @@ class BetOrders(Struct, frozen=True):
             market = require(context.market) if require else require_changing(context.market, caller)
             if context.position is None:
                 raise not_found("position")
-            closed_market = market if isinstance(market, ClosedMarket) else None
-            position = context.position.apply([(order, changed)], changed.updated_at, closed_market)
+            with_results = market if isinstance(market, MarketWithResults) else None
+            position = context.position.apply([(order, changed)], changed.updated_at, with_results)
             change = position.totals.minus(context.position.totals)
             self.store.change_orders([changed], position, change, open_market=True, market=market, limit=limit)
             return ChangedOrder(changed, is_repeat=False)

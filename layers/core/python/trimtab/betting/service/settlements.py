@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from trimtab.betting.adapters.settlement_queue import SettlementQueue, UserCheck, UserPass
 from trimtab.betting.adapters.store import BettingStore, SettlementProgress
 from trimtab.betting.domain.market_results import StatedResults
-from trimtab.betting.domain.market_states import UnsettledMarket
-from trimtab.betting.domain.markets import ClosedMarket, close_market, require_same_settlement
+from trimtab.betting.domain.market_states import MarketWithoutResults
+from trimtab.betting.domain.markets import MarketWithResults, enter_results, require_same_settlement
 from trimtab.betting.domain.orders import BetOrder
 from trimtab.kernel.caller import Caller
 from trimtab.kernel.clock import Clock
@@ -36,9 +36,9 @@ CLOSING_TRIES = 6
 
 
 class MarketSettlement(Struct, frozen=True):
-    """A closed market and the progress of the settlement."""
+    """A market with results and the progress of the settlement."""
 
-    market: ClosedMarket
+    market: MarketWithResults
     progress: SettlementProgress
 
     @property
@@ -59,14 +59,14 @@ class MarketSettlements(Struct, frozen=True):
     def settle(
         self, caller: Caller, market_id: str, stated: StatedResults, commission_rate: Decimal
     ) -> MarketSettlement:
-        """Close a market; the stream of the table then requests the settlement of its open orders, at least once.
+        """Enter the results of a market; the stream of the table then requests the settlement of its open orders.
 
-        A closed market rejects new orders, and cancelling or settling a single order. A repeated request requests the
-        settlement of the remaining orders again. Raises `Conflict` if the market was settled differently, and
-        `Unprocessable` if the stated results contradict each other.
+        A market with results rejects new orders, and cancelling or settling a single order. A repeated request
+        requests the settlement of the remaining orders again. Raises `Conflict` if the market was settled differently,
+        and `Unprocessable` if the stated results contradict each other.
         """
         caller.require_platform()
-        requested = close_market(
+        requested = enter_results(
             caller.tenant_id, market_id, stated, commission_rate, by=caller.subject, now=self.clock()
         )
         stored = retry_on_conflict(lambda: self._close(requested), CLOSING_TRIES)
@@ -88,7 +88,7 @@ class MarketSettlements(Struct, frozen=True):
         """
         caller.require_platform()
 
-        def attempt() -> tuple[ClosedMarket, bool]:
+        def attempt() -> tuple[MarketWithResults, bool]:
             stored = self.store.get_market(caller.tenant_id, market_id)
             if stored is None:
                 raise Conflict("not_settled", "The market has no results to correct: settle the market first.")
@@ -107,8 +107,8 @@ class MarketSettlements(Struct, frozen=True):
         """Request a check of the users of a market whose results were corrected; all of them have to be settled."""
         self.queue.request_check(tenant_id, market_id, UserCheck(), 0)
 
-    def _close(self, requested: ClosedMarket) -> ClosedMarket | None:
-        """Store the closed market, or return the market that is closed already.
+    def _close(self, requested: MarketWithResults) -> MarketWithResults | None:
+        """Store the market with results, or return the market that has results already.
 
         Raises `ConditionFailed` while an order is being placed in the market.
         """
@@ -116,9 +116,9 @@ class MarketSettlements(Struct, frozen=True):
             self.store.put_market(requested)
         except ConditionFailed:
             match self.store.read_market(requested.tenant_id, requested.market_id):
-                case ClosedMarket() as stored:
+                case MarketWithResults() as stored:
                     return stored
-                case UnsettledMarket() as stored:
+                case MarketWithoutResults() as stored:
                     self.store.put_market(replace(requested, version=stored.version + 1))
                 case None:
                     raise
@@ -132,7 +132,7 @@ class MarketSettlements(Struct, frozen=True):
             raise not_found("market")
         return self._with_progress(market)
 
-    def _with_progress(self, market: ClosedMarket) -> MarketSettlement:
+    def _with_progress(self, market: MarketWithResults) -> MarketSettlement:
         if market.settled_at is not None:
             return MarketSettlement(market, SettlementProgress(market.orders, 0))
         return MarketSettlement(market, self.store.get_progress(market.tenant_id, market.market_id))
@@ -185,7 +185,7 @@ class MarketSettlements(Struct, frozen=True):
         self._store_settled(market.mark_settled(orders, self.clock()))
         return 0
 
-    def _store_settled(self, market: ClosedMarket) -> None:
+    def _store_settled(self, market: MarketWithResults) -> None:
         def attempt() -> None:
             try:
                 self.store.put_market(market)
@@ -198,7 +198,7 @@ class MarketSettlements(Struct, frozen=True):
     def settle_user(
         self, tenant_id: str, market_id: str, user_id: str, tries: int = 0, progress: UserPass | None = None
     ) -> list[BetOrder]:
-        """Settle the open orders of a user in a closed market, 90 in a transaction, and return those settled here.
+        """Settle the open orders of a user in a market with results, 90 in a transaction; return those settled here.
 
         The work can stop after any transaction and be repeated, as a settled order is not open any more. The
         transaction that settles the last order charges the commission on the net winnings in the market.
@@ -231,7 +231,7 @@ class MarketSettlements(Struct, frozen=True):
             self.queue.retry_user(tenant_id, market_id, user_id, tries_before + is_delayed, wait)
         return settled
 
-    def _charge(self, market: ClosedMarket, user_id: str) -> bool:
+    def _charge(self, market: MarketWithResults, user_id: str) -> bool:
         """Charge the commission of a user without open orders, and return whether the user has open orders."""
 
         def attempt() -> bool:
@@ -246,7 +246,7 @@ class MarketSettlements(Struct, frozen=True):
 
         return retry_on_conflict(attempt)
 
-    def _settle_batch(self, market: ClosedMarket, user_id: str, order_ids: Sequence[str]) -> list[BetOrder]:
+    def _settle_batch(self, market: MarketWithResults, user_id: str, order_ids: Sequence[str]) -> list[BetOrder]:
         def attempt() -> list[BetOrder]:
             now = self.clock()
             orders, position = self.store.get_orders_and_position(
@@ -262,7 +262,7 @@ class MarketSettlements(Struct, frozen=True):
 
         return retry_on_conflict(attempt)
 
-    def _resettle_user(self, market: ClosedMarket, user_id: str, tries: int, progress: UserPass) -> list[BetOrder]:
+    def _resettle_user(self, market: MarketWithResults, user_id: str, tries: int, progress: UserPass) -> list[BetOrder]:
         """Settle the orders of a user by corrected results, a page of 1,800 index entries for each message.
 
         Each transaction requires the version of the market that was read, so that a late message cannot restore older
@@ -293,7 +293,7 @@ class MarketSettlements(Struct, frozen=True):
         return settled
 
     def _resettle_batch(
-        self, market: ClosedMarket, user_id: str, order_ids: Sequence[str]
+        self, market: MarketWithResults, user_id: str, order_ids: Sequence[str]
     ) -> tuple[int, list[BetOrder]]:
         """Settle orders by corrected results; return how many of them are in the market, and those changed here."""
 
@@ -313,7 +313,7 @@ class MarketSettlements(Struct, frozen=True):
 
         return retry_on_conflict(attempt)
 
-    def _complete_user(self, market: ClosedMarket, user_id: str, orders: int) -> bool:
+    def _complete_user(self, market: MarketWithResults, user_id: str, orders: int) -> bool:
         """Charge or return the difference of the commission; return False if the position counts more orders."""
 
         def attempt() -> bool:
@@ -329,10 +329,10 @@ class MarketSettlements(Struct, frozen=True):
         return retry_on_conflict(attempt)
 
     def request_after_commits(self, orders: Iterable[tuple[str, str, str]], markets: Iterable[tuple[str, str]]) -> int:
-        """Request what the committed orders (tenant, market, user) and closed markets (tenant, market) need.
+        """Request what the committed orders (tenant, market, user) and markets with results (tenant, market) need.
 
-        Each closed market is requested, and the user of each order whose market is closed: an order that was placed
-        just before the closing, and that the index may not have shown. Returns the number of such users.
+        Each market is requested, and the user of each order whose market has results: an order that was placed just
+        before the results, and that the index may not have shown. Returns the number of such users.
         """
         for tenant_id, market_id in sorted(set(markets)):
             self.queue.request_market(tenant_id, market_id)
@@ -341,7 +341,7 @@ class MarketSettlements(Struct, frozen=True):
         closed = {
             (market.tenant_id, market.market_id)
             for batch in _batches(iter(wanted), BATCH_SIZE)
-            for market in self.store.get_closed_markets(batch)
+            for market in self.store.get_markets_with_results(batch)
         }
         raced = [order for order in placed if order[:2] in closed]
         for tenant_id, market_id, user_id in raced:

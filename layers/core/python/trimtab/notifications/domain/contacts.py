@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trimtab.contracts.events import AlertData, Event, pack_events
+from trimtab.contracts.event_data import AlertData
+from trimtab.contracts.events import Event, pack_events
 from trimtab.contracts.records import Record
 from trimtab.contracts.stored_form import FORM, UnknownForm, form_version
 from trimtab.kernel.clock import format_time, parse_time

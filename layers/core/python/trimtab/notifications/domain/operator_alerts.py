@@ -8,11 +8,10 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from trimtab.contracts.events import (
+from trimtab.contracts.event_data import (
     AlertData,
     AlertType,
     BackingOffData,
-    CloudEvent,
     DisabledContactData,
     HaltedData,
     QuarantineData,
@@ -21,6 +20,7 @@ from trimtab.contracts.events import (
     StuckData,
     StuckJobData,
 )
+from trimtab.contracts.events import CloudEvent
 from trimtab.kernel.clock import format_time
 
 MAX_SUBJECT = 100

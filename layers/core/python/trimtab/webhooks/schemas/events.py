@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from trimtab.contracts.events import DATA, CloudEvent
+from trimtab.contracts.event_data import DATA
+from trimtab.contracts.events import CloudEvent
 from trimtab.contracts.fields import Model
 from trimtab.kernel.errors import invalid_cursor
 from trimtab.webhooks.domain.event_log import MAX_SEQUENCE

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StrictBool, WithJsonSchema
 
-from trimtab.contracts.events import DATA
+from trimtab.contracts.event_data import DATA
 from trimtab.contracts.fields import Model
 from trimtab.contracts.stored_form import to_attributes
 from trimtab.webhooks.domain.addresses import MAX_URL_LENGTH
