@@ -19,11 +19,8 @@ def read_request(model: type[T], message: Message[Any]) -> T:
     Empty members of the message are left out: protobuf does not tell an empty member from an absent one.
     """
     body: Any = message_to_json_value(message, use_proto_field_name=True)
-    for field in message.desc().fields:
-        if isinstance(enum := _type_of(field), DescEnum) and field.name in body:
-            body[field.name] = str(body[field.name]).removeprefix(enum_prefix(enum.name))
     try:
-        return model.model_validate(body)
+        return model.model_validate(_read(message.desc(), body))
     except ValidationError as error:
         raise invalid_request((each["loc"], each["msg"]) for each in error.errors()) from None
 
@@ -40,6 +37,19 @@ def enum_prefix(name: str) -> str:
     'ORDER_STATUS_'
     """
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() + "_"
+
+
+def _read(type: Any, value: Any) -> Any:
+    """Return a JSON value of a message with the values of enums without their prefixes."""
+    match value:
+        case list():
+            return [_read(type, each) for each in value]
+        case dict() if isinstance(type, DescMessage):
+            types = {field.name: _type_of(field) for field in type.fields}
+            return {name: _read(types.get(name), each) for name, each in value.items()}
+        case str() if isinstance(type, DescEnum):
+            return value.removeprefix(enum_prefix(type.name))
+    return value
 
 
 def _to_json(message: DescMessage, view: Answer) -> Answer:

@@ -1,8 +1,9 @@
 """The requests of the RPCs: the bodies of the REST routes, and the members that REST has in path, query and headers."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
 from trimtab.betting.domain.orders import BetStatus
 from trimtab.betting.domain.positions import MAX_WINNERS
@@ -80,26 +81,21 @@ class MarketCall(Model):
     market_id: Identifier
 
 
-class SelectionResultCall(market_requests.StatedResult):
-    """The result of one selection."""
-
-    selection_id: Identifier
-    result: Annotated[ResultKind, BeforeValidator(lambda value: _lower(value).removeprefix("result_"))]
-
-    def to_body(self) -> market_requests.StatedResult:
-        """Return the result as the REST route takes it below the id of the selection."""
-        return market_requests.StatedResult.model_construct(
-            result=self.result, factor=self.factor, reduction_factor=self.reduction_factor
-        )
-
-
 def _by_selection(value: Any) -> Any:
-    """Return a list of results as a mapping by selection; raises `ValueError` if a selection is given twice."""
-    results = [SelectionResultCall.model_validate(each) for each in value]
-    by_selection = {each.selection_id: each.to_body() for each in results}
-    if len(by_selection) < len(results):
+    """Return a list of results as the mapping by selection that REST has; raises `ValueError` for a wrong list."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise ValueError("Give a list of results.")
+    by_selection = {str(each.get("selection_id", "")): _without_id(each) for each in value}
+    if len(by_selection) < len(value):
         raise ValueError("Give each selection once.")
     return by_selection
+
+
+def _without_id(stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _lower(value) for name, value in stated.items() if name != "selection_id"}
+
+
+_LIST = WithJsonSchema({"type": "array", "items": {"type": "object"}}, mode="validation")
 
 
 class SettleMarketCall(market_requests.SettleMarket):
@@ -109,7 +105,7 @@ class SettleMarketCall(market_requests.SettleMarket):
     """
 
     market_id: Identifier
-    results: Annotated[market_requests.Results, BeforeValidator(_by_selection)] = Field(default_factory=dict)
+    results: Annotated[market_requests.Results, BeforeValidator(_by_selection), _LIST] = Field(default_factory=dict)
     all_lost: StrictBool = False
 
     @model_validator(mode="after")

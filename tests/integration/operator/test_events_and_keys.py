@@ -1,11 +1,14 @@
 """Commands that publish events again, repeat deliveries and rotate keys."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 
 from tests.support.moto_state import take_messages
 from tests.support.operator import Operator
@@ -14,16 +17,28 @@ from tests.support.webhooks import an_event, log_events
 
 
 @pytest.fixture
-def published() -> Any:
+def published(system: System) -> Iterator[list[Any]]:
     """The entries that were put on the bus."""
-    client, entries = boto3.client("events"), []
+    entries: list[Any] = []
 
-    def put_events(Entries: list[Any]) -> Any:  # noqa: N803 - the name of boto3
-        entries.extend(Entries)
-        return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
+    def accept(sent: list[Any]) -> Any:
+        entries.extend(sent)
+        return {"FailedEntryCount": 0, "Entries": [{} for _ in sent]}
 
-    with mock.patch.object(client, "put_events", put_events):
+    with bus(accept):
         yield entries
+
+
+@contextmanager
+def bus(answer: Callable[[list[Any]], Any]) -> Iterator[None]:
+    """Answer each PutEvents of any client with the answer to its entries."""
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def answered(client: Any, operation: str, arguments: Any) -> Any:
+        return answer(arguments["Entries"]) if operation == "PutEvents" else call(client, operation, arguments)
+
+    with mock.patch.object(BaseClient, "_make_api_call", answered):
+        yield
 
 
 def ids(entries: list[Any]) -> list[str]:
@@ -61,7 +76,7 @@ def test_a_replay_selects_events(system: System, operator: Operator, options: li
 def test_an_event_that_the_bus_refuses_ends_the_replay_with_its_id(system: System, operator: Operator) -> None:
     log_events(system, an_event(1))
     refused = {"FailedEntryCount": 1, "Entries": [{"ErrorMessage": "too large"}]}
-    with mock.patch.object(boto3.client("events"), "put_events", return_value=refused):
+    with bus(lambda _: refused):
         result = operator.run("events", "replay", "--tenant", "demo", "--execute")
     assert (result.exit_code, "too large" in result.stderr, an_event(1)["id"] in result.stderr) == (1, True, True)
 
