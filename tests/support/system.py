@@ -44,7 +44,7 @@ from functions.webhooks_on_event import handler as event_function
 from functions.webhooks_on_push_requested import handler as push_function
 from infra.tables import ANALYTICS, BETTING, MARKET, NOTIFICATIONS, PAPER, PORTFOLIOS, WATCHES, WEBHOOKS
 from tests.support import aws_setup
-from tests.support.clients import kept_client
+from tests.support.clients import kept_client, kept_test_client
 from tests.support.serving import serving
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -382,7 +382,8 @@ def in_process_system() -> Iterator[System]:
         "POWERTOOLS_METRICS_NAMESPACE": "Trimtab",
     }
     clients = mock.patch("trimtab.runtime.aws_client.make_client", kept_client)
-    with mock.patch.dict("os.environ", environment), serving(), mock_aws(), clients:
+    test_clients = mock.patch("boto3.client", kept_test_client)
+    with mock.patch.dict("os.environ", environment), serving(), mock_aws(), clients, test_clients:
         forget_cached()
         for name, shape in TABLES.items():
             aws_setup.add_table(name, shape)
