@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from xdist.scheduler import LoadGroupScheduling
 
 from tests.support import assurance
 from tests.support.call_recorder import CallRecorder
@@ -20,6 +22,8 @@ settings.register_profile(
     "mutation", ANY_SPEED, max_examples=50, derandomize=True, phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile("default")
+SHARED_SYSTEMS = ("tests/e2e/", "tests/infra/")
+"""Tests that share the deployed system, and tests that share the synthesised templates."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,6 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(assurance)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(assurance.ResultsWriter())
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return the scheduler of `--dist loadgroup`, None for other runs.
+
+    The tests of each shared system stay on one worker. Marks of xdist 3.8 would say so, but pytest 9.2 ignores them.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    scheduler = LoadGroupScheduling(config, log)
+    scheduler._split_scope = lambda test: next((each for each in SHARED_SYSTEMS if test.startswith(each)), test)
+    return scheduler
 
 
 @pytest.fixture

@@ -30,10 +30,7 @@ collect_ignore = KILLING if IS_LOCALSTACK else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker, because they share the deployed system; a test marked `last` ends the run."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+    """Run the tests marked `last` at the end."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 

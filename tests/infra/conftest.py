@@ -74,13 +74,6 @@ class Synthesised:
                     yield name
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests in the same worker of a parallel run (`--dist loadgroup`), to synthesise once."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("infra"))
-
-
 DRIFT_PROVIDER = Provider("arn:aws:iam::123456789012:role/drift-provider", "AROAPROVIDER", ("acme",))
 QUOTE_PROVIDER = Provider("arn:aws:iam::123456789012:role/quote-feed", "AROAFEED", ("acme",), quotes=True)
 INSIGHT_PROVIDER = Provider("arn:aws:iam::123456789012:role/tipster", "AROATIPSTER", ("acme",), insights=True)
